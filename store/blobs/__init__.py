@@ -1,1 +1,1 @@
-"""..."""
+"""Files of the archive: one per stored instance."""

@@ -1,0 +1,185 @@
+"""The index: the only writer of the log and of the read models.
+
+Owns the write transaction and the end of the log. Takes commands (`actors.index.commands`), decides which events they
+cause (`actors.index.decide`), appends and projects them, commits once for all commands that were waiting, then
+replies: a reply means durable and visible. A command that is refused fails alone. Asks nobody; tells the stable-tracker
+and the storage actor what a commit gave them to do.
+
+pykka sets a reply when the handler returns, which would commit every command alone. So commands wait in a queue of the
+index's own, with the function that takes their reply, and the mailbox carries only the news that something waits.
+"""
+
+import logging
+import queue
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import lmdb
+import pykka
+
+from actors.index.commands import Command, DeleteResource, ForgetCondemned, PurgeRows
+from actors.index.decide import Context, Outcome, decide
+from events.errors import Busy, CorruptLog, SinogramError, StorageFull
+from events.identifiers import Level, Ref, Seq, Surrogate
+from store import projections
+from store.batch import Batch
+from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
+from store.log import LogWriter, read_head
+
+logger = logging.getLogger("sinogram.index")
+
+MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
+_WAKE = "wake"
+# What frees space, and so may still be done when there is none.
+_FREEING = (DeleteResource, PurgeRows, ForgetCondemned)
+
+Reply = Callable[[Any, SinogramError | None], None]
+Clock = Callable[[], int]  # UTC, microseconds since 1970
+
+
+class Listener(Protocol):
+    """Who is told what a commit brought (never asked: asks go downwards)."""
+
+    def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None: ...
+
+    def on_condemned(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    command: Command
+    correlation: bytes
+    reply: Reply
+
+
+class Index(pykka.ThreadingActor):  # type: ignore[misc]  # pykka is typed, its base is not exported as such
+    """See the module's text."""
+
+    use_daemon_thread = True
+
+    def __init__(self, environment: Environment, clock: Clock, waiting: "queue.SimpleQueue[_Waiting]") -> None:
+        super().__init__()
+        self._environment = environment
+        self._clock = clock
+        self._waiting = waiting
+        self._listener: Listener | None = None
+        self._log = LogWriter(_stored_head(environment))
+
+    def on_receive(self, message: Any) -> Any:
+        """Deal with everything that waits; any message but a listener is just the news of it."""
+        if message != _WAKE:
+            self._listener = message
+            return None
+        batch: list[_Waiting] = []
+        while len(batch) < MAX_BATCH:
+            try:
+                batch.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        if batch:
+            self._commit(batch)
+            if not self._waiting.empty():
+                self.actor_ref.tell(_WAKE)
+        return None
+
+    # -- one transaction ----------------------------------------------------------------------------------------------
+
+    def _commit(self, waiting: list[_Waiting]) -> None:
+        head = self._log.head
+        is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
+        if is_full and any(isinstance(w.command, _FREEING) for w in waiting):
+            release_reserve(self._environment.folder)
+        try:
+            with self._environment.begin(write=True) as txn:
+                batch = Batch(txn, self._environment.tables)
+                answers = [self._run(w, batch, is_full=is_full) for w in waiting]
+                batch.flush()
+        except (lmdb.Error, OSError) as exc:
+            self._log.rewind(head)
+            # A full disk shows as "mdb_txn_commit: Input/output error" or MDB_MAP_FULL; nothing of it was written.
+            logger.error("index.commit-failed error=%s commands=%d", exc, len(waiting))
+            for w in waiting:
+                w.reply(None, StorageFull("the index cannot be written; is its disk full?"))
+            return
+        outcomes = []
+        for w, (outcome, error) in zip(waiting, answers, strict=True):
+            w.reply(None if outcome is None else outcome.reply, error)
+            if outcome is not None:
+                outcomes.append(outcome)
+        self._announce(outcomes)
+        if not is_full:
+            ensure_reserve(self._environment.folder)
+
+    def _run(self, w: _Waiting, batch: Batch, *, is_full: bool) -> tuple[Outcome | None, SinogramError | None]:
+        if is_full and not isinstance(w.command, _FREEING):
+            return None, StorageFull("the disk of the index is full")
+        head = self._log.head
+        outcome = Outcome()
+        context = Context(batch, self._log.next_seq, _new_surrogate)
+        try:
+            for planned in decide(w.command, context, outcome):
+                appended = self._log.append(
+                    batch,
+                    planned.event,
+                    now_us=self._clock(),
+                    aggregate=planned.aggregate,
+                    actor=w.command.ACTOR,
+                    correlation=w.correlation,
+                )
+                projections.apply(batch, appended)
+        except Exception as exc:  # noqa: BLE001  # whatever went wrong with one command, its neighbours go on
+            batch.rollback()
+            self._log.rewind(head)
+            return None, _as_refusal(exc, w.command)
+        batch.savepoint()
+        return outcome, None
+
+    def _announce(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            for root in outcome.purging:
+                submit(self.actor_ref, self._waiting, PurgeRows(resource=root), _log_failure)
+        if self._listener is None:
+            return
+        touched = [item for outcome in outcomes for item in outcome.touched]
+        if touched:
+            self._listener.on_touched(touched)
+        if any(outcome.condemned for outcome in outcomes):
+            self._listener.on_condemned()
+
+
+def submit(
+    index: pykka.ActorRef[Index],
+    waiting: "queue.SimpleQueue[_Waiting]",
+    command: Command,
+    reply: Reply,
+) -> None:
+    """Queue a command; `reply` is called once, on the index's thread, with the result or the error."""
+    correlation = getattr(command, "correlation", b"")
+    waiting.put(_Waiting(command, correlation, reply))
+    try:
+        index.tell(_WAKE)
+    except pykka.ActorDeadError:
+        reply(None, Busy("the server is stopping"))
+
+
+def _stored_head(environment: Environment) -> Any:
+    with environment.begin() as txn:
+        return read_head(txn, environment.tables)
+
+
+def _new_surrogate() -> Surrogate:
+    return Surrogate(secrets.token_bytes(8))
+
+
+def _as_refusal(exc: Exception, command: Command) -> SinogramError:
+    if isinstance(exc, SinogramError):
+        return exc
+    logger.error("index.command-failed command=%s", type(command).__name__, exc_info=exc)
+    return CorruptLog(f"the index failed on {type(command).__name__}")
+
+
+def _log_failure(_: Any, error: SinogramError | None) -> None:
+    if error is not None:
+        logger.error("index.purge-failed error=%s", error)

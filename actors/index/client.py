@@ -1,0 +1,85 @@
+"""The index's typed proxy: the same whether the index lives in this process or behind the bridge."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors.index.commands import (
+    ClearChanges,
+    ClearExports,
+    Command,
+    DeleteResource,
+    ForgetCondemned,
+    OpenFolder,
+    RetireFolder,
+    RevokeFolders,
+    SaveCursor,
+    SetSetting,
+    SettleResource,
+    StoreInstance,
+)
+from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+
+Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What `DELETE` of a resource left: the nearest ancestor that still exists."""
+
+    remaining: tuple[Level, ResourceId] | None
+
+
+class IndexClient:
+    """Commands to the index. Every one is durable when it returns; one that timed out may still take effect."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def store_instance(self, command: StoreInstance) -> str:
+        """Return "Success" or "AlreadyStored". Raises StorageFull, Busy."""
+        status: str = self._ask(command)
+        return status
+
+    def delete(
+        self, level: Level, resource: ResourceId, *, remote_ip: str = "", username: str = "", correlation: bytes = b""
+    ) -> Deleted:
+        """Remove a resource and what it leaves empty above. Raises NotFound."""
+        command = DeleteResource(
+            level=level, id=resource, remote_ip=remote_ip, username=username, correlation=correlation
+        )
+        remaining = self._ask(command)
+        return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))
+
+    def settle(self, level: Level, resource: Ref, last_seq: Seq) -> None:
+        """Declare a resource stable unless something arrived after `last_seq`."""
+        self._ask(SettleResource(level=level, resource=resource, last_seq=last_seq))
+
+    def clear_changes(self) -> None:
+        self._ask(ClearChanges())
+
+    def clear_exports(self) -> None:
+        self._ask(ClearExports())
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Change a setting of all processes until the next start."""
+        self._ask(SetSetting(name=name, value=value))
+
+    def open_folder(self, owner: str) -> int:
+        """Lease a new blob folder."""
+        number: int = self._ask(OpenFolder(owner=owner))
+        return number
+
+    def revoke_folders(self, owner: str) -> list[int]:
+        """Take the folders of a process that is gone; returns their numbers, to be swept."""
+        numbers: list[int] = self._ask(RevokeFolders(owner=owner))
+        return numbers
+
+    def retire_folder(self, folder: int) -> None:
+        self._ask(RetireFolder(folder=folder))
+
+    def forget_condemned(self, blobs: list[BlobId]) -> None:
+        self._ask(ForgetCondemned(blobs=blobs))
+
+    def save_cursor(self, consumer: str, seq: Seq) -> None:
+        self._ask(SaveCursor(consumer=consumer, seq=seq))

@@ -1,0 +1,171 @@
+"""The bytes of an event: envelope/1, the personal part and the hash chain. Frozen: old logs must stay readable.
+
+A row of the `events` table is msgpack of
+
+    [tag, at_us, aggregate, actor, correlation, public, personal_digest, previous_hash]
+
+`public` is the list of the event's public values. The personal values lie in the `personal` table under the same
+sequence as msgpack of `[salt, payload]`, where `payload` is the msgpack list of the values; the row holds only the
+digest SHA-256(salt + payload), or nil where the event has no personal part. `previous_hash` is SHA-256 of the whole
+previous row (32 zero bytes for the first), so each row vouches for all before it, and deleting a personal row leaves
+the chain intact.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import msgpack
+
+from events import resources, server
+from events.errors import CorruptLog
+from events.event import Event, field_names
+from events.identifiers import Seq, Surrogate
+
+GENESIS = bytes(32)  # previous_hash of the first event
+SALT_BYTES = 16
+
+_pack = partial(msgpack.packb, use_bin_type=True)
+_unpack = partial(msgpack.unpackb, strict_map_key=False)
+
+EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
+    {
+        event_type.TAG: event_type
+        for event_type in (
+            resources.InstanceStored,
+            resources.SeriesCreated,
+            resources.StudyCreated,
+            resources.PatientCreated,
+            resources.SeriesCompleted,
+            resources.ResourceStabilized,
+            resources.ResourceDeleted,
+            resources.RowsPurged,
+            server.ChangesCleared,
+            server.ExportsCleared,
+        )
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upcast:
+    """How the values stored under an old tag become those of its successor. Pure."""
+
+    to_tag: str
+    convert: Callable[[list[Any], list[Any] | None], tuple[list[Any], list[Any] | None]]
+
+
+# Old tag -> upcast. Chains are followed: /1 -> /2 -> /3.
+UPCASTS: MappingProxyType[str, Upcast] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the log as it is stored; the event inside may be of an older type."""
+
+    seq: Seq
+    tag: str
+    at_us: int  # UTC since 1970; never decreases along the log
+    aggregate: bytes  # surrogate of the patient or job; b"" for the server itself
+    actor: str  # which part of the server decided it
+    correlation: bytes  # the request it came from; 8 bytes, or b""
+    public: list[Any]
+    personal_digest: bytes | None
+    previous_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An event ready to be appended."""
+
+    row: bytes
+    personal_row: bytes | None
+    hash: bytes  # of `row`: the next row's previous_hash
+
+
+def encode(
+    event: Event,
+    *,
+    at_us: int,
+    aggregate: Surrogate | bytes,
+    actor: str,
+    correlation: bytes,
+    previous_hash: bytes,
+    salt: Callable[[int], bytes] = os.urandom,
+) -> Encoded:
+    """Return the bytes of an event; the only place where they are made."""
+    public_names, personal_names = field_names(type(event))
+    personal_row = digest = None
+    if personal_names:
+        pepper = salt(SALT_BYTES)
+        payload = _pack([getattr(event, name) for name in personal_names])
+        personal_row = _pack([pepper, payload])
+        digest = hashlib.sha256(pepper + payload).digest()
+    public = [getattr(event, name) for name in public_names]
+    row = _pack([event.TAG, at_us, aggregate, actor, correlation, public, digest, previous_hash])
+    return Encoded(row, personal_row, hash_row(row))
+
+
+def hash_row(row: bytes) -> bytes:
+    """Return the link that the next row must hold."""
+    return hashlib.sha256(row).digest()
+
+
+def decode_record(seq: Seq, row: bytes) -> Record:
+    """Return the envelope of a stored row. Raises CorruptLog where it is none."""
+    try:
+        return Record(seq, *_unpack(row))
+    except (ValueError, TypeError, msgpack.UnpackException) as exc:
+        raise CorruptLog(f"event {seq} is not an envelope") from exc
+
+
+def decode_personal(record: Record, personal_row: bytes | None) -> list[Any] | None:
+    """Return the personal values of a record, None where it has none or they were erased.
+
+    Raises CorruptLog where they do not match the digest in the log.
+    """
+    if personal_row is None or record.personal_digest is None:
+        return None
+    salt, payload = _unpack(personal_row)
+    if hashlib.sha256(salt + payload).digest() != record.personal_digest:
+        raise CorruptLog(f"the personal part of event {record.seq} does not match the log")
+    values: list[Any] = _unpack(payload)
+    return values
+
+
+def is_erased(record: Record, personal_row: bytes | None) -> bool:
+    """Tell whether the personal part of a record was erased."""
+    return record.personal_digest is not None and personal_row is None
+
+
+def upcast(
+    tag: str, public: list[Any], personal: list[Any] | None, upcasts: MappingProxyType[str, Upcast] = UPCASTS
+) -> tuple[str, list[Any], list[Any] | None]:
+    """Return tag and values in today's form."""
+    while (step := upcasts.get(tag)) is not None:
+        public, personal = step.convert(public, personal)
+        tag = step.to_tag
+    return tag, public, personal
+
+
+def decode_event(record: Record, personal_row: bytes | None) -> Event | None:
+    """Return the event of a record, None where its personal part was erased.
+
+    Raises CorruptLog for a tag this version does not know, or values that do not fit it.
+    """
+    personal = decode_personal(record, personal_row)
+    if personal is None and record.personal_digest is not None:
+        return None
+    tag, public, personal = upcast(record.tag, record.public, personal)
+    event_type = EVENT_TYPES.get(tag)
+    if event_type is None:
+        raise CorruptLog(f"event {record.seq} has the unknown type {tag}")
+    public_names, personal_names = field_names(event_type)
+    values = dict(zip(public_names, public, strict=True))
+    if personal is not None:
+        values.update(zip(personal_names, personal, strict=True))
+    return event_type(**values)

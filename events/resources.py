@@ -1,0 +1,126 @@
+"""Events about patients, studies, series and instances.
+
+Every event that concerns one resource has that resource's patient as its aggregate. References between resources are
+`Ref`s (sequences of creation), never Orthanc identifiers, which can be guessed from a PatientID.
+
+One stored file can cause four events. They stand in the order in which Orthanc's `/changes` lists them: the instance,
+then what had to be created above it. So `InstanceStored` may name a series whose `SeriesCreated` is the next event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from events.event import Event, personal
+from events.identifiers import BlobId, Level, Ref, ResourceId
+
+
+class ResourceEvent(Event):
+    """Family of the events that concern resources of the archive."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStored(ResourceEvent):
+    """A DICOM file is durable on disk and part of the archive (PS3.4 Annex B, or `POST /instances`)."""
+
+    TAG: ClassVar[str] = "instance-stored/1"
+    series: Ref
+    study: Ref
+    patient: Ref
+    blob: BlobId
+    size_bytes: int  # of the file; > 0
+    transfer_syntax: str
+    sop_class: str
+    pixel_data_offset: int | None  # of the Pixel Data element, from the start of the file
+    pixel_data_vr: str  # "" where there is no Pixel Data
+    index_in_series: int | None
+    origin: str  # RestApi, DicomProtocol, Lua, Plugins, WebDav or Unknown
+    id: ResourceId = personal()
+    tags: Mapping[int, str] = personal()  # main DICOM tags of the instance
+    md5: bytes = personal()  # of the file; b"" where hashing is off
+    remote_ip: str = personal()
+    remote_aet: str = personal()
+    called_aet: str = personal()
+    username: str = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesCreated(ResourceEvent):
+    """The first instance of a series arrived."""
+
+    TAG: ClassVar[str] = "series-created/1"
+    study: Ref
+    patient: Ref
+    expected_instances: int | None  # where the first instance told
+    id: ResourceId = personal()
+    tags: Mapping[int, str] = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCreated(ResourceEvent):
+    """The first instance of a study arrived."""
+
+    TAG: ClassVar[str] = "study-created/1"
+    patient: Ref
+    id: ResourceId = personal()
+    tags: Mapping[int, str] = personal()
+    patient_tags: Mapping[int, str] = personal()  # the patient as this study's first instance describes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientCreated(ResourceEvent):
+    """The first instance of a patient arrived."""
+
+    TAG: ClassVar[str] = "patient-created/1"
+    id: ResourceId = personal()
+    tags: Mapping[int, str] = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesCompleted(ResourceEvent):
+    """A series holds as many instances as its first one announced."""
+
+    TAG: ClassVar[str] = "series-completed/1"
+    series: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceStabilized(ResourceEvent):
+    """A patient, study or series has received nothing for `StableAge` seconds."""
+
+    TAG: ClassVar[str] = "resource-stabilized/1"
+    level: Level
+    resource: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDeleted(ResourceEvent):
+    """A resource and all below it left the archive; their rows follow in `RowsPurged`.
+
+    `resource` is the highest ancestor that would otherwise have been left empty; `requested` is what was asked for.
+    """
+
+    TAG: ClassVar[str] = "resource-deleted/1"
+    level: Level
+    resource: Ref
+    requested_level: Level
+    requested: Ref
+    id: ResourceId = personal()  # of `resource`
+    requested_id: ResourceId = personal()
+    remote_ip: str = personal()
+    username: str = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsPurged(ResourceEvent):
+    """Up to `limit` of the instances below a deleted resource left the read models; their files are condemned.
+
+    Deletion hides a subtree with one event; its rows go in steps, so that no step holds the writer for long. The steps
+    are events because replay must reproduce the read models after each of them.
+    """
+
+    TAG: ClassVar[str] = "rows-purged/1"
+    resource: Ref  # the deleted root
+    limit: int

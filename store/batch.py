@@ -1,0 +1,124 @@
+"""Writes gathered in memory and applied to one LMDB transaction in few calls.
+
+py-lmdb gives up the interpreter around every call, and with another busy thread beside it each call then costs a wait.
+So projections write into dictionaries, reads look there first, and `flush` hands each table's rows to `putmulti` at
+once. A savepoint undoes what one failing command has written without touching its neighbours in the batch.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lmdb
+
+from store.tables import ALL_TABLES
+
+_ABSENT = object()
+_Undo = tuple[dict[bytes, bytes | None], bytes, Any]
+
+
+class Batch:
+    """A write transaction's view: what the environment holds, overlaid with what was written since."""
+
+    def __init__(self, txn: lmdb.Transaction, tables: Any) -> None:
+        self._txn = txn
+        self._tables = tables
+        self._written: dict[bytes, dict[bytes, bytes | None]] = {name: {} for name in ALL_TABLES}
+        self._cleared: set[bytes] = set()
+        self._undo: list[_Undo] = []
+
+    def get(self, table: bytes, key: bytes) -> bytes | None:
+        value = self._written[table].get(key, _ABSENT)
+        if value is not _ABSENT:
+            return value  # type: ignore[return-value]  # the sentinel is the only object that is no row
+        if table in self._cleared:
+            return None
+        found: bytes | None = self._txn.get(key, db=self._tables[table])
+        return found
+
+    def put(self, table: bytes, key: bytes, value: bytes) -> None:
+        written = self._written[table]
+        self._undo.append((written, key, written.get(key, _ABSENT)))
+        written[key] = value
+
+    def delete(self, table: bytes, key: bytes) -> None:
+        written = self._written[table]
+        self._undo.append((written, key, written.get(key, _ABSENT)))
+        written[key] = None
+
+    def clear(self, table: bytes) -> None:
+        """Empty a table. Not undone by a savepoint: the command that clears does nothing else that can fail."""
+        self._written[table].clear()
+        self._cleared.add(table)
+
+    def keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
+        """Iterate in order over the keys that start with `prefix`; the table may be written to meanwhile."""
+        for key, _ in self.items(table, prefix):
+            yield key
+
+    def items(self, table: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate in order over the rows whose keys start with `prefix`, as they are when each is reached."""
+        written = self._written[table]
+        fresh = sorted(key for key, value in written.items() if value is not None and key.startswith(prefix))
+        stored = iter(()) if table in self._cleared else self._stored_keys(table, prefix)
+        for key in _merged(iter(fresh), stored):
+            value = self.get(table, key)
+            if value is not None:
+                yield key, value
+
+    def _stored_keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
+        with self._txn.cursor(db=self._tables[table]) as cursor:
+            found = cursor.set_range(prefix)
+            while found:
+                key = cursor.key()
+                if not key.startswith(prefix):
+                    return
+                yield key
+                found = cursor.next()
+
+    def savepoint(self) -> None:
+        """Everything so far stays, whatever happens to what comes next."""
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Undo all writes since the last savepoint."""
+        for written, key, old in reversed(self._undo):
+            if old is _ABSENT:
+                del written[key]
+            else:
+                written[key] = old
+        self._undo.clear()
+
+    def flush(self) -> None:
+        """Write everything gathered into the transaction; the caller commits."""
+        for table in self._cleared:
+            self._txn.drop(self._tables[table], delete=False)
+        for table, written in self._written.items():
+            if written:
+                self._flush_table(self._tables[table], written)
+                written.clear()
+        self._cleared.clear()
+        self._undo.clear()
+
+    def _flush_table(self, db: object, written: dict[bytes, bytes | None]) -> None:
+        rows = sorted(item for item in written.items() if item[1] is not None)
+        with self._txn.cursor(db=db) as cursor:
+            cursor.putmulti(rows)
+        if len(rows) < len(written):
+            for key, value in written.items():
+                if value is None:
+                    self._txn.delete(key, db=db)
+
+
+def _merged(left: Iterator[bytes], right: Iterator[bytes]) -> Iterator[bytes]:
+    """Merge two ordered runs of keys, each key once."""
+    one, two = next(left, None), next(right, None)
+    while one is not None or two is not None:
+        if two is None or (one is not None and one <= two):
+            if one == two:
+                two = next(right, None)
+            assert one is not None
+            yield one
+            one = next(left, None)
+        else:
+            yield two
+            two = next(right, None)

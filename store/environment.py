@@ -1,0 +1,123 @@
+"""The one LMDB environment of an archive: how it is opened, by whom, and on what.
+
+The core process opens it for writing, every other process read-only; each opens it once and never across a fork.
+`sync` and `metasync` stay on: a committed transaction survives a power cut. The map is 1 TiB of address space from the
+start and is never resized (resizing under an open reader ends in SIGBUS); the file grows as it is used.
+"""
+
+import os
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import lmdb
+
+from events.errors import BadMedium
+from store.tables import ALL_TABLES
+
+MAP_BYTES = 1 << 40
+MAX_READERS = 1024  # LMDB's default of 126 is fewer than one server's threads
+FILE_NAME = "sinogram.mdb"
+RESERVE_NAME = "reserve"
+RESERVE_BYTES = 16 << 20  # given up so that deletion can commit on a full disk
+INDEX_MARGIN_BYTES = 48 << 20  # below this much free space nothing but deletion is written
+
+# Memory-mapped files on these are not coherent between hosts, or not durable: LMDB's own documentation excludes them.
+NETWORK_FILE_SYSTEMS = frozenset(
+    "9p afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs gfs2 glusterfs gpfs lustre ncpfs "
+    "nfs nfs4 ocfs2 orangefs smb3 smbfs".split()
+)
+
+
+class Environment:
+    """An open LMDB environment with its tables."""
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        """Open the environment in `folder`. Raises BadMedium where LMDB cannot."""
+        self.folder = folder
+        try:
+            self._env = lmdb.open(
+                str(folder / FILE_NAME),
+                subdir=False,
+                map_size=MAP_BYTES,
+                max_dbs=len(ALL_TABLES) + 8,
+                max_readers=MAX_READERS,
+                readonly=not writable,
+                create=writable,
+                readahead=False,  # read-ahead evicts blobs that will be read
+                meminit=False,
+                lock=True,
+            )
+            self.tables = MappingProxyType(self._open_tables(writable=writable))
+        except lmdb.Error as exc:
+            raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
+
+    def _open_tables(self, *, writable: bool) -> dict[bytes, object]:
+        if writable:
+            return {name: self._env.open_db(name) for name in ALL_TABLES}
+        with self._env.begin() as txn:
+            return {name: self._env.open_db(name, txn=txn, create=False) for name in ALL_TABLES}
+
+    def begin(self, *, write: bool = False) -> lmdb.Transaction:
+        """Start a transaction; readers live at most a second, for a held one makes the file grow without bound."""
+        return self._env.begin(write=write)
+
+    def forget_dead_readers(self) -> int:
+        """Free the reader slots of processes that were killed; returns how many."""
+        cleared: int = self._env.reader_check()
+        return cleared
+
+    def size_bytes(self) -> int:
+        """Return the size of the file on disk."""
+        return (self.folder / FILE_NAME).stat().st_size
+
+    def close(self) -> None:
+        self._env.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def file_system_type(path: Path, mountinfo: str | None = None) -> str:
+    """Return the type of the file system that holds `path`, from /proc/self/mountinfo ("" where that cannot tell)."""
+    if mountinfo is None:
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text()
+        except OSError:
+            return ""
+    where = os.path.realpath(path)
+    best = ("", "")
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        mount_point = left.split()[4].replace("\\040", " ")
+        holds = mount_point == "/" or where == mount_point or where.startswith(mount_point + "/")
+        if holds and len(mount_point) >= len(best[0]):
+            best = (mount_point, right.split()[0])
+    return best[1]
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much an ordinary process may still write to the file system of `folder`."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize
+
+
+def ensure_reserve(folder: Path) -> None:
+    """Lay by some space, if there is enough, for a deletion on a full disk to commit in."""
+    path = folder / RESERVE_NAME
+    if path.exists() or free_bytes(folder) < 4 * RESERVE_BYTES:
+        return
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+
+
+def release_reserve(folder: Path) -> bool:
+    """Give the reserve back to the file system; tells whether there was one."""
+    try:
+        (folder / RESERVE_NAME).unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""The append-only log: gapless sequences, time that never runs back, a chain of hashes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lmdb
+
+from events import codec
+from events.codec import Encoded, Record
+from events.errors import CorruptLog
+from events.event import Event
+from events.identifiers import Seq
+from store.batch import Batch
+from store.tables import EVENTS, PERSONAL, U64, key
+
+# Rows fetched per snapshot in long scans: some milliseconds, so that no reader is held while a file is written.
+SCAN_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the log."""
+
+    seq: Seq  # of the last event; 0 for an empty log
+    hash: bytes  # of its row; what the next row links to
+    at_us: int
+
+
+EMPTY_HEAD = Head(Seq(0), codec.GENESIS, 0)
+
+
+def read_head(txn: lmdb.Transaction, tables: Any) -> Head:
+    """Return the end of the log as it is stored."""
+    with txn.cursor(db=tables[EVENTS]) as cursor:
+        if not cursor.last():
+            return EMPTY_HEAD
+        seq, row = Seq(U64.unpack(cursor.key())[0]), cursor.value()
+    return Head(seq, codec.hash_row(row), codec.decode_record(seq, row).at_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An event with its place in the log, as projections get it."""
+
+    seq: Seq
+    at_us: int
+    aggregate: bytes
+    event: Event
+
+
+class LogWriter:
+    """Appends events to a batch. One writer exists; `rewind` takes back what an aborted command or batch appended."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+
+    def next_seq(self, offset: int = 0) -> Seq:
+        """Return the sequence that the event `offset` places after the next one will get."""
+        return Seq(self.head.seq + 1 + offset)
+
+    def append(
+        self, batch: Batch, event: Event, *, now_us: int, aggregate: bytes, actor: str, correlation: bytes
+    ) -> Appended:
+        """Add one event to the batch; it is durable when the batch's transaction commits."""
+        seq = Seq(self.head.seq + 1)
+        at_us = max(now_us, self.head.at_us)
+        encoded: Encoded = codec.encode(
+            event,
+            at_us=at_us,
+            aggregate=aggregate,
+            actor=actor,
+            correlation=correlation,
+            previous_hash=self.head.hash,
+        )
+        row_key = key(seq)
+        batch.put(EVENTS, row_key, encoded.row)
+        if encoded.personal_row is not None:
+            batch.put(PERSONAL, row_key, encoded.personal_row)
+        self.head = Head(seq, encoded.hash, at_us)
+        return Appended(seq, at_us, aggregate, event)
+
+    def rewind(self, head: Head) -> None:
+        self.head = head
+
+
+def read_rows(
+    txn: lmdb.Transaction, tables: Any, since: int, limit: int
+) -> list[tuple[Seq, bytes, bytes | None]]:
+    """Return up to `limit` rows (sequence, row, personal row) that follow sequence `since`."""
+    rows: list[tuple[Seq, bytes, bytes | None]] = []
+    with txn.cursor(db=tables[EVENTS]) as events, txn.cursor(db=tables[PERSONAL]) as personal:
+        if not events.set_range(key(since + 1)):
+            return rows
+        has_personal = personal.set_range(key(since + 1))
+        for row_key, row in events:
+            while has_personal and personal.key() < row_key:
+                has_personal = personal.next()
+            mine = personal.value() if has_personal and personal.key() == row_key else None
+            rows.append((Seq(U64.unpack(row_key)[0]), row, mine))
+            if len(rows) >= limit:
+                break
+    return rows
+
+
+def scan(env: Any, since: int = 0, until: int | None = None) -> Iterator[tuple[Seq, bytes, bytes | None]]:
+    """Iterate over the rows after `since` up to `until`, in chunks that each have a snapshot of their own."""
+    at = since
+    while True:
+        with env.begin() as txn:
+            rows = read_rows(txn, env.tables, at, SCAN_ROWS)
+        for row in rows:
+            if until is not None and row[0] > until:
+                return
+            yield row
+        if len(rows) < SCAN_ROWS:
+            return
+        at = rows[-1][0]
+
+
+def check_link(record: Record, previous_seq: int, previous_hash: bytes, previous_at_us: int) -> None:
+    """Raise CorruptLog where a row does not follow its predecessor."""
+    if record.seq != previous_seq + 1:
+        raise CorruptLog(f"event {previous_seq + 1} is missing: {record.seq} follows {previous_seq}")
+    if record.previous_hash != previous_hash:
+        raise CorruptLog(f"event {record.seq} does not link to event {previous_seq}: one of the two was altered")
+    if record.at_us < previous_at_us:
+        raise CorruptLog(f"event {record.seq} is dated before event {previous_seq}")

@@ -1,0 +1,112 @@
+"""The rows of `/changes`, numbered by the sequence of their events.
+
+As in Orthanc, a resource's rows vanish with the resource. The log itself (`GET /events`) keeps everything.
+"""
+
+from enum import IntEnum
+from struct import Struct
+
+from events.event import Event
+from events.identifiers import Level, Ref, ResourceId, Seq
+from events.resources import (
+    InstanceStored,
+    PatientCreated,
+    ResourceStabilized,
+    SeriesCompleted,
+    SeriesCreated,
+    StudyCreated,
+)
+from events.server import ChangesCleared
+from store.batch import Batch
+from store.log import Appended
+from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
+from store.records import Change
+from store.tables import CHANGES, CHANGES_BY_TYPE, CHANGES_OF, U64, change_of_key, key, typed_change_key
+
+
+class ChangeType(IntEnum):
+    """Orthanc's change types with its numbers; the names are those in its JSON."""
+
+    CompletedSeries = 1
+    NewInstance = 2
+    NewPatient = 3
+    NewSeries = 4
+    NewStudy = 5
+    AnonymizedStudy = 6
+    AnonymizedSeries = 7
+    ModifiedStudy = 8
+    ModifiedSeries = 9
+    AnonymizedPatient = 10
+    ModifiedPatient = 11
+    StablePatient = 12
+    StableStudy = 13
+    StableSeries = 14
+    UpdatedAttachment = 15
+    UpdatedMetadata = 16
+
+
+_CREATION: dict[type[Event], tuple[ChangeType, Level]] = {
+    InstanceStored: (ChangeType.NewInstance, Level.INSTANCE),
+    SeriesCreated: (ChangeType.NewSeries, Level.SERIES),
+    StudyCreated: (ChangeType.NewStudy, Level.STUDY),
+    PatientCreated: (ChangeType.NewPatient, Level.PATIENT),
+}
+_STABLE = {
+    Level.PATIENT: ChangeType.StablePatient,
+    Level.STUDY: ChangeType.StableStudy,
+    Level.SERIES: ChangeType.StableSeries,
+}
+_ROW = Struct(">BBQ20s")
+
+
+def apply(batch: Batch, appended: Appended) -> None:
+    event, seq = appended.event, appended.seq
+    match event:
+        case InstanceStored() | SeriesCreated() | StudyCreated() | PatientCreated():
+            change_type, level = _CREATION[type(event)]
+            _put(batch, seq, change_type, level, appended.at_us, event.id)
+        case SeriesCompleted():
+            _put_later(batch, appended, ChangeType.CompletedSeries, Level.SERIES, event.series)
+        case ResourceStabilized():
+            level = Level(event.level)
+            _put_later(batch, appended, _STABLE[level], level, event.resource)
+        case ChangesCleared():
+            for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
+                batch.clear(table)
+        case _:
+            pass
+
+
+def _put(batch: Batch, seq: Seq, change_type: ChangeType, level: Level, at_us: int, resource: ResourceId) -> None:
+    batch.put(CHANGES, key(seq), _ROW.pack(change_type, level, at_us, resource))
+    if change_type != ChangeType.NewInstance:
+        batch.put(CHANGES_BY_TYPE, typed_change_key(change_type, seq), b"")
+
+
+def _put_later(batch: Batch, appended: Appended, change_type: ChangeType, level: Level, ref: Ref) -> None:
+    """Add a change to a resource that exists already."""
+    row = batch.get(TABLE_OF_LEVEL[level], key(ref))
+    if row is not None:
+        _put(batch, appended.seq, change_type, level, appended.at_us, unpack(row)[ID])
+        batch.put(CHANGES_OF, change_of_key(ref, appended.seq), b"")
+
+
+def forget(batch: Batch, ref: Ref) -> None:
+    """Remove the changes of a resource."""
+    _forget_row(batch, Seq(ref))
+    for row_key in batch.keys(CHANGES_OF, key(ref)):
+        _forget_row(batch, Seq(U64.unpack(row_key[8:])[0]))
+        batch.delete(CHANGES_OF, row_key)
+
+
+def _forget_row(batch: Batch, seq: Seq) -> None:
+    row = batch.get(CHANGES, key(seq))
+    if row is not None:
+        batch.delete(CHANGES, key(seq))
+        if row[0] != ChangeType.NewInstance:
+            batch.delete(CHANGES_BY_TYPE, typed_change_key(row[0], seq))
+
+
+def read_change(seq: Seq, row: bytes) -> Change:
+    change_type, level, at_us, resource = _ROW.unpack(row)
+    return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)

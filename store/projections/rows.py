@@ -1,0 +1,175 @@
+"""The bytes of the read models' rows. They are rebuilt by replay, so they may change with any release."""
+
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import Any
+
+import msgpack
+
+from events.identifiers import Level, Ref, ResourceId, Seq
+from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from store.records import Instance, Origin, Resource, Tags
+from store.tables import INSTANCES, PATIENTS, SERIES, STUDIES
+
+TABLE_OF_LEVEL = {Level.PATIENT: PATIENTS, Level.STUDY: STUDIES, Level.SERIES: SERIES, Level.INSTANCE: INSTANCES}
+
+# Positions in the msgpack lists below; every row starts with the identifier.
+ID = 0
+INSTANCE_SERIES, INSTANCE_STUDY, INSTANCE_PATIENT, INSTANCE_BLOB, INSTANCE_SIZE = 1, 2, 3, 5, 6
+INSTANCE_INDEX, INSTANCE_TAGS = 12, 18
+SERIES_STUDY, SERIES_PATIENT, SERIES_TAGS, SERIES_EXPECTED = 1, 2, 3, 4
+STUDY_PATIENT, STUDY_TAGS = 1, 2
+PATIENT_SURROGATE, PATIENT_TAGS = 1, 2
+
+
+def pack(row: list[Any]) -> bytes:
+    packed: bytes = msgpack.packb(row)
+    return packed
+
+
+def unpack(row: bytes) -> list[Any]:
+    values: list[Any] = msgpack.unpackb(row, strict_map_key=False)
+    return values
+
+
+def instance_row(event: InstanceStored, at_us: int) -> bytes:
+    return pack(
+        [
+            event.id,
+            event.series,
+            event.study,
+            event.patient,
+            at_us,
+            event.blob,
+            event.size_bytes,
+            event.md5,
+            event.transfer_syntax,
+            event.sop_class,
+            event.pixel_data_offset,
+            event.pixel_data_vr,
+            event.index_in_series,
+            event.origin,
+            event.remote_ip,
+            event.remote_aet,
+            event.called_aet,
+            event.username,
+            event.tags,
+        ]
+    )
+
+
+def series_row(event: SeriesCreated) -> bytes:
+    return pack([event.id, event.study, event.patient, event.tags, event.expected_instances])
+
+
+def study_row(event: StudyCreated) -> bytes:
+    return pack([event.id, event.patient, event.tags, event.patient_tags])
+
+
+def patient_row(event: PatientCreated, surrogate: bytes) -> bytes:
+    return pack([event.id, surrogate, event.tags])
+
+
+_AGGREGATE = Struct(">BQQQQII")
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The counters of a patient, study or series: one row of fixed size, rewritten with each instance."""
+
+    is_stable: bool
+    last_seq: Seq  # of the newest InstanceStored below
+    last_update_us: int
+    size_bytes: int
+    instances: int
+    series: int
+    studies: int
+
+    def pack(self) -> bytes:
+        return _AGGREGATE.pack(
+            self.is_stable,
+            self.last_seq,
+            self.last_update_us,
+            self.size_bytes,
+            self.instances,
+            self.series,
+            self.studies,
+        )
+
+
+EMPTY_AGGREGATE = Aggregate(is_stable=True, last_seq=Seq(0), last_update_us=0, size_bytes=0, instances=0, series=0, studies=0)
+
+
+def unpack_aggregate(row: bytes | None) -> Aggregate:
+    """Return the counters of a row, or empty ones where there is no row yet."""
+    if row is None:
+        return EMPTY_AGGREGATE
+    stable, last_seq, last_update_us, size, instances, series, studies = _AGGREGATE.unpack(row)
+    return Aggregate(bool(stable), last_seq, last_update_us, size, instances, series, studies)
+
+
+def with_stability(aggregate: Aggregate, *, is_stable: bool) -> Aggregate:
+    return replace(aggregate, is_stable=is_stable)
+
+
+_TOTALS = Struct(">QQQQQ")
+
+
+def unpack_totals(row: bytes | None) -> tuple[int, int, int, int, int]:
+    """Return patients, studies, series, instances, bytes."""
+    return _TOTALS.unpack(row) if row is not None else (0, 0, 0, 0, 0)  # type: ignore[return-value]  # struct is untyped
+
+
+def pack_totals(totals: tuple[int, ...]) -> bytes:
+    return _TOTALS.pack(*totals)
+
+
+def read_instance(ref: Ref, row: bytes) -> Instance:
+    values = unpack(row)
+    (id_, series, _, _, at_us, blob, size, md5, syntax, sop, offset, vr, index, origin, ip, remote, called, user, tags) = values
+    return Instance(
+        ref=ref,
+        id=id_,
+        parent=series,
+        tags=tags,
+        received_us=at_us,
+        blob=blob,
+        size_bytes=size,
+        md5=md5,
+        transfer_syntax=syntax,
+        sop_class=sop,
+        pixel_data_offset=offset,
+        pixel_data_vr=vr,
+        index_in_series=index,
+        origin=Origin(kind=origin, remote_ip=ip, remote_aet=remote, called_aet=called, username=user),
+    )
+
+
+def read_resource(level: Level, ref: Ref, row: bytes, aggregate: Aggregate) -> Resource:
+    values = unpack(row)
+    parent: Ref | None = None
+    patient_tags: Tags = {}
+    expected: int | None = None
+    tags: Tags
+    match level:
+        case Level.PATIENT:
+            tags = values[PATIENT_TAGS]
+        case Level.STUDY:
+            _, parent, tags, patient_tags = values
+        case _:
+            _, parent, _, tags, expected = values
+    return Resource(
+        ref=ref,
+        level=level,
+        id=ResourceId(values[ID]),
+        parent=parent,
+        tags=tags,
+        patient_tags=patient_tags,
+        last_update_us=aggregate.last_update_us,
+        is_stable=aggregate.is_stable,
+        expected_instances=expected,
+        study_count=aggregate.studies,
+        series_count=aggregate.series,
+        instance_count=aggregate.instances,
+        size_bytes=aggregate.size_bytes,
+    )

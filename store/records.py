@@ -1,0 +1,86 @@
+"""The read models' values, as views return them: frozen, plain, decoded from rows of `store.projections`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+
+Tags = Mapping[int, str]  # 0xGGGGEEEE -> text as Orthanc shows it (decoded, padding stripped, values joined by "\\")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A patient, study or series."""
+
+    ref: Ref
+    level: Level
+    id: ResourceId
+    parent: Ref | None  # None for a patient
+    tags: Tags  # main DICOM tags of this level
+    patient_tags: Tags  # of a study: the patient's tags as this study's first instance gave them; else empty
+    last_update_us: int  # UTC since 1970: when the last instance arrived
+    is_stable: bool
+    expected_instances: int | None  # of a series, if its first instance told
+    study_count: int  # descendants; 0 where the level has none
+    series_count: int
+    instance_count: int
+    size_bytes: int  # of all DICOM files below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an instance came from (Orthanc's `RequestOrigin` and its fields; empty where not applicable)."""
+
+    kind: str  # "RestApi", "DicomProtocol", "Lua", "Plugins", "WebDav" or "Unknown"
+    remote_ip: str = ""
+    remote_aet: str = ""
+    called_aet: str = ""
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A DICOM file of the archive."""
+
+    ref: Ref
+    id: ResourceId
+    parent: Ref  # its series
+    tags: Tags
+    received_us: int
+    blob: BlobId
+    size_bytes: int  # of the file
+    md5: bytes  # of the file, 16 bytes; b"" where not computed
+    transfer_syntax: str
+    sop_class: str
+    pixel_data_offset: int | None  # of the Pixel Data element in the file
+    pixel_data_vr: str  # "" without Pixel Data
+    index_in_series: int | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of `/changes`."""
+
+    seq: Seq
+    change_type: str  # "NewInstance", "StableStudy" …
+    level: Level
+    resource: ResourceId
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
+    changes: list[Change]
+    done: bool
+    first: int
+    last: int

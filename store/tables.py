@@ -1,0 +1,112 @@
+"""The tables of the LMDB environment and the bytes of their keys.
+
+Integers in keys are big-endian, so that byte order is numeric order. Rows of the read models are projected from the
+log and nothing else; the tables of `NON_EVENT` hold what is not, and replay leaves them out of its comparison.
+"""
+
+import hashlib
+from enum import IntEnum
+from struct import Struct
+
+from events.identifiers import Ref, Seq
+
+U64 = Struct(">Q")
+LEVEL_REF = Struct(">BQ")
+
+# The log.
+EVENTS = b"events"  # seq -> envelope/1 (events.codec)
+PERSONAL = b"personal"  # seq -> [salt, payload]
+LOG = frozenset({EVENTS, PERSONAL})
+
+# What is no fact of the archive: positions, leases, transient settings, work lists of what is being removed.
+META = b"meta"  # name -> value: format, clean flag
+CURSORS = b"cursors"  # consumer -> seq it has dealt with
+SETTINGS = b"settings"  # runtime settings that REST changed; emptied at boot
+LEASES = b"leases"  # blob folder -> who writes into it
+CONDEMNED = b"condemned"  # blob -> seq of the event that condemned it; rows go when the file is gone
+NON_EVENT = frozenset({META, CURSORS, SETTINGS, LEASES, CONDEMNED})
+
+# The read models.
+PATIENTS = b"patients"  # ref -> what never changes (store.projections.rows)
+STUDIES = b"studies"
+SERIES = b"series"
+INSTANCES = b"instances"
+IDS = b"ids"  # 20-byte identifier -> level, ref
+AGGREGATES = b"aggregates"  # ref of a patient, study or series -> its counters
+CHILDREN = b"children"  # parent ref + child ref -> b""
+CHANGES = b"changes"  # seq -> row of /changes
+CHANGES_BY_TYPE = b"changes-by-type"  # type + seq -> b""; all types but NewInstance
+CHANGES_OF = b"changes-of"  # ref + seq -> b""; changes of a resource other than its creation
+LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
+BLOBS = b"blobs"  # blob -> ref of its owner
+TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
+UNSTABLE = b"unstable"  # ref of a patient, study or series that waits for StableAge -> b""
+TOUCHES = b"touches"  # identifier + seq -> b"": events of an instance besides that of its present row
+TOTALS = b"totals"  # name -> counters of the whole archive
+
+READ_MODELS = (
+    PATIENTS,
+    STUDIES,
+    SERIES,
+    INSTANCES,
+    IDS,
+    AGGREGATES,
+    CHILDREN,
+    CHANGES,
+    CHANGES_BY_TYPE,
+    CHANGES_OF,
+    LOOKUP,
+    BLOBS,
+    TOMBSTONES,
+    UNSTABLE,
+    TOUCHES,
+    TOTALS,
+)
+ALL_TABLES = (EVENTS, PERSONAL, *sorted(NON_EVENT), *READ_MODELS)
+
+# LMDB allows keys of 511 bytes; a longer value is cut and told apart by its hash.
+LOOKUP_VALUE_BYTES = 200
+
+
+class LookupKind(IntEnum):
+    """Which DICOM identifier a row of `lookup` holds; the first four are the levels that they name."""
+
+    PATIENT_ID = 1
+    STUDY_INSTANCE_UID = 2
+    SERIES_INSTANCE_UID = 3
+    SOP_INSTANCE_UID = 4
+    ACCESSION_NUMBER = 5
+
+
+def key(number: int) -> bytes:
+    """Return a Seq or Ref as a key."""
+    return U64.pack(number)
+
+
+def child_key(parent: Ref, child: Ref) -> bytes:
+    return U64.pack(parent) + U64.pack(child)
+
+
+def typed_change_key(change_type: int, seq: Seq) -> bytes:
+    return bytes((change_type,)) + U64.pack(seq)
+
+
+def change_of_key(resource: Ref, seq: Seq) -> bytes:
+    return U64.pack(resource) + U64.pack(seq)
+
+
+def touch_key(resource_id: bytes, seq: Seq) -> bytes:
+    return resource_id + U64.pack(seq)
+
+
+def lookup_prefix(kind: LookupKind, value: str) -> bytes:
+    """Return the key of a looked-up value without its ref; the value is compared as Orthanc normalises identifiers."""
+    raw = normalize_identifier(value).encode()
+    if len(raw) > LOOKUP_VALUE_BYTES:
+        raw = raw[:LOOKUP_VALUE_BYTES] + hashlib.sha256(raw).digest()
+    return bytes((kind,)) + raw + b"\0"
+
+
+def normalize_identifier(value: str) -> str:
+    """Return an identifier in the form in which it is compared: no padding, upper case."""
+    return value.strip(" \0").upper()

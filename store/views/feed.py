@@ -1,0 +1,151 @@
+"""`/changes`, `/events` and the history of an instance."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from events import codec
+from events.event import field_names
+from events.identifiers import ResourceId, Seq
+from store.log import read_rows
+from store.projections.changes import ChangeType, read_change
+from store.records import Change, ChangesPage
+from store.tables import CHANGES, CHANGES_BY_TYPE, EVENTS, IDS, LEVEL_REF, PERSONAL, TOUCHES, U64, key
+from store.views.snapshot import Snapshot
+
+
+def get_changes(
+    snapshot: Snapshot,
+    *,
+    since: int = 0,
+    limit: int = 100,
+    to: int | None = None,
+    types: Sequence[str] = (),
+) -> ChangesPage:
+    """Return a page of `/changes`: forwards after `since`, or backwards up to and with `to`. `limit` 0 means all.
+
+    `done` tells that nothing follows the page (or precedes it, reading backwards). Unknown types match nothing.
+    """
+    backwards = to is not None and since == 0
+    found: list[Change] = []
+    done = True
+    for change in _walk(snapshot, since, to, types, backwards=backwards):
+        if limit and len(found) == limit:
+            done = False
+            break
+        found.append(change)
+    if backwards:
+        found.reverse()
+    first = found[0].seq if found else since
+    last = found[-1].seq if found else (to if to is not None else since)
+    return ChangesPage(found, done, first, last)
+
+
+def get_last_change(snapshot: Snapshot) -> ChangesPage:
+    """Return the page that holds the newest change alone (`/changes?last`)."""
+    found = list(_take(_walk(snapshot, 0, None, (), backwards=True), 1))
+    seq = found[0].seq if found else 0
+    return ChangesPage(found, True, seq, seq)
+
+
+def _take(changes: Iterator[Change], count: int) -> Iterator[Change]:
+    for _, change in zip(range(count), changes, strict=False):
+        yield change
+
+
+def _walk(
+    snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], *, backwards: bool
+) -> Iterator[Change]:
+    wanted = {ChangeType[name] for name in types if name in ChangeType.__members__}
+    if types and ChangeType.NewInstance not in wanted:
+        seqs = _typed_seqs(snapshot, since, to, wanted, backwards=backwards)
+    else:
+        seqs = _all_seqs(snapshot, since, to, backwards=backwards)
+    for seq in seqs:
+        row = snapshot.row(CHANGES, key(seq))
+        if row is None or (wanted and row[0] not in wanted):
+            continue
+        change = read_change(seq, row)
+        if snapshot.find(change.resource) is not None:
+            yield change
+
+
+def _all_seqs(snapshot: Snapshot, since: int, to: int | None, *, backwards: bool) -> Iterator[Seq]:
+    with snapshot.txn.cursor(db=snapshot.tables[CHANGES]) as cursor:
+        if backwards:
+            found = cursor.set_range(key(to + 1)) if to is not None else False
+            found = cursor.prev() if found else cursor.last()
+        else:
+            found = cursor.set_range(key(since + 1))
+        while found:
+            seq = U64.unpack(cursor.key())[0]
+            if seq <= since or (to is not None and seq > to):
+                return
+            yield Seq(seq)
+            found = cursor.prev() if backwards else cursor.next()
+
+
+def _typed_seqs(
+    snapshot: Snapshot, since: int, to: int | None, wanted: set[ChangeType], *, backwards: bool
+) -> Iterator[Seq]:
+    seqs = [
+        U64.unpack(row_key[1:])[0]
+        for change_type in wanted
+        for row_key in snapshot.keys(CHANGES_BY_TYPE, bytes((change_type,)), bytes((change_type,)) + key(since + 1))
+    ]
+    chosen = (seq for seq in seqs if to is None or seq <= to)
+    return (Seq(seq) for seq in sorted(chosen, reverse=backwards))
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """One event of the log with the names of its values."""
+
+    seq: Seq
+    tag: str
+    at_us: int
+    aggregate: bytes
+    actor: str
+    correlation: bytes
+    public: dict[str, Any]
+    personal: dict[str, Any] | None  # None where the event has no personal part, or it was erased
+    is_erased: bool
+
+
+def get_events(snapshot: Snapshot, *, since: int = 0, limit: int = 100) -> list[EventEntry]:
+    """Return up to `limit` events after sequence `since`."""
+    rows = read_rows(snapshot.txn, snapshot.tables, since, limit)
+    return [_entry(seq, row, personal) for seq, row, personal in rows]
+
+
+def get_history(snapshot: Snapshot, resource_id: ResourceId) -> list[EventEntry]:
+    """Return every event that touched an instance, also of its earlier lives; empty where it was never here."""
+    seqs = {U64.unpack(row_key[20:])[0] for row_key in snapshot.keys(TOUCHES, resource_id)}
+    packed = snapshot.row(IDS, resource_id)
+    if packed is not None:
+        seqs.add(LEVEL_REF.unpack(packed)[1])
+    entries = []
+    for seq in sorted(seqs):
+        row = snapshot.row(EVENTS, key(seq))
+        if row is not None:
+            entries.append(_entry(Seq(seq), row, snapshot.row(PERSONAL, key(seq))))
+    return entries
+
+
+def _entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
+    record = codec.decode_record(seq, row)
+    personal = codec.decode_personal(record, personal_row)
+    tag, public, personal = codec.upcast(record.tag, record.public, personal)
+    event_type = codec.EVENT_TYPES.get(tag)
+    names = field_names(event_type) if event_type is not None else ((), ())
+    return EventEntry(
+        seq,
+        tag,
+        record.at_us,
+        record.aggregate,
+        record.actor,
+        record.correlation,
+        dict(zip(names[0], public, strict=False)),
+        None if personal is None else dict(zip(names[1], personal, strict=False)),
+        codec.is_erased(record, personal_row),
+    )

@@ -1,0 +1,24 @@
+"""From a DICOM identifier to the resources that carry it (`/tools/lookup`)."""
+
+from events.identifiers import Level, Ref, ResourceId
+from store.projections.lookup import LEVEL_OF_KIND
+from store.tables import LOOKUP, U64, LookupKind, lookup_prefix
+from store.views.snapshot import Snapshot
+
+
+def find_identifier(snapshot: Snapshot, value: str) -> list[tuple[Level, ResourceId]]:
+    """Return every resource whose PatientID, AccessionNumber or UID equals `value`, patients first."""
+    found = []
+    for kind in (
+        LookupKind.PATIENT_ID,
+        LookupKind.STUDY_INSTANCE_UID,
+        LookupKind.ACCESSION_NUMBER,
+        LookupKind.SERIES_INSTANCE_UID,
+        LookupKind.SOP_INSTANCE_UID,
+    ):
+        level = LEVEL_OF_KIND[kind]
+        for row_key in snapshot.keys(LOOKUP, lookup_prefix(kind, value)):
+            resource_id = snapshot.id_of(level, Ref(U64.unpack(row_key[-8:])[0]))
+            if snapshot.find(resource_id) is not None:
+                found.append((level, resource_id))
+    return found

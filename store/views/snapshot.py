@@ -1,0 +1,203 @@
+"""Read queries on one short LMDB snapshot.
+
+A snapshot answers from one point of the log. It must not live longer than a second, and never across a network write:
+collect what is needed, leave it, then answer. A resource whose deletion is being purged is hidden here.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lmdb
+import msgpack
+
+from events.identifiers import Level, Ref, ResourceId
+from store.projections import rows
+from store.projections.counters import STATISTICS
+from store.projections.purge import ancestors_of
+from store.records import Instance, Resource, Statistics
+from store.tables import (
+    AGGREGATES,
+    BLOBS,
+    CHILDREN,
+    IDS,
+    LEVEL_REF,
+    SETTINGS,
+    TOMBSTONES,
+    TOTALS,
+    U64,
+    key,
+)
+
+
+class Snapshot:
+    """The archive at one point of the log; made by `Views.snapshot`."""
+
+    def __init__(self, txn: lmdb.Transaction, tables: Any) -> None:
+        self.txn = txn
+        self.tables = tables
+        self._something_hidden: bool | None = None
+
+    # -- rows -----------------------------------------------------------------------------------------------------
+
+    def row(self, table: bytes, row_key: bytes) -> bytes | None:
+        found: bytes | None = self.txn.get(row_key, db=self.tables[table])
+        return found
+
+    def keys(self, table: bytes, prefix: bytes, start: bytes | None = None) -> Iterator[bytes]:
+        """Iterate in order over the keys with a prefix, from `start` on if given."""
+        with self.txn.cursor(db=self.tables[table]) as cursor:
+            found = cursor.set_range(prefix if start is None else start)
+            while found:
+                row_key = cursor.key()
+                if not row_key.startswith(prefix):
+                    return
+                yield row_key
+                found = cursor.next()
+
+    # -- one resource ---------------------------------------------------------------------------------------------
+
+    def find(self, resource_id: ResourceId) -> tuple[Level, Ref] | None:
+        """Return level and ref of an identifier, None if the archive does not hold it."""
+        packed = self.row(IDS, resource_id)
+        if packed is None:
+            return None
+        level, ref = LEVEL_REF.unpack(packed)
+        return None if self._is_hidden(Level(level), Ref(ref)) else (Level(level), Ref(ref))
+
+    def get(self, level: Level, resource_id: ResourceId) -> Resource | Instance | None:
+        """Return a resource, None if the archive does not hold it at this level."""
+        found = self.find(resource_id)
+        return self.get_ref(level, found[1]) if found is not None and found[0] == level else None
+
+    def get_instance(self, resource_id: ResourceId) -> Instance | None:
+        record = self.get(Level.INSTANCE, resource_id)
+        return record if isinstance(record, Instance) else None
+
+    def get_ref(self, level: Level, ref: Ref) -> Resource | Instance:
+        """Return a resource by its ref. Raises KeyError if it is gone."""
+        packed = self.row(rows.TABLE_OF_LEVEL[level], key(ref))
+        if packed is None:
+            raise KeyError(ref)
+        if level == Level.INSTANCE:
+            return rows.read_instance(ref, packed)
+        return rows.read_resource(level, ref, packed, rows.unpack_aggregate(self.row(AGGREGATES, key(ref))))
+
+    def get_resource(self, level: Level, ref: Ref) -> Resource:
+        record = self.get_ref(level, ref)
+        assert isinstance(record, Resource)
+        return record
+
+    def id_of(self, level: Level, ref: Ref) -> ResourceId:
+        """Return the identifier behind a ref without decoding the whole row. Raises KeyError if it is gone."""
+        packed = self.row(rows.TABLE_OF_LEVEL[level], key(ref))
+        if packed is None:
+            raise KeyError(ref)
+        # A row is a msgpack list that starts with 20 bytes: list header (1 or 3 bytes), 0xc4 0x14, the identifier.
+        start = 3 if packed[0] < 0xDC else 5
+        return ResourceId(packed[start : start + 20])
+
+    def owner_of_blob(self, blob: bytes) -> Ref | None:
+        packed = self.row(BLOBS, blob)
+        return None if packed is None else Ref(U64.unpack(packed)[0])
+
+    # -- up and down ----------------------------------------------------------------------------------------------
+
+    def parent(self, record: Resource | Instance) -> Resource:
+        """Return what a resource belongs to. A patient has no parent: ValueError."""
+        if record.parent is None:
+            raise ValueError("a patient has no parent")
+        return self.get_resource(Level(level_of(record) - 1), record.parent)
+
+    def ancestor(self, record: Resource | Instance, level: Level) -> Resource:
+        """Return the resource of a higher level that this one belongs to."""
+        above = self.parent(record)
+        while above.level != level:
+            above = self.parent(above)
+        return above
+
+    def child_refs(self, ref: Ref) -> Iterator[Ref]:
+        """Iterate over the refs right below a resource, in order of creation."""
+        for link in self.keys(CHILDREN, key(ref)):
+            yield Ref(U64.unpack(link[8:])[0])
+
+    def child_ids(self, record: Resource) -> list[ResourceId]:
+        """Return the identifiers right below a resource, in order of creation."""
+        below = Level(record.level + 1)
+        return [self.id_of(below, ref) for ref in self.child_refs(record.ref)]
+
+    def children(self, record: Resource) -> Iterator[Resource | Instance]:
+        below = Level(record.level + 1)
+        for ref in self.child_refs(record.ref):
+            yield self.get_ref(below, ref)
+
+    def descendant_refs(self, record: Resource, level: Level) -> Iterator[Ref]:
+        """Iterate over the refs of one level below a resource: depth first, in order of creation."""
+        yield from self._below(record.level, record.ref, level)
+
+    def _below(self, at: Level, ref: Ref, level: Level) -> Iterator[Ref]:
+        below = Level(at + 1)
+        for child in self.child_refs(ref):
+            if below == level:
+                yield child
+            else:
+                yield from self._below(below, child, level)
+
+    def descendants(self, record: Resource, level: Level) -> Iterator[Resource | Instance]:
+        for ref in self.descendant_refs(record, level):
+            yield self.get_ref(level, ref)
+
+    # -- lists ----------------------------------------------------------------------------------------------------
+
+    def list_refs(self, level: Level, since: int = 0, limit: int = 0, *, after: Ref | None = None) -> Iterator[Ref]:
+        """Iterate over the refs of a level in order of creation.
+
+        `since` skips that many; `limit` 0 means all; `after` goes on behind a ref, for scans over several snapshots.
+        """
+        start = key(after + 1) if after is not None else None
+        count = 0
+        for packed in self.keys(rows.TABLE_OF_LEVEL[level], b"", start):
+            ref = Ref(U64.unpack(packed)[0])
+            if self._is_hidden(level, ref):
+                continue
+            count += 1
+            if count <= since:
+                continue
+            yield ref
+            if limit and count >= since + limit:
+                return
+
+    def list(self, level: Level, since: int = 0, limit: int = 0) -> Iterator[Resource | Instance]:
+        for ref in self.list_refs(level, since, limit):
+            yield self.get_ref(level, ref)
+
+    def list_ids(self, level: Level, since: int = 0, limit: int = 0) -> "list[ResourceId]":
+        return [self.id_of(level, ref) for ref in self.list_refs(level, since, limit)]
+
+    # -- the whole ------------------------------------------------------------------------------------------------
+
+    def statistics(self) -> Statistics:
+        return Statistics(*rows.unpack_totals(self.row(TOTALS, STATISTICS)))
+
+    def setting(self, name: str) -> Any:
+        """Return a setting that was changed at run time, None where the configuration still holds."""
+        packed = self.row(SETTINGS, name.encode())
+        return None if packed is None else msgpack.unpackb(packed)
+
+    def _is_hidden(self, level: Level, ref: Ref) -> bool:
+        """Tell whether a resource lies below one whose deletion is being purged."""
+        if self._something_hidden is None:
+            self._something_hidden = self.txn.stat(self.tables[TOMBSTONES])["entries"] > 0
+        if not self._something_hidden:
+            return False
+        packed = self.row(rows.TABLE_OF_LEVEL[level], key(ref))
+        if packed is None:
+            return True
+        above = ancestors_of(level, rows.unpack(packed))
+        return any(
+            self.row(rows.TABLE_OF_LEVEL[Level(level - distance)], key(ancestor)) is None
+            for distance, ancestor in enumerate(above, 1)
+        )
+
+
+def level_of(record: Resource | Instance) -> Level:
+    return record.level if isinstance(record, Resource) else Level.INSTANCE

@@ -1,0 +1,20 @@
+"""The door to the read models: short snapshots of one read-only environment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from store.environment import Environment
+from store.views.snapshot import Snapshot
+
+
+class Views:
+    """Gives out snapshots. Thread-safe; one per process."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Open the archive as it is now, for a second at most."""
+        with self._environment.begin() as txn:
+            yield Snapshot(txn, self._environment.tables)
