@@ -32,8 +32,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 class Environment:
     """An open LMDB environment with its tables."""
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
-        """Open the environment in `folder`. Raises BadMedium where LMDB cannot."""
+    def __init__(self, folder: Path, *, writable: bool, durable: bool = True) -> None:
+        """Open the environment in `folder`. Raises BadMedium where LMDB cannot.
+
+        `durable=False` is for scratch copies alone: nothing is synced.
+        """
         self.folder = folder
         try:
             self._env = lmdb.open(
@@ -46,6 +49,8 @@ class Environment:
                 create=writable,
                 readahead=False,  # read-ahead evicts blobs that will be read
                 meminit=False,
+                sync=durable,
+                metasync=durable,
                 lock=True,
             )
             self.tables = MappingProxyType(self._open_tables(writable=writable))
@@ -53,10 +58,7 @@ class Environment:
             raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
 
     def _open_tables(self, *, writable: bool) -> dict[bytes, object]:
-        if writable:
-            return {name: self._env.open_db(name) for name in ALL_TABLES}
-        with self._env.begin() as txn:
-            return {name: self._env.open_db(name, txn=txn, create=False) for name in ALL_TABLES}
+        return {name: self._env.open_db(name, create=writable) for name in ALL_TABLES}
 
     def begin(self, *, write: bool = False) -> lmdb.Transaction:
         """Start a transaction; readers live at most a second, for a held one makes the file grow without bound."""

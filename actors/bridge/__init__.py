@@ -1,0 +1,1 @@
+"""How actors are reached from other processes: a Unix-domain socket of the core, blocking clients elsewhere."""

@@ -1,0 +1,70 @@
+"""A gateway's end of the bridge: blocking requests from many threads over pooled connections."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from actors.bridge import frames
+from actors.bridge.server import connect
+from actors.index.commands import Command, to_plain
+from events.errors import Busy
+
+ASK_TIMEOUT_S = 60.0
+
+
+class BridgeClient:
+    """Reaches the actors of the core process in `folder`. Thread-safe."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Say hello under a name. Raises Busy if the core does not answer."""
+        self._folder = folder
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._presence = connect(folder)  # its end tells the core that this process is gone
+        self._exchange(self._presence, frames.encode(["hello", name]))
+
+    def request(self, actor: str, values: list[Any]) -> Any:
+        """Ask an actor and wait. Raises the actor's error; Busy when the core is gone or silent.
+
+        After Busy it is unknown whether the request took effect.
+        """
+        connection = self._take()
+        try:
+            reply = self._exchange(connection, frames.encode([actor, *values]))
+        except OSError as exc:
+            connection.close()
+            raise Busy("the core of the server does not answer") from exc
+        with self._lock:
+            self._idle.append(connection)
+        return frames.result_of(reply)
+
+    def ask_index(self, command: Command) -> Any:
+        return self.request("index", to_plain(command))
+
+    def wait_until_gone(self) -> None:
+        """Block until the core closes the connection: the end of the server."""
+        self._presence.settimeout(None)
+        try:
+            while self._presence.recv(64):
+                pass
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in (self._presence, *self._idle):
+                connection.close()
+            self._idle.clear()
+
+    def _take(self) -> socket.socket:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return connect(self._folder)
+
+    @staticmethod
+    def _exchange(connection: socket.socket, frame: bytes) -> Any:
+        connection.settimeout(ASK_TIMEOUT_S)
+        connection.sendall(frame)
+        return frames.decode(frames.receive(connection))

@@ -1,0 +1,101 @@
+"""Storage: removes the files that nothing refers to any more.
+
+Owns the removal of blobs, nothing else: condemned ones (deleted instances) after the deletion is durable and every
+durable consumer of the log has passed it, and those that a writer which died left in its leased folders. Reads
+snapshots, asks the index to forget what it has removed. A file that cannot be removed stays condemned and is tried
+again at the next deletion or start.
+"""
+
+import logging
+from typing import Any
+
+import pykka
+
+from actors.index.client import IndexClient
+from events.errors import SinogramError
+from events.identifiers import BlobId
+from store.blobs.store import BlobStore
+from store.tables import CONDEMNED, CURSORS, LEASES, U64
+from store.views.views import Views
+
+logger = logging.getLogger("sinogram.storage")
+
+REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
+
+
+class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.actor
+    """See the module's text. Messages: "condemned", or the name of a process that is gone."""
+
+    use_daemon_thread = True
+
+    def __init__(self, index: IndexClient, views: Views, blobs: BlobStore) -> None:
+        super().__init__()
+        self._index = index
+        self._views = views
+        self._blobs = blobs
+
+    def on_receive(self, message: Any) -> Any:
+        try:
+            match message:
+                case ("gone", str(owner)):
+                    self.sweep(self._index.revoke_folders(owner))
+                case "condemned":
+                    self._remove_condemned()
+        except SinogramError as exc:
+            # What was not done now is in the tables still, and is done at the next occasion or start.
+            logger.warning("storage.postponed error=%s", exc)
+        return None
+
+    def _remove_condemned(self) -> None:
+        with self._views.snapshot() as snapshot:
+            passed = _passed_by_all(snapshot)
+            found = []
+            for blob in snapshot.keys(CONDEMNED, b""):
+                if U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))[0] <= passed:
+                    found.append(BlobId(blob))
+                if len(found) == REMOVALS_PER_STEP:
+                    break
+        removed = [blob for blob in found if self._remove(blob)]
+        if removed:
+            self._index.forget_condemned(removed)
+            if len(found) == REMOVALS_PER_STEP:
+                self.actor_ref.tell("condemned")
+
+    def _remove(self, blob: BlobId) -> bool:
+        try:
+            self._blobs.remove(blob)
+        except OSError as exc:
+            logger.error("storage.cannot-remove error=%s", exc.strerror)
+            return False
+        return True
+
+    def sweep(self, folders: list[int]) -> int:
+        """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
+        count = 0
+        for folder in folders:
+            names = list(self._blobs.list_folder(folder))
+            with self._views.snapshot() as snapshot:
+                orphans = [
+                    name
+                    for name, blob in names
+                    if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
+                ]
+            for name in orphans:
+                (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+            count += len(orphans)
+            self._index.retire_folder(folder)
+        if count:
+            logger.info("storage.swept orphans=%d", count)
+        return count
+
+
+def leased_folders(views: Views) -> list[int]:
+    """Return the folders that the last run did not give back."""
+    with views.snapshot() as snapshot:
+        return [U64.unpack(lease)[0] for lease in snapshot.keys(LEASES, b"")]
+
+
+def _passed_by_all(snapshot: Any) -> int:
+    """Return the sequence up to which every durable consumer has dealt with the log."""
+    positions = [U64.unpack(snapshot.row(CURSORS, name) or bytes(8))[0] for name in snapshot.keys(CURSORS, b"")]
+    return min(positions, default=(1 << 64) - 1)

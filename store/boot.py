@@ -1,0 +1,189 @@
+"""What a start does with what it finds: one table, every row of it tested.
+
+`look` gathers the facts without changing anything, `plan` looks them up in the table, and the composition root carries
+out the actions. The first refusal ends the start before anything is written.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from events import codec
+from events.errors import BadMedium, CorruptLog
+from store.environment import (
+    FILE_NAME,
+    INDEX_MARGIN_BYTES,
+    MAP_BYTES,
+    NETWORK_FILE_SYSTEMS,
+    Environment,
+    file_system_type,
+    free_bytes,
+)
+from store.log import check_link, read_head, read_rows
+from store.tables import CONDEMNED, LEASES, META, TOMBSTONES, key
+
+FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
+FORMAT_KEY = b"format"
+CLEAN_KEY = b"clean"
+TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
+
+
+class Action(Enum):
+    """What a start has to do before it serves, in the order of this list."""
+
+    REFUSE = "refuse"
+    INITIALIZE = "initialize"
+    WARN_FULL = "warn that only reading and deleting work"
+    VERIFY_TAIL = "verify the last events"
+    SWEEP_LEASES = "remove the files that the last run left unfinished"
+    REMOVE_CONDEMNED = "remove the files of deleted instances"
+    RESUME_PURGES = "go on removing the rows of deleted resources"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about the medium and the environment before anything is changed."""
+
+    file_system: str = "ext4"
+    is_writable: bool = True
+    is_taken: bool = False  # another server uses this folder
+    is_new: bool = False
+    format: int | None = FORMAT
+    is_map_full: bool = False
+    is_disk_full: bool = False
+    is_clean: bool = True
+    leases: int = 0
+    condemned: int = 0
+    tombstones: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the decision table."""
+
+    when: str
+    holds: Callable[[Facts], bool]
+    action: Action
+    message: str
+
+
+TABLE = (
+    Row(
+        "network file system",
+        lambda f: f.file_system in NETWORK_FILE_SYSTEMS,
+        Action.REFUSE,
+        "the index may not lie on a network file system: memory-mapped writes are not durable there",
+    ),
+    Row("read-only medium", lambda f: not f.is_writable, Action.REFUSE, "the index folder cannot be written"),
+    Row("folder taken", lambda f: f.is_taken, Action.REFUSE, "another server is using this index folder"),
+    Row(
+        "newer version",
+        lambda f: f.format is not None and f.format > FORMAT,
+        Action.REFUSE,
+        "this index was written by a newer release",
+    ),
+    Row(
+        "no version",
+        lambda f: not f.is_new and f.format is None,
+        Action.REFUSE,
+        "this file is not an index of this server",
+    ),
+    Row("full map", lambda f: f.is_map_full, Action.REFUSE, "the index has reached its limit of 1 TiB"),
+    Row("new", lambda f: f.is_new, Action.INITIALIZE, "a new archive"),
+    Row("full disk", lambda f: f.is_disk_full, Action.WARN_FULL, "the disk is full: only reading and deleting work"),
+    Row("not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"),
+    Row("unfinished blobs", lambda f: f.leases > 0, Action.SWEEP_LEASES, "files may be left without an event"),
+    Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
+    Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
+)
+
+
+def plan(facts: Facts) -> list[Row]:
+    """Return the rows that hold, in order. Raises BadMedium at the first refusal."""
+    due = [row for row in TABLE if row.holds(facts)]
+    if due and due[0].action is Action.REFUSE:
+        raise BadMedium(due[0].message)
+    return due
+
+
+class FolderLock:
+    """Holds an index folder for one core process; the kernel lets go of it when the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.is_held = True
+        except BlockingIOError:
+            self.is_held = False
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def look_at_medium(folder: Path) -> Facts:
+    """Gather the facts that must be known before LMDB touches the folder."""
+    return Facts(
+        file_system=file_system_type(folder),
+        is_writable=os.access(folder, os.W_OK),
+        is_new=not (folder / FILE_NAME).exists(),
+        is_disk_full=free_bytes(folder) < INDEX_MARGIN_BYTES,
+    )
+
+
+def look_at_environment(env: Environment, facts: Facts) -> Facts:
+    """Add what the open environment tells."""
+    with env.begin() as txn:
+
+        def count(table: bytes) -> int:
+            entries: int = txn.stat(env.tables[table])["entries"]
+            return entries
+
+        stored = txn.get(FORMAT_KEY, db=env.tables[META])
+        clean = txn.get(CLEAN_KEY, db=env.tables[META])
+        leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
+        is_empty = read_head(txn, env.tables).seq == 0
+    return Facts(
+        file_system=facts.file_system,
+        is_writable=facts.is_writable,
+        is_new=stored is None and is_empty,
+        format=None if stored is None else int.from_bytes(stored, "big"),
+        is_map_full=env.size_bytes() > MAP_BYTES - (64 << 20),
+        is_disk_full=facts.is_disk_full,
+        is_clean=clean == b"\1",
+        leases=leases,
+        condemned=condemned,
+        tombstones=tombstones,
+    )
+
+
+def mark_running(env: Environment) -> None:
+    """Record that a run has begun: until `mark_clean` the next start must assume that it was cut off."""
+    _mark(env, clean=False)
+
+
+def mark_clean(env: Environment) -> None:
+    _mark(env, clean=True)
+
+
+def _mark(env: Environment, *, clean: bool) -> None:
+    with env.begin(write=True) as txn:
+        txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
+        txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
+
+
+def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:
+    """Check that the last events follow each other and match their personal parts. Raises CorruptLog."""
+    with env.begin() as txn:
+        head = read_head(txn, env.tables)
+        rows = read_rows(txn, env.tables, max(0, head.seq - count - 1), count + 1)
+    for (before, before_row, _), (seq, row, personal) in zip(rows, rows[1:], strict=False):
+        earlier, record = codec.decode_record(before, before_row), codec.decode_record(seq, row)
+        check_link(record, before, codec.hash_row(before_row), earlier.at_us)
+        codec.decode_personal(record, personal)
+    if rows and rows[-1][0] != head.seq:
+        raise CorruptLog("the end of the log is missing")
+    return len(rows)
