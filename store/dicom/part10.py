@@ -1,0 +1,98 @@
+"""A whole DICOM file: preamble, File Meta Information, and where the dataset begins (PS3.10 §7.1).
+
+Accepted as by Orthanc 1.12.7 (observed): a Part 10 file with or without group 0002 or its group length, a file without
+preamble that begins with group 0002, and a bare dataset, whose transfer syntax is then guessed from its first element.
+"""
+
+import zlib
+from dataclasses import dataclass
+from struct import Struct, error
+from typing import Final
+
+from events.errors import InvalidDicom
+from store.dicom.elements import Buffer
+from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax, read_syntax
+
+MAX_INFLATED_BYTES: Final = 1 << 30  # of a deflated dataset; a bomb of 1 MB would otherwise become 1 GB and more
+
+_PREAMBLE_BYTES: Final = 128
+_HEADER: Final = Struct("<HH2sH")
+_U32: Final = Struct("<I")
+_LONG_VRS: Final = frozenset(
+    (b"OB", b"OW", b"UN", b"UT", b"SQ", b"OF", b"UC", b"UR", b"OD", b"OL", b"OV", b"SV", b"UV")
+)
+_TRANSFER_SYNTAX: Final = 0x0010
+
+
+@dataclass(frozen=True, slots=True)
+class Part10:
+    """A file's layout."""
+
+    data: Buffer  # what `start` and all offsets of elements refer to: the file itself, or its inflated dataset
+    meta_start: int  # in the file
+    meta_end: int  # in the file
+    start: int  # of the dataset, in `data`
+    transfer_syntax: str
+    syntax: Syntax
+    inflated: bool = False
+
+
+def open_part10(file: Buffer) -> Part10:
+    """Find the dataset of a DICOM file, inflating it if need be. Raises: InvalidDicom."""
+    if not len(file):
+        raise InvalidDicom("Received an empty DICOM file")
+    meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
+    uid, meta_end = _read_meta(file, meta_start)
+    if not uid:
+        uid = guess_syntax(file, meta_end)
+    syntax = read_syntax(uid)
+    if not syntax.deflated:
+        return Part10(file, meta_start, meta_end, meta_end, uid, syntax)
+    return Part10(_inflate(file, meta_end), meta_start, meta_end, 0, uid, syntax, inflated=True)
+
+
+def guess_syntax(data: Buffer, start: int) -> str:
+    """The uncompressed transfer syntax that the first element of a dataset suggests. Raises: InvalidDicom."""
+    first = bytes(data[start : start + 8])
+    if len(first) < 8:
+        raise InvalidDicom("there is no dataset")
+    group_le, group_be = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
+    explicit = first[4:6].isalpha() and first[4:6].isupper()
+    if group_le > group_be:
+        if explicit:
+            return EXPLICIT_BE
+        raise InvalidDicom("this is not a DICOM file")
+    return EXPLICIT_LE if explicit else IMPLICIT_LE
+
+
+def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
+    """The transfer syntax ("" if not told) and the end of group 0002, which is always explicit little endian."""
+    uid, position = "", start
+    while True:
+        try:
+            group, number, vr, length = _HEADER.unpack_from(file, position)
+            if group != 2:
+                return uid, position
+            value = position + 8
+            if vr in _LONG_VRS:
+                (length,) = _U32.unpack_from(file, value)
+                value += 4
+        except error as exc:
+            raise InvalidDicom("the file ends inside its meta information") from exc
+        if value + length > len(file):
+            raise InvalidDicom("the file ends inside its meta information")
+        if number == _TRANSFER_SYNTAX:
+            uid = bytes(file[value : value + length]).rstrip(b"\0 ").decode("ascii", "replace")
+        position = value + length
+
+
+def _inflate(file: Buffer, start: int) -> bytes:
+    """Inflate a dataset (PS3.5 §A.5: raw deflate, no header); what follows the compressed stream is padding."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = stream.decompress(bytes(file[start:]), MAX_INFLATED_BYTES)
+    except zlib.error as exc:
+        raise InvalidDicom("the dataset cannot be inflated") from exc
+    if not stream.eof:
+        raise InvalidDicom("the deflated dataset is cut short or too large")
+    return data
