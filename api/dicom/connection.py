@@ -1,0 +1,149 @@
+"""An accepted socket: blocking reads with a limit, into one buffer that is reused, and what TCP needs to be quick.
+
+Nothing polls: the limits are the kernel's (SO_RCVTIMEO, SO_SNDTIMEO), so that a read is a single system call. Nagle's
+algorithm in DCMTK-based senders holds back the end of a message until we acknowledge its beginning, and the kernel
+likes to acknowledge 40 ms late: TCP_QUICKACK, which the kernel forgets, is set again before each read. TCP_NODELAY does
+the same for our own answers.
+"""
+
+import contextlib
+import math
+import socket
+import struct
+import time
+
+from api.dicom.ending import ConnectionLost, PeerSilent
+
+BUFFER_BYTES = 1 << 18  # of each connection; 16 PDUs of Orthanc's default length
+
+
+class Connection:
+    """Reads and writes one socket. One thread at a time, except `hang_up` and `stop_reading`, which any may call."""
+
+    def __init__(self, sock: socket.socket, *, timeout_s: float) -> None:
+        self._socket = sock
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = 0  # of what has been received and not taken
+        self._end = 0
+        self._deadline: float | None = None
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.set_timeout(timeout_s)
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """Let no single read or write last longer; 0: no limit. Lifts a deadline."""
+        self._deadline = None
+        self._set_limit(socket.SO_RCVTIMEO, timeout_s)
+        self._set_limit(socket.SO_SNDTIMEO, timeout_s)
+
+    def set_deadline(self, seconds: float) -> None:
+        """Let all reads from now on end within `seconds` together, however the peer drips its bytes."""
+        self._deadline = time.monotonic() + seconds
+
+    def _set_limit(self, option: int, seconds: float) -> None:
+        microseconds = math.ceil(seconds * 1_000_000)
+        self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", *divmod(microseconds, 1_000_000)))
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received and not yet taken."""
+        return self._end - self._start
+
+    def peek(self, count: int) -> memoryview:
+        """Wait for `count` bytes (at most BUFFER_BYTES) and show them. Raises ConnectionLost, PeerSilent."""
+        while self._end - self._start < count:
+            if self._start + count > BUFFER_BYTES:
+                self._compact()
+            self._receive()
+        return self._view[self._start : self._start + count]
+
+    def take(self, count: int) -> memoryview:
+        """Wait for `count` bytes (at most BUFFER_BYTES) and take them; valid until the next read."""
+        taken = self.peek(count)
+        self._start += count
+        return taken
+
+    def take_some(self, limit: int) -> memoryview:
+        """Take at least one byte, at most `limit`, as many as are there; valid until the next read."""
+        if self._start == self._end:
+            self._receive()
+        count = min(limit, self._end - self._start)
+        self._start += count
+        return self._view[self._start - count : self._start]
+
+    def take_all(self, count: int) -> bytes:
+        """Take exactly `count` bytes, however many."""
+        parts = []
+        while count:
+            part = self.take_some(count)
+            parts.append(bytes(part))
+            count -= len(part)
+        return b"".join(parts)
+
+    def receive_now(self) -> None:
+        """Receive what is there without waiting. Raises ConnectionLost."""
+        if self._end == BUFFER_BYTES:
+            self._compact()
+        if self._end < BUFFER_BYTES:
+            with contextlib.suppress(BlockingIOError):
+                self._receive(socket.MSG_DONTWAIT)
+
+    def _compact(self) -> None:
+        rest = bytes(self._view[self._start : self._end])  # a copy: source and target may overlap
+        self._view[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
+
+    def _receive(self, flags: int = 0) -> None:
+        if self._start == self._end:
+            self._start = self._end = 0
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise PeerSilent("the deadline has passed")
+            self._set_limit(socket.SO_RCVTIMEO, left)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            count = self._socket.recv_into(self._view[self._end :], 0, flags)
+        except BlockingIOError as exc:
+            if flags & socket.MSG_DONTWAIT:
+                raise
+            raise PeerSilent("the peer is silent") from exc
+        except OSError as exc:
+            raise ConnectionLost(str(exc)) from exc
+        if not count:
+            raise ConnectionLost("closed by the peer")
+        self._end += count
+
+    def send(self, data: bytes) -> None:
+        """Send everything. Raises ConnectionLost, PeerSilent."""
+        try:
+            self._socket.sendall(data)
+        except BlockingIOError as exc:
+            raise PeerSilent("the peer does not read") from exc
+        except OSError as exc:
+            raise ConnectionLost(str(exc)) from exc
+
+    def finish(self, linger_s: float) -> None:
+        """After the last PDU: wait a little for the peer to close, so that a reset does not overtake what was sent."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            self.set_deadline(linger_s)
+            while True:
+                self._start = self._end = 0
+                self._receive()
+        except (OSError, ConnectionLost, PeerSilent):
+            return
+
+    def stop_reading(self) -> None:
+        """Let the thread that waits for bytes find the connection closed; what has arrived is still read."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def hang_up(self) -> None:
+        """Let every read and write in progress fail."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._socket.close()

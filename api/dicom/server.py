@@ -1,0 +1,138 @@
+"""The DICOM server of one process: accepts connections on a listening socket and gives each a thread.
+
+What `DicomThreadsCount` means here: so many operations may load this machine at once (write an instance durably, run a
+query), through the semaphore `slots` that handlers take around that part alone. Nothing that waits for a peer's network
+holds a slot, so slow peers cannot hold up others, and a slot is always given back after a time this machine determines.
+Orthanc counts differently: its threads also receive.
+"""
+
+import errno
+import logging
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from api.dicom.association import Association
+from api.dicom.connection import Connection
+from api.dicom.echo_scp import create_echo_service
+from api.dicom.services import Service, Services
+from api.dicom.settings import DicomSettings
+from api.dicom.store_scp import Ingest, create_store_service
+
+REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any further connection is just closed
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_DESCRIPTOR_PAUSE_MS = 500
+
+log = logging.getLogger("dicom")
+
+
+class DicomServer:
+    """Serves a listening socket, which it owns from now on and which other processes may share."""
+
+    def __init__(
+        self, listener: socket.socket, services: Iterable[Service], settings_now: Callable[[], DicomSettings]
+    ) -> None:
+        self._listener = listener
+        self._services = Services(services)
+        self._settings_now = settings_now
+        self._slots = threading.BoundedSemaphore(max(1, settings_now().threads_count))
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+        self._threads: dict[threading.Thread, Association] = {}
+        self._acceptor = threading.Thread(target=self._accept_all, name="dicom-accept", daemon=True)
+
+    @property
+    def association_count(self) -> int:
+        """Connections being served."""
+        return len(self._threads)
+
+    def start(self) -> None:
+        self._listener.setblocking(False)  # another process that shares it may be quicker
+        self._acceptor.start()
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Take no more connections, abort idle associations, let requests in progress end within `grace_s`, then break them.
+
+        Returns when no thread and no descriptor is left. Call once.
+        """
+        os.eventfd_write(self._wake, 1)
+        self._acceptor.join()
+        self._listener.close()
+        os.close(self._wake)
+        with self._lock:
+            running = dict(self._threads)
+        for association in running.values():
+            association.stop()
+        deadline = time.monotonic() + grace_s
+        for thread in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for thread, association in running.items():
+            if thread.is_alive():
+                association.kill()
+            thread.join()
+
+    def _accept_all(self) -> None:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        only_wake = select.poll()
+        only_wake.register(self._wake, select.POLLIN)
+        while True:
+            if any(descriptor == self._wake for descriptor, _ in poll.poll()):
+                return
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                continue
+            except OSError as exc:
+                if exc.errno in _NO_DESCRIPTOR:
+                    log.error("no descriptor or memory for another association")  # noqa: TRY400 # says it all
+                    only_wake.poll(_NO_DESCRIPTOR_PAUSE_MS)  # the listener stays readable: do not spin on it
+                continue
+            self._take(sock, address[0].removeprefix("::ffff:"))
+
+    def _take(self, sock: socket.socket, remote_ip: str) -> None:
+        try:
+            sock.setblocking(True)
+            settings = self._settings_now()
+            excess = self.association_count - settings.maximum_associations
+            if excess >= REJECTED_AT_ONCE:
+                log.warning("too many associations: connection from %s closed", remote_ip)
+                sock.close()
+                return
+            connection = Connection(sock, timeout_s=settings.scp_timeout_s)
+            association = Association(
+                connection, remote_ip, settings, self._services, self._slots, is_over_limit=excess >= 0
+            )
+            self._start_thread(association)
+        except (OSError, RuntimeError) as exc:  # the peer is gone already, or there is no thread to be had
+            log.warning("connection from %s dropped: %s", remote_ip, exc)
+            sock.close()
+
+    def _start_thread(self, association: Association) -> None:
+        thread = threading.Thread(target=self._run, args=(association,), name="dicom-association", daemon=True)
+        with self._lock:
+            self._threads[thread] = association
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._threads[thread]
+            raise
+
+    def _run(self, association: Association) -> None:
+        try:
+            association.run()
+        finally:
+            with self._lock:
+                del self._threads[threading.current_thread()]
+
+
+def create_dicom_server(
+    listener: socket.socket, ingest: Ingest, settings_now: Callable[[], DicomSettings]
+) -> DicomServer:
+    """A server of all services there are; `settings_now` is called once for each connection."""
+    return DicomServer(listener, (create_echo_service(), create_store_service(ingest)), settings_now)

@@ -1,0 +1,56 @@
+"""What the configuration says about the DICOM server, as plain frozen values; read anew for each association."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Operation(Enum):
+    """What a remote modality may ask for. The value is the word in `DicomModalities` (`AllowEcho` …)."""
+
+    ECHO = "Echo"
+    FIND = "Find"
+    FIND_WORKLIST = "FindWorklist"
+    GET = "Get"
+    MOVE = "Move"
+    STORE = "Store"
+    N_ACTION = "NAction"
+    N_EVENT_REPORT = "EventReport"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """One entry of `DicomModalities`."""
+
+    name: str  # symbolic: the key of the entry
+    aet: str
+    host: str
+    port: int
+    manufacturer: str = "Generic"
+    allowed: frozenset[Operation] = frozenset(Operation)  # Allow…
+    allow_transcoding: bool = True
+    use_tls: bool = False
+    local_aet: str = ""
+    timeout_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DicomSettings:
+    """The options of the DICOM server; the defaults are Orthanc's where it has the option."""
+
+    aet: str = "ORTHANC"  # DicomAet
+    check_called_aet: bool = False  # DicomCheckCalledAet
+    strict_aet_comparison: bool = False  # StrictAetComparison: upper and lower case differ
+    accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)  # AcceptedTransferSyntaxes, for storage alone
+    unknown_sop_class_accepted: bool = False  # UnknownSopClassAccepted
+    accepted_sop_classes: tuple[str, ...] = ()  # AcceptedSopClasses; empty: all storage classes
+    rejected_sop_classes: tuple[str, ...] = ()  # RejectedSopClasses; Orthanc 1.12.7 reads `RejectSopClasses` instead
+    modalities: tuple[Modality, ...] = ()  # DicomModalities
+    always_allowed: frozenset[Operation] = frozenset({Operation.ECHO, Operation.STORE})  # DicomAlwaysAllow…
+    check_modality_host: bool = False  # DicomCheckModalityHost
+    scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none
+    maximum_pdu_length: int = 16384  # MaximumPduLength: of the P-DATA PDUs we take, in bytes
+    threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
+    maximum_associations: int = 200  # no option: beyond it peers are told to come back later
+    artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)
+    implementation_class_uid: str = "2.25.247284133041986473116209083651820735193"  # PS3.7 §D.3.3.2
+    implementation_version_name: str = "SINOGRAM"  # at most 16 characters

@@ -1,0 +1,95 @@
+"""C-STORE: a dataset on its way from the network into an upload, and the status it ends with (PS3.4 Annex B).
+
+The bytes received are the bytes stored: they follow a file meta information that is made from the command. The
+answer is sent when the instance is durable, or known not to be stored.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from api.dicom.command import Command, Element, Field, encode_response
+from api.dicom.dataset_head import DatasetHead
+from api.dicom.ending import AssociationEnded, Refusal, log_fault
+from api.dicom.negotiation import Context
+from api.dicom.services import Service
+from api.dicom.settings import Operation
+from api.dicom.status import SUCCESS, DatasetMismatch, store_status
+from events.errors import SinogramError
+from store.dicom.file_meta import file_meta
+from store.records import Origin
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+log = logging.getLogger("dicom")
+
+
+class Upload(Protocol):
+    """What this module needs of `actors.ingest.Upload`. A view given to `write` is reused once `write` has returned."""
+
+    def write(self, data: bytes | memoryview) -> None: ...
+
+    def store(self) -> object: ...
+
+
+class Ingest(Protocol):
+    """What this module needs of `actors.ingest.Ingest`. Leaving the upload's `with` block discards what is not stored."""
+
+    def open(self, origin: Origin) -> AbstractContextManager[Upload]: ...
+
+
+def create_store_service(ingest: Ingest) -> Service:
+    return Service(field=Field.C_STORE, operation=lambda _context: Operation.STORE, handle=_StoreScp(ingest).handle)
+
+
+class _StoreScp:
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    def handle(self, association: "Association", context: Context, command: Command) -> None:
+        sop_class = command.text(Element.AFFECTED_SOP_CLASS_UID)
+        sop_instance = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
+        if not sop_class or not sop_instance or not command.has_dataset:
+            raise Refusal("a C-STORE without SOP class, SOP instance or dataset")
+        parts = association.dataset()
+        try:
+            self._store(association, context, sop_class, sop_instance, parts)
+            status = SUCCESS
+        except SinogramError as exc:
+            status = store_status(exc)
+            log.warning("C-STORE refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
+        except AssociationEnded:
+            raise
+        except Exception as exc:  # noqa: BLE001 # a defect costs one instance, which stays with its sender
+            status = store_status(exc)
+            log_fault(f"C-STORE failed with 0x{status:04x}", exc)
+        for _ in parts:
+            pass  # what an early refusal left unread
+        association.send(context, encode_response(command, status))
+
+    def _store(
+        self,
+        association: "Association",
+        context: Context,
+        sop_class: str,
+        sop_instance: str,
+        parts: Iterator[memoryview],
+    ) -> None:
+        origin = Origin(
+            kind="DicomProtocol",
+            remote_ip=association.remote_ip,
+            remote_aet=association.request.calling_aet,
+            called_aet=association.request.called_aet,
+        )
+        head = DatasetHead(context.transfer_syntax)
+        with self._ingest.open(origin) as upload:
+            upload.write(file_meta(sop_class, sop_instance, context.transfer_syntax, remote_aet=origin.remote_aet))
+            for part in parts:
+                head.feed(part)
+                upload.write(part)
+            if not head.agrees(sop_class, sop_instance):
+                raise DatasetMismatch("SOP class or instance differs between command and dataset")
+            with association.slots:
+                upload.store()
