@@ -27,7 +27,7 @@ from store.tables import AGGREGATES, PATIENTS, SERIES, STUDIES, U64, UNSTABLE, k
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
-logger = logging.getLogger("sinogram.stable")
+logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # after the index could not take an event
 ALARM = "alarm"

@@ -18,13 +18,14 @@ from store.blobs.store import BlobStore
 from store.tables import CONDEMNED, CURSORS, LEASES, U64
 from store.views.views import Views
 
-logger = logging.getLogger("sinogram.storage")
+logger = logging.getLogger(__name__)
 
+CONDEMNED = "condemned"
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
 class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.actor
-    """See the module's text. Messages: "condemned", or the name of a process that is gone."""
+    """See the module's text. Messages: CONDEMNED, ("gone", process) or ("sweep", folders)."""
 
     use_daemon_thread = True
 
@@ -38,8 +39,10 @@ class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.a
         try:
             match message:
                 case ("gone", str(owner)):
-                    self.sweep(self._index.revoke_folders(owner))
-                case "condemned":
+                    return self._sweep(self._index.revoke_folders(owner))
+                case ("sweep", list(folders)):
+                    return self._sweep(folders)
+                case _:
                     self._remove_condemned()
         except SinogramError as exc:
             # What was not done now is in the tables still, and is done at the next occasion or start.
@@ -59,7 +62,7 @@ class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.a
         if removed:
             self._index.forget_condemned(removed)
             if len(found) == REMOVALS_PER_STEP:
-                self.actor_ref.tell("condemned")
+                self.actor_ref.tell(CONDEMNED)
 
     def _remove(self, blob: BlobId) -> bool:
         try:
@@ -69,7 +72,7 @@ class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.a
             return False
         return True
 
-    def sweep(self, folders: list[int]) -> int:
+    def _sweep(self, folders: list[int]) -> int:
         """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
         count = 0
         for folder in folders:

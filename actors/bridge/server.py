@@ -19,7 +19,7 @@ from typing import Any
 from actors.bridge import frames
 from events.errors import Busy, InvalidRequest, SinogramError
 
-logger = logging.getLogger("sinogram.bridge")
+logger = logging.getLogger(__name__)
 
 Dispatch = Callable[[list[Any], Callable[[Any, SinogramError | None], None]], None]
 

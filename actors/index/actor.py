@@ -28,7 +28,7 @@ from store.batch import Batch
 from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
 from store.log import LogWriter, read_head
 
-logger = logging.getLogger("sinogram.index")
+logger = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"

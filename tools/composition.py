@@ -1,0 +1,199 @@
+"""From the configuration to what each part of the server needs; the one place that knows both sides."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from pydicom.uid import AllTransferSyntaxes
+
+from actors.ingest import IngestSettings
+from api.dicom.settings import DicomSettings, Modality, Operation
+from api.rest import runtime
+from api.rest.settings import RestSettings
+from store.views.views import Views
+from tools import logging_setup, modalities
+from tools.configuration import Configuration
+from tools.core import CoreSettings
+from tools.logging_setup import LogOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Everything the processes of one server are told; pickled from the supervisor to its children."""
+
+    index_directory: Path
+    storage_directory: Path
+    stable_age_s: float
+    gateways: int
+    http_enabled: bool
+    http_addresses: tuple[str, ...]
+    http_port: int
+    http_threads: int
+    keep_alive: bool
+    dicom_enabled: bool
+    dicom_port: int
+    rest: RestSettings
+    dicom: DicomSettings
+    ingest: IngestSettings
+    log: LogOptions
+
+    def core(self) -> CoreSettings:
+        return CoreSettings(
+            index_directory=self.index_directory,
+            storage_directory=self.storage_directory,
+            stable_age_s=self.stable_age_s,
+        )
+
+    def set_up_logging(self, process: str) -> None:
+        logging_setup.configure(self.log, process)
+
+    def greeting(self) -> list[str]:
+        """What an operator reads when the server is up."""
+        lines = [f"Sinogram {self.rest.sinogram_version} is ready; its data is in {self.storage_directory}"]
+        if self.http_enabled:
+            host = "localhost" if self.http_addresses[0] in {"127.0.0.1", "0.0.0.0", "::"} else self.http_addresses[0]  # noqa: S104
+            lines.append(f"  REST   http://{host}:{self.http_port}    try: curl http://{host}:{self.http_port}/changes")
+        if self.dicom_enabled:
+            aet, port = self.dicom.aet, self.dicom_port
+            lines.append(f"  DICOM  {aet} on port {port}    send a first image: storescu -aec {aet} localhost {port} IMAGE")
+        return lines
+
+
+def server_settings(configuration: Configuration, log: LogOptions) -> ServerSettings:
+    """Fill in the settings of every part."""
+    storage, http, dicom = configuration.storage, configuration.http, configuration.dicom
+    return ServerSettings(
+        index_directory=storage.index_directory,
+        storage_directory=storage.storage_directory,
+        stable_age_s=float(storage.stable_age_s),
+        gateways=configuration.gateway_processes,
+        http_enabled=http.enabled,
+        http_addresses=http.bind_addresses,
+        http_port=http.port,
+        http_threads=http.threads,
+        keep_alive=http.keep_alive,
+        dicom_enabled=dicom.enabled,
+        dicom_port=dicom.port,
+        rest=_rest(configuration, log),
+        dicom=_dicom(configuration),
+        ingest=IngestSettings(
+            default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5
+        ),
+        log=log,
+    )
+
+
+def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
+    http, dicom = configuration.http, configuration.dicom
+    return RestSettings(
+        sinogram_version=version("sinogram"),
+        name=configuration.name,
+        http_port=http.port,
+        dicom_port=dicom.port,
+        dicom_aet=dicom.aet,
+        database_server_identifier=_server_identifier(configuration),
+        remote_access_allowed=http.remote_access_allowed,
+        authentication_enabled=http.authentication_enabled,
+        registered_users=http.registered_users,
+        http_describe_errors=http.describe_errors,
+        http_request_timeout_s=http.request_timeout_s,
+        maximum_request_body_size_mb=http.maximum_request_body_size_mb,
+        maximum_file_size_in_archive_mb=http.maximum_file_size_in_archive_mb,
+        temporary_directory=configuration.storage.temporary_directory,
+        default_encoding=dicom.default_encoding,
+        unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
+        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
+        accepted_sop_classes=dicom.accepted_sop_classes,
+        rejected_sop_classes=dicom.rejected_sop_classes,
+        log_level=log.level,
+    )
+
+
+def _server_identifier(configuration: Configuration) -> str:
+    """Identify this server as Orthanc does: a SHA-1 shown like a resource's identifier, here over AET and ports."""
+    parts = (configuration.dicom.aet, str(configuration.dicom.port), str(configuration.http.port))
+    return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]:
+    """Return the patterns as they stand, or what is left of all known syntaxes where single groups are switched."""
+    dicom = configuration.dicom
+    if not dicom.transfer_syntax_switches:
+        return dicom.accepted_transfer_syntaxes
+    return dicom.accepted_of(AllTransferSyntaxes)
+
+
+def _dicom(configuration: Configuration) -> DicomSettings:
+    dicom = configuration.dicom
+    always = {
+        Operation.ECHO: dicom.always_allow_echo,
+        Operation.STORE: dicom.always_allow_store,
+        Operation.FIND: dicom.always_allow_find,
+        Operation.FIND_WORKLIST: dicom.always_allow_find_worklist,
+        Operation.GET: dicom.always_allow_get,
+        Operation.MOVE: dicom.always_allow_move,
+    }
+    return DicomSettings(
+        aet=dicom.aet,
+        check_called_aet=dicom.check_called_aet,
+        strict_aet_comparison=dicom.strict_aet_comparison,
+        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
+        unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
+        accepted_sop_classes=dicom.accepted_sop_classes,
+        rejected_sop_classes=dicom.rejected_sop_classes,
+        modalities=tuple(_modality(modality) for modality in dicom.modalities),
+        always_allowed=frozenset(operation for operation, allowed in always.items() if allowed),
+        check_modality_host=dicom.check_modality_host,
+        scp_timeout_s=dicom.scp_timeout_s,
+        maximum_pdu_length=dicom.maximum_pdu_length,
+        threads_count=dicom.threads,
+    )
+
+
+def _modality(modality: modalities.Modality) -> Modality:
+    allowed = {
+        Operation.ECHO: modality.allow_echo,
+        Operation.FIND: modality.allow_find,
+        Operation.FIND_WORKLIST: modality.allow_find_worklist,
+        Operation.GET: modality.allow_get,
+        Operation.MOVE: modality.allow_move,
+        Operation.STORE: modality.allow_store,
+        Operation.N_ACTION: modality.allow_n_action,
+        Operation.N_EVENT_REPORT: modality.allow_event_report,
+    }
+    return Modality(
+        name=modality.name,
+        aet=modality.aet,
+        host=modality.host,
+        port=modality.port,
+        manufacturer=modality.manufacturer,
+        allowed=frozenset(operation for operation, is_allowed in allowed.items() if is_allowed),
+        allow_transcoding=modality.allow_transcoding,
+        use_tls=modality.use_tls,
+        local_aet=modality.local_aet,
+        timeout_s=modality.timeout_s,
+    )
+
+
+class RuntimeSettings:
+    """The settings as they are now: the configuration, and over it what REST has changed for all processes."""
+
+    def __init__(self, settings: ServerSettings, views: Views) -> None:
+        self._settings = settings
+        self._views = views
+
+    def ingest(self) -> IngestSettings:
+        with self._views.snapshot() as snapshot:
+            encoding = snapshot.setting(runtime.DEFAULT_ENCODING)
+        configured = self._settings.ingest
+        return configured if encoding is None else replace(configured, default_encoding=encoding)
+
+    def dicom(self) -> DicomSettings:
+        configured = self._settings.dicom
+        with self._views.snapshot() as snapshot:
+            syntaxes = snapshot.setting(runtime.ACCEPTED_TRANSFER_SYNTAXES)
+            unknown = snapshot.setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED)
+        if syntaxes is not None:
+            configured = replace(configured, accepted_transfer_syntaxes=tuple(syntaxes))
+        return configured if unknown is None else replace(configured, unknown_sop_class_accepted=unknown)

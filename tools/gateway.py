@@ -1,0 +1,80 @@
+"""A gateway: the outside world's way in. DICOM associations and HTTP requests, ingest, queries from snapshots.
+
+Stateless: what it owns is the lease on a blob folder. It may die at any moment without loss, and another takes over.
+"""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from actors.index.client import IndexClient
+from actors.index.commands import Command
+from actors.ingest import Ingest
+from api.dicom.server import DicomServer
+from api.rest.app import create_app
+from api.rest.deps import Deps
+from api.rest.server import HttpServer
+from store.blobs.store import BlobStore
+from store.environment import Environment
+from store.views.views import Views
+from tools.composition import RuntimeSettings, ServerSettings
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The servers of one gateway. `start` returns when both listen."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        name: str,
+        ask: Callable[[Command], Any],
+        control: Callable[[str], None],
+        http_fds: tuple[int, ...],
+        dicom_fds: tuple[int, ...],
+        environment: Environment | None = None,
+    ) -> None:
+        """`environment` is that of the core where it lives in the same process; else one is opened for reading."""
+        self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
+        views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
+        self._index = IndexClient(ask)
+        blobs = BlobStore(settings.storage_directory)
+        runtime = RuntimeSettings(settings, views)
+        self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
+        self._dicom = [
+            DicomServer(socket.socket(fileno=_duplicate(fd)), self._ingest, runtime.dicom) for fd in dicom_fds
+        ]
+        app = create_app(
+            Deps(
+                views=views,
+                blobs=blobs,
+                ingest=self._ingest,
+                index=self._index,
+                settings=settings.rest,
+                shutdown=lambda: control("shutdown"),
+                reset=lambda: control("reset"),
+            )
+        )
+        self._http = [HttpServer(app, _duplicate(fd), threads=settings.http_threads) for fd in http_fds]
+
+    def start(self) -> None:
+        for server in (*self._dicom, *self._http):
+            server.start()
+
+    def stop(self) -> None:
+        """Let what is under way finish, within the servers' limits, and give back the folder."""
+        for server in (*self._http, *self._dicom):
+            server.stop()
+        self._ingest.close()
+        if self._owned is not None:
+            self._owned.close()
+
+
+def _duplicate(fd: int) -> int:
+    """Return a descriptor of our own, for the server closes what it serves."""
+    import os
+
+    return os.dup(fd)

@@ -1,0 +1,117 @@
+"""What a child process of the supervisor runs: `python -m tools.process`, with its order on standard input."""
+
+import ctypes
+import faulthandler
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+CORE = "core"
+GATEWAY = "gateway"
+
+READY = b"R"  # serving
+REFUSED = b"N"  # said why on standard error; trying again would not help
+
+# Threads take turns at the interpreter. The core's writer comes back from LMDB hundreds of times a second and waits a
+# whole interval whenever another thread is busy: 54 commits/s at Python's 5 ms became 530/s at 0.5 ms.
+SWITCH_INTERVAL_S = 0.0005
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(slots=True)
+class Order:
+    """Who a child is and what it needs."""
+
+    role: str
+    name: str
+    settings: Any  # tools.composition.ServerSettings; untyped here so that a child imports only what its role needs
+    http_fds: tuple[int, ...] = ()
+    dicom_fds: tuple[int, ...] = ()
+    status_fd: int = -1
+
+
+def main() -> int:
+    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C: the supervisor stops us in order
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    order.settings.set_up_logging(order.name)
+    try:
+        run = _run_core if order.role == CORE else _run_gateway
+        return run(order, stop)
+    except Exception as exc:
+        from events.errors import SinogramError
+
+        if not isinstance(exc, SinogramError):
+            logging.getLogger("sinogram").critical("process.failed name=%s", order.name, exc_info=exc)
+            return 1
+        print(f"sinogram: {exc}", file=sys.stderr, flush=True)
+        os.write(order.status_fd, REFUSED)
+        return 2
+
+
+def _end_with_parent() -> None:
+    """Have the kernel stop this process when the supervisor is gone, however it went."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)
+
+
+def _run_core(order: Order, stop: threading.Event) -> int:
+    from tools.core import Core
+
+    parent = os.getppid()
+    control = {
+        "shutdown": lambda: os.kill(parent, signal.SIGTERM),
+        "reset": lambda: os.kill(parent, signal.SIGHUP),
+    }
+    core = Core(order.settings.core(), control=control)
+    core.serve_bridge()
+    os.write(order.status_fd, READY)
+    while not stop.wait(10):
+        if not core.is_alive():
+            logging.getLogger("sinogram.core").critical("core.actor-died")
+            return 1
+    core.stop()
+    return 0
+
+
+def _run_gateway(order: Order, stop: threading.Event) -> int:
+    from actors.bridge.client import BridgeClient
+    from tools.gateway import Gateway
+
+    bridge = BridgeClient(order.settings.index_directory, order.name)
+    gateway = Gateway(
+        order.settings,
+        name=order.name,
+        ask=bridge.ask_index,
+        control=lambda word: bridge.request("control", [word]),
+        http_fds=order.http_fds,
+        dicom_fds=order.dicom_fds,
+    )
+    threading.Thread(target=_stop_with_core, args=(bridge, stop), daemon=True).start()
+    gateway.start()
+    os.write(order.status_fd, READY)
+    stop.wait()
+    gateway.stop()
+    bridge.close()
+    return 0
+
+
+def _stop_with_core(bridge: Any, stop: threading.Event) -> None:
+    bridge.wait_until_gone()
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""`sinogram serve`: binds the ports, starts the processes in order and looks after them until the end.
+
+    supervisor ─┬─ core          the writer; its death ends the whole
+                ├─ gateway-1     DICOM associations and HTTP requests
+                └─ gateway-2 …   stateless; restarted when it dies
+
+The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
+gateways, each answering that it is ready before the next begins. Stop (SIGTERM, SIGINT, `POST /tools/shutdown`): the
+gateways finish what is under way, then the core. SIGUSR1 has every process print the stacks of its threads. SIGHUP
+(`POST /tools/reset`) stops all and starts all again with the same configuration.
+"""
+
+import logging
+import os
+import pickle
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from events.errors import BadConfiguration, BadMedium
+from tools.composition import ServerSettings
+from tools.process import CORE, GATEWAY, READY, REFUSED, Order
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
+STOP_TIMEOUT_S = 30.0  # then a process is killed
+RESTART_WINDOW_S = 60.0
+RESTARTS_PER_WINDOW = 10  # a gateway that dies more often than this ends the whole
+BACKLOG = 512
+
+EXIT_OK = 0
+EXIT_REFUSED = 2  # the configuration or the medium
+EXIT_CORE_DIED = 70
+
+
+class CannotListen(BadConfiguration):
+    """A port is taken or an address is not ours."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A running process and the pipe on which it said that it is ready."""
+
+    order: Order
+    process: subprocess.Popen[bytes]
+    status_fd: int
+
+    @property
+    def name(self) -> str:
+        return self.order.name
+
+
+class Supervisor:
+    """Runs the processes of one server."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Bind the ports. Raises CannotListen."""
+        self._settings = settings
+        self._http = listen(settings.http_addresses, settings.http_port) if settings.http_enabled else []
+        self._dicom = listen(("",), settings.dicom_port) if settings.dicom_enabled else []
+        self._children: list[Child] = []
+        self._restarts: list[float] = []
+        self._signals: list[int] = []
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> int:
+        """Serve until told to stop; returns the exit status."""
+        with self._catch_signals():
+            while True:
+                status = self._run_once()
+                if status is not None:
+                    return status
+                logger.warning("serve.reset")
+
+    def _run_once(self) -> int | None:
+        """Start everything, wait for the end and stop everything; None to start again."""
+        try:
+            if not self._start():
+                return EXIT_REFUSED
+            self._announce()
+            return self._watch()
+        finally:
+            self._stop()
+
+    # -- starting -----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> bool:
+        core = self._spawn(Order(CORE, CORE, self._settings))
+        if not self._await_ready(core):
+            return False
+        names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
+        started = [self._spawn(self._gateway_order(name)) for name in names]
+        return all(self._await_ready(child) for child in started)
+
+    def _gateway_order(self, name: str) -> Order:
+        http = tuple(s.fileno() for s in self._http)
+        dicom = tuple(s.fileno() for s in self._dicom)
+        return Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom)
+
+    def _spawn(self, order: Order) -> Child:
+        read_fd, write_fd = os.pipe()
+        order.status_fd = write_fd
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tools.process"],
+                stdin=subprocess.PIPE,
+                pass_fds=(write_fd, *order.http_fds, *order.dicom_fds),
+            )
+        finally:
+            os.close(write_fd)
+        assert process.stdin is not None
+        with process.stdin as pipe:  # not in the arguments: the settings hold passwords
+            pipe.write(pickle.dumps(order))
+        child = Child(order, process, read_fd)
+        self._children.append(child)
+        return child
+
+    def _await_ready(self, child: Child) -> bool:
+        """Wait until a process says that it serves; False if it refused or ended (it has said why)."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.status_fd, selectors.EVENT_READ)
+            if not selector.select(START_TIMEOUT_S):
+                logger.error("serve.not-ready name=%s after_s=%d", child.name, START_TIMEOUT_S)
+                return False
+        word = os.read(child.status_fd, 1)
+        if word not in {READY, REFUSED}:
+            logger.error("serve.died-starting name=%s", child.name)
+        return word == READY
+
+    def _announce(self) -> None:
+        for line in self._settings.greeting(os.getpid()):
+            print(line, flush=True)
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> int | None:
+        while True:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._wake_read, selectors.EVENT_READ)
+                for child in self._children:
+                    selector.register(child.status_fd, selectors.EVENT_READ, child)
+                ready = [entry.data for entry, _ in selector.select()]
+            for child in ready:
+                if child is None:
+                    os.read(self._wake_read, 512)
+                elif (status := self._on_death(child)) is not None:
+                    return status
+            while self._signals:
+                match self._signals.pop(0):
+                    case signal.SIGUSR1:
+                        self._dump()
+                    case signal.SIGHUP:
+                        return None
+                    case _:
+                        return EXIT_OK
+
+    def _on_death(self, child: Child) -> int | None:
+        """Deal with a process whose end of the pipe closed: it is gone or going."""
+        code = child.process.wait()
+        self._forget(child)
+        if child.order.role == CORE:
+            logger.critical("serve.core-died status=%d; the server ends", code)
+            return EXIT_CORE_DIED
+        logger.error("serve.gateway-died name=%s status=%d; it is started again", child.name, code)
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
+        if len(self._restarts) > RESTARTS_PER_WINDOW:
+            logger.critical("serve.too-many-restarts; the server ends")
+            return EXIT_CORE_DIED
+        return None if self._await_ready(self._spawn(self._gateway_order(child.name))) else EXIT_CORE_DIED
+
+    def _forget(self, child: Child) -> None:
+        self._children.remove(child)
+        os.close(child.status_fd)
+
+    def _dump(self) -> None:
+        for child in self._children:
+            child.process.send_signal(signal.SIGUSR1)
+
+    # -- stopping -----------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """Stop the gateways, then the core."""
+        for role in (GATEWAY, CORE):
+            group = [child for child in self._children if child.order.role == role]
+            for child in group:
+                child.process.terminate()
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            for child in group:
+                try:
+                    child.process.wait(max(0.1, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    logger.error("serve.killed name=%s: it did not stop in %d s", child.name, STOP_TIMEOUT_S)
+                    child.process.kill()
+                    child.process.wait()
+                self._forget(child)
+
+    @contextmanager
+    def _catch_signals(self) -> Iterator[None]:
+        def note(number: int, _: object) -> None:
+            self._signals.append(number)
+
+        caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        old_fd = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        old = {number: signal.signal(number, note) for number in caught}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(old_fd)
+            for listener in (*self._http, *self._dicom):
+                listener.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+
+def listen(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
+    """Bind and listen on each address ("" for all of IPv4 and IPv6). Raises CannotListen."""
+    return [_listen(address, port) for address in addresses]
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    everywhere = address == ""
+    family = socket.AF_INET6 if ":" in address or (everywhere and socket.has_dualstack_ipv6()) else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if everywhere and family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise CannotListen(f"cannot listen on {address or 'all addresses'} port {port}: {exc.strerror}") from exc
+    return listener
+
+
+def serve(settings: ServerSettings, *, single_process: bool = False) -> int:
+    """Run the server; returns the exit status (0 stopped, 2 refused to start, 70 the core died)."""
+    try:
+        if single_process:
+            from tools.single import serve_in_one_process
+
+            return serve_in_one_process(settings)
+        return Supervisor(settings).run()
+    except (BadConfiguration, BadMedium) as exc:
+        print(f"sinogram: {exc}", file=sys.stderr)
+        return EXIT_REFUSED

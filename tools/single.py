@@ -1,0 +1,72 @@
+"""`sinogram serve --single-process`: everything in one interpreter, for tests and debugging.
+
+The same core and gateway as always, without the bridge between them. Slower under load, for the writer shares the
+interpreter with the gateway (see docs/architecture.md).
+"""
+
+import faulthandler
+import signal
+import sys
+import threading
+
+from tools.composition import ServerSettings
+from tools.core import Core
+from tools.gateway import Gateway
+from tools.process import SWITCH_INTERVAL_S
+from tools.serve import listen
+
+
+class SingleServer:
+    """A whole server in this process."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Bind the ports and open the archive. Raises BadMedium, BadConfiguration, CorruptLog."""
+        self.stop_requested = threading.Event()
+        self.reset_requested = False
+        self._sockets = listen(settings.http_addresses, settings.http_port) if settings.http_enabled else []
+        http_fds = tuple(s.fileno() for s in self._sockets)
+        dicom = listen(("",), settings.dicom_port) if settings.dicom_enabled else []
+        self._sockets += dicom
+        self.http_port = self._sockets[0].getsockname()[1] if http_fds else 0
+        self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
+        self.core = Core(settings.core())
+        self.gateway = Gateway(
+            settings,
+            name="gateway-1",
+            ask=self.core.index.ask,
+            control=self._control,
+            http_fds=http_fds,
+            dicom_fds=tuple(s.fileno() for s in dicom),
+            environment=self.core.environment,
+        )
+
+    def _control(self, word: str) -> None:
+        self.reset_requested = word == "reset"
+        self.stop_requested.set()
+
+    def start(self) -> None:
+        self.gateway.start()
+
+    def stop(self) -> None:
+        self.gateway.stop()
+        self.core.stop()
+        for listener in self._sockets:
+            listener.close()
+
+
+def serve_in_one_process(settings: ServerSettings) -> int:
+    """Serve until SIGTERM, SIGINT or `POST /tools/shutdown`; returns the exit status."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    settings.set_up_logging("sinogram")
+    while True:
+        server = SingleServer(settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_, stop=server.stop_requested: stop.set())
+        server.start()
+        for line in settings.greeting():
+            print(line, flush=True)
+        server.stop_requested.wait()
+        server.stop()
+        if not server.reset_requested:
+            return 0
