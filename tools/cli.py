@@ -1,0 +1,180 @@
+"""The command `sinogram`. Each subcommand imports what it runs only when it runs, so that `--help` answers at once.
+
+Exit status: 0 done; 1 it failed, as said on standard error; 2 wrong usage, configuration or medium (a service manager
+should not try again); 70 the server's core died; 130 interrupted.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from events.errors import BadConfiguration, BadMedium, SinogramError
+
+FAILED: Final = 1
+REFUSED: Final = 2
+INTERRUPTED: Final = 130
+LOG_CATEGORIES: Final = ("generic", "plugins", "http", "sqlite", "dicom", "jobs", "lua")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; `arguments` without the program's name."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (BadConfiguration, BadMedium) as exc:
+        print(f"sinogram: {exc}", file=sys.stderr)
+        return REFUSED
+    except (SinogramError, OSError) as exc:
+        print(f"sinogram: {exc}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("sinogram", description="A DICOM server on an event log; speaks Orthanc's API.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_serve(commands.add_parser("serve", help="run the server"))
+    _add_log(commands.add_parser("log", help="look at the event log of an archive"))
+    _add_replay(commands.add_parser("replay", help="rebuild every read model from the log"))
+    _add_import(commands.add_parser("import", help="send files and folders to a running server"))
+    bench = commands.add_parser("bench", help="measure this server, or several servers side by side")
+    _add_bench(bench)
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run=_version)
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("configuration", nargs="*", type=Path, metavar="CONFIG", help="configuration file or folder")
+    parser.add_argument("--single-process", action="store_true", help="run everything in one process, to test or debug")
+    parser.add_argument("--verbose", action="store_true", help="be verbose in logs")
+    parser.add_argument("--trace", action="store_true", help="be most verbose in logs")
+    parser.add_argument("--logfile", type=Path, metavar="FILE", help="log to this file instead of standard error")
+    for category in LOG_CATEGORIES:
+        for level in ("verbose", "trace"):
+            flag = f"--{level}-{category}"
+            parser.add_argument(flag, dest=f"{level}_{category}", action="store_true", help=argparse.SUPPRESS)
+    parser.epilog = f"--verbose-X and --trace-X raise the level of one category: {', '.join(LOG_CATEGORIES)}"
+    parser.set_defaults(run=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from tools.composition import server_settings
+    from tools.configuration import load
+    from tools.logging_setup import LogOptions, configure
+    from tools.serve import serve
+
+    raised = {c: "verbose" for c in LOG_CATEGORIES if getattr(options, f"verbose_{c}")}
+    raised |= {c: "trace" for c in LOG_CATEGORIES if getattr(options, f"trace_{c}")}
+    level = "trace" if options.trace else "verbose" if options.verbose else "default"
+    log = LogOptions(level=level, categories=raised, file=options.logfile)
+    configuration = load(options.configuration)
+    configure(log, "sinogram")
+    for warning in configuration.warnings:
+        logging.getLogger(__name__).warning("configuration: %s", warning)
+    return serve(server_settings(configuration, log), single_process=options.single_process)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the archive's IndexDirectory")
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    tail = actions.add_parser("tail", help="print the last events")
+    tail.add_argument("-n", "--count", type=_positive, default=20, help="how many (20)")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on as events come")
+    show = actions.add_parser("show", help="print one event with its envelope")
+    show.add_argument("seq", type=_positive, metavar="SEQ")
+    for parser_with_names in (tail, show):
+        parser_with_names.add_argument("--personal", action="store_true", help="show what identifies patients too")
+    stats = actions.add_parser("stats", help="count events and bytes by type")
+    verify = actions.add_parser("verify", help="check the hash chain from the first event to the last")
+    for action, run in ((tail, _log_tail), (show, _log_show), (stats, _log_stats), (verify, _log_verify)):
+        _add_data(action)
+        action.set_defaults(run=run)
+
+
+def _log_tail(options: argparse.Namespace) -> int:
+    from tools import log
+
+    return log.tail(options.data, count=options.count, follow=options.follow, personal=options.personal)
+
+
+def _log_show(options: argparse.Namespace) -> int:
+    from tools import log
+
+    return log.show(options.data, options.seq, personal=options.personal)
+
+
+def _log_stats(options: argparse.Namespace) -> int:
+    from tools import log
+
+    return log.stats(options.data)
+
+
+def _log_verify(options: argparse.Namespace) -> int:
+    from tools import log
+
+    return log.verify(options.data)
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--verify", action="store_true", help="compare with the live read models, byte for byte")
+    parser.add_argument("--until", type=_positive, metavar="SEQ", help="stop after this event")
+    parser.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from tools.replay import replay
+
+    return replay(options.data, verify=options.verify, until=options.until)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="DICOM file, ZIP, or folder of them")
+    parser.add_argument("--url", default="http://127.0.0.1:8042", help="the server (http://127.0.0.1:8042)")
+    parser.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
+    parser.add_argument("-j", "--in-flight", type=_positive, default=4, metavar="N", help="uploads at once (4)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=_import)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from tools.import_files import import_files, parse_user
+
+    user = parse_user(options.user)
+    bar = not options.quiet
+    return import_files(options.paths, url=options.url, user=user, in_flight=options.in_flight, progress=bar)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    """Its options stand beside what they steer; a light import, the measuring parts come when it runs."""
+    from tools.bench.arguments import add_arguments
+
+    add_arguments(parser)
+
+
+def _version(_: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    from api.rest.settings import ORTHANC_VERSION
+
+    print(f"sinogram {version('sinogram')} (REST API of Orthanc {ORTHANC_VERSION})")
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
