@@ -1,0 +1,150 @@
+"""Tells two answers apart where a client could notice: status, headers that matter, and the body without what must differ."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from tests.peer.differences import ACCEPTED, Accepted
+from tests.peer.exchange import Answer, Request, Server
+
+HEADERS_THAT_MATTER = (
+    "content-type",
+    "content-disposition",
+    "content-encoding",
+    "location",
+    "www-authenticate",
+    "allow",
+    "x-content-type-options",
+)
+# Values no two servers share: each is replaced by its name, once it has the right form.
+_VOLATILE = (
+    (re.compile(rb'("FileUuid" : )"[0-9a-f-]{36}"'), rb'\1"<uuid>"'),
+    (re.compile(rb"(<FileUuid>)[0-9a-f-]{36}<"), rb"\1<uuid><"),
+    (re.compile(rb"(<(?:LastUpdate|Date)>)\d{8}T\d{6}<"), rb"\1<date><"),
+    (re.compile(rb'("(?:LastUpdate|Date)" : )"\d{8}T\d{6}"'), rb'\1"<date>"'),
+    (re.compile(rb'("DatabaseServerIdentifier" : )"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}"'), rb'\1"<server>"'),
+    (re.compile(rb'("(?:HttpPort|DicomPort)" : )\d+'), rb'\1"<port>"'),
+)
+SHOWN_DIFFERENCES = 40  # of one test; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where ours is not what Orthanc says."""
+
+    request: Request
+    aspect: str  # "status", "header allow", "body", "body/MainDicomTags/PatientName" …
+    ours: object
+    theirs: object
+
+    def __str__(self) -> str:
+        return f"{self.request}\n    {self.aspect}: ours {_short(self.ours)}, Orthanc's {_short(self.theirs)}"
+
+
+def compare(request: Request, ours: Answer, theirs: Answer) -> list[Difference]:
+    """What differs and is not accepted in `differences.py`."""
+    found = _differences(request, ours, theirs)
+    return [each for each in found if not any(is_accepted(each, rule) for rule in ACCEPTED)]
+
+
+def is_accepted(found: Difference, rule: Accepted) -> bool:
+    """Whether a reviewed rule covers this difference: method, path, aspect and the values must all fit."""
+    return (
+        rule.method in {found.request.method, "*"}
+        and re.fullmatch(rule.path, found.request.path) is not None
+        and re.fullmatch(rule.aspect, found.aspect) is not None
+        and rule.when(found.ours, found.theirs)
+    )
+
+
+def ask_both(ours: Server, theirs: Server, requests: Iterable[Request]) -> list[Difference]:
+    """All differences over many requests, so that one run tells everything."""
+    return [
+        each for request in requests for each in compare(request, ours.ask(request), theirs.ask(request))
+    ]  # fmt: skip
+
+
+def assert_same(differences: list[Difference]) -> None:
+    """Fails with every difference in one readable text, the commonest first and each kind with its count."""
+    if not differences:
+        return
+    kinds: dict[str, list[Difference]] = {}
+    for each in differences:
+        kinds.setdefault(_kind(each), []).append(each)
+    lines = []
+    for kind, members in sorted(kinds.items(), key=lambda item: -len(item[1]))[:SHOWN_DIFFERENCES]:
+        lines.append(f"{len(members)} × {kind}; first: {members[0]}")
+    hidden = len(kinds) - len(lines)
+    raise AssertionError(
+        f"{len(differences)} differences of {len(kinds)} kinds\n"
+        + "\n".join(lines)
+        + (f"\n(+{hidden} kinds)" if hidden > 0 else "")
+    )
+
+
+def _kind(each: Difference) -> str:
+    """The request without its identifiers, and where the answers part."""
+    path = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}", "{id}", each.request.path)
+    aspect = re.sub(r"/\d+(?=/|$)", "/#", re.sub(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}", "{id}", each.aspect))
+    return f"{each.request.method} {path} {aspect}"
+
+
+def _differences(request: Request, ours: Answer, theirs: Answer) -> Iterator[Difference]:
+    if ours.status != theirs.status:
+        yield Difference(
+            request, "status", f"{ours.status} {ours.body[:200]!r}", f"{theirs.status} {theirs.body[:200]!r}"
+        )
+        return
+    for name in HEADERS_THAT_MATTER:
+        if ours.headers.get(name) != theirs.headers.get(name):
+            yield Difference(request, f"header {name}", ours.headers.get(name), theirs.headers.get(name))
+    mine, right = _steady(ours.body), _steady(theirs.body)
+    if mine == right:
+        return
+    parsed = _parse(mine), _parse(right)
+    if None in parsed:
+        yield Difference(request, "body", mine, right)
+        return
+    inner = list(walk(parsed[0], parsed[1]))
+    if not inner:
+        yield Difference(request, "layout of the JSON", mine, right)
+    for path, our_value, their_value in inner:
+        yield Difference(request, f"body{path}", our_value, their_value)
+
+
+def walk(ours: object, theirs: object, path: str = "") -> Iterator[tuple[str, object, object]]:
+    """The places where two JSON values part, as a path with both values; absent ones show as `...`."""
+    match ours, theirs:
+        case dict(), dict():
+            for key in sorted(ours.keys() | theirs.keys()):
+                yield from walk(ours.get(key, ...), theirs.get(key, ...), f"{path}/{key}")
+        case list(), list():
+            if len(ours) != len(theirs):
+                yield f"{path}#length", ours, theirs
+                return
+            for index, (mine, right) in enumerate(zip_longest(ours, theirs)):
+                yield from walk(mine, right, f"{path}/{index}")
+        case _:
+            if type(ours) is not type(theirs) or ours != theirs:
+                yield path, ours, theirs
+
+
+def _steady(body: bytes) -> bytes:
+    for pattern, name in _VOLATILE:
+        body = pattern.sub(name, body)
+    return body
+
+
+def _parse(body: bytes) -> object | None:
+    try:
+        parsed: object = json.loads(body)
+    except ValueError:
+        return None
+    return parsed
+
+
+def _short(value: object) -> str:
+    text = "absent" if value is ... else repr(value)
+    return text if len(text) < 240 else f"{text[:236]}… ({len(text)} characters)"
