@@ -1,0 +1,249 @@
+"""`sinogram import`: send files, folders and ZIPs to a running server over HTTP, several at once.
+
+Files that are neither DICOM (the letters `DICM` after 128 bytes, PS3.10 §7.1) nor ZIP are counted and left out. Sending
+the same folder again is how an interrupted import goes on: what the server has is answered `AlreadyStored`.
+"""
+
+import base64
+import getpass
+import json
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
+
+from events.errors import InvalidRequest, PeerFailed, Unauthorized
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+RESPONSE_TIMEOUT_S: Final = 600.0  # a large ZIP is answered when its last member is stored
+CONNECTION_TRIES: Final = 3  # a server may close an idle connection just as we use it
+BUSY_TRIES: Final = 20  # 503: the server is starting or restarting a part
+BUSY_PAUSE_S: Final = 0.5
+BLOCK_BYTES: Final = 1 << 20
+SHOWN_FAILURES: Final = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the files so far; written under the lock of `_Import`."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)  # Orthanc's `Status`, or "skipped" or "failed"
+    sent_bytes: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def import_files(
+    paths: Iterable[Path],
+    *,
+    url: str,
+    user: tuple[str, str] | None = None,
+    in_flight: int = 4,
+    progress: bool = True,
+) -> int:
+    """Send everything below `paths`; returns 0 if nothing failed. Raises: InvalidRequest, PeerFailed, Unauthorized."""
+    roots = list(paths)
+    for root in roots:
+        if not root.exists():
+            raise InvalidRequest(f"{root} does not exist")
+    started = time.monotonic()
+    work = _Import(url, user, find_files(roots))
+    with _bar(roots) if progress and sys.stderr.isatty() else nullcontext() as bar:
+        try:
+            work.run(in_flight, bar)
+        finally:
+            _print_summary(work.tally, time.monotonic() - started)
+    return 1 if work.tally.outcomes["failed"] else 0
+
+
+def find_files(roots: Iterable[Path]) -> Iterator[Path]:
+    """Yield every regular file below `roots`, folders in the order of names; links to folders are not followed."""
+    for root in roots:
+        if not root.is_dir():
+            yield root
+            continue
+        for folder, folders, names in os.walk(root):
+            folders.sort()
+            yield from (Path(folder, name) for name in sorted(names) if Path(folder, name).is_file())
+
+
+def kind_of(path: Path) -> str | None:
+    """Tell by the first bytes whether a file is "dicom" or "zip"; None for anything else. Raises: OSError."""
+    with path.open("rb") as file:
+        head = file.read(132)
+    if head[:4] in {b"PK\x03\x04", b"PK\x05\x06"}:
+        return "zip"
+    return "dicom" if head[128:] == b"DICM" and path.name != "DICOMDIR" else None
+
+
+def parse_user(text: str | None) -> tuple[str, str] | None:
+    """Read `NAME:PASSWORD`; asks on the terminal for a password that is not given."""
+    if text is None:
+        return None
+    name, colon, password = text.partition(":")
+    return name, password if colon else getpass.getpass(f"Password of {name}: ")
+
+
+class _Import:
+    """Several connections taking files from one list."""
+
+    def __init__(self, url: str, user: tuple[str, str] | None, files: Iterator[Path]) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InvalidRequest(f"{url} is not the address of a server, such as http://127.0.0.1:8042")
+        if parts.username and user is None:
+            user = (parts.username, parts.password or "")
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._path = parts.path.rstrip("/") + "/instances"
+        self._headers = {"Content-Type": "application/dicom"}
+        if user:
+            self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(user).encode()).decode()
+        self._files = files
+        self._lock = threading.Lock()
+        self._fatal: Exception | None = None
+        self.tally = Tally()
+
+    def run(self, in_flight: int, bar: "_Bar | None") -> None:
+        """Send all files. Raises what made going on pointless."""
+        threads = [threading.Thread(target=self._send_files, args=(bar,), daemon=True) for _ in range(in_flight)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt as exc:
+            self._fatal = exc  # type: ignore[assignment]  # only its presence matters: the others stop
+            for thread in threads:
+                thread.join(BUSY_PAUSE_S)
+            raise
+        if self._fatal:
+            raise self._fatal
+
+    def _send_files(self, bar: "_Bar | None") -> None:
+        connection = self._connection()
+        try:
+            while (path := self._next()) is not None:
+                self._send_file(connection, path)
+                if bar:
+                    bar.advance()
+        except Exception as exc:  # noqa: BLE001 — carried to the thread that waits
+            self._fatal = self._fatal or exc
+        finally:
+            connection.close()
+
+    def _next(self) -> Path | None:
+        with self._lock:
+            return None if self._fatal else next(self._files, None)
+
+    def _send_file(self, connection: HTTPConnection, path: Path) -> None:
+        try:
+            if kind_of(path) is None:
+                return self._count(["skipped"])
+            size_bytes = path.stat().st_size
+            status, body = self._post(connection, path)
+        except OSError as exc:
+            if isinstance(exc, ConnectionError | TimeoutError):
+                raise PeerFailed(f"{self._host} does not answer ({exc})") from exc
+            return self._count(["failed"], failure=f"{path}: {exc.strerror}")
+        if status == 401:
+            raise Unauthorized(f"{self._host} wants a user and a password (--user), or refuses these")
+        if status != 200:
+            return self._count(["failed"], failure=f"{path}: {status} {_message(body)}")
+        return self._count(_statuses(body), size_bytes)
+
+    def _post(self, connection: HTTPConnection, path: Path) -> tuple[int, bytes]:
+        """Send one file and return what was answered; tries again where that is safe: storing twice stores once."""
+        tries, busy = 0, 0
+        while True:
+            try:
+                with path.open("rb") as file:
+                    length = str(path.stat().st_size)
+                    connection.request("POST", self._path, file, self._headers | {"Content-Length": length})
+                    response = connection.getresponse()
+                    status, body = response.status, response.read()
+            except (ConnectionRefusedError, TimeoutError):
+                raise
+            except (ConnectionError, HTTPException) as exc:
+                connection.close()
+                tries += 1
+                if tries == CONNECTION_TRIES:
+                    raise ConnectionError(str(exc) or type(exc).__name__) from exc
+                continue
+            if status != 503 or busy == BUSY_TRIES:
+                return status, body
+            busy += 1
+            time.sleep(BUSY_PAUSE_S)
+
+    def _connection(self) -> HTTPConnection:
+        make = HTTPSConnection if self._secure else HTTPConnection
+        return make(self._host, self._port, timeout=RESPONSE_TIMEOUT_S, blocksize=BLOCK_BYTES)
+
+    def _count(self, outcomes: Iterable[str], sent_bytes: int = 0, *, failure: str | None = None) -> None:
+        with self._lock:
+            self.tally.outcomes.update(outcomes)
+            self.tally.sent_bytes += sent_bytes
+            if failure:
+                self.tally.failures.append(failure)
+
+
+def _statuses(body: bytes) -> list[str]:
+    """Return Orthanc's `Status` of each instance of a file: one of a DICOM file, many of a ZIP."""
+    answer: Any = json.loads(body)
+    return [str(entry["Status"]) for entry in (answer if isinstance(answer, list) else [answer])]
+
+
+def _message(body: bytes) -> str:
+    with suppress(ValueError, KeyError, TypeError):
+        answer = json.loads(body)
+        return str(answer.get("Details") or answer["Message"])
+    return ""
+
+
+class _Bar:
+    """A progress bar that counts files."""
+
+    def __init__(self, progress: "Progress", total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("sending", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+
+def _bar(roots: list[Path]) -> _Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), "files", TimeRemainingColumn())
+    return _Bar(Progress(*columns, console=Console(stderr=True)), sum(1 for _ in find_files(roots)))
+
+
+def _print_summary(tally: Tally, seconds: float) -> None:
+    counts = tally.outcomes
+    stored = counts["Success"]
+    parts = [f"{stored} stored", f"{counts['AlreadyStored']} already there"]
+    parts += [f"{counts[key]} {words}" for key, words in (("FilteredOut", "filtered out"),) if counts[key]]
+    parts += [f"{counts['skipped']} not DICOM", f"{counts['failed']} failed"]
+    rate = f"{stored / seconds:.0f}/s" if seconds else ""
+    print(f"{', '.join(parts)}; {tally.sent_bytes / 1e6:.1f} MB in {seconds:.1f} s ({rate})")
+    for failure in tally.failures[:SHOWN_FAILURES]:
+        print(f"failed: {failure}", file=sys.stderr)
+    if (more := len(tally.failures) - SHOWN_FAILURES) > 0:
+        print(f"failed: … and {more} more", file=sys.stderr)
