@@ -6,6 +6,7 @@ start and is never resized (resizing under an open reader ends in SIGBUS); the f
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ class Environment:
         `durable=False` is for scratch copies alone: nothing is synced.
         """
         self.folder = folder
+        self._at_close: list[Callable[[], None]] = []
         try:
             self._env = lmdb.open(
                 str(folder / FILE_NAME),
@@ -73,8 +75,14 @@ class Environment:
         """Return the size of the file on disk."""
         return (self.folder / FILE_NAME).stat().st_size
 
+    def on_close(self, action: Callable[[], None]) -> None:
+        """Have something done after the environment is closed: to let go of what guarded it."""
+        self._at_close.append(action)
+
     def close(self) -> None:
         self._env.close()
+        while self._at_close:
+            self._at_close.pop()()
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 Stateless: what it owns is the lease on a blob folder. It may die at any moment without loss, and another takes over.
 """
 
-import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 from actors.index.client import IndexClient
 from actors.index.commands import Command
 from actors.ingest import Ingest
+from api.dicom.echo_scp import create_echo_service
 from api.dicom.server import DicomServer
+from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.server import HttpServer
@@ -19,8 +21,6 @@ from store.blobs.store import BlobStore
 from store.environment import Environment
 from store.views.views import Views
 from tools.composition import RuntimeSettings, ServerSettings
-
-logger = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -44,8 +44,9 @@ class Gateway:
         blobs = BlobStore(settings.storage_directory)
         runtime = RuntimeSettings(settings, views)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
+        services = (create_echo_service(), create_store_service(self._ingest))
         self._dicom = [
-            DicomServer(socket.socket(fileno=_duplicate(fd)), self._ingest, runtime.dicom) for fd in dicom_fds
+            DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds
         ]
         app = create_app(
             Deps(
@@ -58,7 +59,16 @@ class Gateway:
                 reset=lambda: control("reset"),
             )
         )
-        self._http = [HttpServer(app, _duplicate(fd), threads=settings.http_threads) for fd in http_fds]
+        self._http = [
+            HttpServer(
+                app,
+                os.dup(fd),
+                threads=settings.http_threads,
+                header_timeout_ms=settings.rest.http_request_timeout_s * 1000,
+                keep_alive=settings.keep_alive,
+            )
+            for fd in http_fds
+        ]
 
     def start(self) -> None:
         for server in (*self._dicom, *self._http):
@@ -72,9 +82,3 @@ class Gateway:
         if self._owned is not None:
             self._owned.close()
 
-
-def _duplicate(fd: int) -> int:
-    """Return a descriptor of our own, for the server closes what it serves."""
-    import os
-
-    return os.dup(fd)
