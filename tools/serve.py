@@ -135,7 +135,7 @@ class Supervisor:
         return word == READY
 
     def _announce(self) -> None:
-        for line in self._settings.greeting(os.getpid()):
+        for line in self._settings.greeting():
             print(line, flush=True)
 
     # -- watching -----------------------------------------------------------------------------------------------------
