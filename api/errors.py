@@ -1,0 +1,97 @@
+"""The one table from error classes to HTTP statuses and Orthanc's error codes; no other REST module knows either.
+
+Every row was checked against Orthanc 1.12.7. The classes defined here are refinements only the REST API can tell apart;
+those that other layers raise stand in `events.errors`.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from events.errors import (
+    Busy,
+    CorruptLog,
+    Forbidden,
+    InvalidDicom,
+    InvalidJson,
+    InvalidRequest,
+    MissingTag,
+    NotFound,
+    PeerFailed,
+    RevisionConflict,
+    SinogramError,
+    StorageFull,
+    Unauthorized,
+)
+
+
+class OutOfRange(InvalidRequest):
+    """An argument has the right type and a value that is not allowed."""
+
+
+class BadType(InvalidRequest):
+    """An argument is not of the type it must have, such as a number that does not parse."""
+
+
+class UnknownTag(InvalidRequest):
+    """A name in the request is no DICOM tag."""
+
+
+class BodyTooLarge(InvalidRequest):
+    """The request's body exceeds `MaximumRequestBodySizeMB`."""
+
+
+class NotImplementedYet(SinogramError):  # noqa: N818  # named like the classes of events.errors
+    """Orthanc can do it, this server cannot yet."""
+
+
+class UnknownRoute(NotFound):
+    """No such URI, or a URI below a resource that does not exist (Orthanc answers both alike)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one class of errors is answered."""
+
+    status: HTTPStatus
+    code: int  # Orthanc's `OrthancStatus`
+    message: str  # Orthanc's `Message` and `OrthancError`
+    with_body: bool = True
+
+
+_INTERNAL = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, -1, "Internal error")
+
+ANSWERS: dict[type[Exception], Answer] = {
+    InvalidRequest: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request"),
+    InvalidJson: Answer(HTTPStatus.BAD_REQUEST, 28, "Cannot parse a JSON document"),
+    InvalidDicom: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
+    MissingTag: Answer(HTTPStatus.NOT_FOUND, 21, "Inexistent tag"),
+    OutOfRange: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
+    BadType: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
+    UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
+    BodyTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 8, "Bad request", with_body=False),
+    NotFound: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource", with_body=False),
+    UnknownRoute: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource"),
+    Unauthorized: Answer(
+        HTTPStatus.UNAUTHORIZED, 29, "Bad credentials were provided to an HTTP request", with_body=False
+    ),
+    Forbidden: Answer(HTTPStatus.FORBIDDEN, 45, "Access to a resource is forbidden", with_body=False),
+    RevisionConflict: Answer(
+        HTTPStatus.CONFLICT,
+        43,
+        "A bad revision number was provided, which might indicate conflict between multiple writers",
+    ),
+    Busy: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE, 36, "The database is currently not available (probably a transient situation)"
+    ),
+    StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full"),
+    PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
+    NotImplementedYet: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
+    CorruptLog: _INTERNAL,
+    SinogramError: _INTERNAL,
+    Exception: _INTERNAL,
+}
+
+
+def answer_for(error: BaseException) -> Answer:
+    """Return how `error` is answered: the row of its class or of the nearest base class that has one."""
+    return next((ANSWERS[base] for base in type(error).__mro__ if base in ANSWERS), _INTERNAL)

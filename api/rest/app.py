@@ -1,0 +1,21 @@
+"""The REST API as one WSGI application: Orthanc's front rules, falcon's routing, Orthanc's errors."""
+
+import falcon
+
+from api.rest.deps import Deps
+from api.rest.fault import Faults
+from api.rest.front import Application, Front
+from api.rest.routes import list_routes
+
+
+def create_app(deps: Deps) -> Application:
+    """Return the WSGI application. It holds no state of its own: what it is given does."""
+    app: falcon.App[falcon.Request, falcon.Response] = falcon.App()
+    app.req_options.strip_url_path_trailing_slash = True
+    faults = Faults(describe=deps.settings.http_describe_errors)
+    app.add_error_handler(Exception, faults.on_error)
+    app.add_error_handler(falcon.HTTPError, faults.on_unknown_route)
+    app.add_error_handler(falcon.HTTPMethodNotAllowed, faults.on_wrong_method)
+    for template, resource in list_routes(deps).items():
+        app.add_route(template, resource)
+    return Front(app, deps.settings)

@@ -1,0 +1,57 @@
+"""ZIP uploads: every member that is a DICOM file goes the way of an upload, the others are skipped as Orthanc does.
+
+The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks.
+"""
+
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
+
+from api.rest.body import CHUNK_BYTES
+from events.errors import InvalidDicom, MissingTag
+
+logger = logging.getLogger("sinogram.http")
+T = TypeVar("T")
+
+# The three records a ZIP can start with: a member, an empty archive's end, a spanned archive's marker.
+MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+MAGIC_BYTES = 4
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # what Orthanc reads
+_ENCRYPTED = 0x1  # general purpose flag
+
+
+def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]], T]) -> list[T]:
+    """Store each DICOM file in a ZIP and return what `store` said, in the order of the archive.
+
+    Skipped: folders, encrypted and damaged members, what is no DICOM file, members above `limit` bytes (0 = none) once
+    they are inflated. Raises InvalidDicom if the archive cannot be read at all or is compressed in a way Orthanc
+    cannot read; what `store` raises for other reasons ends the whole.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as exc:
+        raise InvalidDicom("Cannot open ZIP archive from memory buffer") from exc
+    stored = []
+    with archive:
+        for member in archive.infolist():
+            if member.is_dir() or member.file_size == 0 or member.flag_bits & _ENCRYPTED:
+                continue
+            if member.compress_type not in _METHODS:
+                raise InvalidDicom("Invalid file or unsupported compression method (e.g. Deflate64)")
+            if limit and member.file_size > limit:
+                logger.warning("http.zip-member-too-large bytes=%d", member.file_size)
+                continue
+            try:
+                stored.append(store(_inflate(archive, member)))
+            except (InvalidDicom, MissingTag, zipfile.BadZipFile, zlib.error, EOFError) as exc:
+                logger.info("http.zip-member-skipped reason=%s", type(exc).__name__)
+    return stored
+
+
+def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a member's bytes; zipfile stops at the size the directory states and checks the CRC."""
+    with archive.open(member) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,72 @@
+"""Who may ask: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`) and `RemoteAccessAllowed`."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+import falcon
+
+from api.rest.settings import RestSettings
+
+CHALLENGE = ("WWW-Authenticate", 'Basic realm="Orthanc Secure Area"')
+USERNAME = "sinogram.username"  # key of the WSGI environment
+
+
+class Gate:
+    """Decides whether a request may pass."""
+
+    def __init__(self, settings: RestSettings) -> None:
+        self._allow_remote = settings.remote_access_allowed
+        self._users: dict[bytes, bytes] | None = None
+        if settings.authentication_enabled:
+            self._users = _encode(settings.registered_users)
+
+    def admit(self, environ: dict[str, Any]) -> bool:
+        """Tell whether a request may pass, and note its user in the environment."""
+        if not self._allow_remote and not is_loopback(environ.get("REMOTE_ADDR", "")):
+            return False
+        if self._users is None:
+            return True
+        credentials = _parse_basic(environ.get("HTTP_AUTHORIZATION", ""))
+        if credentials is None:
+            return False
+        user, password = credentials
+        # Compare even for unknown users, so that the time taken tells nobody which names exist.
+        expected = self._users.get(user)
+        matches = hmac.compare_digest(password, expected if expected is not None else b"\0")
+        if expected is None or not matches:
+            return False
+        environ[USERNAME] = user.decode("utf-8", "replace")
+        return True
+
+
+def username_of(req: falcon.Request) -> str:
+    """Return the authenticated user of a request, empty where authentication is off."""
+    name: str = req.env.get(USERNAME, "")
+    return name
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _encode(users: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {user.encode(): password.encode() for user, password in users.items()}
+
+
+def _parse_basic(header: str) -> tuple[bytes, bytes] | None:
+    # The scheme is matched as Orthanc matches it: case-sensitively, though RFC 7617 §2 would not.
+    if not header.startswith("Basic "):
+        return None
+    try:
+        decoded = base64.b64decode(header[6:], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    user, colon, password = decoded.partition(b":")
+    return (user, password) if colon else None

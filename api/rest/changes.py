@@ -1,0 +1,100 @@
+"""`/changes` and `/exports`: the two logs Orthanc's clients poll."""
+
+from typing import Any
+
+import falcon
+
+from api.errors import OutOfRange
+from api.rest import arguments
+from api.rest.deps import Deps
+from api.rest.render_resources import TYPE_OF_LEVEL, path_of
+from api.rest.replies import send_json, send_text
+from api.rest.times import format_us
+from events.identifiers import format_resource_id
+from store.records import Change, ChangesPage
+from store.views.feed import get_changes, get_last_change
+
+DEFAULT_LIMIT = 100
+
+# Every name Orthanc knows; `type` must be one of them. The last two are never logged, "INTERNAL_All" is no filter.
+CHANGE_TYPES = frozenset({
+    "CompletedSeries", "NewInstance", "NewPatient", "NewSeries", "NewStudy", "AnonymizedStudy", "AnonymizedSeries",
+    "ModifiedStudy", "ModifiedSeries", "AnonymizedPatient", "ModifiedPatient", "StablePatient", "StableStudy",
+    "StableSeries", "UpdatedAttachment", "UpdatedMetadata", "Deleted", "NewChildInstance",
+})  # fmt: skip
+_NO_FILTER = frozenset({"all", ""})
+
+
+class Changes:
+    """`/changes`. `last` stands alone and wins; a number that does not parse is ignored, as in Orthanc."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        types = _types(req)
+        with self._deps.views.snapshot() as s:
+            newest = get_last_change(s)
+            page = newest if req.has_param("last") else self._page(req, s, types, newest)
+        send_json(resp, render_changes(page))
+
+    def _page(self, req: falcon.Request, s: Any, types: list[str], newest: ChangesPage) -> ChangesPage:
+        since = max(arguments.lenient_number(req, "since") or 0, 0)
+        limit = arguments.lenient_number(req, "limit")
+        to = arguments.lenient_number(req, "to")
+        if limit is None:
+            limit = DEFAULT_LIMIT
+        if limit <= 0 or (to is not None and to <= 0):
+            # Orthanc: nothing; `Done` for a negative number of changes, not for none.
+            return ChangesPage([], limit != 0, 0, newest.last)
+        page = get_changes(s, since=since, limit=limit, to=to, types=types)
+        return page if page.changes else ChangesPage([], page.done, 0, newest.last)
+
+    def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        self._deps.index.clear_changes()
+        send_text(resp)
+
+
+class Exports:
+    """`/exports`: nothing is logged there yet."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        since = 0 if req.has_param("last") else max(arguments.lenient_number(req, "since") or 0, 0)
+        send_json(resp, {"Done": True, "Exports": [], "Last": since})
+
+    def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        self._deps.index.clear_exports()
+        send_text(resp)
+
+
+def _types(req: falcon.Request) -> list[str]:
+    types = arguments.parts(req, "type")
+    for name in types:
+        if name not in CHANGE_TYPES and name not in _NO_FILTER:
+            raise OutOfRange(f"Invalid value for a change: {name}")
+    return [] if any(name in _NO_FILTER for name in types) else types
+
+
+def render_changes(page: ChangesPage) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "Changes": [_render(change) for change in page.changes],
+        "Done": page.done,
+        "Last": page.last,
+    }
+    if page.changes:
+        shown["First"] = page.first
+    return shown
+
+
+def _render(change: Change) -> dict[str, Any]:
+    return {
+        "ChangeType": change.change_type,
+        "Date": format_us(change.at_us),
+        "ID": format_resource_id(change.resource),
+        "Path": path_of(change.level, change.resource),
+        "ResourceType": TYPE_OF_LEVEL[change.level],
+        "Seq": change.seq,
+    }

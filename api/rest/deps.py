@@ -1,0 +1,62 @@
+"""What the REST resources are given: the read side, the commands, the settings. Nothing here is a singleton."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from actors.index.client import IndexClient
+from api.rest.settings import RestSettings
+from events.identifiers import ResourceId
+from store.blobs.store import BlobStore
+from store.records import Origin
+from store.views.views import Views
+
+
+class HierarchyIds(Protocol):
+    @property
+    def patient(self) -> ResourceId: ...
+    @property
+    def study(self) -> ResourceId: ...
+    @property
+    def series(self) -> ResourceId: ...
+    @property
+    def instance(self) -> ResourceId: ...
+
+
+class StoreResult(Protocol):
+    @property
+    def status(self) -> str: ...  # "Success", "AlreadyStored" or "FilteredOut"
+    @property
+    def ids(self) -> HierarchyIds: ...
+
+
+class Upload(Protocol):
+    """One DICOM file on its way in; whoever opened it stores or discards it."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def store(self) -> StoreResult: ...
+    def discard(self) -> object: ...
+
+
+class Ingest(Protocol):
+    def open(self, origin: Origin, /) -> Upload: ...
+
+
+def local_now() -> datetime:
+    """The wall clock, with the offset of the server's time zone."""
+    return datetime.now().astimezone()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """Everything `api.rest.app.create_app` needs; the composition root and the tests build it."""
+
+    views: Views
+    blobs: BlobStore
+    ingest: Ingest
+    index: IndexClient
+    settings: RestSettings
+    shutdown: Callable[[], object]  # returns at once; the server stops afterwards
+    reset: Callable[[], object]  # likewise, and starts again
+    now: Callable[[], datetime] = field(default=local_now)  # aware

@@ -1,0 +1,126 @@
+"""What lies below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import falcon
+
+from api.errors import NotImplementedYet, OutOfRange
+from api.rest import arguments, dicom_files
+from api.rest.arguments import TagForm
+from api.rest.deps import Deps
+from api.rest.finding import find_instance
+from api.rest.replies import BINARY, send_json
+from api.rest.tag_names import parse_tag
+from events.errors import NotFound
+from store.records import Instance
+
+CHUNK_BYTES = 1 << 18
+DICOM = "application/dicom"
+_FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
+
+
+class _OfInstance:
+    """What the resources of this module share."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def _find(self, identifier: str) -> Instance:
+        with self._deps.views.snapshot() as s:
+            return find_instance(s, identifier)
+
+
+class File(_OfInstance):
+    """`GET /instances/{id}/file`: the very bytes that were received."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        instance = self._find(identifier)
+        _refuse_transcoding(req, instance)
+        name = file_name(req.query_string, f"{identifier}.dcm")
+        if name:
+            resp.set_header("Content-Disposition", f'filename="{name}"')
+        resp.content_type = DICOM
+        try:
+            file = self._deps.blobs.open(instance.blob)
+        except FileNotFoundError as exc:
+            raise NotFound from exc
+        if instance.size_bytes <= dicom_files.SMALL_FILE_BYTES:
+            with file:
+                resp.data = file.read()
+            return
+        resp.content_length = instance.size_bytes
+        resp.stream = _chunks(file)
+
+
+def file_name(query: str, default: str) -> str:
+    """Return the name for Content-Disposition: as it stands in the query, not decoded; empty for none (as Orthanc)."""
+    match = _FILENAME.search(query)
+    if match is None:
+        return "" if "filename" in query.split("&") else default
+    return match[1].replace('"', "%22")
+
+
+def _refuse_transcoding(req: falcon.Request, instance: Instance) -> None:
+    syntax = req.get_param("transcode")
+    if syntax is None or syntax == instance.transfer_syntax:
+        return
+    if not re.fullmatch(r"1\.2\.840\.10008\.1\.2[0-9.]*", syntax):
+        raise OutOfRange(f"Unknown transfer syntax: {syntax}")
+    raise NotImplementedYet("Transcoding is not available yet")
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+class TagsOf(_OfInstance):
+    """`/instances/{id}/tags` and `/instances/{id}/simplified-tags`."""
+
+    def __init__(self, deps: Deps, form: TagForm) -> None:
+        super().__init__(deps)
+        self._form = form
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        instance = self._find(identifier)
+        # The name promises the form: arguments do not change that of simplified-tags.
+        form = arguments.tag_form(req, self._form) if self._form == "full" else self._form
+        shown = dicom_files.read_tags(
+            self._deps,
+            instance,
+            form,
+            ignore_length=parse_ignore_length(req),
+            whole=arguments.boolean(req, "whole"),
+        )
+        send_json(resp, shown)
+
+
+def parse_ignore_length(req: falcon.Request) -> list[int]:
+    """Return the tags whose values are wanted however long they are (split at commas). Raises UnknownTag."""
+    text = req.get_param("ignore-length")
+    return [] if text is None else [parse_tag(part) for part in text.split(",")]
+
+
+class Header(_OfInstance):
+    """`/instances/{id}/header`: the file meta information."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        instance = self._find(identifier)
+        send_json(resp, dicom_files.read_header(self._deps, instance, arguments.tag_form(req, "full")))
+
+
+class Content(_OfInstance):
+    """`/instances/{id}/content/…`: lists of elements and items, or the raw value of an element."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, path: str = "") -> None:
+        instance = self._find(identifier)
+        steps = [step for step in path.split("/") if step]
+        found = dicom_files.read_content(self._deps, instance, steps)
+        if isinstance(found, list):
+            send_json(resp, found)
+            return
+        resp.content_type = BINARY
+        resp.data = found

@@ -1,0 +1,90 @@
+"""multipart/form-data as a stream: the parts' bytes as they come, nothing kept but what may be a boundary.
+
+Source: RFC 2046 §5.1.1, RFC 7578. Part headers are not looked at: whatever a form uploads is taken for a file.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
+
+from events.errors import InvalidRequest
+
+_BOUNDARY = re.compile(r"""boundary=(?:"([^"]+)"|([^;\s"]+))""", re.IGNORECASE)
+MAX_HEADER_BYTES = 1 << 16  # of one part
+
+
+class Mark(Enum):
+    """What `split` yields between the bytes of parts."""
+
+    END_OF_PART = auto()
+
+
+def parse_boundary(content_type: str) -> bytes | None:
+    """Return the boundary of a form, None if the body is something else (or names no boundary, as in Orthanc)."""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return None
+    match = _BOUNDARY.search(content_type)
+    return (match[1] or match[2]).encode("latin-1") if match else None
+
+
+def split(chunks: Iterable[bytes], boundary: bytes) -> Iterator[bytes | Mark]:
+    """Yield the bytes of every part, each part closed by `Mark.END_OF_PART`.
+
+    Raises InvalidRequest where the last boundary is missing: what came before it may be cut short.
+    """
+    delimiter = b"\r\n--" + boundary
+    source = iter(chunks)
+    # The first delimiter may open the body; then no line break stands before it.
+    buffer = bytearray(b"\r\n")
+    while (start := buffer.find(delimiter)) < 0:  # the preamble
+        del buffer[: -len(delimiter)]
+        if not _fill(buffer, source):
+            return  # no form at all: Orthanc stores nothing and reports success
+    del buffer[: start + len(delimiter)]
+    while not _is_last(buffer, source):
+        _skip_headers(buffer, source)
+        yield from _part(buffer, source, delimiter)
+        yield Mark.END_OF_PART
+    for _ in source:  # the epilogue
+        pass
+
+
+def _fill(buffer: bytearray, source: Iterator[bytes]) -> bool:
+    chunk = next(source, None)
+    if chunk is None:
+        return False
+    buffer += chunk
+    return True
+
+
+def _need(buffer: bytearray, source: Iterator[bytes]) -> None:
+    if not _fill(buffer, source):
+        raise InvalidRequest("The multipart body is incomplete")
+
+
+def _is_last(buffer: bytearray, source: Iterator[bytes]) -> bool:
+    """Tell whether the delimiter just passed closes the body."""
+    while len(buffer) < 2:
+        _need(buffer, source)
+    return buffer.startswith(b"--")
+
+
+def _skip_headers(buffer: bytearray, source: Iterator[bytes]) -> None:
+    # The line break that ends the delimiter's line also opens a part without headers.
+    while (end := buffer.find(b"\r\n\r\n")) < 0:
+        if len(buffer) > MAX_HEADER_BYTES:
+            raise InvalidRequest("The headers of a part are too long")
+        _need(buffer, source)
+    del buffer[: end + 4]
+
+
+def _part(buffer: bytearray, source: Iterator[bytes], delimiter: bytes) -> Iterator[bytes]:
+    while (end := buffer.find(delimiter)) < 0:
+        safe = len(buffer) - len(delimiter)  # the rest may be the beginning of the delimiter
+        if safe > 0:
+            yield bytes(buffer[:safe])
+            del buffer[:safe]
+        _need(buffer, source)
+    if end:
+        yield bytes(buffer[:end])
+    del buffer[: end + len(delimiter)]

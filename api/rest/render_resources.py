@@ -1,0 +1,181 @@
+"""Patients, studies, series and instances as the JSON objects of Orthanc's REST API.
+
+Source: observed on Orthanc 1.12.7; `IsProtected` of patients from the OpenAPI document of 1.12.11.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.errors import OutOfRange
+from api.rest.arguments import TagForm
+from api.rest.tag_names import tag_key, tag_name
+from api.rest.times import format_us
+from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
+from store.completeness import series_status
+from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.records import Instance, Resource, Tags
+from store.views.snapshot import Snapshot, level_of
+
+TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
+COLLECTION = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
+_CHILDREN_FIELD = {Level.PATIENT: "Studies", Level.STUDY: "Series", Level.SERIES: "Instances"}
+_PARENT_FIELD = {Level.STUDY: "ParentPatient", Level.SERIES: "ParentStudy", Level.INSTANCE: "ParentSeries"}
+_DICOM_ATTACHMENT = 1  # Orthanc's number of the DICOM file among the attachments
+
+CONTENTS = frozenset(
+    {"MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments"}
+)
+
+Contents = frozenset[str] | None  # what `response-content` asks for; None is the classic shape
+
+
+def parse_contents(names: list[str]) -> frozenset[str]:
+    """Return the parts `response-content` asks for. Raises OutOfRange."""
+    for name in names:
+        if name not in CONTENTS:
+            raise OutOfRange(f'Unrecognized value for "ResponseContent": {name}')
+    return frozenset(names)
+
+
+def path_of(level: Level, resource: ResourceId) -> str:
+    return f"/{COLLECTION[level]}/{format_resource_id(resource)}"
+
+
+def render_link(level: Level, resource: ResourceId) -> dict[str, str]:
+    """Return the short form in which `/tools/lookup` and `RemainingAncestor` name a resource."""
+    return {"ID": format_resource_id(resource), "Path": path_of(level, resource), "Type": TYPE_OF_LEVEL[level]}
+
+
+def render_tags(tags: Tags, form: TagForm) -> dict[str, Any]:
+    """Return main DICOM tags in one of the three forms."""
+    if form == "simplify":
+        return {tag_name(tag): value for tag, value in tags.items()}
+    if form == "short":
+        return {tag_key(tag): value for tag, value in tags.items()}
+    return {tag_key(tag): {"Name": tag_name(tag), "Type": "String", "Value": value} for tag, value in tags.items()}
+
+
+def render(s: Snapshot, record: Resource | Instance, form: TagForm, contents: Contents = None) -> dict[str, Any]:
+    """Return a resource as `GET /studies/{id}` and its like show it."""
+    if contents is None:
+        return _classic_instance(s, record, form) if isinstance(record, Instance) else _classic(s, record, form)
+    return _chosen(s, record, form, contents)
+
+
+def _classic_instance(s: Snapshot, record: Instance, form: TagForm) -> dict[str, Any]:
+    return {
+        "FileSize": record.size_bytes,
+        "FileUuid": format_blob_id(record.blob),
+        "ID": format_resource_id(record.id),
+        "IndexInSeries": record.index_in_series,
+        "Labels": [],
+        "MainDicomTags": render_tags(record.tags, form),
+        "ParentSeries": format_resource_id(s.id_of(Level.SERIES, record.parent)),
+        "Type": "Instance",
+    }
+
+
+def _classic(s: Snapshot, record: Resource, form: TagForm) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "ID": format_resource_id(record.id),
+        "IsStable": record.is_stable,
+        "Labels": [],
+        "LastUpdate": format_us(record.last_update_us),
+        "MainDicomTags": render_tags(record.tags, form),
+        "Type": TYPE_OF_LEVEL[record.level],
+        _CHILDREN_FIELD[record.level]: child_ids(s, record),
+    }
+    if record.level == Level.PATIENT:
+        shown["IsProtected"] = False
+        return shown
+    shown[_PARENT_FIELD[record.level]] = _parent_id(s, record)
+    if record.level == Level.STUDY:
+        shown["PatientMainDicomTags"] = render_tags(record.patient_tags, form)
+    else:
+        shown["ExpectedNumberOfInstances"] = record.expected_instances
+        shown["Status"] = _status(s, record)
+    return shown
+
+
+def _chosen(s: Snapshot, record: Resource | Instance, form: TagForm, contents: frozenset[str]) -> dict[str, Any]:
+    level = level_of(record)
+    shown: dict[str, Any] = {"ID": format_resource_id(record.id), "Type": TYPE_OF_LEVEL[level]}
+    if "MainDicomTags" in contents:
+        shown["MainDicomTags"] = render_tags(record.tags, form)
+        if isinstance(record, Resource) and level == Level.STUDY:
+            shown["PatientMainDicomTags"] = render_tags(record.patient_tags, form)
+    if "Metadata" in contents:
+        shown["Metadata"] = _metadata(record)
+    if "Labels" in contents:
+        shown["Labels"] = []
+    if "Parent" in contents and level != Level.PATIENT:
+        shown[_PARENT_FIELD[level]] = _parent_id(s, record)
+    if "Attachments" in contents:
+        shown["Attachments"] = [_attachment(record)] if isinstance(record, Instance) else []
+    if isinstance(record, Resource):
+        if "Children" in contents:
+            shown[_CHILDREN_FIELD[level]] = child_ids(s, record)
+        if "IsStable" in contents:
+            shown["IsStable"] = record.is_stable
+        if "IsProtected" in contents and level == Level.PATIENT:
+            shown["IsProtected"] = False
+        if "Status" in contents and level == Level.SERIES:
+            shown["Status"] = _status(s, record)
+    return shown
+
+
+def child_ids(s: Snapshot, record: Resource) -> list[str]:
+    """Return the identifiers right below a resource, in Orthanc's order: by identifier."""
+    return sorted(format_resource_id(child) for child in s.child_ids(record))
+
+
+def _parent_id(s: Snapshot, record: Resource | Instance) -> str:
+    assert record.parent is not None
+    return format_resource_id(s.id_of(Level(level_of(record) - 1), record.parent))
+
+
+def _status(s: Snapshot, series: Resource) -> str:
+    if series.expected_instances is None:
+        return "Unknown"
+    indexes = (child.index_in_series for child in s.children(series) if isinstance(child, Instance))
+    return series_status(series.expected_instances, indexes)
+
+
+def signature(level: Level) -> str:
+    """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
+    return ";".join(tag_key(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
+
+
+def _metadata(record: Resource | Instance) -> Mapping[str, str]:
+    shown = {"MainDicomTagsSignature": signature(level_of(record))}
+    if isinstance(record, Resource):
+        shown["LastUpdate"] = format_us(record.last_update_us)
+        if record.expected_instances is not None:
+            shown["ExpectedNumberOfInstances"] = str(record.expected_instances)
+        return shown
+    shown["IndexInSeries"] = "" if record.index_in_series is None else str(record.index_in_series)
+    shown["Origin"] = record.origin.kind
+    shown["ReceptionDate"] = format_us(record.received_us)
+    shown["RemoteAET"] = record.origin.remote_aet
+    shown["RemoteIP"] = record.origin.remote_ip
+    shown["SopClassUid"] = record.sop_class
+    shown["TransferSyntax"] = record.transfer_syntax
+    if record.origin.kind == "RestApi":
+        shown["HttpUsername"] = record.origin.username
+    else:
+        shown["CalledAET"] = record.origin.called_aet
+    if record.pixel_data_offset is not None:
+        shown["PixelDataOffset"] = str(record.pixel_data_offset)
+        shown["PixelDataVR"] = record.pixel_data_vr
+    return shown
+
+
+def _attachment(record: Instance) -> dict[str, Any]:
+    return {
+        "CompressedMD5": record.md5.hex(),
+        "CompressedSize": record.size_bytes,
+        "ContentType": _DICOM_ATTACHMENT,
+        "UncompressedMD5": record.md5.hex(),
+        "UncompressedSize": record.size_bytes,
+        "Uuid": format_blob_id(record.blob),
+    }

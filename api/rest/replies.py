@@ -1,0 +1,29 @@
+"""The few kinds of answers REST resources give, with the headers Orthanc gives them."""
+
+from typing import Any
+
+import falcon
+
+from api.rest import orthanc_json
+
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain"
+BINARY = "application/octet-stream"
+
+
+def send_json(resp: falcon.Response, value: Any) -> None:
+    """Answer with a JSON value (whatever JSON can hold)."""
+    resp.content_type = JSON
+    resp.data = orthanc_json.encode(value)
+
+
+def send_text(resp: falcon.Response, text: str = "") -> None:
+    """Answer with plain text, as Orthanc does for single values and for what has no result."""
+    resp.content_type = TEXT
+    resp.data = text.encode()
+
+
+def send_bytes(resp: falcon.Response, data: bytes) -> None:
+    """Answer with the raw bytes of a DICOM element."""
+    resp.content_type = BINARY
+    resp.data = data

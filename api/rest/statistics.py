@@ -1,0 +1,59 @@
+"""`/statistics`, of the archive and of one resource. Sizes are strings of bytes, and whole megabytes rounded down."""
+
+from typing import Any
+
+import falcon
+
+from api.rest.deps import Deps
+from api.rest.finding import find_below
+from api.rest.replies import send_json
+from events.identifiers import Level
+from store.records import Instance, Resource
+
+_MIB = 1 << 20
+
+
+class ArchiveStatistics:
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        with self._deps.views.snapshot() as s:
+            total = s.statistics()
+        shown: dict[str, Any] = {
+            "CountInstances": total.instances,
+            "CountPatients": total.patients,
+            "CountSeries": total.series,
+            "CountStudies": total.studies,
+        }
+        for name in ("TotalDiskSize", "TotalUncompressedSize"):
+            shown |= _size(name, total.size_bytes)
+        send_json(resp, shown)
+
+
+class ResourceStatistics:
+    def __init__(self, deps: Deps, level: Level) -> None:
+        self._deps = deps
+        self._level = level
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        with self._deps.views.snapshot() as s:
+            record = find_below(s, self._level, identifier)
+        send_json(resp, render_statistics(record))
+
+
+def render_statistics(record: Resource | Instance) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name in ("DicomDiskSize", "DicomUncompressedSize", "DiskSize", "UncompressedSize"):
+        shown |= _size(name, record.size_bytes)
+    if isinstance(record, Resource):
+        shown["CountInstances"] = record.instance_count
+        if record.level <= Level.STUDY:
+            shown["CountSeries"] = record.series_count
+        if record.level == Level.PATIENT:
+            shown["CountStudies"] = record.study_count
+    return shown
+
+
+def _size(name: str, size_bytes: int) -> dict[str, Any]:
+    return {name: str(size_bytes), f"{name}MB": size_bytes // _MIB}

@@ -1,0 +1,109 @@
+"""`/system`, `/plugins`, the root and other fixed answers."""
+
+from typing import Any
+
+import falcon
+
+from api.rest.deps import Deps
+from api.rest.render_resources import TYPE_OF_LEVEL, signature
+from api.rest.replies import send_json, send_text
+from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORTHANC_VERSION, RestSettings
+from events.errors import NotFound
+from events.identifiers import Level
+
+EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
+
+
+class System:
+    """`/system`: the fields of Orthanc 1.12.11's OpenAPI document, those older releases had, and our version."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._settings = deps.settings
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(resp, render_system(self._settings))
+
+
+def render_system(settings: RestSettings) -> dict[str, Any]:
+    return {
+        "ApiVersion": ORTHANC_API_VERSION,
+        "Capabilities": {
+            "HasExtendedChanges": True,
+            "HasExtendedFind": True,
+            "HasKeyValueStores": False,
+            "HasQueues": False,
+            "HasReserveQueueValue": False,
+        },
+        "CheckRevisions": settings.check_revisions,
+        "DatabaseBackendPlugin": None,
+        "DatabaseServerIdentifier": settings.database_server_identifier,
+        "DatabaseVersion": ORTHANC_DATABASE_VERSION,
+        "DefaultRetrieveMethod": settings.default_retrieve_method,  # named so up to 1.12.7 at least
+        "DicomAet": settings.dicom_aet,
+        "DicomDefaultRetrieveMethod": settings.default_retrieve_method,
+        "DicomPort": settings.dicom_port,
+        "HasLabels": True,
+        "HttpPort": settings.http_port,
+        "IngestTranscoding": settings.ingest_transcoding,
+        "IsHttpServerSecure": settings.is_http_server_secure,
+        "MainDicomTags": {TYPE_OF_LEVEL[level]: signature(level) for level in Level},
+        "MaximumPatientCount": settings.maximum_patient_count,
+        "MaximumStorageMode": settings.maximum_storage_mode,
+        "MaximumStorageSize": settings.maximum_storage_size_mb,
+        "Name": settings.name,
+        "OverwriteInstances": settings.overwrite_instances,
+        "PatientLevelEnabled": settings.patient_level_enabled,
+        "PluginsEnabled": True,
+        "ReadOnly": settings.read_only,
+        "SinogramVersion": settings.sinogram_version,
+        "StorageAreaPlugin": None,
+        "StorageCompression": settings.storage_compression,
+        "UserMetadata": dict(settings.user_metadata),
+        "Version": ORTHANC_VERSION,
+    }
+
+
+class Root:
+    """`/`: on to the web interface, as in Orthanc."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        resp.status = falcon.HTTP_307
+        resp.set_header("Location", EXPLORER)
+        resp.content_type = None
+        resp.data = b""
+
+
+class Favicon:
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        resp.status = falcon.HTTP_307
+        resp.set_header("Location", "app/images/favicon.ico")
+        resp.content_type = None
+        resp.data = b""
+
+
+class Plugins:
+    """`/plugins`: none; the one entry is the script the Explorer always asks for."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(resp, ["explorer.js"])
+
+
+class Plugin:
+    def on_get(self, _req: falcon.Request, _resp: falcon.Response, name: str) -> None:  # noqa: ARG002  # falcon passes it by name
+        raise NotFound
+
+
+class ExplorerExtensions:
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_text(resp, "// Extensions to Orthanc Explorer by the registered plugins\n\n")
+        resp.content_type = "application/javascript"
+
+
+class Listing:
+    """A folder of routes, such as `/tools`: the names of what lies in it."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = sorted(names)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(resp, self._names)

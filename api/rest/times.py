@@ -1,0 +1,18 @@
+"""Times as Orthanc writes them: `YYYYMMDDTHHMMSS`, in UTC."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def format_us(at_us: int) -> str:
+    """Return microseconds since 1970 as a date of the REST API (whole seconds)."""
+    return _format_s(at_us // 1_000_000)
+
+
+@lru_cache(maxsize=1024)  # instances arrive in bursts: many share their second
+def _format_s(at_s: int) -> str:
+    return format_time(datetime.fromtimestamp(at_s, UTC))
+
+
+def format_time(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S")

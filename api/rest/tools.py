@@ -1,0 +1,176 @@
+"""`/tools/…`: the clock, identifiers, and what can be set while the server runs."""
+
+import uuid
+from datetime import UTC
+from typing import Any
+
+import falcon
+import msgspec
+
+from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
+from api.errors import OutOfRange
+from api.rest import runtime
+from api.rest.body import read_text
+from api.rest.deps import Deps
+from api.rest.encodings import canonical_encoding
+from api.rest.render_resources import render_link
+from api.rest.replies import send_json, send_text
+from api.rest.times import format_time
+from events.errors import InvalidDicom, NotFound
+from store.views.lookup import find_identifier
+
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
+
+
+class Now:
+    """`/tools/now` (UTC) and `/tools/now-local`."""
+
+    def __init__(self, deps: Deps, *, local: bool) -> None:
+        self._now = deps.now
+        self._local = local
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        moment = self._now()
+        send_text(resp, format_time(moment if self._local else moment.astimezone(UTC)))
+
+
+class GenerateUid:
+    """`/tools/generate-uid?level=…`; UIDs are derived from UUIDs (PS3.5 §B.2), Orthanc takes DCMTK's root."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        level = req.get_param("level")
+        if level == "patient":
+            send_text(resp, str(uuid.uuid4()))
+        elif level in {"study", "series", "instance"}:
+            send_text(resp, f"2.25.{uuid.uuid4().int}")
+        else:
+            raise NotFound
+
+
+class Lookup:
+    """`POST /tools/lookup`: from a DICOM identifier to Orthanc's."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        value = read_text(req).strip()
+        with self._deps.views.snapshot() as s:
+            found = find_identifier(s, value) if value else []
+        send_json(resp, [render_link(level, resource) for level, resource in found])
+
+
+class LogLevel:
+    """`/tools/log-level` (all categories) and `/tools/log-level-{category}`."""
+
+    def __init__(self, deps: Deps, category: str | None = None) -> None:
+        self._deps = deps
+        self._categories = runtime.LOG_CATEGORIES if category is None else (category,)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        configured = self._deps.settings.log_level
+        with self._deps.views.snapshot() as s:
+            levels = [s.setting(runtime.log_level_setting(category)) or configured for category in self._categories]
+        send_text(resp, max(levels, key=runtime.LOG_LEVELS.index))
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
+        level = read_text(req)
+        if level not in runtime.LOG_LEVELS:
+            raise OutOfRange(f'Verbosity can be "default", "verbose" or "trace": {level}')
+        for category in self._categories:
+            self._deps.index.set_setting(runtime.log_level_setting(category), level)
+        send_text(resp)
+
+
+class DefaultEncoding:
+    """`/tools/default-encoding`: the character set of files that name none."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_text(resp, runtime.default_encoding(self._deps))
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
+        encoding = canonical_encoding(read_text(req))
+        self._deps.index.set_setting(runtime.DEFAULT_ENCODING, encoding)
+        send_text(resp, encoding)
+
+
+class UnknownSopClassAccepted:
+    """`/tools/unknown-sop-class-accepted`: "0" or "1"."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        configured = self._deps.settings.unknown_sop_class_accepted
+        accepted = runtime.read(self._deps, runtime.UNKNOWN_SOP_CLASS_ACCEPTED, configured)
+        send_text(resp, "1" if accepted else "0")
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
+        accepted = _BOOLEANS.get(read_text(req))
+        if accepted is None:
+            raise InvalidDicom("Boolean value expected")  # Orthanc's code for it is "Bad file format"
+        self._deps.index.set_setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED, accepted)
+        send_text(resp)
+
+
+class AcceptedTransferSyntaxes:
+    """`/tools/accepted-transfer-syntaxes`: put as patterns, shown as what they match."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        configured = list(self._deps.settings.accepted_transfer_syntaxes)
+        patterns = runtime.read(self._deps, runtime.ACCEPTED_TRANSFER_SYNTAXES, configured)
+        send_json(resp, list_transfer_syntaxes(patterns))
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
+        patterns = parse_patterns(read_text(req))
+        self._deps.index.set_setting(runtime.ACCEPTED_TRANSFER_SYNTAXES, patterns)
+        send_json(resp, list_transfer_syntaxes(patterns))
+
+
+def parse_patterns(text: str) -> list[str]:
+    """Return the patterns of a PUT: a JSON array of strings, or one pattern as plain text (OpenAPI 1.12.11).
+
+    Orthanc 1.12.7 refuses plain text that begins with a digit, for it takes that for JSON. Raises InvalidDicom, whose
+    code Orthanc answers.
+    """
+    try:
+        value: Any = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return [text.strip()]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidDicom
+    return value
+
+
+def list_transfer_syntaxes(patterns: list[str]) -> list[str]:
+    """Return the known transfer syntaxes that match a pattern, in numeric order as Orthanc lists them."""
+    return sorted(select_transfer_syntaxes(tuple(patterns)), key=lambda uid: tuple(map(int, uid.split("."))))
+
+
+class AcceptedSopClasses:
+    """`/tools/accepted-sop-classes`: from `AcceptedSopClasses` and `RejectedSopClasses`."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._settings = deps.settings
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        accepted = select_sop_classes(self._settings.accepted_sop_classes, self._settings.rejected_sop_classes)
+        send_json(resp, sorted(accepted))
+
+
+class Control:
+    """`POST /tools/reset` and `POST /tools/shutdown`: answered at once, done afterwards."""
+
+    def __init__(self, action: Any) -> None:
+        self._action = action
+
+    def on_post(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        self._action()
+        resp.content_type = "application/json"
+        resp.data = b"{}"

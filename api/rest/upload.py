@@ -1,0 +1,118 @@
+"""`POST /instances`: DICOM files, ZIP archives and forms of both, streamed to ingest."""
+
+from collections.abc import Iterable, Iterator
+from tempfile import TemporaryFile
+from typing import Any
+
+import falcon
+
+from api.rest.archive import MAGIC_BYTES, MAGICS, store_members
+from api.rest.auth import username_of
+from api.rest.body import is_gzip, read_chunks
+from api.rest.deps import Deps, StoreResult, Upload
+from api.rest.multipart import Mark, parse_boundary, split
+from api.rest.render_resources import path_of
+from api.rest.replies import send_json
+from api.rest.resources import Collection
+from events.errors import InvalidDicom
+from events.identifiers import Level, format_resource_id
+from store.records import Origin
+
+_MIB = 1 << 20
+
+
+class Instances(Collection):
+    """`/instances`: the list, and the way in."""
+
+    def __init__(self, deps: Deps) -> None:
+        super().__init__(deps, Level.INSTANCE)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        origin = Origin(kind="RestApi", remote_ip=req.remote_addr or "", username=username_of(req))
+        chunks = read_chunks(req, self._deps.settings)
+        boundary = parse_boundary(req.content_type or "")
+        if boundary is None:
+            # Orthanc looks for a ZIP in the body as it came, not in what a gzip body holds.
+            send_json(resp, self._receive(chunks, origin, allow_zip=not is_gzip(req)))
+            return
+        for part in _group(split(chunks, boundary)):
+            self._receive(part, origin, allow_zip=True)
+        resp.content_type = None  # Orthanc's answer to a form is 200 and empty
+        resp.data = b""
+
+    def _receive(self, chunks: Iterator[bytes], origin: Origin, *, allow_zip: bool) -> Any:
+        """Store a file or an archive and return what Orthanc answers: an object, or a list of them."""
+        head, rest = _peek(chunks)
+        if allow_zip and head[:MAGIC_BYTES] in MAGICS:
+            return self._store_zip(_chain(head, rest), origin)
+        return render_stored(self._store_file(_chain(head, rest), origin))
+
+    def _store_file(self, chunks: Iterable[bytes], origin: Origin) -> StoreResult:
+        size = 0
+        upload = self._deps.ingest.open(origin)
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                upload.write(chunk)
+            return _store(upload, size)
+        finally:
+            upload.discard()
+
+    def _store_zip(self, chunks: Iterable[bytes], origin: Origin) -> list[dict[str, str]]:
+        settings = self._deps.settings
+        with TemporaryFile(prefix="sinogram-", suffix=".zip", dir=settings.temporary_directory) as file:
+            for chunk in chunks:
+                file.write(chunk)
+            limit = settings.maximum_file_size_in_archive_mb * _MIB
+            results = store_members(file, limit, lambda member: self._store_file(member, origin))
+        return [render_stored(result) for result in results]
+
+
+def _store(upload: Upload, size: int) -> StoreResult:
+    """Store what was uploaded; what cannot be parsed is told in Orthanc's words."""
+    if not size:
+        raise InvalidDicom("Received an empty DICOM file")
+    try:
+        return upload.store()
+    except InvalidDicom as exc:
+        raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {size} bytes)") from exc
+
+
+def render_stored(result: StoreResult) -> dict[str, str]:
+    """Return Orthanc's answer to an upload."""
+    ids = result.ids
+    return {
+        "ID": format_resource_id(ids.instance),
+        "ParentPatient": format_resource_id(ids.patient),
+        "ParentSeries": format_resource_id(ids.series),
+        "ParentStudy": format_resource_id(ids.study),
+        "Path": path_of(Level.INSTANCE, ids.instance),
+        "Status": result.status,
+    }
+
+
+def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return enough of the beginning to tell a ZIP, and the rest."""
+    head = next(chunks, b"")
+    while 0 < len(head) < MAGIC_BYTES and (more := next(chunks, b"")):
+        head += more
+    return head, chunks
+
+
+def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from rest
+
+
+def _group(pieces: Iterator[bytes | Mark]) -> Iterator[Iterator[bytes]]:
+    """Yield one iterator of bytes per part; each must be read to its end before the next is asked for."""
+    for first in pieces:
+        yield iter(()) if isinstance(first, Mark) else _chain(first, _until_mark(pieces))
+
+
+def _until_mark(pieces: Iterator[bytes | Mark]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, Mark):
+            return
+        yield piece
