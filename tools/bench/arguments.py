@@ -1,8 +1,167 @@
-"""The options of `sinogram bench`, and how they are turned into a plan."""
+"""The options of `sinogram bench`; what measures is imported when it runs."""
 
 import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from events.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from tools.bench.ingest import Scenario, Supply
+    from tools.bench.results import Run
+    from tools.bench.samples import Samples
+    from tools.bench.targets import Target
+
+SCENARIO_NAMES = (
+    "storescu", "storescu-nodelay", "storescu-4", "no-delay", "no-delay-4", "rest-1", "rest-5", "rest-1-expand",
+)  # fmt: skip
+_EPILOG = """
+Two servers in one run, both started here with fresh archives:
+  sinogram bench ingest --start orthanc=/usr/sbin/Orthanc --json ingest.json
+An Orthanc that leaves Nagle's algorithm out, too:
+  sinogram bench ingest --start "orthanc=env TCP_NODELAY=1 /usr/sbin/Orthanc"
+A server that runs already:
+  sinogram bench rest --no-own --target it=http://127.0.0.1:8042,dicom=127.0.0.1:4242,aet=ORTHANC,pid=1234
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `sinogram bench` and what runs them."""
-    parser.set_defaults(run=lambda _: 1)
+    """Describe the options of `sinogram bench` and say what runs them."""
+    parser.epilog, parser.formatter_class = _EPILOG, argparse.RawDescriptionHelpFormatter
+    kinds = parser.add_subparsers(metavar="WHAT", required=True)
+    ingest = kinds.add_parser("ingest", help="instances stored a second, in several ways of sending")
+    ingest.add_argument(
+        "--scenario", action="append", choices=SCENARIO_NAMES, metavar="NAME", help="only this one (repeat)"
+    )
+    ingest.add_argument("--files", type=Path, metavar="DIR", help="send these DICOM files; each is sent once")
+    ingest.add_argument("--generate", type=int, default=200, metavar="N", help="files a scenario and round (200)")
+    ingest.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
+    ingest.set_defaults(run=_ingest)
+    rest = kinds.add_parser("rest", help="latency of requests that read")
+    changes = kinds.add_parser("changes", help="latency of pages of /changes")
+    for reader, run in ((rest, _rest), (changes, _changes)):
+        reader.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
+        reader.set_defaults(run=run)
+    for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
+        _add_servers(each)
+        each.add_argument("--preload", type=int, default=fill, metavar="N", help=f"store N small files first ({fill})")
+    replay = kinds.add_parser("replay", help="instances replayed a second")
+    replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
+    replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
+    replay.set_defaults(run=_replay)
+    for each in (ingest, rest, changes, replay):
+        _add_common(each)
+
+
+def _add_servers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-own", action="store_true", help="do not start and measure a server of this program")
+    for flag, form, says in (
+        ("--start", "NAME=COMMAND", "start another server; COMMAND gets a configuration file"),
+        ("--target", "NAME=URL[,KEY=VALUE…]", "a running server; keys: dicom, aet, user, pid"),
+    ):
+        parser.add_argument(flag, action="append", default=[], metavar=form, help=says + " (repeat)")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the servers take turns this often (3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write settings, runs and summary here")
+    parser.add_argument("--seed", type=int, metavar="N", help="of generated files; the same seed, the same files")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="where archives and files go (the system's temp folder)"
+    )
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from tools.bench.ingest import SCENARIOS, ingest, preload
+
+    chosen = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+    supply, count = _supply(options, chosen)
+    with _servers(options) as (targets, folder):
+        runs = preload(targets, _samples(options, "small", salt=1), options.preload) if options.preload else []
+        runs += ingest(targets, supply, scenarios=chosen, rounds=options.rounds, count=count, folder=folder)
+    return _report("ingest", f"ingest: {count} files of {_size(options)} a run, {options.rounds} rounds", options, runs)
+
+
+def _supply(options: argparse.Namespace, chosen: "list[Scenario]") -> "tuple[Supply, int]":
+    from tools.bench.ingest import Folder
+
+    if options.files is None:
+        return _samples(options, options.size), options.generate
+    folder = Folder(options.files)
+    count = len(folder) // (options.rounds * len(chosen))
+    if not count:
+        raise InvalidRequest(f"{options.files} holds {len(folder)} DICOM files: too few for these rounds and scenarios")
+    return folder, count
+
+
+def _rest(options: argparse.Namespace) -> int:
+    from tools.bench.reading import rest
+
+    return _read(options, "rest", rest)
+
+
+def _changes(options: argparse.Namespace) -> int:
+    from tools.bench.reading import changes
+
+    return _read(options, "changes", changes)
+
+
+def _read(options: argparse.Namespace, kind: str, measure: Any) -> int:
+    from tools.bench.ingest import preload
+
+    with _servers(options) as (targets, _):
+        fills = preload(targets, _samples(options, "small"), options.preload) if options.preload else []
+        runs = measure(targets, rounds=options.rounds, count=options.requests)
+    return _report(kind, f"{kind}: {options.requests} requests a run, {options.rounds} rounds", options, fills + runs)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from tools.bench.replaying import make_archive, replay
+
+    with _work_folder(options) as folder:
+        data = options.data or make_archive(folder, _samples(options, "small"), options.generate)
+        runs = replay(data, rounds=options.rounds)
+    return _report("replay", f"replay: {runs[0].count} instances", options, runs)
+
+
+def _samples(options: argparse.Namespace, size: str, salt: int = 0) -> "Samples":
+    from tools.bench.samples import Samples
+
+    if options.seed is None:
+        options.seed = int(time.time()) % 10**9
+    return Samples((options.seed * 10 + salt) % 10**10, size)
+
+
+def _size(options: argparse.Namespace) -> str:
+    return f"{options.files}" if options.files else {"mr": "170 kB", "small": "1 kB"}[options.size]
+
+
+@contextmanager
+def _work_folder(options: argparse.Namespace) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sinogram-bench-", dir=options.work) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _servers(options: argparse.Namespace) -> "Iterator[tuple[list[Target], Path]]":
+    from tools.bench.targets import targets_for
+
+    own = not options.no_own
+    with _work_folder(options) as folder, targets_for(options.target, options.start, folder, own=own) as targets:
+        yield targets, folder
+
+
+def _report(kind: str, title: str, options: argparse.Namespace, runs: "list[Run]") -> int:
+    from tools.bench.results import print_table, write_json
+
+    print_table(title, runs)
+    if options.json:
+        settings = {name: value for name, value in vars(options).items() if name not in {"run", "target", "json"}}
+        settings["target"] = [text.partition(",user=")[0] for text in options.target]  # no passwords
+        write_json(options.json, kind, json.loads(json.dumps(settings, default=str)), runs)
+    return 1 if any(run.failures for run in runs) else 0

@@ -1,0 +1,100 @@
+"""`bench rest` and `bench changes`: how long requests that read take, on the same archive in every server."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from events.errors import InvalidRequest
+from tools.bench.http_load import Client, gets
+from tools.bench.ingest import in_turns
+from tools.bench.results import Run, run_of
+from tools.bench.senders import Sender, run_senders
+from tools.bench.targets import Target
+
+PAGE: Final = 100  # changes a page, Orthanc's default
+SAMPLED_INSTANCES: Final = 500
+MANY_CLIENTS: Final = 5
+
+
+def rest(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
+    """Ask `count` times for each of a few common resources, from one client and from five."""
+    paths = {target.name: _paths(target, count) for target in targets}
+    runs = []
+    for number in range(1, rounds + 1):
+        for name in paths[targets[0].name]:
+            for clients in (1, MANY_CLIENTS):
+                for target in in_turns(targets, number):
+                    asked = paths[target.name][name]
+                    outcome = run_senders(gets(target.client, [asked[first::clients] for first in range(clients)]))
+                    runs.append(run_of(f"{name} ×{clients}", target.name, number, outcome, target.rss_anon_bytes()))
+    return runs
+
+
+def _paths(target: Target, count: int) -> dict[str, list[str]]:
+    instances = _sampled(target, "instances")
+    studies = _sampled(target, "studies")
+    middle = int(target.get("/changes?last")["Last"]) // 2
+    return {
+        "/statistics": ["/statistics"] * count,
+        "/changes": [f"/changes?since={middle}&limit={PAGE}"] * count,
+        "/instances/{id}": _each("/instances/{}", instances, count),
+        "/instances/{id}/tags": _each("/instances/{}/tags", instances, count),
+        "/instances/{id}/file": _each("/instances/{}/file", instances, count),
+        "/studies/{id}": _each("/studies/{}", studies, count),
+        "/instances?limit": [f"/instances?expand&since=0&limit={PAGE}"] * count,
+    }
+
+
+def _sampled(target: Target, level: str) -> list[str]:
+    """Return some identifiers, spread over the archive."""
+    total = int(target.get("/statistics")[f"Count{level.capitalize()}"])
+    if not total:
+        raise InvalidRequest(f"{target.name} is empty: there is nothing to read")
+    step = max(1, total // SAMPLED_INSTANCES)
+    starts = range(0, total, step * PAGE)
+    found = [each for start in starts for each in target.get(f"/{level}?since={start}&limit={PAGE}")]
+    return found[:SAMPLED_INSTANCES]
+
+
+def _each(form: str, identifiers: Sequence[str], count: int) -> list[str]:
+    return [form.format(identifiers[number % len(identifiers)]) for number in range(count)]
+
+
+def changes(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
+    """Follow `/changes` page by page from the start, as a program does that catches up; and ask for the last page."""
+    runs = []
+    for number in range(1, rounds + 1):
+        for name, prepare in (("catch up", _catch_up), ("page at the end", _last_page)):
+            for target in in_turns(targets, number):
+                outcome = run_senders([Sender(partial(prepare, target, count))])
+                runs.append(run_of(name, target.name, number, outcome, target.rss_anon_bytes()))
+    return runs
+
+
+def _catch_up(target: Target, count: int) -> Iterator[Callable[[], None]]:
+    client = target.client()
+    client.connect()
+    return _pages(client, count)
+
+
+def _pages(client: Client, count: int) -> Iterator[Callable[[], None]]:
+    state = {"Last": 0, "Done": False}
+
+    def page() -> None:
+        answer = json.loads(client.get(f"/changes?since={state['Last']}&limit={PAGE}"))
+        state.update(Last=answer["Last"], Done=answer["Done"])
+
+    for _ in range(count):
+        if not state["Done"]:
+            yield page
+
+
+def _last_page(target: Target, count: int) -> Iterator[Callable[[], None]]:
+    client = target.client()
+    last = int(json.loads(client.get("/changes?last"))["Last"])
+    return (partial(_get, client, f"/changes?since={last - PAGE}&limit={PAGE}") for _ in range(count))
+
+
+def _get(client: Client, path: str) -> None:
+    client.get(path)

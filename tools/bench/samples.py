@@ -1,0 +1,225 @@
+"""Generated DICOM files for measuring: the same bytes for every server, no UID used twice in a run or between seeds.
+
+A template is made once with pydicom; an instance is a copy with its identifiers patched in place. A patient has one
+study of four series of 100 instances. `mr` is what an MR scanner sends: 256 × 320 pixels of 16 bits, explicit little
+endian, 170 kB. `small` has 8 × 8 pixels and few tags: 1 kB, for filling an archive.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Final
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
+INSTANCES_PER_SERIES: Final = 100
+SERIES_PER_STUDY: Final = 4
+SIZES: Final = ("mr", "small")
+
+_PATIENT: Final = "BENCH-PATIENT-0000000000"
+_UID_WIDTH: Final = 38  # 2.25. and 33 digits: any decimal below 2**128 is a UID (PS3.5 Annex B.2)
+
+
+def _uid(kind: int, seed: int, number: int) -> str:
+    """Make a UID of fixed width; `kind` 1 study, 2 series, 3 instance, 4 frame of reference."""
+    return f"2.25.1{kind}{seed:010d}{number:021d}"
+
+
+_PLACEHOLDERS: Final = {kind: _uid(kind, 0, 0) for kind in (1, 2, 3, 4)}
+
+
+@dataclass(slots=True)
+class Samples:
+    """An endless supply: each call of `take` gives the next instances, the same ones for the same seed."""
+
+    seed: int  # < 10**10
+    size: str = "mr"
+    _next: int = 0
+    _template: bytes = b""
+    _places: dict[bytes, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._template = _template(self.size, self.seed)
+        for text in (*_PLACEHOLDERS.values(), _PATIENT):
+            self._places[text.encode()] = list(_find_all(self._template, text.encode()))
+
+    def take(self, count: int) -> list[bytes]:
+        """Return `count` new files."""
+        return list(self.stream(self.reserve(count)))
+
+    def reserve(self, count: int) -> range:
+        """Set `count` instances apart, to be made with `stream`, elsewhere or later."""
+        first, self._next = self._next, self._next + count
+        return range(first, self._next)
+
+    def stream(self, numbers: range) -> Iterator[bytes]:
+        """Make the instances with these numbers."""
+        for number in numbers:
+            series = number // INSTANCES_PER_SERIES
+            study = series // SERIES_PER_STUDY
+            values = {1: study, 2: series, 3: number, 4: study}
+            file = bytearray(self._template)
+            for kind, placeholder in _PLACEHOLDERS.items():
+                self._patch(file, placeholder, _uid(kind, self.seed, values[kind]))
+            self._patch(file, _PATIENT, f"BENCH-PATIENT-{self.seed % 10000:04d}{study:06d}")
+            yield bytes(file)
+
+    def _patch(self, file: bytearray, placeholder: str, value: str) -> None:
+        raw = value.encode()
+        assert len(raw) == len(placeholder)
+        for place in self._places[placeholder.encode()]:
+            file[place : place + len(raw)] = raw
+
+
+def _find_all(data: bytes, part: bytes) -> Iterator[int]:
+    place = data.find(part)
+    while place >= 0:
+        yield place
+        place = data.find(part, place + len(part))
+
+
+def _template(size: str, seed: int) -> bytes:
+    dataset = _identity()
+    rows, columns = (256, 320) if size == "mr" else (8, 8)
+    if size == "mr":
+        _add_scanner_tags(dataset)
+    dataset.update(_pixels(rows, columns, random.Random(seed).randbytes(rows * columns * 2)))  # noqa: S311 — noise
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(MR_IMAGE_STORAGE)
+    meta.MediaStorageSOPInstanceUID = UID(_PLACEHOLDERS[3])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = BytesIO()
+    dataset.file_meta = meta
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def _dataset(**values: object) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def _identity() -> Dataset:
+    return _dataset(
+        SpecificCharacterSet="ISO_IR 100",
+        SOPClassUID=MR_IMAGE_STORAGE,
+        SOPInstanceUID=_PLACEHOLDERS[3],
+        StudyDate="20240229",
+        StudyTime="101112",
+        AccessionNumber="A240229",
+        Modality="MR",
+        StudyDescription="Head",
+        SeriesDescription="t1 mprage sag",
+        PatientName="Bench^Mark",
+        PatientID=_PATIENT,
+        PatientBirthDate="19700101",
+        PatientSex="O",
+        StudyInstanceUID=_PLACEHOLDERS[1],
+        SeriesInstanceUID=_PLACEHOLDERS[2],
+        StudyID="1",
+        SeriesNumber=3,
+        InstanceNumber=1,
+    )
+
+
+def _pixels(rows: int, columns: int, data: bytes) -> Dataset:
+    return _dataset(
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+        Rows=rows,
+        Columns=columns,
+        BitsAllocated=16,
+        BitsStored=16,
+        HighBit=15,
+        PixelRepresentation=0,
+        PixelData=data,
+    )
+
+
+def _add_scanner_tags(dataset: Dataset) -> None:
+    """Add what a scanner's header has: some 90 elements, sequences and private data among them."""
+    dataset.update(
+        _dataset(
+            ImageType=["ORIGINAL", "PRIMARY", "M", "ND"],
+            InstanceCreationDate="20240229",
+            InstanceCreationTime="101213.123000",
+            SeriesDate="20240229",
+            AcquisitionDate="20240229",
+            ContentDate="20240229",
+            SeriesTime="101112.5",
+            AcquisitionTime="101112.6",
+            ContentTime="101213.1",
+            Manufacturer="Sinogram",
+            InstitutionName="Sinogram bench",
+            ReferringPhysicianName="Referring^Physician",
+            StationName="MR01",
+            InstitutionalDepartmentName="Radiology",
+            PerformingPhysicianName="Performing^Physician",
+            OperatorsName="Operator^One",
+            ManufacturerModelName="Generator",
+            PatientAge="054Y",
+            PatientSize="1.75",
+            PatientWeight="75",
+            BodyPartExamined="HEAD",
+            ScanningSequence=["GR", "IR"],
+            SequenceVariant=["SP", "MP"],
+            ScanOptions="IR",
+            MRAcquisitionType="3D",
+            SequenceName="*tfl3d1_16ns",
+            AngioFlag="N",
+            SliceThickness="1",
+            RepetitionTime="2300",
+            EchoTime="2.98",
+            InversionTime="900",
+            NumberOfAverages="1",
+            ImagingFrequency="123.2",
+            ImagedNucleus="1H",
+            EchoNumbers=1,
+            MagneticFieldStrength="3",
+            NumberOfPhaseEncodingSteps=255,
+            EchoTrainLength=1,
+            PercentSampling="100",
+            PercentPhaseFieldOfView="93.75",
+            PixelBandwidth="240",
+            DeviceSerialNumber="12345",
+            SoftwareVersions="B1",
+            ProtocolName="t1_mprage_sag",
+            TransmitCoilName="Body",
+            AcquisitionMatrix=[0, 256, 240, 0],
+            InPlanePhaseEncodingDirection="ROW",
+            FlipAngle="9",
+            VariableFlipAngleFlag="N",
+            SAR="0.05",
+            PatientPosition="HFS",
+            AcquisitionNumber=1,
+            ImagePositionPatient=[-88, -120, 118],
+            ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
+            FrameOfReferenceUID=_PLACEHOLDERS[4],
+            PositionReferenceIndicator="",
+            SliceLocation="-88",
+            PixelSpacing=[1, 1],
+            SmallestImagePixelValue=0,
+            LargestImagePixelValue=65535,
+            WindowCenter="300",
+            WindowWidth="700",
+            WindowCenterWidthExplanation="Algo1",
+            RequestedProcedureDescription="MR head",
+            PerformedProcedureStepStartDate="20240229",
+            PerformedProcedureStepStartTime="101000",
+            PerformedProcedureStepID="MR20240229101000",
+            PerformedProcedureStepDescription="Head",
+            ReferencedImageSequence=Sequence(
+                _dataset(ReferencedSOPClassUID=MR_IMAGE_STORAGE, ReferencedSOPInstanceUID=f"2.25.{number}")
+                for number in (11, 12, 13)
+            ),
+        )
+    )
+    block = dataset.private_block(0x0029, "SINOGRAM BENCH HEADER", create=True)
+    block.add_new(0x10, "OB", bytes(range(256)) * 8)  # scanners keep kilobytes of their own here
+    block.add_new(0x18, "LO", "IMAGE NUM 4")
