@@ -25,7 +25,6 @@ from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
 
-
 # Above this an upload is written to disk as it comes. 50 HTTP threads then hold at most 50 MB.
 SPILL_BYTES = 1 << 20
 
@@ -250,5 +249,3 @@ class Upload:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.discard()
-
-

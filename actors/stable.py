@@ -46,7 +46,7 @@ def remaining_s(last_update_us: int, now_us: int, stable_age_s: float) -> float:
     return stable_age_s - min(max(elapsed, 0.0), stable_age_s)
 
 
-class StableTracker(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.actor
+class StableTracker(pykka.ThreadingActor):
     """See the module's text. Messages: a list of what was touched, or "alarm"."""
 
     use_daemon_thread = True

@@ -20,12 +20,12 @@ from store.views.views import Views
 
 logger = logging.getLogger(__name__)
 
-CONDEMNED = "condemned"
+REMOVE = "remove"  # message: there are condemned blobs
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
-class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.actor
-    """See the module's text. Messages: CONDEMNED, ("gone", process) or ("sweep", folders)."""
+class Storage(pykka.ThreadingActor):
+    """See the module's text. Messages: REMOVE, ("gone", process) or ("sweep", folders)."""
 
     use_daemon_thread = True
 
@@ -62,7 +62,7 @@ class Storage(pykka.ThreadingActor):  # type: ignore[misc]  # see actors.index.a
         if removed:
             self._index.forget_condemned(removed)
             if len(found) == REMOVALS_PER_STEP:
-                self.actor_ref.tell(CONDEMNED)
+                self.actor_ref.tell(REMOVE)
 
     def _remove(self, blob: BlobId) -> bool:
         try:

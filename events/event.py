@@ -25,9 +25,13 @@ def personal() -> Any:
     return field(metadata={_PERSONAL: True})
 
 
-@cache
 def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of the public and of the personal fields, in stored order."""
+    return _field_names(event_type)  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
+
+
+@cache
+def _field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     declared = fields(event_type)  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
     public = tuple(f.name for f in declared if not f.metadata.get(_PERSONAL))
     return public, tuple(f.name for f in declared if f.metadata.get(_PERSONAL))

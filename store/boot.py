@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 
 from events import codec
@@ -94,7 +95,9 @@ TABLE = (
     Row("full map", lambda f: f.is_map_full, Action.REFUSE, "the index has reached its limit of 1 TiB"),
     Row("new", lambda f: f.is_new, Action.INITIALIZE, "a new archive"),
     Row("full disk", lambda f: f.is_disk_full, Action.WARN_FULL, "the disk is full: only reading and deleting work"),
-    Row("not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"),
+    Row(
+        "not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"
+    ),
     Row("unfinished blobs", lambda f: f.leases > 0, Action.SWEEP_LEASES, "files may be left without an event"),
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
     Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
@@ -180,7 +183,7 @@ def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:
     with env.begin() as txn:
         head = read_head(txn, env.tables)
         rows = read_rows(txn, env.tables, max(0, head.seq - count - 1), count + 1)
-    for (before, before_row, _), (seq, row, personal) in zip(rows, rows[1:], strict=False):
+    for (before, before_row, _), (seq, row, personal) in pairwise(rows):
         earlier, record = codec.decode_record(before, before_row), codec.decode_record(seq, row)
         check_link(record, before, codec.hash_row(before_row), earlier.at_us)
         codec.decode_personal(record, personal)

@@ -25,8 +25,29 @@ INDEX_MARGIN_BYTES = 48 << 20  # below this much free space nothing but deletion
 
 # Memory-mapped files on these are not coherent between hosts, or not durable: LMDB's own documentation excludes them.
 NETWORK_FILE_SYSTEMS = frozenset(
-    "9p afs beegfs ceph cifs fuse.ceph fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs gfs2 glusterfs gpfs lustre ncpfs "
-    "nfs nfs4 ocfs2 orangefs smb3 smbfs".split()
+    [
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "smb3",
+        "smbfs",
+    ]
 )
 
 
@@ -103,7 +124,7 @@ def file_system_type(path: Path, mountinfo: str | None = None) -> str:
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         mount_point = left.split()[4].replace("\\040", " ")
-        holds = mount_point == "/" or where == mount_point or where.startswith(mount_point + "/")
+        holds = mount_point in {"/", where} or where.startswith(mount_point + "/")
         if holds and len(mount_point) >= len(best[0]):
             best = (mount_point, right.split()[0])
     return best[1]

@@ -84,9 +84,7 @@ class LogWriter:
         self.head = head
 
 
-def read_rows(
-    txn: lmdb.Transaction, tables: Any, since: int, limit: int
-) -> list[tuple[Seq, bytes, bytes | None]]:
+def read_rows(txn: lmdb.Transaction, tables: Any, since: int, limit: int) -> list[tuple[Seq, bytes, bytes | None]]:
     """Return up to `limit` rows (sequence, row, personal row) that follow sequence `since`."""
     rows: list[tuple[Seq, bytes, bytes | None]] = []
     with txn.cursor(db=tables[EVENTS]) as events, txn.cursor(db=tables[PERSONAL]) as personal:

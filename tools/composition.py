@@ -1,6 +1,5 @@
 """From the configuration to what each part of the server needs; the one place that knows both sides."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +10,7 @@ from actors.ingest import IngestSettings
 from api.dicom.settings import DicomSettings, Modality, Operation
 from api.rest import runtime
 from api.rest.settings import RestSettings
+from events.identifiers import format_resource_id, hash_resource_id
 from store.views.views import Views
 from tools import logging_setup, modalities
 from tools.configuration import Configuration
@@ -56,7 +56,9 @@ class ServerSettings:
             lines.append(f"  REST   http://{host}:{self.http_port}    try: curl http://{host}:{self.http_port}/changes")
         if self.dicom_enabled:
             aet, port = self.dicom.aet, self.dicom_port
-            lines.append(f"  DICOM  {aet} on port {port}    send a first image: storescu -aec {aet} localhost {port} IMAGE")
+            lines.append(
+                f"  DICOM  {aet} on port {port}    send a first image: storescu -aec {aet} localhost {port} IMAGE"
+            )
         return lines
 
 
@@ -77,9 +79,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         dicom_port=dicom.port,
         rest=_rest(configuration, log),
         dicom=_dicom(configuration),
-        ingest=IngestSettings(
-            default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5
-        ),
+        ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         log=log,
     )
 
@@ -113,7 +113,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
 def _server_identifier(configuration: Configuration) -> str:
     """Identify this server as Orthanc does: a SHA-1 shown like a resource's identifier, here over AET and ports."""
     parts = (configuration.dicom.aet, str(configuration.dicom.port), str(configuration.http.port))
-    return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return format_resource_id(hash_resource_id(*parts))
 
 
 def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pykka
 
-from actors.bridge.server import BridgeServer
+from actors.bridge.server import BridgeServer, Dispatch
 from actors.index.client import IndexClient
 from actors.index.commands import PurgeRows, from_plain
 from actors.index.local import LocalIndex
 from actors.stable import StableTracker
-from actors.storage import CONDEMNED, Storage, leased_folders
+from actors.storage import REMOVE, Storage, leased_folders
 from events.errors import InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
@@ -82,7 +82,7 @@ class Core:
                 case Action.SWEEP_LEASES:
                     self.storage.ask(("sweep", leased_folders(self.views)))
                 case Action.REMOVE_CONDEMNED:
-                    self.storage.tell(CONDEMNED)
+                    self.storage.tell(REMOVE)
                 case Action.RESUME_PURGES:
                     for root in _tombstones(self.views):
                         self.index.ask(PurgeRows(resource=root))
@@ -95,13 +95,13 @@ class Core:
         self.stable.tell(touched)
 
     def on_condemned(self) -> None:
-        self.storage.tell(CONDEMNED)
+        self.storage.tell(REMOVE)
 
     # -- the bridge -----------------------------------------------------------------------------------------------
 
     def serve_bridge(self) -> None:
         """Let the other processes in."""
-        actors = {"index": self._on_index, "control": self._on_control}
+        actors: dict[str, Dispatch] = {"index": self._on_index, "control": self._on_control}
         self._bridge = BridgeServer(self.settings.index_directory, actors, self._on_gone)
         self._bridge.start()
 

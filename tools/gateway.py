@@ -45,9 +45,7 @@ class Gateway:
         runtime = RuntimeSettings(settings, views)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
         services = (create_echo_service(), create_store_service(self._ingest))
-        self._dicom = [
-            DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds
-        ]
+        self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds]
         app = create_app(
             Deps(
                 views=views,
@@ -71,14 +69,17 @@ class Gateway:
         ]
 
     def start(self) -> None:
-        for server in (*self._dicom, *self._http):
-            server.start()
+        for dicom in self._dicom:
+            dicom.start()
+        for http in self._http:
+            http.start()
 
     def stop(self) -> None:
         """Let what is under way finish, within the servers' limits, and give back the folder."""
-        for server in (*self._http, *self._dicom):
-            server.stop()
+        for http in self._http:
+            http.stop()
+        for dicom in self._dicom:
+            dicom.stop()
         self._ingest.close()
         if self._owned is not None:
             self._owned.close()
-

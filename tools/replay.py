@@ -102,15 +102,18 @@ def replay(data: Path, *, verify: bool = False, until: int | None = None) -> int
     """Run `sinogram replay`; returns the exit status: 0 done (and equal), 1 different, 2 the log is damaged."""
     scratch = Path(tempfile.mkdtemp(prefix="sinogram-replay-", dir=data))
     try:
-        with open_for_reading(data) as live, Environment(scratch, writable=True, durable=False) as fresh:
-            with live.begin() as txn:
-                head = read_head(txn, live.tables).seq
-                done = rebuild(live, txn, fresh, until)
-                rate = done.events / done.seconds if done.seconds else 0
-                print(f"replayed {done.events} events in {done.seconds:.2f} s ({rate:,.0f}/s)")
-                if done.erased:
-                    print(f"{done.erased} events are erased: what they held cannot be rebuilt")
-                return _verdict(txn, live, fresh, is_whole=until is None or until >= head) if verify else 0
+        with (
+            open_for_reading(data) as live,
+            Environment(scratch, writable=True, durable=False) as fresh,
+            live.begin() as txn,
+        ):
+            head = read_head(txn, live.tables).seq
+            done = rebuild(live, txn, fresh, until)
+            rate = done.events / done.seconds if done.seconds else 0
+            print(f"replayed {done.events} events in {done.seconds:.2f} s ({rate:,.0f}/s)")
+            if done.erased:
+                print(f"{done.erased} events are erased: what they held cannot be rebuilt")
+            return _verdict(txn, live, fresh, is_whole=until is None or until >= head) if verify else 0
     except CorruptLog as exc:
         print(f"the log is damaged: {exc}", file=sys.stderr)
         return 2

@@ -23,7 +23,7 @@ _ERRORS = {
 
 
 def encode(values: Any) -> bytes:
-    body = msgpack.packb(values)
+    body: bytes = msgpack.packb(values)
     return LENGTH.pack(len(body)) + body
 
 

@@ -106,7 +106,7 @@ class BridgeServer:
                 self._actors[actor](values, reply)
         except SinogramError as exc:
             reply(None, exc)
-        except Exception as exc:  # noqa: BLE001  # a request that is nonsense must not end the bridge
+        except Exception as exc:  # a request that is nonsense must not end the bridge
             logger.error("bridge.bad-request", exc_info=exc)
             reply(None, InvalidRequest("the core does not understand this request"))
 

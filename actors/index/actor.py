@@ -54,7 +54,7 @@ class _Waiting:
     reply: Reply
 
 
-class Index(pykka.ThreadingActor):  # type: ignore[misc]  # pykka is typed, its base is not exported as such
+class Index(pykka.ThreadingActor):
     """See the module's text."""
 
     use_daemon_thread = True

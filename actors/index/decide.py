@@ -158,7 +158,7 @@ def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
         ),
         surrogate,
     )
-    yield from _create_above(command, context, surrogate, (series, study, patient), (study_ref, patient_ref))
+    yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
     if _is_just_complete(batch, series_ref):
         yield Planned(SeriesCompleted(series=series_ref), surrogate)
     outcome.reply = "Success"
@@ -181,7 +181,6 @@ def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref |
 
 def _create_above(
     command: StoreInstance,
-    context: Context,
     surrogate: bytes,
     existing: tuple[Ref | None, Ref | None, Ref | None],
     refs: tuple[Ref, Ref],
@@ -348,5 +347,3 @@ def _row(batch: Batch, level: Level, ref: Ref) -> list[Any]:
     if packed is None:
         raise NotFound("no such resource")
     return rows.unpack(packed)
-
-

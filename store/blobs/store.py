@@ -54,7 +54,7 @@ class BlobStore:
     def list_folder(self, number: int) -> Iterator[tuple[str, BlobId | None]]:
         """Iterate over the names in a folder, each with its blob's identifier (None for a stranger)."""
         try:
-            names = os.listdir(self.folder(number))
+            names = os.listdir(self.folder(number))  # noqa: PTH208  # names are all that is wanted
         except FileNotFoundError:
             return
         for name in names:

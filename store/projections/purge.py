@@ -64,7 +64,7 @@ def _delete(batch: Batch, level: Level, ref: Ref, appended: Appended) -> None:
     row = rows.unpack(packed)
     ancestors = ancestors_of(level, row)
     if level == Level.INSTANCE:
-        lost = Aggregate(True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0)  # noqa: FBT003  # the stability of a loss means nothing
+        lost = Aggregate(True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0)  # the stability of a loss means nothing
     else:
         lost = unpack_aggregate(batch.get(AGGREGATES, key(ref)))
     counters.subtract(batch, level, lost, ancestors)
@@ -117,4 +117,3 @@ def _purge_below(batch: Batch, level: Level, parent: Ref, budget: int, deleted_a
         batch.delete(CHILDREN, link)
         budget -= child_level == Level.INSTANCE
     return budget
-

@@ -97,7 +97,9 @@ class Aggregate:
         )
 
 
-EMPTY_AGGREGATE = Aggregate(is_stable=True, last_seq=Seq(0), last_update_us=0, size_bytes=0, instances=0, series=0, studies=0)
+EMPTY_AGGREGATE = Aggregate(
+    is_stable=True, last_seq=Seq(0), last_update_us=0, size_bytes=0, instances=0, series=0, studies=0
+)
 
 
 def unpack_aggregate(row: bytes | None) -> Aggregate:
@@ -117,7 +119,7 @@ _TOTALS = Struct(">QQQQQ")
 
 def unpack_totals(row: bytes | None) -> tuple[int, int, int, int, int]:
     """Return patients, studies, series, instances, bytes."""
-    return _TOTALS.unpack(row) if row is not None else (0, 0, 0, 0, 0)  # type: ignore[return-value]  # struct is untyped
+    return _TOTALS.unpack(row) if row is not None else (0, 0, 0, 0, 0)
 
 
 def pack_totals(totals: tuple[int, ...]) -> bytes:
@@ -126,7 +128,27 @@ def pack_totals(totals: tuple[int, ...]) -> bytes:
 
 def read_instance(ref: Ref, row: bytes) -> Instance:
     values = unpack(row)
-    (id_, series, _, _, at_us, blob, size, md5, syntax, sop, offset, vr, index, origin, ip, remote, called, user, tags) = values
+    (
+        id_,
+        series,
+        _,
+        _,
+        at_us,
+        blob,
+        size,
+        md5,
+        syntax,
+        sop,
+        offset,
+        vr,
+        index,
+        origin,
+        ip,
+        remote,
+        called,
+        user,
+        tags,
+    ) = values
     return Instance(
         ref=ref,
         id=id_,

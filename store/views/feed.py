@@ -53,9 +53,7 @@ def _take(changes: Iterator[Change], count: int) -> Iterator[Change]:
         yield change
 
 
-def _walk(
-    snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], *, backwards: bool
-) -> Iterator[Change]:
+def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], *, backwards: bool) -> Iterator[Change]:
     wanted = {ChangeType[name] for name in types if name in ChangeType.__members__}
     if types and ChangeType.NewInstance not in wanted:
         seqs = _typed_seqs(snapshot, since, to, wanted, backwards=backwards)

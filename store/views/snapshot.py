@@ -4,7 +4,7 @@ A snapshot answers from one point of the log. It must not live longer than a sec
 collect what is needed, leave it, then answer. A resource whose deletion is being purged is hidden here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lmdb
@@ -170,7 +170,7 @@ class Snapshot:
         for ref in self.list_refs(level, since, limit):
             yield self.get_ref(level, ref)
 
-    def list_ids(self, level: Level, since: int = 0, limit: int = 0) -> "list[ResourceId]":
+    def list_ids(self, level: Level, since: int = 0, limit: int = 0) -> Sequence[ResourceId]:
         return [self.id_of(level, ref) for ref in self.list_refs(level, since, limit)]
 
     # -- the whole ------------------------------------------------------------------------------------------------
