@@ -9,7 +9,7 @@ import re
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from pydicom.datadict import DicomDictionary, RepeatersDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 UNKNOWN_NAME: Final = "Unknown Tag & Data"
 
@@ -116,7 +116,7 @@ def _private(tag: int) -> Entry:
 
 
 def _repeater(tag: int) -> str:
-    """pydicom's key of a repeating element, "" if there is none."""
+    """The key in pydicom's table of a repeating element, "" if there is none."""
     group, element = tag >> 16, tag & 0xFFFF
     if group & 0xFF00 in _REPEATING_GROUPS:
         return f"{_REPEATING_GROUPS[group & 0xFF00]}{element:04X}"

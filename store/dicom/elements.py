@@ -31,9 +31,9 @@ SEQUENCE_END: Final = 0xFFFEE0DD
 _STRUCTURE: Final = frozenset((ITEM, ITEM_END, SEQUENCE_END))
 _IMPLICIT_LE: Final = Syntax(explicit=False)
 _SHORT_VRS: Final = {
-    name.encode(): name for name in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+    code: code.decode() for code in b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 }
-_LONG_VRS: Final = {name.encode(): name for name in "OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()}
+_LONG_VRS: Final = {code: code.decode() for code in b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()}
 _LONG_PLAIN_VRS: Final = {code: name for code, name in _LONG_VRS.items() if name != "SQ"}
 _TAG: Final = {True: Struct("<HH"), False: Struct(">HH")}
 _U16: Final = {True: Struct("<H"), False: Struct(">H")}
@@ -51,7 +51,7 @@ class Element(NamedTuple):
     value: int  # of the value
     length: int  # of the value, bytes; of undefined length: up to the delimiter
     end: int  # of the element, delimiter included
-    items: "tuple[Item, ...] | None" = None  # of a sequence
+    items: tuple["Item", ...] | None = None  # of a sequence
     fragments: tuple[tuple[int, int], ...] | None = (
         None  # of encapsulated Pixel Data: (offset, length), offset table first
     )
@@ -62,7 +62,7 @@ class Item(NamedTuple):
 
     elements: tuple[Element, ...]
     end: int
-    little: bool = True
+    little: bool  # byte order of the values
 
 
 class Found(NamedTuple):
@@ -74,18 +74,24 @@ class Found(NamedTuple):
     start: int
 
 
-def read_elements(data: Buffer, start: int, syntax: Syntax) -> tuple[Element, ...]:
-    """Read the whole dataset that begins at `start` and ends with the buffer, nested items included.
+def read_elements(data: Buffer, start: int, syntax: Syntax, end: int | None = None) -> tuple[Element, ...]:
+    """Read the whole dataset from `start` to `end` (that of the buffer by default), nested items included.
 
-    Raises: InvalidDicom, if the structure does not end where the buffer ends.
+    Raises: InvalidDicom, if the structure does not end where it should.
     """
-    item = _Reader(data, syntax).members(start, len(data), depth=0, delimited=False)
+    stop = len(data) if end is None else end
+    item = _Reader(data, syntax).members(start, stop, depth=0, delimited=False)
     if syntax.encapsulated:
         for element in item.elements:
             if element.tag == PIXEL_DATA:
                 _refuse_native(encapsulated=element.fragments is not None)
                 break
     return item.elements
+
+
+def read_element(data: Buffer, start: int, syntax: Syntax) -> Element:
+    """Read the one element at `start`. Raises: InvalidDicom."""
+    return _Reader(data, syntax).element(start, len(data), 0)
 
 
 def wire_tag(tag: int) -> int:
@@ -173,7 +179,7 @@ class _Reader:
 
     def members(self, position: int, stop: int, depth: int, *, delimited: bool) -> Item:
         """The elements from `position` on, until `stop` or an item delimiter, which `delimited` asks for."""
-        elements = []
+        elements: list[Element] = []
         while position < stop:
             element = self.element(position, stop, depth)
             position = element.end
@@ -199,7 +205,7 @@ class _Reader:
         if value + length > stop:
             raise InvalidDicom("an element is longer than what holds it")
         if vr == "SQ":
-            items, end = self._items(value, value + length, depth, delimited=False)
+            items, end = self.items(value, value + length, depth, delimited=False)
             return Element(tag, vr, start, value, length, end, items)
         return Element(tag, vr, start, value, length, value + length)
 
@@ -223,20 +229,20 @@ class _Reader:
         return tag, code.decode(), start + 8, self._u16(data, start + 6)[0]
 
     def _undefined(self, tag: int, vr: str, start: int, value: int, depth: int) -> Element:
-        if vr == "SQ" or vr == "UN":
+        if vr in ("SQ", "UN"):
             reader = self if vr == "SQ" or not self._explicit else _Reader(self._data, _IMPLICIT_LE)
-            items, end = reader._items(value, self._end, depth, delimited=True)
+            items, end = reader.items(value, self._end, depth, delimited=True)
             return Element(tag, "SQ", start, value, end - 8 - value, end, items)
         if tag == PIXEL_DATA and vr in ("OB", "OW", "OB or OW"):
             fragments, end = self._fragments(value)
             return Element(tag, vr, start, value, end - 8 - value, end, None, fragments)
         raise InvalidDicom("undefined length where none is allowed")
 
-    def _items(self, position: int, stop: int, depth: int, *, delimited: bool) -> tuple[tuple[Item, ...], int]:
+    def items(self, position: int, stop: int, depth: int, *, delimited: bool) -> tuple[tuple[Item, ...], int]:
         """The items of a sequence and the offset behind it."""
         if depth >= MAX_DEPTH:
             raise InvalidDicom(f"items are nested more than {MAX_DEPTH} deep")
-        items = []
+        items: list[Item] = []
         while position < stop:
             tag, length = self._item_header(position)
             position += 8
@@ -256,7 +262,7 @@ class _Reader:
 
     def _fragments(self, position: int) -> tuple[tuple[tuple[int, int], ...], int]:
         """The fragments of encapsulated Pixel Data and the offset behind their delimiter (PS3.5 §A.4)."""
-        fragments = []
+        fragments: list[tuple[int, int]] = []
         while True:
             tag, length = self._item_header(position)
             position += 8

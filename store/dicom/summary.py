@@ -12,11 +12,12 @@ from typing import Final
 
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, ResourceId, hash_resource_id
-from store.dicom.charsets import encoding_of
-from store.dicom.elements import PIXEL_DATA, Buffer, Found, scan, wire_tag
+from store.dicom.charsets import Charset, charset_of
+from store.dicom.elements import PIXEL_DATA, Buffer, Found, read_element, scan, wire_tag
 from store.dicom.main_tags import MAIN_DICOM_TAGS
-from store.dicom.part10 import open_part10
-from store.dicom.values import text
+from store.dicom.part10 import Part10, open_part10
+from store.dicom.rendering import render_sequence
+from store.dicom.values import NUMBER_VRS, text
 
 MainTags = Mapping[Level, tuple[int, ...]]
 
@@ -36,7 +37,6 @@ _EXPECTED_PRODUCTS: Final = ((0x00201002, 0x00200105), (0x00540081, 0x00540101))
 _IDENTITY: Final = (_CHARSET, _SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID, _STUDY_UID, _SERIES_UID, PIXEL_DATA)
 _COUNTS: Final = (_INSTANCE_NUMBER, _IMAGE_INDEX, _CARDIAC_IMAGES, 0x00201002, 0x00200105, 0x00540081, 0x00540101)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+\Z")
-_NUMERIC_VRS: Final = frozenset(("US", "SS", "UL", "SL", "FL", "FD"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Summary:
     """What is indexed of one DICOM file."""
 
     ids: HierarchyIds
-    tags: dict[Level, dict[int, str]]  # main DICOM tags that the file has, as Orthanc shows them
+    tags: dict[Level, dict[int, str]]  # main DICOM tags that the file has, as Orthanc shows them; JSON of a sequence
     patient_id: str
     study_uid: str
     series_uid: str
@@ -76,7 +76,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", main_tags: Main
     file = open_part10(data)
     levels, wanted = _plan(_key(main_tags))
     found = scan(file.data, file.start, file.syntax, wanted)
-    reader = _Texts(file.data, found, file.syntax.little, default_encoding)
+    reader = _Texts(file, found, default_encoding)
     patient_id, study, series, sop = _identity(reader)
     tags = {level: reader.main_tags(numbers) for level, numbers in levels}
     pixel_data = found.get(PIXEL_DATA)
@@ -99,13 +99,14 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", main_tags: Main
 class _Texts:
     """The text of wanted elements, decoded once."""
 
-    __slots__ = ("_data", "_encoding", "_found", "_little", "_known")
+    __slots__ = ("_charset", "_data", "_found", "_known", "_little", "_syntax")
 
-    def __init__(self, data: Buffer, found: dict[int, Found], little: bool, default_encoding: str) -> None:
-        self._data, self._found, self._little, self._encoding = data, found, little, default_encoding
+    def __init__(self, file: Part10, found: dict[int, Found], default_encoding: str) -> None:
+        self._data, self._found, self._syntax, self._little = file.data, found, file.syntax, file.syntax.little
         self._known: dict[int, str | None] = {}
-        charset = self.text(_CHARSET)
-        self._encoding = encoding_of(charset or "", default_encoding)
+        self._charset = Charset("Ascii")
+        declared = self.text(_CHARSET) if _CHARSET in found else None
+        self._charset = charset_of(declared or "", default_encoding)
 
     def text(self, tag: int) -> str | None:
         """The text of an element, "" for an empty one; None if it is absent or has none (or too much of it)."""
@@ -115,10 +116,10 @@ class _Texts:
         place = self._found.get(tag)
         shown = None
         if place is not None and place.length >= 0:
-            raw = bytes(self._data[place.value : place.value + place.length])
-            shown = text(raw, place.vr, self._encoding, little=self._little)
-            if shown is not None and len(shown) * 4 > MAX_TEXT_BYTES and place.vr not in _NUMERIC_VRS:
-                shown = shown if len(shown.encode()) <= MAX_TEXT_BYTES else None
+            vr, value, length, _ = place
+            shown = text(bytes(self._data[value : value + length]), tag, vr, self._charset, little=self._little)
+            if length > MAX_TEXT_BYTES // 4 and shown and vr not in NUMBER_VRS and len(shown.encode()) > MAX_TEXT_BYTES:
+                shown = None
         known[tag] = shown
         return shown
 
@@ -130,10 +131,14 @@ class _Texts:
         shown = {}
         for tag in tags:
             if tag in found:
-                value = self.text(tag)
+                value = self.text(tag) if found[tag].vr != "SQ" else self._sequence(tag)
                 if value is not None:
                     shown[tag] = value
         return shown
+
+    def _sequence(self, tag: int) -> str:
+        element = read_element(self._data, self._found[tag].start, self._syntax)
+        return render_sequence(self._data, element, self._charset)
 
 
 def _identity(reader: _Texts) -> tuple[str, str, str, str]:

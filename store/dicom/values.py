@@ -2,16 +2,23 @@
 
 Observed on Orthanc 1.12.7: text keeps leading spaces; trailing spaces are taken off if the value has an even length (an
 odd one cannot have been padded); a NUL ends it; UI loses every space. Numbers are joined with a backslash, floats get
-17 significant digits, of AT only the first value is shown. 64-bit integers and the "other" VRs have no text.
+17 significant digits, of AT only the first value is shown. 64-bit integers and the "other" VRs have no text; UN has if
+the dictionary says that its tag is text, and keeps its padding then.
 """
 
 from struct import Struct
 from typing import Final
 
-from store.dicom.charsets import decode
-from store.dicom.elements import Buffer
+from store.dicom.charsets import Charset
+from store.dicom.dictionary import dictionary_vr
 
-TEXT_VRS: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM")) | {
+    "UC",
+    "UI",
+    "UR",
+    "UT",
+}
+NUMBER_VRS: Final = frozenset(("US", "SS", "UL", "SL", "FL", "FD"))
 _PACKED: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _STRUCTS: Final = {
     (vr, little): Struct("<>"[not little] + code) for vr, code in _PACKED.items() for little in (True, False)
@@ -19,16 +26,18 @@ _STRUCTS: Final = {
 _PAIRS: Final = {True: Struct("<HH"), False: Struct(">HH")}
 
 
-def text(raw: bytes, vr: str, encoding: str, *, little: bool = True) -> str | None:
-    """The value `raw` of representation `vr` as text; None where it has none (Orthanc's `Null`)."""
+def text(raw: bytes, tag: int, vr: str, charset: Charset, *, little: bool = True) -> str | None:
+    """The value `raw` of an element as text; None where it has none (Orthanc's `Null`)."""
     if vr in TEXT_VRS:
-        stripped = strip_padding(raw, vr)
-        return stripped.decode("ascii") if stripped.isascii() else decode(stripped, encoding)
-    if vr in _PACKED:
+        raw = strip_padding(raw, vr)
+        return raw.decode("ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw)
+    if vr in NUMBER_VRS:
         return _numbers(raw, vr, little=little)
     if vr == "AT" and len(raw) >= 4:
         group, number = _PAIRS[little].unpack_from(raw)
         return f"{group:04x},{number:04x}"
+    if vr == "UN" and dictionary_vr(tag) in TEXT_VRS:
+        return charset.decode(raw.partition(b"\0")[0])
     return None
 
 

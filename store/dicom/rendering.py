@@ -1,0 +1,200 @@
+"""Orthanc's JSON of a dataset: `/instances/{id}/tags`, `simplified-tags` and `header`, in their three forms.
+
+- full: `{"0010,0010": {"Name": "PatientName", "Type": "String", "Value": "A^B"}}`; `Type` is `String`, `Sequence`,
+  `TooLong` (more than 256 bytes of UTF-8) or `Null` (no text: binary, empty numbers, unknown VR)
+- short: `{"0010,0010": "A^B"}`
+- simplify: `{"PatientName": "A^B"}`, where of two tags with one name the last wins
+
+Keys are in alphabetical order, as Orthanc prints them. Elements behind Pixel Data are left out at the top level. All
+observed on Orthanc 1.12.7.
+"""
+
+import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Final, Literal
+
+from store.dicom.charsets import Charset, charset_of
+from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
+from store.dicom.elements import PIXEL_DATA, Buffer, Element, read_elements
+from store.dicom.part10 import Part10, open_part10
+from store.dicom.syntax import Syntax
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
+
+Form = Literal["full", "short", "simplify"]
+Json = dict[str, object]
+
+MAX_TEXT_BYTES: Final = 256  # of UTF-8; longer text is `TooLong` unless its tag is named in `ignore_length`
+_CHARSET: Final = 0x00080005
+_PIXEL_REPRESENTATION: Final = 0x00280103
+_META_SYNTAX: Final = Syntax()
+_OTHER_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
+_AMBIGUOUS: Final = frozenset(("US or SS", "US or OW", "US or SS or OW", "OB or OW"))
+# Elements that have the sign of pixel values. Orthanc leaves all others of VR "US or SS" without text in implicit VR.
+_PIXEL_VALUES: Final = frozenset(
+    (
+        *(0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280120, 0x00280121),  # smallest, largest, padding …
+        *(0x00283002, 0x00409211, 0x00409216, 0x00603004, 0x00603006),  # LUT descriptor, real world mapping, histogram
+    )
+)
+_Creators = dict[int, tuple[int, str]]  # block of a group -> offset of its creator element, its name
+
+
+def render_tags(
+    data: Buffer,
+    form: Form = "full",
+    *,
+    default_encoding: str = "Latin1",
+    ignore_length: AbstractSet[int] = frozenset(),
+) -> Json:
+    """The dataset of a DICOM file as JSON. `ignore_length` names tags whose text is shown however long it is.
+
+    Raises: InvalidDicom.
+    """
+    file = open_part10(data)
+    elements = dataset_elements(file)
+    shown = [element for element in elements if element.tag <= PIXEL_DATA]
+    charset = dataset_charset(file, elements, default_encoding)
+    return _Renderer(file.data, form, charset, ignore_length).dataset(shown, little=file.syntax.little)
+
+
+def render_header(data: Buffer, form: Form = "full") -> Json:
+    """The File Meta Information (group 0002) of a DICOM file as JSON; empty if the file has none.
+
+    Binary and unknown elements are left out, and nothing is too long. Raises: InvalidDicom.
+    """
+    file = open_part10(data)
+    shown = [element for element in meta_elements(data, file) if _in_header(element)]
+    return _Renderer(data, form, Charset("Ascii"), None).dataset(shown, little=True)
+
+
+def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
+    """The items of a sequence as compact JSON in full form, as an index can keep it: see `reform_sequence`."""
+    items = _Renderer(data, "full", charset, frozenset()).sequence(element)
+    return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
+
+
+def reform_sequence(rendered: str, form: Form) -> list[Json]:
+    """What `render_sequence` gave, in another form."""
+    items: list[Json] = json.loads(rendered)
+    return items if form == "full" else [_reform(item, form) for item in items]
+
+
+def _reform(item: Json, form: Form) -> Json:
+    reformed: Json = {}
+    for tag, labelled in item.items():
+        assert isinstance(labelled, dict)
+        value = labelled["Value"]
+        if labelled["Type"] == "Sequence":
+            value = [_reform(nested, form) for nested in value]
+        reformed[labelled["Name"] if form == "simplify" else tag] = value
+    return dict(sorted(reformed.items())) if form == "simplify" else reformed
+
+
+def dataset_elements(file: Part10) -> tuple[Element, ...]:
+    """The elements of a file's dataset in order of their tags; of one that occurs twice the first."""
+    return in_order(read_elements(file.data, file.start, file.syntax))
+
+
+def meta_elements(data: Buffer, file: Part10) -> tuple[Element, ...]:
+    """The elements of a file's group 0002, whose offsets are in `data`, the file itself."""
+    return in_order(read_elements(data, file.meta_start, _META_SYNTAX, file.meta_end))
+
+
+def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
+    """Elements sorted by tag; of those that occur twice the first."""
+    first: dict[int, Element] = {}
+    for element in elements:
+        first.setdefault(element.tag, element)
+    return tuple(first[tag] for tag in sorted(first))
+
+
+def dataset_charset(file: Part10, elements: Iterable[Element], default_encoding: str) -> Charset:
+    """The character set of a file: that of the top level holds in all items too."""
+    for element in elements:
+        if element.tag == _CHARSET:
+            raw = bytes(file.data[element.value : element.value + element.length])
+            return charset_of(text(raw, _CHARSET, element.vr, Charset("Ascii")) or "", default_encoding)
+    return charset_of("", default_encoding)
+
+
+class _Renderer:
+    """Renders datasets of one buffer in one form; `ignore_length` None ignores it everywhere."""
+
+    def __init__(self, data: Buffer, form: Form, charset: Charset, ignore_length: AbstractSet[int] | None) -> None:
+        self._data = data
+        self._form = form
+        self._charset = charset
+        self._ignore_length = ignore_length
+
+    def dataset(self, elements: Iterable[Element], *, little: bool) -> Json:
+        elements = in_order(elements)
+        creators = self._creators(elements)
+        signedness = self._signedness(elements, little=little)
+        rendered: Json = {}
+        for read in elements:
+            element = read
+            if read.vr in _AMBIGUOUS:
+                element = read._replace(vr=signedness if read.tag in _PIXEL_VALUES else "OW")
+            key = tag_name(element.tag) if self._form == "simplify" else format_tag(element.tag)
+            rendered[key] = self._element(element, creators, little=little)
+        return dict(sorted(rendered.items())) if self._form == "simplify" else rendered
+
+    def sequence(self, element: Element) -> list[Json]:
+        return [self.dataset(item.elements, little=item.little) for item in element.items or ()]
+
+    def _element(self, element: Element, creators: _Creators, *, little: bool) -> object:
+        if element.items is not None:
+            return self._labelled("Sequence", self.sequence(element), element, {})
+        shown = self._text(element, little=little)
+        kind = "String" if shown is not None else "Null"
+        if shown is not None and not self._fits(element, shown):
+            kind, shown = "TooLong", None
+        return self._labelled(kind, shown, element, creators)
+
+    def _labelled(self, kind: str, value: object, element: Element, creators: _Creators) -> object:
+        if self._form != "full":
+            return value
+        labelled: Json = {"Name": tag_name(element.tag)}
+        creator = creators.get(_block(element.tag))
+        if creator is not None and creator[0] < element.start:
+            labelled["PrivateCreator"] = creator[1]
+        return labelled | {"Type": kind, "Value": value}
+
+    def _fits(self, element: Element, shown: str) -> bool:
+        if self._ignore_length is None or element.tag in self._ignore_length or len(shown) * 4 <= MAX_TEXT_BYTES:
+            return True
+        return len(shown.encode()) <= MAX_TEXT_BYTES
+
+    def _text(self, element: Element, *, little: bool) -> str | None:
+        if element.fragments is not None or element.vr in _OTHER_VRS:
+            return None
+        raw = bytes(self._data[element.value : element.value + element.length])
+        return text(raw, element.tag, element.vr, self._charset, little=little)
+
+    def _creators(self, elements: Iterable[Element]) -> _Creators:
+        """Who owns each block of private elements (PS3.5 §7.8.1); names are taken as UTF-8 whatever the charset is."""
+        creators = {}
+        for element in elements:
+            if element.tag & 0x10000 and 0x10 <= element.tag & 0xFFFF <= 0xFF and element.vr in TEXT_VRS:
+                raw = bytes(self._data[element.value : element.value + element.length])
+                name = strip_padding(raw, element.vr).decode("utf-8", "replace")
+                creators[element.tag >> 16 << 8 | element.tag & 0xFF] = (element.start, name)
+        return creators
+
+    def _signedness(self, elements: Iterable[Element], *, little: bool) -> str:
+        """The VR of pixel values in implicit VR, as PixelRepresentation of the same dataset has it; "OW" if it is absent."""
+        for element in elements:
+            if element.tag == _PIXEL_REPRESENTATION:
+                shown = self._text(element, little=little)
+                return "OW" if shown is None else "SS" if shown.split("\\")[0] == "1" else "US"
+        return "OW"
+
+
+def _block(tag: int) -> int:
+    """The block of a private element as `_creators` names it; -1 for any other element."""
+    return tag >> 16 << 8 | tag >> 8 & 0xFF if tag & 0x10000 and tag & 0xFFFF > 0xFF else -1
+
+
+def _in_header(element: Element) -> bool:
+    return tag_name(element.tag) != UNKNOWN_NAME and (element.vr == "SQ" or element.vr in TEXT_VRS | NUMBER_VRS)
