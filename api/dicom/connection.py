@@ -97,12 +97,9 @@ class Connection:
     def _receive(self, flags: int = 0) -> None:
         if self._start == self._end:
             self._start = self._end = 0
-        if self._deadline is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise PeerSilent("the deadline has passed")
-            self._set_limit(socket.SO_RCVTIMEO, left)
         try:
+            if self._deadline is not None:
+                self._set_limit(socket.SO_RCVTIMEO, self._time_left())
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             count = self._socket.recv_into(self._view[self._end :], 0, flags)
         except BlockingIOError as exc:
@@ -114,6 +111,12 @@ class Connection:
         if not count:
             raise ConnectionLost("closed by the peer")
         self._end += count
+
+    def _time_left(self) -> float:
+        left = (self._deadline or 0) - time.monotonic()
+        if left <= 0:
+            raise PeerSilent("the deadline has passed")
+        return left
 
     def send(self, data: bytes) -> None:
         """Send everything. Raises ConnectionLost, PeerSilent."""

@@ -4,7 +4,7 @@ import logging
 import traceback
 from enum import IntEnum
 
-log = logging.getLogger("dicom")
+log = logging.getLogger(__name__)
 
 
 class AbortReason(IntEnum):
@@ -18,7 +18,7 @@ class AbortReason(IntEnum):
     INVALID_PARAMETER = 6
 
 
-class AssociationEnded(Exception):  # noqa: N818 # not always an error
+class AssociationEnded(Exception):  # not always an error
     """Passes through every handler: there is nobody left to answer."""
 
 

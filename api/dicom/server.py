@@ -26,7 +26,7 @@ REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any fur
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_DESCRIPTOR_PAUSE_MS = 500
 
-log = logging.getLogger("dicom")
+log = logging.getLogger(__name__)
 
 
 class DicomServer:
@@ -89,7 +89,7 @@ class DicomServer:
                 continue
             except OSError as exc:
                 if exc.errno in _NO_DESCRIPTOR:
-                    log.error("no descriptor or memory for another association")  # noqa: TRY400 # says it all
+                    log.error("no descriptor or memory for another association")
                     only_wake.poll(_NO_DESCRIPTOR_PAUSE_MS)  # the listener stays readable: do not spin on it
                 continue
             self._take(sock, address[0].removeprefix("::ffff:"))

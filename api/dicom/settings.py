@@ -52,5 +52,3 @@ class DicomSettings:
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
     maximum_associations: int = 200  # no option: beyond it peers are told to come back later
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)
-    implementation_class_uid: str = "2.25.247284133041986473116209083651820735193"  # PS3.7 §D.3.3.2
-    implementation_version_name: str = "SINOGRAM"  # at most 16 characters

@@ -23,7 +23,7 @@ from store.records import Origin
 if TYPE_CHECKING:
     from api.dicom.association import Association
 
-log = logging.getLogger("dicom")
+log = logging.getLogger(__name__)
 
 
 class Upload(Protocol):
