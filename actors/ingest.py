@@ -11,22 +11,25 @@ touch the disk only when they are good; larger ones go to their blob as they com
 
 import hashlib
 import mmap
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from actors.folders import BlobFolders
 from actors.index.client import IndexClient
 from actors.index.commands import StoreInstance, origin_fields
+from actors.ingest_settings import IngestSettings
 from events.errors import Busy, SinogramError
-from store.blobs.store import FOLDER_FILES, BlobStore, BlobWriter, folder_number, make_blob_id
+from store.blobs.store import BlobStore, BlobWriter
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
 
 # Above this an upload is written to disk as it comes. 50 HTTP threads then hold at most 50 MB.
 SPILL_BYTES = 1 << 20
+# Empty files kept ready. Creating one and making its name durable took 0.25 ms of the 2.7 ms of a store.
+FILES_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,72 +47,6 @@ class StoreResult:
 Filter = Callable[[Summary, Origin], bool]  # False: acknowledged, not stored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestSettings:
-    default_encoding: str = "Latin1"
-    sync: bool = True  # SyncStorageArea
-    hash: bool = True  # StoreMD5ForAttachments
-
-
-class BlobFolders:
-    """The blob folder leased to this process, and the next one when it is full. Thread-safe."""
-
-    def __init__(self, index: IndexClient, blobs: BlobStore, owner: str, *, sync: bool) -> None:
-        self._index = index
-        self._blobs = blobs
-        self._owner = owner
-        self._sync = sync
-        self._lock = threading.Lock()
-        self._folder = -1
-        self._places = 0
-        self._writing: dict[int, int] = {}  # folder -> uploads under way in it
-        self._tainted: set[int] = set()  # folders in which an upload ended without a clear answer
-
-    def create(self) -> BlobWriter:
-        """Start a blob. Raises StorageFull, Busy."""
-        with self._lock:
-            if self._folder < 0 or self._places >= FOLDER_FILES:
-                self._lease()
-            folder, place = self._folder, self._places
-            self._places += 1
-            self._writing[folder] = self._writing.get(folder, 0) + 1
-        blob = make_blob_id(folder, place)
-        try:
-            return BlobWriter(self._blobs.path(blob), blob)
-        except BaseException:
-            self.release(folder, is_clear=True)
-            raise
-
-    def release(self, folder: int, *, is_clear: bool) -> None:
-        """An upload into a folder is over; `is_clear` if its file is known to be wanted or gone."""
-        with self._lock:
-            self._writing[folder] -= 1
-            if not is_clear:
-                self._tainted.add(folder)
-            if self._writing[folder] or folder == self._folder:
-                return
-            del self._writing[folder]
-            retire = folder not in self._tainted
-        if retire:  # a tainted folder keeps its lease: the next start sweeps it
-            self._index.retire_folder(folder)
-
-    def _lease(self) -> None:
-        previous = self._folder
-        folder = self._index.open_folder(self._owner)
-        self._blobs.make_folder(folder, sync=self._sync)
-        self._folder, self._places = folder, 0
-        if previous >= 0 and not self._writing.get(previous) and previous not in self._tainted:
-            self._writing.pop(previous, None)
-            self._index.retire_folder(previous)
-
-    def close(self) -> None:
-        """Give the folder back, if nothing is under way in it."""
-        with self._lock:
-            folder, self._folder = self._folder, -1
-            if folder >= 0 and not self._writing.get(folder) and folder not in self._tainted:
-                self._index.retire_folder(folder)
-
-
 class Ingest:
     """Opens uploads. Thread-safe; one per gateway."""
 
@@ -124,7 +61,7 @@ class Ingest:
         self.index = index
         self.views = views
         self.settings = settings
-        self.folders = BlobFolders(index, blobs, owner, sync=settings().sync)
+        self.folders = BlobFolders(index, blobs, owner, sync=settings().sync, ahead=FILES_AHEAD)
         self.filter: Filter | None = None
 
     def open(self, origin: Origin, correlation: bytes = b"") -> "Upload":
@@ -151,23 +88,21 @@ class Upload:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
-        if self._writer is None:
-            self._chunks.append(data if isinstance(data, bytes) else bytes(data))
-            self._buffered += len(data)
-            if self._buffered > SPILL_BYTES:
-                self._spill()
-        else:
+        if self._hash is not None:  # as the bytes come: while the sender is busy with the next ones
+            self._hash.update(data)
+        if self._writer is not None:
             self._writer.write(data)
-            if self._hash is not None:
-                self._hash.update(data)
+            return
+        self._chunks.append(data if isinstance(data, bytes) else bytes(data))
+        self._buffered += len(data)
+        if self._buffered > SPILL_BYTES:
+            self._spill()
 
     def _spill(self) -> BlobWriter:
         chunks, self._chunks = self._chunks, []
         self._writer = self._ingest.folders.create()
         for chunk in chunks:
             self._writer.write(chunk)
-            if self._hash is not None:
-                self._hash.update(chunk)
         return self._writer
 
     def store(self) -> StoreResult:
@@ -198,7 +133,7 @@ class Upload:
         self._is_clear = True
         if status == "Success":
             self._writer = None
-            self._ingest.folders.release(folder_number(writer.blob), is_clear=True)
+            self._ingest.folders.release(writer.folder, is_clear=True)
         return StoreResult(status, summary)
 
     def _summarize(self) -> Summary:
@@ -242,7 +177,7 @@ class Upload:
             return
         if self._is_clear:
             writer.discard()
-        self._ingest.folders.release(folder_number(writer.blob), is_clear=self._is_clear)
+        self._ingest.folders.release(writer.folder, is_clear=self._is_clear)
 
     def __enter__(self) -> Self:
         return self

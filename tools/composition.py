@@ -1,17 +1,13 @@
 """From the configuration to what each part of the server needs; the one place that knows both sides."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from pydicom.uid import AllTransferSyntaxes
-
-from actors.ingest import IngestSettings
+from actors.ingest_settings import IngestSettings
 from api.dicom.settings import DicomSettings, Modality, Operation
-from api.rest import runtime
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
-from store.views.views import Views
 from tools import logging_setup, modalities
 from tools.configuration import Configuration
 from tools.core import CoreSettings
@@ -121,6 +117,8 @@ def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]
     dicom = configuration.dicom
     if not dicom.transfer_syntax_switches:
         return dicom.accepted_transfer_syntaxes
+    from pydicom.uid import AllTransferSyntaxes  # 20 MB in processes that need nothing else of it
+
     return dicom.accepted_of(AllTransferSyntaxes)
 
 
@@ -174,26 +172,3 @@ def _modality(modality: modalities.Modality) -> Modality:
         local_aet=modality.local_aet,
         timeout_s=modality.timeout_s,
     )
-
-
-class RuntimeSettings:
-    """The settings as they are now: the configuration, and over it what REST has changed for all processes."""
-
-    def __init__(self, settings: ServerSettings, views: Views) -> None:
-        self._settings = settings
-        self._views = views
-
-    def ingest(self) -> IngestSettings:
-        with self._views.snapshot() as snapshot:
-            encoding = snapshot.setting(runtime.DEFAULT_ENCODING)
-        configured = self._settings.ingest
-        return configured if encoding is None else replace(configured, default_encoding=encoding)
-
-    def dicom(self) -> DicomSettings:
-        configured = self._settings.dicom
-        with self._views.snapshot() as snapshot:
-            syntaxes = snapshot.setting(runtime.ACCEPTED_TRANSFER_SYNTAXES)
-            unknown = snapshot.setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED)
-        if syntaxes is not None:
-            configured = replace(configured, accepted_transfer_syntaxes=tuple(syntaxes))
-        return configured if unknown is None else replace(configured, unknown_sop_class_accepted=unknown)

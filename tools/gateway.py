@@ -20,7 +20,8 @@ from api.rest.server import HttpServer
 from store.blobs.store import BlobStore
 from store.environment import Environment
 from store.views.views import Views
-from tools.composition import RuntimeSettings, ServerSettings
+from tools.composition import ServerSettings
+from tools.runtime_settings import RuntimeSettings
 
 
 class Gateway:

@@ -94,6 +94,7 @@ class BlobWriter:
         self.blob = blob
         self.path = path
         self.size_bytes = 0
+        self.is_name_durable = False  # set by whoever has synced the folder since
         try:
             self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
         except OSError as exc:
@@ -110,6 +111,11 @@ class BlobWriter:
         except OSError as exc:
             raise _translated(exc) from exc
 
+    @property
+    def folder(self) -> int:
+        """The number of the folder it lies in."""
+        return folder_number(self.blob)
+
     def fileno(self) -> int:
         return self._fd
 
@@ -118,7 +124,8 @@ class BlobWriter:
         try:
             if sync:
                 os.fsync(self._fd)
-                sync_folder(self.path.parent)
+                if not self.is_name_durable:
+                    sync_folder(self.path.parent)
         except OSError as exc:
             raise _translated(exc) from exc
         finally:

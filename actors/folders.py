@@ -1,0 +1,139 @@
+"""Blob folders leased to this process, and files kept ready in them.
+
+A file's name must be durable before the event that refers to it. Syncing the folder for each file costs one commit of
+the file system's journal a store, so a thread creates some empty files ahead, syncs the folder once for all of them,
+and a store that takes one has only its bytes to make durable. Empty files that a crash leaves behind go with the sweep
+of the leased folder; those left at a stop are removed by `close`.
+"""
+
+import logging
+import threading
+from collections import deque
+
+from actors.index.client import IndexClient
+from events.errors import SinogramError
+from store.blobs.store import FOLDER_FILES, BlobStore, BlobWriter, make_blob_id, sync_folder
+
+logger = logging.getLogger(__name__)
+
+
+class BlobFolders:
+    """Gives out blobs to write into. Thread-safe; one per process."""
+
+    def __init__(self, index: IndexClient, blobs: BlobStore, owner: str, *, sync: bool, ahead: int = 0) -> None:
+        """`ahead` files are kept ready; with 0 each is created when it is asked for."""
+        self._index = index
+        self._blobs = blobs
+        self._owner = owner
+        self._sync = sync
+        self._ahead = ahead
+        self._lock = threading.Lock()
+        self._folder = -1
+        self._places = 0
+        self._writing: dict[int, int] = {}  # folder -> files under way or ready in it
+        self._tainted: set[int] = set()  # folders in which an upload ended without a clear answer
+        self._ready: deque[BlobWriter] = deque()
+        self._closing = threading.Event()
+        self._low = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def create(self) -> BlobWriter:
+        """Give out an empty blob. Raises StorageFull, Busy."""
+        if not self._ahead:
+            return self._make(1)[0]
+        try:
+            writer = self._ready.popleft()
+        except IndexError:
+            writer = self._make(1)[0]
+        if len(self._ready) < self._ahead // 2:
+            self._start_filling()
+        return writer
+
+    def release(self, folder: int, *, is_clear: bool) -> None:
+        """An upload into a folder is over; `is_clear` if its file is known to be wanted or gone."""
+        with self._lock:
+            self._writing[folder] -= 1
+            if not is_clear:
+                self._tainted.add(folder)
+            if self._writing[folder] or folder == self._folder:
+                return
+            del self._writing[folder]
+            retire = folder not in self._tainted
+        if retire:  # a tainted folder keeps its lease: the next start sweeps it
+            self._index.retire_folder(folder)
+
+    def close(self) -> None:
+        """Remove what was kept ready and give the folder back, if nothing is under way in it."""
+        self._closing.set()
+        if self._thread is not None:
+            self._low.set()
+            self._thread.join()
+        while self._ready:
+            writer = self._ready.popleft()
+            writer.discard()
+            self.release(writer.folder, is_clear=True)
+        with self._lock:
+            folder, self._folder = self._folder, -1
+            if folder < 0 or self._writing.pop(folder, 0) or folder in self._tainted:
+                return
+        self._index.retire_folder(folder)
+
+    # -- making files -----------------------------------------------------------------------------------------------
+
+    def _make(self, count: int) -> list[BlobWriter]:
+        """Create up to `count` files in one folder. Raises StorageFull, Busy."""
+        with self._lock:
+            if self._folder < 0 or self._places >= FOLDER_FILES:
+                self._lease()
+            folder, first = self._folder, self._places
+            count = min(count, FOLDER_FILES - first)
+            self._places += count
+            self._writing[folder] = self._writing.get(folder, 0) + count
+        writers: list[BlobWriter] = []
+        try:
+            for place in range(first, first + count):
+                blob = make_blob_id(folder, place)
+                writers.append(BlobWriter(self._blobs.path(blob), blob))
+        except BaseException:
+            for writer in writers:
+                writer.discard()
+            for _ in range(count):
+                self.release(folder, is_clear=True)
+            raise
+        return writers
+
+    def _lease(self) -> None:
+        """Take the next folder; the one before goes back as soon as nothing is under way in it."""
+        previous = self._folder
+        folder = self._index.open_folder(self._owner)
+        self._blobs.make_folder(folder, sync=self._sync)
+        self._folder, self._places = folder, 0
+        if previous >= 0 and not self._writing.get(previous) and previous not in self._tainted:
+            self._writing.pop(previous, None)
+            self._index.retire_folder(previous)
+
+    def _start_filling(self) -> None:
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None and not self._closing.is_set():
+                    self._thread = threading.Thread(target=self._fill, name="blob-files", daemon=True)
+                    self._thread.start()
+        self._low.set()
+
+    def _fill(self) -> None:
+        while not self._closing.is_set():
+            self._low.wait()
+            self._low.clear()
+            if self._closing.is_set():
+                return
+            try:
+                writers = self._make(self._ahead - len(self._ready))
+                if self._sync:
+                    sync_folder(writers[0].path.parent)
+            except (SinogramError, OSError) as exc:
+                # Whoever asks next creates a file for itself and meets the same error, where it can be answered.
+                logger.warning("folders.cannot-prepare error=%s", exc)
+                continue
+            for writer in writers:
+                writer.is_name_durable = True
+            self._ready.extend(writers)
