@@ -17,7 +17,9 @@ from events.errors import BadConfiguration
 _VARIABLE: Final = re.compile(r"""\$\{([^}:"'{\n]*)(?::-([^}"']*))?\}""")
 _STRING: Final = r'"(?:\\.|[^"\\])*"'
 _COMMENT: Final = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?\*/", re.DOTALL)
-_LAST_COMMA: Final = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
+_LAST_COMMA: Final = re.compile(
+    rf"{_STRING}|[\[{{,]\s*,|,(?=\s*[}}\]])", re.DOTALL
+)  # the middle one: nothing before it
 
 
 def read(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
@@ -58,10 +60,13 @@ def substitute(text: str, environment: Mapping[str, str], path: Path) -> str:
 def plain(text: str) -> str:
     """Blank out comments and last commas; every other character keeps its line and column."""
 
-    def blank(match: re.Match[str]) -> str:
+    def blank_comment(match: re.Match[str]) -> str:
         return match[0] if match[0].startswith('"') else re.sub(r"[^\n]", " ", match[0])
 
-    return _LAST_COMMA.sub(blank, _COMMENT.sub(blank, text))
+    def blank_comma(match: re.Match[str]) -> str:
+        return " " if match[0] == "," else match[0]
+
+    return _LAST_COMMA.sub(blank_comma, _COMMENT.sub(blank_comment, text))
 
 
 def _parse(text: str, path: Path, warnings: list[str]) -> tuple[Any, str]:

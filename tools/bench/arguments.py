@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rest = kinds.add_parser("rest", help="latency of requests that read")
     changes = kinds.add_parser("changes", help="latency of pages of /changes")
     for reader, run in ((rest, _rest), (changes, _changes)):
-        reader.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
+        reader.add_argument("--requests", type=int, default=1000, metavar="N", help="of each kind and round (1000)")
         reader.set_defaults(run=run)
     for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
         _add_servers(each)

@@ -60,7 +60,7 @@ class Client:
             self.connect()
             status, body = self._exchange(request)
         if status != 200:
-            raise PeerFailed(f"status {status}: {body[:200].decode(errors='replace')}")
+            raise PeerFailed(f"status {status}: {' '.join(body[:300].decode(errors='replace').split())}")
         return body
 
     def _exchange(self, request: bytes) -> tuple[int, bytes]:

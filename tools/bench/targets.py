@@ -67,11 +67,17 @@ def parse_target(text: str) -> Target:
     return Target(
         name=name,
         url=url,
-        dicom=(host, int(port)) if host else None,
+        dicom=(host, _number(text, port)) if host else None,
         aet=given.get("aet", "ORTHANC"),
         user=(user, password) if user else None,
-        pid=int(given["pid"]) if "pid" in given else None,
+        pid=_number(text, given["pid"]) if "pid" in given else None,
     )
+
+
+def _number(target: str, text: str) -> int:
+    if not text.isdecimal():
+        raise InvalidRequest(f"{target}: {text} is not a number")
+    return int(text)
 
 
 @contextmanager

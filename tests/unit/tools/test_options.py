@@ -1,0 +1,83 @@
+"""The table of options: what each kind takes and refuses."""
+
+import pytest
+
+from tools.options import OPTIONS, PLUGIN_SECTIONS, suggestion
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HttpPort", 8042),
+        ("DicomCheckCalledAet", True),
+        ("MaximumPduLength", 4096),
+        ("MaximumPduLength", 131072),
+        ("DicomAet", "A" * 16),
+        ("AcceptedTransferSyntaxes", "*"),
+        ("AcceptedTransferSyntaxes", ["1.2", "*"]),
+        ("DefaultEncoding", "utf8"),
+        ("OverwriteInstances", True),
+        ("OverwriteInstances", "IfChanged"),
+        ("RegisteredUsers", {"alice": "secret"}),
+    ],
+)
+def test_a_good_value_has_no_problem(name: str, value: object) -> None:
+    assert OPTIONS[name].problem(value) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("HttpPort", "8042", "must be a whole number"),
+        ("HttpPort", 8042.0, "must be a whole number"),
+        ("HttpPort", 70000, "must be between 0 and 65535"),
+        ("StableAge", True, "must be a whole number"),
+        ("StableAge", -1, "must be between"),
+        ("DicomCheckCalledAet", 1, "must be true or false"),
+        ("Name", None, "must be a string"),
+        ("DicomAet", "A" * 17, "1 to 16 characters"),
+        ("DicomAet", "", "1 to 16 characters"),
+        ("MaximumPduLength", 4095, "between 4096 and 131072"),
+        ("HttpRequestTimeout", 0, "between 1"),
+        ("AcceptedSopClasses", "*", "list of strings"),
+        ("DefaultEncoding", "Latin9", "must be one of Ascii"),
+        ("StorageAccessOnFind", "never", "must be one of Always"),
+        ("RegisteredUsers", ["alice"], "user names and passwords"),
+        ("RegisteredUsers", {"al:ice": "x"}, "colon"),
+        ("DicomModalities", [], "must be an object"),
+    ],
+)
+def test_a_bad_value_is_told_why(name: str, value: object, reason: str) -> None:
+    problem = OPTIONS[name].problem(value)
+    assert problem is not None
+    assert reason in problem
+
+
+@pytest.mark.parametrize("option", [row.name for row in OPTIONS.values() if row.default is not None])
+def test_every_default_is_a_good_value(option: str) -> None:
+    assert OPTIONS[option].problem(OPTIONS[option].default) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RegisteredUsers", {"alice": 12345}), ("HttpProxy", 12345), ("OrthancPeers", ["12345"]), ("Pkcs11", "12345")],
+)
+def test_a_problem_does_not_repeat_a_secret(name: str, value: object) -> None:
+    assert "12345" not in str(OPTIONS[name].problem(value))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [("DicomPorte", "DicomPort"), ("dicomaet", "DicomAet"), ("HtpPort", "HttpPort"), ("Zebra", None)],
+)
+def test_an_unknown_option_is_answered_with_the_nearest_name(unknown: str, meant: str | None) -> None:
+    assert suggestion(unknown) == meant
+
+
+def test_false_and_never_mean_the_same_for_overwriting() -> None:
+    row = OPTIONS["OverwriteInstances"]
+    assert [row.differs(value) for value in (False, "Never", True, "Always")] == [False, False, True, True]
+
+
+def test_no_option_is_a_plugin_section() -> None:
+    assert not OPTIONS.keys() & PLUGIN_SECTIONS
