@@ -12,6 +12,7 @@ def create_app(deps: Deps) -> Application:
     """Return the WSGI application. It holds no state of its own: what it is given does."""
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App()
     app.req_options.strip_url_path_trailing_slash = True
+    app.resp_options.default_media_type = None  # type: ignore[assignment]  # no body, no Content-Type
     faults = Faults(describe=deps.settings.http_describe_errors)
     app.add_error_handler(Exception, faults.on_error)
     app.add_error_handler(falcon.HTTPError, faults.on_unknown_route)

@@ -15,7 +15,7 @@ from events.errors import InvalidRequest
 TagForm = Literal["full", "short", "simplify"]
 
 _BOOLEANS = {"": True, "true": True, "1": True, "false": False, "0": False}
-_NUMBER = re.compile(r"[0-9]{1,18}\Z")
+_NUMBER = re.compile(r"\+?[0-9]{1,18}\Z")
 
 
 def boolean(req: falcon.Request, name: str, *, default: bool = False) -> bool:
@@ -53,19 +53,24 @@ def paging(req: falcon.Request, uri: str) -> Paging:
 
 
 def _number(req: falcon.Request, name: str) -> int:
-    text = req.get_param(name) or ""
+    text = (req.get_param(name) or "").strip()
     if not _NUMBER.match(text):
         raise BadType("Syntax error in some user-supplied data")
     return int(text)
 
 
-def lenient_number(req: falcon.Request, name: str) -> int | None:
-    """Return a number of `/changes` and its like, None if it is absent or does not parse (Orthanc ignores it then)."""
-    text = req.get_param(name)
-    if text is None:
-        return None
-    digits = text.removeprefix("-")
-    return int(text) if _NUMBER.match(digits) else None
+def lenient_numbers(req: falcon.Request, **defaults: int) -> list[int]:
+    """Return the numbers of `/changes` and its like; if one does not parse, Orthanc takes the defaults for all."""
+    values = []
+    for name, default in defaults.items():
+        text = req.get_param(name)
+        if text is None:
+            values.append(default)
+        elif _NUMBER.match(text.strip().removeprefix("-")):
+            values.append(int(text))
+        else:
+            return list(defaults.values())
+    return values
 
 
 def parts(req: falcon.Request, name: str) -> list[str]:

@@ -30,13 +30,13 @@ def list_instances(s: Snapshot, record: Resource | Instance) -> list[Instance]:
 
 
 def first_instance(s: Snapshot, record: Resource | Instance) -> Instance:
-    """Return the instance that stands for a resource where Orthanc reads a file: the one that came first."""
+    """Return the instance whose file stands for a resource: in Orthanc the one with the first identifier."""
     if isinstance(record, Instance):
         return record
-    for below in s.descendants(record, Level.INSTANCE):
-        assert isinstance(below, Instance)
-        return below
-    raise NotFound
+    ref = min(s.descendant_refs(record, Level.INSTANCE), key=lambda ref: s.id_of(Level.INSTANCE, ref))
+    instance = s.get_ref(Level.INSTANCE, ref)
+    assert isinstance(instance, Instance)
+    return instance
 
 
 class Module:

@@ -13,6 +13,7 @@ from api.rest.times import format_us
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
 from store.views.feed import get_changes, get_last_change
+from store.views.snapshot import Snapshot
 
 DEFAULT_LIMIT = 100
 
@@ -26,29 +27,19 @@ _NO_FILTER = frozenset({"all", ""})
 
 
 class Changes:
-    """`/changes`. `last` stands alone and wins; a number that does not parse is ignored, as in Orthanc."""
+    """`/changes`. `last` stands alone and wins; one number that does not parse makes all numbers default."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         types = _types(req)
+        since, limit, to = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT, to=-1)
         with self._deps.views.snapshot() as s:
-            newest = get_last_change(s)
-            page = newest if req.has_param("last") else self._page(req, s, types, newest)
+            page = get_last_change(s)
+            if not req.has_param("last"):
+                page = _page(s, max(since, 0), limit, to, types, newest=page.last)
         send_json(resp, render_changes(page))
-
-    def _page(self, req: falcon.Request, s: Any, types: list[str], newest: ChangesPage) -> ChangesPage:
-        since = max(arguments.lenient_number(req, "since") or 0, 0)
-        limit = arguments.lenient_number(req, "limit")
-        to = arguments.lenient_number(req, "to")
-        if limit is None:
-            limit = DEFAULT_LIMIT
-        if limit <= 0 or (to is not None and to <= 0):
-            # Orthanc: nothing; `Done` for a negative number of changes, not for none.
-            return ChangesPage([], limit != 0, 0, newest.last)
-        page = get_changes(s, since=since, limit=limit, to=to, types=types)
-        return page if page.changes else ChangesPage([], page.done, 0, newest.last)
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_changes()
@@ -62,12 +53,23 @@ class Exports:
         self._deps = deps
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        since = 0 if req.has_param("last") else max(arguments.lenient_number(req, "since") or 0, 0)
+        since, _ = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT)
+        since = 0 if req.has_param("last") else since
         send_json(resp, {"Done": True, "Exports": [], "Last": since})
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_exports()
         send_text(resp)
+
+
+def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str], *, newest: int) -> ChangesPage:
+    """Return a page as Orthanc cuts it; one without changes names the newest change as its last."""
+    if limit < 0 or to == 0:
+        return ChangesPage([], True, 0, newest)
+    page = get_changes(s, since=since, limit=max(limit, 1), to=to if to > 0 else None, types=types)
+    if limit == 0:
+        return ChangesPage([], not page.changes, 0, newest)
+    return page if page.changes else ChangesPage([], page.done, 0, newest)
 
 
 def _types(req: falcon.Request) -> list[str]:

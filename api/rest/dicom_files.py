@@ -1,22 +1,20 @@
 """Reading the DICOM files behind instances: rendered tags, headers, raw values."""
 
-import importlib
 import mmap
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from api.errors import UnknownTag
 from api.rest import runtime
 from api.rest.arguments import TagForm
 from api.rest.deps import Deps
 from events.errors import NotFound
+from store.dicom import content
+from store.dicom.rendering import render_header, render_tags
 from store.records import Instance
 
 SMALL_FILE_BYTES = 1 << 20  # up to here one read is cheaper than a memory map
-
-
-def _rendering() -> Any:
-    return importlib.import_module("store.dicom.rendering")
 
 
 @contextmanager
@@ -40,30 +38,29 @@ def read_tags(
     form: TagForm,
     *,
     ignore_length: Collection[int] = (),
-    whole: bool = False,
     encoding: str | None = None,
 ) -> dict[str, Any]:
-    """Return all tags of an instance's dataset; without `whole` what follows Pixel Data is left out."""
+    """Return the tags of an instance's dataset up to Pixel Data."""
     with opened(deps, instance) as data:
-        tags: dict[str, Any] = _rendering().render_tags(
+        return render_tags(
             data,
             form,
             default_encoding=encoding or runtime.default_encoding(deps),
             ignore_length=frozenset(ignore_length),
-            whole=whole,
         )
-    return tags
 
 
 def read_header(deps: Deps, instance: Instance, form: TagForm) -> dict[str, Any]:
     """Return the file meta information of an instance."""
     with opened(deps, instance) as data:
-        tags: dict[str, Any] = _rendering().render_header(data, form)
-    return tags
+        return render_header(data, form)
 
 
 def read_content(deps: Deps, instance: Instance, steps: Sequence[str]) -> list[str] | bytes:
     """Return what lies at a path: names of elements or items, or an element's raw bytes. Raises NotFound, UnknownTag."""
     with opened(deps, instance) as data:
-        found: list[str] | bytes = _rendering().read_content(data, steps)
-    return found
+        try:
+            found = content.content(data, steps)
+        except content.UnknownTag as exc:
+            raise UnknownTag(str(exc)) from exc
+    return found if isinstance(found, bytes) else found.names

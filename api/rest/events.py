@@ -21,9 +21,8 @@ class Events:
         self._deps = deps
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        since = max(arguments.lenient_number(req, "since") or 0, 0)
-        limit = arguments.lenient_number(req, "limit")
-        count = min(max(limit if limit is not None else DEFAULT_LIMIT, 1), MAXIMUM_LIMIT)
+        since, limit = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT)
+        since, count = max(since, 0), min(max(limit, 1), MAXIMUM_LIMIT)
         with self._deps.views.snapshot() as s:
             entries = get_events(s, since=since, limit=count + 1)
         page = entries[:count]

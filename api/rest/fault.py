@@ -31,7 +31,7 @@ class Faults:
             logger.error("http.failed method=%s path=%s", req.method, req.path, exc_info=error)
         elif is_ours:
             logger.warning("http.refused method=%s path=%s error=%s", req.method, req.path, error)
-        details = str(error) if isinstance(error, SinogramError) else ""
+        details = str(error) if isinstance(error, SinogramError) and error.args else None
         resp.status = f"{answer.status.value} {answer.status.phrase}"
         resp.stream = None
         resp.content_type = None
@@ -57,7 +57,7 @@ class Faults:
         resp.data = b""
 
 
-def render_error(answer: Answer, method: str, uri: str, details: str) -> bytes:
+def render_error(answer: Answer, method: str, uri: str, details: str | None) -> bytes:
     """Return Orthanc's description of an error."""
     body: dict[str, Any] = {
         "HttpError": answer.status.phrase,
@@ -68,7 +68,7 @@ def render_error(answer: Answer, method: str, uri: str, details: str) -> bytes:
         "OrthancStatus": answer.code,
         "Uri": uri,
     }
-    if details:
+    if details is not None:
         body["Details"] = details
     return orthanc_json.encode(body, orthanc_json.ERROR_INDENT) + b"\n"
 

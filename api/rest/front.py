@@ -68,6 +68,7 @@ def _settle_method(environ: dict[str, Any]) -> str | None:
 
 def normalize_path(path: str) -> str:
     """Return a path with single slashes and without `.` and `..`; a final slash stays, for error bodies show it."""
+    path = path.partition("\0")[0]  # where Orthanc's strings end
     if "//" not in path and "/." not in path:
         return path or "/"
     normal = posixpath.normpath("/" + path.lstrip("/"))

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import falcon
 
-from api.errors import NotImplementedYet, OutOfRange
+from api.errors import NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import arguments, dicom_files
 from api.rest.arguments import TagForm
 from api.rest.deps import Deps
@@ -88,13 +88,8 @@ class TagsOf(_OfInstance):
         instance = self._find(identifier)
         # The name promises the form: arguments do not change that of simplified-tags.
         form = arguments.tag_form(req, self._form) if self._form == "full" else self._form
-        shown = dicom_files.read_tags(
-            self._deps,
-            instance,
-            form,
-            ignore_length=parse_ignore_length(req),
-            whole=arguments.boolean(req, "whole"),
-        )
+        arguments.boolean(req, "whole")  # checked; what follows Pixel Data is not rendered yet
+        shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=parse_ignore_length(req))
         send_json(resp, shown)
 
 
@@ -124,3 +119,9 @@ class Content(_OfInstance):
             return
         resp.content_type = BINARY
         resp.data = found
+
+    def on_other(self, _req: falcon.Request, _resp: falcon.Response, **_names: str) -> None:
+        """Refuse as Orthanc does here, where the path below is free: as an unknown URI, not as a wrong method."""
+        raise UnknownRoute
+
+    on_post = on_put = on_delete = on_other

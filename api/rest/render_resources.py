@@ -3,6 +3,7 @@
 Source: observed on Orthanc 1.12.7; `IsProtected` of patients from the OpenAPI document of 1.12.11.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,9 @@ from api.rest.tag_names import tag_key, tag_name
 from api.rest.times import format_us
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
+from store.dicom.dictionary import dictionary_vr
 from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.views.snapshot import Snapshot, level_of
 
@@ -25,6 +28,9 @@ _DICOM_ATTACHMENT = 1  # Orthanc's number of the DICOM file among the attachment
 CONTENTS = frozenset(
     {"MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments"}
 )
+
+# Main tags that are sequences; the index keeps those as JSON.
+SEQUENCES = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
 Contents = frozenset[str] | None  # what `response-content` asks for; None is the classic shape
 
@@ -48,11 +54,17 @@ def render_link(level: Level, resource: ResourceId) -> dict[str, str]:
 
 def render_tags(tags: Tags, form: TagForm) -> dict[str, Any]:
     """Return main DICOM tags in one of the three forms."""
-    if form == "simplify":
-        return {tag_name(tag): value for tag, value in tags.items()}
-    if form == "short":
-        return {tag_key(tag): value for tag, value in tags.items()}
-    return {tag_key(tag): {"Name": tag_name(tag), "Type": "String", "Value": value} for tag, value in tags.items()}
+    shown: dict[str, Any] = {}
+    for tag, text in tags.items():
+        value: Any = reform_sequence(text, form) if tag in SEQUENCES else text
+        if form == "simplify":
+            shown[tag_name(tag)] = value
+        elif form == "short":
+            shown[tag_key(tag)] = value
+        else:
+            kind = "Sequence" if tag in SEQUENCES else "String"
+            shown[tag_key(tag)] = {"Name": tag_name(tag), "Type": kind, "Value": value}
+    return shown
 
 
 def render(s: Snapshot, record: Resource | Instance, form: TagForm, contents: Contents = None) -> dict[str, Any]:
@@ -101,11 +113,13 @@ def _chosen(s: Snapshot, record: Resource | Instance, form: TagForm, contents: f
     level = level_of(record)
     shown: dict[str, Any] = {"ID": format_resource_id(record.id), "Type": TYPE_OF_LEVEL[level]}
     if "MainDicomTags" in contents:
-        shown["MainDicomTags"] = render_tags(record.tags, form)
+        # Orthanc keeps main tags that are sequences among the metadata, and shows them only if it reads those.
+        tags = record.tags if "Metadata" in contents else {t: v for t, v in record.tags.items() if t not in SEQUENCES}
+        shown["MainDicomTags"] = render_tags(tags, form)
         if isinstance(record, Resource) and level == Level.STUDY:
             shown["PatientMainDicomTags"] = render_tags(record.patient_tags, form)
     if "Metadata" in contents:
-        shown["Metadata"] = _metadata(record)
+        shown["Metadata"] = _metadata(s, record)
     if "Labels" in contents:
         shown["Labels"] = []
     if "Parent" in contents and level != Level.PATIENT:
@@ -146,12 +160,18 @@ def signature(level: Level) -> str:
     return ";".join(tag_key(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
 
 
-def _metadata(record: Resource | Instance) -> Mapping[str, str]:
+def _metadata(s: Snapshot, record: Resource | Instance) -> Mapping[str, str]:
     shown = {"MainDicomTagsSignature": signature(level_of(record))}
+    sequences = {tag_key(tag): text for tag, text in record.tags.items() if tag in SEQUENCES}
+    if sequences:
+        shown["MainDicomSequences"] = _sequences_metadata(sequences)
     if isinstance(record, Resource):
         shown["LastUpdate"] = format_us(record.last_update_us)
         if record.expected_instances is not None:
             shown["ExpectedNumberOfInstances"] = str(record.expected_instances)
+        if record.level == Level.SERIES:
+            first = next(s.children(record))
+            shown["RemoteAET"] = first.origin.remote_aet if isinstance(first, Instance) else ""
         return shown
     shown["IndexInSeries"] = "" if record.index_in_series is None else str(record.index_in_series)
     shown["Origin"] = record.origin.kind
@@ -168,6 +188,15 @@ def _metadata(record: Resource | Instance) -> Mapping[str, str]:
         shown["PixelDataOffset"] = str(record.pixel_data_offset)
         shown["PixelDataVR"] = record.pixel_data_vr
     return shown
+
+
+def _sequences_metadata(sequences: Mapping[str, str]) -> str:
+    """Return the metadata in which Orthanc keeps main tags that are sequences."""
+    labelled = {
+        key: {"Name": tag_name(int(key.replace(",", ""), 16)), "Type": "Sequence", "Value": json.loads(text)}
+        for key, text in sequences.items()
+    }
+    return json.dumps({"Sequences": labelled, "Version": 1}, separators=(",", ":"), sort_keys=True)
 
 
 def _attachment(record: Instance) -> dict[str, Any]:

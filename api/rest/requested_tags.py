@@ -1,8 +1,8 @@
 """`requested-tags`: DICOM tags a client wants beside the main ones, from the index, computed, or from a file.
 
 Source: observed on Orthanc 1.12.7. A main tag of the level or above comes from the index, and is left out where it is
-absent there; a counter is computed at its own level and left out at others (400 for an instance); anything else is
-read from the first instance's file, and is null where the file lacks it.
+absent there; a counter is computed at its own level and left out at others; anything else is read from a file, and is
+null where the file lacks it.
 """
 
 from typing import Any
@@ -12,15 +12,16 @@ import falcon
 from api.errors import OutOfRange, UnknownTag
 from api.rest import arguments, dicom_files
 from api.rest.arguments import TagForm
-from api.rest.bulk_tags import first_instance
 from api.rest.deps import Deps
+from api.rest.render_resources import render_tags
 from api.rest.tag_names import parse_tag, tag_key, tag_name
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.main_tags import MAIN_DICOM_TAGS
-from store.records import Instance, Resource, Tags
+from store.records import Instance, Resource
 from store.views.snapshot import Snapshot, level_of
 
+_FILE_META_GROUP = 0x0002
 _MODALITY = 0x00080060
 MODALITIES_IN_STUDY = 0x00080061
 SOP_CLASSES_IN_STUDY = 0x00080062
@@ -34,8 +35,16 @@ _COUNTERS = {
 }
 _INSTANCE_AVAILABILITY = 0x00080056
 _RETRIEVE_AE_TITLE = 0x00080054
-_COMPUTED = frozenset(
-    {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, _INSTANCE_AVAILABILITY, _RETRIEVE_AE_TITLE, *_COUNTERS}
+_RETRIEVE_URL = 0x00081190
+_NEVER_IN_FILES = frozenset(
+    {
+        MODALITIES_IN_STUDY,
+        SOP_CLASSES_IN_STUDY,
+        _INSTANCE_AVAILABILITY,
+        _RETRIEVE_AE_TITLE,
+        _RETRIEVE_URL,
+        *_COUNTERS,
+    }
 )
 
 
@@ -44,7 +53,6 @@ class RequestedTags:
 
     def __init__(self, tags: list[int]) -> None:
         self._tags = tags
-        self._computed = [tag for tag in tags if tag in _COMPUTED]
 
     def __bool__(self) -> bool:
         return bool(self._tags)
@@ -52,20 +60,18 @@ class RequestedTags:
     def render(self, s: Snapshot, deps: Deps, record: Resource | Instance, form: TagForm) -> dict[str, Any]:
         """Return `RequestedTags` of a resource."""
         level = level_of(record)
-        if level == Level.INSTANCE and self._computed:
-            raise OutOfRange
         known = _index_tags(s, record)
         indexed = {tag for above in Level if above <= level for tag in MAIN_DICOM_TAGS[above]}
-        from_file = [tag for tag in self._tags if tag not in indexed and tag not in _COMPUTED]
+        from_file = [tag for tag in self._tags if tag not in indexed and not _is_computed(tag)]
         shown: dict[str, Any] = {}
         for tag in self._tags:
             value = known.get(tag) if tag in indexed else _compute(s, record, tag)
             if value is not None:
-                shown[_key(tag, form)] = _entry(tag, value, form)
+                shown |= render_tags({tag: value}, form)
         if from_file:
-            tags = dicom_files.read_tags(deps, first_instance(s, record), form, ignore_length=())
+            tags = dicom_files.read_tags(deps, _oldest_instance(s, record), form)
             for tag in from_file:
-                shown[_key(tag, form)] = tags.get(_key(tag, form), _entry(tag, None, form))
+                shown[_key(tag, form)] = _plain(tags.get(_key(tag, form), _absent(tag, form)))
         return shown
 
 
@@ -82,18 +88,46 @@ def parse_requested_tags(req: falcon.Request) -> RequestedTags:
 
 
 def _index_tags(s: Snapshot, record: Resource | Instance) -> dict[int, str]:
-    """Return the main tags of a resource and of what lies above it; the nearest level wins."""
-    chain: list[Tags] = [record.tags]
+    """Return the main tags of a resource and of what lies above it; the nearest level wins.
+
+    From a study downwards, the patient is as that study has it.
+    """
+    known: dict[int, str] = {}
     above: Resource | Instance = record
-    while above.parent is not None:
+    while True:
+        known = {**above.tags, **known}
+        if isinstance(above, Resource) and above.level == Level.STUDY:
+            return {**above.patient_tags, **known}
+        if above.parent is None:
+            return known
         above = s.parent(above)
-        chain.append(above.tags)
-    return {tag: value for tags in reversed(chain) for tag, value in tags.items()}
+
+
+def _is_computed(tag: int) -> bool:
+    return tag in _NEVER_IN_FILES or tag >> 16 == _FILE_META_GROUP
+
+
+def _oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance:
+    """Return the instance that was stored first: so Orthanc, here, though not for modules."""
+    if isinstance(record, Instance):
+        return record
+    instance = s.get_ref(Level.INSTANCE, min(s.descendant_refs(record, Level.INSTANCE)))
+    assert isinstance(instance, Instance)
+    return instance
+
+
+def _plain(shown: Any) -> Any:
+    """Return a tag without the private creator, which Orthanc names elsewhere but not here."""
+    if isinstance(shown, dict):
+        return {name: value for name, value in shown.items() if name != "PrivateCreator"}
+    return shown
 
 
 def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
     if isinstance(record, Instance):
-        return None
+        if tag == SOP_CLASSES_IN_STUDY:
+            raise OutOfRange
+        return "ONLINE" if tag == _INSTANCE_AVAILABILITY else None
     if tag in _COUNTERS:
         level, counter = _COUNTERS[tag]
         return str(getattr(record, counter)) if record.level == level else None
@@ -111,7 +145,5 @@ def _key(tag: int, form: TagForm) -> str:
     return tag_name(tag) if form == "simplify" else tag_key(tag)
 
 
-def _entry(tag: int, value: str | None, form: TagForm) -> Any:
-    if form != "full":
-        return value
-    return {"Name": tag_name(tag), "Type": "Null" if value is None else "String", "Value": value}
+def _absent(tag: int, form: TagForm) -> Any:
+    return {"Name": tag_name(tag), "Type": "Null", "Value": None} if form == "full" else None

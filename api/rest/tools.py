@@ -54,10 +54,12 @@ class Lookup:
         self._deps = deps
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        value = read_text(req).strip()
+        value = read_text(req).rstrip("\0").strip()
+        if "*" in value or "?" in value:
+            raise OutOfRange("Wildcards are not allowed on tag 0010,0020")
         with self._deps.views.snapshot() as s:
             found = find_identifier(s, value) if value else []
-        send_json(resp, [render_link(level, resource) for level, resource in found])
+        send_json(resp, [render_link(level, resource) for level, resource in sorted(found)])
 
 
 class LogLevel:
@@ -109,7 +111,7 @@ class UnknownSopClassAccepted:
         send_text(resp, "1" if accepted else "0")
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        accepted = _BOOLEANS.get(read_text(req))
+        accepted = _BOOLEANS.get(read_text(req).strip())
         if accepted is None:
             raise InvalidDicom("Boolean value expected")  # Orthanc's code for it is "Bad file format"
         self._deps.index.set_setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED, accepted)

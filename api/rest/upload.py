@@ -14,7 +14,7 @@ from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
-from events.errors import InvalidDicom
+from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.records import Origin
 
@@ -76,6 +76,8 @@ def _store(upload: Upload, size: int) -> StoreResult:
         return upload.store()
     except InvalidDicom as exc:
         raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {size} bytes)") from exc
+    except MissingTag as exc:
+        raise MissingTag from exc  # Orthanc gives no details
 
 
 def render_stored(result: StoreResult) -> dict[str, str]:
