@@ -53,7 +53,6 @@ def run_senders(senders: Sequence[Sender]) -> Outcome:
         running.append((process, ours))
     try:
         barrier.wait(PREPARE_TIMEOUT_S)
-        started = time.monotonic()
     except threading.BrokenBarrierError:
         reports = [_receive(ours) for _, ours in running]
         reasons = [report["failures"][0] for report in reports if report["failures"]]
@@ -67,7 +66,7 @@ def run_senders(senders: Sequence[Sender]) -> Outcome:
         process.join()
     return Outcome(
         count=sum(len(report["latencies"]) for report in reports),
-        seconds=max(report["ended"] for report in reports) - started,
+        seconds=max(report["ended"] for report in reports) - min(report["began"] for report in reports),
         latencies_s=[latency for report in reports for latency in report["latencies"]],
         failures=[failure for report in reports for failure in report["failures"]],
     )
@@ -100,6 +99,7 @@ def in_background(work: Callable[[Callable[[], bool]], int]) -> Iterator[list[in
 def _send(sender: Sender, barrier: Any, results: Connection) -> None:
     latencies: list[float] = []
     failures: list[str] = []
+    started = time.monotonic()
     try:
         exchanges = sender.prepare()
         first = next(exchanges, None)  # connected, and the first request is there, before the signal
@@ -108,6 +108,7 @@ def _send(sender: Sender, barrier: Any, results: Connection) -> None:
         barrier.abort()
     else:
         barrier.wait(PREPARE_TIMEOUT_S)
+        started = time.monotonic()
         exchange = first
         while exchange is not None:
             began = time.perf_counter()
@@ -120,12 +121,13 @@ def _send(sender: Sender, barrier: Any, results: Connection) -> None:
             else:
                 latencies.append(time.perf_counter() - began)
             exchange = next(exchanges, None)
-    results.send({"latencies": latencies, "failures": failures, "ended": time.monotonic()})
+    results.send({"latencies": latencies, "failures": failures, "began": started, "ended": time.monotonic()})
 
 
 def _receive(results: Connection) -> dict[str, Any]:
     try:
         report: dict[str, Any] = results.recv()
     except EOFError:
-        return {"latencies": [], "failures": ["the sender's process died"], "ended": time.monotonic()}
+        now = time.monotonic()
+        return {"latencies": [], "failures": ["the sender's process died"], "began": now, "ended": now}
     return report
