@@ -13,10 +13,10 @@ the chain intact.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import msgpack
@@ -28,6 +28,10 @@ from events.identifiers import Seq, Surrogate
 
 GENESIS = bytes(32)  # previous_hash of the first event
 SALT_BYTES = 16
+
+# What a row unpacks to, and how a damaged one shows.
+_ENVELOPE = (str, int, bytes, str, bytes, list, bytes | NoneType, bytes)
+_MALFORMED = (ValueError, TypeError, msgpack.UnpackException)
 
 _pack = partial(msgpack.packb, use_bin_type=True)
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
@@ -118,8 +122,12 @@ def hash_row(row: bytes) -> bytes:
 def decode_record(seq: Seq, row: bytes) -> Record:
     """Return the envelope of a stored row. Raises CorruptLog where it is none."""
     try:
-        return Record(seq, *_unpack(row))
-    except (ValueError, TypeError, msgpack.UnpackException) as exc:
+        values = _unpack(row)
+        for value, kind in zip(values, _ENVELOPE, strict=True):
+            if not isinstance(value, kind):
+                raise TypeError(kind)
+        return Record(seq, *values)
+    except _MALFORMED as exc:
         raise CorruptLog(f"event {seq} is not an envelope") from exc
 
 
@@ -130,10 +138,13 @@ def decode_personal(record: Record, personal_row: bytes | None) -> list[Any] | N
     """
     if personal_row is None or record.personal_digest is None:
         return None
-    salt, payload = _unpack(personal_row)
-    if hashlib.sha256(salt + payload).digest() != record.personal_digest:
-        raise CorruptLog(f"the personal part of event {record.seq} does not match the log")
-    values: list[Any] = _unpack(payload)
+    try:
+        salt, payload = _unpack(personal_row)
+        if hashlib.sha256(salt + payload).digest() != record.personal_digest:
+            raise ValueError(record.seq)
+        values: list[Any] = _unpack(payload)
+    except _MALFORMED as exc:
+        raise CorruptLog(f"the personal part of event {record.seq} does not match the log") from exc
     return values
 
 
@@ -143,10 +154,11 @@ def is_erased(record: Record, personal_row: bytes | None) -> bool:
 
 
 def upcast(
-    tag: str, public: list[Any], personal: list[Any] | None, upcasts: MappingProxyType[str, Upcast] = UPCASTS
+    tag: str, public: list[Any], personal: list[Any] | None, upcasts: Mapping[str, Upcast] | None = None
 ) -> tuple[str, list[Any], list[Any] | None]:
-    """Return tag and values in today's form."""
-    while (step := upcasts.get(tag)) is not None:
+    """Return tag and values in today's form; `upcasts` other than the table's are for tests."""
+    table = UPCASTS if upcasts is None else upcasts
+    while (step := table.get(tag)) is not None:
         public, personal = step.convert(public, personal)
         tag = step.to_tag
     return tag, public, personal
@@ -165,7 +177,8 @@ def decode_event(record: Record, personal_row: bytes | None) -> Event | None:
     if event_type is None:
         raise CorruptLog(f"event {record.seq} has the unknown type {tag}")
     public_names, personal_names = field_names(event_type)
-    values = dict(zip(public_names, public, strict=True))
-    if personal is not None:
-        values.update(zip(personal_names, personal, strict=True))
+    try:
+        values = dict(zip((*public_names, *personal_names), (*public, *(personal or ())), strict=True))
+    except ValueError as exc:
+        raise CorruptLog(f"event {record.seq} does not have the values of {tag}") from exc
     return event_type(**values)

@@ -1,0 +1,1 @@
+"""Samples that only grow: the bytes of every event type ever written."""

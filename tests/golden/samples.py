@@ -1,0 +1,135 @@
+"""One event of every type with fixed values, and the envelope in which its sample in `events/` was written.
+
+The samples are the promise that old logs stay readable: files are only added to `events/`, never changed. After a new
+event type or a new tag was given its event below, `python -m tests.golden.samples` writes the files that are missing.
+An event whose tag has been superseded stays here in today's form: what its old bytes are read as.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from events import codec
+from events.event import Event
+from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.resources import (
+    InstanceStored,
+    PatientCreated,
+    ResourceDeleted,
+    ResourceStabilized,
+    RowsPurged,
+    SeriesCompleted,
+    SeriesCreated,
+    StudyCreated,
+)
+from events.server import ChangesCleared, ExportsCleared
+
+FOLDER = Path(__file__).parent / "events"
+
+SEQ = 300
+AT_US = 1_700_000_000_123_456
+AGGREGATE = bytes(range(0x10, 0x18))
+ACTOR = "ingest"
+CORRELATION = bytes(range(0x20, 0x28))
+PREVIOUS_HASH = bytes(range(0x40, 0x60))
+SALT = bytes(range(0x60, 0x70))
+
+ID = ResourceId(bytes(range(1, 21)))
+OTHER_ID = ResourceId(bytes(range(101, 121)))
+
+EVENTS: dict[str, Event] = {
+    "instance-stored/1": InstanceStored(
+        series=Ref(301),
+        study=Ref(302),
+        patient=Ref(70_000),
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        size_bytes=5_000_000_000,
+        transfer_syntax="1.2.840.10008.1.2.4.70",
+        sop_class="1.2.840.10008.5.1.4.1.1.4",
+        pixel_data_offset=1_234,
+        pixel_data_vr="OB",
+        index_in_series=None,
+        origin="DicomProtocol",
+        id=ID,
+        tags={0x00080018: "1.2.3.4", 0x00200013: "7", 0x00204000: "vue d'été"},
+        md5=bytes(range(0xA0, 0xB0)),
+        remote_ip="192.0.2.7",
+        remote_aet="MODALITY",
+        called_aet="SINOGRAM",
+        username="",
+    ),
+    "series-created/1": SeriesCreated(
+        study=Ref(302),
+        patient=Ref(70_000),
+        expected_instances=200,
+        id=ID,
+        tags={0x0020000E: "1.2.3", 0x00080060: "MR"},
+    ),
+    "study-created/1": StudyCreated(
+        patient=Ref(303),
+        id=ID,
+        tags={0x0020000D: "1.2", 0x00080050: "A1"},
+        patient_tags={0x00100020: "P1", 0x00100010: "山田^太郎"},
+    ),
+    "patient-created/1": PatientCreated(id=ID, tags={0x00100020: "P1", 0x00100010: "Doe^Jane"}),
+    "series-completed/1": SeriesCompleted(series=Ref(5)),
+    "resource-stabilized/1": ResourceStabilized(level=Level.STUDY, resource=Ref(302)),
+    "resource-deleted/1": ResourceDeleted(
+        level=Level.PATIENT,
+        resource=Ref(303),
+        requested_level=Level.SERIES,
+        requested=Ref(301),
+        id=ID,
+        requested_id=OTHER_ID,
+        remote_ip="2001:db8::1",
+        username="admin",
+    ),
+    "rows-purged/1": RowsPurged(resource=Ref(303), limit=250),
+    "changes-cleared/1": ChangesCleared(),
+    "exports-cleared/1": ExportsCleared(),
+}
+
+
+def path_of(tag: str) -> Path:
+    """Return where the sample of a tag lies."""
+    return FOLDER / f"{tag.replace('/', '-')}.json"
+
+
+def encode(event: Event) -> codec.Encoded:
+    """Encode an event in the samples' envelope."""
+    return codec.encode(
+        event,
+        at_us=AT_US,
+        aggregate=AGGREGATE,
+        actor=ACTOR,
+        correlation=CORRELATION,
+        previous_hash=PREVIOUS_HASH,
+        salt=lambda count: SALT[:count],
+    )
+
+
+def read(tag: str) -> tuple[bytes, bytes | None]:
+    """Return row and personal row of a tag's sample."""
+    sample: dict[str, Any] = json.loads(path_of(tag).read_text())
+    personal = sample["personal_row"]
+    return bytes.fromhex(sample["row"]), None if personal is None else bytes.fromhex(personal)
+
+
+def write_missing() -> list[Path]:
+    """Write the samples that do not exist; returns their paths."""
+    written = []
+    for tag, event in EVENTS.items():
+        path = path_of(tag)
+        if tag == event.TAG and not path.exists():
+            encoded = encode(event)
+            personal = None if encoded.personal_row is None else encoded.personal_row.hex()
+            path.write_text(
+                json.dumps({"tag": tag, "row": encoded.row.hex(), "personal_row": personal}, indent=2) + "\n"
+            )
+            written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    for new in write_missing():
+        print(new)

@@ -1,0 +1,135 @@
+"""The bytes of every event type ever written stay what they are, and stay readable."""
+
+import hashlib
+import struct
+from typing import Any
+
+import pytest
+
+from events import codec
+from events.codec import EVENT_TYPES, UPCASTS
+from events.identifiers import Seq
+from tests.golden import samples
+from tests.golden.samples import ACTOR, AGGREGATE, AT_US, CORRELATION, ID, OTHER_ID, PREVIOUS_HASH, SALT, SEQ
+
+TAGS = sorted(samples.EVENTS)
+
+# The values of each sample in stored order, written out by hand: public, then personal (None: no personal part).
+VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
+    "instance-stored/1": (
+        [
+            301,
+            302,
+            70_000,
+            bytes(range(0x80, 0x90)),
+            5_000_000_000,
+            "1.2.840.10008.1.2.4.70",
+            "1.2.840.10008.5.1.4.1.1.4",
+            1_234,
+            "OB",
+            None,
+            "DicomProtocol",
+        ],
+        [
+            ID,
+            {0x00080018: "1.2.3.4", 0x00200013: "7", 0x00204000: "vue d'été"},
+            bytes(range(0xA0, 0xB0)),
+            "192.0.2.7",
+            "MODALITY",
+            "SINOGRAM",
+            "",
+        ],
+    ),
+    "series-created/1": ([302, 70_000, 200], [ID, {0x0020000E: "1.2.3", 0x00080060: "MR"}]),
+    "study-created/1": (
+        [303],
+        [ID, {0x0020000D: "1.2", 0x00080050: "A1"}, {0x00100020: "P1", 0x00100010: "山田^太郎"}],
+    ),
+    "patient-created/1": ([], [ID, {0x00100020: "P1", 0x00100010: "Doe^Jane"}]),
+    "series-completed/1": ([5], None),
+    "resource-stabilized/1": ([2, 302], None),
+    "resource-deleted/1": ([1, 303, 3, 301], [ID, OTHER_ID, "2001:db8::1", "admin"]),
+    "rows-purged/1": ([303, 250], None),
+    "changes-cleared/1": ([], None),
+    "exports-cleared/1": ([], None),
+}
+
+
+def pack(value: Any) -> bytes:
+    """Encode by the msgpack specification, each value in its shortest form; as much of it as the log uses."""
+    match value:
+        case None:
+            return b"\xc0"
+        case int() if value < 0x80:
+            return struct.pack(">B", value)
+        case int() if value < 0x100:
+            return struct.pack(">BB", 0xCC, value)
+        case int() if value < 0x10000:
+            return struct.pack(">BH", 0xCD, value)
+        case int() if value < 0x1_0000_0000:
+            return struct.pack(">BI", 0xCE, value)
+        case int():
+            return struct.pack(">BQ", 0xCF, value)
+        case bytes():
+            return pack_length(0xC4, len(value)) + value
+        case str():
+            raw = value.encode()
+            return (struct.pack(">B", 0xA0 | len(raw)) if len(raw) < 32 else pack_length(0xD9, len(raw))) + raw
+        case list():
+            return pack_header(0x90, 0xDC, len(value)) + b"".join(pack(item) for item in value)
+        case dict():
+            return pack_header(0x80, 0xDE, len(value)) + b"".join(pack(k) + pack(v) for k, v in value.items())
+        case _:
+            raise TypeError(value)
+
+
+def pack_length(first: int, count: int) -> bytes:
+    return struct.pack(">BB", first, count) if count < 0x100 else struct.pack(">BH", first + 1, count)
+
+
+def pack_header(short: int, long: int, count: int) -> bytes:
+    return struct.pack(">B", short | count) if count < 16 else struct.pack(">BH", long, count)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_sample_is_what_the_description_of_envelope_1_says(tag: str) -> None:
+    public, personal = VALUES[tag]
+    digest = None
+    personal_row = None
+    if personal is not None:
+        payload = pack(personal)
+        digest = hashlib.sha256(SALT + payload).digest()
+        personal_row = pack([SALT, payload])
+    row = pack([tag, AT_US, AGGREGATE, ACTOR, CORRELATION, public, digest, PREVIOUS_HASH])
+    assert samples.read(tag) == (row, personal_row)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_sample_is_read_as_its_event(tag: str) -> None:
+    row, personal = samples.read(tag)
+    record = codec.decode_record(Seq(SEQ), row)
+    assert (record.seq, record.tag, record.at_us, record.aggregate) == (SEQ, tag, AT_US, AGGREGATE)
+    assert (record.actor, record.correlation, record.previous_hash) == (ACTOR, CORRELATION, PREVIOUS_HASH)
+    assert codec.decode_event(record, personal) == samples.EVENTS[tag]
+
+
+@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag == samples.EVENTS[tag].TAG])
+def test_an_event_is_written_as_its_sample(tag: str) -> None:
+    encoded = samples.encode(samples.EVENTS[tag])
+    assert (encoded.row, encoded.personal_row) == samples.read(tag)
+    assert encoded.hash == hashlib.sha256(encoded.row).digest()
+
+
+@pytest.mark.parametrize("tag", sorted({*EVENT_TYPES, *UPCASTS}))
+def test_every_tag_ever_written_has_a_sample(tag: str) -> None:
+    assert samples.path_of(tag).exists(), "add the event to tests/golden/samples.py and run it"
+    assert tag in samples.EVENTS
+
+
+def test_every_sample_has_a_tag_that_is_known() -> None:
+    known = {samples.path_of(tag) for tag in {*EVENT_TYPES, *UPCASTS}}
+    assert set(samples.FOLDER.glob("*.json")) == known
+
+
+def test_the_values_of_every_sample_are_written_out() -> None:
+    assert set(VALUES) == set(TAGS)
