@@ -1,6 +1,9 @@
 """The rows of `/changes`, numbered by the sequence of their events.
 
 As in Orthanc, a resource's rows vanish with the resource. The log itself (`GET /events`) keeps everything.
+
+`NewInstance` needs no row here: the row of the instance, whose ref is the sequence of its event, says the same, and
+vanishes with it. `DELETE /changes` leaves those rows, so it records the sequence up to which they no longer count.
 """
 
 from enum import IntEnum
@@ -9,7 +12,6 @@ from struct import Struct
 from events.event import Event
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import (
-    InstanceStored,
     PatientCreated,
     ResourceStabilized,
     SeriesCompleted,
@@ -21,7 +23,7 @@ from store.batch import Batch
 from store.log import Appended
 from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
 from store.records import Change
-from store.tables import CHANGES, CHANGES_BY_TYPE, CHANGES_OF, U64, change_of_key, key, typed_change_key
+from store.tables import CHANGES, CHANGES_BY_TYPE, CHANGES_OF, TOTALS, U64, change_of_key, key, typed_change_key
 
 
 class ChangeType(IntEnum):
@@ -46,7 +48,6 @@ class ChangeType(IntEnum):
 
 
 _CREATION: dict[type[Event], tuple[ChangeType, Level]] = {
-    InstanceStored: (ChangeType.NewInstance, Level.INSTANCE),
     SeriesCreated: (ChangeType.NewSeries, Level.SERIES),
     StudyCreated: (ChangeType.NewStudy, Level.STUDY),
     PatientCreated: (ChangeType.NewPatient, Level.PATIENT),
@@ -57,12 +58,13 @@ _STABLE = {
     Level.SERIES: ChangeType.StableSeries,
 }
 _ROW = Struct(">BBQ20s")
+CLEARED = b"changes-cleared"  # in `totals`: the sequence of the last ChangesCleared
 
 
 def apply(batch: Batch, appended: Appended) -> None:
     event, seq = appended.event, appended.seq
     match event:
-        case InstanceStored() | SeriesCreated() | StudyCreated() | PatientCreated():
+        case SeriesCreated() | StudyCreated() | PatientCreated():
             change_type, level = _CREATION[type(event)]
             _put(batch, seq, change_type, level, appended.at_us, event.id)
         case SeriesCompleted():
@@ -73,14 +75,14 @@ def apply(batch: Batch, appended: Appended) -> None:
         case ChangesCleared():
             for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
                 batch.clear(table)
+            batch.put(TOTALS, CLEARED, key(seq))
         case _:
             pass
 
 
 def _put(batch: Batch, seq: Seq, change_type: ChangeType, level: Level, at_us: int, resource: ResourceId) -> None:
     batch.put(CHANGES, key(seq), _ROW.pack(change_type, level, at_us, resource))
-    if change_type != ChangeType.NewInstance:
-        batch.put(CHANGES_BY_TYPE, typed_change_key(change_type, seq), b"")
+    batch.put(CHANGES_BY_TYPE, typed_change_key(change_type, seq), b"")
 
 
 def _put_later(batch: Batch, appended: Appended, change_type: ChangeType, level: Level, ref: Ref) -> None:
@@ -103,8 +105,7 @@ def _forget_row(batch: Batch, seq: Seq) -> None:
     row = batch.get(CHANGES, key(seq))
     if row is not None:
         batch.delete(CHANGES, key(seq))
-        if row[0] != ChangeType.NewInstance:
-            batch.delete(CHANGES_BY_TYPE, typed_change_key(row[0], seq))
+        batch.delete(CHANGES_BY_TYPE, typed_change_key(row[0], seq))
 
 
 def read_change(seq: Seq, row: bytes) -> Change:

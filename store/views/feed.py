@@ -1,17 +1,32 @@
 """`/changes`, `/events` and the history of an instance."""
 
+import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from events import codec
 from events.event import field_names
-from events.identifiers import ResourceId, Seq
+from events.identifiers import Level, Ref, ResourceId, Seq
 from store.log import read_rows
-from store.projections.changes import ChangeType, read_change
-from store.records import Change, ChangesPage
-from store.tables import CHANGES, CHANGES_BY_TYPE, EVENTS, IDS, LEVEL_REF, PERSONAL, TOUCHES, U64, key
+from store.projections.changes import CLEARED, ChangeType, read_change
+from store.records import Change, ChangesPage, Instance
+from store.tables import (
+    CHANGES,
+    CHANGES_BY_TYPE,
+    EVENTS,
+    IDS,
+    INSTANCES,
+    LEVEL_REF,
+    PERSONAL,
+    TOTALS,
+    TOUCHES,
+    U64,
+    key,
+)
 from store.views.snapshot import Snapshot
+
+MAX_SEQ = (1 << 63) - 1  # what `since` and `to` may be at most, so that the next one still is a key
 
 
 def get_changes(
@@ -55,44 +70,51 @@ def _take(changes: Iterator[Change], count: int) -> Iterator[Change]:
 
 def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], *, backwards: bool) -> Iterator[Change]:
     wanted = {ChangeType[name] for name in types if name in ChangeType.__members__}
-    if types and ChangeType.NewInstance not in wanted:
-        seqs = _typed_seqs(snapshot, since, to, wanted, backwards=backwards)
-    else:
-        seqs = _all_seqs(snapshot, since, to, backwards=backwards)
-    for seq in seqs:
-        row = snapshot.row(CHANGES, key(seq))
-        if row is None or (wanted and row[0] not in wanted):
-            continue
-        change = read_change(seq, row)
-        if snapshot.find(change.resource) is not None:
+    runs = []
+    if not types or ChangeType.NewInstance in wanted:
+        cleared = U64.unpack(snapshot.row(TOTALS, CLEARED) or bytes(8))[0]
+        runs.append(_seqs(snapshot, INSTANCES, b"", max(since, cleared), to, backwards=backwards))
+    if not types:
+        runs.append(_seqs(snapshot, CHANGES, b"", since, to, backwards=backwards))
+    for change_type in wanted - {ChangeType.NewInstance}:
+        runs.append(_seqs(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards))
+    for seq in heapq.merge(*runs, reverse=backwards):
+        change = _read(snapshot, seq)
+        if change is not None:
             yield change
 
 
-def _all_seqs(snapshot: Snapshot, since: int, to: int | None, *, backwards: bool) -> Iterator[Seq]:
-    with snapshot.txn.cursor(db=snapshot.tables[CHANGES]) as cursor:
+def _read(snapshot: Snapshot, seq: Seq) -> Change | None:
+    """Return the change of an event, None where its resource is being purged."""
+    row = snapshot.row(CHANGES, key(seq))
+    if row is not None:
+        change = read_change(seq, row)
+        found = snapshot.find(change.resource)
+        # A change that is older than its resource is of an earlier life, whose rows are still being purged.
+        return change if found is not None and found[1] <= seq else None
+    instance = snapshot.get_ref(Level.INSTANCE, Ref(seq))
+    if not isinstance(instance, Instance) or snapshot.find(instance.id) != (Level.INSTANCE, seq):
+        return None
+    return Change(seq, ChangeType.NewInstance.name, Level.INSTANCE, instance.id, instance.received_us)
+
+
+def _seqs(
+    snapshot: Snapshot, table: bytes, prefix: bytes, since: int, to: int | None, *, backwards: bool
+) -> Iterator[Seq]:
+    """Iterate over the sequences in (since, to] that follow a prefix in the keys of a table."""
+    last = MAX_SEQ if to is None else min(to, MAX_SEQ)
+    with snapshot.txn.cursor(db=snapshot.tables[table]) as cursor:
         if backwards:
-            found = cursor.set_range(key(to + 1)) if to is not None else False
-            found = cursor.prev() if found else cursor.last()
+            found = cursor.prev() if cursor.set_range(prefix + key(last + 1)) else cursor.last()
         else:
-            found = cursor.set_range(key(since + 1))
+            found = cursor.set_range(prefix + key(min(since, MAX_SEQ) + 1))
         while found:
-            seq = U64.unpack(cursor.key())[0]
-            if seq <= since or (to is not None and seq > to):
+            row_key = cursor.key()
+            seq = U64.unpack(row_key[-8:])[0]
+            if not row_key.startswith(prefix) or not since < seq <= last:
                 return
             yield Seq(seq)
             found = cursor.prev() if backwards else cursor.next()
-
-
-def _typed_seqs(
-    snapshot: Snapshot, since: int, to: int | None, wanted: set[ChangeType], *, backwards: bool
-) -> Iterator[Seq]:
-    seqs = [
-        U64.unpack(row_key[1:])[0]
-        for change_type in wanted
-        for row_key in snapshot.keys(CHANGES_BY_TYPE, bytes((change_type,)), bytes((change_type,)) + key(since + 1))
-    ]
-    chosen = (seq for seq in seqs if to is None or seq <= to)
-    return (Seq(seq) for seq in sorted(chosen, reverse=backwards))
 
 
 @dataclass(frozen=True, slots=True)

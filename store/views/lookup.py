@@ -17,8 +17,12 @@ def find_identifier(snapshot: Snapshot, value: str) -> list[tuple[Level, Resourc
         LookupKind.SOP_INSTANCE_UID,
     ):
         level = LEVEL_OF_KIND[kind]
-        for row_key in snapshot.keys(LOOKUP, lookup_prefix(kind, value)):
-            resource_id = snapshot.id_of(level, Ref(U64.unpack(row_key[-8:])[0]))
-            if snapshot.find(resource_id) is not None:
+        prefix = lookup_prefix(kind, value)
+        for row_key in snapshot.keys(LOOKUP, prefix):
+            if len(row_key) != len(prefix) + U64.size:
+                continue  # a longer identifier that has a NUL where this one ends
+            ref = Ref(U64.unpack(row_key[-8:])[0])
+            resource_id = snapshot.id_of(level, ref)
+            if snapshot.find(resource_id) == (level, ref):  # not an earlier life that is being purged
                 found.append((level, resource_id))
     return found
