@@ -76,8 +76,10 @@ def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], 
         runs.append(_seqs(snapshot, INSTANCES, b"", max(since, cleared), to, backwards=backwards))
     if not types:
         runs.append(_seqs(snapshot, CHANGES, b"", since, to, backwards=backwards))
-    for change_type in wanted - {ChangeType.NewInstance}:
-        runs.append(_seqs(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards))
+    runs += [
+        _seqs(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards)
+        for change_type in wanted - {ChangeType.NewInstance}
+    ]
     for seq in heapq.merge(*runs, reverse=backwards):
         change = _read(snapshot, seq)
         if change is not None:
@@ -93,7 +95,7 @@ def _read(snapshot: Snapshot, seq: Seq) -> Change | None:
         # A change that is older than its resource is of an earlier life, whose rows are still being purged.
         return change if found is not None and found[1] <= seq else None
     instance = snapshot.get_ref(Level.INSTANCE, Ref(seq))
-    if not isinstance(instance, Instance) or snapshot.find(instance.id) != (Level.INSTANCE, seq):
+    if not isinstance(instance, Instance) or snapshot.find(instance.id) != (Level.INSTANCE, Ref(seq)):
         return None
     return Change(seq, ChangeType.NewInstance.name, Level.INSTANCE, instance.id, instance.received_us)
 
