@@ -38,7 +38,7 @@ def test_one_category_is_raised_alone() -> None:
 def test_an_unknown_level_or_category_is_refused() -> None:
     for options in ({"level": "loud"}, {"categories": {"nope": "trace"}}, {"categories": {"http": "loud"}}):
         with pytest.raises(ValueError, match="no such level or category"):
-            LogOptions(**options)  # type: ignore[arg-type]  # what a command line may hold
+            LogOptions(**options)
 
 
 def test_a_file_gets_one_line_a_message_with_the_process(tmp_path: Path) -> None:
