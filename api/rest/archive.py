@@ -38,6 +38,8 @@ def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]],
         for member in archive.infolist():
             if member.is_dir() or member.file_size == 0 or member.flag_bits & _ENCRYPTED:
                 continue
+            if member.compress_type == zipfile.ZIP_BZIP2:  # Orthanc skips these and refuses all else it cannot read
+                continue
             if member.compress_type not in _METHODS:
                 raise InvalidDicom("Invalid file or unsupported compression method (e.g. Deflate64)")
             if limit and member.file_size > limit:

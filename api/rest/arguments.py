@@ -53,7 +53,7 @@ def paging(req: falcon.Request, uri: str) -> Paging:
 
 
 def _number(req: falcon.Request, name: str) -> int:
-    text = (req.get_param(name) or "").strip()
+    text = req.get_param(name) or ""
     if not _NUMBER.match(text):
         raise BadType("Syntax error in some user-supplied data")
     return int(text)
@@ -66,7 +66,7 @@ def lenient_numbers(req: falcon.Request, **defaults: int) -> list[int]:
         text = req.get_param(name)
         if text is None:
             values.append(default)
-        elif _NUMBER.match(text.strip().removeprefix("-")):
+        elif _NUMBER.match(text.removeprefix("-")):
             values.append(int(text))
         else:
             return list(defaults.values())

@@ -99,6 +99,6 @@ def inflate(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
                 if piece:
                     yield piece
     except zlib.error as exc:
-        raise InvalidDicom("The gzip body is damaged") from exc
+        raise InvalidDicom from exc
     if not is_empty and not inflater.eof:
-        raise InvalidDicom("The gzip body is incomplete")
+        raise InvalidDicom

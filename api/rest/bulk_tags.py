@@ -11,7 +11,7 @@ from api.rest.deps import Deps
 from api.rest.finding import find_below
 from api.rest.instance_content import parse_ignore_length
 from api.rest.modules import MODULES
-from api.rest.replies import JSON, send_json
+from api.rest.replies import JSON, send_json, wants_xml
 from api.rest.tag_names import tag_key, tag_name
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
@@ -19,6 +19,7 @@ from store.records import Instance, Resource
 from store.views.snapshot import Snapshot
 
 Tags = dict[str, Any]
+WHOLE_INSTANCES = 100  # up to here the tags of all instances are rendered before the answer begins (1 MB)
 
 
 def list_instances(s: Snapshot, record: Resource | Instance) -> list[Instance]:
@@ -53,7 +54,7 @@ class Module:
         with self._deps.views.snapshot() as s:
             instance = first_instance(s, find_below(s, self._level, identifier))
         shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=ignore_length)
-        send_json(resp, pick(shown, self._tags, form))
+        send_json(req, resp, pick(shown, self._tags, form))
 
 
 def pick(tags: Tags, wanted: frozenset[int], form: TagForm) -> Tags:
@@ -79,7 +80,7 @@ class SharedTags:
             tags = dicom_files.read_tags(self._deps, instance, "full", encoding=encoding)
             texts = {key: tag for key, tag in tags.items() if tag["Type"] == "String"}
             shared = texts if shared is None else {key: tag for key, tag in shared.items() if texts.get(key) == tag}
-        send_json(resp, convert(shared or {}, form))
+        send_json(req, resp, convert(shared or {}, form))
 
 
 def convert(tags: Tags, form: TagForm) -> Tags:
@@ -103,18 +104,20 @@ class InstancesTags:
         ignore_length = parse_ignore_length(req)
         with self._deps.views.snapshot() as s:
             instances = list_instances(s, find_below(s, self._level, identifier))
+        members = self._members(instances, form, ignore_length)
+        if len(instances) <= WHOLE_INSTANCES or wants_xml(req):
+            send_json(req, resp, dict(members))
+            return
         resp.content_type = JSON
-        resp.stream = self._chunks(instances, form, ignore_length)
+        resp.stream = orthanc_json.encode_object(members)
 
-    def _chunks(self, instances: list[Instance], form: TagForm, ignore_length: list[int]) -> Iterator[bytes]:
+    def _members(
+        self, instances: list[Instance], form: TagForm, ignore_length: list[int]
+    ) -> Iterator[tuple[str, Tags]]:
         encoding = runtime.default_encoding(self._deps)
-        opening = b"{"
         for instance in instances:
             try:
                 tags = dicom_files.read_tags(self._deps, instance, form, ignore_length=ignore_length, encoding=encoding)
             except NotFound:  # deleted since the list was made
                 continue
-            # Of "{" + item + "\n}" only the item: the object goes on.
-            yield opening + orthanc_json.encode({format_resource_id(instance.id): tags})[1:-2]
-            opening = b","
-        yield b"{}" if opening == b"{" else b"\n}"
+            yield format_resource_id(instance.id), tags

@@ -39,7 +39,7 @@ class Changes:
             page = get_last_change(s)
             if not req.has_param("last"):
                 page = _page(s, max(since, 0), limit, to, types, newest=page.last)
-        send_json(resp, render_changes(page))
+        send_json(req, resp, render_changes(page))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_changes()
@@ -55,7 +55,7 @@ class Exports:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         since, _ = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT)
         since = 0 if req.has_param("last") else since
-        send_json(resp, {"Done": True, "Exports": [], "Last": since})
+        send_json(req, resp, {"Done": True, "Exports": [], "Last": since})
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_exports()

@@ -31,7 +31,7 @@ class Events:
             "Events": [render_event(entry) for entry in page],
             "Last": page[-1].seq if page else since,
         }
-        send_json(resp, shown)
+        send_json(req, resp, shown)
 
 
 class History:
@@ -40,7 +40,7 @@ class History:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         resource = parse_resource_id(identifier)
         if resource is None:
             raise NotFound
@@ -48,4 +48,4 @@ class History:
             entries = get_history(s, resource)
         if not entries:
             raise NotFound
-        send_json(resp, [render_event(entry) for entry in entries])
+        send_json(req, resp, [render_event(entry) for entry in entries])

@@ -45,6 +45,9 @@ class Front:
             start(refusal, [("Content-Length", "0")])
             return [b""]
         environ["PATH_INFO"] = normalize_path(environ["PATH_INFO"])
+        # falcon decodes a plus as a blank; Orthanc takes it as it stands.
+        if "+" in environ["QUERY_STRING"]:
+            environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("+", "%2B")
         return self._application(environ, start)
 
 

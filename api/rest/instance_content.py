@@ -59,7 +59,7 @@ def file_name(query: str, default: str) -> str:
     match = _FILENAME.search(query)
     if match is None:
         return "" if "filename" in query.split("&") else default
-    return match[1].replace('"', "%22")
+    return match[1].replace('"', "%22").replace("%2B", "+")
 
 
 def _refuse_transcoding(req: falcon.Request, instance: Instance) -> None:
@@ -90,7 +90,7 @@ class TagsOf(_OfInstance):
         form = arguments.tag_form(req, self._form) if self._form == "full" else self._form
         arguments.boolean(req, "whole")  # checked; what follows Pixel Data is not rendered yet
         shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=parse_ignore_length(req))
-        send_json(resp, shown)
+        send_json(req, resp, shown)
 
 
 def parse_ignore_length(req: falcon.Request) -> list[int]:
@@ -104,18 +104,18 @@ class Header(_OfInstance):
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         instance = self._find(identifier)
-        send_json(resp, dicom_files.read_header(self._deps, instance, arguments.tag_form(req, "full")))
+        send_json(req, resp, dicom_files.read_header(self._deps, instance, arguments.tag_form(req, "full")))
 
 
 class Content(_OfInstance):
     """`/instances/{id}/content/…`: lists of elements and items, or the raw value of an element."""
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, path: str = "") -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, path: str = "") -> None:
         instance = self._find(identifier)
         steps = [step for step in path.split("/") if step]
         found = dicom_files.read_content(self._deps, instance, steps)
         if isinstance(found, list):
-            send_json(resp, found)
+            send_json(req, resp, found)
             return
         resp.content_type = BINARY
         resp.data = found

@@ -5,6 +5,7 @@ Objects and lists that are not empty start on a line of their own (jsoncpp's sty
 same records for longer than that.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
@@ -15,6 +16,26 @@ ERROR_INDENT = "\t"  # bodies of errors and DICOMweb JSON
 def encode(value: Any, indent: str = INDENT) -> bytes:
     """Return `value` (what JSON can hold, keys are strings) as Orthanc would print it."""
     return _text(value, "\n", indent).encode("ascii")
+
+
+def encode_list(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """Yield a list that comes in pieces; joined, the bytes are those of `encode` of the whole."""
+    opening = b"["
+    for piece in pieces:
+        if piece:
+            # Of "[" + items + "\n]" only the items: the list goes on.
+            yield opening + encode(piece)[1:-2]
+            opening = b","
+    yield b"[]" if opening == b"[" else b"\n]"
+
+
+def encode_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
+    """Yield an object that comes member by member, in the order of its keys."""
+    opening = b"{"
+    for name, value in members:
+        yield opening + encode({name: value})[1:-2]
+        opening = b","
+    yield b"{}" if opening == b"{" else b"\n}"
 
 
 def _text(value: Any, line: str, indent: str) -> str:

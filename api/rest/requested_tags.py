@@ -5,6 +5,7 @@ absent there; a counter is computed at its own level and left out at others; any
 null where the file lacks it.
 """
 
+import json
 from typing import Any
 
 import falcon
@@ -18,6 +19,7 @@ from api.rest.tag_names import parse_tag, tag_key, tag_name
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource
 from store.views.snapshot import Snapshot, level_of
 
@@ -69,9 +71,9 @@ class RequestedTags:
             if value is not None:
                 shown |= render_tags({tag: value}, form)
         if from_file:
-            tags = dicom_files.read_tags(deps, _oldest_instance(s, record), form)
+            tags = dicom_files.read_tags(deps, _oldest_instance(s, record), "full")
             for tag in from_file:
-                shown[_key(tag, form)] = _plain(tags.get(_key(tag, form), _absent(tag, form)))
+                shown[_key(tag, form)] = _reform(tag, tags.get(tag_key(tag), {"Type": "Null", "Value": None}), form)
         return shown
 
 
@@ -116,11 +118,13 @@ def _oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance:
     return instance
 
 
-def _plain(shown: Any) -> Any:
-    """Return a tag without the private creator, which Orthanc names elsewhere but not here."""
-    if isinstance(shown, dict):
-        return {name: value for name, value in shown.items() if name != "PrivateCreator"}
-    return shown
+def _reform(tag: int, full: dict[str, Any], form: TagForm) -> Any:
+    """Return a tag of the full form in another; the private creator is not named here, unlike elsewhere."""
+    if form == "full":
+        return {"Name": tag_name(tag), "Type": full["Type"], "Value": full["Value"]}
+    if full["Type"] == "Sequence":
+        return reform_sequence(json.dumps(full["Value"]), form)
+    return full["Value"]
 
 
 def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
@@ -143,7 +147,3 @@ def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
 
 def _key(tag: int, form: TagForm) -> str:
     return tag_name(tag) if form == "simplify" else tag_key(tag)
-
-
-def _absent(tag: int, form: TagForm) -> Any:
-    return {"Name": tag_name(tag), "Type": "Null", "Value": None} if form == "full" else None

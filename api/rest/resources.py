@@ -11,7 +11,7 @@ from api.rest.auth import username_of
 from api.rest.deps import Deps
 from api.rest.finding import find, find_below, list_ids
 from api.rest.render_resources import COLLECTION, Contents, parse_contents, render, render_link
-from api.rest.replies import JSON, send_json
+from api.rest.replies import JSON, send_json, wants_xml
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
 from events.errors import NotFound
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
@@ -54,26 +54,21 @@ class Collection:
         with self._deps.views.snapshot() as s:
             ids = list_ids(s, self._level, page)
         if not expand:
-            send_json(resp, [format_resource_id(resource) for resource in ids])
+            send_json(req, resp, [format_resource_id(resource) for resource in ids])
+            return
+        pieces = self._pieces(ids, style)
+        if len(ids) <= CHUNK_RECORDS or wants_xml(req):
+            send_json(req, resp, [shown for piece in pieces for shown in piece])
             return
         resp.content_type = JSON
-        if len(ids) <= CHUNK_RECORDS:
-            resp.data = b"".join(self._chunks(ids, style))
-        else:
-            resp.stream = self._chunks(ids, style)
+        resp.stream = orthanc_json.encode_list(pieces)
 
-    def _chunks(self, ids: list[ResourceId], style: Style) -> Iterator[bytes]:
+    def _pieces(self, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:
         """Render a list piece by piece, each from a snapshot of its own; what was deleted meanwhile is left out."""
-        opening = b"["
         for start in range(0, len(ids), CHUNK_RECORDS):
             with self._deps.views.snapshot() as s:
                 records = (s.get(self._level, resource) for resource in ids[start : start + CHUNK_RECORDS])
-                shown = [style.render(s, record) for record in records if record is not None]
-            if shown:
-                # Of "[" + items + "\n]" only the items: the list goes on.
-                yield opening + orthanc_json.encode(shown)[1:-2]
-                opening = b","
-        yield b"[]" if opening == b"[" else b"\n]"
+                yield [style.render(s, record) for record in records if record is not None]
 
 
 class Single:
@@ -87,7 +82,7 @@ class Single:
         style = Style(req, self._deps)
         with self._deps.views.snapshot() as s:
             shown = style.render(s, find(s, self._level, identifier))
-        send_json(resp, shown)
+        send_json(req, resp, shown)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         resource = parse_resource_id(identifier)
@@ -97,7 +92,7 @@ class Single:
             self._level, resource, remote_ip=req.remote_addr or "", username=username_of(req)
         )
         remaining = None if deleted.remaining is None else render_link(*deleted.remaining)
-        send_json(resp, {"RemainingAncestor": remaining})
+        send_json(req, resp, {"RemainingAncestor": remaining})
 
 
 class Above:
@@ -112,7 +107,7 @@ class Above:
         style = Style(req, self._deps)
         with self._deps.views.snapshot() as s:
             shown = style.render(s, s.ancestor(find_below(s, self._level, identifier), self._above))
-        send_json(resp, shown)
+        send_json(req, resp, shown)
 
 
 class Below:
@@ -131,4 +126,4 @@ class Below:
             assert isinstance(record, Resource)
             records = sorted(s.descendants(record, self._below), key=lambda below: below.id)
             shown = [style.render(s, below) if expand else format_resource_id(below.id) for below in records]
-        send_json(resp, shown)
+        send_json(req, resp, shown)

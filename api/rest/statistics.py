@@ -17,7 +17,7 @@ class ArchiveStatistics:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         with self._deps.views.snapshot() as s:
             total = s.statistics()
         shown: dict[str, Any] = {
@@ -28,7 +28,7 @@ class ArchiveStatistics:
         }
         for name in ("TotalDiskSize", "TotalUncompressedSize"):
             shown |= _size(name, total.size_bytes)
-        send_json(resp, shown)
+        send_json(req, resp, shown)
 
 
 class ResourceStatistics:
@@ -36,10 +36,10 @@ class ResourceStatistics:
         self._deps = deps
         self._level = level
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         with self._deps.views.snapshot() as s:
             record = find_below(s, self._level, identifier)
-        send_json(resp, render_statistics(record))
+        send_json(req, resp, render_statistics(record))
 
 
 def render_statistics(record: Resource | Instance) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class System:
     def __init__(self, deps: Deps) -> None:
         self._settings = deps.settings
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        send_json(resp, render_system(self._settings))
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(req, resp, render_system(self._settings))
 
 
 def render_system(settings: RestSettings) -> dict[str, Any]:
@@ -84,8 +84,8 @@ class Favicon:
 class Plugins:
     """`/plugins`: none; the one entry is the script the Explorer always asks for."""
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        send_json(resp, ["explorer.js"])
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(req, resp, ["explorer.js"])
 
 
 class Plugin:
@@ -105,5 +105,5 @@ class Listing:
     def __init__(self, names: list[str]) -> None:
         self._names = sorted(names)
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        send_json(resp, self._names)
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        send_json(req, resp, self._names)

@@ -59,7 +59,7 @@ class Lookup:
             raise OutOfRange("Wildcards are not allowed on tag 0010,0020")
         with self._deps.views.snapshot() as s:
             found = find_identifier(s, value) if value else []
-        send_json(resp, [render_link(level, resource) for level, resource in sorted(found)])
+        send_json(req, resp, [render_link(level, resource) for level, resource in sorted(found)])
 
 
 class LogLevel:
@@ -124,15 +124,15 @@ class AcceptedTransferSyntaxes:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         configured = list(self._deps.settings.accepted_transfer_syntaxes)
         patterns = runtime.read(self._deps, runtime.ACCEPTED_TRANSFER_SYNTAXES, configured)
-        send_json(resp, list_transfer_syntaxes(patterns))
+        send_json(req, resp, list_transfer_syntaxes(patterns))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         patterns = parse_patterns(read_text(req))
         self._deps.index.set_setting(runtime.ACCEPTED_TRANSFER_SYNTAXES, patterns)
-        send_json(resp, list_transfer_syntaxes(patterns))
+        send_json(req, resp, list_transfer_syntaxes(patterns))
 
 
 def parse_patterns(text: str) -> list[str]:
@@ -161,9 +161,9 @@ class AcceptedSopClasses:
     def __init__(self, deps: Deps) -> None:
         self._settings = deps.settings
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         accepted = select_sop_classes(self._settings.accepted_sop_classes, self._settings.rejected_sop_classes)
-        send_json(resp, sorted(accepted))
+        send_json(req, resp, sorted(accepted))
 
 
 class Control:

@@ -33,7 +33,7 @@ class Instances(Collection):
         boundary = parse_boundary(req.content_type or "")
         if boundary is None:
             # Orthanc looks for a ZIP in the body as it came, not in what a gzip body holds.
-            send_json(resp, self._receive(chunks, origin, allow_zip=not is_gzip(req)))
+            send_json(req, resp, self._receive(chunks, origin, allow_zip=not is_gzip(req)))
             return
         for part in _group(split(chunks, boundary)):
             self._receive(part, origin, allow_zip=True)
@@ -75,6 +75,8 @@ def _store(upload: Upload, size: int) -> StoreResult:
     try:
         return upload.store()
     except InvalidDicom as exc:
+        if str(exc).startswith("missing "):  # a file with empty identifiers: Orthanc says so
+            raise
         raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {size} bytes)") from exc
     except MissingTag as exc:
         raise MissingTag from exc  # Orthanc gives no details

@@ -1,0 +1,43 @@
+"""JSON values as the XML Orthanc gives to `Accept: application/xml`.
+
+It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`. So Orthanc.
+"""
+
+from typing import Any
+from xml.sax.saxutils import escape
+
+INDENT = "  "
+
+
+def is_wanted(accept: str) -> bool:
+    """Tell whether an Accept header asks for XML: alone, in lower case, parameters left aside."""
+    return "," not in accept and accept.partition(";")[0].strip() == "application/xml"
+
+
+def encode(value: Any) -> bytes:
+    """Return a JSON value as a document."""
+    lines = ['<?xml version="1.0" encoding="utf-8"?>', *_element("root", value, ""), ""]
+    return "\n".join(lines).encode("utf-8", "replace")
+
+
+def _element(name: str, value: Any, indent: str) -> list[str]:
+    if isinstance(value, dict):
+        children = sorted(value.items())
+    elif isinstance(value, list | tuple):
+        children = [("item", item) for item in value]
+    else:
+        return [f"{indent}<{name}>{_text(value)}</{name}>"]
+    if not children:
+        return [f"{indent}<{name} />"]
+    lines = [f"{indent}<{name}>"]
+    for child, item in children:
+        lines += _element(child, item, indent + INDENT)
+    return [*lines, f"{indent}</{name}>"]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return escape(str(value))
