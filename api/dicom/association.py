@@ -175,7 +175,10 @@ class Association:
 
     def _abort(self, reason: AbortReason | None, text: str) -> None:
         log.warning("association aborted with %s: %s", self._peer_name(), text)
-        self._upper_layer.end(pdu.encode_abort(reason))
+        if self._is_stopping:
+            self._upper_layer.end(pdu.encode_abort(reason), linger_s=0)
+        else:
+            self._upper_layer.end(pdu.encode_abort(reason))
 
     def _peer_name(self) -> str:
         title = self.request.calling_aet if hasattr(self, "request") else ""

@@ -55,7 +55,7 @@ class UpperLayer:
         self._received_limit = 0  # of a P-DATA PDU's length
         self._sent_limit = 0  # of a fragment's
         self._pdu_left = 0  # bytes of the current P-DATA PDU not yet read
-        self._awaited: Context | None = None  # context of a dataset announced and not yet read to its end
+        self._awaited: Context | None = None  # context of a message not yet read to its end
         self._cancelled: set[int] = set()
 
     # --- beginning and end ---
@@ -76,12 +76,12 @@ class UpperLayer:
         self._connection.send(answer)
         self._state = State.OPEN
 
-    def end(self, last: bytes) -> None:
+    def end(self, last: bytes, linger_s: float = LINGER_S) -> None:
         """Send a last PDU, if the peer still takes it, and wait a little for it to close."""
         self._state = State.CLOSING
         with contextlib.suppress(ConnectionLost, PeerSilent):
             self._connection.send(last)
-            self._connection.finish(LINGER_S)
+            self._connection.finish(linger_s)
 
     # --- messages ---
 
@@ -95,6 +95,7 @@ class UpperLayer:
         context, flags, data = self._read_command_fragment()
         parts, size = [data], len(data)
         while not flags & _LAST_FLAG:
+            self._awaited = context
             next_context, flags, data = self._read_command_fragment()
             size += len(data)
             if next_context is not context or size > COMMAND_LIMIT_BYTES:

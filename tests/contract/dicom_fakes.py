@@ -1,0 +1,58 @@
+"""An ingest that keeps what it is given, for tests of the DICOM server alone."""
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from store.records import Origin
+
+
+class FakeUpload:
+    def __init__(self, ingest: "FakeIngest", origin: Origin) -> None:
+        self.ingest = ingest
+        self.origin = origin
+        self.data = bytearray()
+        self.is_stored = False
+        self.is_left = threading.Event()
+        self.writes = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.writes += 1
+        self.ingest.on_write(self)
+        self.data += data
+
+    def store(self) -> None:
+        self.ingest.on_store(self)
+        self.is_stored = True
+
+    @property
+    def dataset(self) -> bytes:
+        """What follows the file meta information."""
+        length = int.from_bytes(self.data[140:144], "little")
+        return bytes(self.data[144 + length :])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_left.set()
+
+
+class FakeIngest:
+    """`on_open`, `on_write` and `on_store` may be replaced by functions that raise or wait."""
+
+    def __init__(self) -> None:
+        self.uploads: list[FakeUpload] = []
+        self.on_open: Callable[[], None] = lambda: None
+        self.on_write: Callable[[FakeUpload], None] = lambda _: None
+        self.on_store: Callable[[FakeUpload], None] = lambda _: None
+
+    def open(self, origin: Origin) -> FakeUpload:
+        self.on_open()
+        upload = FakeUpload(self, origin)
+        self.uploads.append(upload)
+        return upload
+
+    @property
+    def stored(self) -> list[FakeUpload]:
+        return [upload for upload in self.uploads if upload.is_stored]
