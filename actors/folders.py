@@ -60,7 +60,16 @@ class BlobFolders:
             del self._writing[folder]
             retire = folder not in self._tainted
         if retire:  # a tainted folder keeps its lease: the next start sweeps it
+            self._retire(folder)
+
+    def _retire(self, folder: int) -> None:
+        """Give a folder back; one that the index does not take now (full disk, no core) is swept at the next start."""
+        try:
+            if self._sync:  # a removed file must not come back after a power cut, when nobody looks for it any more
+                self._blobs.sync_folder(folder)
             self._index.retire_folder(folder)
+        except (SinogramError, OSError) as exc:
+            logger.info("folders.kept folder=%d error=%s", folder, exc)
 
     def close(self) -> None:
         """Remove what was kept ready and give the folder back, if nothing is under way in it."""
@@ -74,9 +83,9 @@ class BlobFolders:
             self.release(writer.folder, is_clear=True)
         with self._lock:
             folder, self._folder = self._folder, -1
-            if folder < 0 or self._writing.pop(folder, 0) or folder in self._tainted:
-                return
-        self._index.retire_folder(folder)
+            if folder < 0 or self._writing.get(folder) or folder in self._tainted:
+                return  # the last upload under way gives it back
+        self._retire(folder)
 
     # -- making files -----------------------------------------------------------------------------------------------
 
@@ -106,11 +115,15 @@ class BlobFolders:
         """Take the next folder; the one before goes back as soon as nothing is under way in it."""
         previous = self._folder
         folder = self._index.open_folder(self._owner)
-        self._blobs.make_folder(folder, sync=self._sync)
+        try:
+            self._blobs.make_folder(folder, sync=self._sync)
+        except BaseException:
+            self._retire(folder)
+            raise
         self._folder, self._places = folder, 0
         if previous >= 0 and not self._writing.get(previous) and previous not in self._tainted:
             self._writing.pop(previous, None)
-            self._index.retire_folder(previous)
+            self._retire(previous)
 
     def _start_filling(self) -> None:
         if self._thread is None:
@@ -126,14 +139,27 @@ class BlobFolders:
             self._low.clear()
             if self._closing.is_set():
                 return
+            missing = self._ahead - len(self._ready)
+            if missing <= 0:  # woken once more than there was need
+                continue
             try:
-                writers = self._make(self._ahead - len(self._ready))
-                if self._sync:
-                    sync_folder(writers[0].path.parent)
+                writers = self._make(missing)
+                self._make_names_durable(writers)
             except (SinogramError, OSError) as exc:
                 # Whoever asks next creates a file for itself and meets the same error, where it can be answered.
                 logger.warning("folders.cannot-prepare error=%s", exc)
                 continue
-            for writer in writers:
-                writer.is_name_durable = True
             self._ready.extend(writers)
+
+    def _make_names_durable(self, writers: list[BlobWriter]) -> None:
+        """Sync the folder of some new files; they are gone if that fails."""
+        try:
+            if self._sync:
+                sync_folder(writers[0].path.parent)
+        except OSError:
+            for writer in writers:
+                writer.discard()
+                self.release(writer.folder, is_clear=True)
+            raise
+        for writer in writers:
+            writer.is_name_durable = True

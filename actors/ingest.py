@@ -20,7 +20,7 @@ from actors.folders import BlobFolders
 from actors.index.client import IndexClient
 from actors.index.commands import StoreInstance, origin_fields
 from actors.ingest_settings import IngestSettings
-from events.errors import Busy, SinogramError
+from events.errors import Busy, FolderRevoked, SinogramError
 from store.blobs.store import BlobStore, BlobWriter
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
@@ -128,7 +128,7 @@ class Upload:
             status = self._ingest.index.store_instance(self._command(summary, writer))
         except SinogramError as exc:
             # Busy from a silent core leaves the outcome open; any other refusal came from the index itself.
-            self._is_clear = not isinstance(exc, Busy)
+            self._is_clear = isinstance(exc, FolderRevoked) or not isinstance(exc, Busy)
             raise
         self._is_clear = True
         if status == "Success":

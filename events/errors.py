@@ -41,6 +41,10 @@ class Busy(SinogramError):
     """The server cannot do this now (starting, stopping, restarting a part); the caller retries."""
 
 
+class FolderRevoked(Busy):
+    """The blob of this instance lies in a folder that was taken from its writer: it is not stored, and never will be."""
+
+
 class StorageFull(SinogramError):
     """No room for another instance; the operator must act."""
 

@@ -25,7 +25,7 @@ from actors.index.commands import (
     SettleResource,
     StoreInstance,
 )
-from events.errors import Busy, NotFound
+from events.errors import FolderRevoked, NotFound
 from events.event import Event
 from events.identifiers import Level, Ref, ResourceId, Seq, Surrogate
 from events.resources import (
@@ -127,7 +127,7 @@ def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
         outcome.reply = "Success" if row[rows.INSTANCE_BLOB] == command.blob else "AlreadyStored"
         return
     if not batch.get(LEASES, key(folder_number(command.blob))):
-        raise Busy("the process that received this instance has been replaced; send it again")
+        raise FolderRevoked("the process that received this instance has been replaced; send it again")
     series, study, patient = _find_above(command, batch)
     instance = context.next_seq()
     created = iter(range(instance + 1, instance + 4))

@@ -7,6 +7,7 @@ others. A file is written in place and made durable (file, then folder) before i
 nothing refers to it, so it needs no other name first. Not renaming saves one commit of the file system's journal.
 """
 
+import contextlib
 import errno
 import os
 import secrets
@@ -43,13 +44,21 @@ class BlobStore:
         self.path(blob).unlink(missing_ok=True)
 
     def make_folder(self, number: int, *, sync: bool = True) -> Path:
-        """Create a leased folder, durably."""
+        """Create a leased folder, durably. Raises StorageFull."""
         path = self.folder(number)
-        path.mkdir(parents=True, exist_ok=True)
-        if sync:
-            for parent in (path.parent, self.root, self.root.parent):
-                sync_folder(parent)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if sync:
+                for parent in (path.parent, self.root, self.root.parent):
+                    sync_folder(parent)
+        except OSError as exc:
+            raise _translated(exc) from exc
         return path
+
+    def sync_folder(self, number: int) -> None:
+        """Make durable which files a folder holds, and which no longer; one that is gone is as good."""
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(self.folder(number))
 
     def list_folder(self, number: int) -> Iterator[tuple[str, BlobId | None]]:
         """Iterate over the names in a folder, each with its blob's identifier (None for a stranger)."""
