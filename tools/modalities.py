@@ -46,8 +46,8 @@ class Modality:
     retrieve_method: str = "SystemDefault"
 
 
-class _Wrong(Exception):  # noqa: N818 — it carries the reason alone and does not leave this file
-    pass
+class _Wrong(Exception):
+    """The reason alone; it does not leave this file."""
 
 
 def read_modalities(section: dict[str, Any]) -> tuple[tuple[Modality, ...], list[str], list[str]]:
