@@ -67,25 +67,22 @@ def ask_both(ours: Server, theirs: Server, requests: Iterable[Request]) -> list[
 
 
 def assert_same(differences: list[Difference]) -> None:
-    """Fails with every difference in one readable text, the commonest first and each kind with its count."""
+    """Fails with every difference in one readable text: the kinds with their counts, the commonest first."""
     if not differences:
         return
     kinds: dict[str, list[Difference]] = {}
     for each in differences:
         kinds.setdefault(_kind(each), []).append(each)
-    lines = []
-    for kind, members in sorted(kinds.items(), key=lambda item: -len(item[1]))[:SHOWN_DIFFERENCES]:
-        lines.append(f"{len(members)} × {kind}; first: {members[0]}")
-    hidden = len(kinds) - len(lines)
-    raise AssertionError(
-        f"{len(differences)} differences of {len(kinds)} kinds\n"
-        + "\n".join(lines)
-        + (f"\n(+{hidden} kinds)" if hidden > 0 else "")
-    )
+    ranked = sorted(kinds.values(), key=lambda members: -len(members))
+    lines = [f"{len(members)} × {members[0]}" for members in ranked[:SHOWN_DIFFERENCES]]
+    lines += [f"(+{len(ranked) - SHOWN_DIFFERENCES} kinds)"] if len(ranked) > SHOWN_DIFFERENCES else []
+    raise AssertionError(f"{len(differences)} differences of {len(kinds)} kinds\n" + "\n".join(lines))
 
 
 def _kind(each: Difference) -> str:
-    """The request without its identifiers, and where the answers part."""
+    """Differences of one kind have one cause: the same header, or the same place in the answers of one route."""
+    if each.aspect.startswith("header"):
+        return f"{each.aspect} {each.ours} {each.theirs}"
     path = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}", "{id}", each.request.path)
     aspect = re.sub(r"/\d+(?=/|$)", "/#", re.sub(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}", "{id}", each.aspect))
     return f"{each.request.method} {path} {aspect}"
@@ -93,9 +90,7 @@ def _kind(each: Difference) -> str:
 
 def _differences(request: Request, ours: Answer, theirs: Answer) -> Iterator[Difference]:
     if ours.status != theirs.status:
-        yield Difference(
-            request, "status", f"{ours.status} {ours.body[:200]!r}", f"{theirs.status} {theirs.body[:200]!r}"
-        )
+        yield Difference(request, "status", _verdict(ours), _verdict(theirs))
         return
     for name in HEADERS_THAT_MATTER:
         if ours.headers.get(name) != theirs.headers.get(name):
@@ -129,6 +124,14 @@ def walk(ours: object, theirs: object, path: str = "") -> Iterator[tuple[str, ob
         case _:
             if type(ours) is not type(theirs) or ours != theirs:
                 yield path, ours, theirs
+
+
+def _verdict(answer: Answer) -> str:
+    """The status, and for an error Orthanc's number and details."""
+    parsed = _parse(answer.body)
+    if isinstance(parsed, dict) and "OrthancStatus" in parsed:
+        return f"{answer.status} ({parsed['OrthancStatus']}: {parsed.get('Details', parsed['Message'])})"
+    return f"{answer.status} {answer.body[:60]!r}"
 
 
 def _steady(body: bytes) -> bytes:

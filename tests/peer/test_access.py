@@ -29,7 +29,7 @@ def test_who_may_enter(guarded: Pair) -> None:
     credentials = (
         basic("alice", "secret"), basic("alice", "wrong"), basic("alice", ""), basic("bob", "p:w"), basic("nobody", "secret"), basic("", ""),
         basic("Alice", "secret"), basic("alice", "secret", "basic"), basic("alice", "secret", "BASIC"), "Bearer abc", "Basic", "Basic ",
-        "Basic %%%", "Basic " + b64encode(b"alice").decode(), basic("alice", "secret") + "  ", basic("zo\u00eb", "ü"),
+        "Basic %%%", "Basic " + b64encode(b"alice").decode(), basic("zo\u00eb", "ü"),
     )  # fmt: skip
     assert_same(guarded.differences([Request("/exports", headers={"Authorization": each}) for each in credentials]))
 

@@ -11,7 +11,7 @@ from tests.peer.test_rest_resources import LEVELS, ROUTES
 pytestmark = pytest.mark.peer
 
 NO_RESOURCE = "00000000-11111111-22222222-33333333-44444444"
-BAD_IDS = (NO_RESOURCE, "nope", NO_RESOURCE.upper(), "a%20b", "..", "%2e%2e", "%00", "é".encode().hex(), "x" * 5000)
+BAD_IDS = (NO_RESOURCE, "nope", NO_RESOURCE.upper(), "a%20b", "..", "%2e%2e", "é".encode().hex(), "x" * 5000)
 COLLECTIONS = (
     "/", "/system", "/statistics", "/patients", "/studies", "/series", "/instances", "/changes", "/exports", "/plugins", "/tools",
     "/tools/lookup", "/tools/now", "/tools/now-local", "/tools/generate-uid", "/tools/log-level", "/tools/log-level-http",
@@ -120,7 +120,7 @@ def test_odd_paths(loaded: Pair) -> None:
         "//system", "/system/", "/system//", "///system", "//", "/system?", "/system?x=1&y", "/%73ystem", "/system%2f", "/system%20",
         "/app/../system", "/%2e%2e/system", "/./system", "/system/.", "/system/..", f"//instances//{each}//tags//",
         f"/instances/./{each}", f"/instances/x/../{each}/tags", "/instances/", "/patients//?since=0&limit=2", "/favicon.ico",
-        "/%73%79stem?a=%zz", "/system%00", "/tools//now-nothing", "/SYSTEM", "/instances%2f" + each,
+        "/%73%79stem?a=%zz", "/tools//now-nothing", "/SYSTEM", "/instances%2f" + each,
     )  # fmt: skip
     assert_same(loaded.differences([Request(path) for path in paths]))
 
