@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import falcon
 
 from api.errors import BodyTooLarge, OutOfRange
+from api.rest.connections import is_any_cut
 from api.rest.settings import RestSettings
 from events.errors import InvalidDicom, InvalidRequest
 
@@ -30,7 +31,7 @@ def read_chunks(req: falcon.Request, settings: RestSettings) -> Iterator[bytes]:
     declared = _declared_length(req)
     if limit and declared is not None and declared > limit:
         raise BodyTooLarge
-    raw = _read_raw(req.env["wsgi.input"], declared, limit)
+    raw = _read_raw(req, declared, limit)
     if is_gzip(req):
         return inflate(raw, settings.maximum_file_size_in_archive_mb * _MIB)
     return raw
@@ -45,7 +46,7 @@ def read_text(req: falcon.Request) -> str:
     """Return a small body as text. Raises OutOfRange for one that is far longer than any argument."""
     parts: list[bytes] = []
     size = 0
-    for chunk in _read_raw(req.env["wsgi.input"], _declared_length(req), 0):
+    for chunk in _read_raw(req, _declared_length(req), 0):
         size += len(chunk)
         if size > SMALL_BODY_BYTES:
             raise OutOfRange("The body is too long")
@@ -62,7 +63,8 @@ def _declared_length(req: falcon.Request) -> int | None:
     return int(text)
 
 
-def _read_raw(stream: Readable, declared: int | None, limit: int) -> Iterator[bytes]:
+def _read_raw(req: falcon.Request, declared: int | None, limit: int) -> Iterator[bytes]:
+    stream: Readable = req.env["wsgi.input"]
     received = 0
     while declared is None or received < declared:
         chunk = stream.read(CHUNK_BYTES if declared is None else min(CHUNK_BYTES, declared - received))
@@ -72,8 +74,14 @@ def _read_raw(stream: Readable, declared: int | None, limit: int) -> Iterator[by
         if limit and received > limit:
             raise BodyTooLarge
         yield chunk
-    if declared is not None and received < declared:
+    if received < declared if declared is not None else _is_cut(req):
         raise InvalidRequest("The connection ended before the body did")
+
+
+def _is_cut(req: falcon.Request) -> bool:
+    """Tell whether a chunked body ended because the client went away; its end looks the same either way."""
+    is_chunked = "HTTP_TRANSFER_ENCODING" in req.env
+    return is_chunked and is_any_cut(req.env["REMOTE_ADDR"], int(req.env["SERVER_PORT"]))
 
 
 def inflate(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
