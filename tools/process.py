@@ -90,10 +90,12 @@ def _run_gateway(order: Order, stop: threading.Event) -> int:
     from actors.bridge.client import BridgeClient
     from tools.gateway import Gateway
 
-    bridge = BridgeClient(order.settings.index_directory, order.name)
+    # Not the name alone: what a gateway leased is taken back when it is gone, and its successor may be up by then.
+    identity = f"{order.name}/{os.getpid()}"
+    bridge = BridgeClient(order.settings.index_directory, identity)
     gateway = Gateway(
         order.settings,
-        name=order.name,
+        name=identity,
         ask=bridge.ask_index,
         control=lambda word: bridge.request("control", [word]),
         http_fds=order.http_fds,

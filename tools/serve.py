@@ -82,8 +82,9 @@ class Supervisor:
     def _run_once(self) -> int | None:
         """Start everything, wait for the end and stop everything; None to start again."""
         try:
-            if not self._start():
-                return EXIT_REFUSED
+            failed = self._start()
+            if failed is not None:
+                return failed
             self._announce()
             return self._watch()
         finally:
@@ -91,13 +92,15 @@ class Supervisor:
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
-    def _start(self) -> bool:
+    def _start(self) -> int | None:
+        """Start all processes; returns the exit status if one of them does not come up."""
         core = self._spawn(Order(CORE, CORE, self._settings))
-        if not self._await_ready(core):
-            return False
+        failed = self._await_ready(core)
+        if failed is not None:
+            return failed
         names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
         started = [self._spawn(self._gateway_order(name)) for name in names]
-        return all(self._await_ready(child) for child in started)
+        return next((failed for child in started if (failed := self._await_ready(child)) is not None), None)
 
     def _gateway_order(self, name: str) -> Order:
         http = tuple(s.fileno() for s in self._http)
@@ -109,7 +112,7 @@ class Supervisor:
         order.status_fd = write_fd
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tools.process"],
+                [sys.executable, "-m", "tools.process", order.name],  # the name is for `ps` alone
                 stdin=subprocess.PIPE,
                 pass_fds=(write_fd, *order.http_fds, *order.dicom_fds),
             )
@@ -122,17 +125,20 @@ class Supervisor:
         self._children.append(child)
         return child
 
-    def _await_ready(self, child: Child) -> bool:
-        """Wait until a process says that it serves; False if it refused or ended (it has said why)."""
+    def _await_ready(self, child: Child) -> int | None:
+        """Wait until a process says that it serves; returns the exit status if it refused (it has said why) or died."""
         with selectors.DefaultSelector() as selector:
             selector.register(child.status_fd, selectors.EVENT_READ)
             if not selector.select(START_TIMEOUT_S):
                 logger.error("serve.not-ready name=%s after_s=%d", child.name, START_TIMEOUT_S)
-                return False
+                return EXIT_CORE_DIED
         word = os.read(child.status_fd, 1)
-        if word not in {READY, REFUSED}:
-            logger.error("serve.died-starting name=%s", child.name)
-        return word == READY
+        if word == READY:
+            return None
+        if word == REFUSED:
+            return EXIT_REFUSED
+        logger.error("serve.died-starting name=%s", child.name)
+        return EXIT_CORE_DIED
 
     def _announce(self) -> None:
         for line in self._settings.greeting():
@@ -150,7 +156,7 @@ class Supervisor:
             for child in ready:
                 if child is None:
                     os.read(self._wake_read, 512)
-                elif (status := self._on_death(child)) is not None:
+                elif (status := self._on_word(child)) is not None:
                     return status
             while self._signals:
                 match self._signals.pop(0):
@@ -161,8 +167,14 @@ class Supervisor:
                     case _:
                         return EXIT_OK
 
+    def _on_word(self, child: Child) -> int | None:
+        """Deal with a process that was started again and serves, or that is gone or going."""
+        if os.read(child.status_fd, 1) == READY:
+            logger.info("serve.ready name=%s", child.name)
+            return None
+        return self._on_death(child)
+
     def _on_death(self, child: Child) -> int | None:
-        """Deal with a process whose end of the pipe closed: it is gone or going."""
         code = child.process.wait()
         self._forget(child)
         if child.order.role == CORE:
@@ -174,7 +186,8 @@ class Supervisor:
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
             return EXIT_CORE_DIED
-        return None if self._await_ready(self._spawn(self._gateway_order(child.name))) else EXIT_CORE_DIED
+        self._spawn(self._gateway_order(child.name))  # not waited for: another process may die meanwhile
+        return None
 
     def _forget(self, child: Child) -> None:
         self._children.remove(child)
