@@ -14,7 +14,7 @@ import pykka
 from actors.index.client import IndexClient
 from events.errors import SinogramError
 from events.identifiers import BlobId
-from store.blobs.store import BlobStore
+from store.blobs.store import BlobStore, folder_number
 from store.tables import CONDEMNED, CURSORS, LEASES, U64
 from store.views.views import Views
 
@@ -25,7 +25,7 @@ REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does n
 
 
 class Storage(pykka.ThreadingActor):
-    """See the module's text. Messages: REMOVE, ("gone", process) or ("sweep", folders)."""
+    """See the module's text. Messages: REMOVE, ("remove", after which blob) or ("sweep", folders)."""
 
     use_daemon_thread = True
 
@@ -38,37 +38,47 @@ class Storage(pykka.ThreadingActor):
     def on_receive(self, message: Any) -> Any:
         try:
             match message:
-                case ("gone", str(owner)):
-                    return self._sweep(self._index.revoke_folders(owner))
                 case ("sweep", list(folders)):
                     return self._sweep(folders)
+                case ("remove", bytes(after)):
+                    self._remove_condemned(after)
                 case _:
-                    self._remove_condemned()
+                    self._remove_condemned(b"")
         except SinogramError as exc:
             # What was not done now is in the tables still, and is done at the next occasion or start.
             logger.warning("storage.postponed error=%s", exc)
         return None
 
-    def _remove_condemned(self) -> None:
+    def _remove_condemned(self, after: bytes) -> None:
         with self._views.snapshot() as snapshot:
             passed = _passed_by_all(snapshot)
             found = []
-            for blob in snapshot.keys(CONDEMNED, b""):
+            for blob in snapshot.keys(CONDEMNED, b"", after + b"\0"):
                 if U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))[0] <= passed:
                     found.append(BlobId(blob))
                 if len(found) == REMOVALS_PER_STEP:
                     break
         removed = [blob for blob in found if self._remove(blob)]
-        if removed:
+        if removed and self._make_durable({folder_number(blob) for blob in removed}):
             self._index.forget_condemned(removed)
-            if len(found) == REMOVALS_PER_STEP:
-                self.actor_ref.tell(REMOVE)
+        if len(found) == REMOVALS_PER_STEP:
+            self.actor_ref.tell(("remove", found[-1]))
 
     def _remove(self, blob: BlobId) -> bool:
         try:
             self._blobs.remove(blob)
         except OSError as exc:
             logger.error("storage.cannot-remove error=%s", exc.strerror)
+            return False
+        return True
+
+    def _make_durable(self, folders: set[int]) -> bool:
+        """See to it that removed files stay removed after a power cut, when no table names them any more."""
+        try:
+            for folder in folders:
+                self._blobs.sync_folder(folder)
+        except OSError as exc:
+            logger.error("storage.cannot-sync error=%s", exc.strerror)
             return False
         return True
 
@@ -83,10 +93,15 @@ class Storage(pykka.ThreadingActor):
                     for name, blob in names
                     if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
                 ]
-            for name in orphans:
-                (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+            try:
+                for name in orphans:
+                    (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+            except OSError as exc:  # it keeps its lease, and the next start tries again
+                logger.error("storage.cannot-sweep folder=%d error=%s", folder, exc.strerror)
+                continue
             count += len(orphans)
-            self._index.retire_folder(folder)
+            if not orphans or self._make_durable({folder}):
+                self._index.retire_folder(folder)
         if count:
             logger.info("storage.swept orphans=%d", count)
         return count

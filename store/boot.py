@@ -7,13 +7,13 @@ out the actions. The first refusal ends the start before anything is written.
 import fcntl
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
 from events import codec
-from events.errors import BadMedium, CorruptLog
+from events.errors import BadMedium
 from store.environment import (
     FILE_NAME,
     INDEX_MARGIN_BYTES,
@@ -22,9 +22,10 @@ from store.environment import (
     Environment,
     file_system_type,
     free_bytes,
+    peek,
 )
-from store.log import check_link, read_head, read_rows
-from store.tables import CONDEMNED, LEASES, META, TOMBSTONES, key
+from store.log import check_end, check_link, read_end, read_head, read_rows
+from store.tables import ALL_TABLES, CONDEMNED, LEASES, META, TOMBSTONES, key
 
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
@@ -129,12 +130,21 @@ class FolderLock:
 
 def look_at_medium(folder: Path) -> Facts:
     """Gather the facts that must be known before LMDB touches the folder."""
+    path = folder / FILE_NAME
     return Facts(
         file_system=file_system_type(folder),
         is_writable=os.access(folder, os.W_OK),
-        is_new=not (folder / FILE_NAME).exists(),
+        is_new=not path.exists() or path.stat().st_size == 0,
         is_disk_full=free_bytes(folder) < INDEX_MARGIN_BYTES,
     )
+
+
+def look_at_file(folder: Path, facts: Facts) -> Facts:
+    """Add what must be known before the file is opened for writing, which adds tables to it. Raises BadMedium."""
+    if facts.is_new:
+        return facts
+    tables, stored = peek(folder, META, FORMAT_KEY)
+    return replace(facts, format=_format(stored), is_new=stored is None and tables <= frozenset(ALL_TABLES))
 
 
 def look_at_environment(env: Environment, facts: Facts) -> Facts:
@@ -149,18 +159,20 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         clean = txn.get(CLEAN_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
         is_empty = read_head(txn, env.tables).seq == 0
-    return Facts(
-        file_system=facts.file_system,
-        is_writable=facts.is_writable,
+    return replace(
+        facts,
         is_new=stored is None and is_empty,
-        format=None if stored is None else int.from_bytes(stored, "big"),
+        format=_format(stored),
         is_map_full=env.size_bytes() > MAP_BYTES - (64 << 20),
-        is_disk_full=facts.is_disk_full,
         is_clean=clean == b"\1",
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
     )
+
+
+def _format(stored: bytes | None) -> int | None:
+    return None if stored is None else int.from_bytes(stored, "big")
 
 
 def mark_running(env: Environment) -> None:
@@ -181,12 +193,11 @@ def _mark(env: Environment, *, clean: bool) -> None:
 def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:
     """Check that the last events follow each other and match their personal parts. Raises CorruptLog."""
     with env.begin() as txn:
-        head = read_head(txn, env.tables)
+        head, end = read_head(txn, env.tables), read_end(txn, env.tables)
         rows = read_rows(txn, env.tables, max(0, head.seq - count - 1), count + 1)
     for (before, before_row, _), (seq, row, personal) in pairwise(rows):
         earlier, record = codec.decode_record(before, before_row), codec.decode_record(seq, row)
         check_link(record, before, codec.hash_row(before_row), earlier.at_us)
         codec.decode_personal(record, personal)
-    if rows and rows[-1][0] != head.seq:
-        raise CorruptLog("the end of the log is missing")
+    check_end(end, head.seq, head.hash)
     return len(rows)

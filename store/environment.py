@@ -5,6 +5,7 @@ The core process opens it for writing, every other process read-only; each opens
 start and is never resized (resizing under an open reader ends in SIGBUS); the file grows as it is used.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import lmdb
 
 from events.errors import BadMedium
 from store.tables import ALL_TABLES
+
+logger = logging.getLogger(__name__)
 
 MAP_BYTES = 1 << 40
 MAX_READERS = 1024  # LMDB's default of 126 is fewer than one server's threads
@@ -62,7 +65,7 @@ class Environment:
         self.folder = folder
         self._at_close: list[Callable[[], None]] = []
         try:
-            self._env = lmdb.open(
+            opened = lmdb.open(
                 str(folder / FILE_NAME),
                 subdir=False,
                 map_size=MAP_BYTES,
@@ -76,9 +79,14 @@ class Environment:
                 metasync=durable,
                 lock=True,
             )
-            self.tables = MappingProxyType(self._open_tables(writable=writable))
         except lmdb.Error as exc:
             raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
+        self._env = opened
+        try:
+            self.tables = MappingProxyType(self._open_tables(writable=writable))
+        except lmdb.Error as exc:
+            opened.close()
+            raise BadMedium(f"the tables of {folder / FILE_NAME} cannot be opened: {exc}") from exc
 
     def _open_tables(self, *, writable: bool) -> dict[bytes, object]:
         return {name: self._env.open_db(name, create=writable) for name in ALL_TABLES}
@@ -112,6 +120,21 @@ class Environment:
         self.close()
 
 
+def peek(folder: Path, table: bytes, row_key: bytes) -> tuple[frozenset[bytes], bytes | None]:
+    """Return the names of all tables in the file of `folder`, and one row; changes nothing. Raises BadMedium."""
+    try:
+        with lmdb.open(str(folder / FILE_NAME), subdir=False, readonly=True, max_dbs=1, map_size=MAP_BYTES) as env:
+            with env.begin() as txn:
+                names = frozenset(name for name, _ in txn.cursor())
+            if table not in names:
+                return names, None
+            db = env.open_db(table, create=False)
+            with env.begin() as txn:
+                return names, txn.get(row_key, db=db)
+    except lmdb.Error as exc:
+        raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
+
+
 def file_system_type(path: Path, mountinfo: str | None = None) -> str:
     """Return the type of the file system that holds `path`, from /proc/self/mountinfo ("" where that cannot tell)."""
     if mountinfo is None:
@@ -139,10 +162,14 @@ def free_bytes(folder: Path) -> int:
 def ensure_reserve(folder: Path) -> None:
     """Lay by some space, if there is enough, for a deletion on a full disk to commit in."""
     path = folder / RESERVE_NAME
-    if path.exists() or free_bytes(folder) < 4 * RESERVE_BYTES:
-        return
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    try:
+        if path.exists() or free_bytes(folder) < 4 * RESERVE_BYTES:
+            return
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    except OSError as exc:  # a quota, or somebody was faster: tried again after a later commit
+        logger.warning("environment.no-reserve error=%s", exc.strerror)
+        path.unlink(missing_ok=True)
 
 
 def release_reserve(folder: Path) -> bool:

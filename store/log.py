@@ -12,10 +12,15 @@ from events.errors import CorruptLog
 from events.event import Event
 from events.identifiers import Seq
 from store.batch import Batch
-from store.tables import EVENTS, PERSONAL, U64, key
+from store.tables import EVENTS, PERSONAL, TOTALS, U64, key
 
 # Rows fetched per snapshot in long scans: some milliseconds, so that no reader is held while a file is written.
 SCAN_ROWS = 5_000
+
+
+# Sequence and hash of the last event: no later one vouches for it yet. It lies among the totals because their page is
+# written with every event anyway.
+END = b"log-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,34 @@ class LogWriter:
         batch.put(EVENTS, row_key, encoded.row)
         if encoded.personal_row is not None:
             batch.put(PERSONAL, row_key, encoded.personal_row)
+        write_end(batch, seq, encoded.hash)
         self.head = Head(seq, encoded.hash, at_us)
         return Appended(seq, at_us, aggregate, event)
 
     def rewind(self, head: Head) -> None:
+        """Take back everything after a head; what was put into the batch is the caller's to undo."""
         self.head = head
+
+
+def write_end(batch: Batch, seq: Seq, row_hash: bytes) -> None:
+    """Record which event is the last."""
+    batch.put(TOTALS, END, key(seq) + row_hash)
+
+
+def read_end(txn: lmdb.Transaction, tables: Any) -> tuple[Seq, bytes]:
+    """Return sequence and hash of the last event as they were recorded; (0, GENESIS) for an empty log."""
+    packed = txn.get(END, db=tables[TOTALS])
+    if packed is None:
+        return EMPTY_HEAD.seq, EMPTY_HEAD.hash
+    return Seq(U64.unpack_from(packed)[0]), packed[U64.size :]
+
+
+def check_end(recorded: tuple[Seq, bytes], seq: int, row_hash: bytes) -> None:
+    """Raise CorruptLog where the last event is not the one that was recorded as the last."""
+    if recorded[0] > seq:
+        raise CorruptLog(f"the end of the log is missing: {recorded[0] - seq} events after event {seq}")
+    if recorded != (seq, row_hash):
+        raise CorruptLog(f"event {seq}, the last one, was altered")
 
 
 def read_rows(txn: lmdb.Transaction, tables: Any, since: int, limit: int) -> list[tuple[Seq, bytes, bytes | None]]:

@@ -42,7 +42,7 @@ BLOBS = b"blobs"  # blob -> ref of its owner
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
 UNSTABLE = b"unstable"  # ref of a patient, study or series that waits for StableAge -> b""
 TOUCHES = b"touches"  # identifier + seq -> b"": events of an instance besides that of its present row
-TOTALS = b"totals"  # name -> counters of the whole archive
+TOTALS = b"totals"  # name -> counters of the whole archive; the end of the log (store.log)
 
 READ_MODELS = (
     PATIENTS,

@@ -3,6 +3,7 @@
 Only light actors live here: the writer must never wait for the interpreter (see docs/architecture.md).
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -10,20 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pykka
 
 from actors.bridge.server import BridgeServer, Dispatch
 from actors.index.client import IndexClient
-from actors.index.commands import PurgeRows, from_plain
+from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
 from actors.stable import StableTracker
 from actors.storage import REMOVE, Storage, leased_folders
-from events.errors import InvalidRequest, SinogramError
+from events.errors import BadMedium, InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
 from store.blobs.store import BlobStore
 from store.boot import Action
-from store.environment import Environment, ensure_reserve
+from store.environment import Environment, ensure_reserve, release_reserve
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
 
@@ -68,12 +70,12 @@ class Core:
         self.index = LocalIndex(self.environment, clock)
         self.client = IndexClient(self.index.ask)
         self.storage: pykka.ActorRef[Storage] = Storage.start(self.client, self.views, self.blobs)
-        self._carry_out(rows)
         self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(
             self.client, self.views, settings.stable_age_s, wall_clock=clock
         )
-        self.index.set_listener(self)
         self._bridge: BridgeServer | None = None
+        self.index.set_listener(self)
+        self._carry_out(rows)
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
         for row in rows:
@@ -85,17 +87,17 @@ class Core:
                     self.storage.tell(REMOVE)
                 case Action.RESUME_PURGES:
                     for root in _tombstones(self.views):
-                        self.index.ask(PurgeRows(resource=root))
+                        self.index.submit(PurgeRows(resource=root), _log_refusal)
                 case _:
                     pass  # done by open_archive
 
     # -- what the index announces ---------------------------------------------------------------------------------
 
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
-        self.stable.tell(touched)
+        _tell(self.stable, touched)
 
     def on_condemned(self) -> None:
-        self.storage.tell(REMOVE)
+        _tell(self.storage, REMOVE)
 
     # -- the bridge -----------------------------------------------------------------------------------------------
 
@@ -118,7 +120,14 @@ class Core:
     def _on_gone(self, name: str) -> None:
         logger.info("core.process-gone name=%s", name)
         self.environment.forget_dead_readers()
-        self.storage.tell(("gone", name))
+        # Here and now, not when the storage actor comes to it: a successor of the same name may be on its way in.
+        self.index.submit(RevokeFolders(owner=name), self._on_revoked)
+
+    def _on_revoked(self, folders: Any, error: SinogramError | None) -> None:
+        if error is not None:  # the next start sweeps them
+            _log_refusal(folders, error)
+        elif folders:
+            _tell(self.storage, ("sweep", folders))
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -132,8 +141,21 @@ class Core:
         self.stable.stop(timeout=STOP_TIMEOUT_S)
         self.storage.stop(timeout=STOP_TIMEOUT_S)
         self.index.stop()
-        boot.mark_clean(self.environment)
+        try:
+            boot.mark_clean(self.environment)
+        except lmdb.Error as exc:  # a full disk: the next start verifies the end of the log
+            logger.warning("core.not-marked-clean error=%s", exc)
         self.environment.close()
+
+
+def _tell(actor: pykka.ActorRef[Any], message: object) -> None:
+    with contextlib.suppress(pykka.ActorDeadError):  # at the end the index outlives whom it tells
+        actor.tell(message)
+
+
+def _log_refusal(_: Any, error: SinogramError | None) -> None:
+    if error is not None:
+        logger.error("core.refused error=%s", error)
 
 
 def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
@@ -143,6 +165,7 @@ def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
     lock = boot.FolderLock(folder)
     try:
         boot.plan(replace(medium, is_taken=not lock.is_held))
+        boot.plan(boot.look_at_file(folder, medium))
         environment = Environment(folder, writable=True)
     except BaseException:
         lock.release()
@@ -152,8 +175,7 @@ def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
         environment.forget_dead_readers()
-        boot.mark_running(environment)
-        _forget_settings(environment)
+        _begin_run(environment)
         ensure_reserve(folder)
     except BaseException:
         environment.close()
@@ -161,6 +183,17 @@ def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
         raise
     environment.on_close(lock.release)
     return environment, rows
+
+
+def _begin_run(environment: Environment) -> None:
+    """Make the first commits of a run; on a full disk with the help of the reserve. Raises BadMedium."""
+    try:
+        boot.mark_running(environment)
+        _forget_settings(environment)
+    except lmdb.Error as exc:
+        if not release_reserve(environment.folder):
+            raise BadMedium("the index cannot be written; is its disk full?") from exc
+        _begin_run(environment)
 
 
 def _forget_settings(environment: Environment) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from events import codec
 from events.errors import CorruptLog
+from events.identifiers import Seq
 from store.environment import Environment
-from store.log import check_link, read_head, scan
+from store.log import check_end, check_link, read_end, read_head, scan
 from store.views.feed import EventEntry, get_events
 from store.views.snapshot import Snapshot
 from tools.replay import open_for_reading
@@ -110,20 +111,30 @@ def verify(data: Path, *, progress: Callable[[int], None] | None = None) -> int:
     previous_seq, previous_hash, previous_at_us, erased = 0, codec.GENESIS, 0, 0
     try:
         with open_for_reading(data) as env:
+            end = _end(env)  # a running server may append while this reads on
             for seq, row, personal in scan(env):
                 record = codec.decode_record(seq, row)
                 check_link(record, previous_seq, previous_hash, previous_at_us)
                 codec.decode_personal(record, personal)
                 erased += codec.is_erased(record, personal)
                 previous_seq, previous_hash, previous_at_us = seq, codec.hash_row(row), record.at_us
+                if seq == end[0]:
+                    check_end(end, seq, previous_hash)
                 if progress is not None:
                     progress(seq)
+            if previous_seq < end[0]:
+                check_end(end, previous_seq, previous_hash)
     except CorruptLog as exc:
         print(f"the log is damaged: {exc}", file=sys.stderr)
         return 2
     note = f", {erased} of them erased" if erased else ""
     print(f"{previous_seq} events{note}; every link holds; the last hash is {previous_hash.hex()}")
     return 0
+
+
+def _end(env: Environment) -> tuple[Seq, bytes]:
+    with env.begin() as txn:
+        return read_end(txn, env.tables)
 
 
 def _head(env: Environment) -> int:

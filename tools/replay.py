@@ -13,10 +13,12 @@ import lmdb
 
 from events import codec
 from events.errors import CorruptLog, SinogramError
+from events.identifiers import Seq
+from events.resources import RowsPurged
 from store import projections
 from store.batch import Batch
 from store.environment import FILE_NAME, Environment
-from store.log import Appended, check_link, read_head, read_rows
+from store.log import Appended, check_end, check_link, read_end, read_head, read_rows, write_end
 from store.tables import READ_MODELS
 
 BATCH_EVENTS = 4_000  # of one transaction: long enough to amortise its cost, short enough for memory
@@ -35,7 +37,7 @@ def rebuild(live: Environment, txn: lmdb.Transaction, fresh: Environment, until:
     """Replay the log, as `txn` sees it, into an empty environment. Raises CorruptLog where the chain breaks."""
     started = time.perf_counter()
     count = erased = 0
-    previous_seq, previous_hash, previous_at_us = 0, codec.GENESIS, 0
+    previous_seq, previous_hash, previous_at_us = Seq(0), codec.GENESIS, 0
     for rows in _chunks(live, txn, until):
         with fresh.begin(write=True) as write:
             batch = Batch(write, fresh.tables)
@@ -50,7 +52,13 @@ def rebuild(live: Environment, txn: lmdb.Transaction, fresh: Environment, until:
                     continue
                 projections.apply(batch, Appended(seq, record.at_us, record.aggregate, event))
                 batch.savepoint()
+                if isinstance(event, RowsPurged):
+                    batch.flush()  # else each step would walk over all that the steps before it took away
+            if rows:
+                write_end(batch, previous_seq, previous_hash)
             batch.flush()
+    if until is None:
+        check_end(read_end(txn, live.tables), previous_seq, previous_hash)
     return Rebuilt(count, erased, time.perf_counter() - started)
 
 

@@ -19,21 +19,21 @@ from typing import Any, Protocol
 import lmdb
 import pykka
 
-from actors.index.commands import Command, DeleteResource, ForgetCondemned, PurgeRows
+from actors.index.commands import Command, DeleteResource, ForgetCondemned, PurgeRows, RetireFolder, RevokeFolders
 from actors.index.decide import Context, Outcome, decide
 from events.errors import Busy, CorruptLog, SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
 from store.batch import Batch
 from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
-from store.log import LogWriter, read_head
+from store.log import Head, LogWriter, check_end, read_end, read_head
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
 # What frees space, and so may still be done when there is none.
-_FREEING = (DeleteResource, PurgeRows, ForgetCondemned)
+_FREEING = (DeleteResource, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder)
 
 Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970
@@ -66,6 +66,7 @@ class Index(pykka.ThreadingActor):
         self._waiting = waiting
         self._listener: Listener | None = None
         self._log = LogWriter(_stored_head(environment))
+        self._stalled: list[Ref] = []  # purges whose next step could not be committed
 
     def on_receive(self, message: Any) -> Any:
         """Deal with everything that waits; any message but a listener is just the news of it."""
@@ -88,20 +89,20 @@ class Index(pykka.ThreadingActor):
 
     def _commit(self, waiting: list[_Waiting]) -> None:
         head = self._log.head
-        is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
-        if is_full and any(isinstance(w.command, _FREEING) for w in waiting):
-            release_reserve(self._environment.folder)
         try:
+            is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
+            if is_full and any(isinstance(w.command, _FREEING) for w in waiting):
+                release_reserve(self._environment.folder)
             with self._environment.begin(write=True) as txn:
                 batch = Batch(txn, self._environment.tables)
                 answers = [self._run(w, batch, is_full=is_full) for w in waiting]
                 batch.flush()
         except (lmdb.Error, OSError) as exc:
-            self._log.rewind(head)
-            # A full disk shows as "mdb_txn_commit: Input/output error" or MDB_MAP_FULL; nothing of it was written.
             logger.error("index.commit-failed error=%s commands=%d", exc, len(waiting))
+            self._log.rewind(head)
+            refusal = self._refusal_after_failure()
             for w in waiting:
-                w.reply(None, StorageFull("the index cannot be written; is its disk full?"))
+                w.reply(None, refusal)
             return
         outcomes = []
         for w, (outcome, error) in zip(waiting, answers, strict=True):
@@ -136,10 +137,25 @@ class Index(pykka.ThreadingActor):
         batch.savepoint()
         return outcome, None
 
+    def _refusal_after_failure(self) -> SinogramError:
+        """Tell the waiting commands what a failed commit left of them: nothing, as a rule."""
+        try:
+            if _stored_head(self._environment) == self._log.head:
+                # A full disk shows as "mdb_txn_commit: Input/output error" or MDB_MAP_FULL; nothing was written.
+                return StorageFull("the index cannot be written; is its disk full?")
+        except (lmdb.Error, CorruptLog) as exc:
+            logger.critical("index.unreadable error=%s", exc)
+        # The environment's root could not be written, and LMDB refuses everything from now on. Whether the commands
+        # took effect shows after the restart: until then nobody may take their blobs for unwanted.
+        self.stop()
+        return Busy("the index must be started again")
+
     def _announce(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             for root in outcome.purging:
-                submit(self.actor_ref, self._waiting, PurgeRows(resource=root), _log_failure)
+                self._purge(root)
+        while self._stalled:
+            self._purge(self._stalled.pop())
         if self._listener is None:
             return
         touched = [item for outcome in outcomes for item in outcome.touched]
@@ -147,6 +163,17 @@ class Index(pykka.ThreadingActor):
             self._listener.on_touched(touched)
         if any(outcome.condemned for outcome in outcomes):
             self._listener.on_condemned()
+
+    def _purge(self, root: Ref) -> None:
+        """Queue the next step of a purge; one that the disk has no room for is tried again after the next commit."""
+
+        def note(_: Any, error: SinogramError | None) -> None:
+            if isinstance(error, StorageFull):
+                self._stalled.append(root)
+            if error is not None:
+                logger.error("index.purge-failed error=%s", error)
+
+        submit(self.actor_ref, self._waiting, PurgeRows(resource=root), note)
 
 
 def submit(
@@ -164,9 +191,11 @@ def submit(
         reply(None, Busy("the server is stopping"))
 
 
-def _stored_head(environment: Environment) -> Any:
+def _stored_head(environment: Environment) -> Head:
     with environment.begin() as txn:
-        return read_head(txn, environment.tables)
+        head = read_head(txn, environment.tables)
+        check_end(read_end(txn, environment.tables), head.seq, head.hash)
+    return head
 
 
 def _new_surrogate() -> Surrogate:
@@ -178,8 +207,3 @@ def _as_refusal(exc: Exception, command: Command) -> SinogramError:
         return exc
     logger.error("index.command-failed command=%s", type(command).__name__, exc_info=exc)
     return CorruptLog(f"the index failed on {type(command).__name__}")
-
-
-def _log_failure(_: Any, error: SinogramError | None) -> None:
-    if error is not None:
-        logger.error("index.purge-failed error=%s", error)
