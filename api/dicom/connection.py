@@ -14,7 +14,7 @@ import time
 
 from api.dicom.ending import ConnectionLost, PeerSilent
 
-BUFFER_BYTES = 1 << 18  # of each connection; 16 PDUs of Orthanc's default length
+BUFFER_BYTES = 1 << 17  # of each connection; 8 PDUs of Orthanc's default length, one of the longest it allows
 
 
 class Connection:

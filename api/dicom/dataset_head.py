@@ -6,7 +6,7 @@ Orthanc refuses a C-STORE whose dataset names another instance than its command,
 import struct
 import zlib
 
-from store.dicom.syntax import read_syntax
+from store.dicom.syntax import Syntax, read_syntax
 
 HEAD_LIMIT_BYTES = 1 << 16  # the two elements come within the first few hundred bytes
 _SOP_CLASS_UID = 0x00080016
@@ -19,7 +19,7 @@ class DatasetHead:
     """Takes a dataset in parts until both elements were found, or cannot be found in the part that is looked at."""
 
     def __init__(self, transfer_syntax: str) -> None:
-        syntax = read_syntax(transfer_syntax)
+        syntax = read_syntax(transfer_syntax) or Syntax()
         order = "<" if syntax.little else ">"
         self._tag = struct.Struct(order + "HH")
         self._short = struct.Struct(order + "H")

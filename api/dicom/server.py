@@ -59,7 +59,8 @@ class DicomServer:
         Returns when no thread and no descriptor is left. Call once.
         """
         os.eventfd_write(self._wake, 1)
-        self._acceptor.join()
+        if self._acceptor.ident is not None:
+            self._acceptor.join()
         self._listener.close()
         os.close(self._wake)
         with self._lock:

@@ -30,6 +30,7 @@ LINGER_S = 5.0  # for the peer to close after the last PDU
 _PDU_HEADER = struct.Struct(">BxI")
 _FRAGMENT_HEADER = struct.Struct(">IBB")
 _COMMAND_FLAG, _LAST_FLAG = 1, 2
+_PDU_TYPES = {int(kind): kind for kind in PduType}  # a tenth of the price of PduType(number)
 
 
 class State(Enum):
@@ -169,10 +170,9 @@ class UpperLayer:
 
     def _read_header(self) -> tuple[PduType, int]:
         number, length = _PDU_HEADER.unpack(self._connection.take(_PDU_HEADER.size))
-        try:
-            kind = PduType(number)
-        except ValueError:
-            raise Violation(AbortReason.UNRECOGNIZED_PDU, "an unknown PDU") from None
+        kind = _PDU_TYPES.get(number)
+        if kind is None:
+            raise Violation(AbortReason.UNRECOGNIZED_PDU, "an unknown PDU")
         if kind not in _EXPECTED[self._state]:
             raise Violation(AbortReason.UNEXPECTED_PDU, f"an unexpected PDU: {kind.name}")
         return kind, length
