@@ -147,7 +147,7 @@ class Upload:
 
     def _is_known(self, summary: Summary) -> bool:
         with self._ingest.views.snapshot() as snapshot:
-            return snapshot.find(summary.ids.instance) is not None
+            return snapshot.get_instance(summary.ids.instance) is not None
 
     def _command(self, summary: Summary, writer: BlobWriter) -> StoreInstance:
         return StoreInstance(

@@ -13,7 +13,9 @@ import lmdb
 from store.tables import ALL_TABLES
 
 _ABSENT = object()
-_Undo = tuple[dict[bytes, bytes | None], bytes, Any]
+# What a write replaced: rows of a table, key, old value; or None, a table that was cleared, its rows and whether it had
+# been cleared before.
+_Undo = tuple[dict[bytes, bytes | None] | None, bytes, Any]
 
 
 class Batch:
@@ -46,8 +48,9 @@ class Batch:
         written[key] = None
 
     def clear(self, table: bytes) -> None:
-        """Empty a table. Not undone by a savepoint: the command that clears does nothing else that can fail."""
-        self._written[table].clear()
+        """Empty a table."""
+        self._undo.append((None, table, (self._written[table], table in self._cleared)))
+        self._written[table] = {}
         self._cleared.add(table)
 
     def keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
@@ -82,11 +85,18 @@ class Batch:
     def rollback(self) -> None:
         """Undo all writes since the last savepoint."""
         for written, key, old in reversed(self._undo):
-            if old is _ABSENT:
+            if written is None:
+                self._unclear(key, *old)
+            elif old is _ABSENT:
                 del written[key]
             else:
                 written[key] = old
         self._undo.clear()
+
+    def _unclear(self, table: bytes, written: dict[bytes, bytes | None], was_cleared: bool) -> None:
+        self._written[table] = written
+        if not was_cleared:
+            self._cleared.discard(table)
 
     def flush(self) -> None:
         """Write everything gathered into the transaction; the caller commits."""

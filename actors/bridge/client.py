@@ -1,5 +1,6 @@
 """A gateway's end of the bridge: blocking requests from many threads over pooled connections."""
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -22,17 +23,22 @@ class BridgeClient:
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
         self._presence = connect(folder)  # its end tells the core that this process is gone
-        self._exchange(self._presence, frames.encode(["hello", name]))
+        try:
+            self._exchange(self._presence, frames.encode(["hello", name]))
+        except (OSError, ValueError) as exc:
+            self._presence.close()
+            raise Busy("the core of the server does not answer") from exc
 
     def request(self, actor: str, values: list[Any]) -> Any:
         """Ask an actor and wait. Raises the actor's error; Busy when the core is gone or silent.
 
         After Busy it is unknown whether the request took effect.
         """
+        frame = frames.encode([actor, *values])
         connection = self._take()
         try:
-            reply = self._exchange(connection, frames.encode([actor, *values]))
-        except OSError as exc:
+            reply = self._exchange(connection, frame)
+        except (OSError, ValueError) as exc:  # gone, silent, or not speaking our language
             connection.close()
             raise Busy("the core of the server does not answer") from exc
         with self._lock:
@@ -52,6 +58,8 @@ class BridgeClient:
             pass
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # wakes whoever waits for the end of the core
+            self._presence.shutdown(socket.SHUT_RDWR)
         with self._lock:
             for connection in (self._presence, *self._idle):
                 connection.close()

@@ -86,8 +86,12 @@ class BridgeServer:
             self._drop(client)
             return
         client.received += data
-        while (body := _take_frame(client.received)) is not None:
-            self._dispatch(client, body)
+        try:
+            while (body := _take_frame(client.received)) is not None:
+                self._dispatch(client, body)
+        except ConnectionError as exc:
+            logger.error("bridge.dropped client=%s: %s", client.name, exc)
+            self._drop(client)
 
     def _dispatch(self, client: _Client, body: bytes) -> None:
         def reply(result: Any, error: SinogramError | None) -> None:
@@ -118,9 +122,12 @@ class BridgeServer:
 
 
 def _take_frame(received: bytearray) -> bytes | None:
+    """Return the next whole frame, None if there is none yet. Raises ConnectionError for one that is too long."""
     if len(received) < frames.LENGTH.size:
         return None
     (length,) = frames.LENGTH.unpack_from(received)
+    if length > frames.MAX_FRAME_BYTES:
+        raise ConnectionError("a frame is too long")
     end = frames.LENGTH.size + length
     if len(received) < end:
         return None
@@ -148,12 +155,13 @@ def listen(folder: Path) -> socket.socket:
 def connect(folder: Path) -> socket.socket:
     """Connect to the bridge of the core that serves `folder`. Raises Busy if there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        connection.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            connection.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+        finally:
+            os.close(fd)
     except OSError as exc:
         connection.close()
         raise Busy("the core of the server cannot be reached") from exc
-    finally:
-        os.close(fd)
     return connection

@@ -25,7 +25,7 @@ from actors.index.commands import (
     SettleResource,
     StoreInstance,
 )
-from events.errors import FolderRevoked, NotFound
+from events.errors import FolderRevoked, InvalidDicom, NotFound
 from events.event import Event
 from events.identifiers import Level, Ref, ResourceId, Seq, Surrogate
 from events.resources import (
@@ -121,7 +121,7 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
 
 def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
     batch = context.batch
-    existing = find_visible(batch, Level.INSTANCE, command.instance)
+    existing = _find_for_store(batch, Level.INSTANCE, command.instance)
     if existing is not None:
         row = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")
         outcome.reply = "Success" if row[rows.INSTANCE_BLOB] == command.blob else "AlreadyStored"
@@ -172,11 +172,24 @@ def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
 
 def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref | None, Ref | None]:
     """Return series, study and patient of an instance, as far as they exist."""
-    series = find_visible(batch, Level.SERIES, command.series)
+    series = _find_for_store(batch, Level.SERIES, command.series)
     if series is not None:
-        study, patient = ancestors_of(Level.SERIES, _row(batch, Level.SERIES, series))
-        return series, study, patient
-    return None, find_visible(batch, Level.STUDY, command.study), find_visible(batch, Level.PATIENT, command.patient)
+        return series, *ancestors_of(Level.SERIES, _row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
+    study = _find_for_store(batch, Level.STUDY, command.study)
+    return None, study, _find_for_store(batch, Level.PATIENT, command.patient)
+
+
+def _find_for_store(batch: Batch, level: Level, resource_id: ResourceId) -> Ref | None:
+    """Return what is there already. Raises InvalidDicom where the identifier names a resource of another level.
+
+    Identifiers hash a chain joined with `|`, so a PatientID of "A|1.2" hashes like study 1.2 of patient A.
+    """
+    packed = batch.get(IDS, resource_id)
+    if packed is None:
+        return None
+    if packed[0] != level:
+        raise InvalidDicom("the identifiers of this file collide with those of another resource")
+    return find_visible(batch, level, resource_id)
 
 
 def _create_above(
