@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -49,6 +50,7 @@ def username_of(req: falcon.Request) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback

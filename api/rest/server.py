@@ -33,6 +33,7 @@ _wsgi: Any = wsgi
 
 TIMEOUT_MS = 30_000  # Orthanc's `HttpRequestTimeout`: how long a client may be silent
 DEFAULT_THREADS = 16  # Orthanc has 50; more than this only queue for the interpreter
+_DAY_MS = 86_400_000
 IDLE_THREAD_S = 30
 BACKLOG = 1024  # connections accepted at a time; the kernel's queue holds the others
 STOP_TIMEOUT_S = 5.0
@@ -61,12 +62,13 @@ class HttpServer:
         keep_alive: bool = True,
         tls: tuple[Any, ...] | None = None,
     ) -> None:
-        """`fd` is a listening TCP socket, owned by the server from now on.
+        """`fd` is a listening TCP socket, owned by the server from now on. A timeout of 0 means a day.
 
         A client has `header_timeout_ms` to complete its header, and may be silent as long within a body.
 
         `tls` is granian's tuple (enabled, certificate, key, password, least protocol, CA, CRLs, verify clients).
         """
+        header_timeout_ms = header_timeout_ms or _DAY_MS
         _tune(fd, header_timeout_ms)
         self._watch = BodyWatch(header_timeout_ms / 1000)
         # granian looks methods up on the loop and, for WSGI, never runs it; without one it aborts the process.

@@ -17,8 +17,12 @@ from api.rest.render_resources import render_link
 from api.rest.replies import send_json, send_text
 from api.rest.times import format_time
 from events.errors import InvalidDicom, NotFound
+from events.identifiers import Level, ResourceId
+from store.tables import normalize_identifier
 from store.views.lookup import find_identifier
+from store.views.snapshot import Snapshot
 
+_STUDY_INSTANCE_UID = 0x0020000D
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -58,8 +62,17 @@ class Lookup:
         if "*" in value or "?" in value:
             raise OutOfRange("Wildcards are not allowed on tag 0010,0020")
         with self._deps.views.snapshot() as s:
-            found = find_identifier(s, value) if value else []
+            found = [hit for hit in find_identifier(s, value) if _is_identifier(s, *hit, value)] if value else []
         send_json(req, resp, [render_link(level, resource) for level, resource in sorted(found)])
+
+
+def _is_identifier(s: Snapshot, level: Level, resource: ResourceId, value: str) -> bool:
+    """Tell an identifier from an accession number, which the index also finds and this route does not."""
+    if level != Level.STUDY:
+        return True
+    study = s.get(level, resource)
+    uid = study.tags.get(_STUDY_INSTANCE_UID, "") if study is not None else ""
+    return normalize_identifier(uid) == normalize_identifier(value)
 
 
 class LogLevel:
@@ -136,7 +149,7 @@ class AcceptedTransferSyntaxes:
 
 
 def parse_patterns(text: str) -> list[str]:
-    """Return the patterns of a PUT: a JSON array of strings, or one pattern as plain text (OpenAPI 1.12.11).
+    """Return the patterns of a PUT: a JSON array of strings, or one pattern as JSON or plain text (OpenAPI 1.12.11).
 
     Orthanc 1.12.7 refuses plain text that begins with a digit, for it takes that for JSON. Raises InvalidDicom, whose
     code Orthanc answers.
@@ -145,6 +158,8 @@ def parse_patterns(text: str) -> list[str]:
         value: Any = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return [text.strip()]
+    if isinstance(value, str):
+        return [value]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise InvalidDicom
     return value
