@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
 from api.dicom.settings import DicomSettings, Modality, Operation
+from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from tools import logging_setup, modalities
@@ -117,9 +118,7 @@ def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]
     dicom = configuration.dicom
     if not dicom.transfer_syntax_switches:
         return dicom.accepted_transfer_syntaxes
-    from pydicom.uid import AllTransferSyntaxes  # 20 MB in processes that need nothing else of it
-
-    return dicom.accepted_of(AllTransferSyntaxes)
+    return dicom.accepted_of(sorted(TRANSFER_SYNTAXES))
 
 
 def _dicom(configuration: Configuration) -> DicomSettings:

@@ -200,7 +200,7 @@ OPTIONS: Final = _rows(
     *_switches("HttpServerEnabled HttpDescribeErrors KeepAlive", default=True, honoured=True),
     Option("HttpPort", _PORT, 8042, honoured=True),
     Option("HttpBindAddresses", Texts(), [], honoured=True),
-    Option("KeepAliveTimeout", _COUNT, 1, honoured=True),
+    Option("KeepAliveTimeout", _COUNT, 1),
     Option("HttpThreadsCount", Whole(1, 10_000), 50, honoured=True),
     Option("HttpRequestTimeout", Whole(1), 30, honoured=True),
     Option("MaximumRequestBodySizeMB", _COUNT, 8192, honoured=True),
@@ -246,7 +246,7 @@ OPTIONS: Final = _rows(
     Option("LimitFindInstances", _COUNT, 0),
     Option("CaseSensitivePN", _NO, default=False),
     Option("StorageAccessOnFind", Choice(("Always", "Answers", "Never")), "Always"),
-    Option("DeidentifyLogs", _YES, default=True, honoured=True),
+    Option("DeidentifyLogs", _YES, default=True),
     Option("DeidentifyLogsDicomVersion", Choice(("2008", "2017c", "2021b", "2023b")), "2023b"),
     # DICOM security
     *_switches("DicomAlwaysAllowEcho DicomAlwaysAllowStore", default=True, honoured=True),
