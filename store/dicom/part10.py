@@ -1,7 +1,8 @@
 """A whole DICOM file: preamble, File Meta Information, and where the dataset begins (PS3.10 §7.1).
 
 Accepted as by Orthanc 1.12.7 (observed): a Part 10 file with or without group 0002 or its group length, a file without
-preamble that begins with group 0002, and a bare dataset, whose transfer syntax is then guessed from its first element.
+preamble that begins with group 0002, and a bare dataset. A transfer syntax that is absent or unknown is
+guessed from the first element.
 """
 
 import zlib
@@ -10,7 +11,7 @@ from struct import Struct, error
 from typing import Final
 
 from events.errors import InvalidDicom
-from store.dicom.elements import Buffer
+from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax, read_syntax
 
 MAX_INFLATED_BYTES: Final = 1 << 30  # of a deflated dataset; a bomb of 1 MB would otherwise become 1 GB and more
@@ -35,6 +36,7 @@ class Part10:
     transfer_syntax: str
     syntax: Syntax
     inflated: bool = False
+    guessed: bool = False  # the file does not tell its transfer syntax, or one that nobody knows
 
 
 def open_part10(file: Buffer) -> Part10:
@@ -42,16 +44,19 @@ def open_part10(file: Buffer) -> Part10:
     if not len(file):
         raise InvalidDicom("Received an empty DICOM file")
     meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
-    uid, meta_end = _read_meta(file, meta_start)
-    if not uid:
-        uid = guess_syntax(file, meta_end)
-    syntax = read_syntax(uid)
+    told, meta_end = _read_meta(file, meta_start)
+    syntax = read_syntax(told)
+    if syntax is None:
+        guessed, syntax = _guess(file, meta_end)
+        if meta_start and meta_end == meta_start and guessed != EXPLICIT_LE:
+            raise InvalidDicom("the meta information is missing")
+        return Part10(file, meta_start, meta_end, meta_end, told or guessed, syntax, guessed=True)
     if not syntax.deflated:
-        return Part10(file, meta_start, meta_end, meta_end, uid, syntax)
-    return Part10(_inflate(file, meta_end), meta_start, meta_end, 0, uid, syntax, inflated=True)
+        return Part10(file, meta_start, meta_end, meta_end, told, syntax)
+    return Part10(_inflate(file, meta_end), meta_start, meta_end, 0, told, syntax, inflated=True)
 
 
-def guess_syntax(data: Buffer, start: int) -> str:
+def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
     """The uncompressed transfer syntax that the first element of a dataset suggests. Raises: InvalidDicom."""
     first = bytes(data[start : start + 8])
     if len(first) < 8:
@@ -60,9 +65,9 @@ def guess_syntax(data: Buffer, start: int) -> str:
     explicit = first[4:6].isalpha() and first[4:6].isupper()
     if group_le > group_be:
         if explicit:
-            return EXPLICIT_BE
+            return EXPLICIT_BE, Syntax(little=False)
         raise InvalidDicom("this is not a DICOM file")
-    return EXPLICIT_LE if explicit else IMPLICIT_LE
+    return (EXPLICIT_LE, Syntax()) if explicit else (IMPLICIT_LE, Syntax(explicit=False))
 
 
 def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
@@ -74,15 +79,17 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
             if group != 2:
                 return uid, position
             value = position + 8
-            if vr in _LONG_VRS:
+            if vr in LONG_VRS:
                 (length,) = _U32.unpack_from(file, value)
                 value += 4
+            elif vr not in SHORT_VRS:
+                raise InvalidDicom("the meta information has an unknown value representation")
         except error as exc:
             raise InvalidDicom("the file ends inside its meta information") from exc
         if value + length > len(file):
             raise InvalidDicom("the file ends inside its meta information")
         if number == _TRANSFER_SYNTAX:
-            uid = bytes(file[value : value + length]).rstrip(b"\0 ").decode("ascii", "replace")
+            uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
 
 

@@ -52,9 +52,9 @@ def render_tags(
     Raises: InvalidDicom.
     """
     file = open_part10(data)
-    elements = dataset_elements(file)
+    elements = read_elements(file.data, file.start, file.syntax)
     shown = [element for element in elements if element.tag <= PIXEL_DATA]
-    charset = dataset_charset(file, elements, default_encoding)
+    charset = dataset_charset(file, in_order(elements), default_encoding)
     return _Renderer(file.data, form, charset, ignore_length).dataset(shown, little=file.syntax.little)
 
 
@@ -128,8 +128,8 @@ class _Renderer:
         self._ignore_length = ignore_length
 
     def dataset(self, elements: Iterable[Element], *, little: bool) -> Json:
-        elements = in_order(elements)
         creators = self._creators(elements)
+        elements = in_order(elements)
         signedness = self._signedness(elements, little=little)
         rendered: Json = {}
         for read in elements:
@@ -173,10 +173,15 @@ class _Renderer:
         return text(raw, element.tag, element.vr, self._charset, little=little)
 
     def _creators(self, elements: Iterable[Element]) -> _Creators:
-        """Who owns each block of private elements (PS3.5 §7.8.1); names are taken as UTF-8 whatever the charset is."""
+        """Who owns each block of private elements (PS3.5 §7.8.1); names are taken as UTF-8 whatever the charset is.
+
+        One that stands behind a higher tag does not count.
+        """
         creators = {}
+        highest = -1
         for element in elements:
-            if element.tag & 0x10000 and 0x10 <= element.tag & 0xFFFF <= 0xFF and element.vr in TEXT_VRS:
+            in_place, highest = element.tag > highest, max(highest, element.tag)
+            if in_place and _is_creator(element.tag) and element.vr in TEXT_VRS:
                 raw = bytes(self._data[element.value : element.value + element.length])
                 name = strip_padding(raw, element.vr).decode("utf-8", "replace")
                 creators[element.tag >> 16 << 8 | element.tag & 0xFF] = (element.start, name)
@@ -194,6 +199,10 @@ class _Renderer:
 def _block(tag: int) -> int:
     """The block of a private element as `_creators` names it; -1 for any other element."""
     return tag >> 16 << 8 | tag >> 8 & 0xFF if tag & 0x10000 and tag & 0xFFFF > 0xFF else -1
+
+
+def _is_creator(tag: int) -> bool:
+    return bool(tag & 0x10000) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
 def _in_header(element: Element) -> bool:

@@ -35,6 +35,7 @@ _CARDIAC_IMAGES: Final = 0x00181090
 # Two numbers whose product is the number of instances of the series; the first pair that is present decides.
 _EXPECTED_PRODUCTS: Final = ((0x00201002, 0x00200105), (0x00540081, 0x00540101))
 _IDENTITY: Final = (_CHARSET, _SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID, _STUDY_UID, _SERIES_UID, PIXEL_DATA)
+_BITS_ALLOCATED: Final = 0x00280100
 _COUNTS: Final = (_INSTANCE_NUMBER, _IMAGE_INDEX, _CARDIAC_IMAGES, 0x00201002, 0x00200105, 0x00540081, 0x00540101)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+\Z")
 
@@ -61,8 +62,8 @@ class Summary:
     sop_uid: str
     sop_class: str  # "" if absent
     transfer_syntax: str
-    pixel_data_offset: int | None  # of the Pixel Data element in the file; None in a deflated one too
-    pixel_data_vr: str  # "" without Pixel Data
+    pixel_data_offset: int | None  # of the Pixel Data element in the file; None if deflated or without meta information
+    pixel_data_vr: str  # of Pixel Data, where it is not the one to expect; else ""
     index_in_series: int | None
     expected_instances: int | None
 
@@ -79,7 +80,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", main_tags: Main
     reader = _Texts(file, found, default_encoding)
     patient_id, study, series, sop = _identity(reader)
     tags = {level: reader.main_tags(numbers) for level, numbers in levels}
-    pixel_data = found.get(PIXEL_DATA)
+    offset, vr = _pixel_data(file, found.get(PIXEL_DATA), reader)
     return Summary(
         ids=_ids(patient_id, study, series, sop),
         tags=tags,
@@ -89,8 +90,8 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", main_tags: Main
         sop_uid=sop,
         sop_class=(reader.text(_SOP_CLASS) or "").strip(),
         transfer_syntax=file.transfer_syntax,
-        pixel_data_offset=pixel_data.start if pixel_data and not file.inflated else None,
-        pixel_data_vr=pixel_data.vr if pixel_data else "",
+        pixel_data_offset=offset,
+        pixel_data_vr=vr,
         index_in_series=_index_in_series(reader),
         expected_instances=_expected_instances(reader),
     )
@@ -152,6 +153,17 @@ def _identity(reader: _Texts) -> tuple[str, str, str, str]:
     return reader.text(_PATIENT_ID) or "", uids[0], uids[1], uids[2]
 
 
+def _pixel_data(file: Part10, place: Found | None, reader: _Texts) -> tuple[int | None, str]:
+    """Where Pixel Data begins, and its VR if that does not follow from the transfer syntax and BitsAllocated."""
+    if place is None or place.vr == "SQ" or file.inflated or file.guessed:
+        return None, ""
+    if place.length < 0 or not file.syntax.explicit:
+        return place.start, ""
+    bits = _integer((reader.text(_BITS_ALLOCATED) or "").partition("\\")[0])
+    expected = "OW" if bits and bits > 8 else "OB"
+    return place.start, place.vr if place.vr != expected else ""
+
+
 def _ids(patient: str, study: str, series: str, sop: str) -> HierarchyIds:
     return HierarchyIds(
         hash_resource_id(patient),
@@ -193,4 +205,4 @@ def _plan(
     levels: tuple[tuple[Level, tuple[int, ...]], ...],
 ) -> tuple[tuple[tuple[Level, tuple[int, ...]], ...], dict[int, int]]:
     tags = {tag for _, numbers in levels for tag in numbers} | {*_IDENTITY, *_COUNTS}
-    return levels, {wire_tag(tag): tag for tag in tags}
+    return levels, {wire_tag(tag): tag for tag in (*tags, _BITS_ALLOCATED)}
