@@ -108,6 +108,8 @@ def check_end(recorded: tuple[Seq, bytes], seq: int, row_hash: bytes) -> None:
     """Raise CorruptLog where the last event is not the one that was recorded as the last."""
     if recorded[0] > seq:
         raise CorruptLog(f"the end of the log is missing: {recorded[0] - seq} events after event {seq}")
+    if recorded[0] < seq:
+        raise CorruptLog(f"there are {seq - recorded[0]} events behind event {recorded[0]}, the last that was written")
     if recorded != (seq, row_hash):
         raise CorruptLog(f"event {seq}, the last one, was altered")
 

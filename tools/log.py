@@ -122,7 +122,7 @@ def verify(data: Path, *, progress: Callable[[int], None] | None = None) -> int:
                     check_end(end, seq, previous_hash)
                 if progress is not None:
                     progress(seq)
-            if previous_seq < end[0]:
+            if not end[0] <= previous_seq <= _end(env)[0]:
                 check_end(end, previous_seq, previous_hash)
     except CorruptLog as exc:
         print(f"the log is damaged: {exc}", file=sys.stderr)
