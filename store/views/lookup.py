@@ -7,12 +7,11 @@ from store.views.snapshot import Snapshot
 
 
 def find_identifier(snapshot: Snapshot, value: str) -> list[tuple[Level, ResourceId]]:
-    """Return every resource whose PatientID, AccessionNumber or UID equals `value`, patients first."""
+    """Return every resource whose PatientID or UID equals `value`, patients first (as Orthanc: no AccessionNumber)."""
     found = []
     for kind in (
         LookupKind.PATIENT_ID,
         LookupKind.STUDY_INSTANCE_UID,
-        LookupKind.ACCESSION_NUMBER,
         LookupKind.SERIES_INSTANCE_UID,
         LookupKind.SOP_INSTANCE_UID,
     ):

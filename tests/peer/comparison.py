@@ -45,7 +45,11 @@ class Difference:
 
 def compare(request: Request, ours: Answer, theirs: Answer) -> list[Difference]:
     """What differs and is not accepted in `differences.py`."""
-    found = _differences(request, ours, theirs)
+    return unaccepted(_differences(request, ours, theirs))
+
+
+def unaccepted(found: Iterable[Difference]) -> list[Difference]:
+    """Without those that a reviewed rule covers."""
     return [each for each in found if not any(is_accepted(each, rule) for rule in ACCEPTED)]
 
 
