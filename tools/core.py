@@ -5,6 +5,7 @@ Only light actors live here: the writer must never wait for the interpreter (see
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -62,8 +63,10 @@ class Core:
         self.settings = settings
         self._control = control or {}
         self._clock = clock
-        settings.index_directory.mkdir(parents=True, exist_ok=True)
-        settings.storage_directory.mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.index_directory)
+        _make_folder(settings.storage_directory)
+        if not os.access(settings.storage_directory, os.W_OK):  # the index folder has its row in the boot table
+            raise BadMedium(f"the storage folder {settings.storage_directory} cannot be written")
         self.blobs = BlobStore(settings.storage_directory)
         self.environment, rows = open_archive(settings.index_directory)
         self.views = Views(self.environment)
@@ -156,6 +159,14 @@ def _tell(actor: pykka.ActorRef[Any], message: object) -> None:
 def _log_refusal(_: Any, error: SinogramError | None) -> None:
     if error is not None:
         logger.error("core.refused error=%s", error)
+
+
+def _make_folder(path: Path) -> None:
+    """Make sure of a folder. Raises BadMedium."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise BadMedium(f"the folder {path} cannot be made: {exc.strerror}") from exc
 
 
 def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
