@@ -46,6 +46,8 @@ def open_part10(file: Buffer) -> Part10:
     meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
     told, meta_end = _read_meta(file, meta_start)
     syntax = read_syntax(told)
+    if meta_end == len(file):  # an empty dataset
+        return Part10(file, meta_start, meta_end, meta_end, told, syntax or Syntax())
     if syntax is None:
         guessed, syntax = _guess(file, meta_end)
         if meta_start and meta_end == meta_start and guessed != EXPLICIT_LE:
@@ -73,7 +75,7 @@ def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
 def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
     """The transfer syntax ("" if not told) and the end of group 0002, which is always explicit little endian."""
     uid, position = "", start
-    while True:
+    while not start < position == len(file):
         try:
             group, number, vr, length = _HEADER.unpack_from(file, position)
             if group != 2:
@@ -91,6 +93,7 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
         if number == _TRANSFER_SYNTAX:
             uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
+    return uid, position
 
 
 def _inflate(file: Buffer, start: int) -> bytes:

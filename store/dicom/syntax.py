@@ -29,6 +29,7 @@ _SYNTAXES = {
     EXPLICIT_LE: _PLAIN,
     EXPLICIT_BE: Syntax(little=False),
     DEFLATED_LE: _DEFLATED,
+    "1.2.840.113619.5.2": Syntax(explicit=False),  # of GE: implicit VR, big endian Pixel Data
     "1.2.840.10008.1.2.1.98": _ENCAPSULATED,  # Encapsulated Uncompressed
     "1.2.840.10008.1.2.5": _ENCAPSULATED,  # RLE Lossless
     "1.2.840.10008.1.2.8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
