@@ -1,0 +1,277 @@
+"""Any commands in any order: the archive is what a plain model says, and replay gives its very bytes.
+
+Few names, so that identifiers collide all the time; purge steps of two instances, taken whenever the machine likes, so
+that most commands meet a deletion that is half done.
+"""
+
+import tempfile
+from itertools import product
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from actors.index import decide
+from actors.index.commands import ClearChanges, Command, PurgeRows, SettleResource
+from events.errors import NotFound
+from events.identifiers import Level, Ref, Seq
+from store.environment import Environment
+from store.projections.changes import ChangeType
+from store.records import Instance, Resource
+from store.tables import ALL_TABLES, BLOBS, CONDEMNED, TOMBSTONES, U64
+from store.views.feed import get_changes, get_last_change
+from store.views.lookup import find_identifier
+from store.views.snapshot import Snapshot
+from tests.archive_model import ArchiveModel, Names, level_of
+from tests.clock import Clock
+from tests.index_stage import IndexStage, chain, delete_command, store_command
+from tools.replay import differences, rebuild
+
+PURGE_STEP = 2
+
+instances = st.tuples(st.sampled_from("PQ"), st.sampled_from("ST"), st.sampled_from("RU"), st.sampled_from("123"))
+resources = st.tuples(instances, st.integers(1, 4)).map(lambda pair: pair[0][: pair[1]])
+UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
+
+
+class ArchiveMachine(RuleBasedStateMachine):
+    """The index against the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patch = patch.object(decide, "PURGE_STEP_INSTANCES", PURGE_STEP)
+        self._patch.start()
+        self._folder = tempfile.TemporaryDirectory()
+        self._env = _environment(Path(self._folder.name), "live")
+        self._fresh = _environment(Path(self._folder.name), "fresh")
+        self._clock = Clock()
+        self._stage = IndexStage(self._env, self._clock)
+        self._stage.lease()
+        self._places = 0
+        self._model = ArchiveModel(PURGE_STEP)
+
+    # -- commands -------------------------------------------------------------------------------------------------------
+
+    @rule(names=instances, expected=st.sampled_from([None, None, 1, 2]), index=st.sampled_from([None, 1, 2]))
+    def store(self, names: Names, expected: int | None, index: int | None) -> None:
+        command, reply = self._store(names, expected, index)
+        assert self._stage.run(command) == [reply]
+
+    @rule(names=resources)
+    def delete(self, names: Names) -> None:
+        command, reply = self._delete(names)
+        _check([command], self._stage.run(command), [reply])
+
+    @rule(wanted=st.lists(st.one_of(st.tuples(st.just("store"), instances), st.tuples(st.just("delete"), resources))))
+    def many_at_once(self, wanted: list[tuple[str, Names]]) -> None:
+        """Several commands in one commit: each sees what those before it did, the refused ones leave nothing."""
+        pairs = [self._store(n, None, None) if kind == "store" else self._delete(n) for kind, n in wanted]
+        commands = [command for command, _ in pairs]
+        if commands:
+            _check(commands, self._stage.run(*commands), [reply for _, reply in pairs])
+
+    @rule(names=instances)
+    def send_a_series(self, names: Names) -> None:
+        for instance in "123":
+            self.store((*names[:3], instance), None, None)
+
+    @precondition(lambda self: self._model.nodes)
+    @rule(data=st.data(), is_late=st.booleans())
+    def settle(self, data: st.DataObject, is_late: bool) -> None:
+        """The stable-tracker asks, perhaps not knowing of the last instance."""
+        names = data.draw(st.sampled_from(sorted(self._model.nodes)))
+        node = self._model.nodes[names]
+        seq = Seq(node.last_seq - is_late)
+        self._stage.ask(SettleResource(level=level_of(names), resource=node.ref, last_seq=seq))
+        if not is_late:
+            self._model.settle(names, self._clock())
+
+    @precondition(lambda self: self._model.dead)
+    @rule(data=st.data())
+    def settle_what_is_gone(self, data: st.DataObject) -> None:
+        level, ref, last_seq = data.draw(st.sampled_from(self._model.dead))
+        self._stage.ask(SettleResource(level=level, resource=ref, last_seq=Seq(last_seq)))
+
+    @precondition(lambda self: self._stage.purges)
+    @rule()
+    def purge_step(self) -> None:
+        root = self._stage.purges[0].resource
+        self._model.purge(root, self._clock())
+        self._stage.purge_step()
+
+    @precondition(lambda self: self._stage.purges)
+    @rule()
+    def purge_all(self) -> None:
+        while self._stage.purges:
+            self.purge_step()
+
+    @rule()
+    def clear_changes(self) -> None:
+        self._model.clear_changes(self._clock())
+        self._stage.ask(ClearChanges())
+
+    @rule(seconds=st.sampled_from([-86_400, 0, 1, 3_600]))
+    def set_the_clock(self, seconds: int) -> None:
+        self._clock.advance(seconds)
+
+    @rule()
+    def restart(self) -> None:
+        """A crash and a start: steps of purges are found in the tombstones."""
+        self._stage = IndexStage(self._env, self._clock)
+        with self._stage.views.snapshot() as snapshot:
+            roots = [Ref(U64.unpack(row_key)[0]) for row_key in snapshot.keys(TOMBSTONES, b"")]
+        self._stage.purges = [PurgeRows(resource=root) for root in roots]
+
+    def _store(self, names: Names, expected: int | None, index: int | None) -> tuple[Command, str]:
+        self._places += 1
+        patient, study, series, instance = names
+        size = 1_000 + self._places
+        command = store_command(
+            patient,
+            study,
+            series,
+            instance,
+            place=self._places,
+            size_bytes=size,
+            expected_instances=expected,
+            index_in_series=index,
+        )
+        return command, self._model.store(names, command, self._clock())
+
+    def _delete(self, names: Names) -> tuple[Command, Any]:
+        return delete_command(*names), self._model.delete(names, self._clock())
+
+    # -- what must hold ---------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_log_is_as_long_as_predicted(self) -> None:
+        assert self._stage.index._log.head.seq == self._model.head
+        assert {step.resource for step in self._stage.purges} == set(self._model.purging)
+
+    @invariant()
+    def lists_and_statistics_agree(self) -> None:
+        with self._stage.views.snapshot() as snapshot:
+            assert snapshot.statistics() == self._model.statistics()
+            for level in Level:
+                expected = [chain(*names) for names in self._model.all(level)]
+                assert snapshot.list_ids(level) == expected
+                assert snapshot.list_ids(level, 1, 2) == expected[1:3]
+                assert [record.id for record in snapshot.list(level)] == expected
+                assert [snapshot.id_of(level, self._model.ref(names)) for names in self._model.all(level)] == expected
+
+    @invariant()
+    def every_resource_agrees_and_nothing_hidden_shows(self) -> None:
+        with self._stage.views.snapshot() as snapshot:
+            for names in UNIVERSE:
+                record = snapshot.get(level_of(names), chain(*names))
+                if names in self._model.leaves:
+                    self._check_instance(snapshot, names, record)
+                elif names in self._model.nodes:
+                    self._check_resource(snapshot, names, record)
+                else:
+                    assert record is None
+                    assert snapshot.find(chain(*names)) is None
+
+    def _check_instance(self, snapshot: Snapshot, names: Names, record: Resource | Instance | None) -> None:
+        leaf = self._model.leaves[names]
+        assert isinstance(record, Instance)
+        assert (record.ref, record.received_us, record.blob) == (leaf.ref, leaf.at_us, leaf.blob)
+        assert (record.size_bytes, record.index_in_series) == (leaf.size_bytes, leaf.index)
+        assert snapshot.owner_of_blob(leaf.blob) == leaf.ref
+        for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
+            assert snapshot.ancestor(record, level).id == chain(*names[:level])
+
+    def _check_resource(self, snapshot: Snapshot, names: Names, record: Resource | Instance | None) -> None:
+        node, level = self._model.nodes[names], level_of(names)
+        below = self._model.below(names)
+        assert isinstance(record, Resource)
+        assert (record.ref, record.is_stable, record.last_update_us) == (node.ref, node.is_stable, node.last_update_us)
+        assert record.expected_instances == node.expected
+        assert record.instance_count == len(below)
+        assert record.size_bytes == sum(leaf.size_bytes for _, leaf in below)
+        assert record.series_count == (len({leaf[:3] for leaf, _ in below}) if level < Level.SERIES else 0)
+        assert record.study_count == (len({leaf[:2] for leaf, _ in below}) if level < Level.STUDY else 0)
+        assert snapshot.child_ids(record) == [chain(*child) for child in self._model.children(names)]
+        found = [instance.id for instance in snapshot.descendants(record, Level.INSTANCE)]
+        assert sorted(found) == sorted(chain(*leaf) for leaf, _ in below)
+
+    @invariant()
+    def changes_agree(self) -> None:
+        expected = [(c.seq, c.change_type, level_of(c.names), chain(*c.names)) for c in self._model.changes]
+        with self._stage.views.snapshot() as snapshot:
+
+            def read(**options: Any) -> list[tuple[int, str, Level, bytes]]:
+                page = get_changes(snapshot, **options)
+                return [(c.seq, c.change_type, c.level, c.resource) for c in page.changes]
+
+            assert read(limit=0) == expected
+            middle = self._model.head // 2
+            assert read(since=middle, limit=2) == [c for c in expected if c[0] > middle][:2]
+            assert read(to=middle, limit=2) == [c for c in expected if c[0] <= middle][-2:]
+            last = get_last_change(snapshot).changes
+            assert [change.seq for change in last] == [c[0] for c in expected[-1:]]
+            for wanted in (["NewInstance"], ["NewStudy", "StableSeries"], ["NewInstance", "CompletedSeries"]):
+                assert read(types=wanted, limit=0) == [c for c in expected if c[1] in wanted]
+            assert read(types=["Nonsense"], limit=0) == []
+            assert {c[1] for c in expected} <= set(ChangeType.__members__)
+
+    @invariant()
+    def lookup_agrees(self) -> None:
+        with self._stage.views.snapshot() as snapshot:
+            for value in "PQSTRU123":
+                expected = [
+                    (level, chain(*names)) for level in Level for names in self._model.all(level) if names[-1] == value
+                ]
+                assert find_identifier(snapshot, value) == expected
+                assert find_identifier(snapshot, f" {value.lower()} ") == expected
+
+    @invariant()
+    def no_blob_is_forgotten(self) -> None:
+        """A file that was taken is an instance's, or condemned, or its instance's row waits to be purged."""
+        live = {leaf.blob for leaf in self._model.leaves.values()}
+        with self._stage.views.snapshot() as snapshot:
+            owned = set(snapshot.keys(BLOBS, b""))
+            condemned = set(snapshot.keys(CONDEMNED, b""))
+        assert owned | condemned == self._model.blobs
+        assert not owned & condemned
+        assert live <= owned
+        if not self._model.purging:
+            assert live == owned
+
+    @invariant()
+    def replay_gives_the_same_bytes(self) -> None:
+        with self._fresh.begin(write=True) as txn:
+            for table in ALL_TABLES:
+                txn.drop(self._fresh.tables[table], delete=False)
+        with self._env.begin() as live:
+            assert rebuild(self._env, live, self._fresh).events == self._model.head
+            with self._fresh.begin() as rebuilt:
+                assert differences(live, self._env.tables, rebuilt, self._fresh.tables) == {}
+
+    def teardown(self) -> None:
+        self._env.close()
+        self._fresh.close()
+        self._folder.cleanup()
+        self._patch.stop()
+
+
+def _environment(folder: Path, name: str) -> Environment:
+    (folder / name).mkdir()
+    return Environment(folder / name, writable=True, durable=False)
+
+
+def _check(commands: list[Command], answers: list[Any], expected: list[Any]) -> None:
+    for command, answer, names in zip(commands, answers, expected, strict=True):
+        if isinstance(names, str):
+            assert answer == names, command
+        elif names is None:
+            assert isinstance(answer, NotFound), command
+        else:
+            assert answer == ((len(names), chain(*names)) if names else None), command
+
+
+TestArchive = ArchiveMachine.TestCase
+TestArchive.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
