@@ -30,7 +30,7 @@ def tmpfs(path: Path, options: str) -> Iterator[Path]:
     try:
         yield path
     finally:
-        subprocess.run(["umount", str(path)], check=True)
+        subprocess.run(["umount", "--lazy", str(path)], check=True)  # whatever still holds a file of it
 
 
 def fill(folder: Path, left_bytes: int = 0) -> Path:

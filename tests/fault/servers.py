@@ -204,9 +204,13 @@ def kill(pid: int) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process lives; a zombie does not."""
+    """Tell whether a process lives; a zombie does not, once its last thread has let go of the files."""
     stat = _stat_of(pid)
-    return stat is not None and stat[0] not in {"Z", "X"}
+    if stat is None:
+        return False
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return stat[0] not in {"Z", "X"} or threads_of(pid) > 1
+    return False
 
 
 def descriptors_of(pid: int) -> int:
@@ -235,7 +239,7 @@ def _stat_of(pid: int) -> list[str] | None:
 
 def _session_of(pid: int) -> int | None:
     stat = _stat_of(pid)
-    return int(stat[3]) if stat is not None and stat[0] not in {"Z", "X"} else None
+    return int(stat[3]) if stat is not None and is_running(pid) else None
 
 
 def _name_of(pid: int) -> str:
