@@ -4,6 +4,7 @@ The archive lies in a temporary file (its directory stands at the end); members 
 """
 
 import logging
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 MAGIC_BYTES = 4
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # what Orthanc reads
 _ENCRYPTED = 0x1  # general purpose flag
+# What zipfile raises over damaged archives; OSError is a seek to a place that cannot be.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OSError)
 
 
 def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]], T]) -> list[T]:
@@ -31,7 +34,7 @@ def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]],
     """
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as exc:
+    except _DAMAGE as exc:
         raise InvalidDicom("Cannot open ZIP archive from memory buffer") from exc
     stored = []
     with archive:
@@ -47,13 +50,19 @@ def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]],
                 continue
             try:
                 stored.append(store(_inflate(archive, member)))
-            except (InvalidDicom, MissingTag, zipfile.BadZipFile, zlib.error, EOFError) as exc:
+            except (InvalidDicom, MissingTag) as exc:
                 logger.info("http.zip-member-skipped reason=%s", type(exc).__name__)
     return stored
 
 
 def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield a member's bytes; zipfile stops at the size the directory states and checks the CRC."""
-    with archive.open(member) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
+    """Yield a member's bytes; zipfile stops at the size the directory states and checks the CRC.
+
+    Raises InvalidDicom where the archive is damaged.
+    """
+    try:
+        with archive.open(member) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+    except _DAMAGE as exc:
+        raise InvalidDicom("A member of the archive is damaged") from exc

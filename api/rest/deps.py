@@ -40,7 +40,7 @@ class Upload(Protocol):
 
 
 class Ingest(Protocol):
-    def open(self, origin: Origin, /) -> Upload: ...
+    def open(self, origin: Origin, correlation: bytes, /) -> Upload: ...
 
 
 def local_now() -> datetime:

@@ -14,8 +14,8 @@ from api.rest.times import format_us
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
 from store.dicom.dictionary import dictionary_vr
+from store.dicom.forms import reform_sequence
 from store.dicom.main_tags import MAIN_DICOM_TAGS
-from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.views.snapshot import Snapshot, level_of
 

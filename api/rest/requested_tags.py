@@ -18,8 +18,8 @@ from api.rest.render_resources import render_tags
 from api.rest.tag_names import parse_tag, tag_key, tag_name
 from events.errors import InvalidRequest
 from events.identifiers import Level
+from store.dicom.forms import reform_sequence
 from store.dicom.main_tags import MAIN_DICOM_TAGS
-from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource
 from store.views.snapshot import Snapshot, level_of
 

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import falcon
 
 from api.rest.archive import MAGIC_BYTES, MAGICS, store_members
 from api.rest.auth import username_of
 from api.rest.body import is_gzip, read_chunks
-from api.rest.deps import Deps, StoreResult, Upload
+from api.rest.correlation import new_correlation
+from api.rest.deps import Deps, Ingest, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
-from events.errors import InvalidDicom, MissingTag
+from api.rest.settings import RestSettings
+from events.errors import InvalidDicom, MissingTag, StorageFull
 from events.identifiers import Level, format_resource_id
 from store.records import Origin
 
@@ -29,27 +31,41 @@ class Instances(Collection):
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         origin = Origin(kind="RestApi", remote_ip=req.remote_addr or "", username=username_of(req))
+        receiver = Receiver(self._deps.ingest, self._deps.settings, origin, new_correlation())
         chunks = read_chunks(req, self._deps.settings)
         boundary = parse_boundary(req.content_type or "")
         if boundary is None:
             # Orthanc looks for a ZIP in the body as it came, not in what a gzip body holds.
-            send_json(req, resp, self._receive(chunks, origin, allow_zip=not is_gzip(req)))
+            send_json(req, resp, receiver.receive(chunks, allow_zip=not is_gzip(req)))
             return
         for part in _group(split(chunks, boundary)):
-            self._receive(part, origin, allow_zip=True)
+            receiver.receive(part, allow_zip=True)
         resp.content_type = None  # Orthanc's answer to a form is 200 and empty
         resp.data = b""
 
-    def _receive(self, chunks: Iterator[bytes], origin: Origin, *, allow_zip: bool) -> Any:
-        """Store a file or an archive and return what Orthanc answers: an object, or a list of them."""
+
+class Receiver:
+    """Takes the files of one request."""
+
+    def __init__(self, ingest: Ingest, settings: RestSettings, origin: Origin, correlation: bytes) -> None:
+        self._ingest = ingest
+        self._settings = settings
+        self._origin = origin
+        self._correlation = correlation
+
+    def receive(self, chunks: Iterator[bytes], *, allow_zip: bool) -> Any:
+        """Store a file or an archive and return what Orthanc answers: an object, or a list of them.
+
+        Raises InvalidDicom, MissingTag, StorageFull, Busy, and whatever reading `chunks` raises.
+        """
         head, rest = _peek(chunks)
         if allow_zip and head[:MAGIC_BYTES] in MAGICS:
-            return self._store_zip(_chain(head, rest), origin)
-        return render_stored(self._store_file(_chain(head, rest), origin))
+            return self._store_zip(_chain(head, rest))
+        return render_stored(self._store_file(_chain(head, rest)))
 
-    def _store_file(self, chunks: Iterable[bytes], origin: Origin) -> StoreResult:
+    def _store_file(self, chunks: Iterable[bytes]) -> StoreResult:
         size = 0
-        upload = self._deps.ingest.open(origin)
+        upload = self._ingest.open(self._origin, self._correlation)
         try:
             for chunk in chunks:
                 size += len(chunk)
@@ -58,14 +74,21 @@ class Instances(Collection):
         finally:
             upload.discard()
 
-    def _store_zip(self, chunks: Iterable[bytes], origin: Origin) -> list[dict[str, str]]:
-        settings = self._deps.settings
-        with TemporaryFile(prefix="sinogram-", suffix=".zip", dir=settings.temporary_directory) as file:
+    def _store_zip(self, chunks: Iterable[bytes]) -> list[dict[str, str]]:
+        with TemporaryFile(prefix="sinogram-", suffix=".zip", dir=self._settings.temporary_directory) as file:
             for chunk in chunks:
-                file.write(chunk)
-            limit = settings.maximum_file_size_in_archive_mb * _MIB
-            results = store_members(file, limit, lambda member: self._store_file(member, origin))
+                _spool(file, chunk)
+            limit = self._settings.maximum_file_size_in_archive_mb * _MIB
+            results = store_members(file, limit, self._store_file)
         return [render_stored(result) for result in results]
+
+
+def _spool(file: IO[bytes], chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+        file.flush()  # a full disk shows here, not when the archive is read
+    except OSError as exc:
+        raise StorageFull("The temporary directory cannot hold the archive") from exc
 
 
 def _store(upload: Upload, size: int) -> StoreResult:

@@ -1,0 +1,100 @@
+"""ZIP uploads: which members are stored, skipped or refused."""
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.rest.archive import MAGICS, store_members
+from events.errors import InvalidDicom, MissingTag, StorageFull
+
+GOOD = b"DICOM file"
+
+
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def store(chunks: Iterator[bytes]) -> bytes:
+    data = b"".join(chunks)
+    if data == b"no tags":
+        raise MissingTag
+    if not data.startswith(b"DICOM"):
+        raise InvalidDicom
+    return data
+
+
+def run(data: bytes, limit: int = 0) -> list[bytes]:
+    return store_members(io.BytesIO(data), limit, store)
+
+
+def test_members_are_stored_in_the_order_of_the_archive() -> None:
+    assert run(zipped({"b/c/d.dcm": b"DICOM 1", "a": b"DICOM 2"})) == [b"DICOM 1", b"DICOM 2"]
+
+
+def test_what_is_no_dicom_file_is_skipped() -> None:
+    members = {"x.txt": b"text", "folder/": b"", "empty": b"", "no-uid": b"no tags", "good": GOOD}
+    assert run(zipped(members)) == [GOOD]
+
+
+def test_an_empty_archive_holds_nothing() -> None:
+    assert run(zipped({})) == []
+
+
+def test_a_damaged_member_does_not_spoil_the_others() -> None:
+    data = bytearray(zipped({"a": b"DICOM damaged", "b": GOOD}, zipfile.ZIP_STORED))
+    data[data.index(b"damaged")] ^= 0xFF
+    assert run(bytes(data)) == [GOOD]
+
+
+def test_an_encrypted_member_is_skipped() -> None:
+    data = bytearray(zipped({"a": b"DICOM secret", "b": GOOD}))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1  # "encrypted", of the first member alone
+    assert run(bytes(data)) == [GOOD]
+
+
+def test_a_member_above_the_limit_is_skipped() -> None:
+    assert run(zipped({"bomb": b"DICOM" + b"\0" * 100_000, "good": GOOD}), limit=1000) == [GOOD]
+
+
+def test_bzip2_is_skipped_and_lzma_refused_as_in_orthanc() -> None:
+    assert run(zipped({"a": GOOD}, zipfile.ZIP_BZIP2)) == []
+    with pytest.raises(InvalidDicom, match="Deflate64"):
+        run(zipped({"a": GOOD}, zipfile.ZIP_LZMA))
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04junk", zipped({"a": GOOD})[:-30]])
+def test_what_cannot_be_opened_is_refused_in_orthancs_words(data: bytes) -> None:
+    with pytest.raises(InvalidDicom, match="Cannot open ZIP archive from memory buffer"):
+        run(data)
+
+
+def test_a_full_disk_ends_the_whole() -> None:
+    def fail(chunks: Iterator[bytes]) -> bytes:
+        raise StorageFull
+
+    with pytest.raises(StorageFull):
+        store_members(io.BytesIO(zipped({"a": GOOD})), 0, fail)
+
+
+@given(st.data())
+def test_no_damage_brings_the_server_into_trouble(data: st.DataObject) -> None:
+    good = bytearray(zipped({"a": b"DICOM 1" * 20, "b": GOOD}, data.draw(st.sampled_from([0, 8]))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(InvalidDicom):
+        run(bytes(good), limit=10_000)
+
+
+def test_the_magic_numbers_are_those_of_real_archives() -> None:
+    assert zipped({"a": b""})[:4] in MAGICS
+    assert zipped({})[:4] in MAGICS

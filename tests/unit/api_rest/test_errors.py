@@ -1,0 +1,50 @@
+"""Every error has its row; the statuses and codes are those Orthanc 1.12.7 was seen to give."""
+
+import inspect
+
+import pytest
+
+import api.errors
+import events.errors
+from api.errors import answer_for
+
+SEEN = {
+    "InvalidRequest": (400, 8, "Bad request"),
+    "InvalidJson": (400, 28, "Cannot parse a JSON document"),
+    "InvalidDicom": (400, 15, "Bad file format"),
+    "MissingTag": (404, 21, "Inexistent tag"),
+    "OutOfRange": (400, 3, "Parameter out of range"),
+    "BadType": (400, 5, "Bad type for a parameter"),
+    "UnknownTag": (500, 27, "Unknown DICOM tag"),
+    "NotFound": (404, 17, "Unknown resource"),
+    "UnknownRoute": (404, 17, "Unknown resource"),
+    "Unauthorized": (401, 29, "Bad credentials were provided to an HTTP request"),
+    "StorageFull": (507, 19, "The file storage is full"),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_the_table_says_what_orthanc_says(name: str) -> None:
+    error = getattr(api.errors, name, None) or getattr(events.errors, name)
+    answer = answer_for(error())
+    assert (answer.status, answer.code, answer.message) == SEEN[name]
+
+
+def test_a_missing_resource_has_no_body_and_an_unknown_route_has_one() -> None:
+    assert not answer_for(events.errors.NotFound()).with_body
+    assert answer_for(api.errors.UnknownRoute()).with_body
+
+
+def test_what_nobody_expected_is_an_internal_error() -> None:
+    assert answer_for(ZeroDivisionError()).code == -1
+
+
+def test_every_error_a_request_can_meet_has_an_answer_of_its_own() -> None:
+    ours = {"SinogramError", "CorruptLog", "BadConfiguration", "BadMedium"}  # the last two end the start
+    classes = {
+        each
+        for module in (events.errors, api.errors)
+        for name, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, events.errors.SinogramError) and name not in ours
+    }
+    assert {each for each in classes if answer_for(each()).code == -1} == set()

@@ -1,0 +1,162 @@
+"""What happens to a request before it is routed: who may ask, with which method, for which path."""
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.rest.auth import USERNAME
+from api.rest.front import Front, normalize_path
+from api.rest.settings import RestSettings
+
+PLAIN = RestSettings()
+
+
+class Inner:
+    """The application behind the front; keeps the last request."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, Any] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        self.environ = environ
+        start_response("200 OK", [])
+        return [b"inner"]
+
+
+def ask(environ: dict[str, str], settings: RestSettings = PLAIN) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Return the status line, the headers, and what reached the application."""
+    inner = Inner()
+    front = Front(inner, settings)
+    answer: list[Any] = []
+    base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1"}
+    front(base | environ, lambda status, headers, exc_info=None: answer.extend([status, dict(headers)]))
+    return answer[0], answer[1], inner.environ
+
+
+def basic(credentials: str, scheme: str = "Basic") -> str:
+    return f"{scheme} {b64encode(credentials.encode()).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("path", "normal"),
+    [
+        ("", "/"),
+        ("/", "/"),
+        ("/instances", "/instances"),
+        ("/instances/", "/instances/"),
+        ("//patients//a", "/patients/a"),
+        ("/nope//x/", "/nope/x/"),
+        ("/instances/..", "/"),
+        ("/instances/../tools/now", "/tools/now"),
+        ("/./tools/now", "/tools/now"),
+        ("/..", "/"),
+        ("/patients/\0/statistics", "/patients/"),
+    ],
+)
+def test_paths_are_read_as_orthanc_reads_them(path: str, normal: str) -> None:
+    assert normalize_path(path) == normal
+
+
+@given(st.text(alphabet="/.a%\0", max_size=12))
+def test_a_normal_path_stays_and_never_leaves_the_root(path: str) -> None:
+    normal = normalize_path("/" + path)
+    assert normal.startswith("/")
+    assert "//" not in normal
+    assert ".." not in normal.split("/")
+    assert normalize_path(normal) == normal
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        ("GET", "200 OK"),
+        ("POST", "200 OK"),
+        ("PUT", "200 OK"),
+        ("DELETE", "200 OK"),
+        ("HEAD", "404 Not Found"),
+        ("OPTIONS", "404 Not Found"),
+        ("PATCH", "400 Bad Request"),
+        ("FOO", "400 Bad Request"),
+    ],
+)
+def test_methods_orthanc_does_not_have_get_its_answers(method: str, status: str) -> None:
+    assert ask({"REQUEST_METHOD": method})[0] == status
+
+
+@pytest.mark.parametrize(
+    ("environ", "method"),
+    [
+        ({"HTTP_X_HTTP_METHOD_OVERRIDE": "PUT"}, "PUT"),
+        ({"HTTP_X_HTTP_METHOD_OVERRIDE": "DELETE", "REQUEST_METHOD": "POST"}, "DELETE"),
+        ({"HTTP_X_HTTP_METHOD_OVERRIDE": "GET"}, None),
+        ({"HTTP_X_HTTP_METHOD_OVERRIDE": "FOO"}, None),
+        ({"QUERY_STRING": "_method=put"}, "PUT"),
+        ({"QUERY_STRING": "a=b&_method=DELETE"}, "DELETE"),
+        ({"QUERY_STRING": "_method=POST"}, None),
+        ({"QUERY_STRING": "_method="}, "GET"),
+        ({"QUERY_STRING": "_method=PUT", "REQUEST_METHOD": "POST"}, "POST"),
+    ],
+)
+def test_overrides_change_the_method_to_put_and_delete_alone(environ: dict[str, str], method: str | None) -> None:
+    status, _, inner = ask(environ)
+    assert inner.get("REQUEST_METHOD") == method
+    assert status == ("200 OK" if method else "400 Bad Request")
+
+
+def test_every_answer_forbids_guessing_its_type() -> None:
+    for environ in ({}, {"REQUEST_METHOD": "HEAD"}, {"REMOTE_ADDR": "192.0.2.1"}):
+        assert ask(environ)[1]["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed", "status"),
+    [
+        ("127.0.0.1", False, "200 OK"),
+        ("::1", False, "200 OK"),
+        ("192.0.2.1", False, "401 Unauthorized"),
+        ("", False, "401 Unauthorized"),
+        ("192.0.2.1", True, "200 OK"),
+    ],
+)
+def test_other_hosts_enter_only_where_that_is_allowed(address: str, allowed: bool, status: str) -> None:
+    assert ask({"REMOTE_ADDR": address}, RestSettings(remote_access_allowed=allowed))[0] == status
+
+
+SECURED = RestSettings(authentication_enabled=True, registered_users={"alice": "secret", "bob": "p:w", "zoë": "ü"})
+
+
+@pytest.mark.parametrize("credentials", ["alice:secret", "bob:p:w", "zoë:ü"])
+def test_who_knows_the_password_enters_by_name(credentials: str) -> None:
+    status, _, inner = ask({"HTTP_AUTHORIZATION": basic(credentials)}, SECURED)
+    assert status == "200 OK"
+    assert inner[USERNAME] == credentials.partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic !!!",
+        "Bearer token",
+        basic("alice"),
+        basic("alice:"),
+        basic("alice:wrong"),
+        basic("nobody:secret"),
+        basic("nobody:\0"),
+        basic("Alice:secret"),
+        basic("alice:secret", "basic"),
+    ],
+)
+def test_others_are_asked_who_they_are(header: str) -> None:
+    status, headers, inner = ask({"HTTP_AUTHORIZATION": header}, SECURED)
+    assert status == "401 Unauthorized"
+    assert headers["WWW-Authenticate"] == 'Basic realm="Orthanc Secure Area"'
+    assert inner == {}
+
+
+def test_a_plus_in_an_argument_is_a_plus() -> None:
+    assert ask({"QUERY_STRING": "since=+1"})[2]["QUERY_STRING"] == "since=%2B1"

@@ -1,0 +1,88 @@
+"""Forms are taken apart as they come, however the bytes are cut."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.rest.multipart import MAX_HEADER_BYTES, Mark, parse_boundary, split
+from events.errors import InvalidRequest
+
+HEADER = b'Content-Disposition: form-data; name="f"; filename="a.dcm"'
+
+
+def form(parts: list[bytes], boundary: bytes = b"XX", header: bytes = HEADER) -> bytes:
+    body = b"".join(b"--" + boundary + b"\r\n" + header + b"\r\n\r\n" + part + b"\r\n" for part in parts)
+    return body + b"--" + boundary + b"--\r\n"
+
+
+def cut(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def parts_of(chunks: Iterator[bytes], boundary: bytes = b"XX") -> list[bytes]:
+    parts, part = [], b""
+    for piece in split(chunks, boundary):
+        if isinstance(piece, Mark):
+            parts.append(part)
+            part = b""
+        else:
+            part += piece
+    assert part == b""
+    return parts
+
+
+PART = st.binary(max_size=200) | st.sampled_from([b"", b"\r\n", b"\r\n--", b"\r\n--X", b"--XX", b"\r\n--XY\r\n", b"\r"])
+
+
+@given(st.lists(PART.filter(lambda part: b"\r\n--XX" not in b"\r\n" + part), max_size=4), st.integers(1, 64))
+def test_every_part_arrives_whole_however_the_body_is_cut(parts: list[bytes], size: int) -> None:
+    assert parts_of(cut(form(parts), size)) == parts
+
+
+def test_preamble_and_epilogue_are_no_parts() -> None:
+    body = b"preamble\r\n" + form([b"one"]) + b"epilogue\r\n--XX\r\n\r\nnot a part"
+    assert parts_of(iter([body])) == [b"one"]
+
+
+def test_a_part_may_have_no_headers() -> None:
+    assert parts_of(iter([b"--XX\r\n\r\none\r\n--XX--\r\n"])) == [b"one"]
+
+
+def test_a_body_without_boundary_holds_nothing() -> None:
+    assert parts_of(iter([b"garbage"])) == []
+
+
+@pytest.mark.parametrize("length", range(8, len(form([b"one", b"two"])) - 4))
+def test_a_form_that_is_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(InvalidRequest):
+        list(split(iter([form([b"one", b"two"])[:length]]), b"XX"))
+
+
+def test_endless_headers_are_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        list(split(iter([b"--XX\r\n", b"a" * (MAX_HEADER_BYTES + 1), b"b"]), b"XX"))
+
+
+def test_pieces_are_no_larger_than_what_came() -> None:
+    body = form([b"x" * 1_000_000])
+    assert max(len(piece) for piece in split(cut(body, 1000), b"XX") if isinstance(piece, bytes)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=XX", b"XX"),
+        ('multipart/form-data; boundary="X X"', b"X X"),
+        ("Multipart/Form-Data; BOUNDARY=XX", b"XX"),
+        ("multipart/form-data; charset=utf-8; boundary=XX; foo=bar", b"XX"),
+        ("multipart/form-data", None),
+        ("multipart/form-data; boundary=", None),
+        ("multipart/related; boundary=XX", None),
+        ("application/dicom", None),
+        ("", None),
+    ],
+)
+def test_the_boundary_is_found_where_orthanc_finds_it(content_type: str, boundary: bytes | None) -> None:
+    assert parse_boundary(content_type) == boundary
