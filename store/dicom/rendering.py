@@ -1,9 +1,4 @@
-"""Orthanc's JSON of a dataset: `/instances/{id}/tags`, `simplified-tags` and `header`, in their three forms.
-
-- full: `{"0010,0010": {"Name": "PatientName", "Type": "String", "Value": "A^B"}}`; `Type` is `String`, `Sequence`,
-  `TooLong` (more than 256 bytes of UTF-8) or `Null` (no text: binary, empty numbers, unknown VR)
-- short: `{"0010,0010": "A^B"}`
-- simplify: `{"PatientName": "A^B"}`, where of two tags with one name the last wins
+"""Orthanc's JSON of a dataset: `/instances/{id}/tags`, `simplified-tags`, `module` and `header`, in their three forms.
 
 Keys are in alphabetical order, as Orthanc prints them. Elements behind Pixel Data are left out at the top level. All
 observed on Orthanc 1.12.7.
@@ -12,17 +7,17 @@ observed on Orthanc 1.12.7.
 import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from typing import Final, Literal
+from typing import Final
 
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
 from store.dicom.elements import PIXEL_DATA, Buffer, Element, read_elements
+from store.dicom.forms import Form, Json, reform_sequence
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
 
-Form = Literal["full", "short", "simplify"]
-Json = dict[str, object]
+__all__ = ["dataset_elements", "in_order", "reform_sequence", "render_header", "render_sequence", "render_tags"]
 
 MAX_TEXT_BYTES: Final = 256  # of UTF-8; longer text is `TooLong` unless its tag is named in `ignore_length`
 _CHARSET: Final = 0x00080005
@@ -74,23 +69,6 @@ def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
     return json.dumps(items, ensure_ascii=False, separators=(",", ":"))
 
 
-def reform_sequence(rendered: str, form: Form) -> list[Json]:
-    """What `render_sequence` gave, in another form."""
-    items: list[Json] = json.loads(rendered)
-    return items if form == "full" else [_reform(item, form) for item in items]
-
-
-def _reform(item: Json, form: Form) -> Json:
-    reformed: Json = {}
-    for tag, labelled in item.items():
-        assert isinstance(labelled, dict)
-        value = labelled["Value"]
-        if labelled["Type"] == "Sequence":
-            value = [_reform(nested, form) for nested in value]
-        reformed[labelled["Name"] if form == "simplify" else tag] = value
-    return dict(sorted(reformed.items())) if form == "simplify" else reformed
-
-
 def dataset_elements(file: Part10) -> tuple[Element, ...]:
     """The elements of a file's dataset in order of their tags; of one that occurs twice the first."""
     return in_order(read_elements(file.data, file.start, file.syntax))
@@ -114,7 +92,9 @@ def dataset_charset(file: Part10, elements: Iterable[Element], default_encoding:
     for element in elements:
         if element.tag == _CHARSET:
             raw = bytes(file.data[element.value : element.value + element.length])
-            return charset_of(text(raw, _CHARSET, element.vr, Charset("Ascii")) or "", default_encoding)
+            return charset_of(
+                text(raw, _CHARSET, element.vr, Charset("Ascii"), file.syntax.little) or "", default_encoding
+            )
     return charset_of("", default_encoding)
 
 
@@ -170,7 +150,7 @@ class _Renderer:
         if element.fragments is not None or element.vr in _OTHER_VRS:
             return None
         raw = bytes(self._data[element.value : element.value + element.length])
-        return text(raw, element.tag, element.vr, self._charset, little=little)
+        return text(raw, element.tag, element.vr, self._charset, little)
 
     def _creators(self, elements: Iterable[Element]) -> _Creators:
         """Who owns each block of private elements (PS3.5 §7.8.1); names are taken as UTF-8 whatever the charset is.

@@ -26,11 +26,16 @@ _STRUCTS: Final = {
 _PAIRS: Final = {True: Struct("<HH"), False: Struct(">HH")}
 
 
-def text(raw: bytes, tag: int, vr: str, charset: Charset, *, little: bool = True) -> str | None:
+def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str | None:
     """The value `raw` of an element as text; None where it has none (Orthanc's `Null`)."""
     if vr in TEXT_VRS:
-        raw = strip_padding(raw, vr)
-        return raw.decode("ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw)
+        if not len(raw) & 1:  # what follows is `strip_padding`, without the call: this runs 30 times per file stored
+            raw = raw.rstrip(b" ")
+        if b"\0" in raw:
+            raw = raw[: raw.index(b"\0")]
+        if vr == "UI":
+            raw = raw.replace(b" ", b"")
+        return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw)
     if vr in NUMBER_VRS:
         return _numbers(raw, vr, little=little)
     if vr == "AT" and len(raw) >= 4:
@@ -43,11 +48,11 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, *, little: bool = True
 
 def strip_padding(raw: bytes, vr: str) -> bytes:
     """The value without what pads it."""
-    if vr == "UI":
-        raw = raw.replace(b" ", b"")
-    elif not len(raw) & 1:
+    if not len(raw) & 1:
         raw = raw.rstrip(b" ")
-    return raw if b"\0" not in raw else raw[: raw.index(b"\0")]
+    if b"\0" in raw:
+        raw = raw[: raw.index(b"\0")]
+    return raw.replace(b" ", b"") if vr == "UI" else raw
 
 
 def _numbers(raw: bytes, vr: str, *, little: bool) -> str | None:
