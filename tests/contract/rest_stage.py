@@ -1,0 +1,96 @@
+"""The REST API on a real archive, without a network: requests go straight into the WSGI application."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from actors.ingest import Ingest
+from actors.ingest_settings import IngestSettings
+from api.rest.app import create_app
+from api.rest.deps import Deps
+from api.rest.front import Application
+from api.rest.settings import RestSettings
+from tools.core import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class RestStage:
+    """An application and what it was told to do to the server."""
+
+    app: Application
+    deps: Deps
+    controls: list[str] = field(default_factory=list)
+
+    def ask(self, path: str, method: str = "GET", body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        return call(self.app, path, method, body, headers or {})
+
+    def upload(self, data: bytes) -> Answer:
+        return self.ask("/instances", "POST", data)
+
+
+def call(app: Application, path: str, method: str, body: bytes, headers: dict[str, str]) -> Answer:
+    """Send one request through an application as granian would."""
+    parts = urlsplit("http://host" + path)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(parts.path).decode("latin-1"),
+        "QUERY_STRING": parts.query,
+        "CONTENT_LENGTH": str(len(body)),
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8042",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+    }
+    for name, value in headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+    started: list[Any] = []
+
+    def start_response(status: str, given: list[tuple[str, str]], _exc_info: Any = None) -> None:
+        started[:] = [int(status[:3]), {name.title(): value for name, value in given}]
+
+    chunks: Any = app(environ, start_response)
+    try:
+        data = b"".join(chunks)
+    finally:
+        getattr(chunks, "close", lambda: None)()
+    return Answer(started[0], started[1], data)
+
+
+@contextmanager
+def rest_stage(archive: Core, **settings: Any) -> Iterator[RestStage]:
+    """Build the application on a running archive."""
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
+    controls: list[str] = []
+
+    def control(word: str) -> Callable[[], None]:
+        return lambda: controls.append(word)
+
+    deps = Deps(
+        views=archive.views,
+        blobs=archive.blobs,
+        ingest=ingest,
+        index=archive.client,
+        settings=RestSettings(**settings),
+        shutdown=control("shutdown"),
+        reset=control("reset"),
+    )
+    try:
+        yield RestStage(create_app(deps), deps, controls)
+    finally:
+        ingest.close()
