@@ -38,6 +38,7 @@ class _Waiting:
     level: Level
     last_seq: Seq
     due: float  # on the monotonic clock
+    turn: int  # keeps the order of arrival among those due at once, as those of one commit are
 
 
 def remaining_s(last_update_us: int, now_us: int, stable_age_s: float) -> float:
@@ -65,8 +66,8 @@ class StableTracker(pykka.ThreadingActor):
         self._stable_age_s = stable_age_s
         self._clock = clock
         self._waiting: dict[Ref, _Waiting] = {}
-        self._due: list[tuple[float, int, Ref]] = []  # heap; the number keeps the order of arrival among equals
-        self._count = 0
+        self._due: list[tuple[float, int, Ref]] = []  # heap of due, turn, resource
+        self._turn = 0
         with views.snapshot() as snapshot:
             self._restore(snapshot, wall_clock())
         self._alarm = Alarm("stable-alarm", lambda: _tell(self.actor_ref, ALARM), clock)
@@ -96,13 +97,10 @@ class StableTracker(pykka.ThreadingActor):
 
     def _wait(self, level: Level, ref: Ref, last_seq: Seq, due: float) -> None:
         known = ref in self._waiting
-        self._waiting[ref] = _Waiting(level, last_seq, due)
+        self._turn += 1
+        self._waiting[ref] = _Waiting(level, last_seq, due, self._turn)
         if not known:  # a resource has one place in the heap; it is put back when it comes up too early
-            self._push(ref, due)
-
-    def _push(self, ref: Ref, due: float) -> None:
-        self._count += 1
-        heapq.heappush(self._due, (due, self._count, ref))
+            heapq.heappush(self._due, (due, self._turn, ref))
 
     def _set_alarm(self) -> None:
         self._alarm.set(self._due[0][0] if self._due else None)
@@ -110,10 +108,10 @@ class StableTracker(pykka.ThreadingActor):
     def _settle_ripe(self) -> None:
         now = self._clock()
         while self._due and self._due[0][0] <= now:
-            due, _, ref = heapq.heappop(self._due)
+            _, turn, ref = heapq.heappop(self._due)
             waiting = self._waiting[ref]
-            if waiting.due > due:  # touched since it was put here
-                self._push(ref, waiting.due)
+            if waiting.turn > turn:  # touched since it was put here
+                heapq.heappush(self._due, (waiting.due, waiting.turn, ref))
                 continue
             del self._waiting[ref]
             try:

@@ -1,8 +1,9 @@
 """Fixtures that every kind of test shares: a clock set by hand, an empty environment, a running archive."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +34,29 @@ def stage(env: Environment, clock: Clock) -> IndexStage:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, clock: Clock) -> Iterator[Core]:
-    """A running core from the composition root, on a disk, with the clock of the test; no thread outlives it."""
+def archive_factory(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Core]]:
+    """Starts cores from the composition root, on one disk, with the clock of the test; no thread outlives them.
+
+    Options are those of `CoreSettings`. A core that the test has stopped itself is left alone.
+    """
     before = set(threading.enumerate())
-    settings = CoreSettings(index_directory=tmp_path / "index", storage_directory=tmp_path / "storage")
-    core = Core(settings, clock=clock)
+    running: list[Core] = []
+
+    def start(**options: Any) -> Core:
+        settings = CoreSettings(index_directory=tmp_path / "index", storage_directory=tmp_path / "storage", **options)
+        running.append(Core(settings, clock=clock))
+        return running[-1]
+
     try:
-        yield core
+        yield start
     finally:
-        core.stop()
+        for core in running:
+            if core.is_alive():
+                core.stop()
     assert set(threading.enumerate()) <= before, "a thread outlives the archive"
+
+
+@pytest.fixture
+def archive(archive_factory: Callable[..., Core]) -> Core:
+    """A running core."""
+    return archive_factory()
