@@ -40,7 +40,7 @@ class BodyTooLarge(InvalidRequest):
     """The request's body exceeds `MaximumRequestBodySizeMB`."""
 
 
-class NotImplementedYet(SinogramError):  # noqa: N818  # named like the classes of events.errors
+class NotImplementedYet(SinogramError):  # named like the classes of events.errors
     """Orthanc can do it, this server cannot yet."""
 
 
