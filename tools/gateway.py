@@ -5,6 +5,7 @@ Stateless: what it owns is the lease on a blob folder. It may die at any moment 
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -77,10 +78,13 @@ class Gateway:
 
     def stop(self) -> None:
         """Let what is under way finish, within the servers' limits, and give back the folder."""
-        for http in self._http:
-            http.stop()
-        for dicom in self._dicom:
-            dicom.stop()
+        # All at once: a slow upload must not use up the time of the associations, nor the other way round.
+        stops = [*(http.stop for http in self._http), *(dicom.stop for dicom in self._dicom)]
+        enders = [threading.Thread(target=stop) for stop in stops]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
         self._ingest.close()
         if self._owned is not None:
             self._owned.close()

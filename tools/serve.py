@@ -10,6 +10,7 @@ gateways finish what is under way, then the core. SIGUSR1 has every process prin
 (`POST /tools/reset`) stops all and starts all again with the same configuration.
 """
 
+import faulthandler
 import logging
 import os
 import pickle
@@ -194,6 +195,7 @@ class Supervisor:
         os.close(child.status_fd)
 
     def _dump(self) -> None:
+        faulthandler.dump_traceback(all_threads=True)
         for child in self._children:
             child.process.send_signal(signal.SIGUSR1)
 

@@ -1,0 +1,232 @@
+"""What an operator may rely on: how the processes of a server start, stop, are replaced and end together."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.boot import CLEAN_KEY
+from store.tables import LEASES, META
+from tests.fault.checks import check_archive, check_bytes, files_of
+from tests.fault.instances import Instance
+from tests.fault.raw_association import ABORT, RawAssociation
+from tests.fault.senders import RestSender, StoreScu
+from tests.fault.servers import (
+    AET,
+    CORE,
+    READY_LINE,
+    SUPERVISOR,
+    ServerUnderTest,
+    kill,
+    server_in,
+    wait_for,
+)
+from tools.replay import open_for_reading
+from tools.serve import RESTARTS_PER_WINDOW
+
+EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2"}
+CORE_DIED = 70
+SPILLED = 2_000_000  # bytes of pixels: such an instance goes to its file as it comes
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path) as not_started:
+        yield not_started
+
+
+def instance(number: int, pixel_bytes: int = 200) -> Instance:
+    return Instance(number, "SUPERVISED", 1, 1, pixel_bytes)
+
+
+def store(server: ServerUnderTest, *instances: Instance) -> None:
+    with RestSender(server) as by_rest, StoreScu(server.dicom_port) as by_dicom:
+        for one in instances:
+            if one.number % 2:
+                assert by_rest.store(one) == (200, "Success")
+            else:
+                assert by_dicom.store(one) == 0
+
+
+def check_clean(server: ServerUnderTest) -> None:
+    """Check that a stopped server left nothing for the next start to do."""
+    with open_for_reading(server.index) as environment, environment.begin() as txn:
+        assert txn.get(CLEAN_KEY, db=environment.tables[META]) == b"\1"
+        assert txn.stat(environment.tables[LEASES])["entries"] == 0
+    assert all(path.stat().st_size for path in files_of(server)), "files kept ready are left"
+    server.start()
+    assert "boot." not in server.log, server.log
+
+
+# -- starting and stopping --------------------------------------------------------------------------------------------
+
+
+def test_the_core_is_up_before_the_gateways_start(server: ServerUnderTest) -> None:
+    process = server.launch()
+    while READY_LINE not in server.log:
+        names = set(server.named())
+        if any(name.startswith("gateway") for name in names):
+            assert CORE in names
+            assert (server.index / "bridge.sock").exists()
+        assert process.poll() is None, server.log
+    assert set(server.named()) == EVERYONE
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT", "a terminal's Ctrl-C", "/tools/shutdown"])
+def test_a_stop_is_clean(server: ServerUnderTest, end: str) -> None:
+    server.start()
+    sent = [instance(number) for number in range(1, 7)]
+    store(server, *sent)
+    if end == "/tools/shutdown":
+        answer = server.request("POST", end)
+        assert (answer.status, answer.json) == (200, {})
+    elif end == "a terminal's Ctrl-C":
+        for pid in server.pids():
+            os.kill(pid, signal.SIGINT)
+    else:
+        server.signal(signal.Signals[end])
+    assert server.wait() == 0, server.log
+    assert "Traceback" not in server.log
+    check_clean(server)
+    check_bytes(server, sent)
+    check_archive(server)
+
+
+def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest) -> None:
+    server.options["GatewayProcesses"] = 1
+    server.start()
+    posted, sent = instance(1, SPILLED), instance(2, SPILLED)
+    with (
+        RawAssociation(server.dicom_port) as idle_association,
+        socket.create_connection(("127.0.0.1", server.http_port), 20) as upload,
+        StoreScu(server.dicom_port) as association,
+    ):
+        assert idle_association.associate(AET) is not None
+        body = posted.file()
+        upload.sendall(b"POST /instances HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body))
+        upload.sendall(body[:-1])
+        association.begin(sent)
+        wait_for(lambda: sum(path.stat().st_size > 0 for path in files_of(server)) == 2, "both to be under way")
+        server.signal(signal.SIGTERM)
+        # What is idle is told at once, what is busy is waited for.
+        answer = idle_association.read()
+        assert answer is not None
+        assert answer.kind == ABORT
+        assert association.finish(sent) == 0
+        upload.sendall(body[-1:])
+        with contextlib.closing(http.client.HTTPResponse(upload)) as response:
+            response.begin()
+            assert response.status == 200
+    assert server.wait() == 0, server.log
+    check_clean(server)
+    check_bytes(server, [posted, sent])
+
+
+def test_a_stop_does_not_wait_for_ever(server: ServerUnderTest) -> None:
+    server.start()
+    with (
+        StoreScu(server.dicom_port) as association,
+        socket.create_connection(("127.0.0.1", server.http_port), 20) as upload,
+    ):
+        association.begin(instance(2, SPILLED))
+        upload.sendall(b"POST /instances HTTP/1.1\r\nHost: test\r\nContent-Length: 3000000\r\n\r\n" + bytes(2_000_000))
+        wait_for(lambda: sum(path.stat().st_size > 0 for path in files_of(server)) == 2, "both to be under way")
+        server.signal(signal.SIGTERM)
+        assert server.wait(25) == 0
+        with pytest.raises(ConnectionError):
+            association.finish(instance(2, SPILLED))
+    server.start()
+    assert check_archive(server) == set()
+
+
+# -- signals and tools ------------------------------------------------------------------------------------------------
+
+
+def test_sigusr1_shows_the_stacks_of_every_process(server: ServerUnderTest) -> None:
+    server.start()
+    server.signal(signal.SIGUSR1)
+    wait_for(lambda: all(place in server.log for place in ("_watch", "_run_core", "_run_gateway")), "the stacks", 10)
+    wait_for(lambda: server.log.count("_run_gateway") == 2, "the stacks of both gateways", 10)
+    assert server.get("/statistics")["CountInstances"] == 0
+    assert set(server.named()) == EVERYONE
+    assert server.stop() == 0
+
+
+def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> None:
+    server.start()
+    store(server, instance(1), instance(2))
+    server.request("PUT", "/tools/default-encoding", b"Utf8")
+    before = server.named()
+    answer = server.request("POST", "/tools/reset")
+    assert (answer.status, answer.json) == (200, {})
+    wait_for(lambda: before[CORE] not in server.pids(), "the core to stop")
+    # Nobody accepts now, and nobody is turned away.
+    assert len(server.get("/instances")) == 2
+    store(server, instance(3), instance(4))
+    wait_for(lambda: server.log.count(READY_LINE) == 2, "the second start")
+    after = server.named()
+    assert set(after) == EVERYONE
+    assert after[SUPERVISOR] == before[SUPERVISOR]
+    assert not {pid for name, pid in after.items() if name != SUPERVISOR} & set(before.values())
+    assert server.request("GET", "/tools/default-encoding").body == b"Latin1", "what REST had set is forgotten"
+    assert check_archive(server) == {instance(number).id for number in range(1, 5)}
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+# -- death ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_death_of_the_core_ends_the_server(server: ServerUnderTest) -> None:
+    server.start()
+    store(server, instance(1))
+    kill(server.named()[CORE])
+    assert server.wait(20) == CORE_DIED
+    assert "core-died" in server.log
+    assert "Traceback" not in server.log
+    server.start()
+    assert "boot.verify_tail" in server.log
+    check_bytes(server, [instance(1)])
+
+
+def test_the_death_of_the_supervisor_ends_the_server(server: ServerUnderTest) -> None:
+    server.start()
+    store(server, instance(1))
+    kill(server.named()[SUPERVISOR])
+    assert server.wait(20) == -signal.SIGKILL
+    assert "Traceback" not in server.log
+    server.start()
+    check_bytes(server, [instance(1)])
+
+
+def test_a_gateway_that_dies_is_replaced_while_the_other_serves(server: ServerUnderTest) -> None:
+    server.start()
+    before = server.named()
+    kill(before["gateway-1"])
+    for number in range(1, 21):
+        store(server, instance(number))
+    replaced = wait_for(lambda: server.named().get("gateway-1"), "its successor")
+    assert replaced != before["gateway-1"]
+    assert {name: pid for name, pid in server.named().items() if name != "gateway-1"} == {
+        name: pid for name, pid in before.items() if name != "gateway-1"
+    }
+    assert len(check_archive(server)) == 20
+    assert server.stop() == 0
+
+
+def test_gateways_that_die_again_and_again_end_the_server(server: ServerUnderTest) -> None:
+    server.start()
+    killed: set[int] = set()
+    while len(killed) <= RESTARTS_PER_WINDOW:
+        pid = wait_for(lambda: server.named().get("gateway-1"), "the gateway")
+        if pid not in killed:
+            kill(pid)
+            killed.add(pid)
+    assert server.wait(20) == CORE_DIED
+    assert "too-many-restarts" in server.log
