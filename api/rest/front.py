@@ -37,6 +37,8 @@ class Front:
             headers.append(_NOSNIFF)
             return start_response(status, headers, exc_info)
 
+        # An IPv4 client of a socket that takes both families.
+        environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
         if not self._gate.admit(environ):
             start("401 Unauthorized", [CHALLENGE, ("Content-Length", "0")])
             return [b""]

@@ -54,22 +54,30 @@ class Collection:
         expand = arguments.boolean(req, "expand") or style.contents is not None
         with self._deps.views.snapshot() as s:
             ids = list_ids(s, self._level, page)
-        if not expand:
+        if expand:
+            send_expanded(req, resp, self._deps, self._level, ids, style)
+        else:
             send_json(req, resp, [format_resource_id(resource) for resource in ids])
-            return
-        pieces = self._pieces(ids, style)
-        if len(ids) <= CHUNK_RECORDS or wants_xml(req):
-            send_json(req, resp, [shown for piece in pieces for shown in piece])
-            return
-        resp.content_type = JSON
-        resp.stream = orthanc_json.encode_list(pieces)
 
-    def _pieces(self, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:
-        """Render a list piece by piece, each from a snapshot of its own; what was deleted meanwhile is left out."""
-        for start in range(0, len(ids), CHUNK_RECORDS):
-            with self._deps.views.snapshot() as s:
-                records = (s.get(self._level, resource) for resource in ids[start : start + CHUNK_RECORDS])
-                yield [style.render(s, record) for record in records if record is not None]
+
+def send_expanded(
+    req: falcon.Request, resp: falcon.Response, deps: Deps, level: Level, ids: list[ResourceId], style: Style
+) -> None:
+    """Answer with whole resources; a long list is streamed."""
+    pieces = _render_pieces(deps, level, ids, style)
+    if len(ids) <= CHUNK_RECORDS or wants_xml(req):
+        send_json(req, resp, [shown for piece in pieces for shown in piece])
+        return
+    resp.content_type = JSON
+    resp.stream = orthanc_json.encode_list(pieces)
+
+
+def _render_pieces(deps: Deps, level: Level, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:
+    """Render a list piece by piece, each from a snapshot of its own; what was deleted meanwhile is left out."""
+    for start in range(0, len(ids), CHUNK_RECORDS):
+        with deps.views.snapshot() as s:
+            records = (s.get(level, resource) for resource in ids[start : start + CHUNK_RECORDS])
+            yield [style.render(s, record) for record in records if record is not None]
 
 
 class Single:
@@ -129,6 +137,8 @@ class Below:
         with self._deps.views.snapshot() as s:
             record = find_below(s, self._level, identifier)
             assert isinstance(record, Resource)
-            records = sorted(s.descendants(record, self._below), key=lambda below: below.id)
-            shown = [style.render(s, below) if expand else format_resource_id(below.id) for below in records]
-        send_json(req, resp, shown)
+            ids = sorted(s.id_of(self._below, ref) for ref in s.descendant_refs(record, self._below))
+        if expand:
+            send_expanded(req, resp, self._deps, self._below, ids, style)
+        else:
+            send_json(req, resp, [format_resource_id(resource) for resource in ids])

@@ -6,6 +6,7 @@ from api.rest.bulk_tags import InstancesTags, Module, SharedTags
 from api.rest.changes import Changes, Exports
 from api.rest.deps import Deps
 from api.rest.events import Events, History
+from api.rest.explorer import Explorer
 from api.rest.instance_content import Content, File, Header, TagsOf
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Single
@@ -35,6 +36,7 @@ def list_routes(deps: Deps) -> Routes:
     """Return the resource behind every URI."""
     routes: Routes = {
         "/": Root(),
+        "/app/explorer.html": Explorer(deps),
         "/favicon.ico": Favicon(),
         "/system": System(deps),
         "/plugins": Plugins(),

@@ -132,21 +132,33 @@ def test_a_body_whose_client_went_away_is_no_body(
     assert reader.bodies == ["InvalidRequest"]
 
 
-def test_an_answer_ends_when_its_reader_goes_away() -> None:
-    closed = threading.Event()
+@dataclass
+class Endless:
+    """An application whose answer has no end; tells when it is closed."""
 
-    def endless(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    closed: threading.Event
+
+    def __call__(self, _environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("200 OK", [])
         try:
             while True:
                 yield b"x" * 65536
         finally:
-            closed.set()
+            self.closed.set()
 
+
+def test_an_answer_ends_when_its_reader_goes_away() -> None:
+    endless = Endless(threading.Event())
     with serving(endless) as address:
         with connect(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as client:
             client.recv(1000)
-        assert closed.wait(DEADLINE_S)
+        assert endless.closed.wait(DEADLINE_S)
+
+
+def test_an_answer_ends_when_its_reader_stops_reading() -> None:
+    endless = Endless(threading.Event())
+    with serving(endless) as address, connect(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+        assert endless.closed.wait(DEADLINE_S)
 
 
 def test_several_servers_live_in_one_interpreter() -> None:

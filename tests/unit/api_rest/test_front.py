@@ -116,6 +116,8 @@ def test_every_answer_forbids_guessing_its_type() -> None:
     [
         ("127.0.0.1", False, "200 OK"),
         ("::1", False, "200 OK"),
+        ("::ffff:127.0.0.1", False, "200 OK"),
+        ("::ffff:192.0.2.1", False, "401 Unauthorized"),
         ("192.0.2.1", False, "401 Unauthorized"),
         ("", False, "401 Unauthorized"),
         ("192.0.2.1", True, "200 OK"),
