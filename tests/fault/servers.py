@@ -213,8 +213,13 @@ def is_running(pid: int) -> bool:
     return False
 
 
-def descriptors_of(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def descriptors_of(pid: int, but_below: Path | None = None) -> int:
+    """Return how many descriptors a process holds, without those of files in one folder."""
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += but_below is None or not entry.readlink().is_relative_to(but_below)
+    return count
 
 
 def threads_of(pid: int) -> int:

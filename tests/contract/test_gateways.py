@@ -1,0 +1,166 @@
+"""Gateways are interchangeable, leave nothing behind, and need little memory however large an instance is."""
+
+import contextlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fault.checks import check_archive, files_of
+from tests.fault.instances import Instance
+from tests.fault.senders import RestSender, StoreScu
+from tests.fault.servers import (
+    POLL_S,
+    ServerUnderTest,
+    anonymous_bytes_of,
+    descriptors_of,
+    server_in,
+    threads_of,
+    wait_for,
+)
+from tools.replay import open_for_reading
+
+UPLOADS, ASSOCIATIONS = 200, 50
+FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/folders.py
+HTTP_THREADS = 2
+POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the first time
+MOST_GROWTH_BYTES = 100_000_000
+# 600 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
+LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "600000000")) & ~1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path_factory.mktemp("server"), HttpThreadsCount=HTTP_THREADS) as running:
+        running.start()
+        yield running
+        check_archive(running)
+        assert running.stop() == 0
+
+
+def test_a_setting_made_on_one_gateway_holds_on_all(server: ServerUnderTest) -> None:
+    for encoding in ("Utf8", "Greek", "Latin1"):
+        assert server.request("PUT", "/tools/default-encoding", encoding.encode()).status == 200
+        seen = {server.request("GET", "/tools/default-encoding").body for _ in range(20)}
+        assert seen == {encoding.encode()}
+
+
+def test_what_one_gateway_stored_every_gateway_serves(server: ServerUnderTest) -> None:
+    instance = Instance(1, "GATEWAYS", 1, 1, 200)
+    with StoreScu(server.dicom_port) as association:
+        assert association.store(instance) == 0
+    answers = Counter(server.request("GET", f"/instances/{instance.id}/file").status for _ in range(20))
+    assert answers == {200: 20}
+
+
+def test_two_hundred_uploads_and_fifty_associations_leave_nothing_behind(server: ServerUnderTest) -> None:
+    _load(server, 1000)  # thread pools and caches fill up
+    before = _holdings(server)
+    _load(server, 2000)
+
+    def is_nothing_left() -> bool:
+        descriptors, threads = _holdings(server)
+        return descriptors <= before[0] and threads <= before[1] + POOL_THREADS
+
+    wait_for(is_nothing_left, f"{before} descriptors and threads again", 15)
+    with open_for_reading(server.index) as environment:
+        readers = environment._env.readers().splitlines()[1:]
+    reading = [line for line in readers if not line.endswith("-")]
+    assert not reading, "a snapshot was never left"
+    assert len(readers) < 100
+    ready = sum(path.stat().st_size == 0 for path in files_of(server))
+    assert ready <= 2 * FILES_KEPT_READY
+
+
+def _load(server: ServerUnderTest, first: int) -> None:
+    """Make uploads and associations, each on a connection of its own; some are refused, some are broken off."""
+    numbers = iter(range(first, first + UPLOADS + ASSOCIATIONS))
+    for place in range(UPLOADS):
+        instance = Instance(next(numbers), "GATEWAYS", 1, 1, 2_000_000 if place % 20 == 0 else 200)
+        with RestSender(server) as sender:
+            assert sender.store(instance) == (200, "Success")
+        if place % 10 == 0:
+            assert server.request("POST", "/instances", instance.file()[:-1]).status == 400
+    for place in range(ASSOCIATIONS):
+        instance = Instance(next(numbers), "GATEWAYS", 1, 1, 2_000_000 if place % 10 == 0 else 200)
+        if place % 5 == 4:
+            with contextlib.suppress(ConnectionAbortedError), StoreScu(server.dicom_port) as association:
+                association.begin(instance)
+                raise ConnectionAbortedError
+        else:
+            with StoreScu(server.dicom_port) as association:
+                assert association.store(instance) == 0
+
+
+def _holdings(server: ServerUnderTest) -> tuple[int, int]:
+    """Descriptors, but for files kept ready, and threads of all processes."""
+    blobs, pids = server.storage / "blobs", server.pids()
+    return sum(descriptors_of(pid, but_below=blobs) for pid in pids), sum(map(threads_of, pids))
+
+
+@pytest.mark.parametrize("way", ["C-STORE", "REST", "REST, chunked"])
+def test_a_large_instance_needs_little_memory(server: ServerUnderTest, way: str) -> None:
+    instance = Instance(10_000, "LARGE", 2, 2, LARGE_BYTES)
+    with _watched(server) as most_growth:
+        if way == "C-STORE":
+            with StoreScu(server.dicom_port) as association:
+                assert association.store_pieces(instance, instance.black_dataset()) == 0
+        else:
+            _post(server, instance, is_chunked=way != "REST")
+    try:
+        print(f"{way}, {LARGE_BYTES:,} bytes: {most_growth}")
+        assert sum(most_growth.values()) < MOST_GROWTH_BYTES, most_growth
+        size = int(server.get(f"/instances/{instance.id}")["FileSize"])
+        assert LARGE_BYTES < size < LARGE_BYTES + 2000
+        with _watched(server) as most_growth:
+            assert _download(server, instance) == size
+        assert sum(most_growth.values()) < MOST_GROWTH_BYTES, most_growth
+    finally:
+        server.request("DELETE", f"/instances/{instance.id}")
+
+
+def _post(server: ServerUnderTest, instance: Instance, *, is_chunked: bool) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield instance.meta()
+        yield from instance.black_dataset()
+
+    headers = {} if is_chunked else {"Content-Length": str(len(instance.meta() + instance.head()) + LARGE_BYTES)}
+    with contextlib.closing(server.connect_http()) as connection:
+        connection.request("POST", "/instances", body=pieces(), headers=headers, encode_chunked=is_chunked)
+        with connection.getresponse() as response:
+            assert response.status == 200, response.read()
+
+
+def _download(server: ServerUnderTest, instance: Instance) -> int:
+    """Read a file to its end and return how many bytes came."""
+    count = 0
+    with contextlib.closing(server.connect_http()) as connection:
+        connection.request("GET", f"/instances/{instance.id}/file")
+        with connection.getresponse() as response:
+            while part := response.read(1 << 20):
+                count += len(part)
+    return count
+
+
+@contextlib.contextmanager
+def _watched(server: ServerUnderTest) -> "Iterator[dict[str, int]]":
+    """Fill in by how many bytes the anonymous memory of each process grew at most, once the block is left."""
+    pids = server.named()
+    before = {name: anonymous_bytes_of(pid) for name, pid in pids.items()}
+    growth = dict.fromkeys(pids, 0)
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(POLL_S):
+            for name, pid in pids.items():
+                growth[name] = max(growth[name], anonymous_bytes_of(pid) - before[name])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield growth
+    finally:
+        done.set()
+        watcher.join()
