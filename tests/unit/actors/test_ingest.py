@@ -1,0 +1,300 @@
+"""Ingest: whatever becomes of an upload, no file is lost and none is left over."""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors import ingest
+from actors.index.client import IndexClient
+from actors.index.commands import Command, RevokeFolders, StoreInstance
+from actors.ingest import Ingest, StoreResult
+from actors.ingest_settings import IngestSettings
+from actors.storage import Storage, leased_folders
+from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
+from events.identifiers import Level
+from store.blobs.store import BlobStore
+from store.records import Instance, Origin
+from tests.data_factory import add_pixels, dataset, encode, uid
+from tests.index_stage import IndexStage
+from tools.core import Core
+
+ORIGIN = Origin(kind="RestApi", remote_ip="192.0.2.9", username="alice")
+
+
+class Gate:
+    """An ingest, the index behind it, and hands to make things go wrong on the way between them."""
+
+    def __init__(self, stage: IndexStage, root: Path) -> None:
+        self.stage = stage
+        self.blobs = BlobStore(root)
+        self.before_store: Callable[[StoreInstance], None] = lambda command: None
+        self.settings = IngestSettings()
+        self.ingest = self.open()
+
+    def open(self) -> Ingest:
+        return Ingest(IndexClient(self._ask), self.stage.views, self.blobs, "gateway-1", lambda: self.settings)
+
+    def _ask(self, command: Command) -> Any:
+        if isinstance(command, StoreInstance):
+            self.before_store(command)
+        return self.stage.ask(command)
+
+    def send(self, data: bytes, chunk: int = 1 << 30) -> StoreResult:
+        with self.ingest.open(ORIGIN, b"12345678") as upload:
+            for start in range(0, len(data), chunk):
+                upload.write(memoryview(data)[start : start + chunk])
+            return upload.store()
+
+    @property
+    def files(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in self.blobs.root.rglob("*") if path.is_file()}
+
+    @property
+    def instances(self) -> list[Instance]:
+        with self.stage.views.snapshot() as snapshot:
+            return [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
+
+
+@pytest.fixture
+def gate(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    monkeypatch.setattr(ingest, "FILES_AHEAD", 0)
+    (tmp_path / "storage").mkdir()
+    made = Gate(stage, tmp_path / "storage")
+    yield made
+    made.ingest.close()
+
+
+@pytest.fixture(params=["in memory", "spilled"])
+def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways: parsed before it touches the disk, and written as it comes."""
+    if request.param == "spilled":
+        monkeypatch.setattr(ingest, "SPILL_BYTES", 300)
+
+
+both_ways = pytest.mark.usefixtures("sizes")
+FILE = encode(add_pixels(dataset()))
+
+
+@both_ways
+@pytest.mark.parametrize("chunk", [1, 7, 299, 1 << 30])
+def test_the_very_bytes_that_came_are_kept(gate: Gate, chunk: int) -> None:
+    result = gate.send(FILE, chunk)
+    assert result.status == "Success"
+    (record,) = gate.instances
+    assert gate.files == {gate.blobs.path(record.blob): FILE}
+    assert (record.id, record.size_bytes, record.origin) == (result.ids.instance, len(FILE), ORIGIN)
+    assert record.md5 == hashlib.md5(FILE, usedforsecurity=False).digest()
+    assert record.pixel_data_offset == result.summary.pixel_data_offset is not None
+
+
+def test_without_hashing_there_is_no_digest(gate: Gate) -> None:
+    gate.settings = IngestSettings(hash=False, sync=False)
+    gate.send(FILE)
+    assert gate.instances[0].md5 == b""
+
+
+@both_ways
+def test_an_instance_that_is_there_is_answered_and_leaves_no_file(gate: Gate) -> None:
+    first = gate.send(FILE)
+    assert gate.send(FILE) == StoreResult("AlreadyStored", first.summary)
+    assert len(gate.files) == 1
+
+
+@both_ways
+def test_the_loser_of_a_race_removes_its_file(gate: Gate, stage: IndexStage) -> None:
+    rival = gate.open()
+
+    def overtake(command: StoreInstance) -> None:
+        gate.before_store = lambda command: None
+        with rival.open(ORIGIN) as upload:
+            upload.write(FILE)
+            assert upload.store().status == "Success"
+
+    gate.before_store = overtake
+    assert gate.send(FILE).status == "AlreadyStored"
+    (record,) = gate.instances
+    assert list(gate.files) == [gate.blobs.path(record.blob)]
+    rival.close()
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", InvalidDicom),
+        (b"GIF89a" + bytes(1_000), InvalidDicom),
+        (FILE[:-1], InvalidDicom),
+        (FILE[:200], InvalidDicom),
+        (encode(dataset(SOPInstanceUID=None)), MissingTag),
+        (encode(dataset(StudyInstanceUID=None)), MissingTag),
+    ],
+    ids=["empty", "other", "cut in its pixels", "cut in its header", "no SOP", "no study"],
+)
+def test_what_is_no_instance_is_refused_and_leaves_nothing(gate: Gate, data: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        gate.send(data, 100)
+    assert gate.files == {}
+    assert gate.stage.index._log.head.seq == 0
+
+
+@both_ways
+def test_what_the_filter_does_not_want_is_acknowledged_and_leaves_nothing(gate: Gate) -> None:
+    seen: list[str] = []
+
+    def unwanted(summary: Any, origin: Origin) -> bool:
+        seen.append(f"{summary.patient_id} from {origin.remote_ip}")
+        return False
+
+    gate.ingest.filter = unwanted
+    assert gate.send(FILE).status == "FilteredOut"
+    assert seen == ["PAT1 from 192.0.2.9"]
+    assert gate.files == {}
+    gate.ingest.filter = lambda summary, origin: True
+    assert gate.send(FILE).status == "Success"
+
+
+@both_ways
+def test_an_upload_that_is_left_leaves_nothing(gate: Gate) -> None:
+    with gate.ingest.open(ORIGIN) as upload:
+        upload.write(FILE)
+    upload.discard()
+    assert gate.files == {}
+
+
+# -- things that go wrong ---------------------------------------------------------------------------------------------
+
+
+@both_ways
+@pytest.mark.parametrize("call", ["write", "fsync", "open"])
+def test_a_full_disk_stores_nothing_and_leaves_nothing(gate: Gate, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    gate.send(encode(dataset(2)))  # so that a folder is leased
+    real: Callable[..., Any] = getattr(os, call)
+
+    def fail(target: Any, *rest: Any, **options: Any) -> Any:
+        if call == "open" and (str(gate.blobs.root) not in str(target) or not rest[0] & os.O_CREAT):
+            return real(target, *rest, **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(StorageFull):
+            gate.send(FILE, 200)
+    assert len(gate.files) == len(gate.instances) == 1
+    assert gate.send(FILE).status == "Success"
+    gate.ingest.close()
+    assert leased_folders(gate.stage.views) == [1], "but for the one of the fixture"
+
+
+@both_ways
+@pytest.mark.parametrize("refusal", [StorageFull("full"), CorruptLog("a bug"), FolderRevoked("replaced")])
+def test_what_the_index_refuses_leaves_nothing(gate: Gate, refusal: SinogramError) -> None:
+    def refuse(command: StoreInstance) -> None:
+        raise refusal
+
+    gate.before_store = refuse
+    with pytest.raises(type(refusal)):
+        gate.send(FILE)
+    assert gate.files == {}
+    gate.ingest.close()
+    assert leased_folders(gate.stage.views) == [1]
+
+
+@both_ways
+@pytest.mark.parametrize("took_effect", [True, False])
+def test_an_answer_that_never_came_keeps_the_file_until_the_next_start_knows(gate: Gate, took_effect: bool) -> None:
+    def fall_silent(command: StoreInstance) -> None:
+        if took_effect:
+            gate.stage.ask(command)
+        raise Busy("the core does not answer")
+
+    gate.before_store = fall_silent
+    with pytest.raises(Busy):
+        gate.send(FILE)
+    assert list(gate.files.values()) == [FILE]
+    gate.ingest.close()
+    folders = leased_folders(gate.stage.views)
+    assert folders == [1, 2]
+    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(("sweep", folders))
+    assert list(gate.files.values()) == ([FILE] if took_effect else [])
+    assert [record.size_bytes for record in gate.instances] == ([len(FILE)] if took_effect else [])
+
+
+def test_an_unexpected_error_keeps_the_file(gate: Gate) -> None:
+    def trip(command: StoreInstance) -> None:
+        raise ZeroDivisionError
+
+    gate.before_store = trip
+    with pytest.raises(ZeroDivisionError):
+        gate.send(FILE)
+    assert len(gate.files) == 1
+
+
+def test_a_folder_taken_from_its_writer_leaves_no_orphan(gate: Gate) -> None:
+    gate.send(encode(dataset(2)))
+    folders = gate.stage.ask(RevokeFolders(owner="gateway-1"))
+    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(("sweep", folders))
+    with pytest.raises(FolderRevoked):
+        gate.send(FILE)
+    assert len(gate.files) == len(gate.instances) == 1
+
+
+def test_a_patient_whose_id_hashes_like_an_instance_hides_none(gate: Gate) -> None:
+    gate.send(encode(dataset(PatientID=f"PAT1|{uid(1, 1)}|{uid(1, 1, 1)}|{uid(1, 1, 1, 1)}")))
+    with pytest.raises(InvalidDicom, match="collide"):
+        gate.send(FILE)
+    assert len(gate.files) == len(gate.instances) == 1
+
+
+def test_an_upload_that_ends_after_the_gateway_closed_is_stored(gate: Gate) -> None:
+    with gate.ingest.open(ORIGIN) as upload:
+        upload.write(FILE)
+        upload._spill()
+        gate.ingest.close()
+        assert upload.store().status == "Success"
+    assert leased_folders(gate.stage.views) == [1]
+
+
+# -- many at once -------------------------------------------------------------------------------------------------------
+
+
+def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
+    archive: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.folders.FOLDER_FILES", 10)
+    monkeypatch.setattr(ingest, "FILES_AHEAD", 4)
+    monkeypatch.setattr(ingest, "SPILL_BYTES", 900)
+    made = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
+    files = [
+        encode(add_pixels(dataset(1, 1, series, instance), rows=series * 8))
+        for series in (1, 2)
+        for instance in range(12)
+    ]
+    results: list[str] = []
+
+    def send(first: int) -> None:
+        for place in range(len(files)):
+            with made.open(ORIGIN) as upload:
+                upload.write(files[(first + place) % len(files)])
+                results.append(upload.store().status)
+
+    threads = [threading.Thread(target=send, args=(3 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made.close()
+    assert results.count("Success") == len(files)
+    assert results.count("AlreadyStored") == 3 * len(files)
+    with archive.views.snapshot() as snapshot:
+        records = [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
+    assert sorted(archive.blobs.path(record.blob).read_bytes() for record in records) == sorted(files)
+    assert {path for path in archive.blobs.root.rglob("*") if path.is_file()} == {
+        archive.blobs.path(record.blob) for record in records
+    }
+    assert leased_folders(archive.views) == []
