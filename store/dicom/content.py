@@ -14,7 +14,7 @@ from store.dicom.dictionary import parse_tag
 from store.dicom.elements import PIXEL_DATA, Buffer, Element
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_elements, in_order
-from store.dicom.values import TEXT_VRS
+from store.dicom.values import TEXT_VRS, strip_padding
 
 _WORD_BYTES: Final = {
     **dict.fromkeys(("AT", "OW", "SS", "US", "OB or OW"), 2),
@@ -73,11 +73,11 @@ def _value(data: Buffer, element: Element, rest: Sequence[str], *, little: bool)
 def _bytes(data: Buffer, start: int, length: int, vr: str, *, little: bool) -> bytes:
     """A value in little endian, of even length; padding of text that is not needed is taken off."""
     value = bytes(data[start : start + length])
-    if length & 1:
-        value += b"\0"
-    elif vr == "UI":
-        value = value.replace(b" ", b"").rstrip(b"\0")
+    if vr == "UI":
+        value = strip_padding(value, vr)
         value += bytes(len(value) & 1)
+    elif length & 1:
+        value += b"\0"
     elif vr in TEXT_VRS:
         value = value.rstrip(b" ")
         value += b" " * (len(value) & 1)

@@ -5,7 +5,7 @@ observed on Orthanc 1.12.7.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -48,9 +48,8 @@ def render_tags(
     """
     file = open_part10(data)
     elements = read_elements(file.data, file.start, file.syntax)
-    shown = [element for element in elements if element.tag <= PIXEL_DATA]
     charset = dataset_charset(file, in_order(elements), default_encoding)
-    return _Renderer(file.data, form, charset, ignore_length).dataset(shown, little=file.syntax.little)
+    return _Renderer(file.data, form, charset, ignore_length).dataset(elements, _in_tags, little=file.syntax.little)
 
 
 def render_header(data: Buffer, form: Form = "full") -> Json:
@@ -59,8 +58,8 @@ def render_header(data: Buffer, form: Form = "full") -> Json:
     Binary and unknown elements are left out, and nothing is too long. Raises: InvalidDicom.
     """
     file = open_part10(data)
-    shown = [element for element in meta_elements(data, file) if _in_header(element)]
-    return _Renderer(data, form, Charset("Ascii"), None).dataset(shown, little=True)
+    elements = read_elements(data, file.meta_start, _META_SYNTAX, file.meta_end)
+    return _Renderer(data, form, Charset("Ascii"), None).dataset(elements, _in_header, little=True)
 
 
 def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
@@ -72,11 +71,6 @@ def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
 def dataset_elements(file: Part10) -> tuple[Element, ...]:
     """The elements of a file's dataset in order of their tags; of one that occurs twice the first."""
     return in_order(read_elements(file.data, file.start, file.syntax))
-
-
-def meta_elements(data: Buffer, file: Part10) -> tuple[Element, ...]:
-    """The elements of a file's group 0002, whose offsets are in `data`, the file itself."""
-    return in_order(read_elements(data, file.meta_start, _META_SYNTAX, file.meta_end))
 
 
 def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
@@ -107,9 +101,11 @@ class _Renderer:
         self._charset = charset
         self._ignore_length = ignore_length
 
-    def dataset(self, elements: Iterable[Element], *, little: bool) -> Json:
+    def dataset(
+        self, elements: Iterable[Element], wanted: Callable[[Element], bool] | None = None, *, little: bool
+    ) -> Json:
         creators = self._creators(elements)
-        elements = in_order(elements)
+        elements = in_order(filter(wanted, elements) if wanted else elements)
         signedness = self._signedness(elements, little=little)
         rendered: Json = {}
         for read in elements:
@@ -183,6 +179,10 @@ def _block(tag: int) -> int:
 
 def _is_creator(tag: int) -> bool:
     return bool(tag & 0x10000) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def _in_tags(element: Element) -> bool:
+    return element.tag <= PIXEL_DATA and element.tag >> 16 != 2
 
 
 def _in_header(element: Element) -> bool:

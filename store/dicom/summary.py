@@ -140,8 +140,12 @@ class _Texts:
     def present(self, tag: int) -> bool:
         return tag in self._found
 
-    def has_text(self, tag: int) -> bool:
-        return self._texts.get(tag) is not None
+    def identifier(self, tag: int) -> str:
+        """The text of an element that is present. Raises: InvalidDicom, if it has none."""
+        shown = self._texts[tag]
+        if shown is None or self._found[tag][0] == "SQ":
+            raise InvalidDicom("an identifier is binary or too long")
+        return shown
 
     def main_tags(self, tags: Iterable[int]) -> dict[int, str]:
         texts = self._texts
@@ -166,12 +170,11 @@ def _identity(reader: _Texts) -> tuple[str, str, str, str]:
     for tag in (_STUDY_UID, _SERIES_UID, _SOP_INSTANCE):
         if not reader.present(tag):
             raise MissingTag("Inexistent tag")
-        uids.append(reader.text(tag).strip())
+        uids.append(reader.identifier(tag).strip())
     if not all(uids):
         raise InvalidDicom("missing StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
-    if reader.present(_PATIENT_ID) and not reader.has_text(_PATIENT_ID):
-        raise InvalidDicom("PatientID is binary or too long")
-    return reader.text(_PATIENT_ID), uids[0], uids[1], uids[2]
+    patient_id = reader.identifier(_PATIENT_ID) if reader.present(_PATIENT_ID) else ""
+    return patient_id, uids[0], uids[1], uids[2]
 
 
 def _pixel_data(file: Part10, place: Found | None, reader: _Texts) -> tuple[int | None, str]:
@@ -198,8 +201,9 @@ def _ids(patient: str, study: str, series: str, sop: str) -> HierarchyIds:
 def _index_in_series(reader: _Texts) -> int | None:
     """InstanceNumber, or ImageIndex in its absence, if it is a 32-bit number; leading zeros and a plus sign are fine."""
     tag = _INSTANCE_NUMBER if reader.present(_INSTANCE_NUMBER) else _IMAGE_INDEX
-    number = _integer(reader.text(tag).strip())
-    return number if number is not None and 0 <= number < 1 << 32 else None
+    shown = reader.text(tag).strip()
+    number = _integer(shown) if not shown.startswith("-") else None
+    return number if number is not None and number < 1 << 32 else None
 
 
 def _expected_instances(reader: _Texts) -> int | None:

@@ -1,7 +1,7 @@
 """The text of a data element's value as Orthanc shows it in main DICOM tags and in JSON.
 
 Observed on Orthanc 1.12.7: text keeps leading spaces; trailing spaces are taken off if the value has an even length (an
-odd one cannot have been padded); a NUL ends it; UI loses every space. Numbers are joined with a backslash, floats get
+odd one cannot have been padded); a NUL ends it; UI loses all white space. Numbers are joined with a backslash, floats get
 17 significant digits, of AT only the first value is shown. 64-bit integers and the "other" VRs have no text; UN has if
 the dictionary says that its tag is text, and keeps its padding then.
 """
@@ -19,6 +19,7 @@ TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT
     "UT",
 }
 NUMBER_VRS: Final = frozenset(("US", "SS", "UL", "SL", "FL", "FD"))
+_WHITESPACE: Final = b" \t\n\v\f\r"
 _PACKED: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _STRUCTS: Final = {
     (vr, little): Struct("<>"[not little] + code) for vr, code in _PACKED.items() for little in (True, False)
@@ -34,7 +35,7 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
         if b"\0" in raw:
             raw = raw[: raw.index(b"\0")]
         if vr == "UI":
-            raw = raw.replace(b" ", b"")
+            raw = raw.translate(None, _WHITESPACE)
         return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw)
     if vr in NUMBER_VRS:
         return _numbers(raw, vr, little=little)
@@ -42,7 +43,7 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
         group, number = _PAIRS[little].unpack_from(raw)
         return f"{group:04x},{number:04x}"
     if vr == "UN" and dictionary_vr(tag) in TEXT_VRS:
-        return charset.decode(raw.partition(b"\0")[0])
+        return charset.decode(raw if len(raw) & 1 else raw.removesuffix(b"\0"))
     return None
 
 
@@ -52,13 +53,13 @@ def strip_padding(raw: bytes, vr: str) -> bytes:
         raw = raw.rstrip(b" ")
     if b"\0" in raw:
         raw = raw[: raw.index(b"\0")]
-    return raw.replace(b" ", b"") if vr == "UI" else raw
+    return raw.translate(None, _WHITESPACE) if vr == "UI" else raw
 
 
 def _numbers(raw: bytes, vr: str, *, little: bool) -> str | None:
     packed = _STRUCTS[vr, little]
-    if len(raw) % packed.size:
-        raw += bytes(packed.size - len(raw) % packed.size)
+    raw += bytes(len(raw) & 1)
+    raw = raw[: len(raw) - len(raw) % packed.size]
     if not raw:
         return None
     if vr in ("FL", "FD"):
