@@ -17,6 +17,7 @@ from tests.peer.exchange import Request, Server
 from tests.peer.servers import Oracle, find_oracle, running, sinogram_command, wait_for
 
 NO_ORACLE = "no Orthanc found: set SINOGRAM_ORTHANC_1_12_7 to its launcher or install Debian's package `orthanc`"
+MODERN = (1, 12, 5)  # since then lists, pages, requested tags and changes are as 1.12.7's
 STABLE_DEADLINE_S = 30.0
 
 
@@ -62,6 +63,13 @@ def oracle() -> Oracle:
     return found
 
 
+@pytest.fixture(scope="session")
+def modern(oracle: Oracle) -> None:
+    """For tests of what an older Orthanc does otherwise or not at all."""
+    if oracle.version < MODERN:
+        pytest.skip(f"Orthanc {'.'.join(map(str, oracle.version))} cannot judge this; 1.12.7 can ({NO_ORACLE})")
+
+
 @contextmanager
 def start_pair(
     oracle: Oracle, folder: Path, options: str = "", headers: dict[str, str] | None = None
@@ -71,6 +79,7 @@ def start_pair(
         running("sinogram", sinogram_command(), folder, options, headers or {}) as ours,
         running("orthanc", [oracle.command], folder, options, headers or {}, gently=False) as theirs,
     ):
+        theirs.version = oracle.version
         yield Pair(ours, theirs, oracle)
 
 

@@ -18,6 +18,7 @@ class Accepted:
     path: str
     aspect: str
     when: Callable[[object, object], bool]  # (ours, Orthanc's)
+    before: tuple[int, ...] | None = None  # only for an Orthanc older than this
 
 
 # An identifier of Orthanc's, and what comes before a resource in an answer that lists several.
@@ -98,6 +99,47 @@ ACCEPTED: tuple[Accepted, ...] = (
         path="undefined-lengths cut at (514|590) of 904|encapsulated-1.2.840.10008.1.2.4.50 cut at 776 of 848",
         aspect="status|OrthancStatus|Details|ID|Status",
         when=lambda ours, _: ours in {400, 15, None} or str(ours).startswith("Cannot parse"),
+    ),
+    Accepted(
+        why="an older Orthanc does not send these headers, 1.12.7 does",
+        source="observed: 1.10.1 beside 1.12.7",
+        method="*",
+        path=".*",
+        aspect="header (x-content-type-options|content-type)",
+        when=lambda ours, theirs: ours in {"nosniff", "text/plain"} and theirs is None,
+        before=(1, 12),
+    ),
+    Accepted(
+        why="an older Orthanc keeps fewer main tags",
+        source="OpenAPI 1.12.11, GET /system: MainDicomTags have 0008,0201, 0040,0244, 0040,0245, 0040,0275",
+        path=".*",
+        aspect=r".*/(TimezoneOffsetFromUTC|PerformedProcedureStepStart(Date|Time)|RequestAttributesSequence|0008,0201|0040,02(44|45|75))",
+        when=lambda _, theirs: theirs is ...,
+        before=(1, 12),
+    ),
+    Accepted(
+        why="an older DCMTK names these elements otherwise or not at all",
+        source="PS3.6: 0008,041c is new, 3006,0085 and 3006,0088 have been retired",
+        path=".*",
+        aspect=".*/(0008,041c|3006,0085|3006,0088)/Name|.*/(PriorRecordKey|Unknown Tag & Data|(RETIRED_)?ROIObservation(Label|Description))",
+        when=lambda ours, theirs: (ours is ...) != (theirs is ...) or isinstance(ours, str),
+        before=(1, 12),
+    ),
+    Accepted(
+        why="an older Orthanc has no labels",
+        source="features.md, row 67: new in 1.12.0",
+        path=".*",
+        aspect=".*/Labels",
+        when=lambda ours, theirs: ours == [] and theirs is ...,
+        before=(1, 12),
+    ),
+    Accepted(
+        why="an older Orthanc gives no details here",
+        source="observed: 1.10.1 beside 1.12.7",
+        path=".*",
+        aspect="body/Details",
+        when=lambda ours, theirs: isinstance(ours, str) and theirs is ...,
+        before=(1, 12),
     ),
     Accepted(
         why="the server that writes a file received by C-STORE names itself and the sender in the file meta information",

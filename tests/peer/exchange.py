@@ -31,6 +31,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+    version: tuple[int, ...] = ()  # of the Orthanc that said it
 
     def json(self) -> object:
         """The body as JSON; raises ValueError."""
@@ -50,6 +51,7 @@ class Server:
     data: Path
     pid: int
     credentials: Mapping[str, str] = field(default_factory=dict)  # headers sent with every request
+    version: tuple[int, ...] = ()  # of an Orthanc
     _connection: http.client.HTTPConnection | None = None
 
     def ask(self, request: Request) -> Answer:
@@ -81,4 +83,4 @@ class Server:
         headers = {name.lower(): value for name, value in response.getheaders()}
         if headers.get("connection", "").lower() == "close":
             self.disconnect()
-        return Answer(response.status, headers, body)
+        return Answer(response.status, headers, body, self.version)

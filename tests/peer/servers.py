@@ -38,6 +38,8 @@ CONFIGURATION = """
   "HttpBindAddresses" : [ "127.0.0.1" ],
   "StableAge" : 1, /* seconds */
   "DicomAet" : "PEER",
+  "LoadPrivateDictionary" : false, // some installations of Orthanc have one, others have not
+  "HttpCompressionEnabled" : false, // the default since 1.12.1
   %s
   "RemoteAccessAllowed" : false
 }

@@ -50,6 +50,7 @@ def test_every_path_is_closed_without_a_user(guarded: Pair) -> None:
     assert_same(guarded.differences([Request(path, method) for path in paths for method in methods]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_errors_have_no_body_when_they_are_not_described(guarded: Pair) -> None:
     user = {"Authorization": basic("alice", "secret")}
     requests = [

@@ -63,6 +63,7 @@ def test_each_resource_becomes_stable_once(fresh: Pair) -> None:
     assert set(counts[0].values()) == {1}
 
 
+@pytest.mark.usefixtures("modern")
 def test_pages_are_cut_where_orthanc_cuts_them(fresh: Pair) -> None:
     ours, theirs = logs(fresh)
     if ours.rows() != theirs.rows():  # two clocks, two orders of stable events: cut the pages before them

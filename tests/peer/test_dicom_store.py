@@ -94,6 +94,7 @@ def test_a_folder_of_one_syntax_is_received_alike(receiving: Pair, syntax: str, 
     assert_same(receiving.differences([Request(f"/{level}") for level in levels]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_what_was_received_reads_alike(receiving: Pair) -> None:
     receiving.wait_until_stable()  # `received` means nothing to the servers: it marks the requests for differences.py
     instances = receiving.ids("instances")
@@ -160,6 +161,7 @@ def test_who_may_echo_and_store(strict: Pair, calling: str, called: str) -> None
     assert [status == 0 for status in ours] == [status == 0 for status in theirs]
 
 
+@pytest.mark.usefixtures("modern")
 def test_rejected_classes_and_syntaxes(strict: Pair) -> None:
     cases = {
         "secondary capture": (encode(dataset(79, 1, 2, 1, SOPClassUID=data_factory.SECONDARY_CAPTURE)), "-xi"),

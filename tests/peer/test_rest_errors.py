@@ -30,6 +30,7 @@ UNKNOWN = (
 )
 
 
+@pytest.mark.usefixtures("modern")
 @pytest.mark.parametrize("level", LEVELS)
 def test_an_unknown_identifier(loaded: Pair, level: str) -> None:
     routes = ["", *(route for group in ROUTES[level].values() for route in group)]
@@ -74,6 +75,7 @@ def test_a_method_that_the_route_does_not_have(loaded: Pair, method: str) -> Non
     assert_same(loaded.differences(requests))
 
 
+@pytest.mark.usefixtures("modern")
 @pytest.mark.parametrize("level", LEVELS)
 def test_bad_arguments_of_lists(loaded: Pair, level: str) -> None:
     queries = (
@@ -86,6 +88,7 @@ def test_bad_arguments_of_lists(loaded: Pair, level: str) -> None:
     assert_same(loaded.differences([Request(f"/{level}?{query}") for query in queries]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_bad_arguments_of_one_resource(loaded: Pair) -> None:
     requests = []
     for level in LEVELS:
@@ -114,6 +117,7 @@ def test_bad_arguments_of_one_resource(loaded: Pair) -> None:
     assert_same(loaded.differences(requests))
 
 
+@pytest.mark.usefixtures("modern")
 def test_odd_paths(loaded: Pair) -> None:
     each = loaded.ids("instances")[0]
     paths = (
@@ -125,6 +129,7 @@ def test_odd_paths(loaded: Pair) -> None:
     assert_same(loaded.differences([Request(path) for path in paths]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_xml_is_rendered_where_it_is_asked_for(loaded: Pair) -> None:
     accepts = (
         "application/xml",
@@ -147,6 +152,7 @@ def test_xml_is_rendered_where_it_is_asked_for(loaded: Pair) -> None:
     assert_same(loaded.differences([Request(path, headers={"Accept": accept}) for accept in accepts for path in paths]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_caching_and_range_headers_change_nothing(loaded: Pair) -> None:
     each = loaded.ids("instances")[0]
     headers = (

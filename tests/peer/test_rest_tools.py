@@ -14,6 +14,7 @@ pytestmark = pytest.mark.peer
 LOG_LEVELS = ("", "-dicom", "-generic", "-http", "-jobs", "-lua", "-plugins", "-sqlite")
 
 
+@pytest.mark.usefixtures("modern")
 def test_what_the_server_tells_about_itself(loaded: Pair) -> None:
     paths = (
         "/system", "/statistics", "/plugins", "/plugins/explorer.js", "/exports", "/exports?since=0&limit=2", "/exports?last",
@@ -122,6 +123,7 @@ def test_one_transfer_syntax_may_be_given_as_text(fresh: Pair) -> None:
     assert_same(fresh.differences([Request(path, "PUT", "*")]))
 
 
+@pytest.mark.usefixtures("modern")
 def test_a_changed_default_encoding_changes_what_is_read(fresh: Pair) -> None:
     samples = [sample for sample in data_factory.made_files() if "undeclared" in sample.name]
     uploads = [Request("/instances", "POST", sample.data) for sample in samples]

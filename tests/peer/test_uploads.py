@@ -110,6 +110,7 @@ def test_compressed_bodies(fresh: Pair) -> None:
     ])  # fmt: skip
 
 
+@pytest.mark.usefixtures("modern")
 def test_zip_archives(fresh: Pair) -> None:
     inner = zipped([("a.dcm", instance(50))])
     whole = zipped(
