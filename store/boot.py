@@ -6,6 +6,7 @@ out the actions. The first refusal ends the start before anything is written.
 
 import fcntl
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from events import codec
 from events.errors import BadMedium
+from store.blobs.store import BlobStore
 from store.environment import (
     FILE_NAME,
     INDEX_MARGIN_BYTES,
@@ -30,6 +32,7 @@ from store.tables import ALL_TABLES, CONDEMNED, LEASES, META, TOMBSTONES, key
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
 CLEAN_KEY = b"clean"
+ARCHIVE_KEY = b"archive"  # random bytes that the storage folder bears too
 TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
 
 
@@ -55,6 +58,8 @@ class Facts:
     is_new: bool = False
     format: int | None = FORMAT
     is_map_full: bool = False
+    is_storage_foreign: bool = False  # it bears the mark of another index
+    is_storage_lost: bool = False  # it bears none, though there are events
     is_disk_full: bool = False
     is_clean: bool = True
     leases: int = 0
@@ -94,6 +99,18 @@ TABLE = (
         "this file is not an index of this server",
     ),
     Row("full map", lambda f: f.is_map_full, Action.REFUSE, "the index has reached its limit of 1 TiB"),
+    Row(
+        "storage of another index",  # whose files a sweep would take for unwanted
+        lambda f: f.is_storage_foreign,
+        Action.REFUSE,
+        "the storage folder holds the files of another index; each index needs one of its own",
+    ),
+    Row(
+        "storage lost",
+        lambda f: f.is_storage_lost,
+        Action.REFUSE,
+        "the storage folder does not hold the files of this index; is its disk mounted?",
+    ),
     Row("new", lambda f: f.is_new, Action.INITIALIZE, "a new archive"),
     Row("full disk", lambda f: f.is_disk_full, Action.WARN_FULL, "the disk is full: only reading and deleting work"),
     Row(
@@ -171,6 +188,30 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
     )
 
 
+def look_at_blobs(env: Environment, blobs: BlobStore, facts: Facts) -> Facts:
+    """Add whether the files are those of this index."""
+    with env.begin() as txn:
+        mine, has_events = txn.get(ARCHIVE_KEY, db=env.tables[META]), read_head(txn, env.tables).seq > 0
+    theirs = blobs.owner()
+    return replace(
+        facts,
+        is_storage_foreign=theirs is not None and theirs != mine,
+        is_storage_lost=theirs is None and has_events and not blobs.root.exists(),
+    )
+
+
+def claim_blobs(env: Environment, blobs: BlobStore) -> None:
+    """Have the storage folder bear the mark of this index, so that no other uses it. Raises BadMedium."""
+    if blobs.owner() is not None:
+        return
+    with env.begin() as txn:
+        mark = txn.get(ARCHIVE_KEY, db=env.tables[META])
+    try:
+        blobs.mark(mark)
+    except OSError as exc:
+        raise BadMedium(f"the storage folder cannot be written: {exc.strerror}") from exc
+
+
 def _format(stored: bytes | None) -> int | None:
     return None if stored is None else int.from_bytes(stored, "big")
 
@@ -187,6 +228,7 @@ def mark_clean(env: Environment) -> None:
 def _mark(env: Environment, *, clean: bool) -> None:
     with env.begin(write=True) as txn:
         txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
+        txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)
         txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
 
 

@@ -19,7 +19,7 @@ PERSONAL = b"personal"  # seq -> [salt, payload]
 LOG = frozenset({EVENTS, PERSONAL})
 
 # What is no fact of the archive: positions, leases, transient settings, work lists of what is being removed.
-META = b"meta"  # name -> value: format, clean flag
+META = b"meta"  # name -> value: format, clean flag, mark of the archive
 CURSORS = b"cursors"  # consumer -> seq it has dealt with
 SETTINGS = b"settings"  # runtime settings that REST changed; emptied at boot
 LEASES = b"leases"  # blob folder -> who writes into it

@@ -68,7 +68,7 @@ class Core:
         if not os.access(settings.storage_directory, os.W_OK):  # the index folder has its row in the boot table
             raise BadMedium(f"the storage folder {settings.storage_directory} cannot be written")
         self.blobs = BlobStore(settings.storage_directory)
-        self.environment, rows = open_archive(settings.index_directory)
+        self.environment, rows = open_archive(settings.index_directory, self.blobs)
         self.views = Views(self.environment)
         self.index = LocalIndex(self.environment, clock)
         self.client = IndexClient(self.index.ask)
@@ -169,8 +169,8 @@ def _make_folder(path: Path) -> None:
         raise BadMedium(f"the folder {path} cannot be made: {exc.strerror}") from exc
 
 
-def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
-    """Open the environment for writing, as the boot table allows. Raises BadMedium, CorruptLog."""
+def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environment, list[boot.Row]]:
+    """Open the environment for writing, as the boot table allows, and claim its files. Raises BadMedium, CorruptLog."""
     medium = boot.look_at_medium(folder)
     boot.plan(medium)
     lock = boot.FolderLock(folder)
@@ -182,11 +182,14 @@ def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
         lock.release()
         raise
     try:
-        rows = boot.plan(boot.look_at_environment(environment, medium))
+        facts = boot.look_at_environment(environment, medium)
+        rows = boot.plan(facts if blobs is None else boot.look_at_blobs(environment, blobs, facts))
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
         environment.forget_dead_readers()
         _begin_run(environment)
+        if blobs is not None:
+            boot.claim_blobs(environment, blobs)
         ensure_reserve(folder)
     except BaseException:
         environment.close()

@@ -19,6 +19,7 @@ from events.errors import StorageFull
 from events.identifiers import BlobId, format_blob_id
 
 FOLDER_FILES = 4096
+MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -27,6 +28,23 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "blobs"
+
+    def owner(self) -> bytes | None:
+        """Return the mark of the archive whose files these are, None where there is none."""
+        try:
+            return (self.root / MARK_NAME).read_bytes() or None
+        except FileNotFoundError:
+            return None
+
+    def mark(self, archive: bytes) -> None:
+        """Mark the files as an archive's, durably. Raises OSError."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / MARK_NAME).open("wb") as file:
+            file.write(archive)
+            file.flush()
+            os.fsync(file.fileno())
+        for folder in (self.root, self.root.parent):
+            sync_folder(folder)
 
     def folder(self, number: int) -> Path:
         """Return a leased folder; at most 4,096 lie side by side."""

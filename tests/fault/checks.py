@@ -34,7 +34,7 @@ def check_log(server: ServerUnderTest) -> None:
 
 
 def files_of(server: ServerUnderTest) -> list[Path]:
-    return [path for path in (server.storage / "blobs").rglob("*") if path.is_file()]
+    return [path for path in (server.storage / "blobs").rglob("*-*") if path.is_file()]
 
 
 def stray_files(server: ServerUnderTest) -> set[str]:

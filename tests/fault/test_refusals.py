@@ -13,11 +13,15 @@ import pytest
 from store.boot import FORMAT, FORMAT_KEY
 from store.environment import FILE_NAME
 from store.tables import ALL_TABLES, META, key
+from tests.fault.checks import check_bytes
+from tests.fault.instances import Instance
 from tests.fault.media import can_mount, tmpfs
+from tests.fault.senders import StoreScu
 from tests.fault.servers import ServerUnderTest, server_in
 from tools.core import open_archive
 
 REFUSED = 2
+INSTANCE = Instance(1, "REFUSED", 1, 1, 200)
 MODES = pytest.mark.parametrize("arguments", [(), ("--single-process",)], ids=["processes", "single-process"])
 
 
@@ -82,6 +86,37 @@ def test_a_folder_that_another_server_uses(server: ServerUnderTest, tmp_path: Pa
         assert "another server is using" in refusal(second, "--single-process")
     assert server.get("/statistics")["CountInstances"] == 0, "the first one is not disturbed"
     assert server.stop() == 0
+
+
+def test_the_files_of_another_index(server: ServerUnderTest, tmp_path: Path) -> None:
+    """Two indexes on one storage folder: a sweep of the one would remove the files of the other."""
+    server.options["IndexDirectory"] = str(tmp_path / "index")
+    server.start()
+    with StoreScu(server.dicom_port) as association:
+        assert association.store(INSTANCE) == 0
+    with server_in(tmp_path / "second", StorageDirectory=str(server.storage)) as second:
+        second.options["IndexDirectory"] = str(tmp_path / "other index")
+        assert "files of another index" in refusal(second)
+        assert "files of another index" in refusal(second, "--single-process")
+    check_bytes(server, [INSTANCE])
+    assert server.stop() == 0
+
+
+@MODES
+def test_a_storage_area_that_is_not_mounted(
+    server: ServerUnderTest, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    server.options["IndexDirectory"] = str(tmp_path / "index")
+    server.start()
+    with StoreScu(server.dicom_port) as association:
+        assert association.store(INSTANCE) == 0
+    assert server.stop() == 0
+    server.storage.rename(tmp_path / "elsewhere")
+    assert "mounted" in refusal(server, *arguments)
+    server.storage.rmdir()
+    (tmp_path / "elsewhere").rename(server.storage)
+    server.start(*arguments)
+    check_bytes(server, [INSTANCE])
 
 
 @MODES

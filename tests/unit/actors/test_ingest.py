@@ -294,7 +294,7 @@ def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
     with archive.views.snapshot() as snapshot:
         records = [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
     assert sorted(archive.blobs.path(record.blob).read_bytes() for record in records) == sorted(files)
-    assert {path for path in archive.blobs.root.rglob("*") if path.is_file()} == {
+    assert {path for path in archive.blobs.root.rglob("*-*") if path.is_file()} == {
         archive.blobs.path(record.blob) for record in records
     }
     assert leased_folders(archive.views) == []

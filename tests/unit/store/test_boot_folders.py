@@ -11,6 +11,7 @@ import pytest
 
 from events.errors import BadMedium, CorruptLog
 from store import boot, environment
+from store.blobs.store import MARK_NAME, BlobStore
 from store.boot import Action
 from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment
 from store.log import END
@@ -276,3 +277,32 @@ def test_a_start_that_cannot_commit_at_all_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr(boot, "mark_running", mark)
     with pytest.raises(BadMedium, match="cannot be written"):
         open_archive(tmp_path)
+
+
+def test_a_storage_folder_belongs_to_the_first_index_that_uses_it(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path / "storage")
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    env, _ = open_archive(tmp_path / "one", blobs)
+    env.close()
+    assert blobs.owner() is not None
+    with pytest.raises(BadMedium, match="another index"):
+        open_archive(tmp_path / "other", blobs)
+    env, _ = open_archive(tmp_path / "one", blobs)
+    env.close()
+
+
+def test_an_index_with_events_whose_storage_folder_is_empty_is_refused(tmp_path: Path) -> None:
+    store_some(tmp_path)
+    with pytest.raises(BadMedium, match="mounted"):
+        open_archive(tmp_path, BlobStore(tmp_path / "not mounted"))
+
+
+def test_a_crash_before_the_storage_folder_is_marked_is_made_good(tmp_path: Path) -> None:
+    use(tmp_path)  # has its own mark, and has marked nothing
+    blobs = BlobStore(tmp_path / "storage")
+    blobs.root.mkdir(parents=True)
+    (blobs.root / MARK_NAME).touch()  # as a crash leaves it
+    env, _ = open_archive(tmp_path, blobs)
+    env.close()
+    assert blobs.owner() is not None

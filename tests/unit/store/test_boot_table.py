@@ -19,6 +19,8 @@ ALONE: dict[str, Facts] = {
     "newer version": replace(CLEAN, format=FORMAT + 1),
     "no version": replace(CLEAN, format=None),
     "full map": replace(CLEAN, is_map_full=True),
+    "storage of another index": replace(CLEAN, is_storage_foreign=True),
+    "storage lost": replace(CLEAN, is_storage_lost=True),
     "new": NEW,
     "full disk": replace(CLEAN, is_disk_full=True),
     "not stopped cleanly": replace(CLEAN, is_clean=False),
@@ -68,6 +70,7 @@ def test_a_refusal_wins_over_everything_that_would_be_done(refusal: Row) -> None
 
 def test_the_first_refusal_is_the_one_that_is_told() -> None:
     worst = replace(CLEAN, file_system="cifs", is_writable=False, is_taken=True, format=99, is_map_full=True)
+    worst = replace(worst, is_storage_foreign=True, is_storage_lost=True)
     for row, cure in zip(
         REFUSALS,
         (
@@ -77,6 +80,8 @@ def test_the_first_refusal_is_the_one_that_is_told() -> None:
             {"format": None},
             {"format": FORMAT},
             {"is_map_full": False},
+            {"is_storage_foreign": False},
+            {"is_storage_lost": False},
         ),
         strict=True,
     ):
