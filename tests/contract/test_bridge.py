@@ -123,7 +123,8 @@ def test_after_an_error_a_connection_serves_on(bridge: Bridge) -> None:
 
 
 def test_many_threads_each_get_their_own_answer(bridge: Bridge) -> None:
-    client, answers = bridge.client(), []
+    client = bridge.client()
+    answers: list[bool] = []
 
     def ask(number: int) -> None:
         answers.extend(client.request("echo", [number, turn]) == [number, turn] for turn in range(20))

@@ -1,0 +1,209 @@
+"""`sinogram replay`: the read models are what the log says, at every event of it, or the command says where they are not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from actors.index import decide
+from actors.index.commands import ClearChanges, Command, SettleResource
+from events.identifiers import Level, Ref, Seq
+from store.environment import Environment
+from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, READ_MODELS, TOTALS, key
+from tests.clock import Clock
+from tests.index_stage import IndexStage, delete_command, store_command
+from tools import replay as replay_module
+from tools.cli import main
+from tools.replay import differences, rebuild
+
+ALL_EVENTS = 34  # of `live_through`
+Dump = dict[bytes, list[tuple[bytes, bytes]]]
+
+
+def dump(env: Environment) -> Dump:
+    with env.begin() as txn:
+        return {table: list(txn.cursor(db=env.tables[table])) for table in READ_MODELS}
+
+
+def live_through(stage: IndexStage, clock: Clock, after_each: Callable[[], None]) -> None:
+    """Do something of everything, deletions in small steps with stores between them."""
+    stage.lease()
+    commands: list[Command] = [
+        store_command("P", "S", f"R{n % 3}", str(n), expected_instances=2, index_in_series=n // 3 + 1) for n in range(6)
+    ]
+    commands += [store_command("Q", instance=str(n)) for n in range(3)]
+    for command in commands:
+        stage.ask(command)
+        clock.advance(1)
+        after_each()
+    for command in (
+        SettleResource(level=Level.SERIES, resource=Ref(2), last_seq=Seq(7)),
+        delete_command("P", "S", "R1", "1"),
+        delete_command("P"),
+        store_command("P", "S", "R0", "0"),
+        ClearChanges(),
+        store_command("P", "S", "R0", "9"),
+        delete_command("Q"),
+    ):
+        stage.ask(command)
+        after_each()
+        if len(stage.purges) > 1:
+            stage.purge_step()
+            after_each()
+    while stage.purges:
+        stage.purge_step()
+        after_each()
+
+
+@pytest.fixture
+def archive_folder(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The closed archive of such a life."""
+    monkeypatch.setattr(decide, "PURGE_STEP_INSTANCES", 2)
+    folder = tmp_path / "index"
+    folder.mkdir()
+    with Environment(folder, writable=True, durable=False) as env:
+        live_through(IndexStage(env, clock), clock, lambda: None)
+    return folder
+
+
+def change(folder: Path, what: Callable[[lmdb.Transaction, Environment], object]) -> None:
+    with Environment(folder, writable=True) as env, env.begin(write=True) as txn:
+        what(txn, env)
+
+
+def test_replay_up_to_any_event_gives_what_was_there_after_it(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "PURGE_STEP_INSTANCES", 2)
+    monkeypatch.setattr(replay_module, "BATCH_EVENTS", 7)
+    (tmp_path / "live").mkdir()
+    dumps: dict[int, Dump] = {}
+    with Environment(tmp_path / "live", writable=True, durable=False) as live:
+        stage = IndexStage(live, clock)
+
+        def note() -> None:
+            dumps[stage.index._log.head.seq] = dump(live)
+
+        live_through(stage, clock, note)
+        assert max(dumps) == ALL_EVENTS
+        for until, expected in dumps.items():
+            folder = tmp_path / f"fresh-{until}"
+            folder.mkdir()
+            with Environment(folder, writable=True, durable=False) as fresh, live.begin() as txn:
+                assert rebuild(live, txn, fresh, until).events == until
+                assert dump(fresh) == expected
+
+
+def test_a_whole_archive_is_equal_and_the_status_is_0(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--data", str(archive_folder), "--verify"]) == 0
+    out = capsys.readouterr().out
+    assert f"replayed {ALL_EVENTS} events in " in out
+    assert out.endswith("equal to the live read models, byte for byte\n")
+    assert not list(archive_folder.glob("sinogram-replay-*")), "the scratch copy is gone"
+
+
+def test_without_verify_nothing_is_compared(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(archive_folder, lambda txn, env: txn.drop(env.tables[TOTALS], delete=False))
+    assert main(["replay", "--data", str(archive_folder), "--until", "5"]) == 0
+    assert capsys.readouterr().out.startswith("replayed 5 events in ")
+
+
+def test_a_part_of_the_log_cannot_be_compared(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--data", str(archive_folder), "--verify", "--until", "5"]) == 1
+    assert "cannot be compared" in capsys.readouterr().err
+    assert main(["replay", "--data", str(archive_folder), "--verify", "--until", str(ALL_EVENTS)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "row_key", "row"),
+    [(AGGREGATES, key(9_999), b"x"), (IDS, bytes(20), b"y"), (INSTANCES, b"\xff" * 8, b"z")],
+)
+def test_a_row_too_many_is_a_difference(
+    archive_folder: Path, capsys: pytest.CaptureFixture[str], table: bytes, row_key: bytes, row: bytes
+) -> None:
+    change(archive_folder, lambda txn, env: txn.put(row_key, row, db=env.tables[table]))
+    assert main(["replay", "--data", str(archive_folder), "--verify"]) == 1
+    out = capsys.readouterr().out
+    assert f"{table.decode()}: 1 keys differ" in out
+    assert "differ from the log" in out
+
+
+def test_rows_that_are_missing_or_altered_are_counted(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def damage(txn: lmdb.Transaction, env: Environment) -> None:
+        keys = [row_key for row_key, _ in txn.cursor(db=env.tables[IDS])]
+        txn.delete(keys[0], db=env.tables[IDS])
+        txn.put(keys[-1], b"other", db=env.tables[IDS])
+
+    change(archive_folder, damage)
+    assert main(["replay", "--data", str(archive_folder), "--verify"]) == 1
+    assert "ids: 2 keys differ" in capsys.readouterr().out
+
+
+def test_differences_are_found_on_both_sides(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+    with (
+        Environment(tmp_path / "left", writable=True, durable=False) as left,
+        Environment(tmp_path / "right", writable=True, durable=False) as right,
+    ):
+        for env, content in ((left, {b"a": b"1", b"b": b"2"}), (right, {b"b": b"3", b"c": b"4"})):
+            with env.begin(write=True) as txn:
+                for row_key, row in content.items():
+                    txn.put(row_key, row, db=env.tables[IDS])
+        with left.begin() as one, right.begin() as two:
+            assert differences(one, left.tables, two, right.tables) == {"ids": 3}
+            assert differences(one, left.tables, one, left.tables) == {}
+
+
+def test_a_damaged_log_has_the_status_2(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(archive_folder, lambda txn, env: txn.delete(key(7), db=env.tables[EVENTS]))
+    assert main(["replay", "--data", str(archive_folder)]) == 2
+    assert "the log is damaged: event 7 is missing" in capsys.readouterr().err
+
+
+def test_a_log_that_lost_its_end_has_the_status_2(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(archive_folder, lambda txn, env: txn.delete(key(ALL_EVENTS), db=env.tables[EVENTS]))
+    assert main(["replay", "--data", str(archive_folder)]) == 2
+    assert "the end of the log is missing" in capsys.readouterr().err
+
+
+def test_replay_over_erased_events_says_so(archive_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(archive_folder, lambda txn, env: txn.drop(env.tables[PERSONAL], delete=False))
+    assert main(["replay", "--data", str(archive_folder)]) == 0
+    assert "events are erased: what they held cannot be rebuilt" in capsys.readouterr().out
+
+
+def test_any_events_may_be_erased_and_the_rest_still_replays(archive_folder: Path) -> None:
+    with Environment(archive_folder, writable=False) as env, env.begin() as txn:
+        keys = [row_key for row_key, _ in txn.cursor(db=env.tables[PERSONAL])]
+    for row_key in keys:
+        change(archive_folder, lambda txn, env, gone=row_key: txn.delete(gone, db=env.tables[PERSONAL]))  # type: ignore[misc]  # bound early
+        assert main(["replay", "--data", str(archive_folder)]) == 0
+
+
+def test_a_folder_without_an_archive_is_an_error_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "--data", str(tmp_path)]) == 1
+    assert "holds no archive" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_running_archive_can_be_replayed_from_another_process(archive_folder: Path) -> None:
+    import subprocess
+    import sys
+
+    script = "import sys; from tools.cli import main; sys.exit(main(sys.argv[1:]))"
+    with Environment(archive_folder, writable=True, durable=False) as env:
+        stage = IndexStage(env, Clock())
+        folder = stage.lease()
+        stage.ask(store_command("Z", folder=folder))
+        done = subprocess.run(
+            [sys.executable, "-c", script, "replay", "--data", str(archive_folder), "--verify"],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "equal to the live read models" in done.stdout
