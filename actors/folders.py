@@ -114,16 +114,25 @@ class BlobFolders:
     def _lease(self) -> None:
         """Take the next folder; the one before goes back as soon as nothing is under way in it."""
         previous = self._folder
-        folder = self._index.open_folder(self._owner)
-        try:
-            self._blobs.make_folder(folder, sync=self._sync)
-        except BaseException:
-            self._retire(folder)
-            raise
+        folder = self._open()
         self._folder, self._places = folder, 0
         if previous >= 0 and not self._writing.get(previous) and previous not in self._tainted:
             self._writing.pop(previous, None)
             self._retire(previous)
+
+    def _open(self) -> int:
+        """Lease folders until one is new: an index put back from a copy leads to folders that hold later files."""
+        while True:
+            folder = self._index.open_folder(self._owner)
+            try:
+                self._blobs.make_folder(folder, sync=self._sync)
+            except FileExistsError:
+                self._index.retire_folder(folder)  # never to be swept
+            except BaseException:
+                self._retire(folder)
+                raise
+            else:
+                return folder
 
     def _start_filling(self) -> None:
         if self._thread is None:

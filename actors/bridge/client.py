@@ -50,12 +50,10 @@ class BridgeClient:
 
     def wait_until_gone(self) -> None:
         """Block until the core closes the connection: the end of the server."""
-        self._presence.settimeout(None)
-        try:
+        with contextlib.suppress(OSError):
+            self._presence.settimeout(None)
             while self._presence.recv(64):
                 pass
-        except OSError:
-            pass
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # wakes whoever waits for the end of the core

@@ -62,10 +62,10 @@ class BlobStore:
         self.path(blob).unlink(missing_ok=True)
 
     def make_folder(self, number: int, *, sync: bool = True) -> Path:
-        """Create a leased folder, durably. Raises StorageFull."""
+        """Create a leased folder, durably. Raises StorageFull, FileExistsError."""
         path = self.folder(number)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True)
             if sync:
                 for parent in (path.parent, self.root, self.root.parent):
                     sync_folder(parent)

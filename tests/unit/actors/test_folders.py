@@ -67,6 +67,15 @@ def keep(made: BlobFolders, writer: BlobWriter) -> None:
     made.release(writer.folder, is_clear=True)
 
 
+def test_folders_that_hold_files_already_are_passed_over(made: BlobFolders, desk: Desk, blobs: BlobStore) -> None:
+    """As after an index was put back from a copy that is older than the files."""
+    for number in (2, 3):
+        blobs.make_folder(number)
+        (blobs.folder(number) / "precious").touch()
+    keep(made, made.create())
+    assert desk.leased == [4], "what lies in the others is never swept"
+
+
 def test_a_folder_is_leased_when_the_first_file_is_wanted(made: BlobFolders, desk: Desk) -> None:
     assert desk.leased == []
     writer = made.create()
