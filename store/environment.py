@@ -5,6 +5,7 @@ The core process opens it for writing, every other process read-only; each opens
 start and is never resized (resizing under an open reader ends in SIGBUS); the file grows as it is used.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -82,6 +83,8 @@ class Environment:
         except lmdb.Error as exc:
             raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
         self._env = opened
+        if writable:
+            _lay_out_locks(folder)
         try:
             self.tables = MappingProxyType(self._open_tables(writable=writable))
         except lmdb.Error as exc:
@@ -118,6 +121,13 @@ class Environment:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _lay_out_locks(folder: Path) -> None:
+    """Give the lock file, which LMDB leaves sparse, its space: a first use of its pages on a full disk is a SIGBUS."""
+    path = folder / f"{FILE_NAME}-lock"
+    with contextlib.suppress(OSError), path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def peek(folder: Path, table: bytes, row_key: bytes) -> tuple[frozenset[bytes], bytes | None]:

@@ -91,8 +91,6 @@ class Index(pykka.ThreadingActor):
         head = self._log.head
         try:
             is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
-            if is_full and any(isinstance(w.command, _FREEING) for w in waiting):
-                release_reserve(self._environment.folder)
             with self._environment.begin(write=True) as txn:
                 batch = Batch(txn, self._environment.tables)
                 answers = [self._run(w, batch, is_full=is_full) for w in waiting]
@@ -101,6 +99,9 @@ class Index(pykka.ThreadingActor):
             logger.error("index.commit-failed error=%s commands=%d", exc, len(waiting))
             self._log.rewind(head)
             refusal = self._refusal_after_failure()
+            if isinstance(refusal, StorageFull) and self._can_use_reserve(waiting):
+                self._commit(waiting)
+                return
             for w in waiting:
                 w.reply(None, refusal)
             return
@@ -136,6 +137,11 @@ class Index(pykka.ThreadingActor):
             return None, _as_refusal(exc, w.command)
         batch.savepoint()
         return outcome, None
+
+    def _can_use_reserve(self, waiting: list[_Waiting]) -> bool:
+        """Give up the reserve for commands that free space, if there is one left."""
+        is_freeing = any(isinstance(w.command, _FREEING) for w in waiting)
+        return is_freeing and release_reserve(self._environment.folder)
 
     def _refusal_after_failure(self) -> SinogramError:
         """Tell the waiting commands what a failed commit left of them: nothing, as a rule."""

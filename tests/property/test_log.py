@@ -14,7 +14,7 @@ from events.codec import Record
 from events.errors import InvalidDicom, NotFound, SinogramError, StorageFull
 from events.event import Event, field_names
 from events.identifiers import Seq
-from store.environment import Environment
+from store.environment import Environment, release_reserve
 from store.log import END, scan
 from store.tables import EVENTS, PERSONAL, TOTALS, U64, key
 from tests.clock import DAY_US, Clock
@@ -239,6 +239,7 @@ def _refused(stage: IndexStage, _: FlakyEnvironment) -> None:
 
 
 def _failed_commit(stage: IndexStage, env: FlakyEnvironment) -> None:
+    release_reserve(env.folder)  # with which it would be tried again
     env.fail_next_commit()
     answers = stage.run(store_command("lost"), store_command("lost", instance="too"), delete_command("nobody"))
     assert [type(answer) for answer in answers] == [StorageFull] * 3

@@ -27,7 +27,7 @@ from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, NotFoun
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 from store import projections
 from store.boot import verify_tail
-from store.environment import RESERVE_NAME, Environment
+from store.environment import RESERVE_NAME, Environment, release_reserve
 from store.records import Statistics
 from store.tables import BLOBS, CONDEMNED, CURSORS, LEASES, key
 from store.views.views import Views
@@ -205,6 +205,7 @@ def test_a_failed_commit_refuses_all_and_the_next_goes_on(
 ) -> None:
     shaky.ask(store_command())
     head = shaky.index._log.head
+    release_reserve(flaky.folder)  # with which it would be tried again
     flaky.fail_next_commit(failure)
     answers = shaky.run(store_command("A"), store_command("B"), delete_command("P"), delete_command("nobody"))
     assert [type(answer) for answer in answers] == [StorageFull] * 4
@@ -249,6 +250,7 @@ def test_a_purge_that_could_not_be_committed_goes_on_after_the_next_commit(
     shaky.put(delete_command("P"), lambda *_: None)
     shaky.index.on_receive("wake")
     assert not waiting.empty(), "a step waits"
+    release_reserve(flaky.folder)
     flaky.fail_next_commit()
     shaky.index.on_receive("wake")
     assert waiting.empty(), "it is not tried again and again while the disk is full"
@@ -277,26 +279,42 @@ def test_a_full_disk_takes_nothing_more_and_keeps_its_reserve(full: IndexStage) 
     assert (full.env.folder / RESERVE_NAME).exists()
 
 
-def test_on_a_full_disk_deleting_works_with_the_reserve(full: IndexStage) -> None:
+def test_on_a_full_disk_deleting_works_and_spares_the_reserve_as_long_as_it_can(full: IndexStage) -> None:
     assert full.run(store_command("Q"), delete_command("P"))[1] is None
-    assert not (full.env.folder / RESERVE_NAME).exists()
     assert counts(full).instances == 0
-    (blob,) = rows(full, CONDEMNED)
-    full.ask(ForgetCondemned(blobs=[BlobId(blob)]))
-    assert not (full.env.folder / RESERVE_NAME).exists(), "it is not laid by again while the disk is full"
+    assert (full.env.folder / RESERVE_NAME).exists()
+
+
+def test_the_reserve_is_given_up_for_a_deletion_that_has_no_other_room(
+    shaky: IndexStage, flaky: FlakyEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = flaky.folder / RESERVE_NAME
+    shaky.ask(store_command())
+    monkeypatch.setattr(actor, "free_bytes", lambda folder: 0)
+    flaky.fail_next_commit()
+    answers = shaky.run(store_command("Q"), delete_command("P"))
+    assert [type(answer) for answer in answers] == [StorageFull, type(None)]
+    assert counts(shaky).instances == 0
+    assert not reserve.exists()
+    (blob,) = rows(shaky, CONDEMNED)
+    shaky.ask(ForgetCondemned(blobs=[BlobId(blob)]))
+    assert not reserve.exists(), "it is not laid by again while the disk is full"
+    monkeypatch.undo()
+    assert shaky.ask(store_command("Q")) == "Success"
+    assert reserve.exists(), "it comes back with the room"
+
+
+def test_the_reserve_is_not_given_up_for_anything_else(shaky: IndexStage, flaky: FlakyEnvironment) -> None:
+    shaky.ask(store_command())
+    flaky.fail_next_commit()
+    assert type(shaky.run(store_command("Q"))[0]) is StorageFull
+    assert (flaky.folder / RESERVE_NAME).exists()
 
 
 def test_on_a_full_disk_the_folders_of_a_dead_writer_can_be_swept(full: IndexStage) -> None:
     assert full.ask(RevokeFolders(owner="gateway-1")) == [1]
     full.ask(RetireFolder(folder=1))
     assert rows(full, LEASES) == []
-
-
-def test_the_reserve_comes_back_with_the_room(full: IndexStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    full.ask(delete_command("P"))
-    monkeypatch.undo()
-    assert full.ask(store_command("Q")) == "Success"
-    assert (full.env.folder / RESERVE_NAME).exists()
 
 
 def test_a_disk_that_cannot_be_asked_refuses_instead_of_ending_the_index(
