@@ -8,7 +8,7 @@ import pickle
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 CORE = "core"
@@ -20,6 +20,11 @@ REFUSED = b"N"  # said why on standard error; trying again would not help
 # Threads take turns at the interpreter. The core's writer comes back from LMDB hundreds of times a second and waits a
 # whole interval whenever another thread is busy: 54 commits/s at Python's 5 ms became 530/s at 0.5 ms.
 SWITCH_INTERVAL_S = 0.0005
+
+# How the supervisor stops its children. Not SIGTERM: service managers send that to every process at once, and the core
+# has to outlive the requests that gateways are finishing.
+STOP_SIGNAL = signal.SIGUSR2
+_NOT_FOR_CHILDREN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # also from a terminal, to the whole group
 
 _PR_SET_PDEATHSIG = 1
 
@@ -34,15 +39,17 @@ class Order:
     http_fds: tuple[int, ...] = ()
     dicom_fds: tuple[int, ...] = ()
     status_fd: int = -1
+    supervisor: int = field(default_factory=os.getpid)
 
 
 def main() -> int:
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C: the supervisor stops us in order
+    _end_with(order.supervisor)
+    for number in _NOT_FOR_CHILDREN:
+        signal.signal(number, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(STOP_SIGNAL, lambda *_: stop.set())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     order.settings.set_up_logging(order.name)
     try:
@@ -59,21 +66,19 @@ def main() -> int:
         return 2
 
 
-def _end_with_parent() -> None:
-    """Have the kernel stop this process when the supervisor is gone, however it went."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+def _end_with(supervisor: int) -> None:
+    """Have the kernel stop this process when the supervisor is gone, however it went, be it before this call."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, STOP_SIGNAL)
+    if os.getppid() != supervisor:
         raise SystemExit(1)
 
 
 def _run_core(order: Order, stop: threading.Event) -> int:
     from tools.core import Core
 
-    parent = os.getppid()
     control = {
-        "shutdown": lambda: os.kill(parent, signal.SIGTERM),
-        "reset": lambda: os.kill(parent, signal.SIGHUP),
+        "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
+        "reset": lambda: os.kill(order.supervisor, signal.SIGHUP),
     }
     core = Core(order.settings.core(), control=control)
     core.serve_bridge()

@@ -6,8 +6,9 @@
 
 The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
 gateways, each answering that it is ready before the next begins. Stop (SIGTERM, SIGINT, `POST /tools/shutdown`): the
-gateways finish what is under way, then the core. SIGUSR1 has every process print the stacks of its threads. SIGHUP
-(`POST /tools/reset`) stops all and starts all again with the same configuration.
+gateways finish what is under way, then the core. SIGHUP (`POST /tools/reset`) stops all and starts all again with the
+same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
+SIGUSR1 has every process print the stacks of its threads.
 """
 
 import faulthandler
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
-from tools.process import CORE, GATEWAY, READY, REFUSED, Order
+from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, Order
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ class Supervisor:
         for role in (GATEWAY, CORE):
             group = [child for child in self._children if child.order.role == role]
             for child in group:
-                child.process.terminate()
+                child.process.send_signal(STOP_SIGNAL)
             deadline = time.monotonic() + STOP_TIMEOUT_S
             for child in group:
                 try:

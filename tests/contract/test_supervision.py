@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from store.boot import CLEAN_KEY
-from store.tables import LEASES, META
+from store import boot
+from store.blobs.store import BlobStore
 from tests.fault.checks import check_archive, check_bytes, files_of
 from tests.fault.instances import Instance
 from tests.fault.raw_association import ABORT, RawAssociation
@@ -26,7 +26,7 @@ from tests.fault.servers import (
     server_in,
     wait_for,
 )
-from tools.replay import open_for_reading
+from tools.core import open_archive
 from tools.serve import RESTARTS_PER_WINDOW
 
 EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2"}
@@ -53,32 +53,44 @@ def store(server: ServerUnderTest, *instances: Instance) -> None:
                 assert by_dicom.store(one) == 0
 
 
+def signal_all(server: ServerUnderTest, number: signal.Signals) -> None:
+    """Signal every process at once, the supervisor last."""
+    for pid in reversed(server.pids()):
+        os.kill(pid, number)
+
+
 def check_clean(server: ServerUnderTest) -> None:
     """Check that a stopped server left nothing for the next start to do."""
-    with open_for_reading(server.index) as environment, environment.begin() as txn:
-        assert txn.get(CLEAN_KEY, db=environment.tables[META]) == b"\1"
-        assert txn.stat(environment.tables[LEASES])["entries"] == 0
+    assert "Traceback" not in server.log
+    environment, rows = open_archive(server.index, BlobStore(server.storage))
+    boot.mark_clean(environment)
+    environment.close()
+    assert rows == []
     assert all(path.stat().st_size for path in files_of(server)), "files kept ready are left"
-    server.start()
-    assert "boot." not in server.log, server.log
 
 
 # -- starting and stopping --------------------------------------------------------------------------------------------
 
 
 def test_the_core_is_up_before_the_gateways_start(server: ServerUnderTest) -> None:
-    process = server.launch()
-    while READY_LINE not in server.log:
-        names = set(server.named())
-        if any(name.startswith("gateway") for name in names):
-            assert CORE in names
-            assert (server.index / "bridge.sock").exists()
-        assert process.poll() is None, server.log
+    server.launch()
+    wait_for(server.gateways, "the first gateway")
+    assert CORE in server.named()
+    assert (server.index / "bridge.sock").exists()
+    wait_for(lambda: READY_LINE in server.log, "the server to be ready")
     assert set(server.named()) == EVERYONE
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT", "a terminal's Ctrl-C", "/tools/shutdown"])
+ENDS = {
+    "SIGTERM": signal.SIGTERM,
+    "SIGINT": signal.SIGINT,
+    "a terminal's Ctrl-C": signal.SIGINT,  # to every process
+    "a service manager's SIGTERM": signal.SIGTERM,  # likewise
+}
+
+
+@pytest.mark.parametrize("end", [*ENDS, "/tools/shutdown"])
 def test_a_stop_is_clean(server: ServerUnderTest, end: str) -> None:
     server.start()
     sent = [instance(number) for number in range(1, 7)]
@@ -86,19 +98,29 @@ def test_a_stop_is_clean(server: ServerUnderTest, end: str) -> None:
     if end == "/tools/shutdown":
         answer = server.request("POST", end)
         assert (answer.status, answer.json) == (200, {})
-    elif end == "a terminal's Ctrl-C":
-        for pid in server.pids():
-            os.kill(pid, signal.SIGINT)
+    elif end.startswith("a "):
+        signal_all(server, ENDS[end])
     else:
-        server.signal(signal.Signals[end])
+        server.signal(ENDS[end])
     assert server.wait() == 0, server.log
-    assert "Traceback" not in server.log
     check_clean(server)
-    check_bytes(server, sent)
-    check_archive(server)
+    if end == "SIGTERM":
+        server.start()
+        assert "boot." not in server.log
+        check_bytes(server, sent)
+        check_archive(server)
 
 
-def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest) -> None:
+def test_a_stop_during_the_start_is_clean(server: ServerUnderTest) -> None:
+    server.launch()
+    wait_for(lambda: CORE in server.named(), "the core to be started")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0, server.log
+    check_clean(server)
+
+
+@pytest.mark.parametrize("is_for_all", [False, True], ids=["told the supervisor", "told every process"])
+def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest, *, is_for_all: bool) -> None:
     server.options["GatewayProcesses"] = 1
     server.start()
     posted, sent = instance(1, SPILLED), instance(2, SPILLED)
@@ -113,7 +135,10 @@ def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest) -> None:
         upload.sendall(body[:-1])
         association.begin(sent)
         wait_for(lambda: sum(path.stat().st_size > 0 for path in files_of(server)) == 2, "both to be under way")
-        server.signal(signal.SIGTERM)
+        if is_for_all:
+            signal_all(server, signal.SIGTERM)
+        else:
+            server.signal(signal.SIGTERM)
         # What is idle is told at once, what is busy is waited for.
         answer = idle_association.read()
         assert answer is not None
@@ -125,6 +150,7 @@ def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest) -> None:
             assert response.status == 200
     assert server.wait() == 0, server.log
     check_clean(server)
+    server.start()
     check_bytes(server, [posted, sent])
 
 
@@ -180,6 +206,16 @@ def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> N
     assert "Traceback" not in server.log
 
 
+def test_a_terminal_that_hangs_up_costs_a_reset(server: ServerUnderTest) -> None:
+    server.start()
+    store(server, instance(1))
+    signal_all(server, signal.SIGHUP)
+    wait_for(lambda: server.log.count(READY_LINE) == 2, "the second start")
+    check_bytes(server, [instance(1)])
+    assert "boot.verify_tail" not in server.log
+    assert server.stop() == 0
+
+
 # -- death ------------------------------------------------------------------------------------------------------------
 
 
@@ -203,6 +239,14 @@ def test_the_death_of_the_supervisor_ends_the_server(server: ServerUnderTest) ->
     assert "Traceback" not in server.log
     server.start()
     check_bytes(server, [instance(1)])
+
+
+def test_the_death_of_the_supervisor_during_the_start_leaves_nothing(server: ServerUnderTest) -> None:
+    for count in (2, 2, 2, 3, 4):
+        server.launch()
+        wait_for(lambda: len(server.pids()) >= count, f"{count} processes")  # noqa: B023  # called at once
+        kill(server.named()[SUPERVISOR])
+        assert server.wait(20) == -signal.SIGKILL
 
 
 def test_a_gateway_that_dies_is_replaced_while_the_other_serves(server: ServerUnderTest) -> None:
