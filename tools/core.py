@@ -70,7 +70,11 @@ class Core:
         self.blobs = BlobStore(settings.storage_directory)
         self.environment, rows = open_archive(settings.index_directory, self.blobs)
         self.views = Views(self.environment)
-        self.index = LocalIndex(self.environment, clock)
+        try:
+            self.index = LocalIndex(self.environment, clock)
+        except BaseException:
+            self.environment.close()
+            raise
         self.client = IndexClient(self.index.ask)
         self.storage: pykka.ActorRef[Storage] = Storage.start(self.client, self.views, self.blobs)
         self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(

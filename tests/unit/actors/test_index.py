@@ -434,6 +434,18 @@ def test_an_index_does_not_start_on_a_log_whose_end_is_damaged(stage: IndexStage
         LocalIndex(stage.env, clock)
 
 
+def test_a_core_that_refuses_a_damaged_log_leaves_the_folder_free(archive_factory: Callable[..., Core]) -> None:
+    first = archive_factory()
+    folder = first.client.open_folder("gateway-1")
+    first.client.store_instance(store_command(folder=folder))
+    first.stop()
+    with Environment(first.settings.index_directory, writable=True) as env, env.begin(write=True) as txn:
+        txn.delete(key(4), db=env.tables[b"events"])
+    for _ in range(2):
+        with pytest.raises(CorruptLog, match="the end of the log is missing"):
+            archive_factory()
+
+
 def test_a_big_deletion_is_purged_to_its_end_while_others_are_served(
     archive: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
