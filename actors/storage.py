@@ -1,21 +1,29 @@
 """Storage: removes the files that nothing refers to any more.
 
-Owns the removal of blobs, nothing else: condemned ones (deleted instances) after the deletion is durable and every
-durable consumer of the log has passed it, and those that a writer which died left in its leased folders. Reads
-snapshots, asks the index to forget what it has removed. A file that cannot be removed stays condemned and is tried
-again at the next deletion or start.
+Owns the removal of blobs: condemned ones (deleted instances) after the deletion is durable and every durable consumer
+of the log has passed it, and those that a writer which died left in its leased folders. Reads snapshots, asks the
+index to forget what it has removed. A file that cannot be removed stays condemned and is tried again at the next
+deletion or start.
+
+A small file is synced while its event is committed (`actors.ingest`), so after a power cut the log may know instances
+whose files never reached the disk. Nobody was told that they are stored. They lie in leased folders, so the sweep finds
+them by their MD5 and asks the index to retract them; what it keeps it makes durable before it gives the lease back.
 """
 
+import hashlib
 import logging
+import os
+from pathlib import Path
 from typing import Any
 
 import pykka
 
 from actors.index.client import IndexClient
 from events.errors import SinogramError
-from events.identifiers import BlobId
+from events.identifiers import BlobId, Level, Ref
 from store.blobs.store import BlobStore, folder_number
-from store.tables import CONDEMNED, CURSORS, LEASES, U64
+from store.records import Instance
+from store.tables import BLOBS, CONDEMNED, CURSORS, LEASES, U64
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -25,7 +33,7 @@ REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does n
 
 
 class Storage(pykka.ThreadingActor):
-    """See the module's text. Messages: REMOVE, ("remove", after which blob) or ("sweep", folders)."""
+    """See the module's text. Messages: REMOVE, ("remove", after which blob) ("sweep", folders) or ("sweep after power cut", folders)."""
 
     use_daemon_thread = True
 
@@ -39,7 +47,9 @@ class Storage(pykka.ThreadingActor):
         try:
             match message:
                 case ("sweep", list(folders)):
-                    return self._sweep(folders)
+                    return self._sweep(folders, verify=False)
+                case ("sweep after power cut", list(folders)):
+                    return self._sweep(folders, verify=True)
                 case ("remove", bytes(after)):
                     self._remove_condemned(after)
                 case _:
@@ -82,10 +92,32 @@ class Storage(pykka.ThreadingActor):
             return False
         return True
 
-    def _sweep(self, folders: list[int]) -> int:
+    def _retract_damaged(self, folder: int) -> None:
+        """Remove the instances whose files in a folder are not what their events say; such files are laid aside."""
+        with self._views.snapshot() as snapshot:
+            owned = [
+                (BlobId(blob), Ref(U64.unpack(snapshot.row(BLOBS, blob) or bytes(8))[0]))
+                for blob in snapshot.keys(BLOBS, folder.to_bytes(6, "big"))
+            ]
+        for blob, ref in owned:
+            with self._views.snapshot() as snapshot:
+                try:
+                    instance = snapshot.get_ref(Level.INSTANCE, ref)
+                except KeyError:  # deleted meanwhile
+                    continue
+            if isinstance(instance, Instance) and not _is_whole(self._blobs.path(blob), instance):
+                logger.error("storage.retracted ref=%d: the power cut came before its file was on disk", ref)
+                self._blobs.lay_aside(blob)
+                self._index.retract(blob)
+
+    def _sweep(self, folders: list[int], *, verify: bool) -> int:
         """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
         count = 0
+        if folders:
+            os.sync()  # of the files that stay, some may not have been synced by their writers
         for folder in folders:
+            if verify:
+                self._retract_damaged(folder)
             names = list(self._blobs.list_folder(folder))
             with self._views.snapshot() as snapshot:
                 orphans = [
@@ -105,6 +137,21 @@ class Storage(pykka.ThreadingActor):
         if count:
             logger.info("storage.swept orphans=%d", count)
         return count
+
+
+def _is_whole(path: Path, instance: Instance) -> bool:
+    """Tell whether a file is what its event says. One without a digest was durable before its event."""
+    if not instance.md5:
+        return True
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, _md5).digest() == instance.md5
+    except FileNotFoundError:
+        return False
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
 
 
 def leased_folders(views: Views) -> list[int]:

@@ -32,6 +32,7 @@ from store.tables import ALL_TABLES, CONDEMNED, LEASES, META, TOMBSTONES, key
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
 CLEAN_KEY = b"clean"
+BOOT_KEY = b"boot-id"  # of the machine, when the last run began
 ARCHIVE_KEY = b"archive"  # random bytes that the storage folder bears too
 TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
 
@@ -43,6 +44,7 @@ class Action(Enum):
     INITIALIZE = "initialize"
     WARN_FULL = "warn that only reading and deleting work"
     VERIFY_TAIL = "verify the last events"
+    VERIFY_BLOBS = "check the files of the last run's leased folders against their MD5"
     SWEEP_LEASES = "remove the files that the last run left unfinished"
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
@@ -62,6 +64,7 @@ class Facts:
     is_storage_lost: bool = False  # it bears none, though there are events
     is_disk_full: bool = False
     is_clean: bool = True
+    is_power_cut: bool = False  # the machine was restarted under a run that held leases
     leases: int = 0
     condemned: int = 0
     tombstones: int = 0
@@ -115,6 +118,12 @@ TABLE = (
     Row("full disk", lambda f: f.is_disk_full, Action.WARN_FULL, "the disk is full: only reading and deleting work"),
     Row(
         "not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"
+    ),
+    Row(
+        "power was cut",
+        lambda f: f.is_power_cut,
+        Action.VERIFY_BLOBS,
+        "the last files may never have reached the disk; they were not acknowledged",
     ),
     Row("unfinished blobs", lambda f: f.leases > 0, Action.SWEEP_LEASES, "files may be left without an event"),
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
@@ -174,6 +183,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
 
         stored = txn.get(FORMAT_KEY, db=env.tables[META])
         clean = txn.get(CLEAN_KEY, db=env.tables[META])
+        boot_id = txn.get(BOOT_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
         is_empty = read_head(txn, env.tables).seq == 0
     return replace(
@@ -182,6 +192,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         format=_format(stored),
         is_map_full=env.size_bytes() > MAP_BYTES - (64 << 20),
         is_clean=clean == b"\1",
+        is_power_cut=leases > 0 and clean != b"\1" and boot_id != read_boot_id(),
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
@@ -212,6 +223,14 @@ def claim_blobs(env: Environment, blobs: BlobStore) -> None:
         raise BadMedium(f"the storage folder cannot be written: {exc.strerror}") from exc
 
 
+def read_boot_id() -> bytes:
+    """Return what tells one start of this machine from the next; random where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        return os.urandom(16)
+
+
 def _format(stored: bytes | None) -> int | None:
     return None if stored is None else int.from_bytes(stored, "big")
 
@@ -230,6 +249,7 @@ def _mark(env: Environment, *, clean: bool) -> None:
         txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
         txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)
         txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
+        txn.put(BOOT_KEY, read_boot_id(), db=env.tables[META])
 
 
 def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:

@@ -85,11 +85,13 @@ class Core:
         self._carry_out(rows)
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
+        power_was_cut = any(row.action is Action.VERIFY_BLOBS for row in rows)
         for row in rows:
             logger.warning("boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
             match row.action:
                 case Action.SWEEP_LEASES:
-                    self.storage.ask(("sweep", leased_folders(self.views)))
+                    sweep = "sweep after power cut" if power_was_cut else "sweep"
+                    self.storage.ask((sweep, leased_folders(self.views)))
                 case Action.REMOVE_CONDEMNED:
                     self.storage.tell(REMOVE)
                 case Action.RESUME_PURGES:

@@ -19,7 +19,15 @@ from typing import Any, Protocol
 import lmdb
 import pykka
 
-from actors.index.commands import Command, DeleteResource, ForgetCondemned, PurgeRows, RetireFolder, RevokeFolders
+from actors.index.commands import (
+    Command,
+    DeleteResource,
+    ForgetCondemned,
+    PurgeRows,
+    RetireFolder,
+    RetractInstance,
+    RevokeFolders,
+)
 from actors.index.decide import Context, Outcome, decide
 from events.errors import Busy, CorruptLog, SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
@@ -33,7 +41,7 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
 # What frees space, and so may still be done when there is none.
-_FREEING = (DeleteResource, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder)
+_FREEING = (DeleteResource, RetractInstance, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder)
 
 Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970

@@ -12,6 +12,7 @@ from actors.index.commands import (
     ForgetCondemned,
     OpenFolder,
     RetireFolder,
+    RetractInstance,
     RevokeFolders,
     SaveCursor,
     SetSetting,
@@ -50,6 +51,10 @@ class IndexClient:
         )
         remaining = self._ask(command)
         return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))
+
+    def retract(self, blob: BlobId) -> None:
+        """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""
+        self._ask(RetractInstance(blob=blob))
 
     def settle(self, level: Level, resource: Ref, last_seq: Seq) -> None:
         """Declare a resource stable unless something arrived after `last_seq`."""

@@ -55,6 +55,14 @@ class DeleteResource(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetractInstance(Command):
+    """Remove an instance whose file could not be made durable: it was never acknowledged. Nothing, if it is unknown."""
+
+    ACTOR: ClassVar[str] = "storage"
+    blob: BlobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeRows(Command):
     """Remove the next rows of a deleted resource."""
 
@@ -131,6 +139,7 @@ COMMANDS: dict[str, type[Command]] = {
     for command in (
         StoreInstance,
         DeleteResource,
+        RetractInstance,
         PurgeRows,
         SettleResource,
         ClearChanges,

@@ -19,6 +19,7 @@ from actors.index.commands import (
     OpenFolder,
     PurgeRows,
     RetireFolder,
+    RetractInstance,
     RevokeFolders,
     SaveCursor,
     SetSetting,
@@ -27,7 +28,7 @@ from actors.index.commands import (
 )
 from events.errors import FolderRevoked, InvalidDicom, NotFound
 from events.event import Event
-from events.identifiers import Level, Ref, ResourceId, Seq, Surrogate
+from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, Surrogate
 from events.resources import (
     InstanceStored,
     PatientCreated,
@@ -46,6 +47,7 @@ from store.projections import rows
 from store.projections.purge import ancestors_of
 from store.tables import (
     AGGREGATES,
+    BLOBS,
     CHILDREN,
     CONDEMNED,
     CURSORS,
@@ -104,6 +106,8 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _store(command, context, outcome)
         case DeleteResource():
             yield from _delete(command, context, outcome)
+        case RetractInstance():
+            yield from _retract(command.blob, context, outcome)
         case PurgeRows():
             yield from _purge(command.resource, context, outcome)
         case SettleResource():
@@ -262,6 +266,16 @@ def _delete(command: DeleteResource, context: Context, outcome: Outcome) -> Step
     outcome.condemned = True
     if top_level != Level.INSTANCE:
         yield from _purge(top, context, outcome)
+
+
+def _retract(blob: BlobId, context: Context, outcome: Outcome) -> Steps:
+    owner = context.batch.get(BLOBS, blob)
+    if owner is None:
+        return
+    resource = ResourceId(_row(context.batch, Level.INSTANCE, Ref(U64.unpack(owner)[0]))[rows.ID])
+    if find_visible(context.batch, Level.INSTANCE, resource) is not None:
+        delete = DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
+        yield from _delete(delete, context, outcome)
 
 
 def _highest_emptied(batch: Batch, level: Level, ref: Ref) -> tuple[Level, Ref]:

@@ -19,6 +19,7 @@ from events.errors import StorageFull
 from events.identifiers import BlobId, format_blob_id
 
 FOLDER_FILES = 4096
+DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -60,6 +61,13 @@ class BlobStore:
     def remove(self, blob: BlobId) -> None:
         """Remove a blob; one that is gone already is as good."""
         self.path(blob).unlink(missing_ok=True)
+
+    def lay_aside(self, blob: BlobId) -> None:
+        """Move a damaged file out of the archive, for somebody to look at; nothing, if it is not there."""
+        aside = self.root / DAMAGED
+        aside.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path(blob).replace(aside / format_blob_id(blob))
 
     def make_folder(self, number: int, *, sync: bool = True) -> Path:
         """Create a leased folder, durably. Raises StorageFull, FileExistsError."""

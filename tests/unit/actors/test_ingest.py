@@ -18,7 +18,7 @@ from actors.ingest_settings import IngestSettings
 from actors.storage import Storage, leased_folders
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import Level
-from store.blobs.store import BlobStore
+from store.blobs.store import DAMAGED, BlobStore
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
@@ -300,3 +300,41 @@ def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
         archive.blobs.path(record.blob) for record in records
     }
     assert leased_folders(archive.views) == []
+
+
+def test_a_small_file_that_cannot_be_made_durable_is_retracted_before_the_sender_hears_of_it(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    gate.send(encode(dataset(2)))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StorageFull):
+            gate.send(FILE)
+    assert len(gate.instances) == len(gate.files) == 1
+    assert gate.send(FILE).status == "Success"
+
+
+@pytest.mark.parametrize("what_came_to_the_disk", [b"", FILE[:-300] + bytes(300), FILE[:700], None])
+def test_after_a_power_cut_what_never_reached_the_disk_leaves_the_archive(
+    gate: Gate, what_came_to_the_disk: bytes | None
+) -> None:
+    gate.send(encode(dataset(2)))
+    gate.send(FILE)
+    whole, cut = sorted(gate.instances, key=lambda record: record.ref)
+    path = gate.blobs.path(cut.blob)
+    if what_came_to_the_disk is None:
+        path.unlink()
+    else:
+        path.write_bytes(what_came_to_the_disk)
+    storage = Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs)
+    storage.on_receive(("sweep", []))  # nothing is held against a file without a power cut
+    assert len(gate.instances) == 2
+    storage.on_receive(("sweep after power cut", leased_folders(gate.stage.views)))
+    assert [record.id for record in gate.instances] == [whole.id]
+    assert gate.blobs.path(whole.blob).exists()
+    laid_aside = gate.blobs.root / DAMAGED / path.name
+    assert (laid_aside.read_bytes() if laid_aside.exists() else None) == what_came_to_the_disk
+    assert leased_folders(gate.stage.views) == []
