@@ -6,38 +6,52 @@ Every sample has a name that a failing test can print. UIDs live below the root 
 """
 
 import re
-import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import pydicom.data
 from pydicom import config as pydicom_config
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import (
     MPEG4HP41,
-    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
 )
 
-UID_ROOT = "2.25.7305"
-CT = "1.2.840.10008.5.1.4.1.1.2"
-MR = "1.2.840.10008.5.1.4.1.1.4"
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-MULTIFRAME_GRAYSCALE = "1.2.840.10008.5.1.4.1.1.7.2"
-RAW_DATA = "1.2.840.10008.5.1.4.1.1.66"
-VIDEO = "1.2.840.10008.5.1.4.1.1.77.1.4.1"
+from tests.dicom_bytes import (
+    CT,
+    MR,
+    MULTIFRAME_GRAYSCALE,
+    RAW_DATA,
+    SECONDARY_CAPTURE,
+    VIDEO,
+    Sample,
+    add_pixels,
+    dataset,
+    encode,
+    uid,
+)
+from tests.handmade_files import handmade_files
+
+__all__ = [
+    "SECONDARY_CAPTURE",
+    "Sample",
+    "add_pixels",
+    "all_files",
+    "dataset",
+    "encode",
+    "made_files",
+    "shipped_files",
+    "uid",
+]
+
 
 # Shipped files that are not DICOM at all, or so large that they would only cost time.
 _NOT_SAMPLES = (
@@ -52,87 +66,6 @@ _NOT_SAMPLES = (
 )
 # The value of (0008,0018) in either byte order and with explicit or implicit VR.
 _SOP_INSTANCE_UID = re.compile(rb"(?:\x08\0\x18\0|\0\x08\0\x18)(?:UI..|....)([0-9.]{8,64})", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A DICOM file and the name by which a test speaks of it."""
-
-    name: str
-    data: bytes
-
-
-def uid(*parts: int) -> str:
-    """A UID of the tests' own root, e.g. `uid(1, 2)` for study 2 of patient 1."""
-    return ".".join([UID_ROOT, *map(str, parts)])
-
-
-def dataset(patient: int = 1, study: int = 1, series: int = 1, instance: int = 1, **values: object) -> Dataset:
-    """A small MR instance without pixel data; `values` are set by keyword, and `None` leaves an attribute out."""
-    made = Dataset()
-    defaults: dict[str, object] = {
-        "SOPClassUID": MR,
-        "SOPInstanceUID": uid(patient, study, series, instance),
-        "StudyDate": f"202401{study:02d}",
-        "StudyTime": "101112.131415",
-        "SeriesDate": f"202401{study:02d}",
-        "AccessionNumber": f"ACC{patient}{study}",
-        "Modality": "MR",
-        "Manufacturer": "Sinogram",
-        "InstitutionName": "General Hospital",
-        "ReferringPhysicianName": "Referrer^Rita",
-        "StudyDescription": f"Study {study} of patient {patient}",
-        "SeriesDescription": f"Series {series}",
-        "PatientName": f"Doe^Jane^{patient}",
-        "PatientID": f"PAT{patient}",
-        "PatientBirthDate": "19700102",
-        "PatientSex": "F",
-        "StudyInstanceUID": uid(patient, study),
-        "SeriesInstanceUID": uid(patient, study, series),
-        "StudyID": f"{study}",
-        "SeriesNumber": f"{series}",
-        "InstanceNumber": f"{instance}",
-    }
-    with pydicom_config.disable_value_validation():
-        for keyword, value in (defaults | values).items():
-            if value is not None:
-                setattr(made, keyword, value)
-    return made
-
-
-def add_pixels(made: Dataset, *, frames: int = 1, rows: int = 8, columns: int = 6, bits: int = 16) -> Dataset:
-    """Gives a dataset grayscale pixels: a ramp (`frames, rows, columns`), so that no two frames are equal."""
-    made.SamplesPerPixel = 1
-    made.PhotometricInterpretation = "MONOCHROME2"
-    made.Rows, made.Columns = rows, columns
-    made.BitsAllocated = made.BitsStored = bits
-    made.HighBit = bits - 1
-    made.PixelRepresentation = 0
-    if frames > 1:
-        made.NumberOfFrames = str(frames)
-    size = frames * rows * columns
-    values = (i % 251 for i in range(size))
-    made.PixelData = b"".join(v.to_bytes(bits // 8, "little") for v in values)
-    if len(made.PixelData) % 2:
-        made.PixelData += b"\0"
-    made["PixelData"].VR = "OW" if bits > 8 else "OB"
-    return made
-
-
-def encode(made: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: bytes = b"\0" * 128) -> bytes:
-    """The DICOM file of a dataset, written as it stands: nothing is corrected or completed."""
-    out = BytesIO()
-    with pydicom_config.disable_value_validation():  # nothing is corrected, so nothing is refused
-        meta = FileMetaDataset()
-        meta.FileMetaInformationVersion = b"\0\1"
-        meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "")
-        meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "")
-        meta.TransferSyntaxUID = UID(syntax)
-        meta.ImplementationClassUID = UID(uid(0))
-        meta.ImplementationVersionName = "SINOGRAMTEST"
-        whole = FileDataset(out, made, preamble=preamble, file_meta=meta)
-        dcmwrite(out, whole, enforce_file_format=False, overwrite=True)
-    return out.getvalue()
 
 
 def _sequences() -> Dataset:
@@ -373,130 +306,11 @@ def _odd_encodings() -> Iterator[Sample]:
     yield Sample("trailing-padding", encode(padded))
 
 
-# --- Written by hand: what no library writes -----------------------------------------------------------------------------
-
-_LONG_LENGTH = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-Element = tuple[int, str, bytes]  # tag, VR, value as it stands
-
-
-def element(tag: int, vr: str, value: bytes, length: int | None = None) -> bytes:
-    """An element in explicit VR little endian; its length may be claimed to be another."""
-    size = len(value) if length is None else length
-    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
-    return head + (struct.pack("<HI", 0, size) if vr in _LONG_LENGTH else struct.pack("<H", size)) + value
-
-
-def item(*elements: bytes, undefined: bool = False) -> bytes:
-    """A sequence item."""
-    body = b"".join(elements)
-    if undefined:
-        return struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + body + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-    return struct.pack("<HHI", 0xFFFE, 0xE000, len(body)) + body
-
-
-def handmade(instance: int, *elements: Element, order: bool = True) -> bytes:
-    """A file of patient 8 with these elements instead of or besides the identifiers, in the order of their tags or as given."""
-    needed: list[Element] = [
-        (0x00080016, "UI", MR.encode() + b"\0" * (len(MR) % 2)),
-        (0x00080018, "UI", _padded(uid(8, 1, 1, instance))),
-        (0x00100020, "LO", b"PAT8"),
-        (0x0020000D, "UI", _padded(uid(8, 1))),
-        (0x0020000E, "UI", _padded(uid(8, 1, 1))),
-    ]
-    given = {tag for tag, _, _ in elements}
-    whole = [*(each for each in needed if each[0] not in given), *elements]
-    if order:
-        whole.sort(key=lambda each: each[0])
-    empty = Dataset()
-    empty.SOPClassUID, empty.SOPInstanceUID = MR, uid(8, 1, 1, instance)
-    meta = encode(empty)
-    return meta[: meta.index(b"\x08\0\x16\0UI")] + b"".join(element(*each) for each in whole)
-
-
-def _padded(text: str) -> bytes:
-    return text.encode() + b"\0" * (len(text) % 2)
-
-
-_CODE = element(0x00080100, "SH", b"CODE")
-_HANDMADE: dict[str, tuple[Element, ...]] = {
-    "numbers-in-text": (
-        (0x00200011, "IS", b" 7 "), (0x00200013, "IS", b"+003"), (0x00180050, "DS", b" 1.50 "), (0x00280030, "DS", b"0.50 \\ 0.5"),
-        (0x00200032, "DS", b"-1.0e+01\\\\3.00 "), (0x00201002, "IS", b"12\\13"), (0x00200012, "IS", b"abc "), (0x00280008, "IS", b""),
-    ),
-    "only-padding": (
-        (0x00100010, "PN", b"    "), (0x00080050, "SH", b"\0\0"), (0x00081030, "LO", b" \0 \0"), (0x00080020, "DA", b"        "),
-        (0x0008103E, "LO", b"text\0\0"), (0x00080090, "PN", b"\0name"), (0x00100040, "CS", b"\0 "), (0x00204000, "LT", b" kept  "),
-        (0x00080070, "LO", b"in\0side"), (0x00102160, "SH", b"tab\t"), (0x00321060, "LO", b"line\n"),
-    ),
-    "many-values": (
-        (0x00080008, "CS", b"ORIGINAL\\PRIMARY\\\\AXIAL "), (0x00100010, "PN", b"One^A\\Two^B=Zwei^B"), (0x00081090, "LO", b"a\\b\\"),
-        (0x00080061, "CS", b"CT\\MR"), (0x00280009, "AT", b"\x18\0\x63\x10"), (0x00081160, "IS", b"1\\2\\3\\4 "), (0x00200037, "DS", b"1\\0\\0\\0\\1\\0"),
-        (0x00101001, "PN", b"^^\\=\\a=b=c"), (0x0040A124, "UI", b"1.2.3\\4.5.6"),
-    ),
-    "dates-and-times": (
-        (0x00080020, "DA", b"2024.01.02"), (0x00080030, "TM", b"10:11:12"), (0x00100030, "DA", b"19700230"), (0x00080021, "DA", b"not date"),
-        (0x00080031, "TM", b"25"), (0x0008002A, "DT", b"2024"), (0x00100032, "TM", b"101112.1234567 "), (0x00101010, "AS", b"42 Y"),
-    ),
-    "odd-lengths": ((0x00100010, "PN", b"odd"), (0x00080050, "SH", b"1"), (0x00200010, "SH", b"12345"), (0x00204000, "LT", b"\r\n\t")),
-    "group-lengths": (
-        (0x00080000, "UL", struct.pack("<I", 99)), (0x00100000, "UL", struct.pack("<I", 12)), (0x00200000, "UL", b""),
-        (0x00090000, "UL", struct.pack("<I", 4)), (0x00090010, "LO", b"CREATOR "), (0x00091001, "LO", b"value "),
-    ),
-    "repeating-groups": (
-        (0x60000010, "US", b"\2\0"), (0x60000022, "LO", b"overlay "), (0x60003000, "OW", b"\1\2\3\4"), (0x60020010, "US", b"\3\0"),
-        (0x50000020, "CS", b"TAC "), (0x50003000, "OW", b"\0\0"), (0x00280409, "UN", b"\0\0"), (0x002804F2, "CS", b"AB"), (0x10100010, "US", b"\1\0"),
-    ),
-    "wrong-vr": (
-        (0x00100010, "LO", b"Name^In^LO"), (0x00280010, "UL", b"\1\0\2\0"), (0x00280011, "DS", b"6 "), (0x00080060, "UN", b"CT"),
-        (0x00200013, "US", b"\7\0"), (0x00081030, "OB", b"text in OB"), (0x00280030, "FD", struct.pack("<dd", 0.5, 0.25)), (0x00080020, "SH", b"20240102"),
-    ),
-    "numbers-cut": (
-        (0x00280010, "US", b"\1"), (0x00280011, "US", b"\1\0\2"), (0x00189087, "FD", b"\0" * 12), (0x00186020, "SL", b"\0" * 6),
-        (0x00280100, "US", b""), (0x00280009, "AT", b"\x18\0"), (0x00189219, "SS", b"\xff\xff\1\0"), (0x00089459, "FL", b"\0\0\xc0\x7f\0\0\x80\xff"),
-    ),
-    "nested": (
-        (0x00081110, "SQ", item(element(0x00081110, "SQ", item(element(0x00081110, "SQ", item(_CODE, undefined=True))), 0xFFFFFFFF)
-                                 + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0), undefined=True) + item()),
-        (0x00081032, "SQ", b""), (0x0040A730, "SQ", item(_CODE) * 12), (0x00400275, "SQ", item(element(0x00400007, "LO", b"step"), element(0x00400008, "SQ", item(_CODE)))),
-    ),
-    "sequence-charsets": (
-        (0x00080005, "CS", b"ISO_IR 100"), (0x00100010, "PN", b"Gr\xfcn"),
-        (0x00081032, "SQ", item(element(0x00080005, "CS", b"ISO_IR 192"), element(0x00080104, "LO", "Grün!".encode()))
-                            + item(element(0x00080104, "LO", b"Gr\xfcn")) + item(element(0x00080005, "CS", b"ISO_IR 144"), element(0x00080104, "LO", b"\xbb\xee\xda\xd5"))),
-    ),
-    "private-blocks": (
-        (0x00190010, "LO", b"FIRST "), (0x00190011, "LO", b"SECOND"), (0x00191001, "LO", b"of first"), (0x00191101, "LO", b"of second "), (0x00191201, "LO", b"of nobody "),
-        (0x00191002, "SQ", item(element(0x00190010, "LO", b"INNER "), element(0x00191001, "SH", b"in"))), (0x00210001, "LO", b"odd place "), (0x00231001, "UN", item(_CODE)),
-    ),
-    "unknown-charsets": ((0x00080005, "CS", b"ISO_IR 192\\ISO_IR 100 "), (0x00100010, "PN", "Grün".encode() + b" "), (0x00081030, "LO", b"Gr\xfcn")),
-    "empty-charset": ((0x00080005, "CS", b""), (0x00100010, "PN", b"Gr\xfcn"), (0x00081030, "LO", "Grün".encode() + b" ")),
-    "two-charsets": ((0x00080005, "CS", b"\\ISO 2022 IR 100\\ISO 2022 IR 144 "), (0x00100010, "PN", b"Gr\xfcn^\x1b-L\xbb\xee"), (0x00081030, "LO", b"\x1b-L\xbb\xee\xda ")),
-    "escapes-in-latin1": ((0x00080005, "CS", b"ISO_IR 100"), (0x00100010, "PN", b"A\x1b$B;3ED\x1b(B"), (0x00081030, "LO", b"\x80\x9f\xa0\xff")),
-    "control-characters": ((0x00100010, "PN", b"\x01\x02\x7f^\x1f"), (0x00204000, "LT", bytes(range(1, 32)) + b" "), (0x00081030, "LO", b'"quoted"\\/<&>')),
-    "long-texts": (
-        (0x00081030, "LO", b"s" * 254 + b"ab"), (0x0008103E, "LO", b"d" * 256 + b"ab"), (0x00204000, "LT", b"c" * 255 + b" "), (0x00104000, "LT", b"p" * 256),
-        (0x00100010, "PN", b"n" * 300), (0x0040A160, "UT", ("ü" * 200).encode()), (0x00080005, "CS", b"ISO_IR 192"), (0x00200032, "DS", b"1.25\\" * 60 + b"0"),
-    ),
-    "trailing-groups": ((0xFFFCFFFC, "OB", b"\0" * 8), (0x7FE00010, "OW", b""), (0x7FE00008, "OF", b"\0" * 4), (0x88880010, "LO", b"unknown group ")),
-    "long-identifiers": ((0x00100020, "LO", b"I" * 300), (0x00080018, "UI", b"1." + b"2" * 200)),
-    "identifiers-with-spaces": ((0x00100020, "LO", b" id "), (0x00080018, "UI", b" 2.25.7305.8.77 \0"), (0x0020000D, "UI", b"2.25.7305.8.78 ")),
-}  # fmt: skip
-
-
-def _handmade_files() -> Iterator[Sample]:
-    for number, (name, elements) in enumerate(_HANDMADE.items(), start=1):
-        yield Sample(f"handmade-{name}", handmade(number, *elements))
-    twice: list[Element] = [(0x00100010, "PN", b"First "), (0x00100010, "PN", b"Second"), (0x00080060, "CS", b"MR")]
-    yield Sample("handmade-twice-and-out-of-order", handmade(90, *twice, order=False))
-    backwards: list[Element] = [(0x00200013, "IS", b"5 "), (0x00100010, "PN", b"Back"), (0x00080060, "CS", b"CT")]
-    yield Sample("handmade-backwards", handmade(91, *backwards, order=False))
-
-
 def made_files() -> list[Sample]:
     """Our own samples, every one accepted by Orthanc unless its name says otherwise."""
     with pydicom_config.disable_value_validation():
         plain = [Sample(name, encode(make())) for name, make in _DATASETS.items()]
-        return [*plain, *_wrong_charsets(), *_encapsulated(), *_odd_encodings(), *_handmade_files()]
+        return [*plain, *_wrong_charsets(), *_encapsulated(), *_odd_encodings(), *handmade_files()]
 
 
 def shipped_files() -> list[Sample]:
