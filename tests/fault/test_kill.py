@@ -4,16 +4,18 @@ All rounds work on one archive. After each, everything that was ever acknowledge
 log, read models, counters and files must agree. `SINOGRAM_KILL_SEED` repeats a run's random choices.
 """
 
+import io
 import os
 import random
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fault.checks import check_archive, check_bytes
-from tests.fault.instances import Instance, Supply
+from tests.fault.instances import Instance, Supply, orthanc_id
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import CORE, SUPERVISOR, ServerUnderTest, kill, server_in, wait_for
 
@@ -89,6 +91,31 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
         check_bytes(server, _those_present(ledger, check_archive(server)), by_rest=ledger.by_rest)
         assert server.stop() == 0
     print(f"{len(ledger.acknowledged)} acknowledged, {len(ledger.deleted)} deleted, {len(ledger.refusals)} refused")
+
+
+def test_a_deletion_that_is_cut_off_is_finished_by_the_next_start(tmp_path: Path) -> None:
+    kept = Instance(0, "KEPT", 1, 1, 200)
+    doomed = [Instance(number, "DOOMED", 2, 2 + number % 3, 200) for number in range(1, 1000)]  # four steps of a purge
+    with server_in(tmp_path) as server:
+        server.start()
+        assert server.request("POST", "/instances", _zip([kept, *doomed])).status == 200
+        assert server.request("DELETE", f"/patients/{orthanc_id('DOOMED')}").status == 200
+        _kill(server, CORE)
+        assert server.wait() == CORE_DIED
+        server.start()
+        assert check_archive(server) == {kept.id}
+        check_bytes(server, [kept])
+        assert server.request("POST", "/instances", _zip(doomed[:20])).status == 200
+        assert len(check_archive(server)) == 21, "what was deleted can be stored again"
+        assert server.stop() == 0
+
+
+def _zip(instances: list[Instance]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for instance in instances:
+            archive.writestr(str(instance.number), instance.file())
+    return packed.getvalue()
 
 
 def _run_round(
