@@ -216,6 +216,19 @@ def test_a_terminal_that_hangs_up_costs_a_reset(server: ServerUnderTest) -> None
     assert server.stop() == 0
 
 
+def test_a_single_process_does_all_of_that_alone(server: ServerUnderTest) -> None:
+    server.start("--single-process")
+    assert len(server.pids()) == 1
+    store(server, instance(1), instance(2))
+    assert server.request("POST", "/tools/reset").status == 200
+    wait_for(lambda: server.log.count(READY_LINE) == 2, "the second start")
+    server.signal(signal.SIGUSR1)
+    wait_for(lambda: "serve_in_one_process" in server.log, "its stacks", 10)
+    assert check_archive(server) == {instance(1).id, instance(2).id}
+    assert server.stop() == 0
+    check_clean(server)
+
+
 # -- death ------------------------------------------------------------------------------------------------------------
 
 
