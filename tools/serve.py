@@ -17,7 +17,6 @@ import os
 import pickle
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from dataclasses import dataclass
 
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
+from tools.listening import listen
 from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, Order
 
 logger = logging.getLogger(__name__)
@@ -35,15 +35,10 @@ START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
 STOP_TIMEOUT_S = 30.0  # then a process is killed
 RESTART_WINDOW_S = 60.0
 RESTARTS_PER_WINDOW = 10  # a gateway that dies more often than this ends the whole
-BACKLOG = 512
 
 EXIT_OK = 0
 EXIT_REFUSED = 2  # the configuration or the medium
 EXIT_CORE_DIED = 70
-
-
-class CannotListen(BadConfiguration):
-    """A port is taken or an address is not ours."""
 
 
 @dataclass(slots=True)
@@ -236,27 +231,6 @@ class Supervisor:
                 listener.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-
-
-def listen(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
-    """Bind and listen on each address ("" for all of IPv4 and IPv6). Raises CannotListen."""
-    return [_listen(address, port) for address in addresses]
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    everywhere = address == ""
-    family = socket.AF_INET6 if ":" in address or (everywhere and socket.has_dualstack_ipv6()) else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if everywhere and family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((address, port))
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise CannotListen(f"cannot listen on {address or 'all addresses'} port {port}: {exc.strerror}") from exc
-    return listener
 
 
 def serve(settings: ServerSettings, *, single_process: bool = False) -> int:

@@ -12,8 +12,8 @@ import threading
 from tools.composition import ServerSettings
 from tools.core import Core
 from tools.gateway import Gateway
+from tools.listening import listen
 from tools.process import SWITCH_INTERVAL_S
-from tools.serve import listen
 
 
 class SingleServer:
