@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ START_DEADLINE_S = 60.0
 END_DEADLINE_S = 40.0
 POLL_S = 0.01  # between two looks at a condition that has a deadline
 READY_LINE = "is ready"
+# Have the kernel kill a server whose tests were killed, where there is a command for it.
+_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 CORE, GATEWAY, SUPERVISOR = "core", "gateway", "supervisor"
 
 
@@ -102,7 +105,7 @@ class ServerUnderTest:
         with (self.folder / "server.log").open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tools.cli", "serve", *arguments, str(configuration)],
+                [*_WITH_US, sys.executable, "-m", "tools.cli", "serve", *arguments, str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
