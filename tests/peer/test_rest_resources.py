@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.peer.comparison import ask_both, assert_same
+from tests.peer.comparison import assert_same, compare
 from tests.peer.conftest import Pair
-from tests.peer.exchange import Request
+from tests.peer.exchange import Answer, Request
 
 pytestmark = pytest.mark.peer
 
@@ -109,22 +109,22 @@ def test_requested_tags_answer_as_orthanc_does(loaded: Pair, level: str) -> None
 def test_every_element_of_every_instance_has_the_bytes_of_the_file(loaded: Pair) -> None:
     differences = []
     for each in loaded.ids("instances"):
-        waiting = [f"/instances/{each}/content"]
+        waiting = [Request(f"/instances/{each}/content")]
         while waiting:
-            requests = [Request(path) for path in waiting]
-            differences += loaded.differences(requests)
-            waiting = [inner for request in requests for inner in _inner_paths(loaded, request)]
+            request = waiting.pop()
+            theirs = loaded.theirs.ask(request)
+            differences += compare(request, loaded.ours.ask(request), theirs)
+            waiting += [Request(f"{request.path}/{name}") for name in _members(theirs)]
     assert_same(differences)
 
 
-def _inner_paths(loaded: Pair, request: Request) -> list[str]:
-    """Below a list of tags or items, its members; below an element's bytes, nothing."""
-    answer = loaded.theirs.ask(request)
+def _members(answer: Answer) -> list[str]:
+    """The tags or items that an answer lists; none below an element's bytes."""
     if "json" not in answer.headers.get("content-type", ""):
         return []
     listed = answer.json()
     assert isinstance(listed, list)
-    return [f"{request.path}/{name}" for name in listed]
+    return listed
 
 
 def test_content_paths_may_be_spelled_as_orthanc_allows(loaded: Pair) -> None:
@@ -135,5 +135,7 @@ def test_content_paths_may_be_spelled_as_orthanc_allows(loaded: Pair) -> None:
         "/0008-1110/0/0040-A170/0/CodeValue", "/0040-0275/0", "/7fe0-0010", "/PixelData", "/7fe0-0010/0", "/7fe0-0010/x",
         "/7fe0-0010/999", "//PatientName//", "/0010-0010?x=1", "/7FE0-0010/1", "/0020-000D", "/SOPInstanceUID/",
     )  # fmt: skip
-    requests = [Request(f"/instances/{each}/content{path}") for each in loaded.ids("instances") for path in spellings]
-    assert_same(ask_both(loaded.ours, loaded.theirs, requests))
+    requests = [
+        Request(f"/instances/{each}/content{path}") for each in loaded.ids("instances")[::3] for path in spellings
+    ]
+    assert_same(loaded.differences(requests))
