@@ -15,6 +15,7 @@ is retracted (by us, or by the sweep at the next start): it was visible for a mo
 
 import contextlib
 import hashlib
+import logging
 import mmap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,12 @@ from actors.index.client import IndexClient
 from actors.index.commands import StoreInstance, origin_fields
 from actors.ingest_settings import IngestSettings
 from events.errors import Busy, FolderRevoked, SinogramError
-from store.blobs.store import BlobStore, BlobWriter
+from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
+
+logger = logging.getLogger(__name__)
 
 # Above this an upload is written to disk as it comes. 50 HTTP threads then hold at most 50 MB.
 SPILL_BYTES = 1 << 20
@@ -68,6 +71,7 @@ class Ingest:
     ) -> None:
         self.index = index
         self.views = views
+        self.blobs = blobs
         self.settings = settings
         self.folders = BlobFolders(index, blobs, owner, sync=settings().sync, ahead=FILES_AHEAD)
         self.filter: Filter | None = None
@@ -143,9 +147,13 @@ class Upload:
         if self._is_known(summary):
             return StoreResult("AlreadyStored", summary)
         if self._writer is None:
-            return StoreResult(self._store_small(summary), summary)
-        self._writer.commit(sync=self._settings.sync)
-        return StoreResult(self._index(summary, self._writer, self._hash.digest() if self._hash else b""), summary)
+            status = self._store_small(summary)
+        else:
+            self._writer.commit(sync=self._settings.sync)
+            status = self._index(summary, self._writer, self._hash.digest() if self._hash else b"")
+        if status == "AlreadyStored" and not self._is_known(summary):
+            raise Busy("another upload of this instance has not succeeded yet; send it again")
+        return StoreResult(status, summary)
 
     def _store_small(self, summary: Summary) -> str:
         """Store what is in memory: while the disk makes it durable, hash it and ask the index."""
@@ -164,10 +172,20 @@ class Upload:
         try:
             wait_until_durable()
         except BaseException:
-            self._ingest.index.retract(writer.blob)
-            self._is_kept = False
+            self._take_back(writer)
             raise
         return status
+
+    def _take_back(self, writer: BlobWriter) -> None:
+        """Have the index forget an instance whose file is not durable; nobody was told that it is stored."""
+        writer.discard()  # at once: whoever is sent the same instance now must not rely on it
+        self._is_clear = False
+        try:
+            self._ingest.index.retract(writer.blob)
+        except SinogramError as exc:  # its folder keeps the lease, and the next start retracts it
+            logger.error("ingest.not-retracted error=%s", exc)
+        else:
+            self._is_clear, self._is_kept = True, False
 
     def _index(self, summary: Summary, writer: BlobWriter, md5: bytes) -> str:
         """Have the index add the instance; returns "Success" or "AlreadyStored"."""
@@ -193,8 +211,20 @@ class Upload:
             return summarize(mapped, default_encoding=encoding)
 
     def _is_known(self, summary: Summary) -> bool:
+        """Tell whether the archive has the instance, durably."""
         with self._ingest.views.snapshot() as snapshot:
-            return snapshot.get_instance(summary.ids.instance) is not None
+            known = snapshot.get_instance(summary.ids.instance)
+            may_be_on_its_way = known is not None and snapshot.is_leased(folder_number(known.blob))
+        if known is None or not may_be_on_its_way or not self._settings.sync:
+            return known is not None
+        # Its own upload may still wait for the disk. Ours is not acknowledged on the strength of that.
+        try:
+            self._ingest.blobs.sync(known.blob)
+        except OSError:
+            return False
+        with self._ingest.views.snapshot() as snapshot:
+            still = snapshot.get_instance(summary.ids.instance)
+        return still is not None and still.blob == known.blob
 
     def _command(self, summary: Summary, writer: BlobWriter, md5: bytes) -> StoreInstance:
         return StoreInstance(

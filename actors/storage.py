@@ -148,6 +148,9 @@ def _is_whole(path: Path, instance: Instance) -> bool:
             return hashlib.file_digest(file, _md5).digest() == instance.md5
     except FileNotFoundError:
         return False
+    except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
+        logger.error("storage.cannot-read blob=%s error=%s", path.name, exc.strerror)
+        return True
 
 
 def _md5() -> Any:

@@ -32,7 +32,7 @@ from store.tables import ALL_TABLES, CONDEMNED, LEASES, META, TOMBSTONES, key
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
 CLEAN_KEY = b"clean"
-BOOT_KEY = b"boot-id"  # of the machine, when the last run began
+BOOT_KEY = b"boot-id"  # of the machine, when the leases of earlier runs had been swept
 ARCHIVE_KEY = b"archive"  # random bytes that the storage folder bears too
 TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
 
@@ -64,7 +64,7 @@ class Facts:
     is_storage_lost: bool = False  # it bears none, though there are events
     is_disk_full: bool = False
     is_clean: bool = True
-    is_power_cut: bool = False  # the machine was restarted under a run that held leases
+    are_blobs_in_doubt: bool = False  # the machine was restarted under a run that held leases, or it left some
     leases: int = 0
     condemned: int = 0
     tombstones: int = 0
@@ -120,8 +120,8 @@ TABLE = (
         "not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"
     ),
     Row(
-        "power was cut",
-        lambda f: f.is_power_cut,
+        "blobs in doubt",
+        lambda f: f.are_blobs_in_doubt,
         Action.VERIFY_BLOBS,
         "the last files may never have reached the disk; they were not acknowledged",
     ),
@@ -192,7 +192,8 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         format=_format(stored),
         is_map_full=env.size_bytes() > MAP_BYTES - (64 << 20),
         is_clean=clean == b"\1",
-        is_power_cut=leases > 0 and clean != b"\1" and boot_id != read_boot_id(),
+        # A clean stop leaves leases only where an upload ended in doubt.
+        are_blobs_in_doubt=leases > 0 and (clean == b"\1" or boot_id != read_boot_id()),
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
@@ -249,6 +250,11 @@ def _mark(env: Environment, *, clean: bool) -> None:
         txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
         txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)
         txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
+
+
+def mark_swept(env: Environment) -> None:
+    """Record that no lease is older than this start of the machine: only now are the last run's files no more in doubt."""
+    with env.begin(write=True) as txn:
         txn.put(BOOT_KEY, read_boot_id(), db=env.tables[META])
 
 

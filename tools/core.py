@@ -85,12 +85,12 @@ class Core:
         self._carry_out(rows)
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
-        power_was_cut = any(row.action is Action.VERIFY_BLOBS for row in rows)
+        is_in_doubt = any(row.action is Action.VERIFY_BLOBS for row in rows)
         for row in rows:
             logger.warning("boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
             match row.action:
                 case Action.SWEEP_LEASES:
-                    sweep = "sweep after power cut" if power_was_cut else "sweep"
+                    sweep = "sweep after power cut" if is_in_doubt else "sweep"
                     self.storage.ask((sweep, leased_folders(self.views)))
                 case Action.REMOVE_CONDEMNED:
                     self.storage.tell(REMOVE)
@@ -99,6 +99,14 @@ class Core:
                         self.index.submit(PurgeRows(resource=root), _log_refusal)
                 case _:
                     pass  # done by open_archive
+        if not is_in_doubt or not leased_folders(self.views):
+            self._mark_swept()
+
+    def _mark_swept(self) -> None:
+        try:
+            boot.mark_swept(self.environment)
+        except lmdb.Error as exc:  # a full disk: the next start checks more files than it had to
+            logger.warning("core.not-marked-swept error=%s", exc)
 
     # -- what the index announces ---------------------------------------------------------------------------------
 

@@ -272,8 +272,9 @@ def _retract(blob: BlobId, context: Context, outcome: Outcome) -> Steps:
     owner = context.batch.get(BLOBS, blob)
     if owner is None:
         return
-    resource = ResourceId(_row(context.batch, Level.INSTANCE, Ref(U64.unpack(owner)[0]))[rows.ID])
-    if find_visible(context.batch, Level.INSTANCE, resource) is not None:
+    ref = Ref(U64.unpack(owner)[0])
+    resource = ResourceId(_row(context.batch, Level.INSTANCE, ref)[rows.ID])
+    if find_visible(context.batch, Level.INSTANCE, resource) == ref:  # not a later life, with a good file of its own
         delete = DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
         yield from _delete(delete, context, outcome)
 

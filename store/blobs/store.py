@@ -62,6 +62,17 @@ class BlobStore:
         """Remove a blob; one that is gone already is as good."""
         self.path(blob).unlink(missing_ok=True)
 
+    def sync(self, blob: BlobId) -> None:
+        """Make a file and its name durable. Raises OSError, FileNotFoundError if it was removed meanwhile."""
+        path = self.path(blob)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        sync_folder(path.parent)
+        path.stat()
+
     def lay_aside(self, blob: BlobId) -> None:
         """Move a damaged file out of the archive, for somebody to look at; nothing, if it is not there."""
         aside = self.root / DAMAGED

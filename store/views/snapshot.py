@@ -20,6 +20,7 @@ from store.tables import (
     BLOBS,
     CHILDREN,
     IDS,
+    LEASES,
     LEVEL_REF,
     SETTINGS,
     TOMBSTONES,
@@ -99,6 +100,10 @@ class Snapshot:
     def owner_of_blob(self, blob: bytes) -> Ref | None:
         packed = self.row(BLOBS, blob)
         return None if packed is None else Ref(U64.unpack(packed)[0])
+
+    def is_leased(self, folder: int) -> bool:
+        """Tell whether somebody may be writing into a blob folder."""
+        return self.row(LEASES, key(folder)) is not None
 
     # -- up and down ----------------------------------------------------------------------------------------------
 

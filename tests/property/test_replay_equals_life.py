@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.index import decide
-from actors.index.commands import ClearChanges, Command, PurgeRows, SettleResource
+from actors.index.commands import ClearChanges, Command, PurgeRows, RetractInstance, SettleResource
 from events.errors import NotFound
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
@@ -64,6 +64,15 @@ class ArchiveMachine(RuleBasedStateMachine):
     def delete(self, names: Names) -> None:
         command, reply = self._delete(names)
         _check([command], self._stage.run(command), [reply])
+
+    @precondition(lambda self: self._model.blobs)
+    @rule(data=st.data())
+    def retract(self, data: st.DataObject) -> None:
+        """A file turns out not to be durable; its instance may be there, deleted, or have a later life."""
+        blob = data.draw(st.sampled_from(sorted(self._model.blobs)))
+        self._stage.ask(RetractInstance(blob=blob))
+        for names in [names for names, leaf in self._model.leaves.items() if leaf.blob == blob]:
+            self._model.delete(names, self._clock())
 
     @rule(wanted=st.lists(st.one_of(st.tuples(st.just("store"), instances), st.tuples(st.just("delete"), resources))))
     def many_at_once(self, wanted: list[tuple[str, Names]]) -> None:

@@ -15,6 +15,7 @@ from actors.index.commands import (
     ForgetCondemned,
     OpenFolder,
     RetireFolder,
+    RetractInstance,
     RevokeFolders,
     SaveCursor,
     SetSetting,
@@ -117,6 +118,36 @@ def test_all_that_a_store_touches_is_announced_series_first(stage: IndexStage) -
     assert stage.announced.touched == [(Level.SERIES, 2, 1), (Level.STUDY, 3, 1), (Level.PATIENT, 4, 1)]
     stage.ask(store_command())
     assert len(stage.announced.touched) == 3, "nothing was touched by what was stored already"
+
+
+# -- retracting ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_instance_is_retracted_with_what_it_leaves_empty(stage: IndexStage) -> None:
+    command = store_command()
+    stage.ask(command)
+    for _ in range(2):  # idempotent
+        stage.ask(RetractInstance(blob=command.blob))
+        assert counts(stage) == Statistics(0, 0, 0, 0, 0)
+    assert rows(stage, CONDEMNED) == [command.blob]
+
+
+def test_retracting_a_blob_that_lost_its_race_leaves_the_winner(stage: IndexStage) -> None:
+    stage.ask(store_command(place=1))
+    loser = store_command(place=2)
+    assert stage.ask(loser) == "AlreadyStored"
+    stage.ask(RetractInstance(blob=loser.blob))
+    assert counts(stage).instances == 1
+
+
+def test_retracting_an_earlier_life_leaves_the_later(stage: IndexStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decide, "PURGE_STEP_INSTANCES", 1)
+    earlier = [store_command(instance=str(number), place=number) for number in range(3)]
+    stage.run(*earlier)
+    stage.ask(delete_command("P"))  # one row of three is gone, the others are hidden
+    stage.ask(store_command(instance="2", place=9))
+    stage.ask(RetractInstance(blob=earlier[2].blob))
+    assert counts(stage).instances == 1
 
 
 # -- group commit -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Ingest: whatever becomes of an upload, no file is lost and none is left over."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -17,8 +18,8 @@ from actors.ingest import Ingest, StoreResult
 from actors.ingest_settings import IngestSettings
 from actors.storage import Storage, leased_folders
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
-from events.identifiers import Level
-from store.blobs.store import DAMAGED, BlobStore
+from events.identifiers import BlobId, Level
+from store.blobs.store import DAMAGED, BlobStore, BlobWriter
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
@@ -302,19 +303,115 @@ def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
     assert leased_folders(archive.views) == []
 
 
+# -- durable side by side -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def failing_sync(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[str], bool]) -> Iterator[None]:
+    """Let fsync fail for some files, chosen by their paths."""
+    fsync = os.fsync
+
+    def fail(fd: int) -> None:
+        if chosen(str(Path(f"/proc/self/fd/{fd}").readlink())):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        yield
+
+
+def sweep(gate: Gate, how: str = "sweep after power cut") -> None:
+    storage = Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs)
+    storage.on_receive((how, leased_folders(gate.stage.views)))
+
+
 def test_a_small_file_that_cannot_be_made_durable_is_retracted_before_the_sender_hears_of_it(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(fd: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     gate.send(encode(dataset(2)))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
-        with pytest.raises(StorageFull):
-            gate.send(FILE)
+    with failing_sync(monkeypatch, lambda path: True), pytest.raises(StorageFull):
+        gate.send(FILE)
     assert len(gate.instances) == len(gate.files) == 1
     assert gate.send(FILE).status == "Success"
+    gate.ingest.close()
+    assert leased_folders(gate.stage.views) == [1]
+
+
+def test_what_cannot_be_retracted_is_never_acknowledged_and_leaves_with_the_next_start(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(client: IndexClient, blob: BlobId) -> None:
+        raise Busy("no answer")
+
+    gate.send(encode(dataset(2)))
+    with failing_sync(monkeypatch, lambda path: True), monkeypatch.context() as patch:
+        patch.setattr(IndexClient, "retract", fail)
+        with pytest.raises(StorageFull):
+            gate.send(FILE)
+    assert len(gate.instances) == 2
+    with pytest.raises(Busy, match="send it again"):
+        gate.send(FILE)
+    gate.ingest.close()
+    assert len(leased_folders(gate.stage.views)) == 2
+    sweep(gate)
+    assert len(gate.instances) == 1
+    gate.ingest = gate.open()
+    assert gate.send(FILE).status == "Success"
+
+
+def test_nobody_relies_on_a_file_that_another_upload_still_waits_for(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sender would be told AlreadyStored, and then the first upload fails and is retracted."""
+    rival = gate.open()
+    start_commit = gate.ingest.start_commit
+
+    def start(writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
+        def wait() -> None:  # now the event is there
+            with failing_sync(monkeypatch, lambda path: path == str(writer.path)):
+                with rival.open(ORIGIN) as upload:
+                    upload.write(FILE)
+                    with pytest.raises(Busy, match="send it again"):
+                        upload.store()
+                start_commit(writer, sync=sync)()
+
+        return wait
+
+    monkeypatch.setattr(gate.ingest, "start_commit", start)
+    with pytest.raises(StorageFull):
+        gate.send(FILE)
+    assert gate.instances == []
+    assert gate.files == {}
+    with rival.open(ORIGIN) as upload:
+        upload.write(FILE)
+        assert upload.store().status == "Success"
+    rival.close()
+
+
+def test_a_file_that_is_there_durably_is_relied_on(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.send(FILE)
+    synced: list[str] = []
+
+    def note(path: str) -> bool:
+        synced.append(path)
+        return False
+
+    with failing_sync(monkeypatch, note):
+        assert gate.send(FILE).status == "AlreadyStored"
+        assert synced[0] == str(gate.blobs.path(gate.instances[0].blob))
+        gate.ingest.close()
+        synced.clear()
+        assert gate.send(FILE).status == "AlreadyStored"
+        assert synced == [], "in a folder that was given back every file is durable"
+
+
+def test_without_a_digest_the_file_is_durable_before_its_event(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.settings = IngestSettings(hash=False)
+    gate.before_store = lambda command: pytest.fail("the index was asked too early")
+    with failing_sync(monkeypatch, lambda path: True), pytest.raises(StorageFull):
+        gate.send(FILE)
+    assert gate.files == {}
 
 
 @pytest.mark.parametrize("what_came_to_the_disk", [b"", FILE[:-300] + bytes(300), FILE[:700], None])
@@ -329,12 +426,29 @@ def test_after_a_power_cut_what_never_reached_the_disk_leaves_the_archive(
         path.unlink()
     else:
         path.write_bytes(what_came_to_the_disk)
-    storage = Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs)
-    storage.on_receive(("sweep", []))  # nothing is held against a file without a power cut
-    assert len(gate.instances) == 2
-    storage.on_receive(("sweep after power cut", leased_folders(gate.stage.views)))
+    sweep(gate)
     assert [record.id for record in gate.instances] == [whole.id]
     assert gate.blobs.path(whole.blob).exists()
     laid_aside = gate.blobs.root / DAMAGED / path.name
     assert (laid_aside.read_bytes() if laid_aside.exists() else None) == what_came_to_the_disk
     assert leased_folders(gate.stage.views) == []
+
+
+def test_without_a_power_cut_nothing_is_held_against_a_file(gate: Gate) -> None:
+    gate.send(FILE)
+    gate.blobs.path(gate.instances[0].blob).write_bytes(b"")
+    sweep(gate, "sweep")
+    assert len(gate.instances) == 1
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.send(FILE)
+
+    def fail(*_: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", fail)
+        sweep(gate)
+    assert len(gate.instances) == 1
+    assert list(gate.files.values()) == [FILE]
