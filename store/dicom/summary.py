@@ -18,11 +18,13 @@ from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.rendering import render_sequence
 from store.dicom.scan import Found, scan, wire_tag
-from store.dicom.values import NUMBER_VRS, text
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
 MAX_TEXT_BYTES: Final = 256  # longer text, counted in UTF-8, is not indexed
 MAX_VALUE_BYTES: Final = 1 << 16  # longer values are not looked at: Pixel Data, or padding without end
 
+_QUICK_VRS: Final = TEXT_VRS - {"UI"}
+_QUICK_BYTES: Final = MAX_TEXT_BYTES // 4  # whatever the encoding, not too long
 _CHARSET: Final = 0x00080005
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
@@ -93,7 +95,7 @@ def default_plan() -> IndexPlan:
 
 
 def summarize(data: Buffer, *, default_encoding: str = "Latin1", plan: IndexPlan | None = None) -> Summary:
-    """Read a whole DICOM file, proving its structure to the last byte, in about 60 µs for a typical MR header.
+    """Read a whole DICOM file, proving its structure to the last byte, in about 60 to 80 µs for a typical MR header.
 
     `default_encoding` is Orthanc's name of the encoding of files that declare none; `plan` the tags to index.
     Raises: InvalidDicom; MissingTag, if one of the three UIDs is absent.
@@ -131,7 +133,8 @@ class _Texts:
         self._charset = Charset("Ascii")
         shown = self._read(_CHARSET, found[_CHARSET]) if _CHARSET in found else None
         self._charset = charset_of(shown or "", default_encoding)
-        self._texts = {tag: self._read(tag, place) for tag, place in found.items()}
+        self._texts: dict[int, str | None] = {}
+        self._read_all()
 
     def text(self, tag: int) -> str:
         """The text of an element; "" if it is absent, has none, or too much of it."""
@@ -151,6 +154,19 @@ class _Texts:
         texts = self._texts
         return {tag: shown for tag in tags if tag in texts and (shown := texts[tag]) is not None}
 
+    def _read_all(self) -> None:
+        """Short ASCII text, which nearly all of it is, is decoded here, at half the cost of the general way."""
+        data, found, texts = self._file.data, self._found, self._texts
+        quick_vrs = _QUICK_VRS if self._charset.keeps_ascii else ()
+        for tag, place in found.items():
+            vr, value, length, _ = place
+            if vr in quick_vrs and 0 <= length <= _QUICK_BYTES:
+                raw = bytes(data[value : value + length])
+                if raw.isascii() and b"\0" not in raw:
+                    texts[tag] = str(raw if length & 1 else raw.rstrip(b" "), "ascii")
+                    continue
+            texts[tag] = self._read(tag, place)
+
     def _read(self, tag: int, place: Found) -> str | None:
         vr, value, length, start = place
         if vr == "SQ":
@@ -160,7 +176,7 @@ class _Texts:
             return None
         raw = bytes(self._file.data[value : value + length])
         shown = text(raw, tag, vr, self._charset, self._file.syntax.little)
-        if length > MAX_TEXT_BYTES // 4 and shown and vr not in NUMBER_VRS and len(shown.encode()) > MAX_TEXT_BYTES:
+        if length > _QUICK_BYTES and shown and vr not in NUMBER_VRS and len(shown.encode()) > MAX_TEXT_BYTES:
             return None
         return shown
 
@@ -219,4 +235,4 @@ def _expected_instances(reader: _Texts) -> int | None:
 
 
 def _integer(value: str) -> int | None:
-    return int(value) if len(value) < 20 and _INTEGER.match(value) else None
+    return int(value) if value and len(value) < 20 and _INTEGER.match(value) else None
