@@ -34,7 +34,7 @@ class InstanceStored(ResourceEvent):
     transfer_syntax: str
     sop_class: str
     pixel_data_offset: int | None  # of the Pixel Data element, from the start of the file
-    pixel_data_vr: str  # "" where there is no Pixel Data
+    pixel_data_vr: str  # of Pixel Data where it is not the one to expect, as Orthanc notes it; else ""
     index_in_series: int | None
     origin: str  # RestApi, DicomProtocol, Lua, Plugins, WebDav or Unknown
     id: ResourceId = personal()

@@ -53,7 +53,7 @@ class Instance:
     transfer_syntax: str
     sop_class: str
     pixel_data_offset: int | None  # of the Pixel Data element in the file
-    pixel_data_vr: str  # "" without Pixel Data
+    pixel_data_vr: str  # of Pixel Data where it is not the one to expect; else ""
     index_in_series: int | None
     origin: Origin
 
