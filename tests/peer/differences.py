@@ -101,3 +101,19 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: isinstance(ours, int) and isinstance(theirs, int) and abs(ours - theirs) < 100,
     ),
 )
+
+
+Answer = dict[str, object]  # tag in hexadecimal -> text, or the items of a sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedFind:
+    """An intended difference of C-FIND: `query` is matched whole, as a regular expression."""
+
+    why: str
+    source: str
+    query: str
+    when: Callable[[str, list[Answer], str, list[Answer]], bool]  # (our status and answers, Orthanc's)
+
+
+ACCEPTED_FINDS: tuple[AcceptedFind, ...] = ()

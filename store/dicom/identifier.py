@@ -1,0 +1,158 @@
+"""Datasets as plain values, from and to their bytes: the identifiers of C-FIND, and tags picked out of a file.
+
+Values are text as the index has it (`store.dicom.values`), sequences tuples of datasets. Elements are encoded with the VR of
+the dictionary; a tag that is in none becomes UN.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from struct import pack
+from typing import Any, Final
+
+from store.dicom.charset_encoding import encode_text
+from store.dicom.charsets import Charset, charset_of
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.elements import Buffer, Element, read_element, read_elements, scan, wire_tag
+from store.dicom.matching import Dataset, Value
+from store.dicom.part10 import open_part10
+from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
+
+CHARSET_TAG: Final = 0x00080005
+
+_LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT", "UN"))  # PS3.5 §6.1.2.2
+_FORMATS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_ASCII: Final = Charset("Ascii")
+
+
+# -- bytes to values --------------------------------------------------------------------------------------------------
+
+
+def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) -> tuple[Dataset, dict[int, str]]:
+    """The values of a dataset without file meta information, and the VRs of those whose tags are in no dictionary.
+
+    `default_encoding` holds where SpecificCharacterSet is absent. Raises: InvalidDicom.
+    """
+    syntax = read_syntax(transfer_syntax)
+    elements = read_elements(data, 0, syntax)
+    declared = next(
+        (_value(data, each, _ASCII, little=syntax.little) for each in elements if each.tag == CHARSET_TAG), ""
+    )
+    charset = charset_of(declared if isinstance(declared, str) else "", default_encoding)
+    return _dataset(data, elements, charset, little=syntax.little), _unknown_vrs(elements)
+
+
+def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
+    """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom."""
+    file = open_part10(data)
+    found = scan(file.data, file.start, file.syntax, {wire_tag(tag): tag for tag in (CHARSET_TAG, *tags)})
+    elements = {
+        tag: read_element(file.data, place.start, file.syntax) for tag, place in found.items() if place.length >= 0
+    }
+    declared = elements.get(CHARSET_TAG)
+    shown = _value(file.data, declared, _ASCII, little=file.syntax.little) if declared else ""
+    charset = charset_of(shown if isinstance(shown, str) else "", default_encoding)
+    return _dataset(file.data, elements.values(), charset, little=file.syntax.little)
+
+
+def parse_items(rendered: str) -> tuple[Dataset, ...]:
+    """The items of a sequence as the index keeps them: see `store.dicom.rendering.render_sequence`."""
+    return tuple(_parse_item(item) for item in json.loads(rendered))
+
+
+def _parse_item(item: dict[str, dict[str, Any]]) -> Dataset:
+    parsed: Dataset = {}
+    for name, labelled in item.items():
+        value = labelled["Value"]
+        is_sequence = labelled["Type"] == "Sequence"
+        parsed[int(name.replace(",", ""), 16)] = tuple(map(_parse_item, value)) if is_sequence else value
+    return parsed
+
+
+def _dataset(data: Buffer, elements: Iterable[Element], charset: Charset, *, little: bool) -> Dataset:
+    values: Dataset = {}
+    for element in elements:
+        values.setdefault(element.tag, _value(data, element, charset, little=little))
+    return values
+
+
+def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) -> Value:
+    if element.items is not None:
+        return tuple(_dataset(data, item.elements, charset, little=item.little) for item in element.items)
+    if element.fragments is not None:
+        return None
+    raw = bytes(data[element.value : element.value + element.length])
+    if element.vr == "UN" and not dictionary_vr(element.tag):
+        return _guess_text(raw, charset)
+    return text(raw, element.tag, element.vr, charset, little=little)
+
+
+def _guess_text(raw: bytes, charset: Charset) -> str | None:
+    """A private value in implicit VR is text most of the time; None where it does not look so."""
+    shown = charset.decode(raw.rstrip(b"\0 "))
+    return shown if shown.isprintable() else None
+
+
+def _unknown_vrs(elements: Iterable[Element]) -> dict[int, str]:
+    return {each.tag: each.vr for each in elements if not dictionary_vr(each.tag)}
+
+
+# -- values to bytes --------------------------------------------------------------------------------------------------
+
+
+def encode_dataset(values: Mapping[int, Value], transfer_syntax: str, encoding: str) -> bytes:
+    """The bytes of a dataset, in order of tags; text in one of `store.dicom.charsets.ENCODINGS`, which it should declare."""
+    syntax = read_syntax(transfer_syntax)
+    return b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values))
+
+
+def _element(tag: int, value: Value, syntax: Syntax, encoding: str) -> bytes:
+    vr = _short_vr(dictionary_vr(tag))
+    if isinstance(value, tuple) or vr == "SQ":
+        vr, raw = "SQ", b"".join(_item(item, syntax, encoding) for item in (value if isinstance(value, tuple) else ()))
+    else:
+        raw = _raw(value or "", vr, syntax, encoding)
+    order = "<" if syntax.little else ">"
+    head = pack(order + "HH", tag >> 16, tag & 0xFFFF)
+    if not syntax.explicit:
+        return head + pack("<I", len(raw)) + raw
+    if vr in _LONG_VRS:
+        return head + vr.encode() + pack(order + "HI", 0, len(raw)) + raw
+    raw = raw[:0xFFFE]
+    return head + vr.encode() + pack(order + "H", len(raw)) + raw
+
+
+def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
+    raw = b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values))
+    return pack(("<" if syntax.little else ">") + "HHI", 0xFFFE, 0xE000, len(raw)) + raw
+
+
+def _short_vr(vr: str) -> str:
+    """One VR where the dictionary leaves a choice."""
+    return vr.partition(" ")[0] or "UN"
+
+
+def _raw(value: str, vr: str, syntax: Syntax, encoding: str) -> bytes:
+    """The padded bytes of a text; nothing where the text is no value of its VR."""
+    if vr in NUMBER_VRS or vr == "AT":
+        try:
+            return _numbers(value, vr, "<" if syntax.little else ">")
+        except (ValueError, OverflowError):
+            return b""
+    if vr not in TEXT_VRS and vr != "UN":
+        return b""
+    raw = encode_text(value, encoding if vr in _CHARSET_VRS else "Ascii")
+    return raw + (b"\0" if vr in {"UI", "UN"} else b" ") * (len(raw) & 1)
+
+
+def _numbers(value: str, vr: str, order: str) -> bytes:
+    if not value:
+        return b""
+    parts = value.split("\\")
+    if vr == "AT":
+        return b"".join(pack(order + "HH", int(part[:4], 16), int(part[5:9], 16)) for part in parts)
+    try:
+        return b"".join(pack(order + _FORMATS[vr], float(part) if vr in {"FL", "FD"} else int(part)) for part in parts)
+    except Exception as exc:
+        raise ValueError(vr) from exc
