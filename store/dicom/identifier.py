@@ -21,7 +21,6 @@ from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 CHARSET_TAG: Final = 0x00080005
 
 _LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
-_CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT", "UN"))  # PS3.5 §6.1.2.2
 _FORMATS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _ASCII: Final = Charset("Ascii")
 
@@ -142,7 +141,7 @@ def _raw(value: str, vr: str, syntax: Syntax, encoding: str) -> bytes:
             return b""
     if vr not in TEXT_VRS and vr != "UN":
         return b""
-    raw = encode_text(value, encoding if vr in _CHARSET_VRS else "Ascii")
+    raw = encode_text(value, encoding)  # whatever the VR: a file's text was read so, too
     return raw + (b"\0" if vr in {"UI", "UN"} else b" ") * (len(raw) & 1)
 
 
