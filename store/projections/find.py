@@ -5,6 +5,7 @@ kept as they are. Rows narrow a query down; whether a resource matches is told b
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from events.identifiers import Level, Ref
 from events.resources import PatientCreated, SeriesCreated, StudyCreated
@@ -44,19 +45,30 @@ def apply(batch: Batch, appended: Appended) -> None:
         batch.put(FIND, row_key, b"")
 
 
-def forget(batch: Batch, level: Level, ref: Ref, row: list[object]) -> None:
+def fill(batch: Batch) -> None:
+    """Write the rows of all resources, for an archive of before there were any."""
+    for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
+        for row_key, packed in batch.items(rows.TABLE_OF_LEVEL[level], b""):
+            for find_key in _keys_of_row(level, row_key, rows.unpack(packed)):
+                batch.put(FIND, find_key, b"")
+
+
+def forget(batch: Batch, level: Level, ref: Ref, row: list[Any]) -> None:
     """Remove the rows of a resource, whose own row is given."""
+    for row_key in _keys_of_row(level, key(ref), row):
+        batch.delete(FIND, row_key)
+
+
+def _keys_of_row(level: Level, ref: bytes, row: list[Any]) -> Iterator[bytes]:
     match level:
         case Level.PATIENT:
-            keys = _keys(_OF_PATIENT, row[rows.PATIENT_TAGS], key(ref))  # type: ignore[arg-type]  # rows are untyped lists
+            return _keys(_OF_PATIENT, row[rows.PATIENT_TAGS], ref)
         case Level.STUDY:
-            keys = _study_keys(row[rows.STUDY_TAGS], row[rows.STUDY_PATIENT_TAGS], key(ref))  # type: ignore[arg-type]
+            return _study_keys(row[rows.STUDY_TAGS], row[rows.STUDY_PATIENT_TAGS], ref)
         case Level.SERIES:
-            keys = _keys(_OF_SERIES, row[rows.SERIES_TAGS], key(row[rows.SERIES_STUDY]) + key(ref))  # type: ignore[arg-type]
+            return _keys(_OF_SERIES, row[rows.SERIES_TAGS], key(row[rows.SERIES_STUDY]) + ref)
         case Level.INSTANCE:
-            return
-    for row_key in keys:
-        batch.delete(FIND, row_key)
+            return iter(())
 
 
 def index_text(kind: FindKind, value: str) -> str:
