@@ -9,7 +9,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from api.dicom.command import Command, Element, Field, encode_response
 from api.dicom.ending import AssociationEnded, Malformed, log_fault
@@ -25,7 +25,7 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
 from store.dicom.matching import Dataset, Value, parse_key
 from store.records import Origin
-from store.views.find import RETRIEVE_AE_TITLE, Finder, Query
+from store.views.find import RETRIEVE_AE_TITLE, Query
 
 if TYPE_CHECKING:
     from api.dicom.association import Association
@@ -49,6 +49,12 @@ _LEVELS: Final = {
 QueryFilter = Callable[[Dataset, Origin], Dataset]
 
 log = logging.getLogger(__name__)
+
+
+class Finder(Protocol):
+    """What this module needs of `store.views.find.Finder`."""
+
+    def find(self, query: Query) -> Iterator[list[Dataset]]: ...
 
 
 def create_find_service(finder: Finder, query_filter: QueryFilter | None = None) -> Service:
