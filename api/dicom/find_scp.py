@@ -5,6 +5,9 @@
   and where to retrieve from; groups 0002 and 0004 and group lengths are left out;
 - text is in `DefaultEncoding`. Where that lacks a character, and the query declares a set that has it, the answer is in that;
 - whatever is wrong with a query is answered by 0xC000.
+
+What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had cancelled (0xFE00): the list is not complete.
+1.12.7 reads these options and does not act on them here.
 """
 
 import logging
@@ -88,12 +91,13 @@ class _FindScp:
         association.send(context, encode_response(command, status, comment))
 
     def _answer(self, association: "Association", context: Context, command: Command, data: bytes) -> int:
-        """Send a pending response for each match; returns the status of the final one."""
+        """Send a pending response for each match; returns the final status."""
         settings = association.settings.find
         asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
         level = parse_level(asked.get(_LEVEL_TAG))
         keys = asked if self._filter is None else self._filter(asked, _origin(association))
         vr_of = _vr_of(private_vrs)
+        limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
         query = Query(
             level=level,
             keys={
@@ -106,11 +110,12 @@ class _FindScp:
             retrieve_aet=association.settings.aet,
             reads_files=settings.reads_files,
             default_encoding=settings.default_encoding,
-            limit=settings.limit_instances if level == Level.INSTANCE else settings.limit_results,
+            limit=limit + 1 if limit else 0,  # one more tells that there are more
         )
         writer = _AnswerWriter(asked, query, context.transfer_syntax, settings.default_encoding)
         batches = self._finder.find(query)
         pending = encode_response(command, PENDING, has_dataset=True)
+        sent = 0
         while True:
             with association.slots:
                 batch = next(batches, None)
@@ -118,9 +123,10 @@ class _FindScp:
             if batch is None:
                 return SUCCESS
             for answer in encoded:
-                if association.is_cancelled(command):
+                if association.is_cancelled(command) or (limit and sent == limit):
                     return CANCELLED
                 association.send(context, pending, (answer,))
+                sent += 1
             if association.is_cancelled(command):
                 return CANCELLED
 

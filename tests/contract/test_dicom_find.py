@@ -97,12 +97,14 @@ def test_an_answer_has_what_was_asked_and_where_to_retrieve_it() -> None:
 
 
 @pytest.mark.parametrize(("level", "limit"), [("PATIENT", 5), ("STUDY", 5), ("SERIES", 5), ("IMAGE", 7)])
-def test_limits_depend_on_the_level(level: str, limit: int) -> None:
-    finder = FakeFinder()
-    with serving(finder, limit_results=5, limit_instances=7, reads_files=False) as association:
-        assert ask(association, QueryRetrieveLevel=level) == (0, [])
-    assert finder.queries[0].limit == limit
-    assert not finder.queries[0].reads_files
+def test_limits_depend_on_the_level_and_what_is_cut_off_is_not_complete(level: str, limit: int) -> None:
+    for found, expected in ((limit, 0x0000), (limit + 1, 0xFE00)):
+        finder = FakeFinder(iter([[{}] * 4, [{}] * (found - 4)]))
+        with serving(finder, limit_results=5, limit_instances=7, reads_files=False) as association:
+            status, answers = ask(association, QueryRetrieveLevel=level)
+        assert (status, len(answers)) == (expected, limit)
+        assert finder.queries[0].limit == limit + 1
+        assert not finder.queries[0].reads_files
 
 
 @pytest.mark.parametrize(
