@@ -106,7 +106,7 @@ class _FindScp:
                 if not _is_ignored(tag)
                 and (key := parse_key(vr_of(tag), value, case_sensitive_pn=settings.case_sensitive_pn, vr_of=vr_of))
             },
-            wanted=tuple(tag for tag in asked if not _is_left_out(tag)),
+            wanted=tuple(tag for tag in asked if not _is_left_out(tag) and tag != _LEVEL_TAG),
             retrieve_aet=association.settings.aet,
             reads_files=settings.reads_files,
             default_encoding=settings.default_encoding,

@@ -85,6 +85,11 @@ class Wildcard:
         """What every match begins with (in any case, where case does not count)."""
         return _HAS_WILDCARD.split(self.pattern, maxsplit=1)[0]
 
+    @property
+    def longest_part(self) -> str:
+        """What stands between two wildcards and so somewhere in every match."""
+        return max(_HAS_WILDCARD.split(self.pattern), key=len)
+
     def matches(self, value: Value) -> bool:
         if not isinstance(value, str):
             return False

@@ -19,15 +19,15 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Matcher, Value
+from store.projections import rows
 from store.records import Instance, Resource
-from store.tables import CHILDREN, U64, child_key, key
+from store.tables import CHILDREN, SERIES, U64, child_key, key
 from store.views.find_plan import MODALITIES_IN_STUDY, Source, choose_source, keys_of
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
 BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
 BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
-LOOKS_AT_CLOCK: Final = 1000  # keys of the index that are passed over between two looks at the clock
 
 SOP_CLASSES_IN_STUDY: Final = 0x00080062
 INSTANCE_AVAILABILITY: Final = 0x00080056
@@ -168,7 +168,7 @@ class _Search:
     # -- candidates -----------------------------------------------------------------------------------------------
 
     def _refs(self, s: Snapshot, source: Source, position: _Position) -> Generator[Ref | None, None, None]:
-        """Iterate over the refs that the source gives; None now and then where it gives none for long."""
+        """Iterate over the refs that the source gives; None for keys that are passed over, some of them."""
         if not source.spans:
             for ref in s.list_refs(source.level, after=Ref(U64.unpack(position.last)[0]) if position.last else None):
                 position.last = key(ref)
@@ -176,12 +176,12 @@ class _Search:
             return
         yield from self._below(s, source, position)
         while position.span < len(source.spans):
-            for count, row_key in enumerate(keys_of(s, source.spans[position.span], position.last)):
+            for row_key in keys_of(s, source.spans[position.span], position.last, source.needle):
                 position.last = row_key
                 if source.accepts(s, row_key):
                     position.root = source.ref_of(row_key)
                     yield from self._below(s, source, position)
-                elif not count % LOOKS_AT_CLOCK:
+                else:
                     yield None
             position.span += 1
             position.last = None
@@ -245,8 +245,8 @@ class _Search:
         if record.level != Level.STUDY:
             return None
         if tag == MODALITIES_IN_STUDY:
-            series = s.children(record)
-            return "\\".join(sorted({each.tags[_MODALITY] for each in series if _MODALITY in each.tags}))
+            series = (rows.unpack(s.row(SERIES, key(ref)) or b"")[rows.SERIES_TAGS] for ref in s.child_refs(record.ref))
+            return "\\".join(sorted({tags[_MODALITY] for tags in series if _MODALITY in tags}))
         if tag == SOP_CLASSES_IN_STUDY:
             below = s.descendants(record, Level.INSTANCE)
             return "\\".join(sorted({each.sop_class for each in below if isinstance(each, Instance)} - {""}))
