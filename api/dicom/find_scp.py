@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
+CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
 
 _LEVEL_TAG: Final = 0x00080052
 _TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
@@ -122,13 +123,14 @@ class _FindScp:
                 encoded = [] if batch is None else [writer.write(answer) for answer in batch]
             if batch is None:
                 return SUCCESS
-            for answer in encoded:
-                if association.is_cancelled(command) or (limit and sent == limit):
+            room = limit - sent if limit else len(encoded)
+            for some in _chunks(encoded[:room]):
+                if association.is_cancelled(command):
                     return CANCELLED
-                association.send(context, pending, (answer,))
-                sent += 1
-            if association.is_cancelled(command):
+                association.send_all(context, [(pending, (answer,)) for answer in some])
+            if len(encoded) > room or association.is_cancelled(command):
                 return CANCELLED
+            sent += len(encoded)
 
 
 class _AnswerWriter:
@@ -145,7 +147,9 @@ class _AnswerWriter:
         self._items = {tag: value[0] for tag, value in asked.items() if isinstance(value, tuple) and value and value[0]}
 
     def write(self, answer: Dataset) -> bytes:
-        values = self._empty | {tag: self._narrowed(tag, value) for tag, value in answer.items()}
+        values = self._empty | answer
+        for tag in self._items.keys() & answer.keys():
+            values[tag] = self._narrowed(tag, answer[tag])
         encoding = self._default
         if self._declared != encoding:
             texts = list(_texts(values))
@@ -155,11 +159,10 @@ class _AnswerWriter:
         return encode_dataset(values, self._transfer_syntax, encoding)
 
     def _narrowed(self, tag: int, value: Value) -> Value:
-        """Of a sequence's items only what the query's item names, if it names anything."""
-        keys = self._items.get(tag)
-        if keys is None or not isinstance(value, tuple):
+        """Of a sequence's items only what the query's item names."""
+        if not isinstance(value, tuple):
             return value
-        return tuple({inner: item.get(inner) for inner in keys} for item in value)
+        return tuple({inner: item.get(inner) for inner in self._items[tag]} for item in value)
 
 
 def parse_level(value: Value) -> Level:
@@ -201,6 +204,10 @@ def _is_left_out(tag: int) -> bool:
 def _is_ignored(tag: int) -> bool:
     """Tags that are no keys."""
     return tag in _NO_KEYS or _is_left_out(tag)
+
+
+def _chunks(answers: list[bytes]) -> Iterator[list[bytes]]:
+    return (answers[start : start + CHUNK] for start in range(0, len(answers), CHUNK))
 
 
 def _texts(values: Dataset) -> Iterator[str]:

@@ -6,8 +6,9 @@ the dictionary; a tag that is in none becomes UN.
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from struct import pack
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
@@ -103,23 +104,40 @@ def _unknown_vrs(elements: Iterable[Element]) -> dict[int, str]:
 def encode_dataset(values: Mapping[int, Value], transfer_syntax: str, encoding: str) -> bytes:
     """The bytes of a dataset, in order of tags; text in one of `store.dicom.charsets.ENCODINGS`, which it should declare."""
     syntax = read_syntax(transfer_syntax)
-    return b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values))
+    return b"".join([_element(tag, values[tag], syntax, encoding) for tag in sorted(values)])
 
 
 def _element(tag: int, value: Value, syntax: Syntax, encoding: str) -> bytes:
-    vr = _short_vr(dictionary_vr(tag))
+    vr, head, padding, is_long = _head(tag, explicit=syntax.explicit, little=syntax.little)
     if isinstance(value, tuple) or vr == "SQ":
-        vr, raw = "SQ", b"".join(_item(item, syntax, encoding) for item in (value if isinstance(value, tuple) else ()))
-    else:
-        raw = _raw(value or "", vr, syntax, encoding)
-    order = "<" if syntax.little else ">"
-    head = pack(order + "HH", tag >> 16, tag & 0xFFFF)
-    if not syntax.explicit:
-        return head + pack("<I", len(raw)) + raw
-    if vr in _LONG_VRS:
-        return head + vr.encode() + pack(order + "HI", 0, len(raw)) + raw
+        items = b"".join(_item(item, syntax, encoding) for item in (value if isinstance(value, tuple) else ()))
+        return _sequence_head(tag, syntax) + pack("<I" if syntax.little else ">I", len(items)) + items
+    raw = (
+        encode_text(value or "", encoding) if padding else _packed(value or "", vr, syntax)
+    )  # whatever the VR: as it was read
+    if len(raw) & 1:
+        raw += padding
+    order: Literal["little", "big"] = "little" if syntax.little else "big"
+    if is_long:
+        return head + len(raw).to_bytes(4, order) + raw
     raw = raw[:0xFFFE]
-    return head + vr.encode() + pack(order + "H", len(raw)) + raw
+    return head + len(raw).to_bytes(2, order) + raw
+
+
+@lru_cache(maxsize=4096)
+def _head(tag: int, *, explicit: bool, little: bool) -> tuple[str, bytes, bytes, bool]:
+    """The VR of a tag, its bytes up to the length, what pads its text (nothing if it has none), and whether the length has 32 bits."""
+    vr = dictionary_vr(tag).partition(" ")[0] or "UN"  # the first where the dictionary leaves a choice
+    padding = b"\0" if vr in {"UI", "UN"} else b" " if vr in TEXT_VRS else b""
+    head = pack("<HH" if little else ">HH", tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return vr, head, padding, True
+    return vr, head + vr.encode() + (b"\0\0" if vr in _LONG_VRS else b""), padding, vr in _LONG_VRS
+
+
+def _sequence_head(tag: int, syntax: Syntax) -> bytes:
+    head = pack("<HH" if syntax.little else ">HH", tag >> 16, tag & 0xFFFF)
+    return head + b"SQ\0\0" if syntax.explicit else head
 
 
 def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
@@ -127,22 +145,14 @@ def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
     return pack(("<" if syntax.little else ">") + "HHI", 0xFFFE, 0xE000, len(raw)) + raw
 
 
-def _short_vr(vr: str) -> str:
-    """One VR where the dictionary leaves a choice."""
-    return vr.partition(" ")[0] or "UN"
-
-
-def _raw(value: str, vr: str, syntax: Syntax, encoding: str) -> bytes:
-    """The padded bytes of a text; nothing where the text is no value of its VR."""
-    if vr in NUMBER_VRS or vr == "AT":
-        try:
-            return _numbers(value, vr, "<" if syntax.little else ">")
-        except (ValueError, OverflowError):
-            return b""
-    if vr not in TEXT_VRS and vr != "UN":
+def _packed(value: str, vr: str, syntax: Syntax) -> bytes:
+    """The bytes of numbers; nothing for what is none, and for VRs that have no text."""
+    if vr not in NUMBER_VRS and vr != "AT":
         return b""
-    raw = encode_text(value, encoding)  # whatever the VR: a file's text was read so, too
-    return raw + (b"\0" if vr in {"UI", "UN"} else b" ") * (len(raw) & 1)
+    try:
+        return _numbers(value, vr, "<" if syntax.little else ">")
+    except (ValueError, OverflowError):
+        return b""
 
 
 def _numbers(value: str, vr: str, order: str) -> bytes:
