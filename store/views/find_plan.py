@@ -155,6 +155,8 @@ def _identifier_source(level: Level, kind: LookupKind, matcher: Matcher) -> Sour
         case OneOf():
             prefixes = sorted({lookup_prefix(kind, text) for text in matcher.texts})
             return Source(level, tuple(Span(LOOKUP, prefix, _after(prefix)) for prefix in prefixes))
+        case Wildcard() if matcher.matches(""):
+            return None  # a patient without PatientID may have studies in which it is there and empty
         case Wildcard() if beginning := normalize_identifier(matcher.prefix):
             start = whole + _cut(beginning)
             return Source(level, (Span(LOOKUP, start, _after(start)),))

@@ -33,7 +33,7 @@ MODALITIES_IN_STUDY = 0x00080061
 SERIES_COUNT = 0x00201206
 LONG = "L" * 300
 TEXTS = {
-    0x00100020: ["P1", "p1", "P10", " P1", "Ä", LONG, "P2*"],
+    0x00100020: ["P1", "p1", "P10", " P1", "Ä", LONG, "P2*", ""],
     0x00100010: ["Doe^Jane", "DOE^JANE", "Doe^Jo", "", "Straße^A", "Äneas", LONG, LONG + "x"],
     0x00100030: ["19700101", "19700102", ""],
     0x00080020: ["20240101", "20240102", "20240103", "", "abc"],
@@ -61,7 +61,8 @@ def _archive(stage: IndexStage) -> None:
                     names = (patient, f"1.{number}.{study}", f"1.{number}.{study}.{series}", f"I{place}")
                     made = store_command(*names, blob=make_blob_id(1, place))
                     tags = {level: dict(values) for level, values in made.tags.items()}
-                    tags[1] = {0x00100020: patient} | _some(PATIENT_TAGS, number + study)
+                    # A file without PatientID belongs to the same patient as one where it is empty.
+                    tags[1] = ({0x00100020: patient} if patient or study else {}) | _some(PATIENT_TAGS, number + study)
                     tags[2] = {0x0020000D: names[1]} | _some(STUDY_TAGS, number * 3 + study)
                     tags[3] = {0x0020000E: names[2], 0x00200011: str(series)} | _some((0x00080060,), number + series)
                     stage.ask(replace(made, tags=tags))
