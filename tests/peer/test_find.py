@@ -278,3 +278,38 @@ def test_any_transfer_syntax_and_root_will_do(searched: Pair, proposal: str) -> 
     ours, theirs = ask_both(searched, keys, proposal)
     assert_same("any syntax", ours, theirs)
     assert len(ours.answers) > 10
+
+
+@pytest.fixture(scope="module")
+def searched_otherwise(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    options = """
+        "DicomModalities": { "dcmtk": ["FINDSCU", "127.0.0.1", 104, "GenericNoWildcardInDates"] },
+        "StorageAccessOnFind": "Never", "CaseSensitivePN": true, "DefaultEncoding": "Utf8",
+    """
+    with start_pair(oracle, tmp_path_factory.mktemp("otherwise"), options) as pair:
+        load(pair)
+        yield pair
+
+
+OTHERWISE: dict[str, tuple[str | bytes, ...]] = {
+    "all studies in utf8": (STUDY, "PatientID", "PatientName", "StudyInstanceUID", "StudyDate"),
+    "tags of files are not told": (IMAGE, STUDY_11, "SOPInstanceUID", "Rows", "ImageType", "InstanceNumber"),
+    "tags of files match nothing": (IMAGE, STUDY_11, "Rows=8"),
+    "lower tags match nothing": (STUDY, "Modality=CT"),
+    "modalities in study": (STUDY, "ModalitiesInStudy=CT", "SOPClassesInStudy"),
+    "name in the wrong case": (STUDY, "PatientName=doe*"),
+    "name in the right case": (STUDY, "PatientName=Doe*", "StudyInstanceUID"),
+    "japanese name": (STUDY, "SpecificCharacterSet=ISO_IR 192", "PatientName=*山田*".encode(), "PatientID"),
+    "name in undeclared utf8": (STUDY, "PatientName=Buc^Jérôme".encode(), "PatientID"),
+    "date by wildcard": (STUDY, "StudyDate=2024*"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_an_answer_equals_orthancs_under_other_options(searched_otherwise: Pair, name: str) -> None:
+    assert_same(name, *ask_both(searched_otherwise, OTHERWISE[name]))
+
+
+def test_who_may_not_ask_is_turned_away(searched_otherwise: Pair) -> None:
+    ours, theirs = ask_both(searched_otherwise, (STUDY,), "-aet", "STRANGER")
+    assert ours == theirs == Found("none", [])
