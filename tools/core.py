@@ -176,10 +176,10 @@ def open_archive(folder: Path) -> tuple[Environment, list[boot.Row]]:
         rows = boot.plan(boot.look_at_environment(environment, medium))
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
-        environment.forget_dead_readers()
-        _begin_run(environment)
         if any(row.action is Action.FILL_FIND for row in rows):
             _fill_find(environment)
+        environment.forget_dead_readers()
+        _begin_run(environment)
         ensure_reserve(folder)
     except BaseException:
         environment.close()
