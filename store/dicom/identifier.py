@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import Buffer, Element, read_element, read_elements, scan, wire_tag
+from store.dicom.elements import Buffer, Element, read_elements
 from store.dicom.matching import Dataset, Value
 from store.dicom.part10 import open_part10
+from store.dicom.rendering import dataset_charset, dataset_elements
 from store.dicom.syntax import Syntax, read_syntax
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
@@ -46,14 +47,10 @@ def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) ->
 def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
     """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom."""
     file = open_part10(data)
-    found = scan(file.data, file.start, file.syntax, {wire_tag(tag): tag for tag in (CHARSET_TAG, *tags)})
-    elements = {
-        tag: read_element(file.data, place.start, file.syntax) for tag, place in found.items() if place.length >= 0
-    }
-    declared = elements.get(CHARSET_TAG)
-    shown = _value(file.data, declared, _ASCII, little=file.syntax.little) if declared else ""
-    charset = charset_of(shown if isinstance(shown, str) else "", default_encoding)
-    return _dataset(file.data, elements.values(), charset, little=file.syntax.little)
+    elements = dataset_elements(file)
+    charset = dataset_charset(file, elements, default_encoding)
+    wanted = frozenset(tags)
+    return _dataset(file.data, (each for each in elements if each.tag in wanted), charset, little=file.syntax.little)
 
 
 def parse_items(rendered: str) -> tuple[Dataset, ...]:

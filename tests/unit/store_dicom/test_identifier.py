@@ -80,7 +80,7 @@ def test_picked_tags_of_a_file_are_text_or_nothing(sample: Sample) -> None:
     tags = (0x00100010, 0x0020000D, 0x00280010, 0x00081110, 0x7FE00010, 0x00091001)
     picked = pick(sample.data, tags, "Latin1")
     assert isinstance(picked[0x0020000D], str)
-    assert picked.keys() <= {0x00080005, *tags}
+    assert picked.keys() <= set(tags)
     assert isinstance(picked.get(0x00081110, ()), tuple)
     assert dictionary_vr(0x00081110) == "SQ"
 
