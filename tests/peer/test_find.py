@@ -1,5 +1,6 @@
 """C-FIND with DCMTK's findscu to both servers: the same matches, the same attributes, the same statuses."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -278,6 +279,30 @@ def test_any_transfer_syntax_and_root_will_do(searched: Pair, proposal: str) -> 
     ours, theirs = ask_both(searched, keys, proposal)
     assert_same("any syntax", ours, theirs)
     assert len(ours.answers) > 10
+
+
+@pytest.mark.parametrize(
+    ("level", "query"),
+    [
+        ("Patient", {"PatientID": "PAT*"}),
+        ("Study", {"PatientName": "Doe*", "StudyDate": "20240101-20240102"}),
+        ("Series", {"StudyInstanceUID": "2.25.7305.1.1", "Modality": "MR"}),
+        ("Instance", {"SeriesInstanceUID": "2.25.7305.1.1.1"}),
+    ],
+)
+def test_orthanc_finds_the_same_here_and_in_itself(searched: Pair, level: str, query: dict[str, str]) -> None:
+    """With `/modalities/{id}/query`, which asks for a set of tags of its own."""
+    found = []
+    for server in (searched.ours, searched.theirs):
+        modality = json.dumps(["PEER", "127.0.0.1", server.dicom_port])
+        assert searched.theirs.ask(Request("/modalities/other", "PUT", modality)).status == 200
+        asked = Request("/modalities/other/query", "POST", json.dumps({"Level": level, "Query": query}))
+        made = searched.theirs.ask(asked).json()
+        assert isinstance(made, dict)
+        answers = searched.theirs.get_json(f"{made['Path']}/answers?expand&simplify")
+        assert isinstance(answers, list)
+        found.append(sorted(answers, key=repr))
+    assert found[0] == found[1] != []
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,9 @@ def test_a_planned_query_equals_brute_force(
     query = Query(level=level, keys=keys, wanted=UNIQUE[level], reads_files=False, limit=limit)
     with patch.object(find, "BATCH_ANSWERS", batch), patch.object(find_plan, "COUNT_LIMIT", 5):
         finder = Finder(archive.views, BlobStore(Path("/nowhere")))
-        answers = [answer for each in finder.find(query) for answer in each]
+        batches = list(finder.find(query))
+    answers = [answer for each in batches for answer in each]
+    assert all(len(each) <= batch for each in batches)
     with archive.views.snapshot() as s:
         expected = list(_brute_force(s, level, keys))
     if limit:
