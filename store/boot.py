@@ -27,7 +27,7 @@ from store.environment import (
     peek,
 )
 from store.log import check_end, check_link, read_end, read_head, read_rows
-from store.tables import ALL_TABLES, CONDEMNED, LEASES, META, TOMBSTONES, key
+from store.tables import ALL_TABLES, CONDEMNED, FIND, LEASES, META, SERIES, TOMBSTONES, key
 
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
@@ -48,6 +48,7 @@ class Action(Enum):
     SWEEP_LEASES = "remove the files that the last run left unfinished"
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
+    FILL_FIND = "add the rows that queries start from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Facts:
     leases: int = 0
     condemned: int = 0
     tombstones: int = 0
+    lacks_find: bool = False  # written before there was the table `find`
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ TABLE = (
     Row("unfinished blobs", lambda f: f.leases > 0, Action.SWEEP_LEASES, "files may be left without an event"),
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
     Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
+    Row("no rows for queries", lambda f: f.lacks_find, Action.FILL_FIND, "this index was written by an older release"),
 )
 
 
@@ -185,6 +188,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         clean = txn.get(CLEAN_KEY, db=env.tables[META])
         boot_id = txn.get(BOOT_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
+        lacks_find = not count(FIND) and bool(count(SERIES))
         is_empty = read_head(txn, env.tables).seq == 0
     return replace(
         facts,
@@ -197,6 +201,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
+        lacks_find=lacks_find,
     )
 
 

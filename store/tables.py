@@ -38,6 +38,7 @@ CHANGES = b"changes"  # seq -> row of /changes, NewInstance excepted
 CHANGES_BY_TYPE = b"changes-by-type"  # type + seq -> b""
 CHANGES_OF = b"changes-of"  # ref + seq -> b""; changes of a resource other than its creation
 LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
+FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.projections.find)
 BLOBS = b"blobs"  # blob -> ref of its owner
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
 UNSTABLE = b"unstable"  # ref of a patient, study or series that waits for StableAge -> b""
@@ -56,6 +57,7 @@ READ_MODELS = (
     CHANGES_BY_TYPE,
     CHANGES_OF,
     LOOKUP,
+    FIND,
     BLOBS,
     TOMBSTONES,
     UNSTABLE,
@@ -76,6 +78,18 @@ class LookupKind(IntEnum):
     SERIES_INSTANCE_UID = 3
     SOP_INSTANCE_UID = 4
     ACCESSION_NUMBER = 5
+
+
+class FindKind(IntEnum):
+    """Which main tag a row of `find` holds, and of which level's resources."""
+
+    PATIENT_NAME = 1  # of patients
+    STUDY_PATIENT_NAME = 2  # of studies, as each has it
+    STUDY_BIRTH_DATE = 3
+    STUDY_DATE = 4
+    STUDY_DESCRIPTION = 5
+    STUDY_REFERRER = 6
+    MODALITY = 7  # of series; the ref of the study stands before that of the series
 
 
 def key(number: int) -> bytes:
@@ -101,12 +115,21 @@ def touch_key(resource_id: bytes, seq: Seq) -> bytes:
 
 def lookup_prefix(kind: LookupKind, value: str) -> bytes:
     """Return the key of a looked-up value without its ref; the value is compared as Orthanc normalises identifiers."""
-    raw = normalize_identifier(value).encode()
-    if len(raw) > LOOKUP_VALUE_BYTES:
-        raw = raw[:LOOKUP_VALUE_BYTES] + hashlib.sha256(raw).digest()
-    return bytes((kind,)) + raw + b"\0"
+    return bytes((kind,)) + cut_value(normalize_identifier(value).encode()) + b"\0"
 
 
 def normalize_identifier(value: str) -> str:
     """Return an identifier in the form in which it is compared: no padding, upper case."""
     return value.strip(" \0").upper()
+
+
+def find_prefix(kind: FindKind, value: str) -> bytes:
+    """Return the key of a value in `find` without its ref; the value as the projection has folded it."""
+    return bytes((kind,)) + cut_value(value.encode()) + b"\0"
+
+
+def cut_value(raw: bytes) -> bytes:
+    """Return a value as an index key can hold it: of a long one the beginning, told apart by a hash."""
+    if len(raw) <= LOOKUP_VALUE_BYTES:
+        return raw
+    return raw[:LOOKUP_VALUE_BYTES] + hashlib.sha256(raw).digest()

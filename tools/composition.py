@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
-from api.dicom.settings import DicomSettings, Modality, Operation
+from api.dicom.settings import DicomSettings, FindSettings, Modality, Operation
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
@@ -144,7 +144,18 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         check_modality_host=dicom.check_modality_host,
         scp_timeout_s=dicom.scp_timeout_s,
         maximum_pdu_length=dicom.maximum_pdu_length,
+        find=_find(configuration),
         threads_count=dicom.threads,
+    )
+
+
+def _find(configuration: Configuration) -> FindSettings:
+    return FindSettings(
+        default_encoding=configuration.dicom.default_encoding,
+        case_sensitive_pn=configuration.value("CaseSensitivePN"),
+        limit_results=configuration.value("LimitFindResults"),
+        limit_instances=configuration.value("LimitFindInstances"),
+        reads_files=configuration.value("StorageAccessOnFind") != "Never",
     )
 
 

@@ -24,9 +24,11 @@ from actors.storage import REMOVE, Storage, leased_folders
 from events.errors import BadMedium, InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
+from store.batch import Batch
 from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, release_reserve
+from store.projections import find
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
 
@@ -200,6 +202,8 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
         rows = boot.plan(facts if blobs is None else boot.look_at_blobs(environment, blobs, facts))
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
+        if any(row.action is Action.FILL_FIND for row in rows):
+            _fill_find(environment)
         environment.forget_dead_readers()
         _begin_run(environment)
         if blobs is not None:
@@ -222,6 +226,13 @@ def _begin_run(environment: Environment) -> None:
         if not release_reserve(environment.folder):
             raise BadMedium("the index cannot be written; is its disk full?") from exc
         _begin_run(environment)
+
+
+def _fill_find(environment: Environment) -> None:
+    with environment.begin(write=True) as txn:
+        batch = Batch(txn, environment.tables)
+        find.fill(batch)
+        batch.flush()
 
 
 def _forget_settings(environment: Environment) -> None:

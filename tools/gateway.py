@@ -13,6 +13,7 @@ from actors.index.client import IndexClient
 from actors.index.commands import Command
 from actors.ingest import Ingest
 from api.dicom.echo_scp import create_echo_service
+from api.dicom.find_scp import create_find_service
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
@@ -20,6 +21,7 @@ from api.rest.deps import Deps
 from api.rest.server import HttpServer
 from store.blobs.store import BlobStore
 from store.environment import Environment
+from store.views.find import Finder
 from store.views.views import Views
 from tools.composition import ServerSettings
 from tools.runtime_settings import RuntimeSettings
@@ -46,7 +48,11 @@ class Gateway:
         blobs = BlobStore(settings.storage_directory)
         runtime = RuntimeSettings(settings, views)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
-        services = (create_echo_service(), create_store_service(self._ingest))
+        services = (
+            create_echo_service(),
+            create_store_service(self._ingest),
+            create_find_service(Finder(views, blobs)),
+        )
         self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds]
         app = create_app(
             Deps(

@@ -27,6 +27,9 @@ class RuntimeSettings:
         with self._views.snapshot() as snapshot:
             syntaxes = snapshot.setting(runtime.ACCEPTED_TRANSFER_SYNTAXES)
             unknown = snapshot.setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED)
+            encoding = snapshot.setting(runtime.DEFAULT_ENCODING)
+        if encoding is not None:
+            configured = replace(configured, find=replace(configured.find, default_encoding=encoding))
         if syntaxes is not None:
             configured = replace(configured, accepted_transfer_syntaxes=tuple(syntaxes))
         return configured if unknown is None else replace(configured, unknown_sop_class_accepted=unknown)

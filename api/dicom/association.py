@@ -69,6 +69,10 @@ class Association:
         """Send a response, or a request of our own; its dataset in pieces of any size."""
         self._upper_layer.send(context, command, dataset)
 
+    def send_all(self, context: Context, messages: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
+        """Send responses one behind the other, small ones in one go."""
+        self._upper_layer.send_all(context, messages)
+
     def receive(self) -> tuple[Context, Command]:
         """The next message: the response to a request of our own. Its dataset, if any, is for `dataset`."""
         return self._upper_layer.read_command()

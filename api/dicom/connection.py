@@ -118,7 +118,7 @@ class Connection:
             raise PeerSilent("the deadline has passed")
         return left
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | bytearray) -> None:
         """Send everything. Raises ConnectionLost, PeerSilent."""
         try:
             self._socket.sendall(data)

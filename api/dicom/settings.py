@@ -34,6 +34,17 @@ class Modality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindSettings:
+    """The options of C-FIND."""
+
+    default_encoding: str = "Latin1"  # DefaultEncoding: of answers, and of queries that declare none
+    case_sensitive_pn: bool = False  # CaseSensitivePN
+    limit_results: int = 0  # LimitFindResults: patients, studies or series; 0: all
+    limit_instances: int = 0  # LimitFindInstances
+    reads_files: bool = True  # StorageAccessOnFind is not "Never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DicomSettings:
     """The options of the DICOM server; the defaults are Orthanc's where it has the option."""
 
@@ -49,6 +60,7 @@ class DicomSettings:
     check_modality_host: bool = False  # DicomCheckModalityHost
     scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none
     maximum_pdu_length: int = 16384  # MaximumPduLength: of the P-DATA PDUs we take, in bytes
+    find: FindSettings = FindSettings()
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
     maximum_associations: int = 200  # no option: beyond it peers are told to come back later
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)

@@ -1,4 +1,4 @@
-"""Errors to DIMSE statuses of a C-STORE (PS3.4 Table B.2-1, PS3.7 Annex C). No other module knows a status number."""
+"""Errors to DIMSE statuses of C-STORE and C-FIND (PS3.4 Tables B.2-1 and C.4-1, PS3.7 Annex C). No other module knows a status number."""
 
 from events.errors import Busy, InvalidDicom, StorageFull
 
@@ -25,3 +25,8 @@ _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def store_status(error: Exception) -> int:
     """The status of a C-STORE that failed; for whatever has no row Orthanc says 0xC000, and so do we."""
     return next((status for kind, status in _STORE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
+
+
+def find_status(error: Exception) -> int:
+    """The status of a C-FIND that failed: as from Orthanc 0xC000, but 0xA700 where the peer may try again."""
+    return OUT_OF_RESOURCES if isinstance(error, Busy) else CANNOT_UNDERSTAND

@@ -14,6 +14,7 @@ import contextlib
 import struct
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from itertools import chain
 
 from api.dicom import pdu
 from api.dicom.command import Command, Field, decode_command
@@ -25,6 +26,7 @@ from api.dicom.pdu import AssociateRequest, PduType
 REQUEST_LIMIT_BYTES = 1 << 20  # 128 contexts of 64 syntaxes each are 0.6 MB
 COMMAND_LIMIT_BYTES = 1 << 16
 SENT_PDU_LIMIT_BYTES = 1 << 17  # to a peer that names no limit
+GATHERED_BYTES = 1 << 16  # of small messages that leave together
 LINGER_S = 5.0  # for the peer to close after the last PDU
 
 _PDU_HEADER = struct.Struct(">BxI")
@@ -131,19 +133,31 @@ class UpperLayer:
 
     def send(self, context: Context, command: bytes, dataset: Iterable[bytes] = ()) -> None:
         """Send a message; its dataset in pieces of any size, none if there are no pieces."""
-        self._send_fragments(context, (command,), is_command=True)
-        self._send_fragments(context, dataset, is_command=False)
+        self.send_all(context, ((command, dataset),))
 
-    def _send_fragments(self, context: Context, pieces: Iterable[bytes], *, is_command: bool) -> None:
+    def send_all(self, context: Context, messages: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
+        """Send messages one behind the other, small ones in one go."""
+        gathered = bytearray()
+        for command, dataset in messages:
+            fragments = self._fragments(context, (command,), is_command=True)
+            for part in chain(fragments, self._fragments(context, dataset, is_command=False)):
+                gathered += part
+                if len(gathered) >= GATHERED_BYTES:
+                    self._connection.send(gathered)
+                    gathered = bytearray()
+        if gathered:
+            self._connection.send(gathered)
+
+    def _fragments(self, context: Context, pieces: Iterable[bytes], *, is_command: bool) -> Iterator[bytes]:
         limit = self._sent_limit
         pending = b""
         for piece in pieces:
             pending += piece
             while len(pending) > limit:
                 fragment, pending = pending[:limit], pending[limit:]
-                self._connection.send(pdu.encode_p_data(context.id, fragment, is_command=is_command, is_last=False))
+                yield pdu.encode_p_data(context.id, fragment, is_command=is_command, is_last=False)
         if pending:
-            self._connection.send(pdu.encode_p_data(context.id, pending, is_command=is_command, is_last=True))
+            yield pdu.encode_p_data(context.id, pending, is_command=is_command, is_last=True)
 
     def is_cancelled(self, message_id: int) -> bool:
         """Whether a C-CANCEL for this request, which is being served, has arrived. Does not wait."""

@@ -6,9 +6,9 @@ same bytes. `store.tables.NON_EVENT` names the rows that are not projected.
 
 from store.batch import Batch
 from store.log import Appended
-from store.projections import blobs, changes, counters, lookup, purge, resources
+from store.projections import blobs, changes, counters, find, lookup, purge, resources
 
-_PROJECTIONS = (resources.apply, counters.apply, changes.apply, lookup.apply, blobs.apply, purge.apply)
+_PROJECTIONS = (resources.apply, counters.apply, changes.apply, lookup.apply, find.apply, blobs.apply, purge.apply)
 
 
 def apply(batch: Batch, appended: Appended) -> None:

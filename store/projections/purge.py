@@ -9,7 +9,7 @@ from events.identifiers import Level, Ref, Seq
 from events.resources import ResourceDeleted, RowsPurged
 from store.batch import Batch
 from store.log import Appended
-from store.projections import changes, counters, lookup, resources, rows
+from store.projections import changes, counters, find, lookup, resources, rows
 from store.projections.rows import EMPTY_AGGREGATE, Aggregate, unpack_aggregate
 from store.tables import (
     AGGREGATES,
@@ -81,6 +81,7 @@ def _forget(batch: Batch, level: Level, ref: Ref, row: list[object], deleted_at:
     resources.forget(batch, level, ref, resource_id)
     changes.forget(batch, ref)
     lookup.forget(batch, level, ref, row[_TAGS_OF_LEVEL[level]])  # type: ignore[arg-type]
+    find.forget(batch, level, ref, row)
     if level != Level.INSTANCE:
         counters.forget(batch, ref)
         return

@@ -171,3 +171,114 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: isinstance(ours, int) and isinstance(theirs, int) and abs(ours - theirs) < 100,
     ),
 )
+
+
+Answer = dict[str, object]  # tag in hexadecimal -> text, or the items of a sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedFind:
+    """An intended difference of C-FIND: `query` is matched whole, as a regular expression."""
+
+    why: str
+    source: str
+    query: str
+    when: Callable[[str, list[Answer], str, list[Answer]], bool]  # (our status and answers, Orthanc's)
+
+
+def _without(answers: list[Answer], tag: str) -> list[Answer]:
+    return [{each: value for each, value in answer.items() if each != tag} for answer in answers]
+
+
+def _same_without(tag: str) -> Callable[[str, list[Answer], str, list[Answer]], bool]:
+    """Equal but for one tag."""
+    return lambda status, ours, other, theirs: (
+        status == other and sorted(_without(ours, tag), key=repr) == sorted(_without(theirs, tag), key=repr)
+    )
+
+
+ACCEPTED_FINDS: tuple[AcceptedFind, ...] = (
+    AcceptedFind(
+        why="where to retrieve from is told also when it is asked for; 1.12.7 tells it only when it is not",
+        source="PS3.4 C.4.1.1.3.2: each response has the Retrieve AE Title",
+        query="retrieve title asked for",
+        when=lambda status, ours, other, theirs: (
+            status == other
+            and [answer["00080054"] for answer in ours] == ["PEER"]
+            and _same_without("00080054")(status, ours, other, theirs)
+        ),
+    ),
+    AcceptedFind(
+        why="an attribute that has no meaning at a level is told empty, as all others are; 1.12.7 fails",
+        source="PS3.4 C.2.2.1.3: an optional key that is not supported is answered with zero length",
+        query="classes at image level",
+        when=lambda status, ours, other, _: (
+            (status, other) == ("0000", "c000") and {answer["00080062"] for answer in ours} == {""}
+        ),
+    ),
+    AcceptedFind(
+        why="wildcards work in ModalitiesInStudy; in 1.12.7 they match nothing there",
+        source="PS3.4 C.2.2.2.4 with C.3.4: a CS is matched by wildcards",
+        query="modality in study by wildcard",
+        when=lambda status, ours, other, theirs: (
+            status == other and not theirs and all("C" in str(a["00080061"]) for a in ours)
+        ),
+    ),
+    AcceptedFind(
+        why="a study with several SOP classes matches each of them; in 1.12.7 only a list of classes finds it",
+        source="PS3.4 C.3.4, Table C.3-3: SOP Classes in Study; C.2.2.2.2",
+        query="class in study",
+        when=lambda status, ours, other, theirs: (
+            status == other
+            and all(answer in ours for answer in theirs)
+            and all(str(answer["00080062"]).startswith("[") for answer in ours if answer not in theirs)
+        ),
+    ),
+    AcceptedFind(
+        why="text that DefaultEncoding lacks is in the set that the query declares; 1.12.7 leaves characters out",
+        source="PS3.4 C.4.1.1.3.2: the set of a response may be that of the request",
+        query="name in japanese",
+        when=lambda status, ours, other, theirs: (
+            status == other
+            and {answer["00080005"] for answer in ours} == {"ISO_IR 192"}
+            and sorted(str(answer["00100020"]) for answer in ours)
+            == sorted(str(answer["00100020"]) for answer in theirs)
+        ),
+    ),
+    AcceptedFind(
+        why="text of more than 256 bytes is in no index; 1.12.7 reads it from the file at its own level, and not at others",
+        source="PS3.5 Table 6.2-1: LO has 64 characters at most; observed on 1.12.7 at study, series and image level",
+        query="all studies",
+        when=lambda status, ours, other, theirs: (
+            _same_without("00081030")(status, ours, other, theirs)
+            and [len(str(a["00081030"])) for a in theirs if a not in ours] == [300]
+        ),
+    ),
+    AcceptedFind(
+        why="sequences are matched and told; 1.12.7 ignores them as keys, and leaves those out that a resource has",
+        source="PS3.4 C.2.2.2.6",
+        query="sequence",
+        when=lambda status, ours, other, theirs: (
+            _same_without("00081032")(status, ours, other, theirs)
+            and sum("00081032" not in answer for answer in theirs)
+            == sum(answer["00081032"] != [] for answer in ours)
+            == 1
+        ),
+    ),
+    AcceptedFind(
+        why="sequences are matched and told; 1.12.7 ignores them as keys, and leaves those out that a resource has",
+        source="PS3.4 C.2.2.2.6",
+        query="sequence as a key",
+        when=lambda status, ours, other, theirs: (
+            status == other
+            and [answer["00081032"] for answer in ours] == [[{"00080100": "T-D1100"}]]
+            and len(theirs) > 1
+        ),
+    ),
+    AcceptedFind(
+        why="sequences are matched; 1.12.7 ignores them as keys",
+        source="PS3.4 C.2.2.2.6",
+        query="sequence as a key of nothing",
+        when=lambda status, ours, other, theirs: status == other and not ours and bool(theirs),
+    ),
+)

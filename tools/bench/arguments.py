@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for reader, run in ((rest, _rest), (changes, _changes)):
         reader.add_argument("--requests", type=int, default=1000, metavar="N", help="of each kind and round (1000)")
         reader.set_defaults(run=run)
+    find = kinds.add_parser("find", help="latency of C-FIND over many studies")
+    find.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
+    find.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies of one file first (2000)")
+    find.set_defaults(run=_find)
+    _add_servers(find)
     for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
         _add_servers(each)
         each.add_argument("--preload", type=int, default=fill, metavar="N", help=f"store N small files first ({fill})")
@@ -54,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
     replay.set_defaults(run=_replay)
-    for each in (ingest, rest, changes, replay):
+    for each in (ingest, rest, changes, find, replay):
         _add_common(each)
 
 
@@ -120,6 +125,17 @@ def _read(options: argparse.Namespace, kind: str, measure: Any) -> int:
     return _report(kind, f"{kind}: {options.requests} requests a run, {options.rounds} rounds", options, fills + runs)
 
 
+def _find(options: argparse.Namespace) -> int:
+    from tools.bench.finding import StudySamples, find
+    from tools.bench.ingest import preload
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        runs = preload(targets, StudySamples(options.seed, "small"), options.studies)
+        runs += find(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
+    return _report("find", f"find: {options.studies} studies, {options.rounds} rounds", options, runs)
+
+
 def _replay(options: argparse.Namespace) -> int:
     from tools.bench.replaying import make_archive, replay
 
@@ -132,9 +148,13 @@ def _replay(options: argparse.Namespace) -> int:
 def _samples(options: argparse.Namespace, size: str, salt: int = 0) -> "Samples":
     from tools.bench.samples import Samples
 
+    _seed(options)
+    return Samples((options.seed * 10 + salt) % 10**10, size)
+
+
+def _seed(options: argparse.Namespace) -> None:
     if options.seed is None:
         options.seed = int(time.time()) % 10**9
-    return Samples((options.seed * 10 + salt) % 10**10, size)
 
 
 def _size(options: argparse.Namespace) -> str:

@@ -20,16 +20,16 @@ INSTANCES_PER_SERIES: Final = 100
 SERIES_PER_STUDY: Final = 4
 SIZES: Final = ("mr", "small")
 
-_PATIENT: Final = "BENCH-PATIENT-0000000000"
+PATIENT: Final = "BENCH-PATIENT-0000000000"
 _UID_WIDTH: Final = 38  # 2.25. and 33 digits: any decimal below 2**128 is a UID (PS3.5 Annex B.2)
 
 
-def _uid(kind: int, seed: int, number: int) -> str:
+def make_uid(kind: int, seed: int, number: int) -> str:
     """Make a UID of fixed width; `kind` 1 study, 2 series, 3 instance, 4 frame of reference."""
     return f"2.25.1{kind}{seed:010d}{number:021d}"
 
 
-_PLACEHOLDERS: Final = {kind: _uid(kind, 0, 0) for kind in (1, 2, 3, 4)}
+PLACEHOLDERS: Final = {kind: make_uid(kind, 0, 0) for kind in (1, 2, 3, 4)}
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Samples:
 
     def __post_init__(self) -> None:
         self._template = _template(self.size, self.seed)
-        for text in (*_PLACEHOLDERS.values(), _PATIENT):
+        for text in self._values(0):
             self._places[text.encode()] = list(_find_all(self._template, text.encode()))
 
     def take(self, count: int) -> list[bytes]:
@@ -59,14 +59,18 @@ class Samples:
     def stream(self, numbers: range) -> Iterator[bytes]:
         """Make the instances with these numbers."""
         for number in numbers:
-            series = number // INSTANCES_PER_SERIES
-            study = series // SERIES_PER_STUDY
-            values = {1: study, 2: series, 3: number, 4: study}
             file = bytearray(self._template)
-            for kind, placeholder in _PLACEHOLDERS.items():
-                self._patch(file, placeholder, _uid(kind, self.seed, values[kind]))
-            self._patch(file, _PATIENT, f"BENCH-PATIENT-{self.seed % 10000:04d}{study:06d}")
+            for placeholder, value in self._values(number).items():
+                self._patch(file, placeholder, value)
             yield bytes(file)
+
+    def _values(self, number: int) -> dict[str, str]:
+        """What stands in an instance in place of each placeholder."""
+        series = number // INSTANCES_PER_SERIES
+        study = series // SERIES_PER_STUDY
+        numbers = {1: study, 2: series, 3: number, 4: study}
+        uids = {placeholder: make_uid(kind, self.seed, numbers[kind]) for kind, placeholder in PLACEHOLDERS.items()}
+        return uids | {PATIENT: f"BENCH-PATIENT-{self.seed % 10000:04d}{study:06d}"}
 
     def _patch(self, file: bytearray, placeholder: str, value: str) -> None:
         raw = value.encode()
@@ -90,7 +94,7 @@ def _template(size: str, seed: int) -> bytes:
     dataset.update(_pixels(rows, columns, random.Random(seed).randbytes(rows * columns * 2)))  # noqa: S311 — noise
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(MR_IMAGE_STORAGE)
-    meta.MediaStorageSOPInstanceUID = UID(_PLACEHOLDERS[3])
+    meta.MediaStorageSOPInstanceUID = UID(PLACEHOLDERS[3])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     file = BytesIO()
     dataset.file_meta = meta
@@ -109,7 +113,7 @@ def _identity() -> Dataset:
     return _dataset(
         SpecificCharacterSet="ISO_IR 100",
         SOPClassUID=MR_IMAGE_STORAGE,
-        SOPInstanceUID=_PLACEHOLDERS[3],
+        SOPInstanceUID=PLACEHOLDERS[3],
         StudyDate="20240229",
         StudyTime="101112",
         AccessionNumber="A240229",
@@ -117,11 +121,11 @@ def _identity() -> Dataset:
         StudyDescription="Head",
         SeriesDescription="t1 mprage sag",
         PatientName="Bench^Mark",
-        PatientID=_PATIENT,
+        PatientID=PATIENT,
         PatientBirthDate="19700101",
         PatientSex="O",
-        StudyInstanceUID=_PLACEHOLDERS[1],
-        SeriesInstanceUID=_PLACEHOLDERS[2],
+        StudyInstanceUID=PLACEHOLDERS[1],
+        SeriesInstanceUID=PLACEHOLDERS[2],
         StudyID="1",
         SeriesNumber=3,
         InstanceNumber=1,
@@ -200,7 +204,7 @@ def _add_scanner_tags(dataset: Dataset) -> None:
             AcquisitionNumber=1,
             ImagePositionPatient=[-88, -120, 118],
             ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
-            FrameOfReferenceUID=_PLACEHOLDERS[4],
+            FrameOfReferenceUID=PLACEHOLDERS[4],
             PositionReferenceIndicator="",
             SliceLocation="-88",
             PixelSpacing=[1, 1],

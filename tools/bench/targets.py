@@ -112,6 +112,7 @@ def start(name: str, command: Sequence[str], folder: Path) -> Iterator[Target]:
         "HttpPort": http_port,
         "DicomPort": dicom_port,
         "DicomAet": "ORTHANC",
+        "DicomAlwaysAllowFind": True,
         "RemoteAccessAllowed": False,
     }
     file = folder / "configuration.json"

@@ -8,6 +8,7 @@ from pydicom import dcmread
 from events.errors import InvalidDicom, InvalidRequest
 from tools.bench.arguments import SCENARIO_NAMES
 from tools.bench.cstore_load import parse_file
+from tools.bench.finding import STUDIES_PER_DAY, StudySamples
 from tools.bench.ingest import SCENARIOS, in_turns
 from tools.bench.results import Run, percentile_ms, summarize
 from tools.bench.samples import INSTANCES_PER_SERIES, SERIES_PER_STUDY, Samples
@@ -40,6 +41,13 @@ def test_samples_are_spread_over_series_studies_and_patients() -> None:
     assert len({each.SeriesInstanceUID for each in read}) == SERIES_PER_STUDY + 1
     assert len({each.StudyInstanceUID for each in read}) == 2
     assert len({each.PatientID for each in read}) == 2
+
+
+def test_studies_for_queries_have_names_and_dates_of_their_own() -> None:
+    read = [dcmread(BytesIO(file)) for file in StudySamples(7, "small").take(STUDIES_PER_DAY + 1)]
+    for tag in ("StudyInstanceUID", "PatientID", "AccessionNumber", "PatientName"):
+        assert len({str(each[tag].value) for each in read}) == len(read)
+    assert [read[0].StudyDate, read[-1].StudyDate] == ["20200101", "20200102"]
 
 
 def test_reserved_numbers_are_not_given_out_again() -> None:

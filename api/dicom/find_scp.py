@@ -1,0 +1,223 @@
+"""C-FIND: the hierarchy searched by Patient Root and Study Root (PS3.4 Annex C). What is observed on Orthanc 1.12.7 holds:
+
+- both roots are searched alike, at any of the four levels, and no unique key of a level above is asked for;
+- an answer holds what the query names, empty where the resource has it not, and also the query's level, the character set
+  and where to retrieve from; groups 0002 and 0004 and group lengths are left out;
+- text is in `DefaultEncoding`. Where that lacks a character, and the query declares a set that has it, the answer is in that;
+- whatever is wrong with a query is answered by 0xC000.
+
+What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had cancelled (0xFE00): the list is not complete.
+1.12.7 reads these options and does not act on them here.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+from api.dicom.command import Command, Element, Field, encode_response
+from api.dicom.ending import AssociationEnded, Malformed, log_fault
+from api.dicom.negotiation import Context
+from api.dicom.services import Service
+from api.dicom.settings import Operation
+from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
+from events.errors import InvalidRequest, SinogramError
+from events.identifiers import Level
+from store.dicom.charset_encoding import can_encode, defined_term
+from store.dicom.charsets import charset_of
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
+from store.dicom.matching import Dataset, Value, parse_key
+from store.records import Origin
+from store.views.find import RETRIEVE_AE_TITLE, Query
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
+CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
+
+_LEVEL_TAG: Final = 0x00080052
+_TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
+_NO_KEYS: Final = frozenset({CHARSET_TAG, _LEVEL_TAG, _TIMEZONE})
+_LEVELS: Final = {
+    "PATIENT": Level.PATIENT,
+    "STUDY": Level.STUDY,
+    "SERIES": Level.SERIES,
+    "IMAGE": Level.INSTANCE,
+    "INSTANCE": Level.INSTANCE,
+}
+
+# May change a query before it is run; which tags are told of a resource stays as the peer has asked.
+QueryFilter = Callable[[Dataset, Origin], Dataset]
+
+log = logging.getLogger(__name__)
+
+
+class Finder(Protocol):
+    """What this module needs of `store.views.find.Finder`."""
+
+    def find(self, query: Query) -> Iterator[list[Dataset]]: ...
+
+
+def create_find_service(finder: Finder, query_filter: QueryFilter | None = None) -> Service:
+    return Service(
+        field=Field.C_FIND,
+        operation=lambda _context: Operation.FIND,
+        handle=_FindScp(finder, query_filter).handle,
+        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
+    )
+
+
+class _FindScp:
+    def __init__(self, finder: Finder, query_filter: QueryFilter | None) -> None:
+        self._finder = finder
+        self._filter = query_filter
+
+    def handle(self, association: "Association", context: Context, command: Command) -> None:
+        comment: dict[Element, int | str] = {}
+        try:
+            data = _receive(association.dataset())
+            status = self._answer(association, context, command, data)
+        except SinogramError as exc:
+            status = find_status(exc)
+            comment = {Element.ERROR_COMMENT: str(exc)[:64]}
+            log.warning("C-FIND refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
+        except AssociationEnded:
+            raise
+        except Exception as exc:  # noqa: BLE001 # a defect costs one query
+            status = find_status(exc)
+            log_fault(f"C-FIND failed with 0x{status:04x}", exc)
+        association.send(context, encode_response(command, status, comment))
+
+    def _answer(self, association: "Association", context: Context, command: Command, data: bytes) -> int:
+        """Send a pending response for each match; returns the final status."""
+        settings = association.settings.find
+        asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
+        level = parse_level(asked.get(_LEVEL_TAG))
+        keys = asked if self._filter is None else self._filter(asked, _origin(association))
+        vr_of = _vr_of(private_vrs)
+        limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
+        query = Query(
+            level=level,
+            keys={
+                tag: key
+                for tag, value in keys.items()
+                if not _is_ignored(tag)
+                and (key := parse_key(vr_of(tag), value, case_sensitive_pn=settings.case_sensitive_pn, vr_of=vr_of))
+            },
+            wanted=tuple(tag for tag in asked if not _is_left_out(tag) and tag != _LEVEL_TAG),
+            retrieve_aet=association.settings.aet,
+            reads_files=settings.reads_files,
+            default_encoding=settings.default_encoding,
+            limit=limit + 1 if limit else 0,  # one more tells that there are more
+        )
+        writer = _AnswerWriter(asked, query, context.transfer_syntax, settings.default_encoding)
+        batches = self._finder.find(query)
+        pending = encode_response(command, PENDING, has_dataset=True)
+        sent = 0
+        while True:
+            with association.slots:
+                batch = next(batches, None)
+                encoded = [] if batch is None else [writer.write(answer) for answer in batch]
+            if batch is None:
+                return SUCCESS
+            room = limit - sent if limit else len(encoded)
+            for some in _chunks(encoded[:room]):
+                if association.is_cancelled(command):
+                    return CANCELLED
+                association.send_all(context, [(pending, (answer,)) for answer in some])
+            if len(encoded) > room or association.is_cancelled(command):
+                return CANCELLED
+            sent += len(encoded)
+
+
+class _AnswerWriter:
+    """Turns matches into the bytes of identifiers."""
+
+    def __init__(self, asked: Dataset, query: Query, transfer_syntax: str, default_encoding: str) -> None:
+        self._transfer_syntax = transfer_syntax
+        self._default = default_encoding
+        declared = asked.get(CHARSET_TAG)
+        declared = declared if isinstance(declared, str) else ""
+        self._declared = charset_of(declared, default_encoding).encoding
+        self._empty: Dataset = dict.fromkeys(query.wanted)
+        self._empty |= {_LEVEL_TAG: asked.get(_LEVEL_TAG), RETRIEVE_AE_TITLE: query.retrieve_aet}
+        self._items = {tag: value[0] for tag, value in asked.items() if isinstance(value, tuple) and value and value[0]}
+
+    def write(self, answer: Dataset) -> bytes:
+        values = self._empty | answer
+        for tag in self._items.keys() & answer.keys():
+            values[tag] = self._narrowed(tag, answer[tag])
+        encoding = self._default
+        if self._declared != encoding:
+            texts = list(_texts(values))
+            if not _fits(texts, encoding) and _fits(texts, self._declared):
+                encoding = self._declared
+        values[CHARSET_TAG] = defined_term(encoding)
+        return encode_dataset(values, self._transfer_syntax, encoding)
+
+    def _narrowed(self, tag: int, value: Value) -> Value:
+        """Of a sequence's items only what the query's item names."""
+        if not isinstance(value, tuple):
+            return value
+        return tuple({inner: item.get(inner) for inner in self._items[tag]} for item in value)
+
+
+def parse_level(value: Value) -> Level:
+    """Read QueryRetrieveLevel, in any case. Raises: InvalidRequest."""
+    level = _LEVELS.get(value.strip().upper()) if isinstance(value, str) else None
+    if level is None:
+        raise InvalidRequest("QueryRetrieveLevel is missing or unknown")
+    return level
+
+
+def _receive(parts: Iterable[memoryview]) -> bytes:
+    data = bytearray()
+    for part in parts:
+        data += part
+        if len(data) > IDENTIFIER_LIMIT_BYTES:
+            raise Malformed("an identifier beyond all measure")
+    return bytes(data)
+
+
+def _origin(association: "Association") -> Origin:
+    return Origin(
+        kind="DicomProtocol",
+        remote_ip=association.remote_ip,
+        remote_aet=association.request.calling_aet,
+        called_aet=association.request.called_aet,
+    )
+
+
+def _vr_of(private_vrs: dict[int, str]) -> Callable[[int], str]:
+    """VRs by the dictionary; of a tag that is in none as the query has it."""
+    return lambda tag: dictionary_vr(tag) or private_vrs.get(tag, "UN")
+
+
+def _is_left_out(tag: int) -> bool:
+    """Tags that are told of no resource: file meta information, directory records, group lengths."""
+    return tag >> 16 in {2, 4} or not tag & 0xFFFF or tag == CHARSET_TAG
+
+
+def _is_ignored(tag: int) -> bool:
+    """Tags that are no keys."""
+    return tag in _NO_KEYS or _is_left_out(tag)
+
+
+def _chunks(answers: list[bytes]) -> Iterator[list[bytes]]:
+    return (answers[start : start + CHUNK] for start in range(0, len(answers), CHUNK))
+
+
+def _texts(values: Dataset) -> Iterator[str]:
+    for value in values.values():
+        if isinstance(value, str):
+            yield value
+        elif value is not None:
+            for item in value:
+                yield from _texts(item)
+
+
+def _fits(texts: Iterable[str], encoding: str) -> bool:
+    return all(can_encode(text, encoding) for text in texts)

@@ -1,0 +1,164 @@
+"""Datasets as plain values, from and to their bytes: the identifiers of C-FIND, and tags picked out of a file.
+
+Values are text as the index has it (`store.dicom.values`), sequences tuples of datasets. Elements are encoded with the VR of
+the dictionary; a tag that is in none becomes UN.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from struct import pack
+from typing import Any, Final, Literal
+
+from store.dicom.charset_encoding import encode_text
+from store.dicom.charsets import Charset, charset_of
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.elements import Buffer, Element, read_elements
+from store.dicom.matching import Dataset, Value
+from store.dicom.part10 import open_part10
+from store.dicom.rendering import dataset_charset, dataset_elements
+from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
+
+CHARSET_TAG: Final = 0x00080005
+
+_LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_FORMATS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+_ASCII: Final = Charset("Ascii")
+
+
+# -- bytes to values --------------------------------------------------------------------------------------------------
+
+
+def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) -> tuple[Dataset, dict[int, str]]:
+    """The values of a dataset without file meta information, and the VRs of those whose tags are in no dictionary.
+
+    `default_encoding` holds where SpecificCharacterSet is absent. Raises: InvalidDicom.
+    """
+    syntax = read_syntax(transfer_syntax)
+    elements = read_elements(data, 0, syntax)
+    declared = next(
+        (_value(data, each, _ASCII, little=syntax.little) for each in elements if each.tag == CHARSET_TAG), ""
+    )
+    charset = charset_of(declared if isinstance(declared, str) else "", default_encoding)
+    return _dataset(data, elements, charset, little=syntax.little), _unknown_vrs(elements)
+
+
+def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
+    """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom."""
+    file = open_part10(data)
+    elements = dataset_elements(file)
+    charset = dataset_charset(file, elements, default_encoding)
+    wanted = frozenset(tags)
+    return _dataset(file.data, (each for each in elements if each.tag in wanted), charset, little=file.syntax.little)
+
+
+def parse_items(rendered: str) -> tuple[Dataset, ...]:
+    """The items of a sequence as the index keeps them: see `store.dicom.rendering.render_sequence`."""
+    return tuple(_parse_item(item) for item in json.loads(rendered))
+
+
+def _parse_item(item: dict[str, dict[str, Any]]) -> Dataset:
+    parsed: Dataset = {}
+    for name, labelled in item.items():
+        value = labelled["Value"]
+        is_sequence = labelled["Type"] == "Sequence"
+        parsed[int(name.replace(",", ""), 16)] = tuple(map(_parse_item, value)) if is_sequence else value
+    return parsed
+
+
+def _dataset(data: Buffer, elements: Iterable[Element], charset: Charset, *, little: bool) -> Dataset:
+    values: Dataset = {}
+    for element in elements:
+        values.setdefault(element.tag, _value(data, element, charset, little=little))
+    return values
+
+
+def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) -> Value:
+    if element.items is not None:
+        return tuple(_dataset(data, item.elements, charset, little=item.little) for item in element.items)
+    if element.fragments is not None:
+        return None
+    raw = bytes(data[element.value : element.value + element.length])
+    if element.vr == "UN" and not dictionary_vr(element.tag):
+        return _guess_text(raw, charset)
+    return text(raw, element.tag, element.vr, charset, little=little)
+
+
+def _guess_text(raw: bytes, charset: Charset) -> str | None:
+    """A private value in implicit VR is text most of the time; None where it does not look so."""
+    shown = charset.decode(raw.rstrip(b"\0 "))
+    return shown if shown.isprintable() else None
+
+
+def _unknown_vrs(elements: Iterable[Element]) -> dict[int, str]:
+    return {each.tag: each.vr for each in elements if not dictionary_vr(each.tag)}
+
+
+# -- values to bytes --------------------------------------------------------------------------------------------------
+
+
+def encode_dataset(values: Mapping[int, Value], transfer_syntax: str, encoding: str) -> bytes:
+    """The bytes of a dataset, in order of tags; text in one of `store.dicom.charsets.ENCODINGS`, which it should declare."""
+    syntax = read_syntax(transfer_syntax)
+    return b"".join([_element(tag, values[tag], syntax, encoding) for tag in sorted(values)])
+
+
+def _element(tag: int, value: Value, syntax: Syntax, encoding: str) -> bytes:
+    vr, head, padding, is_long = _head(tag, explicit=syntax.explicit, little=syntax.little)
+    if isinstance(value, tuple) or vr == "SQ":
+        items = b"".join(_item(item, syntax, encoding) for item in (value if isinstance(value, tuple) else ()))
+        return _sequence_head(tag, syntax) + pack("<I" if syntax.little else ">I", len(items)) + items
+    raw = (
+        encode_text(value or "", encoding) if padding else _packed(value or "", vr, syntax)
+    )  # whatever the VR: as it was read
+    if len(raw) & 1:
+        raw += padding
+    order: Literal["little", "big"] = "little" if syntax.little else "big"
+    if is_long:
+        return head + len(raw).to_bytes(4, order) + raw
+    raw = raw[:0xFFFE]
+    return head + len(raw).to_bytes(2, order) + raw
+
+
+@lru_cache(maxsize=4096)
+def _head(tag: int, *, explicit: bool, little: bool) -> tuple[str, bytes, bytes, bool]:
+    """The VR of a tag, its bytes up to the length, what pads its text (nothing if it has none), and whether the length has 32 bits."""
+    vr = dictionary_vr(tag).partition(" ")[0] or "UN"  # the first where the dictionary leaves a choice
+    padding = b"\0" if vr in {"UI", "UN"} else b" " if vr in TEXT_VRS else b""
+    head = pack("<HH" if little else ">HH", tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return vr, head, padding, True
+    return vr, head + vr.encode() + (b"\0\0" if vr in _LONG_VRS else b""), padding, vr in _LONG_VRS
+
+
+def _sequence_head(tag: int, syntax: Syntax) -> bytes:
+    head = pack("<HH" if syntax.little else ">HH", tag >> 16, tag & 0xFFFF)
+    return head + b"SQ\0\0" if syntax.explicit else head
+
+
+def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
+    raw = b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values))
+    return pack(("<" if syntax.little else ">") + "HHI", 0xFFFE, 0xE000, len(raw)) + raw
+
+
+def _packed(value: str, vr: str, syntax: Syntax) -> bytes:
+    """The bytes of numbers; nothing for what is none, and for VRs that have no text."""
+    if vr not in NUMBER_VRS and vr != "AT":
+        return b""
+    try:
+        return _numbers(value, vr, "<" if syntax.little else ">")
+    except (ValueError, OverflowError):
+        return b""
+
+
+def _numbers(value: str, vr: str, order: str) -> bytes:
+    if not value:
+        return b""
+    parts = value.split("\\")
+    if vr == "AT":
+        return b"".join(pack(order + "HH", int(part[:4], 16), int(part[5:9], 16)) for part in parts)
+    try:
+        return b"".join(pack(order + _FORMATS[vr], float(part) if vr in {"FL", "FD"} else int(part)) for part in parts)
+    except Exception as exc:
+        raise ValueError(vr) from exc

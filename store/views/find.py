@@ -1,0 +1,288 @@
+"""Queries of the hierarchy by DICOM tags, as C-FIND asks them: matched on short snapshots, answered in batches.
+
+A batch is one snapshot of at most `BATCH_S`; between two batches nothing is held but a position, so a query over a large
+archive neither keeps old pages of the index alive nor grows in memory. Tags that the index does not have are read from the
+file of the resource's oldest instance, outside the snapshot.
+"""
+
+import mmap
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from events.errors import InvalidDicom
+from events.identifiers import BlobId, Level, Ref
+from store.blobs.store import BlobStore
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.identifier import parse_items, pick
+from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.matching import Dataset, Matcher, Value
+from store.projections import rows
+from store.records import Instance, Resource
+from store.tables import CHILDREN, SERIES, U64, child_key, key
+from store.views.find_plan import MODALITIES_IN_STUDY, Source, choose_source, keys_of
+from store.views.snapshot import Snapshot
+from store.views.views import Views
+
+BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
+BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
+
+SOP_CLASSES_IN_STUDY: Final = 0x00080062
+INSTANCE_AVAILABILITY: Final = 0x00080056
+RETRIEVE_AE_TITLE: Final = 0x00080054
+_MODALITY: Final = 0x00080060
+_COUNTERS: Final = {
+    0x00201200: (Level.PATIENT, "study_count"),
+    0x00201202: (Level.PATIENT, "series_count"),
+    0x00201204: (Level.PATIENT, "instance_count"),
+    0x00201206: (Level.STUDY, "series_count"),
+    0x00201208: (Level.STUDY, "instance_count"),
+    0x00201209: (Level.SERIES, "instance_count"),
+}
+COMPUTED: Final = frozenset(
+    {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, RETRIEVE_AE_TITLE, *_COUNTERS}
+)
+_OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
+_SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
+
+Path = tuple[Ref, ...]  # refs below a candidate of the index, down to the level that is asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is asked: resources of a level that match all keys, and which tags to tell of them."""
+
+    level: Level
+    keys: Mapping[int, Matcher]
+    wanted: tuple[int, ...]
+    retrieve_aet: str = ""
+    reads_files: bool = True  # StorageAccessOnFind: False where the index alone answers
+    default_encoding: str = "Latin1"  # of files that declare none
+    limit: int = 0  # answers; 0: all
+
+
+@dataclass(slots=True)
+class _Position:
+    """How far a query has come; enough to go on in another snapshot."""
+
+    span: int = 0  # of the source, which is being read
+    last: bytes | None = None  # key of the index that was read last
+    root: Ref | None = None  # the resource of that key, while what is below it is being gone through …
+    path: Path = ()  # … as far as this
+    is_done: bool = False
+    answered: int = 0
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A resource that matches as far as the index tells."""
+
+    values: Dataset
+    blob: BlobId | None  # to read the rest from
+
+
+class Finder:
+    """Answers queries; thread-safe."""
+
+    def __init__(self, views: Views, blobs: BlobStore) -> None:
+        self._views = views
+        self._blobs = blobs
+
+    def find(self, query: Query) -> Iterator[list[Dataset]]:
+        """Iterate over batches of answers: of each resource the wanted tags it has. Batches may be empty.
+
+        The work is done while the next batch is waited for; nothing is open when it is given.
+        """
+        search = _Search(query)
+        if search.is_impossible:
+            return
+        with self._views.snapshot() as s:
+            source = choose_source(s, query.level, search.plan_keys)
+        position = _Position()
+        while not position.is_done:
+            with self._views.snapshot() as s:
+                candidates = list(search.candidates(s, source, position))
+            answers = [answer for each in candidates if (answer := self._finish(search, each)) is not None]
+            if query.limit:
+                answers = answers[: query.limit - position.answered]
+                position.answered += len(answers)
+                position.is_done = position.is_done or position.answered >= query.limit
+            yield answers
+
+    def _finish(self, search: "_Search", candidate: _Candidate) -> Dataset | None:
+        """Read what the index does not have; None if the file then says that there is no match, or is gone."""
+        values = candidate.values
+        if candidate.blob is not None:
+            read = self._read(candidate.blob, search.from_file, search.query.default_encoding)
+            if read is None:
+                return None
+            if not all(matcher.matches(read.get(tag)) for tag, matcher in search.file_keys.items()):
+                return None
+            values = values | read
+        return {tag: values[tag] for tag in search.query.wanted if tag in values}
+
+    def _read(self, blob: BlobId, tags: tuple[int, ...], default_encoding: str) -> Dataset | None:
+        try:
+            with self._blobs.open(blob) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return pick(data, tags, default_encoding)
+        except FileNotFoundError:
+            return None  # deleted since
+        except (InvalidDicom, ValueError):
+            return {}
+
+
+class _Search:
+    """A query taken apart: which tags the index has, which are computed, which lie in files."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        indexed = frozenset(tag for level in Level if level <= query.level for tag in MAIN_DICOM_TAGS[level])
+        tags = {*query.keys, *query.wanted}
+        self.from_file = tuple(sorted(tags - indexed - COMPUTED)) if query.reads_files else ()
+        self.file_keys = {t: m for t, m in query.keys.items() if t in self.from_file}
+        self.plan_keys = {t: m for t, m in query.keys.items() if t in indexed or t == MODALITIES_IN_STUDY}
+        self._index_keys = [(t, m) for t, m in query.keys.items() if t in indexed]
+        self._computed_keys = [(t, m) for t, m in query.keys.items() if t in COMPUTED]
+        self._computed = sorted(COMPUTED & tags)
+        self._sequences = _SEQUENCES & tags
+        self.is_impossible = not query.reads_files and bool(query.keys.keys() - indexed - COMPUTED)
+        self._above: dict[Ref, dict[int, str]] = {}  # tags of studies and series met in this batch
+
+    def candidates(self, s: Snapshot, source: Source, position: _Position) -> Iterator[_Candidate]:
+        """Iterate over candidates from `position` on, which moves along, until the batch is full or its time is over."""
+        deadline = time.monotonic() + BATCH_S
+        self._above.clear()
+        found = 0
+        with closing(self._refs(s, source, position)) as refs:
+            for ref in refs:
+                candidate = None if ref is None else self._match(s, ref)
+                if candidate is not None:
+                    found += 1
+                    yield candidate
+                if found == BATCH_ANSWERS or time.monotonic() > deadline:
+                    return
+        position.is_done = True
+
+    # -- candidates -----------------------------------------------------------------------------------------------
+
+    def _refs(self, s: Snapshot, source: Source, position: _Position) -> Generator[Ref | None, None, None]:
+        """Iterate over the refs that the source gives; None for keys that are passed over, some of them."""
+        if not source.spans:
+            for ref in s.list_refs(source.level, after=Ref(U64.unpack(position.last)[0]) if position.last else None):
+                position.last = key(ref)
+                yield ref
+            return
+        yield from self._below(s, source, position)
+        while position.span < len(source.spans):
+            for row_key in keys_of(s, source.spans[position.span], position.last, source.needle):
+                position.last = row_key
+                if source.accepts(s, row_key):
+                    position.root = source.ref_of(row_key)
+                    yield from self._below(s, source, position)
+                else:
+                    yield None
+            position.span += 1
+            position.last = None
+
+    def _below(self, s: Snapshot, source: Source, position: _Position) -> Iterator[Ref]:
+        """Iterate over what is wanted below the position's root (or that itself), behind its path."""
+        root = position.root
+        if root is None:
+            return
+        if source.level == self.query.level:
+            position.root = None
+            yield root
+            return
+        for path in _paths(s, source.level, root, self.query.level, position.path):
+            position.path = path
+            yield path[-1]
+        position.root, position.path = None, ()
+
+    # -- matching -------------------------------------------------------------------------------------------------
+
+    def _match(self, s: Snapshot, ref: Ref) -> _Candidate | None:
+        try:
+            record = s.get_ref(self.query.level, ref)
+            if s.find(record.id) != (self.query.level, ref):
+                return None  # below something deleted, or an earlier life
+            values: Dataset = dict(self._tags(s, record))
+        except KeyError:
+            return None
+        for tag in self._sequences & values.keys():
+            values[tag] = parse_items(str(values[tag]))
+        if not all(matcher.matches(values.get(tag)) for tag, matcher in self._index_keys):
+            return None
+        for tag in self._computed:
+            text = self._compute(s, record, tag)
+            if text is not None:
+                values[tag] = text
+        if not all(_matches_computed(tag, matcher, values.get(tag)) for tag, matcher in self._computed_keys):
+            return None
+        return _Candidate(values, _oldest_blob(s, record) if self.from_file else None)
+
+    def _tags(self, s: Snapshot, record: Resource | Instance) -> dict[int, str]:
+        """Main tags of a resource and of what lies above it, the nearest winning; the patient is as its study has it."""
+        if isinstance(record, Resource) and record.level == Level.PATIENT:
+            return dict(record.tags)
+        if isinstance(record, Resource) and record.level == Level.STUDY:
+            return {**record.patient_tags, **record.tags}
+        assert record.parent is not None
+        above = self._above.get(record.parent)
+        if above is None:
+            above = self._above[record.parent] = self._tags(s, s.parent(record))
+        return {**above, **record.tags}
+
+    def _compute(self, s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
+        if tag == RETRIEVE_AE_TITLE:
+            return self.query.retrieve_aet
+        if isinstance(record, Instance):
+            return "ONLINE" if tag == INSTANCE_AVAILABILITY else None
+        if tag in _COUNTERS:
+            level, counter = _COUNTERS[tag]
+            return str(getattr(record, counter)) if record.level == level else None
+        if record.level != Level.STUDY:
+            return None
+        if tag == MODALITIES_IN_STUDY:
+            series = (rows.unpack(s.row(SERIES, key(ref)) or b"")[rows.SERIES_TAGS] for ref in s.child_refs(record.ref))
+            return "\\".join(sorted({tags[_MODALITY] for tags in series if _MODALITY in tags}))
+        if tag == SOP_CLASSES_IN_STUDY:
+            below = s.descendants(record, Level.INSTANCE)
+            return "\\".join(sorted({each.sop_class for each in below if isinstance(each, Instance)} - {""}))
+        return None
+
+
+def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:
+    if tag in _OF_STUDY and isinstance(value, str):
+        return any(matcher.matches(part) for part in value.split("\\"))
+    return matcher.matches(value)
+
+
+def _paths(s: Snapshot, at: Level, ref: Ref, target: Level, after: Path) -> Iterator[Path]:
+    """Iterate over the refs of `target` level below a resource, each with what leads to it, behind the path `after`."""
+    first = after[0] if after else None
+    below = Level(at + 1)
+    for link in s.keys(CHILDREN, key(ref), None if first is None else child_key(ref, first)):
+        child = Ref(U64.unpack(link[8:])[0])
+        if below == target:
+            if child != first:
+                yield (child,)
+        else:
+            for path in _paths(s, below, child, target, after[1:] if child == first else ()):
+                yield (child, *path)
+
+
+def _oldest_blob(s: Snapshot, record: Resource | Instance) -> BlobId | None:
+    """The file of the instance that was stored first: of each series the first child may be it."""
+    if isinstance(record, Instance):
+        return record.blob
+    if record.level == Level.SERIES:
+        oldest = next(s.child_refs(record.ref), None)
+    else:
+        series = s.descendant_refs(record, Level.SERIES)
+        oldest = min((first for each in series if (first := next(s.child_refs(each), None)) is not None), default=None)
+    if oldest is None:
+        return None
+    instance = s.get_ref(Level.INSTANCE, oldest)
+    return instance.blob if isinstance(instance, Instance) else None

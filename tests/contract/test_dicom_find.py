@@ -1,0 +1,178 @@
+"""C-FIND over real sockets: what a query becomes, what its answers look like, and how it ends."""
+
+import itertools
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from pydicom import config as pydicom_config
+from pydicom.dataset import Dataset as Identifier
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+
+from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, QueryFilter, create_find_service
+from api.dicom.server import DicomServer
+from api.dicom.settings import DicomSettings, FindSettings, Operation
+from events.errors import Busy
+from events.identifiers import Level
+from store.dicom.matching import Dataset
+from store.records import Origin
+from store.views.find import Query
+from tests.contract.dicom_scu import EXPLICIT_LE
+
+UTF8, LATIN1 = "ISO_IR 192", "ISO_IR 100"
+
+
+@dataclass(slots=True)
+class FakeFinder:
+    """Gives prepared batches; keeps the query."""
+
+    batches: Iterator[list[Dataset]] = field(default_factory=lambda: iter(()))
+    error: Exception | None = None
+    queries: list[Query] = field(default_factory=list)
+
+    def find(self, query: Query) -> Iterator[list[Dataset]]:
+        self.queries.append(query)
+        if self.error is not None:
+            raise self.error
+        yield from self.batches
+
+
+@contextmanager
+def serving(finder: FakeFinder, query_filter: QueryFilter | None = None, **options: object) -> Iterator[Association]:
+    """An association with a server that can do nothing but C-FIND."""
+    settings = DicomSettings(
+        aet="OURS",
+        always_allowed=frozenset({Operation.FIND}),
+        find=FindSettings(**options),  # type: ignore[arg-type]  # options of several types
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    port: int = listener.getsockname()[1]
+    server = DicomServer(listener, [create_find_service(finder, query_filter)], lambda: settings)
+    server.start()
+    entity = ApplicationEntity("ASKING")
+    for root in (PATIENT_ROOT, STUDY_ROOT):
+        entity.add_requested_context(root, EXPLICIT_LE)
+    association = entity.associate("127.0.0.1", port, ae_title="OURS")
+    assert association.is_established
+    try:
+        yield association
+        association.release()
+    finally:
+        server.stop()
+
+
+def ask(association: Association, **keys: str) -> tuple[int, list[Identifier]]:
+    """Send a query; returns the final status and the identifiers of the pending ones."""
+    identifier = Identifier()
+    with pydicom_config.disable_value_validation():
+        for keyword, value in keys.items():
+            setattr(identifier, keyword, value)
+    answers: list[Identifier] = []
+    status = -1
+    for response, found in association.send_c_find(identifier, STUDY_ROOT):
+        status = response.Status
+        if found is not None:
+            answers.append(found)
+    return status, answers
+
+
+def test_an_answer_has_what_was_asked_and_where_to_retrieve_it() -> None:
+    finder = FakeFinder(iter([[{0x00100020: "P1", 0x00201208: "3"}], [], [{}]]))
+    with serving(finder) as association:
+        status, answers = ask(
+            association, QueryRetrieveLevel="STUDY", PatientID="P*", NumberOfStudyRelatedInstances="", PatientName=""
+        )
+    assert status == 0
+    full, empty = answers
+    assert (full.PatientID, full.NumberOfStudyRelatedInstances, full.PatientName) == ("P1", 3, "")
+    assert (full.QueryRetrieveLevel, full.RetrieveAETitle, full.SpecificCharacterSet) == ("STUDY", "OURS", LATIN1)
+    assert (empty.PatientID, empty.NumberOfStudyRelatedInstances) == ("", None)
+    assert [element.tag for element in full] == [element.tag for element in empty]
+    (query,) = finder.queries
+    assert query.level == Level.STUDY
+    assert list(query.keys) == [0x00100020]
+
+
+@pytest.mark.parametrize(("level", "limit"), [("PATIENT", 5), ("STUDY", 5), ("SERIES", 5), ("IMAGE", 7)])
+def test_limits_depend_on_the_level_and_what_is_cut_off_is_not_complete(level: str, limit: int) -> None:
+    for found, expected in ((limit, 0x0000), (limit + 1, 0xFE00)):
+        finder = FakeFinder(iter([[{}] * 4, [{}] * (found - 4)]))
+        with serving(finder, limit_results=5, limit_instances=7, reads_files=False) as association:
+            status, answers = ask(association, QueryRetrieveLevel=level)
+        assert (status, len(answers)) == (expected, limit)
+        assert finder.queries[0].limit == limit + 1
+        assert not finder.queries[0].reads_files
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"QueryRetrieveLevel": "FOO"}, {"QueryRetrieveLevel": "STUDY", "StudyDate": "2024*"}],
+    ids=["no level", "no known level", "a wildcard in a date"],
+)
+def test_a_query_that_makes_no_sense_is_refused_and_the_association_goes_on(keys: dict[str, str]) -> None:
+    finder = FakeFinder()
+    with serving(finder) as association:
+        status, answers = ask(association, PatientID="P", **keys)
+        assert (status, answers) == (0xC000, [])
+        assert ask(association, QueryRetrieveLevel="STUDY") == (0, [])
+
+
+@pytest.mark.parametrize(("error", "expected"), [(Busy("later"), 0xA700), (RuntimeError("a defect"), 0xC000)])
+def test_what_goes_wrong_here_is_a_status(error: Exception, expected: int) -> None:
+    with serving(FakeFinder(error=error)) as association:
+        assert ask(association, QueryRetrieveLevel="STUDY") == (expected, [])
+
+
+def test_a_cancel_ends_a_query_that_would_never_end() -> None:
+    endless: Iterator[list[Dataset]] = ([{0x00100020: f"P{number}"}] for number in itertools.count())
+    identifier = Identifier()
+    identifier.QueryRetrieveLevel, identifier.PatientID = "STUDY", ""
+    with serving(FakeFinder(endless)) as association:
+        statuses = []
+        context = association.accepted_contexts[1].context_id
+        for response, _ in association.send_c_find(identifier, STUDY_ROOT, msg_id=7):
+            statuses.append(response.Status)
+            if len(statuses) == 3:
+                association.send_c_cancel(7, context)
+    assert statuses[-1] == 0xFE00
+    assert set(statuses[:-1]) == {0xFF00}
+
+
+def test_a_filter_may_change_the_keys_but_not_what_is_told() -> None:
+    origins = []
+
+    def change(query: Dataset, origin: Origin) -> Dataset:
+        origins.append(origin)
+        return {tag: value for tag, value in query.items() if tag != 0x00100020} | {0x00080050: "A1"}
+
+    finder = FakeFinder(iter([[{0x00100020: "P1"}]]))
+    with serving(finder, change) as association:
+        _, answers = ask(association, QueryRetrieveLevel="STUDY", PatientID="P2")
+    assert (origins[0].remote_aet, origins[0].called_aet) == ("ASKING", "OURS")
+    assert list(finder.queries[0].keys) == [0x00080050]
+    assert answers[0].PatientID == "P1"
+    assert "AccessionNumber" not in answers[0]
+
+
+@pytest.mark.parametrize(
+    ("declared", "default", "text", "told", "shown"),
+    [
+        (None, "Latin1", "Jérôme", LATIN1, "Jérôme"),
+        (UTF8, "Latin1", "Jérôme", LATIN1, "Jérôme"),
+        (UTF8, "Latin1", "山田=A", UTF8, "山田=A"),
+        (None, "Latin1", "A=山田", LATIN1, "A="),
+        (LATIN1, "Ascii", "山田=é", "ISO_IR 6", "="),
+        (LATIN1, "Utf8", "山田=é", UTF8, "山田=é"),
+    ],
+)
+def test_the_character_set_of_an_answer(declared: str | None, default: str, text: str, told: str, shown: str) -> None:
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyDescription": ""}
+    if declared is not None:
+        keys["SpecificCharacterSet"] = declared
+    with serving(FakeFinder(iter([[{0x00081030: text}]])), default_encoding=default) as association:
+        _, (answer,) = ask(association, **keys)
+    assert answer.SpecificCharacterSet == told
+    assert answer.StudyDescription == shown
