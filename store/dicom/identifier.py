@@ -10,6 +10,7 @@ from functools import lru_cache
 from struct import pack
 from typing import Any, Final, Literal
 
+from events.errors import InvalidDicom
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
@@ -30,12 +31,19 @@ _ASCII: Final = Charset("Ascii")
 # -- bytes to values --------------------------------------------------------------------------------------------------
 
 
+def _syntax_of(transfer_syntax: str) -> Syntax:
+    syntax = read_syntax(transfer_syntax)
+    if syntax is None:
+        raise InvalidDicom(f"a dataset in the unknown transfer syntax {transfer_syntax}")
+    return syntax
+
+
 def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) -> tuple[Dataset, dict[int, str]]:
     """The values of a dataset without file meta information, and the VRs of those whose tags are in no dictionary.
 
     `default_encoding` holds where SpecificCharacterSet is absent. Raises: InvalidDicom.
     """
-    syntax = read_syntax(transfer_syntax)
+    syntax = _syntax_of(transfer_syntax)
     elements = read_elements(data, 0, syntax)
     declared = next(
         (_value(data, each, _ASCII, little=syntax.little) for each in elements if each.tag == CHARSET_TAG), ""
@@ -100,7 +108,7 @@ def _unknown_vrs(elements: Iterable[Element]) -> dict[int, str]:
 
 def encode_dataset(values: Mapping[int, Value], transfer_syntax: str, encoding: str) -> bytes:
     """The bytes of a dataset, in order of tags; text in one of `store.dicom.charsets.ENCODINGS`, which it should declare."""
-    syntax = read_syntax(transfer_syntax)
+    syntax = _syntax_of(transfer_syntax)
     return b"".join([_element(tag, values[tag], syntax, encoding) for tag in sorted(values)])
 
 

@@ -28,6 +28,7 @@ ALONE: dict[str, Facts] = {
     "unfinished blobs": replace(CLEAN, leases=1),
     "condemned blobs": replace(CLEAN, condemned=1),
     "unfinished deletion": replace(CLEAN, tombstones=1),
+    "no rows for queries": replace(CLEAN, lacks_find=True),
 }
 REFUSALS = [row for row in TABLE if row.action is Action.REFUSE]
 ACTIONS = [row for row in TABLE if row.action is not Action.REFUSE]
