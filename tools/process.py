@@ -5,6 +5,7 @@ import faulthandler
 import logging
 import os
 import pickle
+import queue
 import signal
 import sys
 import threading
@@ -42,19 +43,39 @@ class Order:
     supervisor: int = field(default_factory=os.getpid)
 
 
+class Ending:
+    """The wish that this process ends. Unlike an Event, it may be expressed by a signal handler: an Event's lock can be
+    held by the very thread that the signal interrupts, on its way into `wait`, and then neither goes on.
+    """
+
+    def __init__(self) -> None:
+        self._wishes: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def wish(self) -> None:
+        self._wishes.put(None)  # the one that Python's documentation calls reentrant
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for a wish; False if none came in time. Each wish ends one wait."""
+        try:
+            self._wishes.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        return True
+
+
 def main() -> int:
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
     _end_with(order.supervisor)
     for number in _NOT_FOR_CHILDREN:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    stop = threading.Event()
-    signal.signal(STOP_SIGNAL, lambda *_: stop.set())
+    ending = Ending()
+    signal.signal(STOP_SIGNAL, lambda *_: ending.wish())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     order.settings.set_up_logging(order.name)
     try:
         run = _run_core if order.role == CORE else _run_gateway
-        return run(order, stop)
+        return run(order, ending)
     except Exception as exc:
         from events.errors import SinogramError
 
@@ -73,7 +94,7 @@ def _end_with(supervisor: int) -> None:
         raise SystemExit(1)
 
 
-def _run_core(order: Order, stop: threading.Event) -> int:
+def _run_core(order: Order, ending: Ending) -> int:
     from tools.core import Core
 
     control = {
@@ -83,7 +104,7 @@ def _run_core(order: Order, stop: threading.Event) -> int:
     core = Core(order.settings.core(), control=control)
     core.serve_bridge()
     os.write(order.status_fd, READY)
-    while not stop.wait(10):
+    while not ending.wait(10):
         if not core.is_alive():
             logging.getLogger("sinogram.core").critical("core.actor-died")
             return 1
@@ -91,7 +112,7 @@ def _run_core(order: Order, stop: threading.Event) -> int:
     return 0
 
 
-def _run_gateway(order: Order, stop: threading.Event) -> int:
+def _run_gateway(order: Order, ending: Ending) -> int:
     from actors.bridge.client import BridgeClient
     from tools.gateway import Gateway
 
@@ -106,18 +127,18 @@ def _run_gateway(order: Order, stop: threading.Event) -> int:
         http_fds=order.http_fds,
         dicom_fds=order.dicom_fds,
     )
-    threading.Thread(target=_stop_with_core, args=(bridge, stop), daemon=True).start()
+    threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     gateway.start()
     os.write(order.status_fd, READY)
-    stop.wait()
+    ending.wait()
     gateway.stop()
     bridge.close()
     return 0
 
 
-def _stop_with_core(bridge: Any, stop: threading.Event) -> None:
+def _stop_with_core(bridge: Any, ending: Ending) -> None:
     bridge.wait_until_gone()
-    stop.set()
+    ending.wish()
 
 
 if __name__ == "__main__":

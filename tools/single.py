@@ -7,13 +7,12 @@ interpreter with the gateway (see docs/architecture.md).
 import faulthandler
 import signal
 import sys
-import threading
 
 from tools.composition import ServerSettings
 from tools.core import Core
 from tools.gateway import Gateway
 from tools.listening import listen
-from tools.process import SWITCH_INTERVAL_S
+from tools.process import SWITCH_INTERVAL_S, Ending
 
 
 class SingleServer:
@@ -21,7 +20,7 @@ class SingleServer:
 
     def __init__(self, settings: ServerSettings) -> None:
         """Bind the ports and open the archive. Raises BadMedium, BadConfiguration, CorruptLog."""
-        self.stop_requested = threading.Event()
+        self.ending = Ending()
         self.reset_requested = False
         self._sockets = listen(settings.http_addresses, settings.http_port) if settings.http_enabled else []
         http_fds = tuple(s.fileno() for s in self._sockets)
@@ -42,7 +41,7 @@ class SingleServer:
 
     def _control(self, word: str) -> None:
         self.reset_requested = word == "reset"
-        self.stop_requested.set()
+        self.ending.wish()
 
     def start(self) -> None:
         self.gateway.start()
@@ -62,11 +61,11 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     while True:
         server = SingleServer(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_, stop=server.stop_requested: stop.set())
+            signal.signal(number, lambda *_, ending=server.ending: ending.wish())
         server.start()
         for line in settings.greeting():
             print(line, flush=True)
-        server.stop_requested.wait()
+        server.ending.wait()
         server.stop()
         if not server.reset_requested:
             return 0

@@ -5,6 +5,8 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from tests.fault.servers import (
     wait_for,
 )
 from tools.core import open_archive
+from tools.process import STOP_SIGNAL, Ending
 from tools.serve import RESTARTS_PER_WINDOW
 
 EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2"}
@@ -204,6 +207,19 @@ def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> N
     assert check_archive(server) == {instance(number).id for number in range(1, 5)}
     assert server.stop() == 0
     assert "Traceback" not in server.log
+
+
+def test_a_signal_is_heard_whatever_its_thread_is_doing() -> None:
+    ending = Ending()
+    send = f"import os\nfor _ in range(60000): os.kill({os.getpid()}, {STOP_SIGNAL.value}); sum(range(200))"
+    before = signal.signal(STOP_SIGNAL, lambda *_: ending.wish())
+    try:
+        with subprocess.Popen([sys.executable, "-c", send]) as sender:
+            while sender.poll() is None:
+                ending.wait(0.00001)  # into the wait and out of it, over and over
+    finally:
+        signal.signal(STOP_SIGNAL, before)
+    assert sender.returncode == 0
 
 
 def test_a_terminal_that_hangs_up_costs_a_reset(server: ServerUnderTest) -> None:
