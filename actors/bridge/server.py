@@ -11,6 +11,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from actors.bridge import frames
 from events.errors import Busy, InvalidRequest, SinogramError
 
 logger = logging.getLogger(__name__)
+
+ACCEPT_PAUSE_S = 0.05
 
 Dispatch = Callable[[list[Any], Callable[[Any, SinogramError | None], None]], None]
 
@@ -69,13 +72,21 @@ class BridgeServer:
     def _serve_once(self) -> bool:
         for entry, _ in self._selector.select():
             if entry.fileobj is self._listener:
-                connection, _ = self._listener.accept()
-                self._selector.register(connection, selectors.EVENT_READ, _Client(connection))
+                self._accept()
             elif entry.fileobj == self._wake_read:
                 return False
             else:
                 self._read(entry.data)
         return True
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as exc:  # no descriptor left: who waits is let in when one is free
+            logger.error("bridge.cannot-accept error=%s", exc.strerror)
+            time.sleep(ACCEPT_PAUSE_S)  # the listener stays readable: do not spin on it
+            return
+        self._selector.register(connection, selectors.EVENT_READ, _Client(connection))
 
     def _read(self, client: _Client) -> None:
         try:

@@ -449,3 +449,19 @@ def test_a_gateway_may_still_talk_when_the_core_stops(served: Core) -> None:
     with pytest.raises(Busy):
         bridge.request("index", ["ClearChanges"])
     bridge.close()
+
+
+def test_a_core_that_is_out_of_descriptors_lets_in_who_waits_when_one_is_free(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = socket.socket.accept
+    failures = [OSError(24, "Too many open files"), OSError(24, "Too many open files")]
+
+    def fail_first(listener: socket.socket) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", fail_first)
+    assert bridge.client().request("echo", ["at last"]) == ["at last"]
+    assert not failures
