@@ -109,7 +109,15 @@ def check_deletes(server: ServerUnderTest, sender: Sender, count: int) -> None:
 
 
 def _file_count(server: ServerUnderTest) -> int:
-    return sum(path.stat().st_size > 0 for path in files_of(server))
+    return sum(_size(path) > 0 for path in files_of(server))
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, 0 if it was removed since it was listed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def test_one_disk_for_everything(tmp_path: Path) -> None:
