@@ -1,11 +1,12 @@
 """What a child process of the supervisor runs: `python -m tools.process`, with its order on standard input."""
 
+import contextlib
 import ctypes
 import faulthandler
 import logging
 import os
 import pickle
-import queue
+import select
 import signal
 import sys
 import threading
@@ -44,23 +45,38 @@ class Order:
 
 
 class Ending:
-    """The wish that this process ends. Unlike an Event, it may be expressed by a signal handler: an Event's lock can be
-    held by the very thread that the signal interrupts, on its way into `wait`, and then neither goes on.
+    """The wish that this process ends, expressed by a signal or by a thread.
+
+    Not an Event: a signal that comes while the main thread is on its way into `Event.wait` is heard when the wait is
+    over, which is never, or finds the Event's lock taken by the very thread it interrupts. The interpreter writes to a
+    descriptor at once, whatever its threads are doing.
     """
 
     def __init__(self) -> None:
-        self._wishes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def heed(self, *numbers: signal.Signals) -> None:
+        """Take these signals for wishes; for the main thread."""
+        for number in numbers:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def wish(self) -> None:
-        self._wishes.put(None)  # the one that Python's documentation calls reentrant
+        with contextlib.suppress(BlockingIOError):  # full of wishes
+            os.write(self._write, b"\0")
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a wish; False if none came in time. Each wish ends one wait."""
-        try:
-            self._wishes.get(timeout=timeout_s)
-        except queue.Empty:
+        """Wait for a wish, or take all that came before; False if there was none in time."""
+        if not select.select([self._read], [], [], timeout_s)[0]:
             return False
+        os.read(self._read, 1 << 16)
         return True
+
+    def close(self) -> None:
+        """Heed nothing any more; for the main thread."""
+        signal.set_wakeup_fd(-1)
+        os.close(self._read)
+        os.close(self._write)
 
 
 def main() -> int:
@@ -70,7 +86,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     ending = Ending()
-    signal.signal(STOP_SIGNAL, lambda *_: ending.wish())
+    ending.heed(STOP_SIGNAL)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     order.settings.set_up_logging(order.name)
     try:

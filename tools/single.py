@@ -60,12 +60,12 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     settings.set_up_logging("sinogram")
     while True:
         server = SingleServer(settings)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_, ending=server.ending: ending.wish())
+        server.ending.heed(signal.SIGTERM, signal.SIGINT)
         server.start()
         for line in settings.greeting():
             print(line, flush=True)
         server.ending.wait()
         server.stop()
+        server.ending.close()
         if not server.reset_requested:
             return 0

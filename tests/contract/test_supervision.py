@@ -211,15 +211,19 @@ def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> N
 
 def test_a_signal_is_heard_whatever_its_thread_is_doing() -> None:
     ending = Ending()
-    send = f"import os\nfor _ in range(60000): os.kill({os.getpid()}, {STOP_SIGNAL.value}); sum(range(200))"
-    before = signal.signal(STOP_SIGNAL, lambda *_: ending.wish())
+    before = signal.getsignal(STOP_SIGNAL)
+    ending.heed(STOP_SIGNAL)
+    signal_us = f"import os, sys\nwhile sys.stdin.buffer.read(1): os.kill({os.getpid()}, {STOP_SIGNAL.value})"
     try:
-        with subprocess.Popen([sys.executable, "-c", send]) as sender:
-            while sender.poll() is None:
-                ending.wait(0.00001)  # into the wait and out of it, over and over
+        with subprocess.Popen([sys.executable, "-c", signal_us], stdin=subprocess.PIPE, bufsize=0) as sender:
+            assert sender.stdin is not None
+            for _ in range(3000):
+                sender.stdin.write(b"!")  # comes back while we are on our way into the wait
+                assert ending.wait(20)
+            sender.stdin.close()
     finally:
+        ending.close()
         signal.signal(STOP_SIGNAL, before)
-    assert sender.returncode == 0
 
 
 def test_a_terminal_that_hangs_up_costs_a_reset(server: ServerUnderTest) -> None:
