@@ -93,14 +93,22 @@ def main() -> int:
         run = _run_core if order.role == CORE else _run_gateway
         return run(order, ending)
     except Exception as exc:
-        from events.errors import SinogramError
+        from events.errors import Busy, SinogramError
 
         if not isinstance(exc, SinogramError):
             logging.getLogger("sinogram").critical("process.failed name=%s", order.name, exc_info=exc)
             return 1
         print(f"sinogram: {exc}", file=sys.stderr, flush=True)
-        os.write(order.status_fd, REFUSED)
+        if isinstance(exc, Busy):  # the core is gone: another start may find it
+            return 1
+        _say(order, REFUSED)
         return 2
+
+
+def _say(order: Order, word: bytes) -> None:
+    """Tell the supervisor, unless it is gone; then the kernel's signal is on its way."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(order.status_fd, word)
 
 
 def _end_with(supervisor: int) -> None:
@@ -119,7 +127,7 @@ def _run_core(order: Order, ending: Ending) -> int:
     }
     core = Core(order.settings.core(), control=control)
     core.serve_bridge()
-    os.write(order.status_fd, READY)
+    _say(order, READY)
     while not ending.wait(10):
         if not core.is_alive():
             logging.getLogger("sinogram.core").critical("core.actor-died")
@@ -145,7 +153,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     )
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     gateway.start()
-    os.write(order.status_fd, READY)
+    _say(order, READY)
     ending.wait()
     gateway.stop()
     bridge.close()

@@ -90,6 +90,7 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
             _send_again(server, chosen, ledger, set(ledger.sent) - before)
         check_bytes(server, _those_present(ledger, check_archive(server)), by_rest=ledger.by_rest)
         assert server.stop() == 0
+        assert "Traceback" not in (server.folder / "server.log").read_text()
     print(f"{len(ledger.acknowledged)} acknowledged, {len(ledger.deleted)} deleted, {len(ledger.refusals)} refused")
 
 
