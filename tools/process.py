@@ -80,7 +80,10 @@ class Ending:
 
 
 def main() -> int:
-    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
+    try:
+        order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
+    except (EOFError, pickle.UnpicklingError):  # it died before it had written all
+        return 1
     _end_with(order.supervisor)
     for number in _NOT_FOR_CHILDREN:
         signal.signal(number, signal.SIG_IGN)
