@@ -21,7 +21,7 @@ from typing import Any
 
 import msgpack
 
-from events import resources, server
+from events import jobs, resources, server
 from events.errors import CorruptLog
 from events.event import Event, field_names
 from events.identifiers import Seq, Surrogate
@@ -50,6 +50,20 @@ EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
             resources.RowsPurged,
             server.ChangesCleared,
             server.ExportsCleared,
+            jobs.JobSubmitted,
+            jobs.JobStarted,
+            jobs.JobStepFinished,
+            jobs.JobOutputAdded,
+            jobs.JobOutputDropped,
+            jobs.JobInterrupted,
+            jobs.JobPaused,
+            jobs.JobResumed,
+            jobs.JobCancelled,
+            jobs.JobRetryScheduled,
+            jobs.JobSucceeded,
+            jobs.JobFailed,
+            jobs.JobResubmitted,
+            jobs.JobForgotten,
         )
     }
 )

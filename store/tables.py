@@ -11,6 +11,7 @@ from struct import Struct
 from events.identifiers import Ref, Seq
 
 U64 = Struct(">Q")
+U32 = Struct(">I")
 LEVEL_REF = Struct(">BQ")
 
 # The log.
@@ -43,6 +44,12 @@ BLOBS = b"blobs"  # blob -> ref of its owner
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
 UNSTABLE = b"unstable"  # ref of a patient, study or series that waits for StableAge -> b""
 TOUCHES = b"touches"  # identifier + seq -> b"": events of an instance besides that of its present row
+JOBS = b"jobs"  # ref of a job -> what never changes
+JOB_PROGRESS = b"job-progress"  # ref of a job -> a row of fixed size
+JOB_IDS = b"job-ids"  # UUID -> ref of the job
+JOB_FAILURES = b"job-failures"  # ref of a job + step -> the error that was passed over
+JOB_OUTPUTS = b"job-outputs"  # ref of a job + key -> its file
+JOBS_COMPLETED = b"jobs-completed"  # seq of the completion + ref of the job -> b""
 TOTALS = b"totals"  # name -> counters of the whole archive; the end of the log (store.log)
 
 READ_MODELS = (
@@ -62,6 +69,12 @@ READ_MODELS = (
     TOMBSTONES,
     UNSTABLE,
     TOUCHES,
+    JOBS,
+    JOB_PROGRESS,
+    JOB_IDS,
+    JOB_FAILURES,
+    JOB_OUTPUTS,
+    JOBS_COMPLETED,
     TOTALS,
 )
 ALL_TABLES = (EVENTS, PERSONAL, *sorted(NON_EVENT), *READ_MODELS)
@@ -111,6 +124,18 @@ def change_of_key(resource: Ref, seq: Seq) -> bytes:
 
 def touch_key(resource_id: bytes, seq: Seq) -> bytes:
     return resource_id + U64.pack(seq)
+
+
+def job_failure_key(job: Ref, step: int) -> bytes:
+    return U64.pack(job) + U32.pack(step)
+
+
+def job_output_key(job: Ref, name: str) -> bytes:
+    return U64.pack(job) + cut_value(name.encode())
+
+
+def completed_job_key(seq: Seq, job: Ref) -> bytes:
+    return U64.pack(seq) + U64.pack(job)
 
 
 def lookup_prefix(kind: LookupKind, value: str) -> bytes:

@@ -10,6 +10,7 @@ from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, hash_resource_id
 from store.blobs.store import make_blob_id
 from store.environment import Environment
+from store.projections.job_rows import Job
 from store.views.views import Views
 
 
@@ -19,12 +20,16 @@ class Announcements:
     def __init__(self) -> None:
         self.touched: list[tuple[Level, Ref, Seq]] = []
         self.condemned = 0
+        self.jobs: list[Job] = []
 
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
         self.touched += touched
 
     def on_condemned(self) -> None:
         self.condemned += 1
+
+    def on_jobs(self, jobs: list[Job]) -> None:
+        self.jobs += jobs
 
 
 class IndexStage:

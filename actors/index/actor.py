@@ -28,13 +28,15 @@ from actors.index.commands import (
     RetractInstance,
     RevokeFolders,
 )
-from actors.index.decide import Context, Outcome, decide
+from actors.index.decide import decide
+from actors.index.outcome import Context, Outcome
 from events.errors import Busy, CorruptLog, SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
 from store.batch import Batch
 from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
 from store.log import Head, LogWriter, check_end, read_end, read_head
+from store.projections.job_rows import Job
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ class Listener(Protocol):
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None: ...
 
     def on_condemned(self) -> None: ...
+
+    def on_jobs(self, jobs: list[Job]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,9 @@ class Index(pykka.ThreadingActor):
             self._listener.on_touched(touched)
         if any(outcome.condemned for outcome in outcomes):
             self._listener.on_condemned()
+        jobs = [job for outcome in outcomes for job in outcome.jobs]
+        if jobs:
+            self._listener.on_jobs(jobs)
 
     def _purge(self, root: Ref) -> None:
         """Queue the next step of a purge; one that the disk has no room for is tried again after the next commit."""

@@ -4,8 +4,6 @@
 events of one command (a series found complete) can be decided on what the earlier ones made visible.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -26,9 +24,10 @@ from actors.index.commands import (
     SettleResource,
     StoreInstance,
 )
+from actors.index.decide_jobs import JOB_COMMANDS, decide_job
+from actors.index.outcome import Context, Outcome, Planned, Steps
 from events.errors import FolderRevoked, InvalidDicom, NotFound
-from events.event import Event
-from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, Surrogate
+from events.identifiers import BlobId, Level, Ref, ResourceId
 from events.resources import (
     InstanceStored,
     PatientCreated,
@@ -69,36 +68,6 @@ PURGE_STEP_INSTANCES = 250
 NEXT_FOLDER = b"next-folder"
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What came of a command, apart from its events."""
-
-    reply: Any = None
-    touched: list[tuple[Level, Ref, Seq]] = field(default_factory=list)  # now waiting to become stable
-    purging: list[Ref] = field(default_factory=list)  # deleted, with rows left to purge
-    condemned: bool = False  # blobs wait for removal
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An event to append."""
-
-    event: Event
-    aggregate: bytes = b""
-
-
-Steps = Iterator[Planned]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What deciding may look at."""
-
-    batch: Batch
-    next_seq: Callable[[], Seq]
-    new_surrogate: Callable[[], Surrogate]
-
-
 def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
     """Yield the events of a command; fill in the outcome. Raises SinogramError to refuse the command."""
     match command:
@@ -116,6 +85,8 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield Planned(ChangesCleared())
         case ClearExports():
             yield Planned(ExportsCleared())
+        case _ if isinstance(command, JOB_COMMANDS):
+            yield from decide_job(command, context, outcome)
         case _:
             _keep_books(command, context.batch, outcome)
 

@@ -6,9 +6,18 @@ same bytes. `store.tables.NON_EVENT` names the rows that are not projected.
 
 from store.batch import Batch
 from store.log import Appended
-from store.projections import blobs, changes, counters, find, lookup, purge, resources
+from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources
 
-_PROJECTIONS = (resources.apply, counters.apply, changes.apply, lookup.apply, find.apply, blobs.apply, purge.apply)
+_PROJECTIONS = (
+    resources.apply,
+    counters.apply,
+    changes.apply,
+    lookup.apply,
+    find.apply,
+    blobs.apply,
+    purge.apply,
+    jobs.apply,
+)
 
 
 def apply(batch: Batch, appended: Appended) -> None:

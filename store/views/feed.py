@@ -137,7 +137,7 @@ class EventEntry:
 def get_events(snapshot: Snapshot, *, since: int = 0, limit: int = 100) -> list[EventEntry]:
     """Return up to `limit` events after sequence `since`."""
     rows = read_rows(snapshot.txn, snapshot.tables, since, limit)
-    return [_entry(seq, row, personal) for seq, row, personal in rows]
+    return [read_entry(seq, row, personal) for seq, row, personal in rows]
 
 
 def get_history(snapshot: Snapshot, resource_id: ResourceId) -> list[EventEntry]:
@@ -150,11 +150,12 @@ def get_history(snapshot: Snapshot, resource_id: ResourceId) -> list[EventEntry]
     for seq in sorted(seqs):
         row = snapshot.row(EVENTS, key(seq))
         if row is not None:
-            entries.append(_entry(Seq(seq), row, snapshot.row(PERSONAL, key(seq))))
+            entries.append(read_entry(Seq(seq), row, snapshot.row(PERSONAL, key(seq))))
     return entries
 
 
-def _entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
+def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
+    """Return a row of the log with the names of its values."""
     record = codec.decode_record(seq, row)
     personal = codec.decode_personal(record, personal_row)
     tag, public, personal = codec.upcast(record.tag, record.public, personal)

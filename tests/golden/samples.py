@@ -12,6 +12,22 @@ from typing import Any
 from events import codec
 from events.event import Event
 from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.jobs import (
+    JobCancelled,
+    JobFailed,
+    JobForgotten,
+    JobInterrupted,
+    JobOutputAdded,
+    JobOutputDropped,
+    JobPaused,
+    JobResubmitted,
+    JobResumed,
+    JobRetryScheduled,
+    JobStarted,
+    JobStepFinished,
+    JobSubmitted,
+    JobSucceeded,
+)
 from events.resources import (
     InstanceStored,
     PatientCreated,
@@ -36,6 +52,7 @@ SALT = bytes(range(0x60, 0x70))
 
 ID = ResourceId(bytes(range(1, 21)))
 OTHER_ID = ResourceId(bytes(range(101, 121)))
+JOB_ID = bytes(range(0xC0, 0xD0))
 
 EVENTS: dict[str, Event] = {
     "instance-stored/1": InstanceStored(
@@ -87,6 +104,36 @@ EVENTS: dict[str, Event] = {
     "rows-purged/1": RowsPurged(resource=Ref(303), limit=250),
     "changes-cleared/1": ChangesCleared(),
     "exports-cleared/1": ExportsCleared(),
+    "job-submitted/1": JobSubmitted(
+        id=JOB_ID,
+        type="DicomModalityStore",
+        priority=7,
+        steps=1_000,
+        step_timeout_s=70,
+        attempts=3,
+        plan={"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0},
+        user_data='{"a":1}',
+    ),
+    "job-started/1": JobStarted(job=Ref(400), run=1),
+    "job-step-finished/1": JobStepFinished(job=Ref(400), step=999, code=0),
+    "job-output-added/1": JobOutputAdded(
+        job=Ref(400),
+        key="archive",
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        size_bytes=5_000_000_000,
+        media_type="application/zip",
+        filename="Doe.zip",
+    ),
+    "job-output-dropped/1": JobOutputDropped(job=Ref(400), key="archive"),
+    "job-interrupted/1": JobInterrupted(job=Ref(400), is_crash=True),
+    "job-paused/1": JobPaused(job=Ref(400)),
+    "job-resumed/1": JobResumed(job=Ref(400)),
+    "job-cancelled/1": JobCancelled(job=Ref(400)),
+    "job-retry-scheduled/1": JobRetryScheduled(job=Ref(400), delay_ms=2_000, code=9, details="refused by PACS"),
+    "job-succeeded/1": JobSucceeded(job=Ref(400), result={"ID": "x", "Count": 2}),
+    "job-failed/1": JobFailed(job=Ref(400), code=9, details="refused by PACS"),
+    "job-resubmitted/1": JobResubmitted(job=Ref(400)),
+    "job-forgotten/1": JobForgotten(job=Ref(400)),
 }
 
 

@@ -52,6 +52,26 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "rows-purged/1": ([303, 250], None),
     "changes-cleared/1": ([], None),
     "exports-cleared/1": ([], None),
+    "job-submitted/1": (
+        [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
+        [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],
+    ),
+    "job-started/1": ([400, 1], None),
+    "job-step-finished/1": ([400, 999, 0], None),
+    "job-output-added/1": (
+        [400, "archive", bytes(range(0x80, 0x90)), 5_000_000_000, "application/zip"],
+        ["Doe.zip"],
+    ),
+    "job-output-dropped/1": ([400, "archive"], None),
+    "job-interrupted/1": ([400, True], None),
+    "job-paused/1": ([400], None),
+    "job-resumed/1": ([400], None),
+    "job-cancelled/1": ([400], None),
+    "job-retry-scheduled/1": ([400, 2_000, 9], ["refused by PACS"]),
+    "job-succeeded/1": ([400], [{"ID": "x", "Count": 2}]),
+    "job-failed/1": ([400, 9], ["refused by PACS"]),
+    "job-resubmitted/1": ([400], None),
+    "job-forgotten/1": ([400], None),
 }
 
 
@@ -60,6 +80,8 @@ def pack(value: Any) -> bytes:
     match value:
         case None:
             return b"\xc0"
+        case bool():
+            return b"\xc3" if value else b"\xc2"
         case int() if value < 0x80:
             return struct.pack(">B", value)
         case int() if value < 0x100:

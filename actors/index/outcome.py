@@ -1,0 +1,41 @@
+"""What deciding is given and what comes of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from events.event import Event
+from events.identifiers import Level, Ref, Seq, Surrogate
+from store.batch import Batch
+from store.projections.job_rows import Job
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a command, apart from its events."""
+
+    reply: Any = None
+    touched: list[tuple[Level, Ref, Seq]] = field(default_factory=list)  # now waiting to become stable
+    purging: list[Ref] = field(default_factory=list)  # deleted, with rows left to purge
+    condemned: bool = False  # blobs wait for removal
+    jobs: list[Job] = field(default_factory=list)  # as they stand now
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An event to append."""
+
+    event: Event
+    aggregate: bytes = b""
+
+
+Steps = Iterator[Planned]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What deciding may look at."""
+
+    batch: Batch
+    next_seq: Callable[[], Seq]
+    new_surrogate: Callable[[], Surrogate]

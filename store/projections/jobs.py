@@ -1,0 +1,218 @@
+"""Jobs as their events leave them.
+
+What never changes is written once, the progress is one small row of fixed size. The plan and the texts of errors and
+results are not copied: views read them from the log.
+"""
+
+from dataclasses import replace
+
+from events.event import Event
+from events.identifiers import Ref
+from events.jobs import (
+    JobCancelled,
+    JobEvent,
+    JobFailed,
+    JobForgotten,
+    JobInterrupted,
+    JobOutputAdded,
+    JobOutputDropped,
+    JobPaused,
+    JobResubmitted,
+    JobResumed,
+    JobRetryScheduled,
+    JobStarted,
+    JobStepFinished,
+    JobSubmitted,
+    JobSucceeded,
+)
+from store.batch import Batch
+from store.log import Appended
+from store.projections.job_rows import (
+    Job,
+    JobState,
+    Output,
+    Progress,
+    pack_job,
+    pack_output,
+    unpack_output,
+    unpack_progress,
+)
+from store.tables import (
+    BLOBS,
+    CONDEMNED,
+    JOB_FAILURES,
+    JOB_IDS,
+    JOB_OUTPUTS,
+    JOB_PROGRESS,
+    JOBS,
+    JOBS_COMPLETED,
+    TOTALS,
+    U64,
+    completed_job_key,
+    job_failure_key,
+    job_output_key,
+    key,
+)
+
+COMPLETED = b"completed-jobs"  # in `totals`: how many there are
+CANCELLED_CODE = 37  # Orthanc's number of "This job was canceled"
+
+# The state in which an event leaves a job; the others leave it where it is.
+STATE_AFTER: dict[type[Event], JobState] = {
+    JobSubmitted: JobState.Pending,
+    JobStarted: JobState.Running,
+    JobInterrupted: JobState.Pending,
+    JobPaused: JobState.Paused,
+    JobResumed: JobState.Pending,
+    JobCancelled: JobState.Failure,
+    JobRetryScheduled: JobState.Retry,
+    JobSucceeded: JobState.Success,
+    JobFailed: JobState.Failure,
+    JobResubmitted: JobState.Pending,
+}
+
+
+def apply(batch: Batch, appended: Appended) -> None:
+    event = appended.event
+    match event:
+        case JobSubmitted():
+            _submit(batch, event, appended)
+        case JobOutputAdded():
+            _add_output(batch, event, appended)
+        case JobOutputDropped():
+            _drop_output(batch, job_output_key(event.job, event.key), appended)
+        case JobForgotten():
+            _forget(batch, event.job, appended)
+        case JobEvent():
+            _advance(batch, event, appended)
+        case _:
+            pass
+
+
+def _submit(batch: Batch, event: JobSubmitted, appended: Appended) -> None:
+    ref = Ref(appended.seq)
+    progress = Progress(queued=appended.seq, last=appended.seq, changed_us=appended.at_us)
+    job = Job(
+        ref=ref,
+        id=event.id,
+        type=event.type,
+        priority=event.priority,
+        steps=event.steps,
+        step_timeout_s=event.step_timeout_s,
+        attempts=event.attempts,
+        created_us=appended.at_us,
+        aggregate=appended.aggregate,
+        progress=progress,
+    )
+    batch.put(JOBS, key(ref), pack_job(job))
+    batch.put(JOB_PROGRESS, key(ref), progress.pack())
+    batch.put(JOB_IDS, event.id, key(ref))
+
+
+def _advance(batch: Batch, event: JobEvent, appended: Appended) -> None:
+    ref: Ref = event.job  # type: ignore[attr-defined]  # every event of the family but JobSubmitted names its job
+    row = batch.get(JOB_PROGRESS, key(ref))
+    if row is None:
+        return
+    old = unpack_progress(row)
+    new = progress_after(old, event, appended)
+    batch.put(JOB_PROGRESS, key(ref), new.pack())
+    if new.state.is_completed and not old.state.is_completed:
+        batch.put(JOBS_COMPLETED, completed_job_key(appended.seq, ref), b"")
+        _count_completed(batch, 1)
+    elif old.state.is_completed and not new.state.is_completed:
+        batch.delete(JOBS_COMPLETED, completed_job_key(old.completion, ref))
+        _count_completed(batch, -1)
+    if isinstance(event, JobStepFinished) and event.code:
+        batch.put(JOB_FAILURES, job_failure_key(ref, event.step), event.code.to_bytes(2, "big", signed=True))
+    elif isinstance(event, JobResubmitted):
+        _forget_failures(batch, ref)
+
+
+def progress_after(old: Progress, event: JobEvent, appended: Appended) -> Progress:
+    """Return a job's progress once an event has happened to it."""
+    state = STATE_AFTER.get(type(event), old.state)
+    new = replace(old, state=state, last=appended.seq, changed_us=appended.at_us)
+    if old.state is JobState.Running and state is not JobState.Running:
+        new = replace(new, runtime_us=old.runtime_us + appended.at_us - old.started_us)
+    if state.is_completed:
+        new = replace(new, completion=appended.seq, completed_us=appended.at_us, outcome=appended.seq)
+    match event:
+        case JobStarted():
+            return replace(new, run=event.run, started_us=appended.at_us, code=0, due_us=0)
+        case JobStepFinished():
+            failed = old.failed + (event.code != 0)
+            return replace(new, position=event.step + 1, failed=failed, tries=0, crashes=0)
+        case JobInterrupted():
+            return replace(new, crashes=old.crashes + event.is_crash)
+        case JobResumed():
+            return replace(new, queued=appended.seq)
+        case JobRetryScheduled():
+            due_us = appended.at_us + event.delay_ms * 1000
+            return replace(new, tries=old.tries + 1, code=event.code, due_us=due_us, outcome=appended.seq)
+        case JobFailed():
+            return replace(new, code=event.code)
+        case JobCancelled():
+            return replace(new, code=CANCELLED_CODE)
+        case JobResubmitted():
+            return Progress(
+                run=old.run + 1,
+                code=old.code,
+                queued=appended.seq,
+                last=appended.seq,
+                outcome=old.outcome,
+                changed_us=appended.at_us,
+            )
+        case _:
+            return new
+
+
+def _add_output(batch: Batch, event: JobOutputAdded, appended: Appended) -> None:
+    row_key = job_output_key(event.job, event.key)
+    _drop_output(batch, row_key, appended)
+    output = Output(blob=event.blob, size_bytes=event.size_bytes, media_type=event.media_type, added=appended.seq)
+    batch.put(JOB_OUTPUTS, row_key, pack_output(output))
+    batch.put(BLOBS, event.blob, key(event.job))
+
+
+def _drop_output(batch: Batch, row_key: bytes, appended: Appended) -> None:
+    row = batch.get(JOB_OUTPUTS, row_key)
+    if row is None:
+        return
+    blob = unpack_output(row).blob
+    batch.delete(JOB_OUTPUTS, row_key)
+    batch.delete(BLOBS, blob)
+    batch.put(CONDEMNED, blob, key(appended.seq))
+
+
+def _forget(batch: Batch, ref: Ref, appended: Appended) -> None:
+    row, progress = batch.get(JOBS, key(ref)), batch.get(JOB_PROGRESS, key(ref))
+    if row is None or progress is None:
+        return
+    for output in batch.keys(JOB_OUTPUTS, key(ref)):
+        _drop_output(batch, output, appended)
+    _forget_failures(batch, ref)
+    batch.delete(JOBS_COMPLETED, completed_job_key(unpack_progress(progress).completion, ref))
+    _count_completed(batch, -1)
+    batch.delete(JOB_IDS, job_id_of(row))
+    batch.delete(JOBS, key(ref))
+    batch.delete(JOB_PROGRESS, key(ref))
+
+
+def _count_completed(batch: Batch, change: int) -> None:
+    batch.put(TOTALS, COMPLETED, key(count_completed(batch.get(TOTALS, COMPLETED)) + change))
+
+
+def count_completed(row: bytes | None) -> int:
+    """Return how many completed jobs there are, from the row among the totals."""
+    return 0 if row is None else int(U64.unpack(row)[0])
+
+
+def _forget_failures(batch: Batch, ref: Ref) -> None:
+    for failure in batch.keys(JOB_FAILURES, key(ref)):
+        batch.delete(JOB_FAILURES, failure)
+
+
+def job_id_of(row: bytes) -> bytes:
+    """Return the UUID in a row of `jobs`: it follows the headers of the list (1 byte) and of the bytes (2)."""
+    return row[3:19]
