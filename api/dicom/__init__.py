@@ -1,6 +1,6 @@
 """The DICOM network side as acceptor (SCP): associations, C-ECHO, C-STORE, C-FIND.
 
-Bytes to values: `pdu`, `command`, `dataset_head`. Decisions: `settings`, `access`, `sop_classes`, `negotiation`, `status`.
-Input and output: `connection`, `upper_layer`, `association`, `server`. Services: `services`, `echo_scp`, `store_scp`, `find_scp`. A new service is a
+Bytes to values: `dataset_head`; the rest in `store.dicom.network`. Decisions: `settings`, `access`, `sop_classes`, `negotiation`, `status`.
+Input and output: `association`, `server`. Services: `services`, `echo_scp`, `store_scp`, `find_scp`. A new service is a
 module with a `Service` and one line in the gateway.
 """

@@ -5,11 +5,15 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 
-from api.dicom import pdu
 from api.dicom.access import is_allowed
-from api.dicom.command import Command, Field
-from api.dicom.connection import Connection
-from api.dicom.ending import (
+from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, negotiate
+from api.dicom.services import Services
+from api.dicom.settings import DicomSettings
+from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from store.dicom.network import pdu
+from store.dicom.network.command import Command, Field
+from store.dicom.network.connection import Connection
+from store.dicom.network.ending import (
     AbortReason,
     ConnectionLost,
     PeerAborted,
@@ -19,12 +23,8 @@ from api.dicom.ending import (
     Violation,
     log_fault,
 )
-from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, Context, negotiate
-from api.dicom.pdu import AssociateRequest, Rejection
-from api.dicom.services import Services
-from api.dicom.settings import DicomSettings
-from api.dicom.upper_layer import UpperLayer
-from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from store.dicom.network.pdu import AssociateRequest, Context, Rejection
+from store.dicom.network.upper_layer import UpperLayer
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
-from api.dicom.command import Command, Element, Field, encode_response
-from api.dicom.ending import AssociationEnded, Malformed, log_fault
-from api.dicom.negotiation import Context
 from api.dicom.services import Service
 from api.dicom.settings import Operation
 from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
@@ -27,6 +24,9 @@ from store.dicom.charsets import charset_of
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
 from store.dicom.matching import Dataset, Value, parse_key
+from store.dicom.network.command import Command, Element, Field, encode_response
+from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
+from store.dicom.network.pdu import Context
 from store.records import Origin
 from store.views.find import RETRIEVE_AE_TITLE, Query
 

@@ -16,7 +16,6 @@ from enum import IntEnum
 from functools import lru_cache
 
 from api.dicom.access import is_same_aet, is_welcome
-from api.dicom.pdu import APPLICATION_CONTEXT, AssociateRequest, ContextAnswer, ProposedContext, Rejection, Role
 from api.dicom.settings import DicomSettings
 from api.dicom.sop_classes import (
     EXPLICIT_BE,
@@ -25,6 +24,15 @@ from api.dicom.sop_classes import (
     STORAGE_SOP_CLASSES,
     TRANSFER_SYNTAXES,
     is_registered,
+)
+from store.dicom.network.pdu import (
+    APPLICATION_CONTEXT,
+    AssociateRequest,
+    Context,
+    ContextAnswer,
+    ProposedContext,
+    Rejection,
+    Role,
 )
 
 _SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)
@@ -37,15 +45,6 @@ class Result(IntEnum):
     ACCEPTED = 0
     ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """An accepted presentation context."""
-
-    id: int
-    abstract_syntax: str
-    transfer_syntax: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from api.dicom.association import Association
-from api.dicom.connection import Connection
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.services import Service, Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import Ingest, create_store_service
+from store.dicom.network.connection import Connection
 
 REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any further connection is just closed
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from api.dicom.command import Command, Field
-from api.dicom.negotiation import Context
 from api.dicom.settings import Operation
+from store.dicom.network.command import Command, Field
+from store.dicom.network.pdu import Context
 
 if TYPE_CHECKING:
     from api.dicom.association import Association

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from api.dicom.command import Command, Element, Field, encode_response
 from api.dicom.dataset_head import DatasetHead
-from api.dicom.ending import AssociationEnded, Refusal, log_fault
-from api.dicom.negotiation import Context
 from api.dicom.services import Service
 from api.dicom.settings import Operation
 from api.dicom.status import SUCCESS, DatasetMismatch, store_status
 from events.errors import SinogramError
 from store.dicom.file_meta import file_meta
+from store.dicom.network.command import Command, Element, Field, encode_response
+from store.dicom.network.ending import AssociationEnded, Refusal, log_fault
+from store.dicom.network.pdu import Context
 from store.records import Origin
 
 if TYPE_CHECKING:

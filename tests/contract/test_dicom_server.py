@@ -11,10 +11,10 @@ from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts
 from pynetdicom.presentation import build_context
 
-from api.dicom.command import Element
-from api.dicom.pdu import encode_p_data
 from api.dicom.settings import DicomSettings, Modality, Operation
 from events.errors import Busy, InvalidDicom, SinogramError, StorageFull
+from store.dicom.network.command import Element
+from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_fakes import FakeUpload
 from tests.contract.dicom_scu import (
     CT,

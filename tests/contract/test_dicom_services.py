@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api.dicom.association import Association
-from api.dicom.command import Command, Element, Field, encode_command, encode_response
-from api.dicom.negotiation import Context
-from api.dicom.pdu import encode_p_data
 from api.dicom.server import DicomServer
 from api.dicom.services import Handler, Service
 from api.dicom.settings import DicomSettings, Operation
 from api.dicom.status import CANCELLED, PENDING, SUCCESS
+from store.dicom.network.command import Command, Element, Field, encode_command, encode_response
+from store.dicom.network.pdu import Context, encode_p_data
 from tests.contract.dicom_scu import EXPLICIT_LE, Aborted, Response, Scu, associate_request, user_information
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"

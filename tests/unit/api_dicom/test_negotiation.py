@@ -12,8 +12,8 @@ from api.dicom.negotiation import (
     select_sop_classes,
     select_transfer_syntaxes,
 )
-from api.dicom.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
 from api.dicom.settings import DicomSettings, Modality
+from store.dicom.network.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -14,8 +14,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, build_context
 
-from api.dicom.ending import AbortReason, Malformed
-from api.dicom.pdu import (
+from store.dicom.network.ending import AbortReason, Malformed
+from store.dicom.network.pdu import (
     APPLICATION_CONTEXT,
     DEFAULT_MAXIMUM_LENGTH,
     ContextAnswer,

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from api.dicom.ending import AbortReason, Malformed
+from store.dicom.network.ending import AbortReason, Malformed
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_P_DATA_HEADER = struct.Struct(">BxIIBB")
 DEFAULT_MAXIMUM_LENGTH = 16384  # assumed of a peer that names none; PS3.8 leaves it open, DCMTK's default
 
 
@@ -36,6 +37,15 @@ class ContextAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """An accepted presentation context."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """SCP/SCU role selection (PS3.7 §D.3.3.4), from the requestor's side."""
 
@@ -54,6 +64,15 @@ class AssociateRequest:
     titles: bytes  # the 64 bytes of called title, calling title and reserved field, which the answer repeats
     application_context: str
     contexts: tuple[ProposedContext, ...]
+    maximum_length: int  # of the P-DATA PDUs the peer takes; 0: no limit
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An A-ASSOCIATE-AC."""
+
+    answers: tuple[ContextAnswer, ...]
     maximum_length: int  # of the P-DATA PDUs the peer takes; 0: no limit
     roles: tuple[Role, ...]
 
@@ -100,6 +119,32 @@ def decode_associate_request(body: bytes) -> AssociateRequest:
     )
 
 
+def decode_associate_accept(body: bytes) -> Acceptance:
+    """Decode what follows the six bytes of the PDU's header. Raises Malformed."""
+    if len(body) < 68:
+        raise Malformed("an A-ASSOCIATE-AC shorter than its fixed part")
+    maximum_length = DEFAULT_MAXIMUM_LENGTH
+    answers: list[ContextAnswer] = []
+    roles: list[Role] = []
+    for kind, value in _read_items(body[68:]):
+        if kind == 0x21:
+            answers.append(_decode_answer(value))
+        elif kind == 0x50:
+            for sub_kind, sub_value in _read_items(value):
+                if sub_kind == 0x51 and len(sub_value) == 4:
+                    (maximum_length,) = struct.unpack(">I", sub_value)
+                elif sub_kind == 0x54:
+                    roles.append(_decode_role(sub_value))
+    return Acceptance(tuple(answers), maximum_length, tuple(roles))
+
+
+def decode_associate_reject(body: bytes) -> Rejection:
+    """Decode what follows the six bytes of the PDU's header. Raises Malformed."""
+    if len(body) != 4:
+        raise Malformed("an A-ASSOCIATE-RJ of a wrong length")
+    return Rejection(*body[1:])
+
+
 def _read_items(data: bytes) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
@@ -128,6 +173,13 @@ def _decode_context(value: bytes) -> ProposedContext:
     return ProposedContext(value[0], abstract_syntax, tuple(transfer_syntaxes))
 
 
+def _decode_answer(value: bytes) -> ContextAnswer:
+    if len(value) < 4:
+        raise Malformed("an answered presentation context without identifier")
+    syntax = next((_decode_uid(item) for kind, item in _read_items(value[4:]) if kind == 0x40), "")
+    return ContextAnswer(value[0], value[2], syntax)
+
+
 def _decode_role(value: bytes) -> Role:
     length = int.from_bytes(value[:2], "big")
     if len(value) != length + 4:
@@ -144,6 +196,41 @@ def _decode_title(value: bytes) -> str:
     return value.decode("latin-1").rstrip("\0 ")
 
 
+def encode_associate_request(
+    called_aet: str,
+    calling_aet: str,
+    contexts: Iterable[ProposedContext],
+    roles: Iterable[Role],
+    *,
+    maximum_length: int,
+    implementation_class_uid: str,
+    implementation_version_name: str,
+) -> bytes:
+    """An A-ASSOCIATE-RQ (PS3.8 §9.3.2); titles longer than 16 bytes are cut."""
+    items = [_item(0x10, APPLICATION_CONTEXT.encode())]
+    for context in contexts:
+        syntaxes = b"".join(_item(0x40, uid.encode()) for uid in context.transfer_syntaxes)
+        items.append(
+            _item(0x20, bytes((context.id, 0, 0, 0)) + _item(0x30, context.abstract_syntax.encode()) + syntaxes)
+        )
+    items.append(_user_information(roles, maximum_length, implementation_class_uid, implementation_version_name))
+    titles = _encode_title(called_aet) + _encode_title(calling_aet) + bytes(32)
+    return _pdu(PduType.ASSOCIATE_RQ, struct.pack(">Hxx", 1) + titles + b"".join(items))
+
+
+def _encode_title(title: str) -> bytes:
+    return title.encode("latin-1", "replace")[:16].ljust(16)
+
+
+def _user_information(roles: Iterable[Role], maximum_length: int, class_uid: str, version_name: str) -> bytes:
+    user = [_item(0x51, struct.pack(">I", maximum_length)), _item(0x52, class_uid.encode())]
+    for role in roles:
+        uid = role.sop_class.encode()
+        user.append(_item(0x54, struct.pack(">H", len(uid)) + uid + bytes((role.is_scu, role.is_scp))))
+    user.append(_item(0x55, version_name.encode()))
+    return _item(0x50, b"".join(user))
+
+
 def encode_associate_accept(
     request: AssociateRequest,
     answers: Iterable[ContextAnswer],
@@ -157,17 +244,16 @@ def encode_associate_accept(
     for answer in answers:
         head = struct.pack(">BxBx", answer.id, answer.result)
         items.append(_item(0x21, head + _item(0x40, answer.transfer_syntax.encode())))
-    user = [_item(0x51, struct.pack(">I", maximum_length)), _item(0x52, implementation_class_uid.encode())]
-    for role in roles:
-        uid = role.sop_class.encode()
-        user.append(_item(0x54, struct.pack(">H", len(uid)) + uid + bytes((role.is_scu, role.is_scp))))
-    user.append(_item(0x55, implementation_version_name.encode()))
-    items.append(_item(0x50, b"".join(user)))
+    items.append(_user_information(roles, maximum_length, implementation_class_uid, implementation_version_name))
     return _pdu(PduType.ASSOCIATE_AC, struct.pack(">Hxx", 1) + request.titles + b"".join(items))
 
 
 def encode_associate_reject(rejection: Rejection) -> bytes:
     return _pdu(PduType.ASSOCIATE_RJ, bytes((0, rejection.result, rejection.source, rejection.reason)))
+
+
+def encode_release_request() -> bytes:
+    return _pdu(PduType.RELEASE_RQ, bytes(4))
 
 
 def encode_release_reply() -> bytes:
@@ -181,8 +267,12 @@ def encode_abort(reason: AbortReason | None) -> bytes:
 
 def encode_p_data(context_id: int, data: bytes | memoryview, *, is_command: bool, is_last: bool) -> bytes:
     """One P-DATA-TF PDU with one fragment of a message (PS3.8 §9.3.5, Annex E)."""
-    flags = is_command | is_last << 1
-    return struct.pack(">BxIIBB", PduType.P_DATA, len(data) + 6, len(data) + 2, context_id, flags) + data
+    return p_data_header(context_id, len(data), is_command=is_command, is_last=is_last) + data
+
+
+def p_data_header(context_id: int, length: int, *, is_command: bool, is_last: bool) -> bytes:
+    """What stands before a fragment of `length` bytes in a P-DATA-TF PDU of its own."""
+    return _P_DATA_HEADER.pack(PduType.P_DATA, length + 6, length + 2, context_id, is_command | is_last << 1)
 
 
 def _item(kind: int, value: bytes) -> bytes:

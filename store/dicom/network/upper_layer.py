@@ -1,10 +1,10 @@
-"""The acceptor's side of the upper layer: its states, its PDUs, messages in fragments (PS3.8 §9.2, PS3.7 §6.3).
+"""The upper layer of one connection: its states, its PDUs, messages in fragments (PS3.8 §9.2, PS3.7 §6.3).
 
-Of the standard's states an acceptor that blocks needs three; the table says which PDUs each may meet:
+Of the standard's states one that blocks needs few; the table says which PDUs each may meet:
 
-    AWAITING_REQUEST --A-ASSOCIATE-RQ--> OPEN --A-RELEASE-RQ--> CLOSING
-           |                              |                        ^
-           +---- reject, abort -----------+--- abort, time-out ----+
+    acceptor    AWAITING_REQUEST --A-ASSOCIATE-RQ--> OPEN --A-RELEASE-RQ--> CLOSING
+    requestor    AWAITING_ANSWER --A-ASSOCIATE-AC--> OPEN --our release---> RELEASING --A-RELEASE-RP--> CLOSING
+    either               reject, abort, time-out: from anywhere to CLOSING
 
 Any other PDU, a broken one or silence beyond the limit ends the association. Fragments of a dataset are handed on as
 they come, in views of the receive buffer: the memory an association needs does not depend on what is sent.
@@ -16,12 +16,11 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from itertools import chain
 
-from api.dicom import pdu
-from api.dicom.command import Command, Field, decode_command
-from api.dicom.connection import Connection
-from api.dicom.ending import AbortReason, ConnectionLost, PeerAborted, PeerSilent, Released, Violation
-from api.dicom.negotiation import Context
-from api.dicom.pdu import AssociateRequest, PduType
+from store.dicom.network import pdu
+from store.dicom.network.command import Command, Field, decode_command
+from store.dicom.network.connection import PARTS_AT_ONCE, Connection
+from store.dicom.network.ending import AbortReason, ConnectionLost, PeerAborted, PeerSilent, Released, Violation
+from store.dicom.network.pdu import Acceptance, AssociateRequest, Context, PduType, Rejection
 
 REQUEST_LIMIT_BYTES = 1 << 20  # 128 contexts of 64 syntaxes each are 0.6 MB
 COMMAND_LIMIT_BYTES = 1 << 16
@@ -37,13 +36,17 @@ _PDU_TYPES = {int(kind): kind for kind in PduType}  # a tenth of the price of Pd
 
 class State(Enum):
     AWAITING_REQUEST = auto()  # Sta2
+    AWAITING_ANSWER = auto()  # Sta5
     OPEN = auto()  # Sta6
+    RELEASING = auto()  # Sta7
     CLOSING = auto()  # Sta13
 
 
 _EXPECTED = {
     State.AWAITING_REQUEST: frozenset({PduType.ASSOCIATE_RQ, PduType.ABORT}),
+    State.AWAITING_ANSWER: frozenset({PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT}),
     State.OPEN: frozenset({PduType.P_DATA, PduType.RELEASE_RQ, PduType.ABORT}),
+    State.RELEASING: frozenset({PduType.P_DATA, PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT}),
     State.CLOSING: frozenset[PduType](),
 }
 
@@ -73,11 +76,47 @@ class UpperLayer:
 
     def open(self, answer: bytes, contexts: dict[int, Context], *, received_limit: int, sent_limit: int) -> None:
         """Send the acceptance; from now on messages flow. The limits are of the P-DATA PDUs; `sent_limit` 0: none."""
+        self._connection.send(answer)
+        self.agree(contexts, received_limit=received_limit, sent_limit=sent_limit)
+
+    def request(self, request: bytes) -> Acceptance | Rejection:
+        """Send an A-ASSOCIATE-RQ and wait for its answer; after an acceptance the requestor must `agree`."""
+        self._state = State.AWAITING_ANSWER
+        self._connection.send(request)
+        kind, length = self._read_header()
+        if kind is PduType.ABORT:
+            raise PeerAborted
+        if length > REQUEST_LIMIT_BYTES:
+            raise Violation(AbortReason.INVALID_PARAMETER, "an answer beyond all measure")
+        body = self._connection.take_all(length)
+        return pdu.decode_associate_accept(body) if kind is PduType.ASSOCIATE_AC else pdu.decode_associate_reject(body)
+
+    def agree(self, contexts: dict[int, Context], *, received_limit: int, sent_limit: int) -> None:
+        """Let messages flow; the limits as for `open`."""
         self._contexts = contexts
         self._received_limit = received_limit
         self._sent_limit = max(min(sent_limit or SENT_PDU_LIMIT_BYTES, SENT_PDU_LIMIT_BYTES) - 6 & ~1, 2)
-        self._connection.send(answer)
         self._state = State.OPEN
+
+    def release(self) -> None:
+        """Ask the peer for the end and wait until it agrees; what it still sends is read over (PS3.8 §7.2)."""
+        self._connection.send(pdu.encode_release_request())
+        self._state = State.RELEASING
+        while True:
+            kind, length = self._read_header()
+            if kind is PduType.RELEASE_RQ:  # both asked at once: the requestor answers, and waits on
+                self._connection.send(pdu.encode_release_reply())
+            for _ in self._read_over(length):
+                pass
+            if kind in {PduType.RELEASE_RP, PduType.ABORT}:
+                self._state = State.CLOSING
+                return
+
+    def _read_over(self, length: int) -> Iterator[memoryview]:
+        while length:
+            part = self._connection.take_some(length)
+            length -= len(part)
+            yield part
 
     def end(self, last: bytes, linger_s: float = LINGER_S) -> None:
         """Send a last PDU, if the peer still takes it, and wait a little for it to close."""
@@ -134,6 +173,23 @@ class UpperLayer:
     def send(self, context: Context, command: bytes, dataset: Iterable[bytes] = ()) -> None:
         """Send a message; its dataset in pieces of any size, none if there are no pieces."""
         self.send_all(context, ((command, dataset),))
+
+    def send_large(self, context: Context, command: bytes, dataset: memoryview) -> None:
+        """Send a message with a dataset that is all there: nothing is copied, and few system calls are made."""
+        limit = self._sent_limit
+        parts: list[bytes | memoryview] = list(self._fragments(context, (command,), is_command=True))
+        last = max(len(dataset) - 1, 0) // limit * limit
+        for start in range(0, last + 1, limit):
+            fragment = dataset[start : start + limit]
+            parts += (
+                pdu.p_data_header(context.id, len(fragment), is_command=False, is_last=start == last),
+                fragment,
+            )
+            if len(parts) >= PARTS_AT_ONCE - 1:
+                self._connection.send_parts(parts)
+                parts = []
+        if parts:
+            self._connection.send_parts(parts)
 
     def send_all(self, context: Context, messages: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
         """Send messages one behind the other, small ones in one go."""

@@ -1,4 +1,4 @@
-"""An accepted socket: blocking reads with a limit, into one buffer that is reused, and what TCP needs to be quick.
+"""A connected socket: blocking reads with a limit, into one buffer that is reused, and what TCP needs to be quick.
 
 Nothing polls: the limits are the kernel's (SO_RCVTIMEO, SO_SNDTIMEO), so that a read is a single system call. Nagle's
 algorithm in DCMTK-based senders holds back the end of a message until we acknowledge its beginning, and the kernel
@@ -9,11 +9,15 @@ the same for our own answers.
 import contextlib
 import math
 import socket
+import ssl
 import struct
 import time
+from collections.abc import Sequence
+from itertools import islice
 
-from api.dicom.ending import ConnectionLost, PeerSilent
+from store.dicom.network.ending import ConnectionLost, PeerSilent
 
+PARTS_AT_ONCE = 512  # of a gathered write; Linux takes 1024
 BUFFER_BYTES = 1 << 17  # of each connection; 8 PDUs of Orthanc's default length, one of the longest it allows
 
 
@@ -30,6 +34,9 @@ class Connection:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.set_timeout(timeout_s)
+
+    def prepare(self) -> None:
+        """Do what must be done before the first byte; here nothing. Raises ConnectionLost, PeerSilent."""
 
     def set_timeout(self, timeout_s: float) -> None:
         """Let no single read or write last longer; 0: no limit. Lifts a deadline."""
@@ -87,23 +94,23 @@ class Connection:
             self._compact()
         if self._end < BUFFER_BYTES:
             with contextlib.suppress(BlockingIOError):
-                self._receive(socket.MSG_DONTWAIT)
+                self._receive(wait=False)
 
     def _compact(self) -> None:
         rest = bytes(self._view[self._start : self._end])  # a copy: source and target may overlap
         self._view[: len(rest)] = rest
         self._start, self._end = 0, len(rest)
 
-    def _receive(self, flags: int = 0) -> None:
+    def _receive(self, *, wait: bool = True) -> None:
         if self._start == self._end:
             self._start = self._end = 0
         try:
             if self._deadline is not None:
                 self._set_limit(socket.SO_RCVTIMEO, self._time_left())
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            count = self._socket.recv_into(self._view[self._end :], 0, flags)
+            count = self._receive_into(self._view[self._end :], wait=wait)
         except BlockingIOError as exc:
-            if flags & socket.MSG_DONTWAIT:
+            if not wait:
                 raise
             raise PeerSilent("the peer is silent") from exc
         except OSError as exc:
@@ -111,6 +118,10 @@ class Connection:
         if not count:
             raise ConnectionLost("closed by the peer")
         self._end += count
+
+    def _receive_into(self, view: memoryview, *, wait: bool) -> int:
+        """Receive at least one byte, or 0 at the end of the stream. Raises BlockingIOError when it takes too long."""
+        return self._socket.recv_into(view, 0, 0 if wait else socket.MSG_DONTWAIT)
 
     def _time_left(self) -> float:
         left = (self._deadline or 0) - time.monotonic()
@@ -120,17 +131,33 @@ class Connection:
 
     def send(self, data: bytes | bytearray) -> None:
         """Send everything. Raises ConnectionLost, PeerSilent."""
+        self.send_parts((data,))
+
+    def send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Send several pieces one behind the other without copying them together. Raises ConnectionLost, PeerSilent."""
         try:
-            self._socket.sendall(data)
-        except BlockingIOError as exc:
+            self._send_parts(parts)
+        except (BlockingIOError, TimeoutError) as exc:
             raise PeerSilent("the peer does not read") from exc
         except OSError as exc:
             raise ConnectionLost(str(exc)) from exc
 
+    def _send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        if len(parts) == 1:
+            self._socket.sendall(parts[0])
+            return
+        waiting = iter(parts)
+        while batch := [memoryview(part) for part in islice(waiting, PARTS_AT_ONCE)]:
+            sent = self._socket.sendmsg(batch)
+            for part in batch:  # what a signal or a full buffer has left over
+                if sent < len(part):
+                    self._socket.sendall(part[sent:])
+                sent = max(0, sent - len(part))
+
     def finish(self, linger_s: float) -> None:
         """After the last PDU: wait a little for the peer to close, so that a reset does not overtake what was sent."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
             self.set_deadline(linger_s)
             while True:
                 self._start = self._end = 0
@@ -140,13 +167,54 @@ class Connection:
 
     def stop_reading(self) -> None:
         """Let the thread that waits for bytes find the connection closed; what has arrived is still read."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+        self._shut_down(socket.SHUT_RD)
 
     def hang_up(self) -> None:
         """Let every read and write in progress fail."""
+        self._shut_down(socket.SHUT_RDWR)
+
+    def _shut_down(self, how: int) -> None:
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, how)  # of the TCP connection, also below TLS
 
     def close(self) -> None:
         self._socket.close()
+
+
+class TlsConnection(Connection):
+    """The same over TLS; the limits are those of the `ssl` module, which would try again behind the kernel's."""
+
+    _socket: ssl.SSLSocket
+
+    def __init__(self, sock: ssl.SSLSocket, *, timeout_s: float) -> None:
+        """`sock` is wrapped with `do_handshake_on_connect=False`; `prepare` shakes hands, in the thread that calls it."""
+        super().__init__(sock, timeout_s=timeout_s)
+
+    def prepare(self) -> None:
+        try:
+            self._socket.do_handshake()
+        except TimeoutError as exc:
+            raise PeerSilent("the peer is silent in the TLS handshake") from exc
+        except OSError as exc:  # ssl.SSLError among them
+            raise ConnectionLost(f"TLS: {exc}") from exc
+
+    def _set_limit(self, option: int, seconds: float) -> None:  # noqa: ARG002 # one limit for both directions
+        self._socket.settimeout(seconds or None)
+
+    def _receive_into(self, view: memoryview, *, wait: bool) -> int:
+        if wait:
+            try:
+                return self._socket.recv_into(view)
+            except TimeoutError as exc:
+                raise BlockingIOError from exc
+        limit = self._socket.gettimeout()
+        self._socket.settimeout(0)
+        try:
+            return self._socket.recv_into(view)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as exc:
+            raise BlockingIOError from exc
+        finally:
+            self._socket.settimeout(limit)
+
+    def _send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        self._socket.sendall(b"".join(parts))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from api.dicom.ending import Malformed
+from store.dicom.network.ending import Malformed
 
 NO_DATASET = 0x0101  # CommandDataSetType: any other value announces a dataset
 
