@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from events.event import Event
+from events.event import Event, personal
+from events.identifiers import ResourceId
 
 
 class ServerEvent(Event):
@@ -24,3 +25,43 @@ class ExportsCleared(ServerEvent):
     """`DELETE /exports`: the list of exported resources starts anew."""
 
     TAG: ClassVar[str] = "exports-cleared/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceExported(ServerEvent):
+    """A client has had a resource sent to a modality or peer (`LogExportedResources`)."""
+
+    TAG: ClassVar[str] = "resource-exported/1"
+    level: int
+    modality: str  # its symbolic name
+    id: ResourceId = personal()
+    patient_id: str = personal()
+    study_instance_uid: str = personal()  # "" where the resource lies above; likewise the next two
+    series_instance_uid: str = personal()
+    sop_instance_uid: str = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityStored(ServerEvent):
+    """`PUT /modalities/{name}` with `DicomModalitiesInDatabase`: a modality is new or changed."""
+
+    TAG: ClassVar[str] = "modality-stored/1"
+    name: str
+    port: int
+    manufacturer: str
+    allowed: list[str]  # the words after `Allow`, in order
+    allow_transcoding: bool
+    use_tls: bool
+    timeout_s: int  # 0: DicomScuTimeout
+    retrieve_method: str
+    aet: str = personal()
+    host: str = personal()
+    local_aet: str = personal()  # "": DicomAet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityRemoved(ServerEvent):
+    """`DELETE /modalities/{name}` with `DicomModalitiesInDatabase`."""
+
+    TAG: ClassVar[str] = "modality-removed/1"
+    name: str

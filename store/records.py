@@ -84,3 +84,24 @@ class ChangesPage:
     done: bool
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One row of `/exports`."""
+
+    seq: Seq
+    level: Level
+    at_us: int
+    modality: str
+    resource: ResourceId
+    patient_id: str
+    study_instance_uid: str  # "" where the resource lies above; likewise the next two
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportsPage:
+    exports: list[Export]
+    done: bool

@@ -50,6 +50,8 @@ JOB_IDS = b"job-ids"  # UUID -> ref of the job
 JOB_FAILURES = b"job-failures"  # ref of a job + step -> the error that was passed over
 JOB_OUTPUTS = b"job-outputs"  # ref of a job + key -> its file
 JOBS_COMPLETED = b"jobs-completed"  # seq of the completion + ref of the job -> b""
+EXPORTS = b"exports"  # seq -> row of /exports
+MODALITIES = b"modalities"  # name -> a modality that REST has stored
 TOTALS = b"totals"  # name -> counters of the whole archive; the end of the log (store.log)
 
 READ_MODELS = (
@@ -75,6 +77,8 @@ READ_MODELS = (
     JOB_FAILURES,
     JOB_OUTPUTS,
     JOBS_COMPLETED,
+    EXPORTS,
+    MODALITIES,
     TOTALS,
 )
 ALL_TABLES = (EVENTS, PERSONAL, *sorted(NON_EVENT), *READ_MODELS)
@@ -136,6 +140,10 @@ def job_output_key(job: Ref, name: str) -> bytes:
 
 def completed_job_key(seq: Seq, job: Ref) -> bytes:
     return U64.pack(seq) + U64.pack(job)
+
+
+def modality_key(name: str) -> bytes:
+    return cut_value(name.encode())
 
 
 def lookup_prefix(kind: LookupKind, value: str) -> bytes:

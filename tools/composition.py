@@ -5,11 +5,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
-from api.dicom.settings import DicomSettings, FindSettings, Modality, Operation
+from actors.remote.modality import Operation
+from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
-from tools import logging_setup, modalities
+from tools import logging_setup
 from tools.configuration import Configuration
 from tools.core import CoreSettings
 from tools.logging_setup import LogOptions
@@ -32,6 +33,7 @@ class ServerSettings:
     dicom_port: int
     rest: RestSettings
     dicom: DicomSettings
+    modalities_in_database: bool
     ingest: IngestSettings
     log: LogOptions
 
@@ -76,6 +78,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         dicom_port=dicom.port,
         rest=_rest(configuration, log),
         dicom=_dicom(configuration),
+        modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         log=log,
     )
@@ -139,7 +142,7 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
         accepted_sop_classes=dicom.accepted_sop_classes,
         rejected_sop_classes=dicom.rejected_sop_classes,
-        modalities=tuple(_modality(modality) for modality in dicom.modalities),
+        modalities=dicom.modalities,
         always_allowed=frozenset(operation for operation, allowed in always.items() if allowed),
         check_modality_host=dicom.check_modality_host,
         scp_timeout_s=dicom.scp_timeout_s,
@@ -156,29 +159,4 @@ def _find(configuration: Configuration) -> FindSettings:
         limit_results=configuration.value("LimitFindResults"),
         limit_instances=configuration.value("LimitFindInstances"),
         reads_files=configuration.value("StorageAccessOnFind") != "Never",
-    )
-
-
-def _modality(modality: modalities.Modality) -> Modality:
-    allowed = {
-        Operation.ECHO: modality.allow_echo,
-        Operation.FIND: modality.allow_find,
-        Operation.FIND_WORKLIST: modality.allow_find_worklist,
-        Operation.GET: modality.allow_get,
-        Operation.MOVE: modality.allow_move,
-        Operation.STORE: modality.allow_store,
-        Operation.N_ACTION: modality.allow_n_action,
-        Operation.N_EVENT_REPORT: modality.allow_event_report,
-    }
-    return Modality(
-        name=modality.name,
-        aet=modality.aet,
-        host=modality.host,
-        port=modality.port,
-        manufacturer=modality.manufacturer,
-        allowed=frozenset(operation for operation, is_allowed in allowed.items() if is_allowed),
-        allow_transcoding=modality.allow_transcoding,
-        use_tls=modality.use_tls,
-        local_aet=modality.local_aet,
-        timeout_s=modality.timeout_s,
     )

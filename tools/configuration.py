@@ -14,9 +14,10 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Final
 
+from actors.remote.modality import Modality
 from events.errors import BadConfiguration
 from tools import dialect
-from tools.modalities import Modality, read_modalities
+from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
 from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
 

@@ -12,6 +12,7 @@ from typing import Any
 from actors.index.client import IndexClient
 from actors.index.commands import Command
 from actors.ingest import Ingest
+from actors.remote.modalities import Modalities
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.server import DicomServer
@@ -46,7 +47,14 @@ class Gateway:
         views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
         self._index = IndexClient(ask)
         blobs = BlobStore(settings.storage_directory)
-        runtime = RuntimeSettings(settings, views)
+        modalities = Modalities(
+            settings.dicom.modalities,
+            views,
+            self._index,
+            is_stored=settings.modalities_in_database,
+            is_strict_aet=settings.dicom.strict_aet_comparison,
+        )
+        runtime = RuntimeSettings(settings, views, modalities)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
         services = (
             create_echo_service(),

@@ -6,44 +6,11 @@ what else `Modality` holds. Forms, defaults and old names were compared with Ort
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
-MANUFACTURERS: Final = ("Generic", "GenericNoWildcardInDates", "GenericNoUniversalWildcard", "Vitrea", "GE")
-OBSOLETE_MANUFACTURERS: Final = {
-    "MedInria": "Generic",
-    "EFilm2": "Generic",
-    "ClearCanvas": "Generic",
-    "Dcm4Chee": "Generic",
-    "SyngoVia": "GenericNoWildcardInDates",
-    "AgfaImpax": "GenericNoWildcardInDates",
-}
-RETRIEVE_METHODS: Final = ("SystemDefault", "C-MOVE", "C-GET")
+from actors.remote.modality import MANUFACTURERS, OBSOLETE_MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modality:
-    """A remote application entity, and what it may ask of this server."""
-
-    name: str  # the key in `DicomModalities`
-    aet: str
-    host: str
-    port: int
-    manufacturer: str = "Generic"
-    allow_echo: bool = True
-    allow_store: bool = True
-    allow_find: bool = True
-    allow_find_worklist: bool = True
-    allow_get: bool = True
-    allow_move: bool = True
-    allow_n_action: bool = True  # storage commitment: the request …
-    allow_event_report: bool = True  # … and its result
-    allow_transcoding: bool = True
-    use_tls: bool = False
-    local_aet: str = ""  # empty: `DicomAet`
-    timeout_s: int = 0  # 0: `DicomScuTimeout`
-    retrieve_method: str = "SystemDefault"
 
 
 class _Wrong(Exception):
@@ -80,16 +47,21 @@ def _modality(name: str, entry: object, warnings: list[str]) -> Modality:
     if "AllowStorageCommitment" in fields:
         both = fields.pop("AllowStorageCommitment")
         fields |= {"AllowNAction": both, "AllowEventReport": both}  # it overrides the two
-    if unknown := sorted(fields.keys() - _FIELDS.keys()):
+    if unknown := sorted(fields.keys() - _FIELDS.keys() - _PERMISSIONS):
         warnings.append(f"DicomModalities: {name}: unknown and ignored: {', '.join(unknown)}")
-    read: dict[str, Any] = {
-        _FIELDS[field][0]: _FIELDS[field][1](field, value) for field, value in fields.items() if field in _FIELDS
-    }
+    read: dict[str, Any] = {}
+    for field, value in fields.items():
+        if field in _PERMISSIONS:
+            _boolean(field, value)
+        elif field in _FIELDS:
+            keyword, convert = _FIELDS[field]
+            read[keyword] = convert(field, value)
     if replacement := OBSOLETE_MANUFACTURERS.get(fields.get("Manufacturer", "")):
         warnings.append(
             f"DicomModalities: {name}: manufacturer {fields['Manufacturer']} is obsolete; write {replacement}"
         )
-    return Modality(name=name, **read)
+    denied = {operation for operation in Operation if not fields.get(f"Allow{operation.value}", True)}
+    return Modality(name=name, allowed=frozenset(Operation) - denied, **read)
 
 
 def _text(field: str, value: object) -> str:
@@ -131,19 +103,12 @@ def _retrieve_method(field: str, value: object) -> str:
     return str(value)
 
 
+_PERMISSIONS: Final = frozenset(f"Allow{operation.value}" for operation in Operation)
 _FIELDS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "AET": ("aet", _text),
     "Host": ("host", _text),
     "Port": ("port", _port),
     "Manufacturer": ("manufacturer", _manufacturer),
-    "AllowEcho": ("allow_echo", _boolean),
-    "AllowStore": ("allow_store", _boolean),
-    "AllowFind": ("allow_find", _boolean),
-    "AllowFindWorklist": ("allow_find_worklist", _boolean),
-    "AllowGet": ("allow_get", _boolean),
-    "AllowMove": ("allow_move", _boolean),
-    "AllowNAction": ("allow_n_action", _boolean),
-    "AllowEventReport": ("allow_event_report", _boolean),
     "AllowTranscoding": ("allow_transcoding", _boolean),
     "UseDicomTls": ("use_tls", _boolean),
     "LocalAet": ("local_aet", _text),

@@ -261,7 +261,8 @@ OPTIONS: Final = _rows(
     Option("DicomTlsCiphersAccepted", Texts(one=True)),
     # DICOM client
     Option("DicomModalities", _SECTION, {}, honoured=True),
-    *_switches("DicomModalitiesInDatabase DicomEchoChecksFind", default=False),
+    Option("DicomModalitiesInDatabase", _NO, default=False, honoured=True),
+    Option("DicomEchoChecksFind", _NO, default=False),
     Option("DicomScuTimeout", _COUNT, 10),
     Option("DicomScuPreferredTransferSyntax", _TEXT, "1.2.840.10008.1.2.1"),
     Option("DicomAssociationCloseDelay", _COUNT, 5),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from actors.ingest_settings import IngestSettings
+from actors.remote.modalities import Modalities
 from api.dicom.settings import DicomSettings
 from api.rest import runtime
 from store.views.views import Views
@@ -12,9 +13,10 @@ from tools.composition import ServerSettings
 class RuntimeSettings:
     """Read anew for each upload and association."""
 
-    def __init__(self, settings: ServerSettings, views: Views) -> None:
+    def __init__(self, settings: ServerSettings, views: Views, modalities: Modalities) -> None:
         self._settings = settings
         self._views = views
+        self._modalities = modalities
 
     def ingest(self) -> IngestSettings:
         with self._views.snapshot() as snapshot:
@@ -23,7 +25,7 @@ class RuntimeSettings:
         return configured if encoding is None else replace(configured, default_encoding=encoding)
 
     def dicom(self) -> DicomSettings:
-        configured = self._settings.dicom
+        configured = replace(self._settings.dicom, modalities=self._modalities.list())
         with self._views.snapshot() as snapshot:
             syntaxes = snapshot.setting(runtime.ACCEPTED_TRANSFER_SYNTAXES)
             unknown = snapshot.setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED)

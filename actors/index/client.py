@@ -1,8 +1,8 @@
 """The index's typed proxy: the same whether the index lives in this process or behind the bridge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from actors.index.commands import (
     ClearChanges,
@@ -10,7 +10,9 @@ from actors.index.commands import (
     Command,
     DeleteResource,
     ForgetCondemned,
+    LogExports,
     OpenFolder,
+    RemoveModality,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
@@ -18,10 +20,24 @@ from actors.index.commands import (
     SetSetting,
     SettleResource,
     StoreInstance,
+    StoreModality,
 )
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 
 Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
+
+EXPORTS_PER_COMMAND = 1000  # some 200 kB; a message between processes holds 4 MiB
+
+
+class ExportEntry(NamedTuple):
+    """What was sent; identifiers below its level are empty."""
+
+    level: int
+    id: ResourceId
+    patient_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,20 @@ class IndexClient:
 
     def clear_exports(self) -> None:
         self._ask(ClearExports())
+
+    def log_exports(self, modality: str, exports: Sequence[ExportEntry], correlation: bytes = b"") -> None:
+        """Record in `/exports` what a client has had sent to a modality or peer, named by its symbolic name."""
+        for start in range(0, len(exports), EXPORTS_PER_COMMAND):
+            some = [list(entry) for entry in exports[start : start + EXPORTS_PER_COMMAND]]
+            self._ask(LogExports(modality=modality, exports=some, correlation=correlation))
+
+    def store_modality(self, values: dict[str, Any], correlation: bytes = b"") -> None:
+        """Add or replace a modality in the log, given as the plain values of `actors.remote.modality`."""
+        self._ask(StoreModality(values=values, correlation=correlation))
+
+    def remove_modality(self, name: str, correlation: bytes = b"") -> bool:
+        """Remove a modality from the log; returns whether there was one."""
+        return bool(self._ask(RemoveModality(name=name, correlation=correlation)))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""

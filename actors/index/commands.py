@@ -91,6 +91,34 @@ class ClearExports(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogExports(Command):
+    """Record in `/exports` what a client has had sent to a modality or peer."""
+
+    ACTOR: ClassVar[str] = "rest"
+    modality: str  # its symbolic name
+    exports: list[Any]  # of [level, id, PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID]
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreModality(Command):
+    """Add or replace a modality in the log; it outlives the run."""
+
+    ACTOR: ClassVar[str] = "rest"
+    values: dict[str, Any]  # of actors.remote.modality.to_plain
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveModality(Command):
+    """Remove a modality from the log. Replies whether there was one."""
+
+    ACTOR: ClassVar[str] = "rest"
+    name: str
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetSetting(Command):
     """Change a setting of all processes until the next start. Not an event: it does not outlive the run."""
 
@@ -256,6 +284,9 @@ COMMANDS: dict[str, type[Command]] = {
         SettleResource,
         ClearChanges,
         ClearExports,
+        LogExports,
+        StoreModality,
+        RemoveModality,
         SetSetting,
         OpenFolder,
         RevokeFolders,

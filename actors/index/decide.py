@@ -9,8 +9,6 @@ from typing import Any
 import msgpack
 
 from actors.index.commands import (
-    ClearChanges,
-    ClearExports,
     Command,
     DeleteResource,
     ForgetCondemned,
@@ -25,6 +23,7 @@ from actors.index.commands import (
     StoreInstance,
 )
 from actors.index.decide_jobs import JOB_COMMANDS, decide_job
+from actors.index.decide_server import SERVER_COMMANDS, decide_server
 from actors.index.outcome import Context, Outcome, Planned, Steps
 from events.errors import FolderRevoked, InvalidDicom, NotFound
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -38,7 +37,6 @@ from events.resources import (
     SeriesCreated,
     StudyCreated,
 )
-from events.server import ChangesCleared, ExportsCleared
 from store.batch import Batch
 from store.blobs.store import folder_number
 from store.completeness import series_status
@@ -81,10 +79,8 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _purge(command.resource, context, outcome)
         case SettleResource():
             yield from _settle(command, context)
-        case ClearChanges():
-            yield Planned(ChangesCleared())
-        case ClearExports():
-            yield Planned(ExportsCleared())
+        case _ if isinstance(command, SERVER_COMMANDS):
+            yield from decide_server(command, context, outcome)
         case _ if isinstance(command, JOB_COMMANDS):
             yield from decide_job(command, context, outcome)
         case _:

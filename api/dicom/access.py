@@ -1,6 +1,7 @@
 """Who may associate and ask for what: `DicomModalities`, `DicomAlwaysAllow…` and their comparisons, as Orthanc's."""
 
-from api.dicom.settings import DicomSettings, Modality, Operation
+from actors.remote.modality import Modality, Operation
+from api.dicom.settings import DicomSettings
 
 
 def is_same_aet(settings: DicomSettings, one: str, other: str) -> bool:

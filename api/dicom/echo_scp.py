@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from actors.remote.modality import Operation
 from api.dicom.services import Service
-from api.dicom.settings import Operation
 from api.dicom.sop_classes import VERIFICATION
 from api.dicom.status import SUCCESS
 from store.dicom.network.command import Command, Field, encode_response

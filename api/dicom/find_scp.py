@@ -14,8 +14,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.remote.modality import Operation
 from api.dicom.services import Service
-from api.dicom.settings import Operation
 from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
 from events.errors import InvalidRequest, SinogramError
 from events.identifiers import Level

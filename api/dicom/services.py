@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from api.dicom.settings import Operation
+from actors.remote.modality import Operation
 from store.dicom.network.command import Command, Field
 from store.dicom.network.pdu import Context
 

@@ -1,36 +1,8 @@
 """What the configuration says about the DICOM server, as plain frozen values; read anew for each association."""
 
 from dataclasses import dataclass
-from enum import Enum
 
-
-class Operation(Enum):
-    """What a remote modality may ask for. The value is the word in `DicomModalities` (`AllowEcho` …)."""
-
-    ECHO = "Echo"
-    FIND = "Find"
-    FIND_WORKLIST = "FindWorklist"
-    GET = "Get"
-    MOVE = "Move"
-    STORE = "Store"
-    N_ACTION = "NAction"
-    N_EVENT_REPORT = "EventReport"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modality:
-    """One entry of `DicomModalities`."""
-
-    name: str  # symbolic: the key of the entry
-    aet: str
-    host: str
-    port: int
-    manufacturer: str = "Generic"
-    allowed: frozenset[Operation] = frozenset(Operation)  # Allow…
-    allow_transcoding: bool = True
-    use_tls: bool = False
-    local_aet: str = ""
-    timeout_s: int = 0
+from actors.remote.modality import Modality, Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +27,7 @@ class DicomSettings:
     unknown_sop_class_accepted: bool = False  # UnknownSopClassAccepted
     accepted_sop_classes: tuple[str, ...] = ()  # AcceptedSopClasses; empty: all storage classes
     rejected_sop_classes: tuple[str, ...] = ()  # RejectedSopClasses; Orthanc 1.12.7 reads `RejectSopClasses` instead
-    modalities: tuple[Modality, ...] = ()  # DicomModalities
+    modalities: tuple[Modality, ...] = ()  # DicomModalities, as /modalities has changed them
     always_allowed: frozenset[Operation] = frozenset({Operation.ECHO, Operation.STORE})  # DicomAlwaysAllow…
     check_modality_host: bool = False  # DicomCheckModalityHost
     scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from actors.remote.modality import Operation
 from api.dicom.dataset_head import DatasetHead
 from api.dicom.services import Service
-from api.dicom.settings import Operation
 from api.dicom.status import SUCCESS, DatasetMismatch, store_status
 from events.errors import SinogramError
 from store.dicom.file_meta import file_meta

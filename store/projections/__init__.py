@@ -6,7 +6,7 @@ same bytes. `store.tables.NON_EVENT` names the rows that are not projected.
 
 from store.batch import Batch
 from store.log import Appended
-from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources
+from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources, server
 
 _PROJECTIONS = (
     resources.apply,
@@ -17,6 +17,7 @@ _PROJECTIONS = (
     blobs.apply,
     purge.apply,
     jobs.apply,
+    server.apply,
 )
 
 

@@ -188,6 +188,17 @@ class Snapshot:
         packed = self.row(SETTINGS, name.encode())
         return None if packed is None else msgpack.unpackb(packed)
 
+    def settings(self, prefix: str) -> dict[str, Any]:
+        """Return the settings that were changed at run time whose names start with a prefix, by the rest of the name."""
+        start = prefix.encode()
+        with self.txn.cursor(db=self.tables[SETTINGS]) as cursor:
+            found = cursor.set_range(start)
+            changed = {}
+            while found and cursor.key().startswith(start):
+                changed[cursor.key()[len(start) :].decode()] = msgpack.unpackb(cursor.value())
+                found = cursor.next()
+        return changed
+
     def _is_hidden(self, level: Level, ref: Ref) -> bool:
         """Tell whether a resource lies below one whose deletion is being purged."""
         if self._something_hidden is None:

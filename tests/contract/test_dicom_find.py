@@ -12,9 +12,10 @@ from pydicom.dataset import Dataset as Identifier
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
+from actors.remote.modality import Operation
 from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, QueryFilter, create_find_service
 from api.dicom.server import DicomServer
-from api.dicom.settings import DicomSettings, FindSettings, Operation
+from api.dicom.settings import DicomSettings, FindSettings
 from events.errors import Busy
 from events.identifiers import Level
 from store.dicom.matching import Dataset

@@ -11,7 +11,8 @@ from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts
 from pynetdicom.presentation import build_context
 
-from api.dicom.settings import DicomSettings, Modality, Operation
+from actors.remote.modality import Modality, Operation
+from api.dicom.settings import DicomSettings
 from events.errors import Busy, InvalidDicom, SinogramError, StorageFull
 from store.dicom.network.command import Element
 from store.dicom.network.pdu import encode_p_data

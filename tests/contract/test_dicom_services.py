@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from actors.remote.modality import Operation
 from api.dicom.association import Association
 from api.dicom.server import DicomServer
 from api.dicom.services import Handler, Service
-from api.dicom.settings import DicomSettings, Operation
+from api.dicom.settings import DicomSettings
 from api.dicom.status import CANCELLED, PENDING, SUCCESS
 from store.dicom.network.command import Command, Element, Field, encode_command, encode_response
 from store.dicom.network.pdu import Context, encode_p_data

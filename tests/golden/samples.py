@@ -38,7 +38,7 @@ from events.resources import (
     SeriesCreated,
     StudyCreated,
 )
-from events.server import ChangesCleared, ExportsCleared
+from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 
 FOLDER = Path(__file__).parent / "events"
 
@@ -104,6 +104,29 @@ EVENTS: dict[str, Event] = {
     "rows-purged/1": RowsPurged(resource=Ref(303), limit=250),
     "changes-cleared/1": ChangesCleared(),
     "exports-cleared/1": ExportsCleared(),
+    "resource-exported/1": ResourceExported(
+        level=Level.SERIES,
+        modality="PACS",
+        id=ID,
+        patient_id="P1",
+        study_instance_uid="1.2",
+        series_instance_uid="1.2.3",
+        sop_instance_uid="",
+    ),
+    "modality-stored/1": ModalityStored(
+        name="pacs",
+        port=104,
+        manufacturer="Generic",
+        allowed=["Echo", "Store"],
+        allow_transcoding=True,
+        use_tls=False,
+        timeout_s=70_000,
+        retrieve_method="C-GET",
+        aet="PACS",
+        host="192.0.2.7",
+        local_aet="",
+    ),
+    "modality-removed/1": ModalityRemoved(name="pacs"),
     "job-submitted/1": JobSubmitted(
         id=JOB_ID,
         type="DicomModalityStore",

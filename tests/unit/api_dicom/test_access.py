@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from actors.remote.modality import Modality, Operation
 from api.dicom.access import find_modality, is_allowed, is_welcome
-from api.dicom.settings import DicomSettings, Modality, Operation
+from api.dicom.settings import DicomSettings
 
 HERE = "127.0.0.1"
 EVERYTHING = frozenset(Operation)

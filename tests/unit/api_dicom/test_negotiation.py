@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.remote.modality import Modality
 from api.dicom.negotiation import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AET_NOT_RECOGNIZED,
@@ -12,7 +13,7 @@ from api.dicom.negotiation import (
     select_sop_classes,
     select_transfer_syntaxes,
 )
-from api.dicom.settings import DicomSettings, Modality
+from api.dicom.settings import DicomSettings
 from store.dicom.network.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
 
 VERIFICATION = "1.2.840.10008.1.1"

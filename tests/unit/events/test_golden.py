@@ -52,6 +52,12 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "rows-purged/1": ([303, 250], None),
     "changes-cleared/1": ([], None),
     "exports-cleared/1": ([], None),
+    "resource-exported/1": ([3, "PACS"], [ID, "P1", "1.2", "1.2.3", ""]),
+    "modality-stored/1": (
+        ["pacs", 104, "Generic", ["Echo", "Store"], True, False, 70_000, "C-GET"],
+        ["PACS", "192.0.2.7", ""],
+    ),
+    "modality-removed/1": (["pacs"], None),
     "job-submitted/1": (
         [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
         [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tools.modalities import Modality, read_modalities
+from actors.remote.modality import Modality, Operation
+from tools.modalities import read_modalities
 
 
 def read_one(entry: Any) -> Modality:
@@ -34,14 +35,7 @@ def test_the_long_form_sets_every_field() -> None:
         host="h",
         port=1,
         manufacturer="GE",
-        allow_echo=False,
-        allow_store=False,
-        allow_find=False,
-        allow_find_worklist=False,
-        allow_get=False,
-        allow_move=False,
-        allow_n_action=False,
-        allow_event_report=False,
+        allowed=frozenset(),
         allow_transcoding=False,
         use_tls=True,
         local_aet="L",
@@ -53,8 +47,7 @@ def test_the_long_form_sets_every_field() -> None:
 def test_allow_storage_commitment_overrides_its_two_halves() -> None:
     fields = {"AET": "A", "Host": "h", "Port": 1, "AllowStorageCommitment": False, "AllowNAction": True}
     modality = read_one(fields)
-    assert not modality.allow_n_action
-    assert not modality.allow_event_report
+    assert modality.allowed == set(Operation) - {Operation.N_ACTION, Operation.N_EVENT_REPORT}
 
 
 @pytest.mark.parametrize(
