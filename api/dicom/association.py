@@ -45,6 +45,7 @@ class Association:
         self.settings = settings  # as they were when the peer connected
         self.remote_ip = remote_ip
         self.request: AssociateRequest
+        self.storage_contexts: list[Context] = []  # where the peer takes C-STORE requests of ours
         self.slots = slots  # `with association.slots:` around work that loads this machine, never around the network
         self._connection = connection
         self._upper_layer = UpperLayer(connection)
@@ -72,6 +73,10 @@ class Association:
     def send_all(self, context: Context, messages: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
         """Send responses one behind the other, small ones in one go."""
         self._upper_layer.send_all(context, messages)
+
+    def send_large(self, context: Context, command: bytes, dataset: memoryview) -> None:
+        """Send a request with a dataset that is all there, without copying it."""
+        self._upper_layer.send_large(context, command, dataset)
 
     def receive(self) -> tuple[Context, Command]:
         """The next message: the response to a request of our own. Its dataset, if any, is for `dataset`."""
@@ -131,6 +136,7 @@ class Association:
         return negotiate(self.request, self.settings, self._services.abstract_syntaxes, self.remote_ip)
 
     def _open(self, agreement: Agreement) -> None:
+        self.storage_contexts = agreement.contexts_served_by_peer()
         self._connection.set_timeout(self.settings.scp_timeout_s)
         acceptance = pdu.encode_associate_accept(
             self.request,

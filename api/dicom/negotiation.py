@@ -55,6 +55,11 @@ class Agreement:
     answers: tuple[ContextAnswer, ...]
     roles: tuple[Role, ...]
 
+    def contexts_served_by_peer(self) -> list[Context]:
+        """The contexts in which the peer takes requests: where it has agreed to be SCP (PS3.7 §D.3.3.4)."""
+        served = {role.sop_class for role in self.roles if role.is_scp}
+        return [context for context in self.contexts.values() if context.abstract_syntax in served]
+
 
 APPLICATION_CONTEXT_NOT_SUPPORTED = Rejection(result=1, source=1, reason=2)
 CALLING_AET_NOT_RECOGNIZED = Rejection(result=1, source=1, reason=3)
@@ -79,9 +84,16 @@ def negotiate(
         answers.append(ContextAnswer(proposed.id, result, syntax))
         if result is Result.ACCEPTED:
             contexts[proposed.id] = Context(proposed.id, proposed.abstract_syntax, syntax)
+    return Agreement(contexts, tuple(answers), _agree_on_roles(request.roles, contexts.values(), settings, services))
+
+
+def _agree_on_roles(
+    roles: Iterable[Role], contexts: Iterable[Context], settings: DicomSettings, services: Collection[str]
+) -> tuple[Role, ...]:
+    """Roles as proposed, as Orthanc does: of all storage classes, and of unknown ones that are accepted."""
     storage = select_sop_classes(settings.accepted_sop_classes, settings.rejected_sop_classes)
-    roles = tuple(role for role in request.roles if role.sop_class in storage)  # as proposed, as Orthanc does
-    return Agreement(contexts, tuple(answers), roles)
+    accepted = {context.abstract_syntax for context in contexts}.difference(services)
+    return tuple(role for role in roles if role.sop_class in storage or role.sop_class in accepted)
 
 
 def _find_rejection(request: AssociateRequest, settings: DicomSettings, remote_ip: str) -> Rejection | None:

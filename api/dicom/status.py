@@ -1,6 +1,6 @@
-"""Errors to DIMSE statuses of C-STORE and C-FIND (PS3.4 Tables B.2-1 and C.4-1, PS3.7 Annex C). No other module knows a status number."""
+"""Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
-from events.errors import Busy, InvalidDicom, StorageFull
+from events.errors import Busy, InvalidDicom, InvalidRequest, NotFound, StorageFull
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -10,9 +10,24 @@ CANNOT_UNDERSTAND = 0xC000
 PENDING = 0xFF00
 CANCELLED = 0xFE00
 
+UNABLE_TO_COUNT_MATCHES = 0xA701
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+MOVE_DESTINATION_UNKNOWN = 0xA801
+IDENTIFIER_DOES_NOT_MATCH = 0xA900
+SUBOPERATIONS_WITH_FAILURES = 0xB000
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+
 
 class DatasetMismatch(InvalidDicom):
     """The dataset's SOP class or instance is not the one the command names."""
+
+
+class IdentifierMismatch(InvalidRequest):
+    """The identifier of a C-MOVE or C-GET names no resources of its level."""
+
+
+class UnknownDestination(NotFound):
+    """A C-MOVE's destination is no modality of this server."""
 
 
 _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -30,3 +45,21 @@ def store_status(error: Exception) -> int:
 def find_status(error: Exception) -> int:
     """The status of a C-FIND that failed: as from Orthanc 0xC000, but 0xA700 where the peer may try again."""
     return OUT_OF_RESOURCES if isinstance(error, Busy) else CANNOT_UNDERSTAND
+
+
+_RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (IdentifierMismatch, IDENTIFIER_DOES_NOT_MATCH),
+    (UnknownDestination, MOVE_DESTINATION_UNKNOWN),
+    (Busy, UNABLE_TO_COUNT_MATCHES),
+    (StorageFull, UNABLE_TO_PERFORM_SUBOPERATIONS),  # no room for a job
+)
+
+
+def retrieve_status(error: Exception) -> int:
+    """The status of a C-MOVE or C-GET that came to no sub-operation: the standard's, where Orthanc says 0xC000 to all."""
+    return next((status for kind, status in _RETRIEVE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
+
+
+def is_warning(status: int) -> bool:
+    """Whether a C-STORE was done, if not quite as asked (PS3.7 §C.1.4)."""
+    return status >> 12 == 0xB or status in {0x0001, 0x0107, 0x0116}

@@ -58,6 +58,12 @@ def open_part10(file: Buffer) -> Part10:
     return Part10(_inflate(file, meta_end), meta_start, meta_end, 0, told, syntax, inflated=True)
 
 
+def find_dataset(file: Buffer) -> int:
+    """Where the dataset of a DICOM file begins, as it is stored, deflated or not. Raises: InvalidDicom."""
+    meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
+    return _read_meta(file, meta_start)[1]
+
+
 def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
     """The uncompressed transfer syntax that the first element of a dataset suggests. Raises: InvalidDicom."""
     first = bytes(data[start : start + 8])

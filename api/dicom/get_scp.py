@@ -1,0 +1,148 @@
+"""C-GET: instances sent on the association that asks for them (PS3.4 §C.4.3).
+
+Each goes in a context of its SOP class in which the peer has taken the role of an SCP: in the one of its own transfer
+syntax, the bytes as they are stored; in another one, if it can be transcoded. What fits no context fails alone, while
+Orthanc 1.12.7 gives up the rest with 0xC000.
+"""
+
+import logging
+import mmap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from actors.remote.modality import Operation
+from api.dicom.retrieve import SubOperations, answer, send_pending
+from api.dicom.services import Service
+from api.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED
+from events.errors import SinogramError
+from events.identifiers import ResourceId
+from store.blobs.store import BlobStore
+from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
+from store.dicom.network.ending import AbortReason, Violation
+from store.dicom.network.pdu import Context
+from store.dicom.part10 import find_dataset
+from store.records import Instance
+from store.views.retrieve import Named, find_instances
+from store.views.views import Views
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+
+_SOP_INSTANCE_UID: Final = 0x00080018
+_DATASET_FOLLOWS: Final = 0x0001
+
+# From a DICOM file to its dataset in the transfer syntax that is named. Raises SinogramError where that cannot be done.
+Transcode = Callable[[memoryview, str], bytes]
+
+log = logging.getLogger(__name__)
+
+
+def create_get_service(views: Views, blobs: BlobStore, transcode: Transcode | None = None) -> Service:
+    """Serve C-GET; without `transcode` only stored transfer syntaxes are sent."""
+
+    def handle(association: "Association", context: Context, command: Command) -> None:
+        run = _Retrieval(association, context, command, views, blobs, transcode)
+        answer(association, context, command, run.retrieve)
+
+    return Service(
+        field=Field.C_GET,
+        operation=lambda _context: Operation.GET,
+        handle=handle,
+        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
+    )
+
+
+class _Retrieval:
+    """One C-GET."""
+
+    def __init__(
+        self,
+        association: "Association",
+        context: Context,
+        command: Command,
+        views: Views,
+        blobs: BlobStore,
+        transcode: Transcode | None,
+    ) -> None:
+        self._association = association
+        self._context = context
+        self._command = command
+        self._views = views
+        self._blobs = blobs
+        self._transcode = transcode
+        self._message_id = 0  # of the last C-STORE
+        self._is_cancelled = False
+
+    def retrieve(self, named: Named) -> SubOperations:
+        with self._association.slots:
+            instances = find_instances(self._views, named)
+        done = SubOperations(len(instances))
+        for instance in instances:
+            if self._is_cancelled or self._association.is_cancelled(self._command):
+                done.is_cancelled = True
+                break
+            done.count(*self._send(instance))
+            send_pending(self._association, self._context, self._command, done)
+        return done
+
+    def _send(self, instance: ResourceId) -> tuple[int, str]:
+        """Do one sub-operation; returns its status, and the SOP Instance UID if it is known."""
+        with self._views.snapshot() as snapshot:
+            record = snapshot.get_instance(instance)
+        if record is None:
+            return CANNOT_UNDERSTAND, ""  # deleted since
+        uid = record.tags.get(_SOP_INSTANCE_UID, "")
+        context = choose_context(self._association.storage_contexts, record, may_transcode=self._transcode is not None)
+        if context is None:
+            log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)
+            return SOP_CLASS_NOT_SUPPORTED, uid
+        try:
+            with self._association.slots:
+                dataset = self._read(record, context.transfer_syntax)
+        except (OSError, ValueError, SinogramError) as exc:
+            log.warning("C-GET: an instance cannot be sent: %s: %s", type(exc).__name__, exc)
+            return CANNOT_UNDERSTAND, uid
+        return self._store(context, record.sop_class, uid, dataset), uid
+
+    def _read(self, record: Instance, transfer_syntax: str) -> memoryview:
+        """The dataset in a transfer syntax; a view of the file where that is its own. Raises OSError, SinogramError."""
+        with self._blobs.open(record.blob) as file:
+            # Not closed here: it ends with the last view of it.
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if transfer_syntax == record.transfer_syntax or self._transcode is None:
+            return data[find_dataset(data) :]
+        return memoryview(self._transcode(data, transfer_syntax))
+
+    def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
+        """Send a C-STORE and wait for its status."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = encode_command(
+            {
+                Element.AFFECTED_SOP_CLASS_UID: sop_class,
+                Element.COMMAND_FIELD: Field.C_STORE,
+                Element.MESSAGE_ID: self._message_id,
+                Element.PRIORITY: self._command.number(Element.PRIORITY),
+                Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
+                Element.AFFECTED_SOP_INSTANCE_UID: sop_instance,
+            }
+        )
+        self._association.send_large(context, request, dataset)
+        while True:
+            _, response = self._association.receive()
+            if response.field == Field.C_CANCEL:
+                self._is_cancelled |= response.message_id == self._command.message_id
+            elif response.field == Field.C_STORE | RESPONSE and response.message_id == self._message_id:
+                self._association.skip_dataset()
+                return response.number(Element.STATUS, CANNOT_UNDERSTAND)
+            else:
+                raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a message that does not answer the C-STORE")
+
+
+def choose_context(contexts: Sequence[Context], record: Instance, *, may_transcode: bool) -> Context | None:
+    """The context to send an instance in: that of its transfer syntax, else, if it may be transcoded, the first one."""
+    fitting = [context for context in contexts if context.abstract_syntax == record.sop_class]
+    same = next((context for context in fitting if context.transfer_syntax == record.transfer_syntax), None)
+    return same or (fitting[0] if may_transcode and fitting else None)

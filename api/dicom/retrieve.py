@@ -1,0 +1,174 @@
+"""What C-MOVE and C-GET have in common: the identifier, the counts of sub-operations, the last response (PS3.4 §C.4.2, §C.4.3).
+
+Where Orthanc 1.12.7 answers 0xC000 to whatever is wrong, the status is the standard's here; a C-MOVE goes on behind a
+sub-operation that fails, which ends Orthanc's. What is not in the archive is no error but no sub-operation.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from api.dicom.find_scp import parse_level
+from api.dicom.status import (
+    CANCELLED,
+    PENDING,
+    SUBOPERATIONS_WITH_FAILURES,
+    SUCCESS,
+    UNABLE_TO_PERFORM_SUBOPERATIONS,
+    IdentifierMismatch,
+    is_warning,
+    retrieve_status,
+)
+from events.errors import InvalidRequest, SinogramError
+from events.identifiers import Level
+from store.dicom.identifier import decode_dataset, encode_dataset
+from store.dicom.matching import Dataset
+from store.dicom.network.command import Command, Element, encode_response
+from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
+from store.dicom.network.pdu import Context
+from store.tables import LookupKind
+from store.views.retrieve import TAG_OF_KIND, Named
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+IDENTIFIER_LIMIT_BYTES: Final = 1 << 22  # 60,000 SOP Instance UIDs
+FAILED_LIST_BYTES: Final = 60_000  # an element of explicit VR UI ends at 65,534
+
+_LEVEL_TAG: Final = 0x00080052
+_FAILED_LIST: Final = 0x00080058
+_KINDS: Final = {
+    Level.PATIENT: (LookupKind.PATIENT_ID,),
+    Level.STUDY: (LookupKind.STUDY_INSTANCE_UID, LookupKind.ACCESSION_NUMBER),  # the latter as in Orthanc
+    Level.SERIES: (LookupKind.SERIES_INSTANCE_UID,),
+    Level.INSTANCE: (LookupKind.SOP_INSTANCE_UID,),
+}
+_LOWEST_FIRST: Final = tuple(kind for level in sorted(_KINDS, reverse=True) for kind in _KINDS[level])
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SubOperations:
+    """How far a retrieval has come; the counts always add up to the number of instances."""
+
+    remaining: int
+    completed: int = 0
+    failed: int = 0
+    warnings: int = 0
+    failed_uids: list[str] = field(default_factory=list)
+    is_cancelled: bool = False
+
+    def count(self, status: int, sop_instance: str) -> None:
+        """Note the end of a sub-operation: the status of its C-STORE."""
+        self.remaining -= 1
+        if status == SUCCESS:
+            self.completed += 1
+        elif is_warning(status):
+            self.warnings += 1
+        else:
+            self.failed += 1
+            if sop_instance:
+                self.failed_uids.append(sop_instance)
+
+    @property
+    def status(self) -> int:
+        """The status of the last response (PS3.4 Tables C.4-2 and C.4-3)."""
+        if self.is_cancelled and self.remaining:
+            return CANCELLED
+        if not self.failed and not self.warnings:
+            return SUCCESS
+        return SUBOPERATIONS_WITH_FAILURES if self.completed or self.warnings else UNABLE_TO_PERFORM_SUBOPERATIONS
+
+    def elements(self, status: int) -> dict[Element, int | str]:
+        """The counts as a response has them: what remains only as long as something can."""
+        counts: dict[Element, int | str] = {
+            Element.COMPLETED_SUBOPERATIONS: self.completed,
+            Element.FAILED_SUBOPERATIONS: self.failed,
+            Element.WARNING_SUBOPERATIONS: self.warnings,
+        }
+        if status in {PENDING, CANCELLED}:
+            counts[Element.REMAINING_SUBOPERATIONS] = self.remaining
+        return {element: min(count, 0xFFFF) if isinstance(count, int) else count for element, count in counts.items()}
+
+
+# Does the sub-operations and sends the pending responses; returns the counts at the end.
+Retrieve = Callable[[Named], SubOperations]
+
+
+def answer(association: "Association", context: Context, command: Command, retrieve: Retrieve) -> None:
+    """Read the identifier, have it retrieved, send the last response. Raises AssociationEnded."""
+    done = SubOperations(0)
+    comment: dict[Element, int | str] = {}
+    try:
+        data = _receive(association.dataset())
+        default_encoding = association.settings.find.default_encoding
+        identifier, _ = decode_dataset(data, context.transfer_syntax, default_encoding)
+        done = retrieve(parse_named(identifier))
+        status = done.status
+    except SinogramError as exc:
+        status = retrieve_status(exc)
+        comment = {Element.ERROR_COMMENT: str(exc)[:64]}
+        log.warning("retrieval refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
+    except AssociationEnded:
+        raise
+    except Exception as exc:  # noqa: BLE001 # a defect costs one request
+        status = retrieve_status(exc)
+        log_fault(f"retrieval failed with 0x{status:04x}", exc)
+    failed = _encode_failed(done.failed_uids, context.transfer_syntax)
+    response = encode_response(command, status, done.elements(status) | comment, has_dataset=bool(failed))
+    association.send(context, response, failed)
+
+
+def send_pending(association: "Association", context: Context, command: Command, done: SubOperations) -> None:
+    """Tell the counts, unless the last response is about to."""
+    if done.remaining:
+        association.send(context, encode_response(command, PENDING, done.elements(PENDING)))
+
+
+def parse_named(identifier: Dataset) -> Named:
+    """Read what an identifier names; without a level, by its lowest key. Raises: IdentifierMismatch."""
+    kinds = _LOWEST_FIRST
+    if identifier.get(_LEVEL_TAG):
+        try:
+            kinds = _KINDS[parse_level(identifier[_LEVEL_TAG])]
+        except InvalidRequest as exc:
+            raise IdentifierMismatch(str(exc)) from exc
+    kind = next((kind for kind in kinds if _values(identifier, kind)), None)
+    if kind is None:
+        raise IdentifierMismatch("the identifier lacks the key of its level")
+    values = _values(identifier, kind)
+    if kind not in {LookupKind.PATIENT_ID, LookupKind.ACCESSION_NUMBER} and any("*" in v or "?" in v for v in values):
+        raise IdentifierMismatch("a unique key with a wildcard")
+    above = {other: found[0] for other in LookupKind if other != kind and len(found := _values(identifier, other)) == 1}
+    return Named(kind=kind, values=values, above=above)
+
+
+def _values(identifier: Dataset, kind: LookupKind) -> tuple[str, ...]:
+    value = identifier.get(TAG_OF_KIND[kind])
+    if not isinstance(value, str):
+        return ()
+    return tuple(each.strip() for each in value.split("\\") if each.strip())
+
+
+def _receive(parts: Iterable[memoryview]) -> bytes:
+    data = bytearray()
+    for part in parts:
+        data += part
+        if len(data) > IDENTIFIER_LIMIT_BYTES:
+            raise Malformed("an identifier beyond all measure")
+    return bytes(data)
+
+
+def _encode_failed(uids: list[str], transfer_syntax: str) -> tuple[bytes, ...]:
+    """The Failed SOP Instance UID List as a dataset; as many as an element holds. Nothing without failures."""
+    if not uids:
+        return ()
+    kept, size = [], 0
+    for uid in uids:
+        size += len(uid) + 1
+        if size > FAILED_LIST_BYTES:
+            break
+        kept.append(uid)
+    return (encode_dataset({_FAILED_LIST: "\\".join(kept)}, transfer_syntax, "Ascii"),)

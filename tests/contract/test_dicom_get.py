@@ -1,0 +1,202 @@
+"""C-GET over real sockets: which instances an identifier names, how they go out, what the counts say, how it ends."""
+
+import pytest
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless
+
+from api.dicom.get_scp import PATIENT_ROOT, STUDY_ROOT, create_get_service
+from api.dicom.services import Service
+from store.dicom.part10 import find_dataset
+from tests.contract.retrieve_stage import Keys, Told, fill, get, serving, study
+from tests.dicom_bytes import CT, MR, dataset, encode, uid
+from tools.core import Core
+
+LITTLE = "1.2.840.10008.1.2.1"
+
+
+@pytest.fixture
+def service(archive: Core) -> Service:
+    """Patient 1: two studies of two series of three instances; patient 2: an MR and a CT."""
+    fill(archive, *study(1, 1, series=2, instances=3), *study(1, 2, series=2, instances=3))
+    fill(archive, *study(2), encode(dataset(2, 1, 1, 2, SOPClassUID=CT)))
+    return create_get_service(archive.views, archive.blobs)
+
+
+def names(told: Told) -> list[str]:
+    return [name for name, _, _ in told.received]
+
+
+def series(patient: int, number: int, place: int) -> list[str]:
+    return [uid(patient, number, place, instance) for instance in (1, 2, 3)]
+
+
+STUDY_1 = [*series(1, 1, 1), *series(1, 1, 2)]
+STUDY_2 = [*series(1, 2, 1), *series(1, 2, 2)]
+SERIES_1 = {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": uid(1, 1, 1)}
+WHOLE_STUDY_1 = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
+NAMED: dict[str, tuple[Keys, list[str]]] = {
+    "a patient": ({"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}, STUDY_1 + STUDY_2),
+    "a patient in lower case": ({"QueryRetrieveLevel": "patient", "PatientID": "pat1"}, STUDY_1 + STUDY_2),
+    "a study": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}, STUDY_1),
+    "two studies": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": [uid(1, 2), uid(1, 1)]}, STUDY_2 + STUDY_1),
+    "a study twice": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": [uid(1, 1), uid(1, 1)]}, STUDY_1),
+    "a study by its accession": ({"QueryRetrieveLevel": "STUDY", "AccessionNumber": "ACC12"}, STUDY_2),
+    "a study whatever the accession": (
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1), "AccessionNumber": "ACC12"},
+        STUDY_1,
+    ),
+    "a study of another patient": (
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1), "PatientID": "PAT2"},
+        STUDY_1,
+    ),
+    "a series": ({"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": uid(1, 1, 2)}, series(1, 1, 2)),
+    "instances": (
+        {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": [uid(1, 1, 1, 3), uid(1, 1, 2, 1)]},
+        [uid(1, 1, 1, 3), uid(1, 1, 2, 1)],
+    ),
+    "an instance of no level": ({"SOPInstanceUID": uid(1, 1, 1, 3)}, [uid(1, 1, 1, 3)]),
+    "the lowest key without a level": (
+        {"StudyInstanceUID": uid(1, 1), "SeriesInstanceUID": uid(1, 1, 2), "PatientID": "PAT1"},
+        series(1, 1, 2),
+    ),
+    "some that are not there": (
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ["1.2.3", uid(1, 1)]},
+        STUDY_1,
+    ),
+    "none that is there": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.3"}, []),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_identifier_names_instances_in_order(service: Service, name: str) -> None:
+    keys, expected = NAMED[name]
+    with serving(service) as port:
+        told = get(port, PATIENT_ROOT if "patient" in name else STUDY_ROOT, keys)
+    assert names(told) == expected
+    assert told.status == 0
+    assert told.sums() == {len(expected)}
+
+
+def test_the_counts_of_pending_responses_go_up_one_by_one(service: Service) -> None:
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, SERIES_1)
+    assert told.statuses == [0xFF00, 0xFF00, 0x0000]
+    assert told.counts == [(2, 1, 0, 0), (1, 2, 0, 0), (None, 3, 0, 0)]
+
+
+def test_of_a_study_under_two_patients_the_keys_above_tell_which(archive: Core, service: Service) -> None:
+    fill(archive, encode(dataset(3, StudyInstanceUID=uid(1, 1))))
+    keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
+    with serving(service) as port:
+        both = get(port, STUDY_ROOT, keys)
+        one = get(port, STUDY_ROOT, {**keys, "PatientID": "pat3"})
+        neither = get(port, STUDY_ROOT, {**keys, "PatientID": "PAT9"})
+    assert names(both) == names(neither) == [*STUDY_1, uid(3, 1, 1, 1)]
+    assert names(one) == [uid(3, 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"QueryRetrieveLevel": "STUDY"},
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""},
+        {"QueryRetrieveLevel": "STUDY", "PatientID": "PAT1"},
+        {"QueryRetrieveLevel": "SERIES", "AccessionNumber": "ACC11"},
+        {"QueryRetrieveLevel": "FOO", "StudyInstanceUID": uid(1, 1)},
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "*"},
+        {"PatientName": "Doe*"},
+    ],
+    ids=[
+        "no key",
+        "an empty key",
+        "a key above",
+        "accession of a series",
+        "no known level",
+        "wildcard",
+        "no unique key",
+    ],
+)
+def test_an_identifier_that_names_nothing_does_not_match_its_class(service: Service, keys: dict[str, str]) -> None:
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, keys)
+    assert (told.statuses, told.received) == ([0xA900], [])
+
+
+@pytest.mark.parametrize("syntax", [LITTLE, ImplicitVRLittleEndian, ExplicitVRBigEndian, JPEG2000Lossless])
+def test_a_dataset_goes_out_as_it_is_stored(archive: Core, syntax: str) -> None:
+    file = encode(dataset(4), syntax)
+    fill(archive, file)
+    with serving(create_get_service(archive.views, archive.blobs)) as port:
+        contexts = [(MR, LITTLE), (CT, syntax), (MR, syntax)]
+        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(4, 1)}, contexts=contexts)
+    assert told.received == [(uid(4, 1, 1, 1), syntax, file[find_dataset(file) :])]
+
+
+def test_what_fits_no_context_fails_alone(service: Service) -> None:
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT2"})
+    assert names(told) == [uid(2, 1, 1, 1)]
+    assert (told.status, told.counts[-1]) == (0xB000, (None, 1, 1, 0))
+    assert told.failed == [uid(2, 1, 1, 2)]
+
+
+@pytest.mark.parametrize("has_role", [True, False])
+def test_nothing_is_sent_where_the_peer_does_not_take_it(service: Service, *, has_role: bool) -> None:
+    contexts = [(MR, ImplicitVRLittleEndian if has_role else LITTLE)]
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, SERIES_1, contexts=contexts, has_role=has_role)
+    assert told.received == []
+    assert (told.status, told.counts[-1]) == (0xA702, (None, 0, 3, 0))
+    assert told.failed == series(1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "counts"),
+    [
+        (0xA700, 0xA702, (0, 3, 0)),
+        (0xB000, 0xB000, (0, 0, 3)),
+        (0x0107, 0xB000, (0, 0, 3)),
+        (0xC123, 0xA702, (0, 3, 0)),
+    ],
+)
+def test_what_the_peer_answers_is_counted(
+    service: Service, status: int, expected: int, counts: tuple[int, int, int]
+) -> None:
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, SERIES_1, status=status)
+    assert (told.status, told.counts[-1]) == (expected, (None, *counts))
+    assert told.sums() == {3}
+
+
+def test_failures_are_named(service: Service) -> None:
+    def every_other(place: int) -> int:
+        return 0xA700 if place % 2 else 0
+
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, WHOLE_STUDY_1, status=every_other)
+    assert (told.status, told.counts[-1]) == (0xB000, (None, 3, 3, 0))
+    assert told.failed == STUDY_1[::2]
+    assert told.sums() == {6}
+
+
+def test_a_cancel_stops_it(service: Service) -> None:
+    with serving(service) as port:
+        told = get(port, PATIENT_ROOT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}, cancel_after=2)
+    assert told.status == 0xFE00
+    assert len(told.received) in {2, 3}  # one may be under way
+    assert told.counts[-1] == (12 - len(told.received), len(told.received), 0, 0)
+
+
+def test_an_instance_that_vanished_fails_alone(archive: Core, service: Service) -> None:
+    with archive.views.snapshot() as snapshot:
+        gone = next(each for each in snapshot.list(4) if each.tags[0x00080018] == uid(1, 1, 1, 2))  # type: ignore[arg-type]
+    archive.blobs.remove(gone.blob)  # type: ignore[union-attr]  # an instance
+    with serving(service) as port:
+        told = get(port, STUDY_ROOT, SERIES_1)
+    assert (told.status, told.counts[-1], told.failed) == (0xB000, (None, 2, 1, 0), [uid(1, 1, 1, 2)])
+
+
+def test_the_association_goes_on_behind_it(service: Service) -> None:
+    keys = {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": uid(1, 1, 1, 1)}
+    with serving(service) as port:
+        for _ in range(3):
+            assert get(port, STUDY_ROOT, keys).status == 0
