@@ -86,6 +86,10 @@ class Association:
         """Whether the peer has sent a C-CANCEL for `request`, which is being served. Does not wait."""
         return self._upper_layer.is_cancelled(request.message_id)
 
+    def wait_beside(self, other: int) -> None:
+        """Wait until the peer has sent something, for `is_cancelled` to look at, or a descriptor can be read."""
+        self._connection.wait_beside(other)
+
     # --- life ---
 
     def run(self) -> None:

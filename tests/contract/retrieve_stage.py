@@ -49,7 +49,7 @@ def study(patient: int = 1, number: int = 1, *, series: int = 1, instances: int 
 
 
 @contextmanager
-def serving(*services: Service, settings: DicomSettings = SETTINGS) -> Iterator[int]:
+def serving(*services: Service, settings: DicomSettings = SETTINGS, grace_s: float = 10.0) -> Iterator[int]:
     """A DICOM server; gives its port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     port: int = listener.getsockname()[1]
@@ -58,7 +58,7 @@ def serving(*services: Service, settings: DicomSettings = SETTINGS) -> Iterator[
     try:
         yield port
     finally:
-        server.stop()
+        server.stop(grace_s)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ the same for our own answers.
 
 import contextlib
 import math
+import select
 import socket
 import ssl
 import struct
@@ -95,6 +96,13 @@ class Connection:
         if self._end < BUFFER_BYTES:
             with contextlib.suppress(BlockingIOError):
                 self._receive(wait=False)
+
+    def wait_beside(self, other: int) -> None:
+        """Wait, without limit, until there is something to receive or another descriptor can be read."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(other, select.POLLIN)
+        poll.poll()
 
     def _compact(self) -> None:
         rest = bytes(self._view[self._start : self._end])  # a copy: source and target may overlap
@@ -197,6 +205,10 @@ class TlsConnection(Connection):
             raise PeerSilent("the peer is silent in the TLS handshake") from exc
         except OSError as exc:  # ssl.SSLError among them
             raise ConnectionLost(f"TLS: {exc}") from exc
+
+    def wait_beside(self, other: int) -> None:
+        if not self._socket.pending():
+            super().wait_beside(other)
 
     def _set_limit(self, option: int, seconds: float) -> None:  # noqa: ARG002 # one limit for both directions
         self._socket.settimeout(seconds or None)
