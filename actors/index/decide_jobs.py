@@ -165,9 +165,9 @@ def _hear_worker(command: Command, job: Job, batch: Batch, outcome: Outcome) -> 
                 yield Planned(_output_added(command), job.aggregate)
                 outcome.reply = True
         case EndJob():
-            if job.progress.position < job.steps:
-                raise InvalidRequest(f"{job.steps - job.progress.position} steps are not done yet")
             if TRANSITIONS[job.progress.state, Word.SUCCEED] is JobSucceeded:
+                if job.progress.position < job.steps:
+                    raise InvalidRequest(f"{job.steps - job.progress.position} steps are not done yet")
                 yield Planned(JobSucceeded(job=job.ref, result=command.result), job.aggregate)
                 outcome.reply = True
         case FailJob():
@@ -186,10 +186,11 @@ def _hear_worker(command: Command, job: Job, batch: Batch, outcome: Outcome) -> 
 
 
 def _finish_step(command: FinishJobStep, job: Job) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.FINISH_STEP] is not JobStepFinished:
+        return
     if command.step >= job.steps or command.step > job.progress.position:
         raise InvalidRequest(f"step {command.step} cannot be done before step {job.progress.position}")
-    entry = TRANSITIONS[job.progress.state, Word.FINISH_STEP]
-    if command.step == job.progress.position and entry is JobStepFinished:
+    if command.step == job.progress.position:
         yield Planned(JobStepFinished(job=job.ref, step=command.step, code=command.code), job.aggregate)
 
 

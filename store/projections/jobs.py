@@ -28,6 +28,7 @@ from events.jobs import (
 from store.batch import Batch
 from store.log import Appended
 from store.projections.job_rows import (
+    NEVER,
     Job,
     JobState,
     Output,
@@ -79,8 +80,10 @@ def apply(batch: Batch, appended: Appended) -> None:
             _submit(batch, event, appended)
         case JobOutputAdded():
             _add_output(batch, event, appended)
+            _advance(batch, event, appended)
         case JobOutputDropped():
             _drop_output(batch, job_output_key(event.job, event.key), appended)
+            _advance(batch, event, appended)
         case JobForgotten():
             _forget(batch, event.job, appended)
         case JobEvent():
@@ -135,11 +138,11 @@ def progress_after(old: Progress, event: JobEvent, appended: Appended) -> Progre
     new = replace(old, state=state, last=appended.seq, changed_us=appended.at_us)
     if old.state is JobState.Running and state is not JobState.Running:
         new = replace(new, runtime_us=old.runtime_us + appended.at_us - old.started_us)
-    if state.is_completed:
+    if state.is_completed and not old.state.is_completed:
         new = replace(new, completion=appended.seq, completed_us=appended.at_us, outcome=appended.seq)
     match event:
         case JobStarted():
-            return replace(new, run=event.run, started_us=appended.at_us, code=0, due_us=0)
+            return replace(new, run=event.run, started_us=appended.at_us, code=0, outcome=NEVER, due_us=0)
         case JobStepFinished():
             failed = old.failed + (event.code != 0)
             return replace(new, position=event.step + 1, failed=failed, tries=0, crashes=0)
