@@ -1,10 +1,12 @@
 """From the configuration to what each part of the server needs; the one place that knows both sides."""
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
+from actors.jobs.settings import SchedulerSettings
 from actors.remote.modality import Operation
 from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
@@ -15,6 +17,8 @@ from tools.configuration import Configuration
 from tools.core import CoreSettings
 from tools.logging_setup import LogOptions
 
+MOST_WORKERS = 4  # processes; beyond that each carries out several jobs at once
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
@@ -23,6 +27,7 @@ class ServerSettings:
     index_directory: Path
     storage_directory: Path
     stable_age_s: float
+    jobs: SchedulerSettings
     gateways: int
     http_enabled: bool
     http_addresses: tuple[str, ...]
@@ -42,7 +47,14 @@ class ServerSettings:
             index_directory=self.index_directory,
             storage_directory=self.storage_directory,
             stable_age_s=self.stable_age_s,
+            jobs=self.jobs,
         )
+
+    def worker_slots(self) -> list[int]:
+        """Return for each worker process how many jobs it may carry out at once."""
+        limit = self.jobs.concurrent_jobs
+        processes = min(limit, MOST_WORKERS)
+        return [limit // processes + (number < limit % processes) for number in range(processes)]
 
     def set_up_logging(self, process: str) -> None:
         logging_setup.configure(self.log, process)
@@ -68,6 +80,11 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         index_directory=storage.index_directory,
         storage_directory=storage.storage_directory,
         stable_age_s=float(storage.stable_age_s),
+        jobs=SchedulerSettings(
+            concurrent_jobs=configuration.value("ConcurrentJobs") or os.cpu_count() or 1,
+            history_size=configuration.value("JobsHistorySize"),
+            save_jobs=configuration.value("SaveJobs"),
+        ),
         gateways=configuration.gateway_processes,
         http_enabled=http.enabled,
         http_addresses=http.bind_addresses,

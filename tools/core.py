@@ -1,4 +1,4 @@
-"""The core process: the index, the stable-tracker, the storage actor and the bridge to the other processes.
+"""The core process: the index, the stable-tracker, the storage actor, the job scheduler and the bridge to the others.
 
 Only light actors live here: the writer must never wait for the interpreter (see docs/architecture.md).
 """
@@ -6,9 +6,10 @@ Only light actors live here: the writer must never wait for the interpreter (see
 import contextlib
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from actors.bridge.server import BridgeServer, Dispatch
 from actors.index.client import IndexClient
 from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
+from actors.jobs.scheduler import Scheduler, SchedulerDoor, take_up
+from actors.jobs.settings import SchedulerSettings
 from actors.stable import StableTracker
 from actors.storage import REMOVE, Storage, leased_folders
 from events.errors import BadMedium, InvalidRequest, SinogramError
@@ -29,6 +32,7 @@ from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, release_reserve
 from store.projections import find
+from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
 
@@ -44,11 +48,18 @@ def utc_now_us() -> int:
     return time.time_ns() // 1000
 
 
+def kill_process(name: str) -> None:
+    """End a process of this server by the identity with which it said hello: its name, a slash, its pid."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(name.rpartition("/")[2]), signal.SIGKILL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreSettings:
     index_directory: Path
     storage_directory: Path
     stable_age_s: float = 60.0
+    jobs: SchedulerSettings = field(default_factory=SchedulerSettings)
 
 
 class Core:
@@ -60,8 +71,12 @@ class Core:
         *,
         control: dict[str, Callable[[], None]] | None = None,
         clock: Callable[[], int] = utc_now_us,
+        kill_worker: Callable[[str], None] = kill_process,
     ) -> None:
-        """Open the archive and carry out what the boot table says. Raises BadMedium, CorruptLog."""
+        """Open the archive and carry out what the boot table says. Raises BadMedium, CorruptLog.
+
+        `kill_worker` ends the worker process of that name, which does not let go of a job.
+        """
         self.settings = settings
         self._control = control or {}
         self._clock = clock
@@ -82,9 +97,15 @@ class Core:
         self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(
             self.client, self.views, settings.stable_age_s, wall_clock=clock
         )
+        self.scheduler: pykka.ActorRef[Scheduler] = Scheduler.start(
+            self.index.submit, self.views, settings.jobs, clock=clock, kill=kill_worker
+        )
+        self.jobs = SchedulerDoor(self.scheduler, self.index.submit)
         self._bridge: BridgeServer | None = None
         self.index.set_listener(self)
         self._carry_out(rows)
+        was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
+        take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
         is_in_doubt = any(row.action is Action.VERIFY_BLOBS for row in rows)
@@ -118,11 +139,18 @@ class Core:
     def on_condemned(self) -> None:
         _tell(self.storage, REMOVE)
 
+    def on_jobs(self, jobs: list[Job]) -> None:
+        self.jobs.on_jobs(jobs)
+
     # -- the bridge -----------------------------------------------------------------------------------------------
 
     def serve_bridge(self) -> None:
         """Let the other processes in."""
-        actors: dict[str, Dispatch] = {"index": self._on_index, "control": self._on_control}
+        actors: dict[str, Dispatch] = {
+            "index": self._on_index,
+            "control": self._on_control,
+            "jobs": self.jobs.on_request,
+        }
         self._bridge = BridgeServer(self.settings.index_directory, actors, self._on_gone)
         self._bridge.start()
 
@@ -141,6 +169,7 @@ class Core:
         self.environment.forget_dead_readers()
         # Here and now, not when the storage actor comes to it: a successor of the same name may be on its way in.
         self.index.submit(RevokeFolders(owner=name), self._on_revoked)
+        self.jobs.on_gone(name)
 
     def _on_revoked(self, folders: Any, error: SinogramError | None) -> None:
         if error is not None:  # the next start sweeps them
@@ -151,12 +180,14 @@ class Core:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def is_alive(self) -> bool:
-        return self.index.is_alive() and self.stable.is_alive() and self.storage.is_alive()
+        actors = (self.index, self.stable, self.storage, self.scheduler)
+        return all(actor.is_alive() for actor in actors)
 
     def stop(self) -> None:
         """Stop in the reverse order of the start; everything that was acknowledged is durable already."""
         if self._bridge is not None:
             self._bridge.stop()
+        self.scheduler.stop(timeout=STOP_TIMEOUT_S)
         self.stable.stop(timeout=STOP_TIMEOUT_S)
         self.storage.stop(timeout=STOP_TIMEOUT_S)
         self.index.stop()

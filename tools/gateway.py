@@ -12,6 +12,8 @@ from typing import Any
 from actors.index.client import IndexClient
 from actors.index.commands import Command
 from actors.ingest import Ingest
+from actors.jobs.channel import Channel
+from actors.jobs.client import JobsClient
 from actors.remote.modalities import Modalities
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
@@ -37,6 +39,7 @@ class Gateway:
         *,
         name: str,
         ask: Callable[[Command], Any],
+        jobs: Channel,
         control: Callable[[str], None],
         http_fds: tuple[int, ...],
         dicom_fds: tuple[int, ...],
@@ -46,6 +49,8 @@ class Gateway:
         self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
         views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
         self._index = IndexClient(ask)
+        self._jobs_channel = jobs
+        self._jobs = JobsClient(ask, jobs.request)
         blobs = BlobStore(settings.storage_directory)
         modalities = Modalities(
             settings.dicom.modalities,
@@ -68,6 +73,7 @@ class Gateway:
                 blobs=blobs,
                 ingest=self._ingest,
                 index=self._index,
+                jobs=self._jobs,
                 settings=settings.rest,
                 shutdown=lambda: control("shutdown"),
                 reset=lambda: control("reset"),
@@ -92,6 +98,7 @@ class Gateway:
 
     def stop(self) -> None:
         """Let what is under way finish, within the servers' limits, and give back the folder."""
+        self._jobs_channel.close()  # who waits for a job is told that the server stops; the job goes on afterwards
         # All at once: a slow upload must not use up the time of the associations, nor the other way round.
         stops = [*(http.stop for http in self._http), *(dicom.stop for dicom in self._dicom)]
         enders = [threading.Thread(target=stop) for stop in stops]

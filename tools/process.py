@@ -15,6 +15,7 @@ from typing import Any
 
 CORE = "core"
 GATEWAY = "gateway"
+WORKER = "worker"
 
 READY = b"R"  # serving
 REFUSED = b"N"  # said why on standard error; trying again would not help
@@ -40,6 +41,7 @@ class Order:
     settings: Any  # tools.composition.ServerSettings; untyped here so that a child imports only what its role needs
     http_fds: tuple[int, ...] = ()
     dicom_fds: tuple[int, ...] = ()
+    slots: int = 0  # of a worker: how many jobs it may carry out at once
     status_fd: int = -1
     supervisor: int = field(default_factory=os.getpid)
 
@@ -93,7 +95,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     order.settings.set_up_logging(order.name)
     try:
-        run = _run_core if order.role == CORE else _run_gateway
+        run = {CORE: _run_core, GATEWAY: _run_gateway, WORKER: _run_worker}[order.role]
         return run(order, ending)
     except Exception as exc:
         from events.errors import Busy, SinogramError
@@ -139,17 +141,23 @@ def _run_core(order: Order, ending: Ending) -> int:
     return 0
 
 
+def _identity(order: Order) -> str:
+    # Not the name alone: what a process held is taken back when it is gone, and its successor may be up by then.
+    return f"{order.name}/{os.getpid()}"
+
+
 def _run_gateway(order: Order, ending: Ending) -> int:
     from actors.bridge.client import BridgeClient
+    from actors.jobs.channel import open_channel
     from tools.gateway import Gateway
 
-    # Not the name alone: what a gateway leased is taken back when it is gone, and its successor may be up by then.
-    identity = f"{order.name}/{os.getpid()}"
+    identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
     gateway = Gateway(
         order.settings,
         name=identity,
         ask=bridge.ask_index,
+        jobs=open_channel(bridge),
         control=lambda word: bridge.request("control", [word]),
         http_fds=order.http_fds,
         dicom_fds=order.dicom_fds,
@@ -159,6 +167,26 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     _say(order, READY)
     ending.wait()
     gateway.stop()
+    bridge.close()
+    return 0
+
+
+def _run_worker(order: Order, ending: Ending) -> int:
+    from actors.bridge.client import BridgeClient
+    from actors.jobs.channel import open_channel
+    from tools.worker import Worker
+
+    identity = _identity(order)
+    bridge = BridgeClient(order.settings.index_directory, identity)
+    channel = open_channel(bridge)
+    worker = Worker(order.settings, name=identity, ask=bridge.ask_index, channel=channel, slots=order.slots)
+    threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
+    worker.start()
+    _say(order, READY)
+    ending.wait()
+    worker.stop()
+    channel.close()
+    worker.close()
     bridge.close()
     return 0
 

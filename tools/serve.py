@@ -1,12 +1,12 @@
 """`sinogram serve`: binds the ports, starts the processes in order and looks after them until the end.
 
     supervisor ─┬─ core          the writer; its death ends the whole
-                ├─ gateway-1     DICOM associations and HTTP requests
-                └─ gateway-2 …   stateless; restarted when it dies
+                ├─ gateway-1 …   DICOM associations and HTTP requests; stateless, restarted when it dies
+                └─ worker-1 …    carries out jobs; restarted when it dies, its jobs go on from their checkpoints
 
 The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
-gateways, each answering that it is ready before the next begins. Stop (SIGTERM, SIGINT, `POST /tools/shutdown`): the
-gateways finish what is under way, then the core. SIGHUP (`POST /tools/reset`) stops all and starts all again with the
+others, each answering that it is ready. Stop (SIGTERM, SIGINT, `POST /tools/shutdown`): the gateways finish what is
+under way while the workers give their jobs back, then the core. SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
 SIGUSR1 has every process print the stacks of its threads.
 """
@@ -27,14 +27,14 @@ from dataclasses import dataclass
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
 from tools.listening import listen
-from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, Order
+from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, WORKER, Order
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
 STOP_TIMEOUT_S = 30.0  # then a process is killed
 RESTART_WINDOW_S = 60.0
-RESTARTS_PER_WINDOW = 10  # a gateway that dies more often than this ends the whole
+RESTARTS_PER_WINDOW = 10  # a process that dies more often than this ends the whole
 
 EXIT_OK = 0
 EXIT_REFUSED = 2  # the configuration or the medium
@@ -95,14 +95,20 @@ class Supervisor:
         failed = self._await_ready(core)
         if failed is not None:
             return failed
-        names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
-        started = [self._spawn(self._gateway_order(name)) for name in names]
+        started = [self._spawn(order) for order in (*self._gateway_orders(), *self._worker_orders())]
         return next((failed for child in started if (failed := self._await_ready(child)) is not None), None)
 
-    def _gateway_order(self, name: str) -> Order:
+    def _gateway_orders(self) -> list[Order]:
         http = tuple(s.fileno() for s in self._http)
         dicom = tuple(s.fileno() for s in self._dicom)
-        return Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom)
+        names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
+        return [Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom) for name in names]
+
+    def _worker_orders(self) -> list[Order]:
+        shares = self._settings.worker_slots()
+        return [
+            Order(WORKER, f"{WORKER}-{number}", self._settings, slots=slots) for number, slots in enumerate(shares, 1)
+        ]
 
     def _spawn(self, order: Order) -> Child:
         read_fd, write_fd = os.pipe()
@@ -177,13 +183,13 @@ class Supervisor:
         if child.order.role == CORE:
             logger.critical("serve.core-died status=%d; the server ends", code)
             return EXIT_CORE_DIED
-        logger.error("serve.gateway-died name=%s status=%d; it is started again", child.name, code)
+        logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
         now = time.monotonic()
         self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
             return EXIT_CORE_DIED
-        self._spawn(self._gateway_order(child.name))  # not waited for: another process may die meanwhile
+        self._spawn(child.order)  # not waited for: another process may die meanwhile
         return None
 
     def _forget(self, child: Child) -> None:
@@ -198,9 +204,9 @@ class Supervisor:
     # -- stopping -----------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """Stop the gateways, then the core."""
-        for role in (GATEWAY, CORE):
-            group = [child for child in self._children if child.order.role == role]
+        """Stop the gateways and workers, then the core."""
+        for roles in ({GATEWAY, WORKER}, {CORE}):
+            group = [child for child in self._children if child.order.role in roles]
             for child in group:
                 child.process.send_signal(STOP_SIGNAL)
             deadline = time.monotonic() + STOP_TIMEOUT_S

@@ -1,6 +1,6 @@
 """`sinogram serve --single-process`: everything in one interpreter, for tests and debugging.
 
-The same core and gateway as always, without the bridge between them. Slower under load, for the writer shares the
+The same core, gateway and worker as always, without the bridge between them. Slower under load, for the writer shares the
 interpreter with the gateway (see docs/architecture.md).
 """
 
@@ -8,11 +8,13 @@ import faulthandler
 import signal
 import sys
 
+from actors.jobs.channel import open_local_channel
 from tools.composition import ServerSettings
 from tools.core import Core
 from tools.gateway import Gateway
 from tools.listening import listen
 from tools.process import SWITCH_INTERVAL_S, Ending
+from tools.worker import Worker
 
 
 class SingleServer:
@@ -28,11 +30,21 @@ class SingleServer:
         self._sockets += dicom
         self.http_port = self._sockets[0].getsockname()[1] if http_fds else 0
         self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
-        self.core = Core(settings.core())
+        self.core = Core(settings.core(), kill_worker=_let_live)
+        self._channel = open_local_channel(self.core.jobs.on_request)
+        self._worker = Worker(
+            settings,
+            name="worker-1",
+            ask=self.core.index.ask,
+            channel=self._channel,
+            slots=settings.jobs.concurrent_jobs,
+            environment=self.core.environment,
+        )
         self.gateway = Gateway(
             settings,
             name="gateway-1",
             ask=self.core.index.ask,
+            jobs=open_local_channel(self.core.jobs.on_request),
             control=self._control,
             http_fds=http_fds,
             dicom_fds=tuple(s.fileno() for s in dicom),
@@ -44,13 +56,21 @@ class SingleServer:
         self.ending.wish()
 
     def start(self) -> None:
+        self._worker.start()
         self.gateway.start()
 
     def stop(self) -> None:
         self.gateway.stop()
+        self._worker.stop()
+        self._channel.close()
+        self._worker.close()
         self.core.stop()
         for listener in self._sockets:
             listener.close()
+
+
+def _let_live(_: str) -> None:
+    """A job that does not end cannot be killed without the server."""
 
 
 def serve_in_one_process(settings: ServerSettings) -> int:

@@ -1,8 +1,9 @@
-"""A gateway's end of the bridge: blocking requests from many threads over pooled connections."""
+"""The other processes' end of the bridge: blocking requests from many threads over pooled connections."""
 
 import contextlib
 import socket
-import threading
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +21,34 @@ class BridgeClient:
     def __init__(self, folder: Path, name: str) -> None:
         """Say hello under a name. Raises Busy if the core does not answer."""
         self._folder = folder
-        self._idle: list[socket.socket] = []
-        self._lock = threading.Lock()
+        self._idle: deque[socket.socket] = deque()  # its appends and pops are atomic
         self._presence = connect(folder)  # its end tells the core that this process is gone
         try:
-            self._exchange(self._presence, frames.encode(["hello", name]))
+            self._presence.settimeout(ASK_TIMEOUT_S)
+            self._presence.sendall(frames.encode(["hello", name]))
+            frames.decode(frames.receive(self._presence))
         except (OSError, ValueError) as exc:
             self._presence.close()
-            raise Busy("the core of the server does not answer") from exc
+            raise _silence() from exc
 
     def request(self, actor: str, values: list[Any]) -> Any:
         """Ask an actor and wait. Raises the actor's error; Busy when the core is gone or silent.
 
         After Busy it is unknown whether the request took effect.
         """
+        return self.begin(actor, values, timeout_s=ASK_TIMEOUT_S).result()
+
+    def begin(self, actor: str, values: list[Any], *, timeout_s: float | None) -> "Pending":
+        """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy."""
         frame = frames.encode([actor, *values])
         connection = self._take()
         try:
-            reply = self._exchange(connection, frame)
-        except (OSError, ValueError) as exc:  # gone, silent, or not speaking our language
+            connection.settimeout(timeout_s)
+            connection.sendall(frame)
+        except OSError as exc:
             connection.close()
-            raise Busy("the core of the server does not answer") from exc
-        with self._lock:
-            self._idle.append(connection)
-        return frames.result_of(reply)
+            raise _silence() from exc
+        return Pending(connection, self._idle.append)
 
     def ask_index(self, command: Command) -> Any:
         return self.request("index", to_plain(command))
@@ -58,19 +63,39 @@ class BridgeClient:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # wakes whoever waits for the end of the core
             self._presence.shutdown(socket.SHUT_RDWR)
-        with self._lock:
-            for connection in (self._presence, *self._idle):
-                connection.close()
-            self._idle.clear()
+        self._presence.close()
+        while self._idle:
+            self._idle.pop().close()
 
     def _take(self) -> socket.socket:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return connect(self._folder)
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect(self._folder)
 
-    @staticmethod
-    def _exchange(connection: socket.socket, frame: bytes) -> Any:
-        connection.settimeout(ASK_TIMEOUT_S)
-        connection.sendall(frame)
-        return frames.decode(frames.receive(connection))
+
+class Pending:
+    """A request under way on a connection of its own."""
+
+    def __init__(self, connection: socket.socket, give_back: Callable[[socket.socket], None]) -> None:
+        self._connection = connection
+        self._give_back = give_back
+
+    def result(self) -> Any:
+        """Wait for the answer; to be called once. Raises the actor's error; Busy when the core is gone or silent."""
+        try:
+            reply = frames.decode(frames.receive(self._connection))
+        except (OSError, ValueError) as exc:  # gone, silent, or not speaking our language
+            self._connection.close()
+            raise _silence() from exc
+        self._give_back(self._connection)
+        return frames.result_of(reply)
+
+    def abandon(self) -> None:
+        """Let `result` raise Busy; for any thread."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+
+def _silence() -> Busy:
+    return Busy("the core of the server does not answer")

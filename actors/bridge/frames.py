@@ -14,7 +14,7 @@ from events import errors
 from events.errors import Busy, SinogramError
 
 LENGTH = Struct(">I")
-MAX_FRAME_BYTES = 4 << 20  # the largest command is a store with its main DICOM tags: some kilobytes
+MAX_FRAME_BYTES = 32 << 20  # a job's plan has 20 bytes for each of its instances: 1.5 million of them
 SOCKET_NAME = "bridge.sock"
 
 _ERRORS = {

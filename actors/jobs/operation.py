@@ -73,7 +73,7 @@ class Operation(Protocol):
         ...
 
 
-class RunOver(Exception):  # noqa: N818  # no error: somebody has paused, cancelled or taken over the job
+class RunOver(Exception):  # no error: somebody has paused, cancelled or taken over the job
     """The run has ended meanwhile; whatever its worker is doing is no longer wanted."""
 
 

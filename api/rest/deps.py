@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.index.client import IndexClient
+from actors.jobs.client import JobsClient
 from api.rest.settings import RestSettings
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
@@ -56,6 +57,7 @@ class Deps:
     blobs: BlobStore
     ingest: Ingest
     index: IndexClient
+    jobs: JobsClient
     settings: RestSettings
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
+from actors.jobs.channel import open_local_channel
+from actors.jobs.client import JobsClient
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.front import Application
@@ -86,6 +88,7 @@ def rest_stage(archive: Core, **settings: Any) -> Iterator[RestStage]:
         blobs=archive.blobs,
         ingest=ingest,
         index=archive.client,
+        jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
         shutdown=control("shutdown"),
         reset=control("reset"),

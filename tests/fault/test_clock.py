@@ -209,3 +209,6 @@ class _Forward:
 
     def on_condemned(self) -> None:
         pass
+
+    def on_jobs(self, jobs: object) -> None:
+        pass

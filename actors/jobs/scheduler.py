@@ -1,0 +1,309 @@
+"""The scheduler: hands jobs to workers, hears what became of them, and wakes who waits for them.
+
+Owns nothing that a restart needs: how each job stands is in the read models, and the index alone decides what a command
+does to it. What is decided here is only who does what (`actors.jobs.dispatch`), and whether an error is worth another
+try (`actors.jobs.retry`). Is told by the index how jobs stand after each commit; asks the index without waiting.
+
+Workers and clients reach it with requests of plain values, whose replies may come much later:
+
+    ["next", slot]                      -> [job, run]            when there is work for it
+    ["control", process]                -> [[job, run, order]…]  when a run of that process is to be told something
+    ["step", job, run, step, code]      -> whether the run goes on
+    ["end", job, run, step, code, result]   the last step's code with it; -> whether the job has succeeded
+    ["fail", job, run, trouble, code, details]
+    ["release", job, run]               the worker gives the job back
+    ["wait", job]                       -> its progress row      when it has ended
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import pykka
+
+from actors.alarm import Alarm
+from actors.index.commands import (
+    Command,
+    ControlJob,
+    EndJob,
+    FailJob,
+    FinishJobStep,
+    InterruptJob,
+    StartJob,
+    TrimJobs,
+)
+from actors.jobs.dispatch import Dispatch, Now, Run
+from actors.jobs.retry import decide, strategy_of
+from actors.jobs.settings import SchedulerSettings
+from actors.jobs.state import Word
+from actors.remote.errors import Trouble
+from events.errors import Busy, InvalidRequest, NotFound, SinogramError
+from events.identifiers import Ref
+from store.projections.job_rows import Job, JobState
+from store.projections.jobs import COMPLETED, count_completed
+from store.tables import TOTALS
+from store.views.jobs import get_job, list_jobs
+from store.views.views import Views
+
+logger = logging.getLogger(__name__)
+
+ALARM = "alarm"
+
+Reply = Callable[[Any, SinogramError | None], None]
+Submit = Callable[[Command, Reply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    values: list[Any]
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    run: Run
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Trimmed:
+    is_done: bool
+
+
+class Scheduler(pykka.ThreadingActor):
+    """See the module's text."""
+
+    use_daemon_thread = True
+
+    def __init__(
+        self,
+        submit: Submit,
+        views: Views,
+        settings: SchedulerSettings,
+        *,
+        clock: Callable[[], int],
+        kill: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` gives UTC in microseconds; `kill` ends a worker's process that does not obey."""
+        super().__init__()
+        self._submit = submit
+        self._views = views
+        self._settings = settings
+        self._clock = clock
+        self._monotonic = monotonic
+        self._kill = kill
+        self._dispatch = Dispatch(settings.concurrent_jobs)
+        self._nexts: dict[str, Reply] = {}  # slots that wait for work
+        self._controls: dict[str, Reply] = {}  # processes that wait for orders
+        self._orders: dict[str, list[list[Any]]] = {}  # of processes that are not listening just now
+        self._waiters: dict[Ref, list[Reply]] = {}
+        self._is_trimming = False
+        self._alarm = Alarm("jobs-alarm", lambda: _tell(self.actor_ref, ALARM), monotonic)
+
+    def on_stop(self) -> None:
+        self._alarm.stop()
+        stopping = Busy("the server is stopping")
+        waiters = chain.from_iterable(self._waiters.values())
+        for reply in chain(self._nexts.values(), self._controls.values(), waiters):
+            reply(None, stopping)
+
+    def on_receive(self, message: Any) -> Any:
+        now = Now(self._clock(), self._monotonic())
+        match message:
+            case _Request():
+                self._on_request(message)
+            case _Started():
+                self._on_started(message, now)
+            case _Gone():
+                self._on_gone(message.process)
+            case list():
+                self._on_jobs(message, now)
+            case _Trimmed():
+                self._is_trimming = False
+                if message.is_done:  # and what has ended meanwhile
+                    self._trim()
+            case _:
+                pass  # the alarm: see below
+        self._advance(now)
+
+    # -- news ---------------------------------------------------------------------------------------------------------
+
+    def _on_jobs(self, jobs: list[Job], now: Now) -> None:
+        for job in jobs:
+            self._dispatch.on_job(job, now)
+            if job.progress.state.is_completed:
+                for reply in self._waiters.pop(job.ref, []):
+                    reply(job.progress.pack(), None)
+        if any(job.progress.state.is_completed for job in jobs):
+            self._trim()
+
+    def _trim(self) -> None:
+        with self._views.snapshot() as snapshot:
+            completed = count_completed(snapshot.row(TOTALS, COMPLETED))
+        if completed > self._settings.history_size and not self._is_trimming:
+            self._is_trimming = True
+            self._submit(TrimJobs(keep=self._settings.history_size), self._note_trim)
+
+    def _note_trim(self, result: Any, error: SinogramError | None) -> None:
+        log_refusal(result, error)
+        _tell(self.actor_ref, _Trimmed(is_done=error is None))
+
+    def _on_gone(self, process: str) -> None:
+        self._controls.pop(process, None)
+        self._orders.pop(process, None)
+        for slot in [slot for slot in self._nexts if slot.startswith(f"{process}#")]:
+            del self._nexts[slot]
+        for run in self._dispatch.on_gone(process):
+            logger.warning("jobs.worker-gone process=%s job=%d", process, run.job)
+            self._interrupt(run, is_crash=True)
+
+    def _interrupt(self, run: Run, *, is_crash: bool) -> None:
+        if run.number:  # else its start is not recorded yet; when it is, nobody is there to take it
+            self._submit(InterruptJob(job=run.job, run=run.number, is_crash=is_crash), log_refusal)
+
+    def _on_started(self, message: _Started, now: Now) -> None:
+        run = message.run
+        if self._dispatch.on_started(run, message.number, now):
+            self._nexts.pop(run.slot)([run.job, run.number], None)
+        elif message.number is not None:
+            command = InterruptJob(job=run.job, run=message.number, is_crash=True)
+            self._submit(command, log_refusal)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _on_request(self, request: _Request) -> None:
+        match request.values:
+            case ["next", slot]:
+                lost = self._dispatch.on_free(slot)
+                if lost is not None:
+                    self._interrupt(lost, is_crash=True)
+                self._nexts[slot] = request.reply
+            case ["control", process]:
+                self._listen(process, request.reply)
+            case ["wait", job]:
+                self._wait(Ref(job), request.reply)
+            case ["end", job, run, step, code, result]:
+                self._dispatch.on_over(Ref(job), run)
+                if step >= 0:  # a job may have none
+                    self._submit(FinishJobStep(job=Ref(job), run=run, step=step, code=code), log_refusal)
+                self._submit(EndJob(job=Ref(job), run=run, result=result), request.reply)
+            case ["fail", job, run, trouble, code, details]:
+                self._dispatch.on_over(Ref(job), run)
+                self._fail(Ref(job), run, Trouble(trouble), code, details, request.reply)
+            case ["release", job, run]:
+                self._dispatch.on_over(Ref(job), run)
+                self._submit(InterruptJob(job=Ref(job), run=run, is_crash=False), request.reply)
+            case _:
+                request.reply(None, InvalidRequest("the scheduler does not understand this request"))
+
+    def _listen(self, process: str, reply: Reply) -> None:
+        orders = self._orders.pop(process, None)
+        if orders:
+            reply(orders, None)
+        else:
+            self._controls[process] = reply
+
+    def _wait(self, ref: Ref, reply: Reply) -> None:
+        with self._views.snapshot() as snapshot:
+            job = get_job(snapshot, ref)
+        if job is None:
+            reply(None, NotFound("no such job"))
+        elif job.progress.state.is_completed:
+            reply(job.progress.pack(), None)
+        else:
+            self._waiters.setdefault(ref, []).append(reply)
+
+    def _fail(self, ref: Ref, run: int, trouble: Trouble, code: int, details: str, reply: Reply) -> None:
+        with self._views.snapshot() as snapshot:
+            job = get_job(snapshot, ref)
+        if job is None:
+            reply(False, None)
+            return
+        again = decide(strategy_of(job.type), trouble, tries=job.progress.tries, attempts=job.attempts)
+        delay_ms = None if again is None else again.delay_ms
+        self._submit(FailJob(job=ref, run=run, code=code, details=details, delay_ms=delay_ms), reply)
+
+    # -- what follows -------------------------------------------------------------------------------------------------
+
+    def _advance(self, now: Now) -> None:
+        while (run := self._dispatch.start(now)) is not None:
+            self._submit(StartJob(job=run.job), self._note_start(run))
+        for run, order in self._dispatch.orders(now):
+            self._orders.setdefault(run.process, []).append([run.job, run.number, order.value])
+        for process in [process for process in self._orders if process in self._controls]:
+            self._controls.pop(process)(self._orders.pop(process), None)
+        for process in self._dispatch.overdue(now):
+            logger.error("jobs.worker-killed process=%s: it does not let go of a job", process)
+            self._kill(process)
+        pause_s = self._dispatch.pause_s(now)
+        self._alarm.set(None if pause_s is None else now.monotonic_s + pause_s)
+
+    def _note_start(self, run: Run) -> Reply:
+        def note(number: Any, error: SinogramError | None) -> None:
+            log_refusal(number, error)
+            _tell(self.actor_ref, _Started(run, number))
+
+        return note
+
+
+class SchedulerDoor:
+    """How the bridge, the index and this process reach the scheduler. Thread-safe; nothing here blocks."""
+
+    def __init__(self, actor: pykka.ActorRef[Scheduler], submit: Submit) -> None:
+        self._actor = actor
+        self._submit = submit
+
+    def on_request(self, values: list[Any], reply: Reply) -> None:
+        if values[0] == "step":  # the hot one: straight to the index
+            _, job, run, step, code = values
+            self._submit(FinishJobStep(job=Ref(job), run=run, step=step, code=code), reply)
+            return
+        try:
+            self._actor.tell(_Request(values, reply))
+        except pykka.ActorDeadError:
+            reply(None, Busy("the server is stopping"))
+
+    def on_jobs(self, jobs: list[Job]) -> None:
+        _tell(self._actor, jobs)
+
+    def on_gone(self, process: str) -> None:
+        _tell(self._actor, _Gone(process))
+
+
+def take_up(submit: Submit, views: Views, scheduler: SchedulerDoor, *, save_jobs: bool, was_clean: bool) -> None:
+    """Let the scheduler know the jobs that the last run left; those that ran then wait for a worker again.
+
+    `was_clean` says that the last run ended in order, so that no job can be why it ended.
+    """
+    with views.snapshot() as snapshot:
+        jobs = list(list_jobs(snapshot))
+    unfinished = [job for job in jobs if not job.progress.state.is_completed]
+    if not save_jobs:
+        for job in unfinished:
+            submit(ControlJob(id=job.id, word=Word.CANCEL.value, correlation=b""), log_refusal)
+        submit(TrimJobs(keep=0), log_refusal)
+        return
+    scheduler.on_jobs(unfinished)
+    for job in unfinished:
+        if job.progress.state is JobState.Running:
+            submit(InterruptJob(job=job.ref, run=job.progress.run, is_crash=not was_clean), log_refusal)
+
+
+def log_refusal(_: Any, error: SinogramError | None) -> None:
+    if error is not None:
+        logger.error("jobs.refused error=%s", error)
+
+
+def _tell(actor: pykka.ActorRef[Any], message: object) -> None:
+    with contextlib.suppress(pykka.ActorDeadError):  # at the end the index outlives whom it tells
+        actor.tell(message)

@@ -1,0 +1,47 @@
+"""What the operations of a worker work with; made when the first job comes, for it is most of a worker's memory."""
+
+from actors.index.client import IndexClient
+from actors.ingest import Ingest
+from actors.jobs.client import JobsClient
+from actors.jobs.operation import Workbench
+from actors.remote.interruption import Interruption
+from actors.remote.modalities import Modalities
+from store.blobs.store import BlobStore
+from store.views.views import Views
+from tools.composition import ServerSettings
+from tools.runtime_settings import RuntimeSettings
+
+
+class WorkerBench:
+    """One per worker process."""
+
+    def __init__(self, settings: ServerSettings, name: str, views: Views, index: IndexClient, jobs: JobsClient) -> None:
+        self._views = views
+        self._index = index
+        self._jobs = jobs
+        self._scu = settings.scu
+        self._blobs = BlobStore(settings.storage_directory)
+        self._modalities = Modalities(
+            settings.dicom.modalities,
+            views,
+            index,
+            is_stored=settings.modalities_in_database,
+            is_strict_aet=settings.dicom.strict_aet_comparison,
+        )
+        runtime = RuntimeSettings(settings, views, self._modalities)
+        self._ingest = Ingest(index, views, self._blobs, name, runtime.ingest)
+
+    def workbench(self, interruption: Interruption) -> Workbench:
+        return Workbench(
+            views=self._views,
+            blobs=self._blobs,
+            index=self._index,
+            ingest=self._ingest,
+            jobs=self._jobs,
+            modalities=self._modalities,
+            scu=self._scu,
+            interruption=interruption,
+        )
+
+    def close(self) -> None:
+        self._ingest.close()
