@@ -7,17 +7,12 @@ A request that waits for its job (`Synchronous`) is given one attempt: its calle
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 
+from actors.remote.errors import Trouble
 
-class Trouble(Enum):
-    """Why a run ended early, as far as trying again is concerned."""
 
-    UNREACHABLE = "unreachable"  # no connection, or it was lost
-    TIMEOUT = "timeout"  # a step took longer than it may
-    BUSY = "busy"  # the remote, or this server, says: later
-    FINAL = "final"  # anything else
+LONGEST_DELAY_S = 300.0  # between two tries of whatever job
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,7 @@ class Strategy:
     attempts: int  # runs without any progress between them, the first included
     first_delay_s: float
     factor: float = 4.0  # by which each delay exceeds the one before
-    longest_delay_s: float = 300.0
+    longest_delay_s: float = LONGEST_DELAY_S
     worth_it: frozenset[Trouble] = frozenset({Trouble.UNREACHABLE, Trouble.TIMEOUT, Trouble.BUSY})
 
 
