@@ -6,18 +6,27 @@ Blame: what kills a worker, or the whole server, cannot be asked. A job that was
 wipes the count out. After `SUSPECT_CRASHES` in a row without any checkpoint it is a suspect and runs alone, so that the
 next crash has one possible cause; after `MAX_CRASHES` it fails. Work that was merely there when another crashed reaches
 its next checkpoint when it is alone, and goes on.
+
+To be alone soon, a suspect goes before its equals, and those that run give their jobs back at their next checkpoint. Jobs
+of a higher priority are not asked to: as long as one of them runs, the suspect waits and others run as if it were not
+there, so that a remote that hangs holds up nobody but its own job.
 """
 
 import heapq
-from collections.abc import Collection
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterator
 
+from actors.jobs.retry import LONGEST_DELAY_S
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 
 SUSPECT_CRASHES = 2
 MAX_CRASHES = 3
 
-_Rank = tuple[int, int, Ref]  # priority negated, since when it waits, job: the least comes first
+_LONGEST_DELAY_US = int(LONGEST_DELAY_S * 1e6)
+_Rank = tuple[
+    int, bool, int, Ref
+]  # priority negated, whether innocent, since when it waits, job: the least comes first
 
 
 def is_suspect(job: Job) -> bool:
@@ -34,9 +43,9 @@ class JobQueue:
 
     def __init__(self) -> None:
         self._jobs: dict[Ref, Job] = {}
-        self._waiting: dict[Ref, _Rank] = {}
-        self._ready: list[_Rank] = []  # heap; what does not stand in `_waiting` is stale
-        self._later: list[tuple[int, Ref]] = []  # heap of jobs to be tried again, by time
+        self._ranks: dict[Ref, _Rank] = {}  # of those that wait for a worker
+        self._order: list[_Rank] = []  # the same, sorted
+        self._later: list[tuple[int, Ref]] = []  # heap of jobs to be tried again, by time; may be stale
 
     def put(self, job: Job) -> None:
         """Take note of how a job stands now."""
@@ -48,13 +57,13 @@ class JobQueue:
         if state is JobState.Pending:
             self._wait(job)
             return
-        self._waiting.pop(job.ref, None)
+        self._leave(job.ref)
         if state is JobState.Retry:
             heapq.heappush(self._later, (job.progress.due_us, job.ref))
 
     def remove(self, ref: Ref) -> None:
         self._jobs.pop(ref, None)
-        self._waiting.pop(ref, None)
+        self._leave(ref)
 
     def get(self, ref: Ref) -> Job | None:
         return self._jobs.get(ref)
@@ -64,38 +73,27 @@ class JobQueue:
 
         `held` are the jobs that workers have still in hand, whatever their state; `limit` is how many may be.
         """
-        if len(held) >= limit or any(self._is_suspect(ref) for ref in held):
+        if len(held) >= limit or any(self._is_suspect(ref) for ref in held) or self.must_make_way(held, now_us):
             return None
-        first = self.first(held, now_us)
-        return None if first is not None and is_suspect(first) and held else first
+        return next((job for job in self._in_order(held) if not (held and is_suspect(job))), None)
 
     def must_make_way(self, held: Collection[Ref], now_us: int) -> bool:
         """Tell whether running jobs should stop at their next checkpoint, because a suspect waits to be alone."""
-        first = self.first(held, now_us)
-        return bool(held) and first is not None and is_suspect(first)
-
-    def first(self, held: Collection[Ref], now_us: int) -> Job | None:
-        """Return whose turn it is, though it may have to wait until it is alone."""
         self._wake(now_us)
-        aside = []
-        found = None
-        while self._ready and found is None:
-            rank = self._ready[0]
-            if self._waiting.get(rank[2]) != rank:
-                heapq.heappop(self._ready)
-            elif rank[2] in held:
-                aside.append(heapq.heappop(self._ready))
-            else:
-                found = self._jobs[rank[2]]
-        for rank in aside:
-            heapq.heappush(self._ready, rank)
-        return found
+        first = next(self._in_order(held), None)
+        if not held or first is None or not is_suspect(first):
+            return False
+        running = (self._jobs[ref] for ref in held if ref in self._jobs)
+        return all(_rank(job) > _rank(first) for job in running)
 
     def next_due_us(self) -> int | None:
         """Return when the next job is to be tried again, None if none waits for its time."""
         while self._later and not self._is_due_at(*self._later[0]):
             heapq.heappop(self._later)
         return self._later[0][0] if self._later else None
+
+    def _in_order(self, held: Collection[Ref]) -> Iterator[Job]:
+        return (self._jobs[rank[-1]] for rank in self._order if rank[-1] not in held)
 
     def _is_suspect(self, ref: Ref) -> bool:
         job = self._jobs.get(ref)
@@ -106,12 +104,25 @@ class JobQueue:
         return job is not None and job.progress.state is JobState.Retry and job.progress.due_us == due_us
 
     def _wake(self, now_us: int) -> None:
-        """Let the jobs whose time has come take their places."""
-        while (due_us := self.next_due_us()) is not None and due_us <= now_us:
+        """Let the jobs whose time has come take their places.
+
+        A time further off than any delay means that somebody has set the clock back: it has come as well.
+        """
+        while (due_us := self.next_due_us()) is not None and not 0 < due_us - now_us <= _LONGEST_DELAY_US:
             self._wait(self._jobs[heapq.heappop(self._later)[1]])
 
     def _wait(self, job: Job) -> None:
-        rank = (-job.priority, job.progress.queued, job.ref)
-        if self._waiting.get(job.ref) != rank:
-            self._waiting[job.ref] = rank
-            heapq.heappush(self._ready, rank)
+        rank = _rank(job)
+        if self._ranks.get(job.ref) != rank:
+            self._leave(job.ref)
+            self._ranks[job.ref] = rank
+            insort(self._order, rank)
+
+    def _leave(self, ref: Ref) -> None:
+        rank = self._ranks.pop(ref, None)
+        if rank is not None:
+            del self._order[bisect_left(self._order, rank)]
+
+
+def _rank(job: Job) -> _Rank:
+    return -job.priority, not is_suspect(job), job.progress.queued, job.ref

@@ -11,6 +11,9 @@ from types import MappingProxyType
 
 from actors.remote.errors import Trouble
 
+LONGEST_DELAY_S = 300.0
+_MANY = 64  # tries after which every delay is at its longest; the power itself would outgrow a float
+
 
 LONGEST_DELAY_S = 300.0  # between two tries of whatever job
 
@@ -58,5 +61,5 @@ def decide(strategy: Strategy, trouble: Trouble, *, tries: int, attempts: int) -
     """
     if trouble not in strategy.worth_it or tries + 1 >= attempts:
         return None
-    delay_s = min(strategy.first_delay_s * strategy.factor**tries, strategy.longest_delay_s)
+    delay_s = min(strategy.first_delay_s * strategy.factor ** min(tries, _MANY), strategy.longest_delay_s)
     return Again(int(delay_s * 1000))
