@@ -1,0 +1,207 @@
+"""Answers of queries to remote modalities: a file each, for `/queries`, until the server starts anew.
+
+A file holds records of msgpack, first the query, then an answer each, then where each record begins (u64), then how
+many answers there are and where that table stands. So an answer is found by its number without reading the others, and
+100,000 of them are never in memory together. A file is written under a name that nobody looks for and renamed when it
+is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` the one that was used longest ago goes.
+"""
+
+import contextlib
+import os
+import uuid
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path
+from struct import Struct
+from types import TracebackType
+from typing import Any, Self
+
+import msgpack
+
+from actors.remote.modality import Modality, from_plain, to_plain
+from events.errors import NotFound
+from events.identifiers import Level
+from store.dicom.matching import Dataset
+
+FOLDER = "queries"  # below the index folder
+_UNFINISHED = ".part"
+_FOOTER = Struct("<QQ")  # number of answers, where the table of offsets stands
+_OFFSET = Struct("<Q")
+_SPAN = Struct("<QQ")  # of one record and the next; of the last and the number of answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredQuery:
+    """What was asked, and of whom: the modality as it was then."""
+
+    modality: Modality
+    level: Level
+    keys: Dataset  # as the client gave them
+    local_aet: str
+    timeout_s: float  # 0: none
+
+
+class QueryStore:
+    """Thread-safe; one per process, all on one folder."""
+
+    def __init__(self, index_directory: Path, limit: int) -> None:
+        """`limit` is the option QueryRetrieveSize."""
+        self._folder = index_directory / FOLDER
+        self._limit = limit
+
+    def clear(self) -> None:
+        """Forget everything; at the server's start, before anybody writes."""
+        self._folder.mkdir(exist_ok=True)
+        for path in self._folder.iterdir():
+            path.unlink()
+
+    def create(self, query: StoredQuery) -> "QueryWriter":
+        """Begin a file; it is lost unless its writer is told to `keep` it."""
+        self._folder.mkdir(exist_ok=True)
+        return QueryWriter(self._folder, query)
+
+    def trim(self) -> None:
+        """Remove what is too much."""
+        used: list[tuple[int, Path]] = []
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                used.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(used)[: max(0, len(used) - self._limit)]:
+            path.unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self._files())
+
+    def open(self, name: str) -> "QueryReader":
+        """Open a query's file, which counts as use. Raises NotFound."""
+        if not _is_name(name):
+            raise NotFound
+        path = self._folder / name
+        try:
+            reader = QueryReader(path.open("rb", buffering=0))
+        except FileNotFoundError as exc:
+            raise NotFound from exc
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+        return reader
+
+    def remove(self, name: str) -> None:
+        """Forget a query; no error if there is none."""
+        if _is_name(name):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from (path for path in self._folder.iterdir() if path.suffix != _UNFINISHED)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
+
+
+class QueryWriter:
+    """A file that is being written; a context manager."""
+
+    def __init__(self, folder: Path, query: StoredQuery) -> None:
+        self.name = str(uuid.uuid4())
+        self._path = folder / (self.name + _UNFINISHED)
+        self._final = folder / self.name
+        self._offsets = array("Q")
+        self._file = self._path.open("w+b")
+        self._put(
+            {
+                "modality": to_plain(query.modality),
+                "level": query.level,
+                "keys": query.keys,
+                "local_aet": query.local_aet,
+                "timeout_s": query.timeout_s,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def write(self, answer: Dataset) -> None:
+        self._put(answer)
+
+    def keep(self) -> str:
+        """Make the file complete and known; returns the query's name."""
+        self._finish()
+        self._path.rename(self._final)
+        return self.name
+
+    def read(self) -> "QueryReader":
+        """Make the file complete and return what reads it, of which nobody else knows."""
+        self._finish()
+        return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0))
+
+    def _put(self, record: Mapping[Any, Any]) -> None:
+        self._offsets.append(self._file.tell())
+        self._file.write(msgpack.packb(record))
+
+    def _finish(self) -> None:
+        table = self._file.tell()
+        self._file.write(b"".join(map(_OFFSET.pack, self._offsets)))
+        self._file.write(_FOOTER.pack(len(self._offsets) - 1, table))
+        self._file.flush()
+
+
+class QueryReader:
+    """A query and its answers; a context manager. Reads at places, so that nobody minds where the file stands."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._file = file
+        size = os.fstat(file.fileno()).st_size
+        self.count, self._table = _FOOTER.unpack(self._read(size - _FOOTER.size, _FOOTER.size))
+        header = self._record(0)
+        self.query = StoredQuery(
+            modality=from_plain(header["modality"]),
+            level=Level(header["level"]),
+            keys=_dataset(header["keys"]),
+            local_aet=header["local_aet"],
+            timeout_s=header["timeout_s"],
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def answer(self, number: int) -> Dataset:
+        """Return an answer by its number, from 0. Raises IndexError."""
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return _dataset(self._record(number + 1))
+
+    def answers(self) -> Iterator[Dataset]:
+        return (self.answer(number) for number in range(self.count))
+
+    def _record(self, place: int) -> dict[Any, Any]:
+        begin = self._table + place * _OFFSET.size
+        start, stop = _SPAN.unpack(self._read(begin, _SPAN.size))
+        record: dict[Any, Any] = msgpack.unpackb(
+            self._read(start, (stop if place < self.count else self._table) - start), strict_map_key=False
+        )
+        return record
+
+    def _read(self, place: int, count: int) -> bytes:
+        return os.pread(self._file.fileno(), count, place)
+
+
+def _dataset(values: Mapping[int, Any]) -> Dataset:
+    """Return a dataset as it was before msgpack made lists of its tuples."""
+    return {tag: tuple(map(_dataset, value)) if isinstance(value, list) else value for tag, value in values.items()}

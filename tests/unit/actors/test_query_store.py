@@ -1,0 +1,106 @@
+"""Files of answers: found by number, shared by processes, the one used longest ago goes first."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from actors.remote.modality import Modality, Operation
+from actors.remote.query_store import QueryStore, StoredQuery
+from events.errors import NotFound
+from events.identifiers import Level
+from store.dicom.matching import Dataset
+
+QUERY = StoredQuery(
+    modality=Modality(name="pacs", aet="PACS", host="h", port=104, allowed=frozenset({Operation.ECHO})),
+    level=Level.STUDY,
+    keys={0x00100020: "P*"},
+    local_aet="ME",
+    timeout_s=1.5,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> QueryStore:
+    return QueryStore(tmp_path, 3)
+
+
+def keep(store: QueryStore, answers: list[Dataset]) -> str:
+    with store.create(QUERY) as writer:
+        for answer in answers:
+            writer.write(answer)
+        name = writer.keep()
+    store.trim()
+    return name
+
+
+def use_at(tmp_path: Path, name: str, time_ns: int) -> None:
+    os.utime(tmp_path / "queries" / name, ns=(time_ns, time_ns))
+
+
+def test_an_answer_is_found_by_its_number_by_another_process(store: QueryStore, tmp_path: Path) -> None:
+    answers: list[Dataset] = [{0x00100020: f"P{n}", 0x00400100: ({0x00080060: "CT"},), 1: None} for n in range(1_000)]
+    name = keep(store, answers)
+    with QueryStore(tmp_path, 3).open(name) as reader:
+        assert reader.query == QUERY
+        assert reader.count == 1_000
+        assert reader.answer(0) == answers[0]
+        assert reader.answer(999) == answers[999]
+        assert list(reader.answers()) == answers
+        for number in (-1, 1_000):
+            with pytest.raises(IndexError):
+                reader.answer(number)
+
+
+def test_a_query_without_answers_is_kept(store: QueryStore) -> None:
+    with store.open(keep(store, [])) as reader:
+        assert reader.count == 0
+        assert reader.query == QUERY
+
+
+def test_a_file_that_is_not_finished_is_never_seen(store: QueryStore, tmp_path: Path) -> None:
+    with store.create(QUERY) as writer:
+        writer.write({1: "x"})
+        assert store.names() == []
+        with pytest.raises(NotFound):
+            store.open(writer.name)
+    assert list((tmp_path / "queries").iterdir()) == []
+
+
+def test_answers_can_be_read_without_being_kept(store: QueryStore, tmp_path: Path) -> None:
+    with store.create(QUERY) as writer:
+        writer.write({1: "x"})
+        reader = writer.read()
+    with reader:
+        assert list((tmp_path / "queries").iterdir()) == []
+        assert list(reader.answers()) == [{1: "x"}]
+
+
+def test_the_query_used_longest_ago_goes_first(store: QueryStore, tmp_path: Path) -> None:
+    one, two, three = (keep(store, []) for _ in range(3))
+    for age, name in enumerate((one, two, three)):
+        use_at(tmp_path, name, age + 1)
+    store.open(one).__exit__(None, None, None)  # used now
+    four = keep(store, [])
+    assert store.names() == sorted((one, three, four))
+
+
+@pytest.mark.parametrize("name", ["nope", "..", "", "../index/data.mdb", "0" * 36])
+def test_a_name_that_is_none_is_not_looked_for(store: QueryStore, name: str) -> None:
+    with pytest.raises(NotFound):
+        store.open(name)
+    store.remove(name)
+
+
+def test_a_removed_query_is_gone(store: QueryStore) -> None:
+    name = keep(store, [])
+    store.remove(name)
+    store.remove(name)
+    assert store.names() == []
+
+
+def test_at_the_start_everything_is_forgotten(store: QueryStore, tmp_path: Path) -> None:
+    keep(store, [{1: "x"}])
+    with store.create(QUERY):
+        store.clear()
+        assert list((tmp_path / "queries").iterdir()) == []
