@@ -17,6 +17,7 @@ from actors.jobs.client import JobsClient
 from actors.remote.modalities import Modalities
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
+from api.dicom.get_scp import create_get_service
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
@@ -65,6 +66,7 @@ class Gateway:
             create_echo_service(),
             create_store_service(self._ingest),
             create_find_service(Finder(views, blobs)),
+            create_get_service(views, blobs),
         )
         self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds]
         app = create_app(

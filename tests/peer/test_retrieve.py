@@ -1,0 +1,169 @@
+"""C-GET and C-MOVE with DCMTK's and GDCM's tools and a real Orthanc: what arrives is what was stored, at every level."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from store.dicom.part10 import find_dataset
+from tests.data_factory import add_pixels, dataset, encode, uid
+from tests.peer.exchange import Request, Server
+from tests.peer.servers import Oracle, free_port, running, sinogram_command
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.skipif(shutil.which("getscu") is None, reason="DCMTK is not installed (Debian: dcmtk)"),
+]
+
+TOOL_TIMEOUT_S = 60
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+Files = dict[str, bytes]  # SOP Instance UID -> dataset, without file meta information
+
+
+def files() -> list[bytes]:
+    """Patient 1: two studies of two series of three instances; patient 2: one study."""
+    made = [
+        add_pixels(dataset(1, study, series, instance))
+        for study in (1, 2)
+        for series in (1, 2)
+        for instance in (3, 1, 2)
+    ]
+    return [encode(each) for each in [*made, add_pixels(dataset(2))]]
+
+
+def datasets(*patterns: str) -> Files:
+    """Those of the files whose SOP Instance UID begins with one of the patterns."""
+    found = {str(pydicom.dcmread(BytesIO(data)).SOPInstanceUID): data[find_dataset(data) :] for data in files()}
+    return {name: data for name, data in found.items() if name.startswith(patterns)}
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Sinogram, an Orthanc that is its modality, and a `storescp` that is the modality of both."""
+
+    ours: Server
+    theirs: Server
+    received: Path  # what storescp has got
+
+
+@pytest.fixture(scope="module")
+def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
+    folder = tmp_path_factory.mktemp("retrieving")
+    received = folder / "received"
+    received.mkdir()
+    port = free_port()
+    modalities = {"scp": ["STORESCP", "127.0.0.1", port]}
+    options = '"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true, "DicomModalities": %s,'
+    scp = subprocess.Popen(["storescp", "+xa", "-B", "-od", str(received), str(port)])
+    try:
+        with running("orthanc", [oracle.command], folder, options % json.dumps(modalities), gently=False) as theirs:
+            modalities["orthanc"] = ["PEER", "127.0.0.1", theirs.dicom_port]
+            with running("sinogram", sinogram_command(), folder, options % json.dumps(modalities)) as ours:
+                for data in files():
+                    for server in (ours, theirs):
+                        assert server.ask(Request("/instances", "POST", data)).status == 200
+                yield Party(ours, theirs, received)
+    finally:
+        scp.terminate()
+        scp.wait(TOOL_TIMEOUT_S)
+
+
+def take_files(folder: Path) -> Files:
+    """What a tool has written; afterwards the folder is empty."""
+    found = {}
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        found[str(pydicom.dcmread(BytesIO(data), stop_before_pixels=True).SOPInstanceUID)] = data[find_dataset(data) :]
+        path.unlink()
+    return found
+
+
+def run(tool: str, server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [tool, *arguments, "-aec", "PEER", "127.0.0.1", str(server.dicom_port)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False)
+
+
+LEVELS = {
+    "patient": (("-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=PAT1"), (uid(1),)),
+    "study": (("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid(1, 1)}"), (uid(1, 1),)),
+    "studies": (
+        ("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid(1, 1)}\\{uid(2, 1)}"),
+        (uid(1, 1), uid(2)),
+    ),
+    "accession": (("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "AccessionNumber=ACC12"), (uid(1, 2),)),
+    "series": (
+        ("-P", "-k", "QueryRetrieveLevel=SERIES", "-k", f"SeriesInstanceUID={uid(1, 1, 2)}"),
+        (uid(1, 1, 2),),
+    ),
+    "instance": (
+        ("-S", "-k", "QueryRetrieveLevel=IMAGE", "-k", f"SOPInstanceUID={uid(1, 1, 2, 3)}"),
+        (uid(1, 1, 2, 3),),
+    ),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_getscu_gets_what_it_gets_from_orthanc(party: Party, tmp_path: Path, level: str) -> None:
+    arguments, expected = LEVELS[level]
+    for server in (party.ours, party.theirs):
+        done = run("getscu", server, "-B", "-od", str(tmp_path), *arguments)
+        assert done.returncode == 0, done.stderr
+        assert take_files(tmp_path) == datasets(*expected)
+
+
+RESOURCES = {
+    "Patient": ({"PatientID": "PAT1"}, (uid(1),)),
+    "Study": ({"StudyInstanceUID": uid(1, 1)}, (uid(1, 1),)),
+    "Series": ({"StudyInstanceUID": uid(1, 1), "SeriesInstanceUID": uid(1, 1, 2)}, (uid(1, 1, 2),)),
+    "Instance": (
+        {"StudyInstanceUID": uid(1, 1), "SeriesInstanceUID": uid(1, 1, 2), "SOPInstanceUID": uid(1, 1, 2, 3)},
+        (uid(1, 1, 2, 3),),
+    ),
+}
+
+
+def held(server: Server) -> Files:
+    """Everything a server has."""
+    found = {}
+    ids = server.get_json("/instances")
+    assert isinstance(ids, list)
+    for each in ids:
+        data = server.get(f"/instances/{each}/file").body
+        found[str(pydicom.dcmread(BytesIO(data)).SOPInstanceUID)] = data[find_dataset(data) :]
+    return found
+
+
+@pytest.fixture
+def emptied(party: Party) -> Iterator[Server]:
+    """The Orthanc without its files, as an asker that knows Sinogram; it gets them back afterwards."""
+    orthanc = party.theirs
+    forget_all(orthanc)
+    modality = json.dumps(["PEER", "127.0.0.1", party.ours.dicom_port])
+    assert orthanc.ask(Request("/modalities/sinogram", "PUT", modality)).status == 200
+    yield orthanc
+    forget_all(orthanc)
+    for data in files():
+        assert orthanc.ask(Request("/instances", "POST", data)).status == 200
+
+
+def forget_all(server: Server) -> None:
+    patients = server.get_json("/patients")
+    assert isinstance(patients, list)
+    for patient in patients:
+        assert server.ask(Request(f"/patients/{patient}", "DELETE")).status == 200
+
+
+@pytest.mark.parametrize("level", RESOURCES)
+@pytest.mark.usefixtures("modern")
+def test_orthanc_gets_from_here(party: Party, emptied: Server, level: str) -> None:
+    keys, expected = RESOURCES[level]
+    body = json.dumps({"Level": level, "Resources": [keys]})
+    answer = emptied.ask(Request("/modalities/sinogram/get", "POST", body))
+    assert answer.status == 200, answer
+    assert held(emptied) == datasets(*expected)
