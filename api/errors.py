@@ -7,6 +7,7 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from actors.remote import errors as remote
 from events.errors import (
     Busy,
     CorruptLog,
@@ -42,6 +43,18 @@ class BodyTooLarge(InvalidRequest):
 
 class NotImplementedYet(SinogramError):  # named like the classes of events.errors
     """Orthanc can do it, this server cannot yet."""
+
+
+class BadField(InvalidRequest):
+    """A field of the request's JSON is missing or has the wrong type."""
+
+
+class RefusedQuery(InvalidRequest):
+    """A query that is too wide for its route; Orthanc says nothing more of it."""
+
+
+class InexistentItem(NotFound):
+    """Something that a URI names does not exist, where Orthanc says so in a body."""
 
 
 class UnknownRoute(NotFound):
@@ -84,6 +97,9 @@ ANSWERS: dict[type[Exception], Answer] = {
         HTTPStatus.SERVICE_UNAVAILABLE, 36, "The database is currently not available (probably a transient situation)"
     ),
     StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full"),
+    BadField: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
+    RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
+    InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),
     PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
     NotImplementedYet: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
     CorruptLog: _INTERNAL,
@@ -91,7 +107,22 @@ ANSWERS: dict[type[Exception], Answer] = {
     Exception: _INTERNAL,
 }
 
+_NETWORK_PROTOCOL = 9
+# What a remote modality can do to us, by Orthanc's code, which the error carries.
+REMOTE_ANSWERS: dict[int, Answer] = {
+    code: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, code, message)
+    for code, message in (
+        (_NETWORK_PROTOCOL, "Error in the network protocol"),
+        (2015, "DicomUserConnection: No acceptable presentation context for modality"),
+        (2016, "DicomUserConnection: The C-FIND command is not supported by the remote SCP"),
+        (2017, "DicomUserConnection: The C-MOVE command is not supported by the remote SCP"),
+        (2044, "DicomUserConnection: The C-GET command is not supported by the remote SCP"),
+    )
+}
+
 
 def answer_for(error: BaseException) -> Answer:
     """Return how `error` is answered: the row of its class or of the nearest base class that has one."""
+    if isinstance(error, remote.RemoteFailed):
+        return REMOTE_ANSWERS.get(error.code, REMOTE_ANSWERS[_NETWORK_PROTOCOL])
     return next((ANSWERS[base] for base in type(error).__mro__ if base in ANSWERS), _INTERNAL)

@@ -6,6 +6,7 @@ import pytest
 
 import api.errors
 import events.errors
+from actors.remote.errors import RemoteFailed
 from api.errors import answer_for
 
 SEEN = {
@@ -16,6 +17,9 @@ SEEN = {
     "OutOfRange": (400, 3, "Parameter out of range"),
     "BadType": (400, 5, "Bad type for a parameter"),
     "UnknownTag": (500, 27, "Unknown DICOM tag"),
+    "BadField": (400, 15, "Bad file format"),
+    "RefusedQuery": (400, 8, "Bad request"),
+    "InexistentItem": (404, 7, "Accessing an inexistent item"),
     "NotFound": (404, 17, "Unknown resource"),
     "UnknownRoute": (404, 17, "Unknown resource"),
     "Unauthorized": (401, 29, "Bad credentials were provided to an HTTP request"),
@@ -33,6 +37,19 @@ def test_the_table_says_what_orthanc_says(name: str) -> None:
 def test_a_missing_resource_has_no_body_and_an_unknown_route_has_one() -> None:
     assert not answer_for(events.errors.NotFound()).with_body
     assert answer_for(api.errors.UnknownRoute()).with_body
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (9, "Error in the network protocol"),
+        (2015, "DicomUserConnection: No acceptable presentation context for modality"),
+        (2016, "DicomUserConnection: The C-FIND command is not supported by the remote SCP"),
+    ],
+)
+def test_a_remote_that_fails_is_answered_with_its_own_code(code: int, message: str) -> None:
+    answer = answer_for(RemoteFailed("why", code=code))
+    assert (answer.status, answer.code, answer.message) == (500, code, message)
 
 
 def test_what_nobody_expected_is_an_internal_error() -> None:
