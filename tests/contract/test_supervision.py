@@ -32,7 +32,7 @@ from tools.core import open_archive
 from tools.process import STOP_SIGNAL, Ending
 from tools.serve import RESTARTS_PER_WINDOW
 
-EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2"}
+EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2", "worker-1", "worker-2"}
 CORE_DIED = 70
 SPILLED = 2_000_000  # bytes of pixels: such an instance goes to its file as it comes
 
@@ -180,7 +180,11 @@ def test_a_stop_does_not_wait_for_ever(server: ServerUnderTest) -> None:
 def test_sigusr1_shows_the_stacks_of_every_process(server: ServerUnderTest) -> None:
     server.start()
     server.signal(signal.SIGUSR1)
-    wait_for(lambda: all(place in server.log for place in ("_watch", "_run_core", "_run_gateway")), "the stacks", 10)
+    wait_for(
+        lambda: all(place in server.log for place in ("_watch", "_run_core", "_run_gateway", "_run_worker")),
+        "the stacks",
+        10,
+    )
     wait_for(lambda: server.log.count("_run_gateway") == 2, "the stacks of both gateways", 10)
     assert server.get("/statistics")["CountInstances"] == 0
     assert set(server.named()) == EVERYONE
