@@ -5,6 +5,10 @@ Orthanc 1.12.7 also accepts. Not here, as in Orthanc: classes without a patient 
 protocol approval, inventories).
 """
 
+from functools import cache
+
+from store.dicom.pydicom_tables import load_table
+
 VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -48,6 +52,9 @@ TRANSFER_SYNTAXES = frozenset(_SYNTAX + suffix for suffix in _SYNTAXES.split()) 
 
 def is_registered(uid: str) -> bool:
     """Whether the standard's registry has this UID; `UnknownSopClassAccepted` is about all others, as in Orthanc."""
-    from pydicom._uid_dict import UID_dictionary  # 40 MB and 0.3 s: only where that option is on
+    return uid in _registered_uids() or uid in STORAGE_SOP_CLASSES
 
-    return uid in UID_dictionary or uid in STORAGE_SOP_CLASSES
+
+@cache
+def _registered_uids() -> frozenset[str]:
+    return frozenset(load_table("_uid_dict").UID_dictionary)

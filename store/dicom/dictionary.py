@@ -9,8 +9,11 @@ import re
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from store.dicom.pydicom_tables import load_table
 
+_TABLES: Final = load_table("_dicom_dict")
+DicomDictionary: Final[dict[int, tuple[str, str, str, str, str]]] = _TABLES.DicomDictionary
+RepeatersDictionary: Final[dict[str, tuple[str, str, str, str, str]]] = _TABLES.RepeatersDictionary
 UNKNOWN_NAME: Final = "Unknown Tag & Data"
 
 

@@ -9,10 +9,8 @@ from functools import cache
 from struct import Struct, error
 from typing import Final, TypeAlias
 
-from pydicom._dicom_dict import DicomDictionary
-
 from events.errors import InvalidDicom
-from store.dicom.dictionary import dictionary_vr
+from store.dicom.dictionary import DicomDictionary, dictionary_vr
 from store.dicom.elements import (
     ITEM_END,
     LONG_VRS,
