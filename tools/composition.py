@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
 from actors.remote.modality import Operation
+from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.settings import RestSettings
@@ -38,6 +39,7 @@ class ServerSettings:
     dicom_port: int
     rest: RestSettings
     dicom: DicomSettings
+    scu: ScuSettings
     modalities_in_database: bool
     ingest: IngestSettings
     log: LogOptions
@@ -95,6 +97,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         dicom_port=dicom.port,
         rest=_rest(configuration, log),
         dicom=_dicom(configuration),
+        scu=_scu(configuration),
         modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         log=log,
@@ -166,6 +169,17 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         maximum_pdu_length=dicom.maximum_pdu_length,
         find=_find(configuration),
         threads_count=dicom.threads,
+    )
+
+
+def _scu(configuration: Configuration) -> ScuSettings:
+    return ScuSettings(
+        aet=configuration.dicom.aet,
+        timeout_s=configuration.value("DicomScuTimeout"),
+        maximum_pdu_length=configuration.dicom.maximum_pdu_length,
+        close_delay_s=configuration.value("DicomAssociationCloseDelay"),
+        transcode=configuration.value("TranscodeDicomProtocol"),
+        preferred_transfer_syntax=configuration.value("DicomScuPreferredTransferSyntax"),
     )
 
 
