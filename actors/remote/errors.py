@@ -1,8 +1,15 @@
 """What can go wrong with a remote modality."""
 
 from enum import Enum
+from typing import Final
 
 from events.errors import PeerFailed
+
+# Orthanc's numbers.
+NETWORK_PROTOCOL: Final = 9
+NO_PRESENTATION_CONTEXT: Final = 2015
+FIND_UNAVAILABLE: Final = 2016
+GET_UNAVAILABLE: Final = 2045
 
 
 class Trouble(Enum):
@@ -17,12 +24,25 @@ class Trouble(Enum):
 class RemoteFailed(PeerFailed):
     """A remote could not be reached, refused, or failed."""
 
-    def __init__(self, details: str, *, code: int = 9, trouble: Trouble = Trouble.FINAL) -> None:
-        """`code` is Orthanc's number of the error; `details` is safe to show: no secrets, no patient data."""
+    def __init__(
+        self,
+        details: str,
+        *,
+        code: int = NETWORK_PROTOCOL,
+        trouble: Trouble = Trouble.FINAL,
+        dimse_status: int | None = None,
+        http_status: int = 500,
+    ) -> None:
+        """`code` is Orthanc's number of the error; `details` is safe to show: no secrets, no patient data.
+
+        `dimse_status` is the remote's where it gave one; `http_status` is what Orthanc answers.
+        """
         super().__init__(details)
         self.code = code
         self.details = details
         self.trouble = trouble
+        self.dimse_status = dimse_status
+        self.http_status = http_status
 
 
 class Interrupted(Exception):  # no error: whoever asked is told by whom it was interrupted

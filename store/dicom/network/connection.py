@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from store.dicom.network.ending import ConnectionLost, PeerSilent
+from store.dicom.network.ending import ConnectionLost, PeerSilent, TlsFailed
 
 PARTS_AT_ONCE = 512  # of a gathered write; Linux takes 1024
 BUFFER_BYTES = 1 << 17  # of each connection; 8 PDUs of Orthanc's default length, one of the longest it allows
@@ -122,7 +122,7 @@ class Connection:
                 raise
             raise PeerSilent("the peer is silent") from exc
         except OSError as exc:
-            raise ConnectionLost(str(exc)) from exc
+            raise _explain(exc) from exc
         if not count:
             raise ConnectionLost("closed by the peer")
         self._end += count
@@ -148,7 +148,7 @@ class Connection:
         except (BlockingIOError, TimeoutError) as exc:
             raise PeerSilent("the peer does not read") from exc
         except OSError as exc:
-            raise ConnectionLost(str(exc)) from exc
+            raise _explain(exc) from exc
 
     def _send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         if len(parts) == 1:
@@ -161,6 +161,14 @@ class Connection:
                 if sent < len(part):
                     self._socket.sendall(part[sent:])
                 sent = max(0, sent - len(part))
+
+    def send_now(self, data: bytes) -> None:
+        """Send what the kernel takes without waiting. Never raises: these are last words."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: a TLS connection that was never prepared
+            self._send_now(data)
+
+    def _send_now(self, data: bytes) -> None:
+        self._socket.send(data, socket.MSG_DONTWAIT)
 
     def finish(self, linger_s: float) -> None:
         """After the last PDU: wait a little for the peer to close, so that a reset does not overtake what was sent."""
@@ -189,6 +197,16 @@ class Connection:
         self._socket.close()
 
 
+def _explain(error: OSError) -> ConnectionLost:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsFailed(f"TLS: the peer's certificate is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLEOFError):
+        return ConnectionLost("closed by the peer in the midst of TLS")
+    if isinstance(error, ssl.SSLError):
+        return TlsFailed(f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
+    return ConnectionLost(error.strerror or str(error))
+
+
 class TlsConnection(Connection):
     """The same over TLS; the limits are those of the `ssl` module, which would try again behind the kernel's."""
 
@@ -203,8 +221,8 @@ class TlsConnection(Connection):
             self._socket.do_handshake()
         except TimeoutError as exc:
             raise PeerSilent("the peer is silent in the TLS handshake") from exc
-        except OSError as exc:  # ssl.SSLError among them
-            raise ConnectionLost(f"TLS: {exc}") from exc
+        except OSError as exc:
+            raise _explain(exc) from exc
 
     def wait_beside(self, other: int) -> None:
         if not self._socket.pending():
@@ -230,3 +248,7 @@ class TlsConnection(Connection):
 
     def _send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         self._socket.sendall(b"".join(parts))
+
+    def _send_now(self, data: bytes) -> None:
+        self._socket.settimeout(0)
+        self._socket.send(data)

@@ -29,9 +29,18 @@ class Released(AssociationEnded):
 class PeerAborted(AssociationEnded):
     """The peer has aborted."""
 
+    def __init__(self, reason: int | None = None) -> None:
+        """`reason` is None where the peer aborts as the service user, who gives none (PS3.8 Table 9-26)."""
+        super().__init__()
+        self.reason = reason
+
 
 class ConnectionLost(AssociationEnded):
     """The peer has closed or broken the connection."""
+
+
+class TlsFailed(ConnectionLost):
+    """The two sides do not agree on TLS: protocol, ciphers or certificates."""
 
 
 class PeerSilent(AssociationEnded):

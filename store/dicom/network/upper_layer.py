@@ -12,7 +12,7 @@ they come, in views of the receive buffer: the memory an association needs does 
 
 import contextlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 from itertools import chain
 
@@ -31,6 +31,7 @@ LINGER_S = 5.0  # for the peer to close after the last PDU
 _PDU_HEADER = struct.Struct(">BxI")
 _FRAGMENT_HEADER = struct.Struct(">IBB")
 _COMMAND_FLAG, _LAST_FLAG = 1, 2
+_ABORT_BYTES, _BY_PROVIDER = 4, 2
 _PDU_TYPES = {int(kind): kind for kind in PduType}  # a tenth of the price of PduType(number)
 
 
@@ -69,7 +70,7 @@ class UpperLayer:
     def receive_request(self) -> AssociateRequest:
         kind, length = self._read_header()
         if kind is PduType.ABORT:
-            raise PeerAborted
+            raise self._read_abort(length)
         if length > REQUEST_LIMIT_BYTES:
             raise Violation(AbortReason.INVALID_PARAMETER, "an A-ASSOCIATE-RQ beyond all measure")
         return pdu.decode_associate_request(self._connection.take_all(length))
@@ -85,7 +86,7 @@ class UpperLayer:
         self._connection.send(request)
         kind, length = self._read_header()
         if kind is PduType.ABORT:
-            raise PeerAborted
+            raise self._read_abort(length)
         if length > REQUEST_LIMIT_BYTES:
             raise Violation(AbortReason.INVALID_PARAMETER, "an answer beyond all measure")
         body = self._connection.take_all(length)
@@ -112,6 +113,11 @@ class UpperLayer:
                 self._state = State.CLOSING
                 return
 
+    def abort(self, last: bytes) -> None:
+        """Send a last PDU if the connection takes it without waiting; nothing more is read or sent."""
+        self._state = State.CLOSING
+        self._connection.send_now(last)
+
     def _read_over(self, length: int) -> Iterator[memoryview]:
         while length:
             part = self._connection.take_some(length)
@@ -126,6 +132,11 @@ class UpperLayer:
             self._connection.finish(linger_s)
 
     # --- messages ---
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether all that was announced has been read."""
+        return self._awaited is None and not self._pdu_left
 
     def wait(self) -> None:
         """Wait for the next PDU to begin."""
@@ -174,12 +185,22 @@ class UpperLayer:
         """Send a message; its dataset in pieces of any size, none if there are no pieces."""
         self.send_all(context, ((command, dataset),))
 
-    def send_large(self, context: Context, command: bytes, dataset: memoryview) -> None:
-        """Send a message with a dataset that is all there: nothing is copied, and few system calls are made."""
+    def send_large(
+        self, context: Context, command: bytes, dataset: memoryview, before_last: Callable[[], None] | None = None
+    ) -> None:
+        """Send a message with a dataset that is all there: nothing is copied, and few system calls are made.
+
+        `before_last` is called when all but the last fragment has been sent; what it raises leaves the message broken.
+        """
         limit = self._sent_limit
         parts: list[bytes | memoryview] = list(self._fragments(context, (command,), is_command=True))
         last = max(len(dataset) - 1, 0) // limit * limit
         for start in range(0, last + 1, limit):
+            if start == last and before_last is not None:
+                if start:  # a dataset of one fragment leaves with its command, in one packet
+                    self._connection.send_parts(parts)
+                    parts = []
+                before_last()
             fragment = dataset[start : start + limit]
             parts += (
                 pdu.p_data_header(context.id, len(fragment), is_command=False, is_last=start == last),
@@ -249,6 +270,15 @@ class UpperLayer:
             raise Violation(AbortReason.UNEXPECTED_PDU, f"an unexpected PDU: {kind.name}")
         return kind, length
 
+    def _read_abort(self, length: int) -> PeerAborted:
+        """Who aborts and why; a peer that is gone before it has said so has aborted all the same."""
+        if length != _ABORT_BYTES:
+            return PeerAborted()
+        with contextlib.suppress(ConnectionLost, PeerSilent):
+            _, _, source, reason = self._connection.take(length)
+            return PeerAborted(reason if source == _BY_PROVIDER else None)
+        return PeerAborted()
+
     def _read_fragment_header(self) -> tuple[Context, int, int]:
         """The context, the flags and the length of the next fragment; its bytes follow."""
         while not self._pdu_left:
@@ -267,7 +297,7 @@ class UpperLayer:
     def _read_p_data_header(self) -> None:
         kind, length = self._read_header()
         if kind is PduType.ABORT:
-            raise PeerAborted
+            raise self._read_abort(length)
         if kind is PduType.RELEASE_RQ:
             if self._awaited is not None:
                 raise Violation(AbortReason.UNEXPECTED_PDU, "a release inside a message")

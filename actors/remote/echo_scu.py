@@ -1,0 +1,38 @@
+"""C-ECHO as a client (PS3.4 Annex A)."""
+
+from typing import Final
+
+from actors.remote.errors import RemoteFailed
+from actors.remote.requestor import Association, Proposal
+from store.dicom.network.command import NO_DATASET, Element, Field, encode_command
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+SERVICE_SYNTAXES: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # of requests that carry no pixels
+PROPOSAL: Final = Proposal(VERIFICATION, SERVICE_SYNTAXES)
+
+_SUCCESS: Final = 0
+
+
+def echo(association: Association) -> None:
+    """Ask whether the peer is there. Raises RemoteFailed, Interrupted."""
+    context = association.context_for(VERIFICATION)
+    message_id = association.next_message_id()
+    association.send(
+        context,
+        encode_command(
+            {
+                Element.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+                Element.COMMAND_FIELD: Field.C_ECHO,
+                Element.MESSAGE_ID: message_id,
+                Element.DATA_SET_TYPE: NO_DATASET,
+            }
+        ),
+    )
+    response = association.receive_response(Field.C_ECHO, message_id)
+    association.skip_dataset()
+    status = response.number(Element.STATUS)
+    if status != _SUCCESS:
+        raise RemoteFailed(
+            f'C-ECHO SCU to AET "{association.target.called_aet}" has failed with DIMSE status 0x{status:04X}',
+            dimse_status=status,
+        )

@@ -1,0 +1,76 @@
+"""What ends an association, put as an error for operators; and whether trying again may help."""
+
+from typing import Final
+
+from actors.remote.errors import RemoteFailed, Trouble
+from store.dicom.network.ending import (
+    AbortReason,
+    AssociationEnded,
+    ConnectionLost,
+    PeerAborted,
+    PeerSilent,
+    Released,
+    TlsFailed,
+    Violation,
+)
+from store.dicom.network.pdu import Rejection
+
+_TRANSIENT: Final = 2  # a rejection's result
+_BY_USER, _BY_ACSE, _BY_PRESENTATION = 1, 2, 3
+_REJECTIONS: Final = {  # source and reason (PS3.8 Table 9-21)
+    (_BY_USER, 1): "No Reason",
+    (_BY_USER, 2): "Application Context Name Not Supported",
+    (_BY_USER, 3): "Calling AE Title Not Recognized",
+    (_BY_USER, 7): "Called AE Title Not Recognized",
+    (_BY_ACSE, 1): "No Reason",
+    (_BY_ACSE, 2): "Protocol Version Not Supported",
+    (_BY_PRESENTATION, 1): "Temporary Congestion",
+    (_BY_PRESENTATION, 2): "Local Limit Exceeded",
+}
+
+
+def explain_rejection(rejection: Rejection, peer: str) -> RemoteFailed:
+    """The error for an association that the peer rejects."""
+    reason = _REJECTIONS.get((rejection.source, rejection.reason), f"reason {rejection.source}/{rejection.reason}")
+    kind = "Transient" if rejection.result == _TRANSIENT else "Permanent"
+    return RemoteFailed(
+        f'DicomAssociation - connecting to AET "{peer}": Association Rejected: {kind}: {reason}',
+        trouble=Trouble.BUSY if rejection.result == _TRANSIENT else Trouble.FINAL,
+    )
+
+
+def explain_end(ending: AssociationEnded, peer: str, doing: str) -> RemoteFailed:
+    """The error for an association that ended early; `doing` is what was going on, such as "waiting for"."""
+    return RemoteFailed(f'DicomAssociation - {doing} AET "{peer}": {_describe(ending)}', trouble=_classify(ending))
+
+
+def _describe(ending: AssociationEnded) -> str:
+    match ending:
+        case PeerAborted(reason=None):
+            return "Peer aborted Association"
+        case PeerAborted(reason=reason):
+            return f"Peer aborted Association (provider, reason {reason})"
+        case TlsFailed():
+            return str(ending)
+        case ConnectionLost():
+            return f"Connection lost: {ending}"
+        case PeerSilent():
+            return f"Timeout: {ending}"
+        case Released():
+            return "Peer released Association"
+        case _:
+            return f"Peer broke the protocol: {ending}"
+
+
+def _classify(ending: AssociationEnded) -> Trouble:
+    match ending:
+        case PeerSilent():
+            return Trouble.TIMEOUT
+        case PeerAborted(reason=reason) if reason not in {None, AbortReason.NOT_SPECIFIED}:
+            return Trouble.FINAL  # it says that we broke the protocol
+        case TlsFailed():
+            return Trouble.FINAL
+        case ConnectionLost() | PeerAborted() | Released():
+            return Trouble.UNREACHABLE  # as of a peer that is being restarted
+        case Violation() | _:
+            return Trouble.FINAL
