@@ -66,7 +66,7 @@ class Gateway:
             create_echo_service(),
             create_store_service(self._ingest),
             create_find_service(Finder(views, blobs)),
-            create_get_service(views, blobs),
+            create_get_service(views, blobs, decompresses=settings.scu.transcode),
         )
         self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds]
         app = create_app(

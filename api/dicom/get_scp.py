@@ -1,16 +1,19 @@
 """C-GET: instances sent on the association that asks for them (PS3.4 §C.4.3).
 
 Each goes in a context of its SOP class in which the peer has taken the role of an SCP: in the one of its own transfer
-syntax, the bytes as they are stored; in another one, if it can be transcoded. What fits no context fails alone, while
-Orthanc 1.12.7 gives up the rest with 0xC000.
+syntax, the bytes as they are stored; else in one that it can be transcoded to, if that is wanted (`TranscodeDicomProtocol`,
+`AllowTranscoding`) or no pixels are touched by it. Orthanc 1.12.7 also compresses where the peer takes nothing else. What
+fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 """
 
 import logging
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from actors.remote.modality import Operation
+from actors.remote.transcoding import READABLE, can_transcode, transcode
+from api.dicom.access import find_modality
 from api.dicom.retrieve import SubOperations, answer, send_pending
 from api.dicom.services import Service
 from api.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED
@@ -34,17 +37,16 @@ STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 _SOP_INSTANCE_UID: Final = 0x00080018
 _DATASET_FOLLOWS: Final = 0x0001
 
-# From a DICOM file to its dataset in the transfer syntax that is named. Raises SinogramError where that cannot be done.
-Transcode = Callable[[memoryview, str], bytes]
-
 log = logging.getLogger(__name__)
 
 
-def create_get_service(views: Views, blobs: BlobStore, transcode: Transcode | None = None) -> Service:
-    """Serve C-GET; without `transcode` only stored transfer syntaxes are sent."""
+def create_get_service(views: Views, blobs: BlobStore, *, decompresses: bool = True) -> Service:
+    """Serve C-GET; `decompresses` is the option TranscodeDicomProtocol."""
 
     def handle(association: "Association", context: Context, command: Command) -> None:
-        run = _Retrieval(association, context, command, views, blobs, transcode)
+        modality = find_modality(association.settings, association.request.calling_aet)
+        may_decompress = decompresses and (modality is None or modality.allow_transcoding)
+        run = _Retrieval(association, context, command, views, blobs, may_decompress=may_decompress)
         answer(association, context, command, run.retrieve)
 
     return Service(
@@ -65,14 +67,15 @@ class _Retrieval:
         command: Command,
         views: Views,
         blobs: BlobStore,
-        transcode: Transcode | None,
+        *,
+        may_decompress: bool,
     ) -> None:
         self._association = association
         self._context = context
         self._command = command
         self._views = views
         self._blobs = blobs
-        self._transcode = transcode
+        self._may_decompress = may_decompress
         self._message_id = 0  # of the last C-STORE
         self._is_cancelled = False
 
@@ -95,7 +98,7 @@ class _Retrieval:
         if record is None:
             return CANNOT_UNDERSTAND, ""  # deleted since
         uid = record.tags.get(_SOP_INSTANCE_UID, "")
-        context = choose_context(self._association.storage_contexts, record, may_transcode=self._transcode is not None)
+        context = choose_context(self._association.storage_contexts, record, may_decompress=self._may_decompress)
         if context is None:
             log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)
             return SOP_CLASS_NOT_SUPPORTED, uid
@@ -112,9 +115,9 @@ class _Retrieval:
         with self._blobs.open(record.blob) as file:
             # Not closed here: it ends with the last view of it.
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        if transfer_syntax == record.transfer_syntax or self._transcode is None:
+        if transfer_syntax == record.transfer_syntax:
             return data[find_dataset(data) :]
-        return memoryview(self._transcode(data, transfer_syntax))
+        return memoryview(transcode(data, transfer_syntax))
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
         """Send a C-STORE and wait for its status."""
@@ -141,8 +144,11 @@ class _Retrieval:
                 raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a message that does not answer the C-STORE")
 
 
-def choose_context(contexts: Sequence[Context], record: Instance, *, may_transcode: bool) -> Context | None:
-    """The context to send an instance in: that of its transfer syntax, else, if it may be transcoded, the first one."""
+def choose_context(contexts: Sequence[Context], record: Instance, *, may_decompress: bool) -> Context | None:
+    """The context to send an instance in: that of its transfer syntax, else the first one that it can be made fit for."""
     fitting = [context for context in contexts if context.abstract_syntax == record.sop_class]
-    same = next((context for context in fitting if context.transfer_syntax == record.transfer_syntax), None)
-    return same or (fitting[0] if may_transcode and fitting else None)
+    stored = record.transfer_syntax
+    same = next((context for context in fitting if context.transfer_syntax == stored), None)
+    if same is not None or not (may_decompress or stored in READABLE):
+        return same
+    return next((context for context in fitting if can_transcode(stored, context.transfer_syntax)), None)

@@ -192,6 +192,17 @@ class Scu:
             return Closed()
         return _decode(kind, body)
 
+    def receive_dataset(self) -> bytes:
+        """Wait for all fragments of a dataset."""
+        data = b""
+        while True:
+            kind, length = struct.unpack(">BxI", self._receive_exactly(6))
+            body = self._receive_exactly(length)
+            assert (kind, body[5] & 1) == (4, 0), "a fragment of a dataset"
+            data += body[6:]
+            if body[5] == 2:
+                return data
+
     def _receive_exactly(self, count: int) -> bytes:
         data = b""
         while len(data) < count:

@@ -1,13 +1,20 @@
 """C-GET over real sockets: which instances an identifier names, how they go out, what the counts say, how it ends."""
 
-import pytest
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless
+from dataclasses import replace
+from io import BytesIO
 
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+
+from actors.remote.modality import Modality
 from api.dicom.get_scp import PATIENT_ROOT, STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.part10 import find_dataset
-from tests.contract.retrieve_stage import Keys, Told, fill, get, serving, study
-from tests.dicom_bytes import CT, MR, dataset, encode, uid
+from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study
+from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
 from tools.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
@@ -32,6 +39,7 @@ def series(patient: int, number: int, place: int) -> list[str]:
 STUDY_1 = [*series(1, 1, 1), *series(1, 1, 2)]
 STUDY_2 = [*series(1, 2, 1), *series(1, 2, 2)]
 SERIES_1 = {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": uid(1, 1, 1)}
+STUDY_4 = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(4, 1)}
 WHOLE_STUDY_1 = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
 NAMED: dict[str, tuple[Keys, list[str]]] = {
     "a patient": ({"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}, STUDY_1 + STUDY_2),
@@ -127,8 +135,45 @@ def test_a_dataset_goes_out_as_it_is_stored(archive: Core, syntax: str) -> None:
     fill(archive, file)
     with serving(create_get_service(archive.views, archive.blobs)) as port:
         contexts = [(MR, LITTLE), (CT, syntax), (MR, syntax)]
-        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(4, 1)}, contexts=contexts)
+        told = get(port, STUDY_ROOT, STUDY_4, contexts=contexts)
     assert told.received == [(uid(4, 1, 1, 1), syntax, file[find_dataset(file) :])]
+
+
+@pytest.mark.parametrize(
+    ("stored", "accepted"),
+    [(ImplicitVRLittleEndian, LITTLE), (ExplicitVRBigEndian, LITTLE), (LITTLE, ImplicitVRLittleEndian)],
+)
+def test_a_dataset_is_written_again_for_another_syntax(archive: Core, stored: str, accepted: str) -> None:
+    fill(archive, encode(dataset(4), stored))
+    with serving(create_get_service(archive.views, archive.blobs, decompresses=False)) as port:
+        told = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, JPEG2000Lossless), (MR, accepted)])
+    ((name, syntax, data),) = told.received
+    assert (name, syntax) == (uid(4, 1, 1, 1), accepted)
+    assert read(data, accepted) == dataset(4)
+
+
+@pytest.mark.parametrize("why_not", ["", "TranscodeDicomProtocol", "AllowTranscoding"])
+def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, why_not: str) -> None:
+    original = add_pixels(dataset(4))
+    compressed = dcmread(BytesIO(encode(original)))
+    compressed.compress(RLELossless, generate_instance_uid=False)
+    fill(archive, encode(compressed, RLELossless))
+    asker = Modality(name="a", aet="ASKING", host="", port=1, allow_transcoding=why_not != "AllowTranscoding")
+    service = create_get_service(archive.views, archive.blobs, decompresses=why_not != "TranscodeDicomProtocol")
+    with serving(service, settings=replace(SETTINGS, modalities=(asker,))) as port:
+        told = get(port, STUDY_ROOT, STUDY_4)
+        as_stored = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, LITTLE), (MR, RLELossless)])
+    assert [(told.status, len(told.received)), told.failed] == (
+        [(0xA702, 0), [uid(4, 1, 1, 1)]] if why_not else [(0, 1), []]
+    )
+    for _, syntax, data in told.received:
+        assert read(data, syntax).PixelData == original.PixelData
+    assert [syntax for _, syntax, _ in as_stored.received] == [RLELossless]
+
+
+def read(data: bytes, syntax: str) -> Dataset:
+    """A dataset from the network."""
+    return read_dataset(BytesIO(data), is_implicit_VR=syntax == ImplicitVRLittleEndian, is_little_endian=True)
 
 
 def test_what_fits_no_context_fails_alone(service: Service) -> None:
@@ -141,7 +186,7 @@ def test_what_fits_no_context_fails_alone(service: Service) -> None:
 
 @pytest.mark.parametrize("has_role", [True, False])
 def test_nothing_is_sent_where_the_peer_does_not_take_it(service: Service, *, has_role: bool) -> None:
-    contexts = [(MR, ImplicitVRLittleEndian if has_role else LITTLE)]
+    contexts = [(MR, ExplicitVRBigEndian if has_role else LITTLE)]
     with serving(service) as port:
         told = get(port, STUDY_ROOT, SERIES_1, contexts=contexts, has_role=has_role)
     assert told.received == []
