@@ -1,0 +1,59 @@
+"""A storage SCP that counts what it is sent, in the process of the test: it outlives the server that sends."""
+
+import re
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from api.dicom.server import create_dicom_server
+from api.dicom.settings import DicomSettings
+from tests.contract.dicom_fakes import FakeIngest, FakeUpload
+
+_SOP_UID = re.compile(rb"2\.25\.3(\d{12})")  # as tests.fault.instances makes them
+
+
+class Receiver:
+    """Counts instances by their numbers. Thread-safe."""
+
+    def __init__(self, port: int, hold: Callable[[], object]) -> None:
+        self.port = port
+        self._hold = hold
+        self.counts: Counter[int] = Counter()
+        self.changed = threading.Condition()
+
+    def note(self, upload: FakeUpload) -> None:
+        found = _SOP_UID.search(upload.data)
+        assert found is not None
+        with self.changed:
+            self.counts[int(found[1])] += 1
+            self.changed.notify_all()
+        self._hold()
+
+    def wait_for(self, instances: int, deadline_s: float = 60.0) -> None:
+        """Wait until so many different instances have come."""
+        with self.changed:
+            came = self.changed.wait_for(lambda: len(self.counts) >= instances, deadline_s)
+            assert came, f"{len(self.counts)} instances have come, not {instances}"
+
+    @property
+    def repeated(self) -> int:
+        """How many came once more than once."""
+        with self.changed:
+            return sum(self.counts.values()) - len(self.counts)
+
+
+@contextmanager
+def receive(hold: Callable[[], object] = lambda: None) -> Iterator[Receiver]:
+    """A receiver on a free port of loopback; `hold` is called after each instance, before it is answered."""
+    ingest = FakeIngest()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    receiver = Receiver(listener.getsockname()[1], hold)
+    ingest.on_store = receiver.note
+    server = create_dicom_server(listener, ingest, DicomSettings)
+    server.start()
+    try:
+        yield receiver
+    finally:
+        server.stop(1.0)

@@ -1,0 +1,102 @@
+"""A job goes on where it was, whatever is killed: processes die at random moments while a study is being sent.
+
+Each kill may repeat the one instance that was in flight, and nothing else. `SINOGRAM_JOB_KILLS` is how often something
+is killed during each job (20 is what the promise names), `SINOGRAM_KILL_SEED` repeats a run's random choices.
+"""
+
+import io
+import os
+import random
+import subprocess
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tests.fault.instances import Instance, orthanc_id
+from tests.fault.receiver import Receiver, receive
+from tests.fault.servers import AET, CORE, SUPERVISOR, ServerUnderTest, kill, server_in, wait_for
+
+EVERYTHING = "everything"
+TARGETS = (EVERYTHING, CORE, "worker-1", "worker-2", "gateway-1", SUPERVISOR)
+KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "6"))
+INSTANCES = 1000
+APART = 15  # instances between two kills at least, so that a checkpoint lies between them
+DEADLINE_S = 120.0
+STUDY = Instance(1, "JOBS", 7, 7, 200)
+
+
+def test_a_store_job_goes_on_after_every_kill(tmp_path: Path) -> None:
+    with receive() as sink, server_in(tmp_path, **_options(sink)) as server:
+        _fill(server)
+        study = orthanc_id(STUDY.patient, STUDY.study_uid)
+        body = f'{{"Resources": ["{study}"], "Asynchronous": true}}'.encode()
+        answer = server.request("POST", "/modalities/sink/store", body)
+        assert answer.status == 200, answer
+        _kill_while_it_runs(server, sink, answer.json["ID"])
+
+
+def test_an_asynchronous_move_goes_on_after_every_kill(tmp_path: Path) -> None:
+    with receive() as sink, server_in(tmp_path, SynchronousCMove=False, **_options(sink)) as server:
+        _fill(server)
+        keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY.study_uid}")
+        command = ["movescu", "-S", "-aet", "MOVER", "-aec", AET, "-aem", "SINK", *keys]
+        subprocess.run([*command, "127.0.0.1", str(server.dicom_port)], check=True, timeout=60)
+        (job,) = server.get("/jobs")
+        _kill_while_it_runs(server, sink, job)
+
+
+def _options(sink: Receiver) -> dict[str, Any]:
+    return {"DicomModalities": {"sink": ["SINK", "127.0.0.1", sink.port], "mover": ["MOVER", "127.0.0.1", 1]}}
+
+
+def _fill(server: ServerUnderTest) -> None:
+    """Start the server and store the study."""
+    server.start()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(1, INSTANCES + 1):
+            archive.writestr(str(number), Instance(number, "JOBS", 7, 7, 200).file())
+    assert server.request("POST", "/instances", packed.getvalue()).status == 200
+
+
+def _kill_while_it_runs(server: ServerUnderTest, sink: Receiver, job: str) -> None:
+    seed = int(os.environ.get("SINOGRAM_KILL_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"SINOGRAM_KILL_SEED={seed}")
+    chosen = random.Random(seed)
+    order = (TARGETS * (KILLS // len(TARGETS) + 1))[:KILLS]
+    span = (INSTANCES - APART) // KILLS
+    for number, target in enumerate(chosen.sample(order, KILLS)):
+        moment = number * span + chosen.randint(1, max(span - APART, 1))
+        sink.wait_for(moment)
+        threading.Event().wait(chosen.uniform(0, 0.01))  # not in step with an instance
+        print(f"after {len(sink.counts)}: {target}")
+        _kill(server, target)
+        _bring_back(server, target)
+        assert sink.repeated <= number + 1, "more than what was in flight was sent again"
+    state = wait_for(lambda: _ended(server, job), "the job to end", DEADLINE_S)
+    assert state["State"] == "Success", state
+    assert set(sink.counts) == set(range(1, INSTANCES + 1))
+    assert sink.repeated <= KILLS
+    print(f"{sink.repeated} of {INSTANCES} instances were sent again after {KILLS} kills")
+    assert server.stop() == 0
+
+
+def _kill(server: ServerUnderTest, target: str) -> None:
+    if target == EVERYTHING:
+        server.kill_all()
+    else:
+        kill(server.named()[target])
+
+
+def _bring_back(server: ServerUnderTest, target: str) -> None:
+    if target in {EVERYTHING, CORE, SUPERVISOR}:
+        server.wait()
+        server.start()
+    else:
+        wait_for(lambda: target in server.named(), f"{target} to be started again")
+
+
+def _ended(server: ServerUnderTest, job: str) -> dict[str, Any] | None:
+    shown: dict[str, Any] = server.get(f"/jobs/{job}")
+    return shown if shown["State"] in {"Success", "Failure"} else None
