@@ -51,7 +51,7 @@ class Association:
         self.target = target
         self.contexts = tuple(contexts)  # those the peer has accepted, in the order proposed
         self.served = frozenset(served)  # abstract syntaxes of which the peer may send us requests
-        self._is_whole = True  # nothing has failed, nothing is half sent
+        self.is_whole = True  # nothing has failed, nothing is half sent
         self._connection = connection
         self._layer = layer
         self._message_id = 0
@@ -62,7 +62,7 @@ class Association:
     @property
     def is_usable(self) -> bool:
         """Whether another request may be sent."""
-        return self._is_whole and self._layer.is_between_messages
+        return self.is_whole and self._layer.is_between_messages
 
     def is_still_open(self) -> bool:
         """Whether an association that was kept can be used again: the peer has said nothing meanwhile. Does not wait."""
@@ -200,7 +200,7 @@ class Association:
             raise explain_end(exc, self.target.called_aet, doing) from exc
         finally:
             self._is_reading = False
-            self._is_whole &= is_done
+            self.is_whole &= is_done
 
     # --- end ---
 
@@ -209,7 +209,7 @@ class Association:
         if not self.is_usable:
             self.abort()
             return
-        self._is_whole = False
+        self.is_whole = False
         self._is_reading = True
         try:
             with contextlib.suppress(AssociationEnded):
@@ -224,7 +224,7 @@ class Association:
         self._close()
 
     def _abort(self, reason: AbortReason | None, last_words: bytes = b"") -> None:
-        self._is_whole = False
+        self.is_whole = False
         self._layer.abort(last_words + pdu.encode_abort(reason))
 
     def _close(self) -> None:

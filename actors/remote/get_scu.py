@@ -1,0 +1,97 @@
+"""C-GET as a client: a peer sends instances on the association that asks for them (PS3.4 §C.4.3)."""
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from actors.remote.echo_scu import SERVICE_SYNTAXES
+from actors.remote.errors import GET_UNAVAILABLE
+from actors.remote.exchange import PENDING, check_status, exchange
+from actors.remote.move_scu import Progress, read_progress
+from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
+from events.errors import Busy, SinogramError, StorageFull
+from store.dicom.network.command import Command, Element, Field, encode_response
+from store.dicom.network.ending import log_fault
+from store.dicom.network.pdu import Context
+
+PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+MODELS: Final = (PATIENT_ROOT, STUDY_ROOT)
+STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
+
+_SUCCESS: Final = 0x0000
+_OUT_OF_RESOURCES: Final = 0xA700
+_CANNOT_UNDERSTAND: Final = 0xC000
+_UNRECOGNIZED_OPERATION: Final = 0x0211
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An instance on its way in."""
+
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    parts: Iterator[memoryview]  # the dataset as it comes; a view is valid until the next one is asked for
+
+
+Receive = Callable[[Incoming], None]  # stores an instance durably. Raises SinogramError: answered by a failure
+
+
+def proposals(storage: Sequence[tuple[str, Sequence[str]]]) -> list[Proposal]:
+    """What to propose for C-GET: both models, and the storage classes in the transfer syntaxes given.
+
+    Each pair is one context, of which the peer chooses one syntax; what exceeds `STORAGE_LIMIT` is left out.
+    """
+    models = [Proposal(model, SERVICE_SYNTAXES) for model in MODELS]
+    # Role selection: the peer is to send C-STORE requests, we are to serve them (PS3.7 §D.3.3.4).
+    stores = [Proposal(name, tuple(syntaxes), we_serve=True, we_use=False) for name, syntaxes in storage]
+    return models + stores[:STORAGE_LIMIT]
+
+
+def get(
+    association: Association, model: str, encode: Callable[[str], bytes], receive: Receive
+) -> Generator[Progress, None, None]:
+    """Fetch instances; yields each response to the C-GET, the last one with the final status.
+
+    `receive` is called for each instance, in this thread. A final status of warning (0xB000: some sub-operations have
+    failed) is for the caller to judge; closing the generator sends a C-CANCEL. Raises RemoteFailed (2045 if the peer
+    has no C-GET), Interrupted.
+    """
+    context = association.context_for(model, code=GET_UNAVAILABLE)
+    identifier = encode(context.transfer_syntax)
+
+    def on_request(context: Context, command: Command) -> None:
+        status = _serve(association, context, command, receive)
+        association.skip_dataset()  # what an early refusal left unread
+        association.send(context, encode_response(command, status))
+
+    with closing(exchange(association, context, Field.C_GET, {}, identifier, on_request)) as responses:
+        for response in responses:
+            association.skip_dataset()
+            if response.number(Element.STATUS) not in PENDING:
+                check_status(association, Field.C_GET, response)
+            yield read_progress(response)
+
+
+def _serve(association: Association, context: Context, command: Command, receive: Receive) -> int:
+    """Return the status of a sub-operation."""
+    if command.field != Field.C_STORE or not command.has_dataset:
+        return _UNRECOGNIZED_OPERATION
+    sop_class = command.text(Element.AFFECTED_SOP_CLASS_UID) or context.abstract_syntax
+    sop_instance = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
+    try:
+        receive(Incoming(sop_class, sop_instance, context.transfer_syntax, association.dataset()))
+    except SinogramError as exc:
+        if not association.is_whole:
+            raise  # not the instance but the association has failed
+        log.warning("C-GET: an instance is refused: %s: %s", type(exc).__name__, exc)
+        return _OUT_OF_RESOURCES if isinstance(exc, StorageFull | Busy) else _CANNOT_UNDERSTAND
+    except OSError as exc:
+        log_fault("C-GET: an instance cannot be stored", exc)
+        return _CANNOT_UNDERSTAND
+    return _SUCCESS

@@ -1,0 +1,65 @@
+"""C-MOVE as a client: a peer is told to send instances somewhere (PS3.4 §C.4.2)."""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from actors.remote.echo_scu import SERVICE_SYNTAXES
+from actors.remote.exchange import PENDING, check_status, exchange
+from actors.remote.requestor import Association, Proposal
+from store.dicom.network.command import Command, Element, Field
+
+PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
+STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT, STUDY_ROOT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the peer says of the sub-operations. What it does not count is None."""
+
+    status: int  # pending, success or a warning
+    remaining: int | None
+    completed: int | None
+    failed: int | None
+    warnings: int | None
+
+    @property
+    def is_last(self) -> bool:
+        return self.status not in PENDING
+
+
+def move(
+    association: Association, model: str, encode: Callable[[str], bytes], destination: str
+) -> Generator[Progress, None, None]:
+    """Have instances sent to the AE title `destination`; yields each response, the last one with the final status.
+
+    `model` is the abstract syntax; `encode` gives the identifier's bytes in the transfer syntax it is told. A final
+    status of warning (0xB000: some sub-operations have failed) is for the caller to judge; closing the generator sends
+    a C-CANCEL. Raises RemoteFailed, Interrupted.
+    """
+    context = association.context_for(model)
+    elements = {Element.MOVE_DESTINATION: destination}
+    identifier = encode(context.transfer_syntax)
+    with closing(exchange(association, context, Field.C_MOVE, elements, identifier)) as responses:
+        for response in responses:
+            association.skip_dataset()  # the failed UIDs, which are the peer's and our log has no use for
+            if response.number(Element.STATUS) not in PENDING:
+                check_status(association, Field.C_MOVE, response)
+            yield read_progress(response)
+
+
+def read_progress(response: Command) -> Progress:
+    """Return the counts of a response to C-MOVE or C-GET."""
+
+    def count(element: Element) -> int | None:
+        return response.number(element) if element in response.elements else None
+
+    return Progress(
+        status=response.number(Element.STATUS),
+        remaining=count(Element.REMAINING_SUBOPERATIONS),
+        completed=count(Element.COMPLETED_SUBOPERATIONS),
+        failed=count(Element.FAILED_SUBOPERATIONS),
+        warnings=count(Element.WARNING_SUBOPERATIONS),
+    )
