@@ -46,9 +46,9 @@ SubmitJob = Callable[[Modality, Originator, Sequence[ResourceId]], None]  # dura
 
 
 def create_move_service(
-    views: Views, find_modality: FindModality, open_sender: OpenSender, submit_job: SubmitJob | None = None
+    views: Views, find_modality: FindModality, open_sender: OpenSender, submit_job: SubmitJob
 ) -> Service:
-    """Serve C-MOVE; with `submit_job` by jobs (`SynchronousCMove` false)."""
+    """Serve C-MOVE."""
 
     def handle(association: "Association", context: Context, command: Command) -> None:
         def retrieve(named: Named) -> SubOperations:
@@ -60,7 +60,7 @@ def create_move_service(
             with association.slots:
                 instances = find_instances(views, named)
             log.info("C-MOVE of %d instances to %r", len(instances), aet)
-            if submit_job is not None:
+            if not association.settings.synchronous_move:
                 if instances:
                     submit_job(destination, originator, instances)
                 return SubOperations(0, completed=len(instances))

@@ -33,6 +33,7 @@ class DicomSettings:
     scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none
     maximum_pdu_length: int = 16384  # MaximumPduLength: of the P-DATA PDUs we take, in bytes
     find: FindSettings = FindSettings()
+    synchronous_move: bool = True  # SynchronousCMove: the peer waits for all sub-operations; else they are a job
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
     maximum_associations: int = 200  # no option: beyond it peers are told to come back later
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)

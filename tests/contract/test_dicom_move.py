@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -16,7 +16,7 @@ from store.dicom.identifier import encode_dataset
 from store.dicom.network.command import Element, Field, encode_command
 from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_scu import ABORT, IMPLICIT_LE, Scu
-from tests.contract.retrieve_stage import Keys, Status, Told, fill, move, serving, study
+from tests.contract.retrieve_stage import SETTINGS, Keys, Status, Told, fill, move, serving, study
 from tests.dicom_bytes import uid
 from tools.core import Core
 
@@ -82,8 +82,8 @@ def destination(archive: Core) -> Destination:
 
 
 def service_of(destination: Destination) -> Service:
-    modalities = {"DEST": DESTINATION}
-    return create_move_service(destination.archive.views, modalities.get, destination.open)
+    jobs = Jobs(AssertionError("nobody asked for a job"))
+    return create_move_service(destination.archive.views, {"DEST": DESTINATION}.get, destination.open, jobs.submit)
 
 
 def ask(destination: Destination, keys: Keys, *, to: str = "DEST", cancel_after: int = 0) -> Told:
@@ -214,9 +214,8 @@ class Jobs:
 
 
 def ask_for_job(destination: Destination, jobs: Jobs, keys: Keys, to: str = "DEST") -> Told:
-    modalities = {"DEST": DESTINATION}
-    service = create_move_service(destination.archive.views, modalities.get, destination.open, jobs.submit)
-    with serving(service) as port:
+    service = create_move_service(destination.archive.views, {"DEST": DESTINATION}.get, destination.open, jobs.submit)
+    with serving(service, settings=replace(SETTINGS, synchronous_move=False)) as port:
         told = move(port, STUDY_ROOT, to, keys)
     assert destination.opened == []
     return told
