@@ -54,19 +54,21 @@ def proposals(storage: Sequence[tuple[str, Sequence[str]]]) -> list[Proposal]:
 
 
 def get(
-    association: Association, context: Context, identifier: bytes, receive: Receive
+    association: Association, model: str, encode: Callable[[str], bytes], receive: Receive
 ) -> Generator[Progress, None, None]:
     """Fetch instances; yields each response to the C-GET, the last one with the final status.
 
-    `identifier` is a dataset in the context's transfer syntax; `receive` is called for each instance, in this thread. A
-    final status of warning (0xB000: some sub-operations have failed) is for the caller to judge; closing the generator
-    sends a C-CANCEL. Raises RemoteFailed, Interrupted.
+    `receive` is called for each instance, in this thread. A final status of warning (0xB000: some sub-operations have
+    failed) is for the caller to judge; closing the generator sends a C-CANCEL. Raises RemoteFailed (2045 if the peer
+    has no C-GET), Interrupted.
     """
+    context = association.context_for(model, code=GET_UNAVAILABLE)
+    identifier = encode(context.transfer_syntax)
 
-    def on_request(served: Context, command: Command) -> None:
-        status = _serve(association, served, command, receive)
+    def on_request(context: Context, command: Command) -> None:
+        status = _serve(association, context, command, receive)
         association.skip_dataset()  # what an early refusal left unread
-        association.send(served, encode_response(command, status))
+        association.send(context, encode_response(command, status))
 
     with closing(exchange(association, context, Field.C_GET, {}, identifier, on_request)) as responses:
         for response in responses:
@@ -74,11 +76,6 @@ def get(
             if response.number(Element.STATUS) not in PENDING:
                 check_status(association, Field.C_GET, response)
             yield read_progress(response)
-
-
-def get_context(association: Association, model: str) -> Context:
-    """Return the context of an information model. Raises RemoteFailed: the peer has no C-GET."""
-    return association.context_for(model, code=GET_UNAVAILABLE)
 
 
 def _serve(association: Association, context: Context, command: Command, receive: Receive) -> int:

@@ -1,6 +1,6 @@
 """C-MOVE as a client: a peer is told to send instances somewhere (PS3.4 §C.4.2)."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,6 @@ from actors.remote.echo_scu import SERVICE_SYNTAXES
 from actors.remote.exchange import PENDING, check_status, exchange
 from actors.remote.requestor import Association, Proposal
 from store.dicom.network.command import Command, Element, Field
-from store.dicom.network.pdu import Context
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -32,14 +31,17 @@ class Progress:
 
 
 def move(
-    association: Association, context: Context, identifier: bytes, destination: str
+    association: Association, model: str, encode: Callable[[str], bytes], destination: str
 ) -> Generator[Progress, None, None]:
     """Have instances sent to the AE title `destination`; yields each response, the last one with the final status.
 
-    `identifier` is a dataset in the context's transfer syntax. A final status of warning (0xB000: some sub-operations
-    have failed) is for the caller to judge; closing the generator sends a C-CANCEL. Raises RemoteFailed, Interrupted.
+    `model` is the abstract syntax; `encode` gives the identifier's bytes in the transfer syntax it is told. A final
+    status of warning (0xB000: some sub-operations have failed) is for the caller to judge; closing the generator sends
+    a C-CANCEL. Raises RemoteFailed, Interrupted.
     """
+    context = association.context_for(model)
     elements = {Element.MOVE_DESTINATION: destination}
+    identifier = encode(context.transfer_syntax)
     with closing(exchange(association, context, Field.C_MOVE, elements, identifier)) as responses:
         for response in responses:
             association.skip_dataset()  # the failed UIDs, which are the peer's and our log has no use for
