@@ -4,7 +4,7 @@ Every row was checked against Orthanc 1.12.7. The classes defined here are refin
 those that other layers raise stand in `events.errors`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from actors.remote import errors as remote
@@ -107,16 +107,15 @@ ANSWERS: dict[type[Exception], Answer] = {
     Exception: _INTERNAL,
 }
 
-_NETWORK_PROTOCOL = 9
 # What a remote modality can do to us, by Orthanc's code, which the error carries.
 REMOTE_ANSWERS: dict[int, Answer] = {
     code: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, code, message)
     for code, message in (
-        (_NETWORK_PROTOCOL, "Error in the network protocol"),
-        (2015, "DicomUserConnection: No acceptable presentation context for modality"),
-        (2016, "DicomUserConnection: The C-FIND command is not supported by the remote SCP"),
+        (remote.NETWORK_PROTOCOL, "Error in the network protocol"),
+        (remote.NO_PRESENTATION_CONTEXT, "DicomUserConnection: No acceptable presentation context for modality"),
+        (remote.FIND_UNAVAILABLE, "DicomUserConnection: The C-FIND command is not supported by the remote SCP"),
         (2017, "DicomUserConnection: The C-MOVE command is not supported by the remote SCP"),
-        (2044, "DicomUserConnection: The C-GET command is not supported by the remote SCP"),
+        (remote.GET_UNAVAILABLE, "DicomUserConnection: The C-GET command is not supported by the remote SCP"),
     )
 }
 
@@ -124,5 +123,6 @@ REMOTE_ANSWERS: dict[int, Answer] = {
 def answer_for(error: BaseException) -> Answer:
     """Return how `error` is answered: the row of its class or of the nearest base class that has one."""
     if isinstance(error, remote.RemoteFailed):
-        return REMOTE_ANSWERS.get(error.code, REMOTE_ANSWERS[_NETWORK_PROTOCOL])
+        answer = REMOTE_ANSWERS.get(error.code, REMOTE_ANSWERS[remote.NETWORK_PROTOCOL])
+        return replace(answer, status=HTTPStatus(error.http_status))
     return next((ANSWERS[base] for base in type(error).__mro__ if base in ANSWERS), _INTERNAL)

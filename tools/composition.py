@@ -41,6 +41,7 @@ class ServerSettings:
     dicom: DicomSettings
     scu: ScuSettings
     modalities_in_database: bool
+    query_retrieve_size: int
     ingest: IngestSettings
     log: LogOptions
 
@@ -99,6 +100,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         dicom=_dicom(configuration),
         scu=_scu(configuration),
         modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
+        query_retrieve_size=configuration.value("QueryRetrieveSize"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         log=log,
     )
@@ -127,6 +129,9 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         accepted_sop_classes=dicom.accepted_sop_classes,
         rejected_sop_classes=dicom.rejected_sop_classes,
         log_level=log.level,
+        dicom_echo_checks_find=configuration.value("DicomEchoChecksFind"),
+        log_exported_resources=configuration.value("LogExportedResources"),
+        default_retrieve_method=configuration.value("DicomDefaultRetrieveMethod"),
     )
 
 
@@ -168,6 +173,7 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         scp_timeout_s=dicom.scp_timeout_s,
         maximum_pdu_length=dicom.maximum_pdu_length,
         find=_find(configuration),
+        synchronous_move=configuration.value("SynchronousCMove"),
         threads_count=dicom.threads,
     )
 

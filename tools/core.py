@@ -22,6 +22,7 @@ from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
 from actors.jobs.scheduler import Scheduler, SchedulerDoor, take_up
 from actors.jobs.settings import SchedulerSettings
+from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker
 from actors.storage import REMOVE, Storage, leased_folders
 from events.errors import BadMedium, InvalidRequest, SinogramError
@@ -86,6 +87,7 @@ class Core:
             raise BadMedium(f"the storage folder {settings.storage_directory} cannot be written")
         self.blobs = BlobStore(settings.storage_directory)
         self.environment, rows = open_archive(settings.index_directory, self.blobs)
+        clear_queries(settings.index_directory)
         self.views = Views(self.environment)
         try:
             self.index = LocalIndex(self.environment, clock)

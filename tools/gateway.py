@@ -14,7 +14,9 @@ from actors.index.commands import Command
 from actors.ingest import Ingest
 from actors.jobs.channel import Channel
 from actors.jobs.client import JobsClient
+from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
+from actors.remote.query_store import QueryStore
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
@@ -60,6 +62,7 @@ class Gateway:
             is_stored=settings.modalities_in_database,
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
+        self._stopping = Interruption()
         runtime = RuntimeSettings(settings, views, modalities)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
         services = (
@@ -76,6 +79,10 @@ class Gateway:
                 ingest=self._ingest,
                 index=self._index,
                 jobs=self._jobs,
+                modalities=modalities,
+                queries=QueryStore(settings.index_directory, settings.query_retrieve_size),
+                scu=settings.scu,
+                stopping=self._stopping,
                 settings=settings.rest,
                 shutdown=lambda: control("shutdown"),
                 reset=lambda: control("reset"),
@@ -100,6 +107,7 @@ class Gateway:
 
     def stop(self) -> None:
         """Let what is under way finish, within the servers' limits, and give back the folder."""
+        self._stopping.interrupt()  # who waits for a modality is told, too
         self._jobs_channel.close()  # who waits for a job is told that the server stops; the job goes on afterwards
         # All at once: a slow upload must not use up the time of the associations, nor the other way round.
         stops = [*(http.stop for http in self._http), *(dicom.stop for dicom in self._dicom)]

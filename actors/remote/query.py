@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from actors.remote.find_scu import PATIENT_ROOT, STUDY_ROOT
 from actors.remote.modality import Modality
 from events.identifiers import Level
 from store.dicom.charset_encoding import defined_term
@@ -26,13 +27,12 @@ META_SOP_INSTANCE_UID: Final = 0x00020003  # shown beside SOPInstanceUID in Orth
 
 FIND_MODEL: Final = MappingProxyType(
     {
-        Level.PATIENT: "1.2.840.10008.5.1.4.1.2.1.1",
-        Level.STUDY: "1.2.840.10008.5.1.4.1.2.2.1",
-        Level.SERIES: "1.2.840.10008.5.1.4.1.2.2.1",
-        Level.INSTANCE: "1.2.840.10008.5.1.4.1.2.2.1",
+        Level.PATIENT: PATIENT_ROOT,
+        Level.STUDY: STUDY_ROOT,
+        Level.SERIES: STUDY_ROOT,
+        Level.INSTANCE: STUDY_ROOT,
     }
 )
-WORKLIST_MODEL: Final = "1.2.840.10008.5.1.4.31"
 LEVEL_WORD: Final = MappingProxyType(
     {Level.PATIENT: "PATIENT", Level.STUDY: "STUDY", Level.SERIES: "SERIES", Level.INSTANCE: "IMAGE"}
 )

@@ -40,7 +40,14 @@ class StoredQuery:
     level: Level
     keys: Dataset  # as the client gave them
     local_aet: str
-    timeout_s: float  # 0: none
+    timeout_s: int  # 0: none
+
+
+def clear_queries(index_directory: Path) -> None:
+    """Forget all queries; at the server's start, before anybody writes."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in (index_directory / FOLDER).iterdir():
+            path.unlink()
 
 
 class QueryStore:
@@ -50,12 +57,6 @@ class QueryStore:
         """`limit` is the option QueryRetrieveSize."""
         self._folder = index_directory / FOLDER
         self._limit = limit
-
-    def clear(self) -> None:
-        """Forget everything; at the server's start, before anybody writes."""
-        self._folder.mkdir(exist_ok=True)
-        for path in self._folder.iterdir():
-            path.unlink()
 
     def create(self, query: StoredQuery) -> "QueryWriter":
         """Begin a file; it is lost unless its writer is told to `keep` it."""

@@ -1,4 +1,4 @@
-"""`/changes` and `/exports`: the two logs Orthanc's clients poll."""
+"""`/changes`: the log that Orthanc's clients poll."""
 
 from typing import Any
 
@@ -43,22 +43,6 @@ class Changes:
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_changes()
-        send_text(resp)
-
-
-class Exports:
-    """`/exports`: nothing is logged there yet."""
-
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        since, _ = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT)
-        since = 0 if req.has_param("last") else since
-        send_json(req, resp, {"Done": True, "Exports": [], "Last": since})
-
-    def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        self._deps.index.clear_exports()
         send_text(resp)
 
 

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from actors.index.client import IndexClient
 from actors.jobs.client import JobsClient
+from actors.remote.interruption import Interruption
+from actors.remote.modalities import Modalities
+from actors.remote.query_store import QueryStore
+from actors.remote.target import ScuSettings
 from api.rest.settings import RestSettings
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
@@ -58,7 +62,11 @@ class Deps:
     ingest: Ingest
     index: IndexClient
     jobs: JobsClient
+    modalities: Modalities
+    queries: QueryStore
+    scu: ScuSettings
     settings: RestSettings
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again
+    stopping: Interruption = field(default_factory=Interruption)  # told when this process stops; ends what waits
     now: Callable[[], datetime] = field(default=local_now)  # aware

@@ -3,11 +3,16 @@
 from typing import Any
 
 from api.rest.bulk_tags import InstancesTags, Module, SharedTags
-from api.rest.changes import Changes, Exports
+from api.rest.changes import Changes
 from api.rest.deps import Deps
 from api.rest.events import Events, History
 from api.rest.explorer import Explorer
+from api.rest.exports import Exports
 from api.rest.instance_content import Content, File, Header, TagsOf
+from api.rest.modalities import Modalities, ModalityConfiguration, OneModality
+from api.rest.modality_operations import Echo, FindAll, FindLevel, FindWorklist, ToolEcho
+from api.rest.queries import OneQuery, Queries, QueryKeys, QueryLevel, QueryModality, StartQuery
+from api.rest.query_answers import AnswerContent, Answers, OneAnswer, QueryBelow
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Single
 from api.rest.runtime import LOG_CATEGORIES
@@ -61,6 +66,7 @@ def list_routes(deps: Deps) -> Routes:
     }
     for level in Level:
         routes |= _routes_of_level(deps, level)
+    routes |= _modalities(deps) | _queries(deps)
     tools = _tools(deps)
     routes["/tools"] = Listing(list(tools))
     return routes | {f"/tools/{name}": resource for name, resource in tools.items()}
@@ -84,11 +90,47 @@ def _routes_of_level(deps: Deps, level: Level) -> Routes:
     return routes
 
 
+def _modalities(deps: Deps) -> Routes:
+    one = "/modalities/{name}"
+    return {
+        "/modalities": Modalities(deps),
+        one: OneModality(deps),
+        f"{one}/configuration": ModalityConfiguration(deps),
+        f"{one}/echo": Echo(deps),
+        f"{one}/find": FindAll(deps),
+        f"{one}/find-patient": FindLevel(deps, PATIENT),
+        f"{one}/find-study": FindLevel(deps, STUDY),
+        f"{one}/find-series": FindLevel(deps, SERIES),
+        f"{one}/find-instance": FindLevel(deps, INSTANCE),
+        f"{one}/find-worklist": FindWorklist(deps),
+        f"{one}/query": StartQuery(deps),
+    }
+
+
+def _queries(deps: Deps) -> Routes:
+    one = "/queries/{identifier}"
+    answer = f"{one}/answers/{{number}}"
+    return {
+        "/queries": Queries(deps),
+        one: OneQuery(deps),
+        f"{one}/level": QueryLevel(deps),
+        f"{one}/modality": QueryModality(deps),
+        f"{one}/query": QueryKeys(deps),
+        f"{one}/answers": Answers(deps),
+        answer: OneAnswer(deps),
+        f"{answer}/content": AnswerContent(deps),
+        f"{answer}/query-studies": QueryBelow(deps, STUDY),
+        f"{answer}/query-series": QueryBelow(deps, SERIES),
+        f"{answer}/query-instances": QueryBelow(deps, INSTANCE),
+    }
+
+
 def _tools(deps: Deps) -> Routes:
     return {
         "accepted-sop-classes": AcceptedSopClasses(deps),
         "accepted-transfer-syntaxes": AcceptedTransferSyntaxes(deps),
         "default-encoding": DefaultEncoding(deps),
+        "dicom-echo": ToolEcho(deps),
         "generate-uid": GenerateUid(),
         "log-level": LogLevel(deps),
         **{f"log-level-{category}": LogLevel(deps, category) for category in LOG_CATEGORIES},

@@ -39,6 +39,9 @@ class RestSettings:
     rejected_sop_classes: tuple[str, ...] = ()
     log_level: str = "default"
 
+    dicom_echo_checks_find: bool = False
+    log_exported_resources: bool = False
+
     # Shown by GET /system.
     check_revisions: bool = False
     default_retrieve_method: str = "C-MOVE"

@@ -12,6 +12,9 @@ from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
 from actors.jobs.client import JobsClient
+from actors.remote.modalities import Modalities
+from actors.remote.query_store import QueryStore
+from actors.remote.target import ScuSettings
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.front import Application
@@ -75,8 +78,11 @@ def call(app: Application, path: str, method: str, body: bytes, headers: dict[st
 
 
 @contextmanager
-def rest_stage(archive: Core, **settings: Any) -> Iterator[RestStage]:
+def rest_stage(
+    archive: Core, *, modalities_in_database: bool = False, query_retrieve_size: int = 100, **settings: Any
+) -> Iterator[RestStage]:
     """Build the application on a running archive."""
+    queries = QueryStore(archive.settings.index_directory, query_retrieve_size)
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
     controls: list[str] = []
 
@@ -88,6 +94,9 @@ def rest_stage(archive: Core, **settings: Any) -> Iterator[RestStage]:
         blobs=archive.blobs,
         ingest=ingest,
         index=archive.client,
+        modalities=Modalities((), archive.views, archive.client, is_stored=modalities_in_database),
+        queries=queries,
+        scu=ScuSettings(aet="SINOGRAM", timeout_s=5),
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
         shutdown=control("shutdown"),

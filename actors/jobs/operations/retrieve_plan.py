@@ -24,6 +24,7 @@ from typing import Any, Final
 from actors.remote.modality import Modality, from_plain, to_plain
 from actors.remote.query import LEVEL, LEVEL_WORD, UNIQUE_KEYS
 from events.identifiers import Level
+from store.dicom.forms import Form
 from store.dicom.matching import Dataset
 
 MOVE: Final = "C-MOVE"
@@ -59,7 +60,7 @@ class RetrievePlan:
     target_aet: str
     timeout_s: int
     queries: Sequence[Retrieval]
-    form: str = "short"
+    form: Form = "short"
     permissive: bool = False
     description: str = "REST API"
 
@@ -88,9 +89,7 @@ def from_plan(values: dict[str, Any]) -> RetrievePlan:
         local_aet=values["local_aet"],
         target_aet=values["target_aet"],
         timeout_s=values["timeout_s"],
-        queries=[
-            Retrieval(level=Level(level), keys=dict(keys)) for level, keys in values["queries"]
-        ],
+        queries=[Retrieval(level=Level(level), keys=dict(keys)) for level, keys in values["queries"]],
         form=values["form"],
         permissive=values["permissive"],
         description=values["description"],

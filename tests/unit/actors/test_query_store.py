@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.remote.modality import Modality, Operation
-from actors.remote.query_store import QueryStore, StoredQuery
+from actors.remote.query_store import QueryStore, StoredQuery, clear_queries
 from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset
@@ -16,7 +16,7 @@ QUERY = StoredQuery(
     level=Level.STUDY,
     keys={0x00100020: "P*"},
     local_aet="ME",
-    timeout_s=1.5,
+    timeout_s=15,
 )
 
 
@@ -99,8 +99,12 @@ def test_a_removed_query_is_gone(store: QueryStore) -> None:
     assert store.names() == []
 
 
+def test_a_start_without_a_folder_is_fine(tmp_path: Path) -> None:
+    clear_queries(tmp_path)
+
+
 def test_at_the_start_everything_is_forgotten(store: QueryStore, tmp_path: Path) -> None:
     keep(store, [{1: "x"}])
     with store.create(QUERY):
-        store.clear()
+        clear_queries(tmp_path)
         assert list((tmp_path / "queries").iterdir()) == []

@@ -1,0 +1,102 @@
+"""What requests to remote modalities have in common: the modality, `LocalAet`, `Timeout`, levels, tags and values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.remote.modality import Modality
+from actors.remote.query import CHARSET, encoding_of, local_aet
+from actors.remote.target import Target
+from api.errors import BadField, OutOfRange, UnknownTag
+from api.rest import fields, runtime
+from api.rest.deps import Deps
+from api.rest.tag_names import parse_tag, tag_key
+from events.identifiers import Level
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.matching import Dataset
+from store.dicom.values import NUMBER_VRS
+
+_LEVELS: Final = {
+    "PATIENT": Level.PATIENT,
+    "PATIENTS": Level.PATIENT,
+    "STUDY": Level.STUDY,
+    "STUDIES": Level.STUDY,
+    "SERIES": Level.SERIES,
+    "INSTANCE": Level.INSTANCE,
+    "INSTANCES": Level.INSTANCE,
+    "IMAGE": Level.INSTANCE,
+    "IMAGES": Level.INSTANCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A modality and how this request reaches it."""
+
+    modality: Modality
+    local_aet: str
+    timeout_s: int  # 0: none
+
+    def target(self, deps: Deps) -> Target:
+        """Raises RemoteFailed if the modality wants TLS and that is not configured."""
+        return deps.scu.target(self.modality, local_aet=self.local_aet, timeout_s=self.timeout_s)
+
+
+def remote_of(deps: Deps, modality: Modality, requested_aet: str | None, requested_timeout_s: int | None) -> Remote:
+    """Return how to reach a modality; what a request says of the timeout wins, of the title the modality's own does."""
+    timeout_s = modality.timeout_s or deps.scu.timeout_s
+    return Remote(
+        modality,
+        local_aet(modality, requested_aet, deps.scu.aet),
+        timeout_s if requested_timeout_s is None else requested_timeout_s,
+    )
+
+
+def requested_timeout(body: Mapping[str, Any]) -> int | None:
+    """Return `Timeout` in seconds, None if it is absent. Raises BadField."""
+    return fields.whole(body, "Timeout", default=0) if "Timeout" in body else None
+
+
+def parse_level(text: str) -> Level:
+    """Return the level that a word in singular or plural names, in any case. Raises OutOfRange."""
+    level = _LEVELS.get(text.upper())
+    if level is None:
+        raise OutOfRange(f"Invalid resource type '{text}'")
+    return level
+
+
+def parse_keys(value: object) -> Dataset:
+    """Return the tags of the field `Query` with their values. Raises BadField."""
+    if not isinstance(value, dict):
+        raise BadField("The field Query must contain a JSON object")
+    try:
+        keys: Dataset = {parse_tag(name): _string(key) for name, key in value.items()}
+    except (UnknownTag, TypeError) as exc:
+        raise BadField("Associative array of DICOM tags to strings expected in field: Query") from exc
+    return keys
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def check_keys(deps: Deps, keys: Dataset) -> str:
+    """Return the encoding in which keys are sent. Raises OutOfRange for an unknown one, BadField for no number."""
+    encoding = encoding_of(keys, runtime.default_encoding(deps))
+    if encoding is None:
+        raise OutOfRange(f'Unsupported value for the SpecificCharacterSet (0008,0005) tag: "{keys[CHARSET]}"')
+    for tag, value in keys.items():
+        if isinstance(value, str) and value and dictionary_vr(tag) in NUMBER_VRS and not _are_numbers(value):
+            raise BadField(f'While creating a DICOM instance, tag ({tag_key(tag)}) has out-of-range value: "{value}"')
+    return encoding
+
+
+def _are_numbers(value: str) -> bool:
+    try:
+        for part in value.split("\\"):
+            float(part)
+    except ValueError:
+        return False
+    return True
