@@ -57,6 +57,18 @@ class InexistentItem(NotFound):
     """Something that a URI names does not exist, where Orthanc says so in a body."""
 
 
+class NoSuchAction(InvalidRequest):
+    """What is asked of a job cannot be done: there is no such job, or its state does not allow it."""
+
+
+class JobHasFailed(SinogramError):
+    """The job that a request waited for ended in an error, whose number in Orthanc's numbering is `code`."""
+
+    def __init__(self, code: int, details: str) -> None:
+        super().__init__(*([details] if details else []))
+        self.code = code
+
+
 class UnknownRoute(NotFound):
     """No such URI, or a URI below a resource that does not exist (Orthanc answers both alike)."""
 
@@ -100,6 +112,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadField: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),
+    NoSuchAction: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
     NotImplementedYet: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
     CorruptLog: _INTERNAL,
@@ -119,9 +132,29 @@ REMOTE_ANSWERS: dict[int, Answer] = {
     )
 }
 
+# What jobs can end in that no request is answered with.
+_OF_JOBS = (
+    Answer(HTTPStatus.OK, 0, "Success"),
+    Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 37, "This job was canceled"),
+)
+
+
+def describe(code: int) -> str:
+    """Return Orthanc's words for one of its error codes."""
+    return _answer_of(code).message
+
+
+def _answer_of(code: int) -> Answer:
+    """Return the row of a code; where several classes share one, the one with a body."""
+    rows = (*_OF_JOBS, *REMOTE_ANSWERS.values(), *ANSWERS.values())
+    fitting = [answer for answer in rows if answer.code == code]
+    return next((answer for answer in fitting if answer.with_body), fitting[0] if fitting else _INTERNAL)
+
 
 def answer_for(error: BaseException) -> Answer:
     """Return how `error` is answered: the row of its class or of the nearest base class that has one."""
+    if isinstance(error, JobHasFailed):
+        return replace(_answer_of(error.code), with_body=True)
     if isinstance(error, remote.RemoteFailed):
         answer = REMOTE_ANSWERS.get(error.code, REMOTE_ANSWERS[remote.NETWORK_PROTOCOL])
         return replace(answer, status=HTTPStatus(error.http_status))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.jobs.state import Word
 from api.rest.bulk_tags import InstancesTags, Module, SharedTags
 from api.rest.changes import Changes
 from api.rest.deps import Deps
@@ -9,6 +10,7 @@ from api.rest.events import Events, History
 from api.rest.explorer import Explorer
 from api.rest.exports import Exports
 from api.rest.instance_content import Content, File, Header, TagsOf
+from api.rest.jobs import JobAction, JobEvents, JobOutput, Jobs, SingleJob
 from api.rest.modalities import Modalities, ModalityConfiguration, OneModality
 from api.rest.modality_operations import Echo, FindAll, FindLevel, FindWorklist, ToolEcho
 from api.rest.queries import OneQuery, Queries, QueryKeys, QueryLevel, QueryModality, StartQuery
@@ -66,7 +68,7 @@ def list_routes(deps: Deps) -> Routes:
     }
     for level in Level:
         routes |= _routes_of_level(deps, level)
-    routes |= _modalities(deps) | _queries(deps)
+    routes |= _modalities(deps) | _queries(deps) | _jobs(deps)
     tools = _tools(deps)
     routes["/tools"] = Listing(list(tools))
     return routes | {f"/tools/{name}": resource for name, resource in tools.items()}
@@ -122,6 +124,17 @@ def _queries(deps: Deps) -> Routes:
         f"{answer}/query-studies": QueryBelow(deps, STUDY),
         f"{answer}/query-series": QueryBelow(deps, SERIES),
         f"{answer}/query-instances": QueryBelow(deps, INSTANCE),
+    }
+
+
+def _jobs(deps: Deps) -> Routes:
+    actions = {word: JobAction(deps, word) for word in (Word.CANCEL, Word.PAUSE, Word.RESUME, Word.RESUBMIT)}
+    return {
+        "/jobs": Jobs(deps),
+        "/jobs/{identifier}": SingleJob(deps),
+        "/jobs/{identifier}/events": JobEvents(deps),
+        "/jobs/{identifier}/{name}": JobOutput(deps),
+        **{f"/jobs/{{identifier}}/{word.value}": action for word, action in actions.items()},
     }
 
 

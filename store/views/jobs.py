@@ -9,7 +9,7 @@ from events.event import Event
 from events.identifiers import Ref, Seq
 from events.jobs import JobFailed, JobOutputAdded, JobRetryScheduled, JobSubmitted, JobSucceeded
 from store.log import read_rows
-from store.projections.job_rows import Job, Output, unpack_job, unpack_output
+from store.projections.job_rows import Job, Output, Progress, unpack_job, unpack_output
 from store.tables import (
     EVENTS,
     JOB_FAILURES,
@@ -54,6 +54,27 @@ def find_job(snapshot: Snapshot, job_id: bytes) -> Job | None:
 def get_job(snapshot: Snapshot, ref: Ref) -> Job | None:
     row, progress = snapshot.row(JOBS, key(ref)), snapshot.row(JOB_PROGRESS, key(ref))
     return None if row is None or progress is None else unpack_job(ref, row, progress)
+
+
+def recall_job(snapshot: Snapshot, ref: Ref, progress: Progress) -> Job | None:
+    """Return a job that may have been forgotten, as the log and its last progress have it; None if it was erased."""
+    record = snapshot.row(EVENTS, key(ref))
+    event = _event(snapshot, Seq(ref))
+    if record is None or not isinstance(event, JobSubmitted):
+        return None
+    submitted = codec.decode_record(Seq(ref), record)
+    return Job(
+        ref=ref,
+        id=event.id,
+        type=event.type,
+        priority=event.priority,
+        steps=event.steps,
+        step_timeout_s=event.step_timeout_s,
+        attempts=event.attempts,
+        created_us=submitted.at_us,
+        aggregate=submitted.aggregate,
+        progress=progress,
+    )
 
 
 def list_jobs(snapshot: Snapshot) -> Iterator[Job]:

@@ -1,0 +1,109 @@
+"""A job as Orthanc's JSON."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.errors import describe
+from api.rest.render_retrieve import render_retrieve
+from api.rest.times import format_precise_us
+from store.projections.job_rows import Job, JobState
+from store.views.jobs import Plan, get_error_details, get_plan, get_result
+from store.views.snapshot import Snapshot
+
+ERASED = Plan({}, "")
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """What there is to know about a job."""
+
+    job: Job
+    plan: Plan
+    error_details: str
+    result: Mapping[str, Any]
+
+
+def view_job(snapshot: Snapshot, job: Job) -> JobView:
+    """Gather a job from the read models and the log."""
+    plan = get_plan(snapshot, job.ref) or ERASED
+    return JobView(job, plan, get_error_details(snapshot, job), get_result(snapshot, job))
+
+
+def render_job(view: JobView, now_us: int) -> dict[str, Any]:
+    """Return what `GET /jobs/{id}` shows. Source: observed on Orthanc 1.12.7; UserData as later releases have it."""
+    job, progress = view.job, view.job.progress
+    runtime_us = _runtime_us(job, now_us)
+    shown: dict[str, Any] = {
+        "Content": render_content(view),
+        "CreationTime": format_precise_us(job.created_us),
+        "EffectiveRuntime": runtime_us // 1000 / 1000,
+        "ErrorCode": progress.code,
+        "ErrorDescription": describe(progress.code),
+        "ErrorDetails": view.error_details,
+        "ID": str(UUID(bytes=job.id)),
+        "Priority": job.priority,
+        "Progress": percent(job),
+        "State": progress.state.name,
+        "Timestamp": format_precise_us(now_us),
+        "Type": job.type,
+    }
+    if progress.state.is_completed:
+        shown["CompletionTime"] = format_precise_us(progress.completed_us)
+    if progress.state is JobState.Running and 0 < progress.position < job.steps:
+        left_us = runtime_us * (job.steps - progress.position) // progress.position
+        shown["EstimatedTimeOfArrival"] = format_precise_us(now_us + left_us)
+    if view.plan.user_data:
+        shown["UserData"] = msgspec.json.decode(view.plan.user_data)
+    return shown
+
+
+def percent(job: Job) -> int:
+    if job.progress.state is JobState.Success:
+        return 100
+    return round(100 * job.progress.position / job.steps) if job.steps else 0
+
+
+def _runtime_us(job: Job, now_us: int) -> int:
+    progress = job.progress
+    running_us = max(0, now_us - progress.started_us) if progress.state is JobState.Running else 0
+    return progress.runtime_us + running_us
+
+
+def render_content(view: JobView) -> dict[str, Any]:
+    """Return what the type of the job says of itself."""
+    render = _CONTENTS.get(view.job.type, _of_any_type)
+    return {**render(view), **view.result}
+
+
+def _of_any_type(view: JobView) -> dict[str, Any]:
+    return {"Description": view.plan.values.get("description", "REST API")}
+
+
+def _of_modality_store(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    shown = {
+        **_of_any_type(view),
+        "FailedInstancesCount": view.job.progress.failed,
+        "InstancesCount": view.job.steps,
+        "LocalAet": values.get("local_aet", ""),
+        "RemoteAet": values.get("remote_aet", ""),
+    }
+    if values.get("parents"):
+        shown["ParentResources"] = sorted(set(values["parents"]))
+    if values.get("originator_aet"):
+        shown |= {"MoveOriginatorAET": values["originator_aet"], "MoveOriginatorID": values["originator_id"]}
+    return shown
+
+
+def _of_retrieve(view: JobView) -> dict[str, Any]:
+    return render_retrieve(view.plan.values) if view.plan.values else _of_any_type(view)
+
+
+_CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingProxyType(
+    {"DicomModalityStore": _of_modality_store, "DicomMoveScu": _of_retrieve, "DicomGetScu": _of_retrieve}
+)
