@@ -151,8 +151,8 @@ def _keys_below(level: Level, answer: Dataset) -> Dataset:
 
 
 def _identifier(deps: Deps, modality: Modality, level: Level, keys: Dataset) -> tuple[Dataset, str]:
-    """Return what is sent, and its encoding. These routes leave wildcards as they are, whoever the manufacturer is."""
-    sent = normalize(level, keys, "Generic")
+    """Return what is sent, and its encoding."""
+    sent = normalize(level, keys, modality.manufacturer)
     encoding = check_keys(deps, sent)
     return find_identifier(level, sent, modality.manufacturer, encoding), encoding
 
@@ -203,7 +203,7 @@ class FindWorklist:
         default = runtime.default_encoding(deps)
         identifier = worklist_identifier(keys, encoding)
         with closing(ask_worklist(remote.target(deps), identifier, encoding, default, deps.stopping)) as answers:
-            shown = [render_worklist(answer, form, default) for answer in answers]
+            shown = [render_worklist(answer, form) for answer in answers]
         send_json(req, resp, shown)
 
 

@@ -35,8 +35,12 @@ class StartQuery:
         if not isinstance(body.get("Level"), str):
             raise BadField("The JSON body must contain field Level")
         level = parse_level(body["Level"])
-        keys = parse_keys(body.get("Query", {}))
-        is_normalized = fields.flag(body, "Normalize", default=True)
+        if not isinstance(body.get("Query", {}), dict):
+            raise BadField("The field Query must contain a JSON object")
+        keys = parse_keys(body)
+        is_normalized = body.get("Normalize", True)
+        if not isinstance(is_normalized, bool):
+            raise BadField("The field Normalize must contain a Boolean")
         if not isinstance(body.get("LocalAet", ""), str):
             raise BadField("The field LocalAet must contain a string")
         timeout_s = requested_timeout(body)

@@ -117,7 +117,7 @@ class QueryBelow:
                 raise UnknownRoute
             answer = read_answer(reader, number)
         body = fields.read_object(req)
-        keys = parse_keys(body.get("Query", {}))
+        keys = parse_keys(body)
         keys |= {tag: answer.get(tag) or "" for tag in _INHERITED[query.level]}
         timeout_s = requested_timeout(body)
         remote = Remote(query.modality, query.local_aet, query.timeout_s if timeout_s is None else timeout_s)

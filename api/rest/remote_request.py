@@ -65,13 +65,11 @@ def parse_level(text: str) -> Level:
     return level
 
 
-def parse_keys(value: object) -> Dataset:
+def parse_keys(body: Mapping[str, Any]) -> Dataset:
     """Return the tags of the field `Query` with their values. Raises BadField."""
-    if not isinstance(value, dict):
-        raise BadField("The field Query must contain a JSON object")
     try:
-        keys: Dataset = {parse_tag(name): _string(key) for name, key in value.items()}
-    except (UnknownTag, TypeError) as exc:
+        keys: Dataset = {parse_tag(name): _string(key) for name, key in body.get("Query", {}).items()}
+    except (UnknownTag, TypeError, AttributeError) as exc:
         raise BadField("Associative array of DICOM tags to strings expected in field: Query") from exc
     return keys
 

@@ -22,9 +22,9 @@ def render_answer(answer: Dataset, form: TagForm, default_encoding: str) -> dict
     return _render(with_meta(_without_private(flat)) | {CHARSET: defined_term(default_encoding)}, form)
 
 
-def render_worklist(answer: Dataset, form: TagForm, default_encoding: str) -> dict[str, Any]:
-    """Return an answer of `find-worklist`."""
-    return _render({**answer, CHARSET: defined_term(default_encoding)}, form)
+def render_worklist(answer: Dataset, form: TagForm) -> dict[str, Any]:
+    """Return an answer of `find-worklist`: it is shown as it came."""
+    return _render(answer, form)
 
 
 def render_keys(keys: Dataset, form: TagForm) -> dict[str, Any]:

@@ -25,9 +25,22 @@ class Accepted:
 ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
 IN_LIST = r"(/\d+)?"
 
+_CONNECTING = "DicomAssociation - connecting to AET "
 _NEVER_STORED = {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}
 
 ACCEPTED: tuple[Accepted, ...] = (
+    Accepted(
+        why="an operator is told why a modality refused or was lost, where Orthanc has DCMTK's words for all of it",
+        source="actors/remote/explanation.py",
+        method="POST",
+        path=r"/modalities/(silent|rejecting|aborting|closing)/(echo|query)",
+        aspect="body/Details",
+        when=lambda ours, theirs: (
+            str(ours).startswith(_CONNECTING)
+            and str(theirs).startswith(_CONNECTING)
+            and len(str(ours)) > len(_CONNECTING)
+        ),
+    ),
     Accepted(
         why="a patient tells whether it is protected",
         source="OpenAPI 1.12.11, GET /patients/{id}: the example has IsProtected; 1.12.7 has it not",

@@ -1,0 +1,98 @@
+"""A query server that writes down what it is asked and always gives the same answers."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from actors.remote.find_scu import PATIENT_ROOT, STUDY_ROOT, WORKLIST
+from actors.remote.modality import Operation
+from api.dicom.echo_scp import create_echo_service
+from api.dicom.server import DicomServer
+from api.dicom.services import Service
+from api.dicom.settings import DicomSettings
+from store.dicom.identifier import decode_dataset, encode_dataset
+from store.dicom.matching import Dataset
+from store.dicom.network.command import Command, Field, encode_response
+from store.dicom.network.pdu import Context
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+_PENDING, _SUCCESS = 0xFF00, 0x0000
+
+
+@dataclass
+class RecordingScp:
+    """What it was asked since the last `take`; `answers` and `status` may be replaced while it runs."""
+
+    port: int = 0
+    answers: list[Dataset] = field(default_factory=list)
+    encoding: str = "Latin1"
+    status: int = _SUCCESS
+    asked: list[tuple[str, str, Dataset]] = field(default_factory=list)  # abstract syntax, calling title, identifier
+
+    def take(self) -> list[tuple[str, str, Dataset]]:
+        taken, self.asked = self.asked, []
+        return taken
+
+    def handle(self, association: "Association", context: Context, command: Command) -> None:
+        data = b"".join(bytes(part) for part in association.dataset())
+        identifier, _ = decode_dataset(data, context.transfer_syntax, "Latin1")
+        self.asked.append((context.abstract_syntax, association.request.calling_aet, identifier))
+        for answer in self.answers:
+            encoded = encode_dataset(answer, context.transfer_syntax, self.encoding)
+            association.send(context, encode_response(command, _PENDING, has_dataset=True), (encoded,))
+        association.send(context, encode_response(command, self.status))
+
+
+@contextmanager
+def recording_scp(answers: list[Dataset] | None = None) -> Iterator[RecordingScp]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    recorder = RecordingScp(listener.getsockname()[1], answers or [])
+    service = Service(
+        field=Field.C_FIND,
+        operation=lambda _context: Operation.FIND,
+        handle=recorder.handle,
+        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT, WORKLIST}),
+    )
+    settings = DicomSettings(always_allowed=frozenset(Operation))
+    server = DicomServer(listener, (create_echo_service(), service), lambda: settings)
+    server.start()
+    try:
+        yield recorder
+    finally:
+        server.stop()
+
+
+@contextmanager
+def rude_peer(reply: bytes | None) -> Iterator[int]:
+    """A port behind which somebody says `reply` to whatever comes first; None: somebody who never says anything."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    accepted: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            accepted.append(connection)
+            if reply is not None:
+                connection.recv(1 << 16)
+                if reply:
+                    connection.sendall(reply)
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for connection in accepted:
+            connection.close()
