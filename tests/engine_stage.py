@@ -149,7 +149,7 @@ class EngineStage:
         if due is None or due > self._clock.monotonic():
             return False
         self.core.alarm.due = None
-        self.core.scheduler.on_receive(ALARM)
+        self.core.scheduler.actor_ref.tell(ALARM)
         return True
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from actors.jobs.queue import JobQueue
+from actors.jobs.queue import JobQueue, is_suspect
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 
@@ -47,6 +47,7 @@ class Run:
     heard_s: float  # of the start or of the last checkpoint
     number: int = 0  # 0 until the start is recorded
     position: int = 0
+    is_suspect: bool = False  # and so alone, until its next checkpoint; whatever becomes of the job meanwhile
     told: Order | None = None
     told_s: float = 0.0
 
@@ -81,7 +82,7 @@ class Dispatch:
         self._queue.put(job)
         run = self._runs.get(job.ref)
         if run is not None and job.progress.position > run.position:
-            run.position = job.progress.position
+            run.position, run.is_suspect = job.progress.position, False
             run.heard_s = now.monotonic_s
 
     def knows(self, ref: Ref) -> bool:
@@ -98,12 +99,18 @@ class Dispatch:
 
     def start(self, now: Now) -> Run | None:
         """Put the next job into a slot's hand; None if none can start now. Its start is then to be recorded."""
-        if not self._free:
+        if not self._free or any(run.is_suspect for run in self._runs.values()):
             return None
         job = self._queue.choose(self._runs, self._limit, now.wall_us)
         if job is None:
             return None
-        run = Run(job.ref, self._free.popleft(), now.monotonic_s, position=job.progress.position)
+        run = Run(
+            job.ref,
+            self._free.popleft(),
+            now.monotonic_s,
+            position=job.progress.position,
+            is_suspect=is_suspect(job),
+        )
         self._runs[job.ref] = run
         return run
 

@@ -71,9 +71,10 @@ class JobQueue:
     def choose(self, held: Collection[Ref], limit: int, now_us: int) -> Job | None:
         """Return the job to start now, None if nothing may start.
 
-        `held` are the jobs that workers have still in hand, whatever their state; `limit` is how many may be.
+        `held` are the jobs that workers have still in hand, whatever their state, no suspect among them; `limit` is how
+        many may be.
         """
-        if len(held) >= limit or any(self._is_suspect(ref) for ref in held) or self.must_make_way(held, now_us):
+        if len(held) >= limit or self.must_make_way(held, now_us):
             return None
         return next((job for job in self._in_order(held) if not (held and is_suspect(job))), None)
 
@@ -94,10 +95,6 @@ class JobQueue:
 
     def _in_order(self, held: Collection[Ref]) -> Iterator[Job]:
         return (self._jobs[rank[-1]] for rank in self._order if rank[-1] not in held)
-
-    def _is_suspect(self, ref: Ref) -> bool:
-        job = self._jobs.get(ref)
-        return job is not None and is_suspect(job)
 
     def _is_due_at(self, due_us: int, ref: Ref) -> bool:
         job = self._jobs.get(ref)

