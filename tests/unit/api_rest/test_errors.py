@@ -57,7 +57,8 @@ def test_what_nobody_expected_is_an_internal_error() -> None:
 
 
 def test_every_error_a_request_can_meet_has_an_answer_of_its_own() -> None:
-    ours = {"SinogramError", "CorruptLog", "BadConfiguration", "BadMedium"}  # the last two end the start
+    # The third and fourth end the start; the last has the answer of the error that its job met.
+    ours = {"SinogramError", "CorruptLog", "BadConfiguration", "BadMedium", "JobHasFailed"}
     classes = {
         each
         for module in (events.errors, api.errors)
@@ -65,3 +66,18 @@ def test_every_error_a_request_can_meet_has_an_answer_of_its_own() -> None:
         if issubclass(each, events.errors.SinogramError) and name not in ours
     }
     assert {each for each in classes if answer_for(each()).code == -1} == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message"),
+    [
+        (9, 500, "Error in the network protocol"),
+        (17, 404, "Unknown resource"),
+        (37, 500, "This job was canceled"),
+        (2015, 500, "DicomUserConnection: No acceptable presentation context for modality"),
+        (12345, 500, "Internal error"),
+    ],
+)
+def test_a_job_that_failed_is_answered_with_its_error_and_a_body(code: int, status: int, message: str) -> None:
+    answer = answer_for(api.errors.JobHasFailed(code, "why"))
+    assert (answer.status, answer.message, answer.with_body) == (status, message, True)
