@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actors.jobs.operations.retrieve_plan import GET, MOVE
 from actors.jobs.state import Word
 from api.rest.bulk_tags import InstancesTags, Module, SharedTags
 from api.rest.changes import Changes
@@ -17,6 +18,7 @@ from api.rest.queries import OneQuery, Queries, QueryKeys, QueryLevel, QueryModa
 from api.rest.query_answers import AnswerContent, Answers, OneAnswer, QueryBelow
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Single
+from api.rest.retrieves import Retrieve, RetrieveAnswers
 from api.rest.runtime import LOG_CATEGORIES
 from api.rest.statistics import ArchiveStatistics, ResourceStatistics
 from api.rest.system import ExplorerExtensions, Favicon, Listing, Plugin, Plugins, Root, System
@@ -106,6 +108,8 @@ def _modalities(deps: Deps) -> Routes:
         f"{one}/find-instance": FindLevel(deps, INSTANCE),
         f"{one}/find-worklist": FindWorklist(deps),
         f"{one}/query": StartQuery(deps),
+        f"{one}/move": Retrieve(deps, MOVE),
+        f"{one}/get": Retrieve(deps, GET),
     }
 
 
@@ -120,7 +124,9 @@ def _queries(deps: Deps) -> Routes:
         f"{one}/query": QueryKeys(deps),
         f"{one}/answers": Answers(deps),
         answer: OneAnswer(deps),
+        f"{one}/retrieve": RetrieveAnswers(deps),
         f"{answer}/content": AnswerContent(deps),
+        f"{answer}/retrieve": RetrieveAnswers(deps),
         f"{answer}/query-studies": QueryBelow(deps, STUDY),
         f"{answer}/query-series": QueryBelow(deps, SERIES),
         f"{answer}/query-instances": QueryBelow(deps, INSTANCE),
