@@ -4,6 +4,7 @@ from actors.index.client import IndexClient
 from actors.ingest import Ingest
 from actors.jobs.client import JobsClient
 from actors.jobs.operation import Workbench
+from actors.remote.association_pool import AssociationPool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from store.blobs.store import BlobStore
@@ -20,6 +21,7 @@ class WorkerBench:
         self._index = index
         self._jobs = jobs
         self._scu = settings.scu
+        self._associations = AssociationPool(settings.scu.close_delay_s)
         self._blobs = BlobStore(settings.storage_directory)
         self._modalities = Modalities(
             settings.dicom.modalities,
@@ -40,8 +42,10 @@ class WorkerBench:
             jobs=self._jobs,
             modalities=self._modalities,
             scu=self._scu,
+            associations=self._associations,
             interruption=interruption,
         )
 
     def close(self) -> None:
+        self._associations.close()
         self._ingest.close()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.index.client import IndexClient
     from actors.ingest import Ingest
     from actors.jobs.client import JobsClient
+    from actors.remote.association_pool import AssociationPool
     from actors.remote.interruption import Interruption
     from actors.remote.modalities import Modalities
     from actors.remote.target import ScuSettings
@@ -47,6 +48,7 @@ class Workbench:
     jobs: "JobsClient"
     modalities: "Modalities"
     scu: "ScuSettings"
+    associations: "AssociationPool"
     interruption: "Interruption"  # the wish that this run ends at once
 
 

@@ -136,7 +136,7 @@ def test_a_compressed_icon_goes_with_its_sequence() -> None:
     fragments = struct.pack("<HHIHHI", 0xFFFE, 0xE000, 0, 0xFFFE, 0xE0DD, 0)
     icon = struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF) + fragments
     source = SAMPLES["MR_small_RLE.dcm"].data
-    where = source.index(b"\xe0\x7f\x10\0OW")
+    where = source.index(b"\xe0\x7f\x10\0O")
     there = transcode(source[:where] + element(0x00880200, "SQ", item(icon)) + source[where:], EXPLICIT_LE)
     assert there == transcode(source, EXPLICIT_LE)
 

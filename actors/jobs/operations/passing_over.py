@@ -1,0 +1,20 @@
+"""Which errors a permissive job passes over, and by which of Orthanc's numbers they are counted."""
+
+from actors.remote.errors import RemoteFailed
+from events.errors import InvalidDicom, NotFound, SinogramError
+
+_BAD_FILE_FORMAT = 15
+_UNKNOWN_RESOURCE = 17
+
+
+def code_of(error: SinogramError) -> int:
+    """Return the number of an error that is about one instance or one query; 0 for one that concerns this server."""
+    match error:
+        case RemoteFailed():
+            return error.code
+        case InvalidDicom():
+            return _BAD_FILE_FORMAT
+        case NotFound():
+            return _UNKNOWN_RESOURCE
+        case _:
+            return 0

@@ -1,0 +1,124 @@
+"""C-STORE as a client (PS3.4 Annex B): which contexts to propose for what is held, which one to use, one exchange.
+
+Every transfer syntax in which instances of a SOP class are stored is a context of its own, so that the peer cannot
+choose another one for it; where datasets may be transcoded, a further context per class offers the uncompressed syntaxes.
+An association has room for 128 contexts: what does not fit is for the next one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
+from actors.remote.exchange import SUCCESS, check_status
+from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
+from actors.remote.transcoding import can_transcode
+from store.dicom.network.command import Command, Element, Field, encode_command
+from store.dicom.network.pdu import Context
+
+DUPLICATE: Final = 0x0111  # SOP instance (PS3.7 §C.5.7): the peer has it; for Orthanc a success too
+
+_DATASET_FOLLOWS: Final = 0x0001
+_MEDIUM: Final = 0  # priority
+
+
+class Kind(NamedTuple):
+    """What decides in which context an instance can be sent."""
+
+    sop_class: str
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class Originator:
+    """Who has asked for a C-STORE by C-MOVE, as its destination is told (PS3.7 §9.1.1.1)."""
+
+    aet: str
+    message_id: int
+
+
+def plan_contexts(kinds: Iterable[Kind], fallbacks: Sequence[str]) -> tuple[list[Proposal], frozenset[Kind]]:
+    """Return what to propose, and the kinds it is enough for: as many of the first ones as one association takes.
+
+    `fallbacks` are the syntaxes that datasets may be transcoded to, in the order of preference.
+    """
+    stored: dict[str, list[str]] = {}
+    planned: set[Kind] = set()
+    room = MOST_CONTEXTS
+    for kind in kinds:
+        if kind in planned:
+            continue
+        room -= 1 + (kind.sop_class not in stored and bool(fallbacks))
+        if room < 0:
+            break
+        planned.add(kind)
+        stored.setdefault(kind.sop_class, []).append(kind.transfer_syntax)
+    proposals = [
+        Proposal(sop_class, syntaxes)
+        for sop_class, held in stored.items()
+        for syntaxes in (*((syntax,) for syntax in held), _offers(held, fallbacks))
+        if syntaxes
+    ]
+    return proposals, frozenset(planned)
+
+
+def _offers(held: Sequence[str], fallbacks: Sequence[str]) -> tuple[str, ...]:
+    """The syntaxes that at least one of those held can be made into, other than themselves."""
+    return tuple(
+        syntax for syntax in fallbacks if syntax not in held and any(can_transcode(source, syntax) for source in held)
+    )
+
+
+def choose_context(association: Association, kind: Kind, fallbacks: Sequence[str]) -> Context:
+    """Return the context to send in: that of the stored syntax, else one to transcode for. Raises RemoteFailed."""
+    context = association.find_context(kind.sop_class, kind.transfer_syntax)
+    if context is not None:
+        return context
+    for syntax in fallbacks:
+        context = association.find_context(kind.sop_class, syntax)
+        if context is not None and can_transcode(kind.transfer_syntax, syntax):
+            return context
+    raise RemoteFailed(
+        "No valid presentation context was negotiated for "
+        f"SOP class UID [{kind.sop_class}] and transfer syntax [{kind.transfer_syntax}] "
+        f"while sending to modality [{association.target.called_aet}]",
+        code=NO_PRESENTATION_CONTEXT,
+    )
+
+
+def store(
+    association: Association,
+    context: Context,
+    sop_instance: str,
+    dataset: memoryview,
+    *,
+    originator: Originator | None = None,
+    settle: Callable[[], None] | None = None,
+) -> Command:
+    """Send an instance and wait for the response, whatever it says. Raises RemoteFailed, Interrupted.
+
+    `settle` is called before the last fragment leaves: until then the peer cannot have stored anything.
+    """
+    message_id = association.next_message_id()
+    elements: dict[Element, int | str] = {
+        Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
+        Element.COMMAND_FIELD: Field.C_STORE,
+        Element.MESSAGE_ID: message_id,
+        Element.PRIORITY: _MEDIUM,
+        Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
+        Element.AFFECTED_SOP_INSTANCE_UID: sop_instance,
+    }
+    if originator is not None:
+        elements[Element.MOVE_ORIGINATOR_AET] = originator.aet
+        elements[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
+    association.send_large(context, encode_command(elements), dataset, settle)
+    response = association.receive_response(Field.C_STORE, message_id)
+    if response.has_dataset:
+        association.skip_dataset()
+    return response
+
+
+def check(association: Association, response: Command) -> int:
+    """Return the status of a response if the peer has the instance now. Raises RemoteFailed."""
+    status = response.number(Element.STATUS)
+    return status if status in {SUCCESS, DUPLICATE} else check_status(association, Field.C_STORE, response)
