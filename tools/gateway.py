@@ -20,6 +20,8 @@ from actors.remote.query_store import QueryStore
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
+from api.dicom.move_destination import MoveDestinations
+from api.dicom.move_scp import create_move_service
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
@@ -65,11 +67,13 @@ class Gateway:
         self._stopping = Interruption()
         runtime = RuntimeSettings(settings, views, modalities)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
+        destinations = MoveDestinations(views, blobs, settings.scu, self._jobs)
         services = (
             create_echo_service(),
             create_store_service(self._ingest),
             create_find_service(Finder(views, blobs)),
             create_get_service(views, blobs, decompresses=settings.scu.transcode),
+            create_move_service(views, modalities.by_aet, destinations.open_sender, destinations.submit_job),
         )
         self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, runtime.dicom) for fd in dicom_fds]
         app = create_app(

@@ -7,10 +7,10 @@ sub-operations as there are instances: what Orthanc 1.12.7 says too, whose pendi
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actors.remote.modality import Modality, Operation
+from actors.remote.store_scu import Originator
 from api.dicom.retrieve import SubOperations, answer, send_pending
 from api.dicom.sending import Sender, Sending
 from api.dicom.services import Service
@@ -30,14 +30,6 @@ STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 _SOP_INSTANCE_UID: Final = 0x00080018
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Originator:
-    """Who has asked for a C-STORE, as it tells its destination (PS3.7 §9.1.1.1)."""
-
-    aet: str
-    message_id: int
 
 
 FindModality = Callable[[str], Modality | None]  # by its AE title

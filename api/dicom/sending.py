@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class Sender(Protocol):
     """Sends instances to one destination."""
 
-    def send(self, instance: ResourceId) -> int:
-        """Do a C-STORE; returns its status. Raises SinogramError where there is none."""
+    def send(self, position: int) -> int:
+        """Do the C-STORE of an instance, by its place in the list; returns its status. Raises SinogramError."""
         ...
 
     @property
@@ -74,8 +74,8 @@ class Sending:
 
     def _run(self) -> None:
         try:
-            for instance in self._instances:
-                status = CANNOT_UNDERSTAND if self._sender.is_hopeless else self._send(instance)
+            for position, instance in enumerate(self._instances):
+                status = CANNOT_UNDERSTAND if self._sender.is_hopeless else self._send(position)
                 if self._is_interrupted and status == CANNOT_UNDERSTAND:
                     break
                 self._tell((status, instance))
@@ -85,9 +85,9 @@ class Sending:
             self._sender.close()
             self._tell(None)
 
-    def _send(self, instance: ResourceId) -> int:
+    def _send(self, position: int) -> int:
         try:
-            return self._sender.send(instance)
+            return self._sender.send(position)
         except SinogramError as exc:
             if not self._is_interrupted:
                 log.warning("C-MOVE: an instance cannot be sent: %s: %s", type(exc).__name__, exc)

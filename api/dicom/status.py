@@ -1,6 +1,6 @@
 """Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
-from events.errors import Busy, InvalidDicom, InvalidRequest, NotFound, StorageFull
+from events.errors import Busy, InvalidDicom, InvalidRequest, NotFound, PeerFailed, StorageFull
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -52,6 +52,7 @@ _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownDestination, MOVE_DESTINATION_UNKNOWN),
     (Busy, UNABLE_TO_COUNT_MATCHES),
     (StorageFull, UNABLE_TO_PERFORM_SUBOPERATIONS),  # no room for a job
+    (PeerFailed, UNABLE_TO_PERFORM_SUBOPERATIONS),
 )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from actors.remote.modality import Modality
-from api.dicom.move_scp import PATIENT_ROOT, STUDY_ROOT, Originator, create_move_service
+from actors.remote.store_scu import Originator
+from api.dicom.move_scp import PATIENT_ROOT, STUDY_ROOT, create_move_service
 from api.dicom.services import Service
 from events.errors import PeerFailed, StorageFull
 from events.identifiers import ResourceId
@@ -37,6 +38,7 @@ class Destination:
     archive: Core
     status: Status = 0
     hopeless_after: int = 1 << 30
+    instances: list[ResourceId] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     opened: list[tuple[Modality, Originator, int]] = field(default_factory=list)
     is_busy: threading.Event = field(default_factory=threading.Event)
@@ -45,10 +47,11 @@ class Destination:
 
     def open(self, destination: Modality, originator: Originator, instances: Sequence[ResourceId]) -> "Destination":
         self.opened.append((destination, originator, len(instances)))
+        self.instances = list(instances)
         return self
 
-    def send(self, instance: ResourceId) -> int:
-        self.sent.append(self.name_of(instance))
+    def send(self, position: int) -> int:
+        self.sent.append(self.name_of(self.instances[position]))
         self.is_busy.set()
         return self.status(len(self.sent)) if callable(self.status) else self.status
 

@@ -51,6 +51,7 @@ class Party:
     ours: Server
     theirs: Server
     received: Path  # what storescp has got
+    gdcm_port: int  # where gdcmscu listens when it moves to itself
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,8 @@ def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("retrieving")
     received = folder / "received"
     received.mkdir()
-    port = free_port()
-    modalities = {"scp": ["STORESCP", "127.0.0.1", port]}
+    port, gdcm_port = free_port(), free_port()
+    modalities = {"scp": ["STORESCP", "127.0.0.1", port], "gdcm": ["GDCMSCU", "127.0.0.1", gdcm_port]}
     options = '"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true, "DicomModalities": %s,'
     scp = subprocess.Popen(["storescp", "+xa", "-B", "-od", str(received), str(port)])
     try:
@@ -69,7 +70,7 @@ def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 for data in files():
                     for server in (ours, theirs):
                         assert server.ask(Request("/instances", "POST", data)).status == 200
-                yield Party(ours, theirs, received)
+                yield Party(ours, theirs, received, gdcm_port)
     finally:
         scp.terminate()
         scp.wait(TOOL_TIMEOUT_S)
@@ -197,3 +198,33 @@ def test_getscu_gets_the_same_dataset_where_it_takes_another_syntax(party: Party
     with pydicom_config.disable_value_validation():
         ours.pop("DataSetTrailingPadding", None)  # what DCMTK decodes loses it
         assert {each.tag: each.value for each in ours} == {each.tag: each.value for each in theirs}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_movescu_moves_what_orthanc_moves(party: Party, level: str) -> None:
+    arguments, expected = LEVELS[level]
+    for server in (party.ours, party.theirs):
+        done = run("movescu", server, "-aem", "STORESCP", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert take_files(party.received) == datasets(*expected)
+
+
+def test_movescu_is_told_of_an_unknown_destination(party: Party) -> None:
+    done = run("movescu", party.ours, "-v", "-aem", "NOBODY", *LEVELS["study"][0])
+    assert "MoveDestinationUnknown" in done.stderr + done.stdout
+    assert take_files(party.received) == {}
+
+
+@pytest.mark.parametrize("level", RESOURCES)
+def test_orthanc_has_things_moved_from_here_to_itself(party: Party, emptied: Server, level: str) -> None:
+    keys, expected = RESOURCES[level]
+    body = json.dumps({"Level": level, "Resources": [keys]})
+    answer = emptied.ask(Request("/modalities/sinogram/move", "POST", body))
+    assert answer.status == 200, answer
+    assert held(emptied) == datasets(*expected)
+
+
+def test_orthanc_has_things_moved_to_a_third_party(party: Party, emptied: Server) -> None:
+    body = json.dumps({"Level": "Study", "Resources": [RESOURCES["Study"][0]], "TargetAet": "STORESCP"})
+    assert emptied.ask(Request("/modalities/sinogram/move", "POST", body)).status == 200
+    assert take_files(party.received) == datasets(uid(1, 1))

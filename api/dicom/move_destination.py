@@ -1,0 +1,99 @@
+"""How the instances of a C-MOVE get to its destination: by an association of this process, or by a job."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from actors.jobs.client import JobsClient
+from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.jobs.retry import strategy_of
+from actors.remote.association_pool import AssociationPool
+from actors.remote.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
+from actors.remote.interruption import Interruption
+from actors.remote.modality import Modality
+from actors.remote.store_scu import DUPLICATE, Originator
+from actors.remote.stored_sender import StoredSender, fallbacks_for
+from actors.remote.target import ScuSettings
+from api.dicom.status import CANNOT_UNDERSTAND, SUCCESS
+from events.errors import PeerFailed
+from events.identifiers import ResourceId
+from store.blobs.store import BlobStore
+from store.dicom.network.command import Element
+from store.views.views import Views
+
+MOST_LOSSES: Final = 2  # associations lost, or not to be had, one after the other: the destination is given up
+
+
+class MoveDestinations:
+    """Opens senders and submits jobs; one per process, thread-safe."""
+
+    def __init__(self, views: Views, blobs: BlobStore, scu: ScuSettings, jobs: JobsClient) -> None:
+        self._views = views
+        self._blobs = blobs
+        # Nothing is kept for the next C-MOVE: a destination that serves one association at a time, such as the asker
+        # itself, is free again when it is told that all is done. As from Orthanc.
+        self._pool = AssociationPool(close_delay_s=0)
+        self._scu = scu
+        self._jobs = jobs
+
+    def open_sender(
+        self, destination: Modality, originator: Originator, instances: Sequence[ResourceId]
+    ) -> "MoveSender":
+        """Return what sends the instances; no association is open yet. Raises RemoteFailed."""
+        interruption = Interruption()
+        sender = StoredSender(
+            self._views,
+            self._blobs,
+            self._pool,
+            self._scu.target(destination),
+            instances,
+            fallbacks=fallbacks_for(self._scu, destination),
+            interruption=interruption,
+            originator=originator,
+        )
+        return MoveSender(sender, interruption)
+
+    def submit_job(self, destination: Modality, originator: Originator, instances: Sequence[ResourceId]) -> None:
+        """Have a job send the instances; durable when it returns. Raises RemoteFailed, StorageFull, Busy."""
+        target = self._scu.target(destination)
+        plan = StorePlan(
+            modality=destination,
+            instances=instances,
+            local_aet=target.calling_aet,
+            timeout_s=target.timeout_s,
+            originator_aet=originator.aet,
+            originator_id=originator.message_id,
+            description="C-MOVE",  # as in Orthanc
+        )
+        self._jobs.submit(JOB_TYPE, to_plan(plan), steps=len(instances), attempts=strategy_of(JOB_TYPE).attempts)
+
+
+class MoveSender:
+    """The sub-operations of one C-MOVE."""
+
+    def __init__(self, sender: StoredSender, interruption: Interruption) -> None:
+        self._sender = sender
+        self._interruption = interruption
+        self._losses = 0
+
+    def send(self, position: int) -> int:
+        """Send an instance; returns the status of its C-STORE. Raises SinogramError where there is none."""
+        try:
+            response = self._sender.send(position)
+        except Interrupted as exc:
+            raise PeerFailed("interrupted") from exc
+        except RemoteFailed as exc:
+            self._losses += exc.code != NO_PRESENTATION_CONTEXT  # which is about this kind of instance alone
+            raise
+        self._losses = 0
+        status = response.number(Element.STATUS, CANNOT_UNDERSTAND)
+        return SUCCESS if status == DUPLICATE else status  # as for Orthanc: the destination has it
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self._losses >= MOST_LOSSES
+
+    def interrupt(self) -> None:
+        self._interruption.interrupt()
+
+    def close(self) -> None:
+        self._sender.close(keep=False)
