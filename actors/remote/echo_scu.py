@@ -16,7 +16,7 @@ _SUCCESS: Final = 0
 def echo(association: Association) -> None:
     """Ask whether the peer is there. Raises RemoteFailed, Interrupted."""
     context = association.context_for(VERIFICATION)
-    message_id = association.next_message_id()
+    message_id = association.next_message_id(Field.C_ECHO)
     association.send(
         context,
         encode_command(

@@ -6,6 +6,7 @@ from typing import Final
 from events.errors import PeerFailed
 
 # Orthanc's numbers.
+BAD_SEQUENCE_OF_CALLS: Final = 6
 NETWORK_PROTOCOL: Final = 9
 NO_PRESENTATION_CONTEXT: Final = 2015
 FIND_UNAVAILABLE: Final = 2016

@@ -25,6 +25,8 @@ _HINTS: Final = {  # what Orthanc says of it; it answers 422 to the first
     Field.C_GET: " (unable to process - resource not found ?)",
 }
 
+_RETRIEVALS: Final = frozenset({Field.C_MOVE, Field.C_GET})
+
 log = logging.getLogger(__name__)
 
 Elements = Mapping[Element, int | str]
@@ -44,7 +46,7 @@ def exchange(
     goes to `on_request`, which answers it. Closing the generator early sends a C-CANCEL and reads over what still comes;
     so does an interruption, without waiting for anything. Raises RemoteFailed, Interrupted.
     """
-    message_id = association.next_message_id()
+    message_id = association.next_message_id(field)
     command = {
         Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
         Element.COMMAND_FIELD: field,
@@ -91,12 +93,15 @@ def _give_up(association: Association, context: Context, field: Field, message_i
 
 
 def check_status(association: Association, field: Field, command: Command) -> int:
-    """Return the status of a last response if the request was carried out, with warnings or not. Raises RemoteFailed."""
+    """Return the status of a last response if the request was carried out, with warnings or not. Raises RemoteFailed.
+
+    Of C-MOVE and C-GET the warning says that instances are missing: a failure, as for Orthanc's C-MOVE.
+    """
     status = command.number(Element.STATUS)
     if status == SUCCESS:
         return status
     peer, service = association.target.called_aet, field.name.replace("_", "-")
-    if is_warning(status):
+    if is_warning(status) and field not in _RETRIEVALS:
         log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X', service, peer, status)
         return status
     hint = _HINTS.get(field, "") if status == _CANNOT_PROCESS else ""

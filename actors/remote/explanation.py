@@ -40,7 +40,7 @@ def explain_rejection(rejection: Rejection, peer: str) -> RemoteFailed:
 
 
 def explain_end(ending: AssociationEnded, peer: str, doing: str) -> RemoteFailed:
-    """The error for an association that ended early; `doing` is what was going on, such as "waiting for"."""
+    """The error for an association that ended early; `doing` is what was going on, such as "C-FIND to"."""
     return RemoteFailed(f'DicomAssociation - {doing} AET "{peer}": {_describe(ending)}', trouble=_classify(ending))
 
 

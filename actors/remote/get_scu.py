@@ -56,11 +56,10 @@ def proposals(storage: Sequence[tuple[str, Sequence[str]]]) -> list[Proposal]:
 def get(
     association: Association, model: str, encode: Callable[[str], bytes], receive: Receive
 ) -> Generator[Progress, None, None]:
-    """Fetch instances; yields each response to the C-GET, the last one with the final status.
+    """Fetch instances; yields each response to the C-GET, the last one included.
 
-    `receive` is called for each instance, in this thread. A final status of warning (0xB000: some sub-operations have
-    failed) is for the caller to judge; closing the generator sends a C-CANCEL. Raises RemoteFailed (2045 if the peer
-    has no C-GET), Interrupted.
+    `receive` is called for each instance, in this thread. Closing the generator sends a C-CANCEL. Raises RemoteFailed
+    (2045 if the peer has no C-GET), also where single sub-operations have failed (0xB000), Interrupted.
     """
     context = association.context_for(model, code=GET_UNAVAILABLE)
     identifier = encode(context.transfer_syntax)

@@ -19,7 +19,7 @@ PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT
 class Progress:
     """What the peer says of the sub-operations. What it does not count is None."""
 
-    status: int  # pending, success or a warning
+    status: int  # pending or success
     remaining: int | None
     completed: int | None
     failed: int | None
@@ -33,11 +33,11 @@ class Progress:
 def move(
     association: Association, model: str, encode: Callable[[str], bytes], destination: str
 ) -> Generator[Progress, None, None]:
-    """Have instances sent to the AE title `destination`; yields each response, the last one with the final status.
+    """Have instances sent to the AE title `destination`; yields each response, the last one included.
 
-    `model` is the abstract syntax; `encode` gives the identifier's bytes in the transfer syntax it is told. A final
-    status of warning (0xB000: some sub-operations have failed) is for the caller to judge; closing the generator sends
-    a C-CANCEL. Raises RemoteFailed, Interrupted.
+    `model` is the abstract syntax; `encode` gives the identifier's bytes in the transfer syntax it is told.
+    Closing the generator sends a C-CANCEL. Raises RemoteFailed, also where single sub-operations have failed (0xB000),
+    Interrupted.
     """
     context = association.context_for(model)
     elements = {Element.MOVE_DESTINATION: destination}

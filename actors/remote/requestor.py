@@ -55,6 +55,7 @@ class Association:
         self._connection = connection
         self._layer = layer
         self._message_id = 0
+        self._activity = "associated with"
         self._is_reading = False
         self._watching = contextlib.ExitStack()
         self._interruption = Interruption()
@@ -107,13 +108,15 @@ class Association:
 
     # --- messages ---
 
-    def next_message_id(self) -> int:
+    def next_message_id(self, field: Field) -> int:
+        """The identifier of the next request; what goes wrong from now on is told as of this kind of request."""
+        self._activity = f"{field.name.replace('_', '-')} to"
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
     def send(self, context: Context, command: bytes, dataset: Iterable[bytes] = ()) -> None:
         """Send a message; its dataset in pieces of any size. Raises RemoteFailed, Interrupted."""
-        with self._at("sending to"):
+        with self._at():
             self._layer.send(context, command, dataset)
 
     def send_large(
@@ -124,19 +127,19 @@ class Association:
         `settle` is called before the last fragment leaves, without which the message has no effect; what it raises
         leaves the association unusable.
         """
-        with self._at("sending to"):
+        with self._at():
             self._layer.send_large(context, command, dataset, settle)
 
     def receive(self) -> tuple[Context, Command]:
         """Wait for the next message; its dataset, if any, is for `dataset`. Raises RemoteFailed, Interrupted."""
-        with self._at("waiting for", is_reading=True):
+        with self._at(is_reading=True):
             return self._layer.read_command()
 
     def dataset(self) -> Iterator[memoryview]:
         """The dataset that follows the command, as it comes; a view is valid until the next one is asked for."""
         parts = self._layer.read_dataset()
         while True:
-            with self._at("receiving from", is_reading=True):
+            with self._at(is_reading=True):
                 part = next(parts, None)
             if part is None:
                 return
@@ -182,10 +185,10 @@ class Association:
         """Abort for what the peer has sent; returns the error to raise."""
         violation = Violation(AbortReason.UNEXPECTED_PARAMETER, text)
         self._abort(violation.reason)
-        return explain_end(violation, self.target.called_aet, "receiving from")
+        return explain_end(violation, self.target.called_aet, self._activity)
 
     @contextlib.contextmanager
-    def _at(self, doing: str, *, is_reading: bool = False) -> Iterator[None]:
+    def _at(self, *, is_reading: bool = False) -> Iterator[None]:
         """Give what goes wrong inside its name. The order matters: see `_hang_up`, which may come at any time."""
         self._is_reading = is_reading
         is_done = False
@@ -197,7 +200,7 @@ class Association:
             self._interruption.check()
             if isinstance(exc, Violation):
                 self._abort(exc.reason)
-            raise explain_end(exc, self.target.called_aet, doing) from exc
+            raise explain_end(exc, self.target.called_aet, self._activity) from exc
         finally:
             self._is_reading = False
             self.is_whole &= is_done

@@ -99,7 +99,7 @@ def store(
 
     `settle` is called before the last fragment leaves: until then the peer cannot have stored anything.
     """
-    message_id = association.next_message_id()
+    message_id = association.next_message_id(Field.C_STORE)
     elements: dict[Element, int | str] = {
         Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
         Element.COMMAND_FIELD: Field.C_STORE,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from actors.remote.errors import RemoteFailed
+from actors.remote.errors import BAD_SEQUENCE_OF_CALLS, RemoteFailed
 from actors.remote.modality import Modality
 from actors.remote.tls import TlsSettings
 
@@ -35,13 +35,10 @@ class ScuSettings:
     def target(self, modality: Modality, *, local_aet: str = "", timeout_s: int | None = None) -> Target:
         """Return how to reach a modality; the arguments are those of one request and come before anything else.
 
-        Raises RemoteFailed if the modality wants TLS and no certificate is configured.
+        Raises RemoteFailed if the modality wants TLS and what it takes is not configured.
         """
-        if modality.use_tls and self.tls is None:
-            raise RemoteFailed(
-                f'AET "{modality.aet}" is to be reached by DICOM TLS, '
-                "but DicomTlsCertificate and DicomTlsPrivateKey are not configured"
-            )
+        if modality.use_tls:
+            self._check_tls()
         return Target(
             host=modality.host,
             port=modality.port,
@@ -51,3 +48,12 @@ class ScuSettings:
             tls=self.tls if modality.use_tls else None,
             maximum_pdu_length=self.maximum_pdu_length,
         )
+
+    def _check_tls(self) -> None:
+        if self.tls is None:
+            missing = "DicomTlsCertificate and DicomTlsPrivateKey are"
+        elif self.tls.is_remote_certificate_required and self.tls.trusted is None:
+            missing = "DicomTlsTrustedCertificates is"
+        else:
+            return
+        raise RemoteFailed(f"DICOM TLS - {missing} not configured", code=BAD_SEQUENCE_OF_CALLS)

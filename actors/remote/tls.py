@@ -1,6 +1,8 @@
 """DICOM TLS, for both directions: from options to what the `ssl` module needs (PS3.15 Annex B, BCP 195).
 
 Peers are known by who signed their certificates, not by host names: a modality's certificate names it as it likes.
+What the options mean was observed on Orthanc 1.12.7, but for BCP 195: it takes TLS 1.0 there, which RFC 8996 (part of
+today's BCP 195) forbids.
 """
 
 import ssl
@@ -12,16 +14,28 @@ from typing import Final
 
 from events.errors import BadConfiguration
 
-BCP_195: Final = 0  # DicomTlsMinimumProtocolVersion: TLS 1.2 and up, ciphers with forward secrecy
+BCP_195: Final = 0  # DicomTlsMinimumProtocolVersion: TLS 1.2 and up, ciphers with forward secrecy alone
 _MINIMUM: Final = {
     BCP_195: ssl.TLSVersion.TLSv1_2,
-    1: ssl.TLSVersion.TLSv1,  # Orthanc's SSL 3, which OpenSSL no longer has
+    1: ssl.TLSVersion.TLSv1,  # SSL 3 for Orthanc, which OpenSSL no longer has
     2: ssl.TLSVersion.TLSv1,
     3: ssl.TLSVersion.TLSv1_1,
     4: ssl.TLSVersion.TLSv1_2,
     5: ssl.TLSVersion.TLSv1_3,
 }
-_BCP_195_CIPHERS: Final = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+CHACHA20:!aNULL"  # of TLS 1.2; those of 1.3 are all good
+_BCP_195_CIPHERS: Final = "ECDHE+AESGCM:DHE+AESGCM:ECDHE+CHACHA20:!aNULL"  # of TLS 1.2
+_BELOW_1_2: Final = range(1, 4)
+_ANY_CIPHERS: Final = "ALL:!aNULL:!eNULL"
+_WITH_SHA_1: Final = "@SECLEVEL=0"  # without it OpenSSL 3 offers nothing below TLS 1.2
+_OF_1_3: Final = frozenset(  # names that `ssl` cannot choose among: TLS 1.3 has all of them
+    {
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_128_CCM_SHA256",
+        "TLS_AES_128_CCM_8_SHA256",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,16 +45,18 @@ class TlsSettings:
     certificate: Path  # DicomTlsCertificate: ours, PEM
     private_key: Path  # DicomTlsPrivateKey
     trusted: Path | None = None  # DicomTlsTrustedCertificates: those of peers, or of who signed them
-    is_remote_certificate_required: bool = True  # DicomTlsRemoteCertificateRequired
+    # DicomTlsRemoteCertificateRequired; False: peers' certificates are not asked for and, as of a server, not checked
+    is_remote_certificate_required: bool = True
     minimum_version: int = BCP_195  # DicomTlsMinimumProtocolVersion, 0 to 5
-    ciphers: tuple[str, ...] = ()  # DicomTlsCiphersAccepted: OpenSSL's names; empty: as the minimum version has them
+    ciphers: tuple[str, ...] = ()  # DicomTlsCiphersAccepted: OpenSSL's names; empty: all; not for BCP 195
 
 
 @lru_cache(maxsize=4)
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
     """Return what accepts connections. Raises BadConfiguration for what cannot be read or used."""
     context = _create_context(ssl.PROTOCOL_TLS_SERVER, settings)
-    # A certificate that is not asked for is not checked: what the option says since Orthanc 1.12.4.
+    context.num_tickets = 0  # nobody resumes a session: tickets would be bytes nobody reads
+    context.options |= ssl.OP_NO_TICKET
     context.verify_mode = ssl.CERT_REQUIRED if settings.is_remote_certificate_required else ssl.CERT_NONE
     return context
 
@@ -66,15 +82,26 @@ def _create_context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _set_ciphers(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    ciphers = ":".join(settings.ciphers)
-    if not ciphers and settings.minimum_version == BCP_195:
-        ciphers = _BCP_195_CIPHERS
-    if not ciphers:
+    """Choose the ciphers below TLS 1.3; where only those of TLS 1.3 are accepted, nothing below it is."""
+    if settings.minimum_version == BCP_195:
+        context.set_ciphers(_BCP_195_CIPHERS)
         return
+    older = [name for name in settings.ciphers if name not in _OF_1_3]
+    for name in older:
+        _check_cipher(context, name)
+    if settings.ciphers and not older:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return
+    context.set_ciphers(":".join(older) or _ANY_CIPHERS)
+    if settings.minimum_version in _BELOW_1_2:
+        context.set_ciphers(f"{':'.join(older) or _ANY_CIPHERS}:{_WITH_SHA_1}")
+
+
+def _check_cipher(context: ssl.SSLContext, name: str) -> None:
     try:
-        context.set_ciphers(ciphers)
+        context.set_ciphers(name)
     except ssl.SSLError as exc:
-        raise BadConfiguration(f"DicomTlsCiphersAccepted: OpenSSL knows none of {ciphers}") from exc
+        raise BadConfiguration(f"DicomTlsCiphersAccepted: OpenSSL has no cipher suite {name}") from exc
 
 
 def _load_identity(context: ssl.SSLContext, settings: TlsSettings) -> None:

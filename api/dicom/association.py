@@ -20,6 +20,7 @@ from store.dicom.network.ending import (
     PeerSilent,
     Refusal,
     Released,
+    TlsFailed,
     Violation,
     log_fault,
 )
@@ -100,6 +101,8 @@ class Association:
             self._upper_layer.end(pdu.encode_release_reply())
         except PeerAborted:
             log.debug("association aborted by %s", self._peer_name())
+        except TlsFailed as exc:
+            log.warning("connection broken with %s: %s", self._peer_name(), exc)
         except ConnectionLost as exc:
             self._on_connection_lost(exc)
         except Violation as exc:
@@ -125,6 +128,7 @@ class Association:
 
     def _serve(self) -> None:
         self._connection.set_deadline(self.settings.artim_timeout_s)
+        self._connection.prepare()
         self.request = self._upper_layer.receive_request()
         answer = LOCAL_LIMIT_EXCEEDED if self._is_over_limit else self._negotiate()
         if isinstance(answer, Rejection):

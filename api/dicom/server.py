@@ -15,12 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from actors.remote.tls import server_context
 from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.services import Service, Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import Ingest, create_store_service
-from store.dicom.network.connection import Connection
+from events.errors import BadConfiguration
+from store.dicom.network.connection import Connection, TlsConnection
 
 REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any further connection is just closed
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -104,14 +106,19 @@ class DicomServer:
                 log.warning("too many associations: connection from %s closed", remote_ip)
                 sock.close()
                 return
-            connection = Connection(sock, timeout_s=settings.scp_timeout_s)
-            association = Association(
-                connection, remote_ip, settings, self._services, self._slots, is_over_limit=excess >= 0
-            )
-            self._start_thread(association)
-        except (OSError, RuntimeError) as exc:  # the peer is gone already, or there is no thread to be had
+            connection = open_connection(sock, settings)
+        except (OSError, BadConfiguration) as exc:  # the peer is gone already, or certificates are since the start
             log.warning("connection from %s dropped: %s", remote_ip, exc)
             sock.close()
+            return
+        association = Association(
+            connection, remote_ip, settings, self._services, self._slots, is_over_limit=excess >= 0
+        )
+        try:
+            self._start_thread(association)
+        except RuntimeError as exc:  # there is no thread to be had
+            log.warning("connection from %s dropped: %s", remote_ip, exc)
+            connection.close()
 
     def _start_thread(self, association: Association) -> None:
         thread = threading.Thread(target=self._run, args=(association,), name="dicom-association", daemon=True)
@@ -130,6 +137,18 @@ class DicomServer:
         finally:
             with self._lock:
                 del self._threads[threading.current_thread()]
+
+
+def open_connection(sock: socket.socket, settings: DicomSettings) -> Connection:
+    """The connection over a socket that was accepted; hands are shaken later, by the association's thread."""
+    if settings.tls is None:
+        return Connection(sock, timeout_s=settings.scp_timeout_s)
+    wrapped = server_context(settings.tls).wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    try:
+        return TlsConnection(wrapped, timeout_s=settings.scp_timeout_s)
+    except OSError:
+        wrapped.close()
+        raise
 
 
 def create_dicom_server(

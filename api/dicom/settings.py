@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from actors.remote.modality import Modality, Operation
+from actors.remote.tls import TlsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class DicomSettings:
     check_modality_host: bool = False  # DicomCheckModalityHost
     scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none
     maximum_pdu_length: int = 16384  # MaximumPduLength: of the P-DATA PDUs we take, in bytes
+    tls: TlsSettings | None = None  # DicomTlsEnabled and its options; None: plain TCP
     find: FindSettings = FindSettings()
     synchronous_move: bool = True  # SynchronousCMove: the peer waits for all sub-operations; else they are a job
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`

@@ -98,7 +98,7 @@ class Connection:
                 self._receive(wait=False)
 
     def wait_beside(self, other: int) -> None:
-        """Wait, without limit, until there is something to receive or another descriptor can be read."""
+        """Wait, without limit, until more can be received or another descriptor can be read; what is buffered does not count."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.register(other, select.POLLIN)
@@ -164,7 +164,7 @@ class Connection:
 
     def send_now(self, data: bytes) -> None:
         """Send what the kernel takes without waiting. Never raises: these are last words."""
-        with contextlib.suppress(OSError, ValueError):  # ValueError: a TLS connection that was never prepared
+        with contextlib.suppress(OSError):
             self._send_now(data)
 
     def _send_now(self, data: bytes) -> None:
@@ -215,14 +215,18 @@ class TlsConnection(Connection):
     def __init__(self, sock: ssl.SSLSocket, *, timeout_s: float) -> None:
         """`sock` is wrapped with `do_handshake_on_connect=False`; `prepare` shakes hands, in the thread that calls it."""
         super().__init__(sock, timeout_s=timeout_s)
+        self._is_ready = False  # hands are shaken; before, a write would begin to shake them, without our limits
 
     def prepare(self) -> None:
+        if self._deadline is not None:
+            self._socket.settimeout(self._time_left())
         try:
             self._socket.do_handshake()
         except TimeoutError as exc:
             raise PeerSilent("the peer is silent in the TLS handshake") from exc
         except OSError as exc:
             raise _explain(exc) from exc
+        self._is_ready = True
 
     def wait_beside(self, other: int) -> None:
         if not self._socket.pending():
@@ -247,8 +251,11 @@ class TlsConnection(Connection):
             self._socket.settimeout(limit)
 
     def _send_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        if not self._is_ready:
+            raise ConnectionLost("TLS has not begun")
         self._socket.sendall(b"".join(parts))
 
     def _send_now(self, data: bytes) -> None:
-        self._socket.settimeout(0)
-        self._socket.send(data)
+        if self._is_ready:
+            self._socket.settimeout(0)
+            self._socket.send(data)
