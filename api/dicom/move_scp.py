@@ -84,14 +84,15 @@ class _Move:
         done = SubOperations(len(instances))
         with Sending(sender, instances) as sending:
             while not sending.is_over:
+                # Before waiting: a C-CANCEL may have come in one piece with the request.
+                if self._association.is_cancelled(self._command) and not done.is_cancelled:
+                    done.is_cancelled = True
+                    sending.interrupt()
                 self._association.wait_beside(sending.wake)
                 for status, instance in sending.take():
                     done.count(status, "" if status == 0 else self._name(instance))
                     if not done.is_cancelled:
                         send_pending(self._association, self._context, self._command, done)
-                if self._association.is_cancelled(self._command) and not done.is_cancelled:
-                    done.is_cancelled = True
-                    sending.interrupt()
         return done
 
     def _name(self, instance: ResourceId) -> str:

@@ -139,7 +139,7 @@ def get(
 
 
 def move(port: int, root: str, destination: str, keys: Keys, *, cancel_after: int = 0) -> Told:
-    """Ask by C-MOVE."""
+    """Ask by C-MOVE; `cancel_after` -1 cancels before there is any response."""
     told = Told()
     entity = ApplicationEntity("ASKING")
     entity.dimse_timeout = entity.network_timeout = 20
@@ -152,9 +152,12 @@ def move(port: int, root: str, destination: str, keys: Keys, *, cancel_after: in
 
 
 def _read(association: Association, responses: Any, told: Told, cancel_after: int) -> None:
+    context = association.accepted_contexts[0].context_id
+    if cancel_after < 0:
+        association.send_c_cancel(7, context)
     for response, identifier in responses:
         told.note(response, identifier)
         if len(told.statuses) == cancel_after:
-            association.send_c_cancel(7, association.accepted_contexts[0].context_id)
+            association.send_c_cancel(7, context)
     association.release()
     assert association.is_released
