@@ -56,14 +56,18 @@ def exchange(
         **elements,
     }
     association.send(context, encode_command(command), (identifier,))
+    is_over = False
     try:
-        yield from _follow(association, field, message_id, on_request)
+        for response in _follow(association, field, message_id, on_request):
+            is_over = response.number(Element.STATUS) not in PENDING
+            yield response
     except Interrupted:
         last_words = pdu.encode_p_data(context.id, encode_cancel(message_id), is_command=True, is_last=True)
         association.abort(last_words)
         raise
     except GeneratorExit:
-        _give_up(association, context, field, message_id)
+        if not is_over:  # after the last response there is nothing to cancel, and nothing more would come
+            _give_up(association, context, field, message_id)
         raise
 
 
