@@ -16,6 +16,7 @@ from events.identifiers import format_resource_id, hash_resource_id
 from tools import logging_setup
 from tools.configuration import Configuration
 from tools.core import CoreSettings
+from tools.dicom_tls import check_tls
 from tools.logging_setup import LogOptions
 
 MOST_WORKERS = 4  # processes; beyond that each carries out several jobs at once
@@ -77,8 +78,9 @@ class ServerSettings:
 
 
 def server_settings(configuration: Configuration, log: LogOptions) -> ServerSettings:
-    """Fill in the settings of every part."""
+    """Fill in the settings of every part. Raises: BadConfiguration for certificates that cannot be used."""
     storage, http, dicom = configuration.storage, configuration.http, configuration.dicom
+    check_tls(dicom.tls)
     return ServerSettings(
         index_directory=storage.index_directory,
         storage_directory=storage.storage_directory,
@@ -172,6 +174,7 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         check_modality_host=dicom.check_modality_host,
         scp_timeout_s=dicom.scp_timeout_s,
         maximum_pdu_length=dicom.maximum_pdu_length,
+        tls=dicom.tls if dicom.tls_enabled else None,
         find=_find(configuration),
         synchronous_move=configuration.value("SynchronousCMove"),
         threads_count=dicom.threads,
@@ -182,6 +185,7 @@ def _scu(configuration: Configuration) -> ScuSettings:
     return ScuSettings(
         aet=configuration.dicom.aet,
         timeout_s=configuration.value("DicomScuTimeout"),
+        tls=configuration.dicom.tls,
         maximum_pdu_length=configuration.dicom.maximum_pdu_length,
         close_delay_s=configuration.value("DicomAssociationCloseDelay"),
         transcode=configuration.value("TranscodeDicomProtocol"),

@@ -15,8 +15,10 @@ from tempfile import gettempdir
 from typing import Any, Final
 
 from actors.remote.modality import Modality
+from actors.remote.tls import TlsSettings
 from events.errors import BadConfiguration
 from tools import dialect
+from tools.dicom_tls import read_tls, tls_problems
 from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
 from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
@@ -75,6 +77,8 @@ class DicomOptions:
     always_allow_move: bool
     check_modality_host: bool
     modalities: tuple[Modality, ...]
+    tls_enabled: bool  # as a server
+    tls: TlsSettings | None  # for both directions
 
     def accepted_of(self, known: Iterable[str]) -> tuple[str, ...]:
         """Choose the accepted ones from `known` transfer syntaxes."""
@@ -128,6 +132,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
         modalities, wrong, notes = read_modalities(given.get("DicomModalities", {}))
         problems += [f"{origin['DicomModalities']}: DicomModalities: {reason}" for reason in wrong]
         problems += _contradictions(given, origin)
+        problems += tls_problems(given, origin)
         warnings += notes
     if problems:
         raise BadConfiguration("\n".join(problems))
@@ -185,7 +190,7 @@ def _typed(
         return given.get(name, OPTIONS[name].default)
 
     def texts(name: str) -> tuple[str, ...]:
-        found = value(name)
+        found = value(name) or ()
         return (found,) if isinstance(found, str) else tuple(found)
 
     def folder(name: str, otherwise: str) -> Path:
@@ -243,6 +248,8 @@ def _typed(
             always_allow_move=value("DicomAlwaysAllowMove"),
             check_modality_host=value("DicomCheckModalityHost"),
             modalities=modalities,
+            tls_enabled=value("DicomTlsEnabled"),
+            tls=read_tls(value, texts, lambda name: folders[name] / value(name)),
         ),
         deidentify_logs=value("DeidentifyLogs"),
         gateway_processes=value("GatewayProcesses") or max(1, min(MOST_GATEWAYS, os.cpu_count() or 1)),
