@@ -78,11 +78,21 @@ def choose_context(association: Association, kind: Kind, fallbacks: Sequence[str
         context = association.find_context(kind.sop_class, syntax)
         if context is not None and can_transcode(kind.transfer_syntax, syntax):
             return context
-    raise RemoteFailed(
+    raise not_negotiated(association, kind)
+
+
+def not_negotiated(association: Association | None, kind: Kind) -> RemoteFailed:
+    """The error for a kind of instance that fits no accepted context; the texts and numbers are Orthanc's."""
+    if association is None or association.find_context(kind.sop_class) is None:
+        return RemoteFailed(
+            f"Cannot C-Store an instance of SOPClassUID {kind.sop_class}, "
+            "the destination has not accepted any TransferSyntax for this SOPClassUID.",
+            code=NO_PRESENTATION_CONTEXT,
+        )
+    return RemoteFailed(
         "No valid presentation context was negotiated for "
         f"SOP class UID [{kind.sop_class}] and transfer syntax [{kind.transfer_syntax}] "
-        f"while sending to modality [{association.target.called_aet}]",
-        code=NO_PRESENTATION_CONTEXT,
+        f"while sending to modality [{association.target.called_aet}]"
     )
 
 

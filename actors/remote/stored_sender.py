@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.remote.association_pool import AssociationPool, Negotiated
-from actors.remote.errors import RemoteFailed, Trouble
+from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.requestor import open_association
-from actors.remote.store_scu import Kind, Originator, check, choose_context, plan_contexts, store
+from actors.remote.store_scu import Kind, Originator, check, choose_context, not_negotiated, plan_contexts, store
 from actors.remote.target import ScuSettings, Target
 from actors.remote.transcoding import UNCOMPRESSED, transcode
 from events.errors import InvalidDicom, NotFound
@@ -126,7 +126,7 @@ class StoredSender:
         if current is None:
             current = self._pool.take(self._target, kind, self._fallbacks, self._interruption)
             self._is_proven = current is None
-            self._current = current = current or self._open(position)
+            self._current = current = current or self._open(kind, position)
         return current
 
     def _is_good(self, negotiated: Negotiated, kind: Kind) -> bool:
@@ -134,9 +134,14 @@ class StoredSender:
             return False
         return time.monotonic() < self._used_s + TRUSTED_S or negotiated.association.is_still_open()
 
-    def _open(self, position: int) -> Negotiated:
+    def _open(self, kind: Kind, position: int) -> Negotiated:
         proposals, kinds = plan_contexts(self._ahead.kinds(position), self._fallbacks)
-        association = open_association(self._target, proposals, self._interruption)
+        try:
+            association = open_association(self._target, proposals, self._interruption)
+        except RemoteFailed as exc:
+            if exc.code == NO_PRESENTATION_CONTEXT:
+                raise not_negotiated(None, kind) from exc
+            raise
         return Negotiated(association, kinds, self._fallbacks)
 
     def _drop(self) -> None:

@@ -136,7 +136,7 @@ def test_what_fits_no_context_fails_alone(archive: Core, pool: AssociationPool) 
             RemoteFailed, match=r"SOP class UID \[1\.2\.840\.10008\.5\.1\.4\.1\.1\.4\] and transfer"
         ) as e:
             sender.send(1)
-        assert (e.value.code, e.value.trouble) == (2015, Trouble.FINAL)
+        assert (e.value.code, e.value.trouble) == (9, Trouble.FINAL)
         assert sender.check(sender.send(2)) == 0
     assert len(there.proposed) == 1
 

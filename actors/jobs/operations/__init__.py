@@ -24,5 +24,7 @@ def _imported(module: str, name: str) -> Factory:
 OPERATIONS: Final[Mapping[str, Factory]] = MappingProxyType(
     {
         "DicomModalityStore": _imported("modality_store", "ModalityStore"),
+        "DicomMoveScu": _imported("retrieve", "MoveScu"),
+        "DicomGetScu": _imported("retrieve", "GetScu"),
     }
 )
