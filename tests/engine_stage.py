@@ -75,6 +75,7 @@ class EngineStage:
         self.killed: list[str] = []  # processes that the scheduler wants ended
         self.on_commit: Callable[[list[Command], list[Any]], None] = lambda _commands, _answers: None
         self.core = self._boot(save_jobs=True, was_clean=True)
+        self.core.stage.lease("worker-1")
 
     @property
     def env(self) -> Environment:

@@ -1,5 +1,6 @@
 """Jobs on the test's own thread: commands to the index, and what the log says came of them."""
 
+from functools import cache
 from typing import Any
 
 from actors.index.commands import (
@@ -134,5 +135,6 @@ def output_command(ref: Ref, key: str = "archive", *, run: int = 1, place: int =
     )
 
 
+@cache
 def output_blob(place: int) -> BlobId:
     return make_blob_id(1, place)

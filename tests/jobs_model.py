@@ -214,6 +214,8 @@ class JobsModel:
         if job.state is not Running:
             return False
         match command:
+            case AddJobOutput() if job.outputs.get(command.key) == command.blob:
+                pass  # sent again
             case AddJobOutput():
                 self._happen("JobOutputAdded", job)
                 if command.key in job.outputs:

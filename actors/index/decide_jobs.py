@@ -16,7 +16,7 @@ from actors.index.commands import (
 from actors.index.outcome import Context, Outcome, Planned, Steps
 from actors.jobs.queue import MAX_CRASHES, is_to_blame
 from actors.jobs.state import IGNORE, REFUSE, TRANSITIONS, Word
-from events.errors import InvalidRequest, NotFound
+from events.errors import FolderRevoked, InvalidRequest, NotFound
 from events.event import Event
 from events.identifiers import Ref
 from events.jobs import (
@@ -36,9 +36,21 @@ from events.jobs import (
     JobSucceeded,
 )
 from store.batch import Batch
-from store.projections.job_rows import Job, JobState, unpack_job
+from store.blobs.store import folder_number
+from store.projections.job_rows import Job, JobState, unpack_job, unpack_output
 from store.projections.jobs import COMPLETED, count_completed
-from store.tables import JOB_IDS, JOB_OUTPUTS, JOB_PROGRESS, JOBS, JOBS_COMPLETED, TOTALS, U64, job_output_key, key
+from store.tables import (
+    JOB_IDS,
+    JOB_OUTPUTS,
+    JOB_PROGRESS,
+    JOBS,
+    JOBS_COMPLETED,
+    LEASES,
+    TOTALS,
+    U64,
+    job_output_key,
+    key,
+)
 
 JOB_COMMANDS = (
     SubmitJob,
@@ -160,10 +172,7 @@ def _hear_worker(command: Command, job: Job, batch: Batch, outcome: Outcome) -> 
             yield from _finish_step(command, job)
             outcome.reply = job.progress.state is JobState.Running
         case AddJobOutput():
-            if TRANSITIONS[job.progress.state, Word.ADD_OUTPUT] is JobOutputAdded:
-                outcome.condemned = batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key)) is not None
-                yield Planned(_output_added(command), job.aggregate)
-                outcome.reply = True
+            yield from _add_output(command, job, batch, outcome)
         case EndJob():
             if TRANSITIONS[job.progress.state, Word.SUCCEED] is JobSucceeded:
                 if job.progress.position < job.steps:
@@ -192,6 +201,19 @@ def _finish_step(command: FinishJobStep, job: Job) -> Steps:
         raise InvalidRequest(f"step {command.step} cannot be done before step {job.progress.position}")
     if command.step == job.progress.position:
         yield Planned(JobStepFinished(job=job.ref, step=command.step, code=command.code), job.aggregate)
+
+
+def _add_output(command: AddJobOutput, job: Job, batch: Batch, outcome: Outcome) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.ADD_OUTPUT] is not JobOutputAdded:
+        return
+    row = batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key))
+    outcome.reply = True
+    if row is not None and unpack_output(row).blob == command.blob:  # sent again
+        return
+    if not batch.get(LEASES, key(folder_number(command.blob))):
+        raise FolderRevoked("the process that made this file has been replaced")
+    outcome.condemned = row is not None
+    yield Planned(_output_added(command), job.aggregate)
 
 
 def _output_added(command: AddJobOutput) -> JobOutputAdded:

@@ -76,6 +76,7 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
         self.states: dict[int, JobState | None] = {}  # as the log alone tells them
         self.reached: dict[tuple[Ref, int], int] = {}  # job, life -> its furthest effect
         self.waiters: dict[int, list[bytes]] = {}  # job -> what was replied to those who wait for its end
+        self.files: dict[tuple[Ref | None, int], int] = {}  # job, run -> the file it made last
         self.places = 0
         self.incarnations = 0
         self.processes: list[Process] = []
@@ -179,11 +180,14 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
         self.go_on(then)
 
     @precondition(lambda self: self.busy)
-    @rule(data=st.data(), then=GO_ON)
-    def add_output(self, data: st.DataObject, then: str) -> None:
+    @rule(data=st.data(), is_again=st.booleans(), then=GO_ON)
+    def add_output(self, data: st.DataObject, is_again: bool, then: str) -> None:
+        """Perhaps the same one, because the reply was lost."""
         slot = data.draw(st.sampled_from(self.busy))
-        self.places += 1
-        self.send(output_command(slot.job or Ref(0), run=slot.run, place=self.places))
+        if not is_again or (slot.job, slot.run) not in self.files:
+            self.places += 1
+            self.files[slot.job, slot.run] = self.places
+        self.send(output_command(slot.job or Ref(0), run=slot.run, place=self.files[slot.job, slot.run]))
         self.go_on(then)
 
     @rule(number=st.integers(0, len(SLOTS) - 1), times=st.integers(1, 3), then=GO_ON)
