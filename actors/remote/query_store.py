@@ -2,7 +2,8 @@
 
 A file holds records of msgpack, first the query, then an answer each, then where each record begins (u64), then how
 many answers there are and where that table stands. So an answer is found by its number without reading the others, and
-100,000 of them are never in memory together. A file is written under a name that nobody looks for and renamed when it
+100,000 of them are never in memory together. Answers are kept as they came and decoded when somebody looks at them,
+which takes as long as receiving them does. A file is written under a name that nobody looks for and renamed when it
 is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` the one that was used longest ago goes.
 """
 
@@ -20,6 +21,8 @@ from typing import Any, Self
 
 import msgpack
 
+from actors.remote.asking import decode
+from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, from_plain, to_plain
 from events.errors import NotFound
 from events.identifiers import Level
@@ -41,6 +44,7 @@ class StoredQuery:
     keys: Dataset  # as the client gave them
     local_aet: str
     timeout_s: int  # 0: none
+    default_encoding: str  # of answers that declare none
 
 
 def clear_queries(index_directory: Path) -> None:
@@ -110,6 +114,7 @@ class QueryWriter:
 
     def __init__(self, folder: Path, query: StoredQuery) -> None:
         self.name = str(uuid.uuid4())
+        self.level = query.level
         self._path = folder / (self.name + _UNFINISHED)
         self._final = folder / self.name
         self._offsets = array("Q")
@@ -121,6 +126,7 @@ class QueryWriter:
                 "keys": query.keys,
                 "local_aet": query.local_aet,
                 "timeout_s": query.timeout_s,
+                "default_encoding": query.default_encoding,
             }
         )
 
@@ -133,8 +139,8 @@ class QueryWriter:
         self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def write(self, answer: Dataset) -> None:
-        self._put(answer)
+    def write(self, answer: Match) -> None:
+        self._put([answer.dataset, answer.transfer_syntax])
 
     def keep(self) -> str:
         """Make the file complete and known; returns the query's name."""
@@ -147,7 +153,7 @@ class QueryWriter:
         self._finish()
         return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0))
 
-    def _put(self, record: Mapping[Any, Any]) -> None:
+    def _put(self, record: object) -> None:
         self._offsets.append(self._file.tell())
         self._file.write(msgpack.packb(record))
 
@@ -172,6 +178,7 @@ class QueryReader:
             keys=_dataset(header["keys"]),
             local_aet=header["local_aet"],
             timeout_s=header["timeout_s"],
+            default_encoding=header["default_encoding"],
         )
 
     def __enter__(self) -> Self:
@@ -183,21 +190,19 @@ class QueryReader:
         self._file.close()
 
     def answer(self, number: int) -> Dataset:
-        """Return an answer by its number, from 0. Raises IndexError."""
+        """Return an answer by its number, from 0. Raises IndexError, PeerFailed."""
         if not 0 <= number < self.count:
             raise IndexError(number)
-        return _dataset(self._record(number + 1))
+        return decode(Match(*self._record(number + 1)), self.query.default_encoding)
 
     def answers(self) -> Iterator[Dataset]:
         return (self.answer(number) for number in range(self.count))
 
-    def _record(self, place: int) -> dict[Any, Any]:
+    def _record(self, place: int) -> Any:
         begin = self._table + place * _OFFSET.size
         start, stop = _SPAN.unpack(self._read(begin, _SPAN.size))
-        record: dict[Any, Any] = msgpack.unpackb(
-            self._read(start, (stop if place < self.count else self._table) - start), strict_map_key=False
-        )
-        return record
+        size = (stop if place < self.count else self._table) - start
+        return msgpack.unpackb(self._read(start, size), strict_map_key=False)
 
     def _read(self, place: int, count: int) -> bytes:
         return os.pread(self._file.fileno(), count, place)

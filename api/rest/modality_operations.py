@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import falcon
 
-from actors.remote.asking import ask, ask_worklist, check, open_for_finding
+from actors.remote.asking import ask, check, decode, open_for_finding
+from actors.remote.find_scu import WORKLIST
 from actors.remote.modality import Modality
 from actors.remote.query import (
     ACCESSION_NUMBER,
@@ -26,6 +27,7 @@ from api.rest.body import read_text
 from api.rest.deps import Deps
 from api.rest.modalities import find_modality
 from api.rest.modality_json import parse_modality
+from api.rest.queries import write_answers
 from api.rest.query_answers import send_answers
 from api.rest.remote_request import Remote, check_keys, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_worklist
@@ -108,12 +110,11 @@ class FindLevel:
         remote = remote_of(deps, find_modality(deps, name), None, None)
         identifier, encoding = _identifier(deps, remote.modality, level, keys)
         default = runtime.default_encoding(deps)
-        query = StoredQuery(modality=remote.modality, level=level, keys=keys, local_aet="", timeout_s=0)
+        query = StoredQuery(
+            modality=remote.modality, level=level, keys=keys, local_aet="", timeout_s=0, default_encoding=default
+        )
         with deps.queries.create(query) as writer:
-            target = remote.target(deps)
-            with closing(ask(target, FIND_MODEL[level], identifier, encoding, default, deps.stopping)) as answers:
-                for answer in answers:
-                    writer.write(answer)
+            write_answers(deps, remote, writer, identifier, encoding)
             reader = writer.read()
         send_answers(req, resp, reader, "simplify", default)
 
@@ -133,7 +134,7 @@ class FindAll:
 
             def below(level: Level, keys: Dataset) -> list[dict[str, Any]]:
                 identifier, encoding = _identifier(deps, remote.modality, level, _template(level, keys))
-                found = list(find(FIND_MODEL[level], identifier, encoding, default))
+                found = [decode(match, default) for match in find(FIND_MODEL[level], identifier, encoding)]
                 shown = [render_answer(answer, "simplify", default) for answer in found]
                 if level != Level.SERIES:
                     name = "Studies" if level == Level.PATIENT else "Series"
@@ -202,8 +203,8 @@ class FindWorklist:
         encoding = check_keys(deps, keys)
         default = runtime.default_encoding(deps)
         identifier = worklist_identifier(keys, encoding)
-        with closing(ask_worklist(remote.target(deps), identifier, encoding, default, deps.stopping)) as answers:
-            shown = [render_worklist(answer, form) for answer in answers]
+        with closing(ask(remote.target(deps), WORKLIST, identifier, encoding, deps.stopping)) as answers:
+            shown = [render_worklist(decode(answer, default), form) for answer in answers]
         send_json(req, resp, shown)
 
 

@@ -7,7 +7,7 @@ import falcon
 
 from actors.remote.asking import ask
 from actors.remote.query import FIND_MODEL, find_identifier, normalize
-from actors.remote.query_store import QueryReader, StoredQuery
+from actors.remote.query_store import QueryReader, QueryWriter, StoredQuery
 from api.errors import BadField, UnknownRoute
 from api.rest import fields, runtime
 from api.rest.arguments import TagForm
@@ -57,18 +57,26 @@ def start_query(
     encoding = check_keys(deps, sent)
     identifier = find_identifier(level, sent, modality.manufacturer, encoding)
     query = StoredQuery(
-        modality=modality, level=level, keys=keys, local_aet=remote.local_aet, timeout_s=remote.timeout_s
+        modality=modality,
+        level=level,
+        keys=keys,
+        local_aet=remote.local_aet,
+        timeout_s=remote.timeout_s,
+        default_encoding=runtime.default_encoding(deps),
     )
-    default = runtime.default_encoding(deps)
     with deps.queries.create(query) as writer:
-        with closing(
-            ask(remote.target(deps), FIND_MODEL[level], identifier, encoding, default, deps.stopping)
-        ) as answers:
-            for answer in answers:
-                writer.write(answer)
+        write_answers(deps, remote, writer, identifier, encoding)
         name = writer.keep()
     deps.queries.trim()
     return {"ID": name, "Path": f"/queries/{name}"}
+
+
+def write_answers(deps: Deps, remote: Remote, writer: QueryWriter, identifier: Dataset, encoding: str) -> None:
+    """Ask a modality and write down what it answers. Raises RemoteFailed, Busy."""
+    model = FIND_MODEL[writer.level]
+    with closing(ask(remote.target(deps), model, identifier, encoding, deps.stopping)) as answers:
+        for answer in answers:
+            writer.write(answer)
 
 
 def open_query(deps: Deps, identifier: str) -> QueryReader:

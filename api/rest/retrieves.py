@@ -1,6 +1,6 @@
 """Requests that fetch instances from a modality: `/modalities/{name}/move` and `get`, `/queries/…/retrieve`. All make jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import falcon
@@ -106,8 +106,8 @@ class RetrieveAnswers:
         submit(deps, req, resp, _job(plan), body)
 
 
-def _chosen(reader: QueryReader, number: str | None) -> Sequence[Dataset]:
-    return list(reader.answers()) if number is None else [read_answer(reader, number)]
+def _chosen(reader: QueryReader, number: str | None) -> Iterable[Dataset]:
+    return reader.answers() if number is None else [read_answer(reader, number)]
 
 
 def _identifying(answer: Dataset) -> Dataset:

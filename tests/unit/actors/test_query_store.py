@@ -5,18 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, Operation
 from actors.remote.query_store import QueryStore, StoredQuery, clear_queries
-from events.errors import NotFound
+from events.errors import NotFound, PeerFailed
 from events.identifiers import Level
+from store.dicom.identifier import encode_dataset
 from store.dicom.matching import Dataset
 
+PATIENT_ID = 0x00100020
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
 QUERY = StoredQuery(
     modality=Modality(name="pacs", aet="PACS", host="h", port=104, allowed=frozenset({Operation.ECHO})),
     level=Level.STUDY,
     keys={0x00100020: "P*"},
     local_aet="ME",
     timeout_s=15,
+    default_encoding="Latin1",
 )
 
 
@@ -25,10 +30,14 @@ def store(tmp_path: Path) -> QueryStore:
     return QueryStore(tmp_path, 3)
 
 
+def match(answer: Dataset) -> Match:
+    return Match(encode_dataset(answer, EXPLICIT_LE, "Latin1"), EXPLICIT_LE)
+
+
 def keep(store: QueryStore, answers: list[Dataset]) -> str:
     with store.create(QUERY) as writer:
         for answer in answers:
-            writer.write(answer)
+            writer.write(match(answer))
         name = writer.keep()
     store.trim()
     return name
@@ -39,7 +48,9 @@ def use_at(tmp_path: Path, name: str, time_ns: int) -> None:
 
 
 def test_an_answer_is_found_by_its_number_by_another_process(store: QueryStore, tmp_path: Path) -> None:
-    answers: list[Dataset] = [{0x00100020: f"P{n}", 0x00400100: ({0x00080060: "CT"},), 1: None} for n in range(1_000)]
+    answers: list[Dataset] = [
+        {0x00100020: f"P{n}", 0x00400100: ({0x00080060: "CT"},), 0x00280010: None} for n in range(1_000)
+    ]
     name = keep(store, answers)
     with QueryStore(tmp_path, 3).open(name) as reader:
         assert reader.query == QUERY
@@ -60,7 +71,7 @@ def test_a_query_without_answers_is_kept(store: QueryStore) -> None:
 
 def test_a_file_that_is_not_finished_is_never_seen(store: QueryStore, tmp_path: Path) -> None:
     with store.create(QUERY) as writer:
-        writer.write({1: "x"})
+        writer.write(match({PATIENT_ID: "x"}))
         assert store.names() == []
         with pytest.raises(NotFound):
             store.open(writer.name)
@@ -69,11 +80,11 @@ def test_a_file_that_is_not_finished_is_never_seen(store: QueryStore, tmp_path: 
 
 def test_answers_can_be_read_without_being_kept(store: QueryStore, tmp_path: Path) -> None:
     with store.create(QUERY) as writer:
-        writer.write({1: "x"})
+        writer.write(match({PATIENT_ID: "x"}))
         reader = writer.read()
     with reader:
         assert list((tmp_path / "queries").iterdir()) == []
-        assert list(reader.answers()) == [{1: "x"}]
+        assert list(reader.answers()) == [{PATIENT_ID: "x"}]
 
 
 def test_the_query_used_longest_ago_goes_first(store: QueryStore, tmp_path: Path) -> None:
@@ -104,7 +115,18 @@ def test_a_start_without_a_folder_is_fine(tmp_path: Path) -> None:
 
 
 def test_at_the_start_everything_is_forgotten(store: QueryStore, tmp_path: Path) -> None:
-    keep(store, [{1: "x"}])
+    keep(store, [{PATIENT_ID: "x"}])
     with store.create(QUERY):
         clear_queries(tmp_path)
         assert list((tmp_path / "queries").iterdir()) == []
+
+
+def test_an_answer_that_cannot_be_read_harms_no_other(store: QueryStore) -> None:
+    with store.create(QUERY) as writer:
+        writer.write(Match(b"\x10\x00\x20\x00LO\xff\xff", EXPLICIT_LE))
+        writer.write(match({PATIENT_ID: "x"}))
+        name = writer.keep()
+    with store.open(name) as reader:
+        with pytest.raises(PeerFailed):
+            reader.answer(0)
+        assert reader.answer(1) == {PATIENT_ID: "x"}
