@@ -291,7 +291,7 @@ def test_what_a_get_brings_is_stored_once(engine: Engine) -> None:
     )
 
 
-def test_instances_of_a_get_that_fail_are_told(engine: Engine) -> None:
+def test_a_get_of_which_a_part_fails_is_a_failure(engine: Engine) -> None:
     made, unnamed = dataset(), Dataset()
     unnamed.SOPClassUID, unnamed.SOPInstanceUID = MR, "1.2.3"  # without the other UIDs that it must have
     for each in (made, unnamed):
@@ -305,8 +305,8 @@ def test_instances_of_a_get_that_fail_are_told(engine: Engine) -> None:
 
     with _answering((evt.EVT_C_GET, get)) as port:
         ended = _retrieve(engine, _retrieve_plan(port, "C-GET", "1.2"))
-    assert ended.state is JobState.Success
-    assert ended.result == {"CompletedInstancesCount": 1, "FailedInstancesCount": 1}
+    assert (ended.state, ended.code) == (JobState.Failure, 9)
+    assert ended.details == 'C-GET SCU to AET "THERE" has failed with DIMSE status 0xB000'
     assert len(engine.instances()) == 1
 
 

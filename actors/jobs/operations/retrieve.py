@@ -1,14 +1,12 @@
 """The operations `DicomMoveScu` and `DicomGetScu`: a modality is asked for instances, one query a step.
 
 One association serves all steps. A query that a crash repeats makes the modality send again what we, or the target,
-have already: instances that are stored are acknowledged and left as they are. Some sub-operations that fail are no
-error, as in Orthanc 1.12.7; how many is told in the job's content.
+have already: instances that are stored are acknowledged and left as they are.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from actors.jobs.operation import Task, Workbench
 from actors.jobs.operations.passing_over import code_of
@@ -16,7 +14,6 @@ from actors.jobs.operations.retrieve_plan import Retrieval, from_plan
 from actors.remote import get_scu, move_scu
 from actors.remote.get_contexts import SOP_CLASSES_IN_STUDY, storage_contexts
 from actors.remote.get_scu import Incoming
-from actors.remote.move_scu import Progress
 from actors.remote.query import CHARSET
 from actors.remote.requestor import Association, Proposal, open_association
 from events.errors import SinogramError
@@ -25,8 +22,6 @@ from store.dicom.charset_encoding import defined_term
 from store.dicom.file_meta import file_meta
 from store.dicom.identifier import encode_dataset
 from store.records import Origin
-
-_COUNTS: Final = ("completed", "failed", "warnings")
 
 
 class _Retrieve:
@@ -39,12 +34,11 @@ class _Retrieve:
         self._encoding = bench.ingest.settings().default_encoding
         self._association: Association | None = None
         self._proposals: Sequence[Proposal] = ()  # for it
-        self._counts: Counter[str] = Counter()
 
     def run_step(self, step: int, settle: Callable[[], None]) -> int:
         settle()
         try:
-            self._count(self._retrieve(self._plan.queries[step]))
+            self._retrieve(self._plan.queries[step])
         except SinogramError as exc:
             self._end()
             code = code_of(exc) if self._plan.permissive else 0
@@ -53,8 +47,8 @@ class _Retrieve:
             return code
         return 0
 
-    def _retrieve(self, query: Retrieval) -> Progress:
-        """Carry out a query; returns what the modality says at its end. Raises RemoteFailed, Interrupted."""
+    def _retrieve(self, query: Retrieval) -> None:
+        """Carry out a query. Raises RemoteFailed, also where some sub-operations have failed; Interrupted."""
         raise NotImplementedError
 
     def _open(self, proposals: Sequence[Proposal]) -> Association:
@@ -69,16 +63,8 @@ class _Retrieve:
         identifier.setdefault(CHARSET, defined_term(self._encoding))
         return lambda syntax: encode_dataset(identifier, syntax, self._encoding)
 
-    def _count(self, progress: Progress) -> None:
-        self._counts.update({name: getattr(progress, name) or 0 for name in _COUNTS})
-
     def result(self) -> dict[str, Any]:
-        if not self._counts["failed"]:
-            return {}
-        return {
-            "CompletedInstancesCount": self._counts["completed"] + self._counts["warnings"],
-            "FailedInstancesCount": self._counts["failed"],
-        }
+        return {}
 
     def _end(self) -> None:
         association, self._association = self._association, None
@@ -97,12 +83,11 @@ class _Retrieve:
 class MoveScu(_Retrieve):
     """One run of a job of C-MOVE."""
 
-    def _retrieve(self, query: Retrieval) -> Progress:
+    def _retrieve(self, query: Retrieval) -> None:
         association = self._open(move_scu.PROPOSALS)
         model = _model(association, query.level, move_scu.PATIENT_ROOT, move_scu.STUDY_ROOT)
-        responses = move_scu.move(association, model, self._encode(query), self._plan.target_aet)
-        *_, last = responses
-        return last
+        for _ in move_scu.move(association, model, self._encode(query), self._plan.target_aet):
+            pass
 
 
 class GetScu(_Retrieve):
@@ -117,13 +102,13 @@ class GetScu(_Retrieve):
             called_aet=self._target.calling_aet,
         )
 
-    def _retrieve(self, query: Retrieval) -> Progress:
+    def _retrieve(self, query: Retrieval) -> None:
         classes = str(query.keys.get(SOP_CLASSES_IN_STUDY) or "")
         contexts = storage_contexts(name for name in classes.split("\\") if name)
         association = self._open(get_scu.proposals(contexts))
         model = _model(association, query.level, get_scu.PATIENT_ROOT, get_scu.STUDY_ROOT)
-        *_, last = get_scu.get(association, model, self._encode(query), self._store)
-        return last
+        for _ in get_scu.get(association, model, self._encode(query), self._store):
+            pass
 
     def _store(self, incoming: Incoming) -> None:
         """Store an instance durably; one that is stored already is fine. Raises SinogramError."""
