@@ -17,17 +17,7 @@ def echo(association: Association) -> None:
     """Ask whether the peer is there. Raises RemoteFailed, Interrupted."""
     context = association.context_for(VERIFICATION)
     message_id = association.next_message_id(Field.C_ECHO)
-    association.send(
-        context,
-        encode_command(
-            {
-                Element.AFFECTED_SOP_CLASS_UID: VERIFICATION,
-                Element.COMMAND_FIELD: Field.C_ECHO,
-                Element.MESSAGE_ID: message_id,
-                Element.DATA_SET_TYPE: NO_DATASET,
-            }
-        ),
-    )
+    association.send(context, encode_request(message_id))
     response = association.receive_response(Field.C_ECHO, message_id)
     association.skip_dataset()
     status = response.number(Element.STATUS)
@@ -36,3 +26,15 @@ def echo(association: Association) -> None:
             f'C-ECHO SCU to AET "{association.target.called_aet}" has failed with DIMSE status 0x{status:04X}',
             dimse_status=status,
         )
+
+
+def encode_request(message_id: int) -> bytes:
+    """The command set of a C-ECHO."""
+    return encode_command(
+        {
+            Element.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+            Element.COMMAND_FIELD: Field.C_ECHO,
+            Element.MESSAGE_ID: message_id,
+            Element.DATA_SET_TYPE: NO_DATASET,
+        }
+    )

@@ -56,7 +56,7 @@ class Association:
         self._layer = layer
         self._message_id = 0
         self._activity = "associated with"
-        self._is_reading = False
+        self._is_sending = False
         self._watching = contextlib.ExitStack()
         self._interruption = Interruption()
 
@@ -86,11 +86,12 @@ class Association:
         self._interruption = Interruption()
 
     def _hang_up(self) -> None:
-        # While we wait for the peer it is not cut off in mid-sentence: what we have to say can still be sent.
-        if self._is_reading:
-            self._connection.stop_reading()
-        else:
+        # Only a write is cut off; otherwise the peer can still be told. Whoever sends sets the flag and then looks at
+        # the wish, whoever tells the wish sets it and then looks at the flag: one of them sees the other.
+        if self._is_sending:
             self._connection.hang_up()
+        else:
+            self._connection.stop_reading()
 
     # --- contexts ---
 
@@ -116,7 +117,7 @@ class Association:
 
     def send(self, context: Context, command: bytes, dataset: Iterable[bytes] = ()) -> None:
         """Send a message; its dataset in pieces of any size. Raises RemoteFailed, Interrupted."""
-        with self._at():
+        with self._at(is_sending=True):
             self._layer.send(context, command, dataset)
 
     def send_large(
@@ -127,19 +128,19 @@ class Association:
         `settle` is called before the last fragment leaves, without which the message has no effect; what it raises
         leaves the association unusable.
         """
-        with self._at():
+        with self._at(is_sending=True):
             self._layer.send_large(context, command, dataset, settle)
 
     def receive(self) -> tuple[Context, Command]:
         """Wait for the next message; its dataset, if any, is for `dataset`. Raises RemoteFailed, Interrupted."""
-        with self._at(is_reading=True):
+        with self._at():
             return self._layer.read_command()
 
     def dataset(self) -> Iterator[memoryview]:
         """The dataset that follows the command, as it comes; a view is valid until the next one is asked for."""
         parts = self._layer.read_dataset()
         while True:
-            with self._at(is_reading=True):
+            with self._at():
                 part = next(parts, None)
             if part is None:
                 return
@@ -188,9 +189,9 @@ class Association:
         return explain_end(violation, self.target.called_aet, self._activity)
 
     @contextlib.contextmanager
-    def _at(self, *, is_reading: bool = False) -> Iterator[None]:
-        """Give what goes wrong inside its name. The order matters: see `_hang_up`, which may come at any time."""
-        self._is_reading = is_reading
+    def _at(self, *, is_sending: bool = False) -> Iterator[None]:
+        """Give what goes wrong inside its name."""
+        self._is_sending = is_sending
         is_done = False
         try:
             self._interruption.check()
@@ -202,7 +203,7 @@ class Association:
                 self._abort(exc.reason)
             raise explain_end(exc, self.target.called_aet, self._activity) from exc
         finally:
-            self._is_reading = False
+            self._is_sending = False
             self.is_whole &= is_done
 
     # --- end ---
@@ -213,7 +214,6 @@ class Association:
             self.abort()
             return
         self.is_whole = False
-        self._is_reading = True
         try:
             with contextlib.suppress(AssociationEnded):
                 self._connection.set_deadline(min(self.target.timeout_s or RELEASE_LIMIT_S, RELEASE_LIMIT_S))

@@ -114,9 +114,10 @@ class UpperLayer:
                 return
 
     def abort(self, last: bytes) -> None:
-        """Send a last PDU if the connection takes it without waiting; nothing more is read or sent."""
-        self._state = State.CLOSING
-        self._connection.send_now(last)
+        """Send a last PDU, once, if the connection takes it without waiting; nothing more is read or sent."""
+        if self._state is not State.CLOSING:
+            self._state = State.CLOSING
+            self._connection.send_now(last)
 
     def _read_over(self, length: int) -> Iterator[memoryview]:
         while length:
