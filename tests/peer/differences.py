@@ -30,6 +30,14 @@ _NEVER_STORED = {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}
 
 ACCEPTED: tuple[Accepted, ...] = (
     Accepted(
+        why="a C-GET that the modality could not process has failed, and nobody is told that it went well",
+        source="PS3.4 §C.4.3.1.4: 0xCxxx is a failure",
+        method="POST",
+        path="/modalities/archive/get",
+        aspect="status",
+        when=lambda ours, theirs: "0xC000" in str(ours) and str(theirs).startswith("200"),
+    ),
+    Accepted(
         why="an operator is told why a modality refused or was lost, where Orthanc has DCMTK's words for all of it",
         source="actors/remote/explanation.py",
         method="POST",
