@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.remote.exchange import SUCCESS, check_status
 from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
+from actors.remote.target import Target
 from actors.remote.transcoding import can_transcode
 from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.pdu import Context
@@ -78,21 +79,26 @@ def choose_context(association: Association, kind: Kind, fallbacks: Sequence[str
         context = association.find_context(kind.sop_class, syntax)
         if context is not None and can_transcode(kind.transfer_syntax, syntax):
             return context
-    raise not_negotiated(association, kind)
+    if association.find_context(kind.sop_class) is None:
+        raise class_refused(kind)
+    raise not_negotiated(association.target, kind)
 
 
-def not_negotiated(association: Association | None, kind: Kind) -> RemoteFailed:
-    """The error for a kind of instance that fits no accepted context; the texts and numbers are Orthanc's."""
-    if association is None or association.find_context(kind.sop_class) is None:
-        return RemoteFailed(
-            f"Cannot C-Store an instance of SOPClassUID {kind.sop_class}, "
-            "the destination has not accepted any TransferSyntax for this SOPClassUID.",
-            code=NO_PRESENTATION_CONTEXT,
-        )
+def class_refused(kind: Kind) -> RemoteFailed:
+    """The error for a SOP class that the peer takes in no syntax. The texts and numbers of both are Orthanc's."""
+    return RemoteFailed(
+        f"Cannot C-Store an instance of SOPClassUID {kind.sop_class}, "
+        "the destination has not accepted any TransferSyntax for this SOPClassUID.",
+        code=NO_PRESENTATION_CONTEXT,
+    )
+
+
+def not_negotiated(target: Target, kind: Kind) -> RemoteFailed:
+    """The error for a kind of instance that fits no accepted context."""
     return RemoteFailed(
         "No valid presentation context was negotiated for "
         f"SOP class UID [{kind.sop_class}] and transfer syntax [{kind.transfer_syntax}] "
-        f"while sending to modality [{association.target.called_aet}]"
+        f"while sending to modality [{target.called_aet}]"
     )
 
 

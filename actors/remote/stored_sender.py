@@ -14,7 +14,7 @@ from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.requestor import open_association
-from actors.remote.store_scu import Kind, Originator, check, choose_context, not_negotiated, plan_contexts, store
+from actors.remote.store_scu import Kind, Originator, check, choose_context, class_refused, plan_contexts, store
 from actors.remote.target import ScuSettings, Target
 from actors.remote.transcoding import UNCOMPRESSED, transcode
 from events.errors import InvalidDicom, NotFound
@@ -140,7 +140,7 @@ class StoredSender:
             association = open_association(self._target, proposals, self._interruption)
         except RemoteFailed as exc:
             if exc.code == NO_PRESENTATION_CONTEXT:
-                raise not_negotiated(None, kind) from exc
+                raise class_refused(kind) from exc
             raise
         return Negotiated(association, kinds, self._fallbacks)
 

@@ -14,6 +14,7 @@ from api.rest.instance_content import Content, File, Header, TagsOf
 from api.rest.jobs import JobAction, JobEvents, JobOutput, Jobs, SingleJob
 from api.rest.modalities import Modalities, ModalityConfiguration, OneModality
 from api.rest.modality_operations import Echo, FindAll, FindLevel, FindWorklist, ToolEcho
+from api.rest.modality_store import Store, StoreStraight
 from api.rest.queries import OneQuery, Queries, QueryKeys, QueryLevel, QueryModality, StartQuery
 from api.rest.query_answers import AnswerContent, Answers, OneAnswer, QueryBelow
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
@@ -110,6 +111,8 @@ def _modalities(deps: Deps) -> Routes:
         f"{one}/query": StartQuery(deps),
         f"{one}/move": Retrieve(deps, MOVE),
         f"{one}/get": Retrieve(deps, GET),
+        f"{one}/store": Store(deps),
+        f"{one}/store-straight": StoreStraight(deps),
     }
 
 

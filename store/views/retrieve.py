@@ -49,6 +49,16 @@ def find_instances(views: Views, named: Named) -> list[ResourceId]:
     return [instance for ref in series for instance in _instances_of(views, ref)]
 
 
+def list_instances(views: Views, level: Level, root: Ref) -> list[ResourceId]:
+    """Return the instances below a resource in the same order. Takes several short snapshots. Raises KeyError if it is gone."""
+    with views.snapshot() as snapshot:
+        if level == Level.INSTANCE:
+            return [snapshot.id_of(level, root)]
+        top = snapshot.get_resource(level, root)
+        series = [root] if level == Level.SERIES else list(snapshot.descendant_refs(top, Level.SERIES))
+    return [instance for ref in series for instance in _instances_of(views, ref)]
+
+
 def _find_roots(snapshot: Snapshot, named: Named) -> list[Ref]:
     found: dict[Ref, None] = {}
     for value in named.values:

@@ -1,0 +1,58 @@
+"""A DICOM file that is not of the archive, sent to a destination on an association of its own."""
+
+from dataclasses import dataclass
+
+from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
+from actors.remote.interruption import Interruption
+from actors.remote.requestor import Association, open_association
+from actors.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
+from actors.remote.target import Target
+from actors.remote.transcoding import transcode
+from events.errors import InvalidDicom
+from store.dicom.elements import Buffer
+from store.dicom.part10 import find_dataset
+from store.dicom.summary import summarize
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """What has been sent."""
+
+    sop_class: str
+    sop_instance: str
+
+
+def send_file(target: Target, data: Buffer, fallbacks: tuple[str, ...], interruption: Interruption) -> SentFile:
+    """Send a file; `fallbacks` are the transfer syntaxes it may be transcoded to.
+
+    Raises InvalidDicom, RemoteFailed, Interrupted.
+    """
+    try:
+        summary = summarize(data)
+    except InvalidDicom as exc:
+        raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {len(data)} bytes)") from exc
+    kind = Kind(summary.sop_class, summary.transfer_syntax)
+    if not all(kind):
+        raise InvalidDicom("The file has no SOP class, or no known transfer syntax")
+    proposals, _ = plan_contexts([kind], fallbacks)
+    try:
+        association = open_association(target, proposals, interruption)
+    except RemoteFailed as exc:
+        if exc.code == NO_PRESENTATION_CONTEXT:
+            raise not_negotiated(target, kind) from exc
+        raise
+    with association, memoryview(data) as view:
+        _send(association, kind, summary.sop_uid, view, fallbacks)
+    return SentFile(summary.sop_class, summary.sop_uid)
+
+
+def _send(
+    association: Association, kind: Kind, sop_instance: str, data: memoryview, fallbacks: tuple[str, ...]
+) -> None:
+    context = choose_context(association, kind, fallbacks)
+    if context.transfer_syntax != kind.transfer_syntax:
+        dataset = memoryview(transcode(data, context.transfer_syntax))
+        check(association, store(association, context, sop_instance, dataset))
+        return
+    with data[find_dataset(data) :] as dataset:
+        check(association, store(association, context, sop_instance, dataset))
