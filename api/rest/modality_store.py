@@ -1,1 +1,181 @@
-This file was overwritten by the lead by mistake: helper OPERATIONS, please write your own version again.
+"""`/modalities/{name}/store` and `store-straight`: instances sent to a modality. Source: observed on Orthanc 1.12.7."""
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import Any, Final
+
+import falcon
+
+from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.remote.errors import Interrupted
+from actors.remote.modality import Modality
+from actors.remote.sent_file import send_file
+from actors.remote.stored_sender import fallbacks_for
+from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
+from api.rest import fields
+from api.rest.body import SMALL_BODY_BYTES, read_chunks, read_text
+from api.rest.deps import Deps
+from api.rest.exports import log_exports
+from api.rest.job_submission import JobRequest, is_permissive, submit
+from api.rest.modalities import find_modality
+from api.rest.remote_request import remote_of, requested_timeout
+from api.rest.replies import send_json
+from events.errors import Busy
+from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
+from store.dicom.elements import Buffer
+from store.views.retrieve import list_instances
+
+_MOST_PORTS: Final = 0xFFFF
+_MOST_IDS: Final = 0xFFFF  # of messages
+
+
+class Store:
+    """`POST /modalities/{name}/store`: the body names resources of any level, as one identifier, a list or an object."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        deps = self._deps
+        configured = find_modality(deps, name)
+        names, body = _read(read_text(req))
+        modality = _overridden(configured, body)
+        remote = remote_of(deps, modality, _optional_text(body, "LocalAet"), requested_timeout(body))
+        if _typed(body, "StorageCommitment", bool, default=False):
+            raise NotImplementedYet("Storage commitment is not implemented")
+        roots = _find(deps, names)
+        plan = StorePlan(
+            modality=modality,
+            instances=[instance for root in roots for instance in _below(deps, root)],
+            local_aet=remote.local_aet,
+            timeout_s=remote.timeout_s,
+            parents=sorted({format_resource_id(root.id) for root in roots}),
+            originator_aet=_typed(body, "MoveOriginatorAet", str, default=""),
+            originator_id=_ranged(body, "MoveOriginatorID", 0, _MOST_IDS),
+            permissive=is_permissive(body),
+        )
+        log_exports(deps, name, [(root.level, root.id) for root in roots])
+        request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=len(plan.instances))
+        submit(deps, req, resp, request, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A resource that the body names."""
+
+    level: Level
+    ref: Ref
+    id: ResourceId
+
+
+def _read(text: str) -> tuple[list[str], Mapping[str, Any]]:
+    """Return the identifiers in a body, and its other fields. Raises BadField."""
+    if parse_resource_id(text.strip()) is not None:
+        return [text.strip()], {}
+    body = fields.parse_json(text)
+    if isinstance(body, str):
+        return [body], {}
+    if isinstance(body, list):
+        return _names(body), {}
+    if not isinstance(body, dict):
+        raise BadField("Must provide a JSON value")
+    if "Resources" not in body:
+        raise BadField('Missing field in JSON: "Resources"')
+    if not isinstance(body["Resources"], list):
+        raise BadField('JSON field "Resources" must contain an array')
+    return _names(body["Resources"]), body
+
+
+def _names(values: Sequence[object]) -> list[str]:
+    names = [value for value in values if isinstance(value, str)]
+    if len(names) < len(values):
+        raise BadField("Resources to be exported must be specified as a JSON array of strings")
+    return names
+
+
+def _find(deps: Deps, names: Sequence[str]) -> list[_Root]:
+    """Return the resources of these names. Raises BadField for what is no identifier, UnknownRoute for an unknown one."""
+    found: list[_Root] = []
+    with deps.views.snapshot() as snapshot:
+        for name in names:
+            identifier = parse_resource_id(name)
+            if identifier is None:
+                raise BadField(f"This string is not a valid Orthanc identifier: {name}")
+            place = snapshot.find(identifier)
+            if place is None:
+                raise UnknownRoute
+            found.append(_Root(*place, identifier))
+    return found
+
+
+def _below(deps: Deps, root: _Root) -> list[ResourceId]:
+    try:
+        return list_instances(deps.views, root.level, root.ref)
+    except KeyError as exc:  # deleted since
+        raise UnknownRoute from exc
+
+
+def _overridden(modality: Modality, body: Mapping[str, Any]) -> Modality:
+    """Return a modality as this request calls it."""
+    return replace(
+        modality,
+        aet=_typed(body, "CalledAet", str, default=modality.aet),
+        host=_typed(body, "Host", str, default=modality.host),
+        port=_ranged(body, "Port", modality.port, _MOST_PORTS),
+    )
+
+
+def _optional_text(body: Mapping[str, Any], name: str) -> str | None:
+    return _typed(body, name, str, default="") if name in body else None
+
+
+def _ranged(body: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    value: int = _typed(body, name, int, default=default)
+    if not 0 <= value <= most:
+        raise OutOfRange
+    return value
+
+
+def _typed(body: Mapping[str, Any], name: str, kind: type, *, default: Any) -> Any:
+    """Return a field of a type. Raises BadType, of which Orthanc says nothing more."""
+    value = body.get(name, default)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise BadType
+    return value
+
+
+class StoreStraight:
+    """`POST /modalities/{name}/store-straight`: the body is a DICOM file, which is sent at once and not stored."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        deps = self._deps
+        modality = find_modality(deps, name)
+        target = remote_of(deps, modality, None, None).target(deps)
+        with _received(deps, req) as data:
+            try:
+                sent = send_file(target, data, fallbacks_for(deps.scu, modality), deps.stopping)
+            except Interrupted as exc:
+                raise Busy("the server stops") from exc
+        send_json(req, resp, {"SOPClassUID": sent.sop_class, "SOPInstanceUID": sent.sop_instance})
+
+
+@contextmanager
+def _received(deps: Deps, req: falcon.Request) -> Iterator[Buffer]:
+    """Receive a body into a file without a name, and map it: it may be larger than the memory."""
+    settings = deps.settings
+    with TemporaryFile(dir=settings.temporary_directory, buffering=SMALL_BODY_BYTES) as file:
+        size = 0
+        for chunk in read_chunks(req, settings):
+            size += file.write(chunk)
+        file.flush()
+        if not size:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
