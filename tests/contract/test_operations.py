@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,115 +12,27 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import ThreadedAssociationServer
 
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
-from actors.jobs.channel import open_local_channel
-from actors.jobs.client import JobsClient
-from actors.jobs.operation import Workbench
-from actors.jobs.operations import OPERATIONS
 from actors.jobs.operations.retrieve_plan import JOB_TYPE as RETRIEVE_TYPE
 from actors.jobs.operations.retrieve_plan import MOVE, Retrieval, RetrievePlan
 from actors.jobs.operations.retrieve_plan import to_plan as to_retrieve_plan
-from actors.jobs.operations.store_plan import JOB_TYPE, InstanceList, StorePlan, from_plan, to_plan
-from actors.jobs.runner import Runner
-from actors.remote.association_pool import AssociationPool
-from actors.remote.interruption import Interruption
-from actors.remote.modalities import Modalities
-from actors.remote.modality import Modality
-from actors.remote.target import ScuSettings
+from actors.jobs.operations.store_plan import InstanceList, StorePlan, from_plan, to_plan
 from api.dicom.get_scp import create_get_service
-from events.identifiers import Level, Ref, ResourceId
+from events.identifiers import Level, ResourceId
 from store.projections.job_rows import JobState
 from store.records import Instance
-from store.views.jobs import get_error_details, get_job, get_result
-from tests.contract.destination import EXPLICIT, Destination, destination
+from tests.contract.destination import EXPLICIT, destination
+from tests.contract.operations_stage import SUCCESS, Ended, Engine, modality, working
 from tests.contract.retrieve_stage import fill, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
 from tools.core import Core
 
-PATIENCE_S = 20.0
 STUDY_UID = 0x0020000D
-
-
-@dataclass
-class Engine:
-    core: Core
-    jobs: JobsClient
-
-    def run(self, kind: str, plan: dict[str, Any], steps: int) -> "Ended":
-        """Have a job done, and wait for its end."""
-        ref = self.jobs.submit(kind, plan, steps=steps, attempts=1)[0]
-        self.jobs.wait(ref)
-        return self.ended(ref)
-
-    def ended(self, ref: Ref) -> "Ended":
-        with self.core.views.snapshot() as snapshot:
-            job = get_job(snapshot, ref)
-            assert job is not None
-            progress = job.progress
-            return Ended(
-                progress.state,
-                progress.code,
-                get_error_details(snapshot, job),
-                progress.failed,
-                get_result(snapshot, job),
-            )
-
-    def instances(self) -> list[ResourceId]:
-        with self.core.views.snapshot() as snapshot:
-            return list(snapshot.list_ids(Level.INSTANCE))
-
-    def store(self, there: Destination, **values: Any) -> "Ended":
-        given: dict[str, Any] = {"instances": self.instances(), "local_aet": "OURS", "timeout_s": 10, **values}
-        plan = StorePlan(modality=_modality(there.port), **given)
-        return self.run(JOB_TYPE, to_plan(plan), len(plan.instances))
-
-
-@dataclass(frozen=True)
-class Ended:
-    state: JobState
-    code: int
-    details: str
-    failed: int
-    result: Any
-
-
-SUCCESS = Ended(JobState.Success, 0, "", 0, {})
-
-
-def _modality(port: int) -> Modality:
-    return Modality(name="there", aet="THERE", host="127.0.0.1", port=port)
 
 
 @pytest.fixture
 def engine(archive: Core) -> Iterator[Engine]:
-    """An engine with one slot, which does what the server's workers do."""
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
-    pool = AssociationPool(0)
-    channel = open_local_channel(archive.jobs.on_request)
-    jobs = JobsClient(archive.index.ask, channel.request)
-
-    def workbench(interruption: Interruption) -> Workbench:
-        return Workbench(
-            views=archive.views,
-            blobs=archive.blobs,
-            index=archive.client,
-            ingest=ingest,
-            jobs=jobs,
-            modalities=Modalities((), archive.views, archive.client),
-            scu=ScuSettings(aet="OURS"),
-            associations=pool,
-            interruption=interruption,
-        )
-
-    runner = Runner("worker-1/1", channel, archive.views, lambda: dict(OPERATIONS), workbench, slots=1)
-    runner.start()
-    yield Engine(archive, jobs)
-    runner.stop(PATIENCE_S)
-    channel.close()
-    runner.join()
-    pool.close()
-    ingest.close()
+    with working(archive) as made:
+        yield made
 
 
 # --- store ---
@@ -189,7 +100,7 @@ def test_a_job_without_instances_succeeds(engine: Engine) -> None:
 
 def test_a_plan_survives_being_stored() -> None:
     instances = [ResourceId(bytes([number]) * 20) for number in range(3)]
-    plan = StorePlan(modality=_modality(104), instances=instances, local_aet="OURS", timeout_s=3, parents=["a"])
+    plan = StorePlan(modality=modality(104), instances=instances, local_aet="OURS", timeout_s=3, parents=["a"])
     again = from_plan(to_plan(plan))
     assert list(again.instances) == instances
     assert again.instances[-1:] == instances[-1:]
@@ -203,7 +114,7 @@ def test_a_plan_survives_being_stored() -> None:
 
 def _retrieve_plan(port: int, method: str, *studies: str, permissive: bool = False) -> RetrievePlan:
     return RetrievePlan(
-        modality=_modality(port),
+        modality=modality(port),
         method=method,
         local_aet="OURS",
         target_aet="TARGET" if method == MOVE else "",
