@@ -8,6 +8,7 @@ is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` 
 """
 
 import contextlib
+import errno
 import os
 import uuid
 from array import array
@@ -24,7 +25,7 @@ import msgpack
 from actors.remote.asking import decode
 from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, from_plain, to_plain
-from events.errors import NotFound
+from events.errors import NotFound, StorageFull
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 
@@ -118,6 +119,7 @@ class QueryWriter:
         self._path = folder / (self.name + _UNFINISHED)
         self._final = folder / self.name
         self._offsets = array("Q")
+        self._size = 0
         self._file = self._path.open("w+b")
         self._put(
             {
@@ -136,10 +138,12 @@ class QueryWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of what is still to be written: it is no longer wanted
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     def write(self, answer: Match) -> None:
+        """Raises StorageFull."""
         self._put([answer.dataset, answer.transfer_syntax])
 
     def keep(self) -> str:
@@ -154,14 +158,28 @@ class QueryWriter:
         return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0))
 
     def _put(self, record: object) -> None:
-        self._offsets.append(self._file.tell())
-        self._file.write(msgpack.packb(record))
+        packed = msgpack.packb(record)
+        self._offsets.append(self._size)
+        self._size += len(packed)
+        with _room():
+            self._file.write(packed)
 
     def _finish(self) -> None:
-        table = self._file.tell()
-        self._file.write(b"".join(map(_OFFSET.pack, self._offsets)))
-        self._file.write(_FOOTER.pack(len(self._offsets) - 1, table))
-        self._file.flush()
+        with _room():
+            self._file.write(b"".join(map(_OFFSET.pack, self._offsets)))
+            self._file.write(_FOOTER.pack(len(self._offsets) - 1, self._size))
+            self._file.flush()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Give a full disk its name."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("no room for the answers of a query") from exc
+        raise
 
 
 class QueryReader:

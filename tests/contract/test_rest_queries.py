@@ -1,7 +1,7 @@
 """`/queries`: answers in files that every gateway reads, and what goes on from them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -124,6 +124,16 @@ def test_a_query_below_an_answer_takes_over_what_names_it(stage: RestStage, rec:
     assert (keys[0x00080052], keys[0x00100020], keys[0x00080060]) == ("SERIES", "P1", "CT")
     assert stage.ask(f"{below}/level").body == b"Series"
     assert post(stage, f"{below}/answers/0/query-studies", {}).status == 404
+
+
+def test_a_start_forgets_all_queries(archive_factory: Callable[..., Core]) -> None:
+    archive = archive_factory()
+    with rest_stage(archive) as stage, recording_scp() as rec:
+        put(stage, rec)
+        query(stage)
+    archive.stop()
+    with rest_stage(archive_factory()) as stage:
+        assert shown(stage.ask("/queries")) == []
 
 
 # -- retrieval --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, Operation
 from actors.remote.query_store import QueryStore, StoredQuery, clear_queries
-from events.errors import NotFound, PeerFailed
+from events.errors import NotFound, PeerFailed, StorageFull
 from events.identifiers import Level
 from store.dicom.identifier import encode_dataset
 from store.dicom.matching import Dataset
@@ -130,3 +130,11 @@ def test_an_answer_that_cannot_be_read_harms_no_other(store: QueryStore) -> None
         with pytest.raises(PeerFailed):
             reader.answer(0)
         assert reader.answer(1) == {PATIENT_ID: "x"}
+
+
+def test_a_full_disk_is_named(store: QueryStore, tmp_path: Path) -> None:
+    with store.create(QUERY) as writer:
+        writer._file = Path("/dev/full").open("w+b", buffering=0)  # type: ignore[assignment]  # a disk without room
+        with pytest.raises(StorageFull):
+            writer.write(match({PATIENT_ID: "x"}))
+    assert list((tmp_path / "queries").iterdir()) == []

@@ -1,0 +1,99 @@
+"""Stored modalities and exports: any commands in any order are what a plain model says, and replay gives the very bytes."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.index.commands import ClearExports, Command, LogExports, RemoveModality, StoreModality
+from actors.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
+from events.identifiers import Level, ResourceId
+from store.environment import Environment
+from store.views.exports import get_exports, get_last_export
+from store.views.modalities import list_stored_modalities
+from tests.clock import Clock
+from tests.index_stage import IndexStage
+from tools.replay import differences, rebuild
+
+names = st.sampled_from(["a", "b", "pacs-1", "x" * 200])
+texts = st.text(max_size=5)
+modalities = st.builds(
+    Modality,
+    name=names,
+    aet=texts,
+    host=texts,
+    port=st.integers(1, 65_535),
+    manufacturer=st.sampled_from(MANUFACTURERS),
+    allowed=st.frozensets(st.sampled_from(list(Operation))),
+    allow_transcoding=st.booleans(),
+    use_tls=st.booleans(),
+    local_aet=texts,
+    timeout_s=st.integers(0, 1 << 33),
+    retrieve_method=st.sampled_from(RETRIEVE_METHODS),
+)
+exports = st.lists(
+    st.tuples(st.sampled_from(Level), st.binary(min_size=20, max_size=20), texts, texts, texts, texts).map(list),
+    max_size=3,
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("store"), modalities),
+        st.tuples(st.just("remove"), names),
+        st.tuples(st.just("export"), exports),
+        st.tuples(st.just("clear"), st.none()),
+    ),
+    max_size=20,
+)
+
+
+def command_of(kind: str, value: Any) -> Command:
+    match kind:
+        case "store":
+            return StoreModality(values=to_plain(value), correlation=b"")
+        case "remove":
+            return RemoveModality(name=value, correlation=b"")
+        case "export":
+            return LogExports(modality="pacs", exports=value, correlation=b"")
+        case _:
+            return ClearExports()
+
+
+@given(steps=steps)
+@settings(max_examples=60, deadline=None)
+def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, Any]]) -> None:
+    with TemporaryDirectory() as folder, environment(folder, "live") as live, environment(folder, "fresh") as fresh:
+        stage = IndexStage(live, Clock())
+        known: dict[str, Modality] = {}
+        sent: list[list[Any]] = []
+        for kind, value in steps:
+            answer = stage.ask(command_of(kind, value))
+            match kind:
+                case "store":
+                    known[value.name] = value
+                case "remove":
+                    assert answer is (known.pop(value, None) is not None)
+                case "export":
+                    sent += value
+                case _:
+                    sent.clear()
+        with stage.views.snapshot() as snapshot:
+            stored = [from_plain(values) for values in list_stored_modalities(snapshot)]
+            assert {modality.name: modality for modality in stored} == known
+            page = get_exports(snapshot, since=0, limit=1_000)
+            rows = [
+                [e.level, ResourceId(e.resource), e.patient_id, e.study_instance_uid, e.series_instance_uid]
+                for e in page.exports
+            ]
+            assert rows == [export[:5] for export in sent]
+            assert get_last_export(snapshot).exports == page.exports[-1:]
+        with live.begin() as txn:
+            rebuild(live, txn, fresh)
+            with fresh.begin() as rebuilt:
+                assert differences(txn, live.tables, rebuilt, fresh.tables) == {}
+
+
+def environment(folder: str, name: str) -> Environment:
+    (Path(folder) / name).mkdir()
+    return Environment(Path(folder) / name, writable=True, durable=False)
