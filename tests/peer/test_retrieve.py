@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -15,7 +16,7 @@ from pydicom import config as pydicom_config
 from store.dicom.part10 import find_dataset
 from tests.data_factory import add_pixels, dataset, encode, shipped_files, uid
 from tests.peer.exchange import Request, Server
-from tests.peer.servers import Oracle, free_port, running, sinogram_command
+from tests.peer.servers import Oracle, free_port, running, sinogram_command, wait_for
 
 pytestmark = [
     pytest.mark.peer,
@@ -23,6 +24,9 @@ pytestmark = [
 ]
 
 TOOL_TIMEOUT_S = 60
+OPTIONS = (
+    '"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true, "DicomModalities": %s,'
+)
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 Files = dict[str, bytes]  # SOP Instance UID -> dataset, without file meta information
 
@@ -51,7 +55,7 @@ class Party:
     ours: Server
     theirs: Server
     received: Path  # what storescp has got
-    gdcm_port: int  # where gdcmscu listens when it moves to itself
+    scp_port: int
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +63,17 @@ def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("retrieving")
     received = folder / "received"
     received.mkdir()
-    port, gdcm_port = free_port(), free_port()
-    modalities = {"scp": ["STORESCP", "127.0.0.1", port], "gdcm": ["GDCMSCU", "127.0.0.1", gdcm_port]}
-    options = '"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true, "DicomModalities": %s,'
+    port = free_port()
+    modalities = {"scp": ["STORESCP", "127.0.0.1", port]}
     scp = subprocess.Popen(["storescp", "+xa", "-B", "-od", str(received), str(port)])
     try:
-        with running("orthanc", [oracle.command], folder, options % json.dumps(modalities), gently=False) as theirs:
+        with running("orthanc", [oracle.command], folder, OPTIONS % json.dumps(modalities), gently=False) as theirs:
             modalities["orthanc"] = ["PEER", "127.0.0.1", theirs.dicom_port]
-            with running("sinogram", sinogram_command(), folder, options % json.dumps(modalities)) as ours:
+            with running("sinogram", sinogram_command(), folder, OPTIONS % json.dumps(modalities)) as ours:
                 for data in files():
                     for server in (ours, theirs):
                         assert server.ask(Request("/instances", "POST", data)).status == 200
-                yield Party(ours, theirs, received, gdcm_port)
+                yield Party(ours, theirs, received, port)
     finally:
         scp.terminate()
         scp.wait(TOOL_TIMEOUT_S)
@@ -228,3 +231,50 @@ def test_orthanc_has_things_moved_to_a_third_party(party: Party, emptied: Server
     body = json.dumps({"Level": "Study", "Resources": [RESOURCES["Study"][0]], "TargetAet": "STORESCP"})
     assert emptied.ask(Request("/modalities/sinogram/move", "POST", body)).status == 200
     assert take_files(party.received) == datasets(uid(1, 1))
+
+
+def test_a_large_study_goes_there_and_back_unchanged(party: Party, emptied: Server) -> None:
+    """From Sinogram to Orthanc by `movescu`, and from there to a Sinogram that has forgotten it, by Orthanc's C-MOVE SCP."""
+    made = [encode(add_pixels(dataset(5, 1, number % 3, number))) for number in range(300)]
+    expected = {uid(5, 1, number % 3, number): data[find_dataset(data) :] for number, data in enumerate(made)}
+    back = json.dumps(["OURS", "127.0.0.1", party.ours.dicom_port])
+    assert emptied.ask(Request("/modalities/back", "PUT", back)).status == 200
+    for data in made:
+        assert party.ours.ask(Request("/instances", "POST", data)).status == 200
+    keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid(5, 1)}")
+    for asked, destination, receiver in ((party.ours, "PEER", emptied), (emptied, "OURS", party.ours)):
+        assert run("movescu", asked, "-S", "-aem", destination, *keys).returncode == 0
+        there = {name: data for name, data in held(receiver).items() if name.startswith(uid(5))}
+        assert there == expected
+        forget(asked, "PAT5")
+    forget(party.ours, "PAT5")
+
+
+def forget(server: Server, patient: str) -> None:
+    found = server.ask(Request("/tools/lookup", "POST", patient)).json()
+    assert isinstance(found, list)
+    for each in found:
+        assert server.ask(Request(each["Path"], "DELETE")).status == 200
+
+
+@pytest.mark.usefixtures("modern")
+def test_an_asynchronous_move_is_a_job_like_orthancs(party: Party, oracle: Oracle, tmp_path: Path) -> None:
+    options = OPTIONS % json.dumps({"scp": ["STORESCP", "127.0.0.1", party.scp_port]}) + '"SynchronousCMove": false,'
+    told = []
+    for name, command in (("orthanc", [oracle.command]), ("sinogram", sinogram_command())):
+        with running(name, command, tmp_path, options, gently=name == "sinogram") as server:
+            for data in files():
+                assert server.ask(Request("/instances", "POST", data)).status == 200
+            done = run("movescu", server, "-v", "-aet", "ASKER", "-aem", "STORESCP", *LEVELS["study"][0])
+            assert done.returncode == 0
+            job = wait_for(lambda server=server: ended_job(server), "the job to end")  # type: ignore[misc] # mypy does not see the default
+            assert take_files(party.received) == datasets(uid(1, 1))
+            told.append((job["State"], job["Type"], job["Priority"], job["Progress"], job["Content"]))
+    assert told[0] == told[1]
+
+
+def ended_job(server: Server) -> dict[str, Any] | None:
+    """The only job, once it has ended."""
+    jobs = server.get_json("/jobs?expand")
+    assert isinstance(jobs, list)
+    return next((job for job in jobs if job["State"] in {"Success", "Failure"}), None)
