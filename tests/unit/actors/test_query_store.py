@@ -1,6 +1,8 @@
 """Files of answers: found by number, shared by processes, the one used longest ago goes first."""
 
+import errno
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -132,9 +134,15 @@ def test_an_answer_that_cannot_be_read_harms_no_other(store: QueryStore) -> None
         assert reader.answer(1) == {PATIENT_ID: "x"}
 
 
+class FullDisk(BytesIO):
+    def write(self, _data: object, /) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+
 def test_a_full_disk_is_named(store: QueryStore, tmp_path: Path) -> None:
     with store.create(QUERY) as writer:
-        writer._file = Path("/dev/full").open("w+b", buffering=0)  # type: ignore[assignment]  # a disk without room
+        writer._file.close()
+        writer._file = FullDisk()  # type: ignore[assignment]  # a file as far as the writer needs one
         with pytest.raises(StorageFull):
             writer.write(match({PATIENT_ID: "x"}))
     assert list((tmp_path / "queries").iterdir()) == []
