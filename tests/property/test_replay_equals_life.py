@@ -1,7 +1,8 @@
 """Any commands in any order: the archive is what a plain model says, and replay gives its very bytes.
 
 Few names, so that identifiers collide all the time; purge steps of two instances, taken whenever the machine likes, so
-that most commands meet a deletion that is half done.
+that most commands meet a deletion that is half done. Jobs live in the same log, and own files as instances do; what
+becomes of them is tests/property/test_jobs_engine.py's to look at more closely.
 """
 
 import tempfile
@@ -15,25 +16,43 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.index import decide
-from actors.index.commands import ClearChanges, Command, PurgeRows, RetractInstance, SettleResource
-from events.errors import NotFound
+from actors.index.commands import (
+    ClearChanges,
+    Command,
+    ControlJob,
+    DropJobOutput,
+    EndJob,
+    FailJob,
+    FinishJobStep,
+    InterruptJob,
+    PurgeRows,
+    RetractInstance,
+    SettleResource,
+    StartJob,
+    TrimJobs,
+)
+from events.errors import NotFound, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
 from store.projections.changes import ChangeType
 from store.records import Instance, Resource
 from store.tables import ALL_TABLES, BLOBS, CONDEMNED, TOMBSTONES, U64
 from store.views.feed import get_changes, get_last_change
+from store.views.jobs import list_jobs
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 from tests.archive_model import ArchiveModel, Names, level_of
 from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
+from tests.job_stage import job_id, output_command, submit_command
+from tests.jobs_model import JobsModel
 from tools.replay import differences, rebuild
 
 PURGE_STEP = 2
 
 instances = st.tuples(st.sampled_from("PQ"), st.sampled_from("ST"), st.sampled_from("RU"), st.sampled_from("123"))
 resources = st.tuples(instances, st.integers(1, 4)).map(lambda pair: pair[0][: pair[1]])
+job_numbers = st.integers(1, 3)
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
 
 
@@ -52,6 +71,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._stage.lease()
         self._places = 0
         self._model = ArchiveModel(PURGE_STEP)
+        self._jobs = JobsModel(self._clock, self._model.head)
 
     # -- commands -------------------------------------------------------------------------------------------------------
 
@@ -121,6 +141,50 @@ class ArchiveMachine(RuleBasedStateMachine):
     def clear_changes(self) -> None:
         self._model.clear_changes(self._clock())
         self._stage.ask(ClearChanges())
+
+    @rule(number=job_numbers, steps=st.integers(0, 2))
+    def submit_job(self, number: int, steps: int) -> None:
+        self._tell_job(submit_command(number, steps=steps))
+
+    @rule(number=job_numbers, word=st.sampled_from(["pause", "resume", "cancel", "resubmit", "forget"]))
+    def control_job(self, number: int, word: str) -> None:
+        self._tell_job(ControlJob(id=job_id(number), word=word, correlation=b""))
+
+    @rule(number=job_numbers)
+    def drop_output(self, number: int) -> None:
+        self._tell_job(DropJobOutput(id=job_id(number), key="archive", correlation=b""))
+
+    @precondition(lambda self: self._jobs.jobs)
+    @rule(data=st.data(), code=st.sampled_from([0, 17]))
+    def run_job(self, data: st.DataObject, code: int) -> None:
+        """All of a run, up to one of its ends."""
+        job = data.draw(st.sampled_from(list(self._jobs.jobs.values())))
+        ref = Ref(job.ref)
+        self._tell_job(StartJob(job=ref))
+        self._places += 1
+        self._tell_job(output_command(ref, run=job.run, place=self._places))
+        for step in range(job.position, data.draw(st.integers(job.position, job.steps))):
+            self._tell_job(FinishJobStep(job=ref, run=job.run, step=step, code=code))
+        ends = [
+            EndJob(job=ref, run=job.run, result={"ID": "x"}),
+            FailJob(job=ref, run=job.run, code=9, details="no route", delay_ms=None),
+            FailJob(job=ref, run=job.run, code=9, details="no route", delay_ms=2_000),
+            InterruptJob(job=ref, run=job.run, is_crash=True),
+            InterruptJob(job=ref, run=job.run, is_crash=False),
+        ]
+        self._tell_job(data.draw(st.sampled_from(ends)))
+
+    @rule(keep=st.integers(0, 2))
+    def trim_jobs(self, keep: int) -> None:
+        self._tell_job(TrimJobs(keep=keep))
+
+    def _tell_job(self, command: Command) -> None:
+        """Both models write into one log."""
+        self._jobs.head, self._jobs.at_us = self._model.head, self._model.at_us
+        expected = self._jobs.execute(command)
+        self._model.head, self._model.at_us = self._jobs.head, self._jobs.at_us
+        (answer,) = self._stage.run(command)
+        assert (type(answer) if isinstance(answer, SinogramError) else answer) == expected
 
     @rule(seconds=st.sampled_from([-86_400, 0, 1, 3_600]))
     def set_the_clock(self, seconds: int) -> None:
@@ -238,17 +302,24 @@ class ArchiveMachine(RuleBasedStateMachine):
                 assert find_identifier(snapshot, f" {value.lower()} ") == expected
 
     @invariant()
+    def jobs_agree(self) -> None:
+        with self._stage.views.snapshot() as snapshot:
+            stored = {job.ref: job.progress for job in list_jobs(snapshot)}
+        assert stored == {ref: job.progress() for ref, job in self._jobs.jobs.items()}
+
+    @invariant()
     def no_blob_is_forgotten(self) -> None:
-        """A file that was taken is an instance's, or condemned, or its instance's row waits to be purged."""
+        """A file that was taken is an instance's or a job's, or condemned, or its instance's row waits to be purged."""
         live = {leaf.blob for leaf in self._model.leaves.values()}
+        made = {blob for job in self._jobs.jobs.values() for blob in job.outputs.values()}
         with self._stage.views.snapshot() as snapshot:
             owned = set(snapshot.keys(BLOBS, b""))
             condemned = set(snapshot.keys(CONDEMNED, b""))
-        assert owned | condemned == self._model.blobs
+        assert owned | condemned == self._model.blobs | made | self._jobs.condemned
         assert not owned & condemned
-        assert live <= owned
+        assert live | made <= owned
         if not self._model.purging:
-            assert live == owned
+            assert live | made == owned
 
     @invariant()
     def replay_gives_the_same_bytes(self) -> None:
@@ -283,4 +354,4 @@ def _check(commands: list[Command], answers: list[Any], expected: list[Any]) -> 
 
 
 TestArchive = ArchiveMachine.TestCase
-TestArchive.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestArchive.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
