@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from actors.index import actor as index_module
 from actors.index.commands import Command
 from actors.jobs import scheduler as scheduler_module
 from actors.jobs.dispatch import Order
 from actors.jobs.scheduler import ALARM, Scheduler, SchedulerDoor, take_up
 from actors.jobs.settings import SchedulerSettings
-from events.errors import SinogramError
+from events.errors import SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
 from store.projections.job_rows import Job
 from store.views.jobs import get_job
 from tests.clock import Clock
 from tests.index_stage import IndexStage
+
+PATIENCE = 1_000  # commits and messages that any number of news ought to settle in
+FULL_STORAGE = 19  # Orthanc's number
 
 Reply = Callable[[Any, SinogramError | None], None]
 
@@ -73,6 +77,7 @@ class EngineStage:
         self._clock = clock
         self._limits = {"concurrent_jobs": concurrent_jobs, "history_size": history_size}
         self.killed: list[str] = []  # processes that the scheduler wants ended
+        self.is_full = False  # the disk of the index
         self.on_commit: Callable[[list[Command], list[Any]], None] = lambda _commands, _answers: None
         self.core = self._boot(save_jobs=True, was_clean=True)
         self.core.stage.lease("worker-1")
@@ -125,7 +130,8 @@ class EngineStage:
         commands, core = self.core.queued, self.core
         if not commands:
             return False
-        core.stage.commit()
+        with patch.object(index_module, "free_bytes", lambda _folder: 0 if self.is_full else 2**40):
+            core.stage.commit()
         answers, core.queued, core.answers = core.answers, [], []
         assert len(answers) == len(commands), "every command is answered, once"
         self.on_commit(commands, answers)
@@ -141,8 +147,10 @@ class EngineStage:
 
     def settle(self) -> None:
         """Let both go on until nothing waits."""
-        while self.commit() or self.deliver():
-            pass
+        for _ in range(PATIENCE):
+            if not (self.commit() or self.deliver()):
+                return
+        raise AssertionError("they keep each other busy for ever")
 
     def ring(self) -> bool:
         """Let the alarm ring if its time has come."""
@@ -180,6 +188,7 @@ class Slot:
         self.is_timed_out = False
         self._done: tuple[int, int] | None = None  # a step that is done and not recorded: number, code
         self._waits_for_checkpoint = False
+        self._is_out_of_space = False  # its last step could not be recorded
         self.waits_for_reply = False  # to its last word
         self._is_stopping = False
         self._is_dead = False
@@ -191,6 +200,9 @@ class Slot:
     def _send(self, values: list[Any], take: Callable[[Any], None]) -> None:
         def reply(result: Any, error: SinogramError | None) -> None:
             if self._is_dead:
+                return
+            if values[0] == "step" and isinstance(error, StorageFull):
+                self._waits_for_checkpoint, self._is_out_of_space = False, True
                 return
             assert error is None, f"{values} -> {error!r}: no slot survives that"
             take(result)
@@ -205,7 +217,8 @@ class Slot:
         job, run = work
         self.job, self.run = Ref(job), run
         self.is_told_to_stop = self._is_stopping
-        self.is_over = self.is_broken_off = self.is_timed_out = self._waits_for_checkpoint = False
+        self.is_over = self.is_broken_off = self.is_timed_out = False
+        self._waits_for_checkpoint = self._is_out_of_space = False
         self._done = None
         with self._engine.core.stage.views.snapshot() as snapshot:
             found = get_job(snapshot, Ref(job))
@@ -236,6 +249,8 @@ class Slot:
             return
         if self.is_over:
             self._say_last(["release", self.job, self.run])
+        elif self._is_out_of_space:
+            self._say_last(["fail", self.job, self.run, "final", FULL_STORAGE, "the disk is full"])
         elif self.is_broken_off:
             self._leave(self._broken_off())
         elif self.is_told_to_stop:

@@ -2,7 +2,8 @@
 
 Owns nothing that a restart needs: how each job stands is in the read models, and the index alone decides what a command
 does to it. What is decided here is only who does what (`actors.jobs.dispatch`), and whether an error is worth another
-try (`actors.jobs.retry`). Is told by the index how jobs stand after each commit; asks the index without waiting.
+try (`actors.jobs.retry`). Is told by the index how jobs stand after each commit; asks the index without waiting. What a
+full disk refuses is asked for again until there is room: a run's end is known here alone.
 
 Workers and clients reach it with requests of plain values, whose replies may come much later:
 
@@ -41,7 +42,7 @@ from actors.jobs.retry import decide, strategy_of
 from actors.jobs.settings import SchedulerSettings
 from actors.jobs.state import Word
 from actors.remote.errors import Trouble
-from events.errors import Busy, InvalidRequest, NotFound, SinogramError
+from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 from store.projections.jobs import COMPLETED, count_completed
@@ -52,6 +53,7 @@ from store.views.views import Views
 logger = logging.getLogger(__name__)
 
 ALARM = "alarm"
+INSIST_S = 5.0  # between two tries to have something written to a full disk
 
 Reply = Callable[[Any, SinogramError | None], None]
 Submit = Callable[[Command, Reply], None]
@@ -67,6 +69,23 @@ class _Request:
 class _Started:
     run: Run
     number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Commands that belong together and have to be carried out; each may be given again."""
+
+    commands: tuple[Command, ...]
+    reply: Reply  # takes the result of the last one
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftRunning:
+    """What the last run of the server left of a job's run: nobody is at work on it."""
+
+    job: Ref
+    run: int
+    is_crash: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +126,8 @@ class Scheduler(pykka.ThreadingActor):
         self._controls: dict[str, Reply] = {}  # processes that wait for orders
         self._orders: dict[str, list[list[Any]]] = {}  # of processes that are not listening just now
         self._waiters: dict[Ref, list[Reply]] = {}
+        self._refused: list[_Refused] = []
+        self._insists_at_s = 0.0  # when these are tried again
         self._is_trimming = False
         self._alarm = Alarm("jobs-alarm", lambda: _tell(self.actor_ref, ALARM), monotonic)
 
@@ -124,6 +145,11 @@ class Scheduler(pykka.ThreadingActor):
                 self._on_request(message)
             case _Started():
                 self._on_started(message, now)
+            case _Refused():
+                self._refused.append(message)
+                self._insists_at_s = now.monotonic_s + INSIST_S
+            case _LeftRunning():
+                self._interrupt(message.job, message.run, is_crash=message.is_crash)
             case _Gone():
                 self._on_gone(message.process)
             case list():
@@ -165,19 +191,18 @@ class Scheduler(pykka.ThreadingActor):
             del self._nexts[slot]
         for run in self._dispatch.on_gone(process):
             logger.warning("jobs.worker-gone process=%s job=%d", process, run.job)
-            self._interrupt(run, is_crash=True)
+            if run.number:  # else its start is not recorded yet; when it is, nobody is there to take it
+                self._interrupt(run.job, run.number, is_crash=True)
 
-    def _interrupt(self, run: Run, *, is_crash: bool) -> None:
-        if run.number:  # else its start is not recorded yet; when it is, nobody is there to take it
-            self._submit(InterruptJob(job=run.job, run=run.number, is_crash=is_crash), log_refusal)
+    def _interrupt(self, job: Ref, run: int, *, is_crash: bool) -> None:
+        self._insist((InterruptJob(job=job, run=run, is_crash=is_crash),), log_refusal)
 
     def _on_started(self, message: _Started, now: Now) -> None:
         run = message.run
         if self._dispatch.on_started(run, message.number, now):
             self._nexts.pop(run.slot)([run.job, run.number], None)
         elif message.number is not None:
-            command = InterruptJob(job=run.job, run=message.number, is_crash=True)
-            self._submit(command, log_refusal)
+            self._interrupt(run.job, message.number, is_crash=False)  # no step was begun
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -185,8 +210,8 @@ class Scheduler(pykka.ThreadingActor):
         match request.values:
             case ["next", slot]:
                 lost = self._dispatch.on_free(slot)
-                if lost is not None:
-                    self._interrupt(lost, is_crash=True)
+                if lost is not None and lost.number:
+                    self._interrupt(lost.job, lost.number, is_crash=True)
                 self._nexts[slot] = request.reply
             case ["control", process]:
                 self._listen(process, request.reply)
@@ -194,15 +219,15 @@ class Scheduler(pykka.ThreadingActor):
                 self._wait(Ref(job), request.reply)
             case ["end", job, run, step, code, result]:
                 self._dispatch.on_over(Ref(job), run)
-                if step >= 0:  # a job may have none
-                    self._submit(FinishJobStep(job=Ref(job), run=run, step=step, code=code), log_refusal)
-                self._submit(EndJob(job=Ref(job), run=run, result=result), request.reply)
+                end = EndJob(job=Ref(job), run=run, result=result)
+                last = FinishJobStep(job=Ref(job), run=run, step=step, code=code)
+                self._insist((last, end) if step >= 0 else (end,), request.reply)  # a job may have no steps
             case ["fail", job, run, trouble, code, details]:
                 self._dispatch.on_over(Ref(job), run)
                 self._fail(Ref(job), run, Trouble(trouble), code, details, request.reply)
             case ["release", job, run]:
                 self._dispatch.on_over(Ref(job), run)
-                self._submit(InterruptJob(job=Ref(job), run=run, is_crash=False), request.reply)
+                self._insist((InterruptJob(job=Ref(job), run=run, is_crash=False),), request.reply)
             case _:
                 request.reply(None, InvalidRequest("the scheduler does not understand this request"))
 
@@ -231,13 +256,17 @@ class Scheduler(pykka.ThreadingActor):
             return
         again = decide(strategy_of(job.type), trouble, tries=job.progress.tries, attempts=job.attempts)
         delay_ms = None if again is None else again.delay_ms
-        self._submit(FailJob(job=ref, run=run, code=code, details=details, delay_ms=delay_ms), reply)
+        self._insist((FailJob(job=ref, run=run, code=code, details=details, delay_ms=delay_ms),), reply)
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
     def _advance(self, now: Now) -> None:
+        if self._refused and now.monotonic_s >= self._insists_at_s:
+            refused, self._refused = self._refused, []
+            for one in refused:
+                self._insist(one.commands, one.reply)
         while (run := self._dispatch.start(now)) is not None:
-            self._submit(StartJob(job=run.job), self._note_start(run))
+            self._insist((StartJob(job=run.job),), self._note_start(run))
         for run, order in self._dispatch.orders(now):
             self._orders.setdefault(run.process, []).append([run.job, run.number, order.value])
         for process in [process for process in self._orders if process in self._controls]:
@@ -246,7 +275,26 @@ class Scheduler(pykka.ThreadingActor):
             logger.error("jobs.worker-killed process=%s: it does not let go of a job", process)
             self._kill(process)
         pause_s = self._dispatch.pause_s(now)
-        self._alarm.set(None if pause_s is None else now.monotonic_s + pause_s)
+        moments = [self._insists_at_s] if self._refused else []
+        if pause_s is not None:
+            moments.append(now.monotonic_s + pause_s)
+        self._alarm.set(min(moments, default=None))
+
+    def _insist(self, commands: tuple[Command, ...], reply: Reply) -> None:
+        """Have commands carried out, when there is room for them; `reply` hears of the last one, once."""
+        answers: list[tuple[Any, SinogramError | None]] = []
+
+        def take(result: Any, error: SinogramError | None) -> None:
+            answers.append((result, error))
+            if len(answers) < len(commands):
+                return
+            if any(isinstance(refusal, StorageFull) for _, refusal in answers):
+                _tell(self.actor_ref, _Refused(commands, reply))
+            else:
+                reply(*answers[-1])
+
+        for command in commands:
+            self._submit(command, take)
 
     def _note_start(self, run: Run) -> Reply:
         def note(number: Any, error: SinogramError | None) -> None:
@@ -279,6 +327,9 @@ class SchedulerDoor:
     def on_gone(self, process: str) -> None:
         _tell(self._actor, _Gone(process))
 
+    def on_left_running(self, job: Ref, run: int, *, is_crash: bool) -> None:
+        _tell(self._actor, _LeftRunning(job, run, is_crash))
+
 
 def take_up(submit: Submit, views: Views, scheduler: SchedulerDoor, *, save_jobs: bool, was_clean: bool) -> None:
     """Let the scheduler know the jobs that the last run left; those that ran then wait for a worker again.
@@ -296,7 +347,7 @@ def take_up(submit: Submit, views: Views, scheduler: SchedulerDoor, *, save_jobs
     scheduler.on_jobs(unfinished)
     for job in unfinished:
         if job.progress.state is JobState.Running:
-            submit(InterruptJob(job=job.ref, run=job.progress.run, is_crash=not was_clean), log_refusal)
+            scheduler.on_left_running(job.ref, job.progress.run, is_crash=not was_clean)
 
 
 def log_refusal(_: Any, error: SinogramError | None) -> None:

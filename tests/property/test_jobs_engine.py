@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.index.commands import Command, ControlJob, DropJobOutput
 from actors.jobs.dispatch import KILL_AFTER_S
 from events import codec
-from events.errors import SinogramError
+from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
 from store.environment import Environment
 from store.log import read_rows
@@ -241,6 +241,7 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
             self.start_anew(was_clean=False)
             self.go_on(then)
 
+    @precondition(lambda self: not self.engine.is_full)
     @rule(save_jobs=st.sampled_from([True, True, True, False]))
     def stop_and_start(self, save_jobs: bool) -> None:
         for slot in self.slots:
@@ -270,13 +271,20 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
         self.engine.ring()
         self.go_on(then)
 
+    @rule(is_full=st.booleans(), then=GO_ON)
+    def the_disk_fills_up(self, is_full: bool, then: str) -> None:
+        """Or somebody makes room."""
+        self.engine.is_full = is_full
+        self.go_on(then)
+
     @rule()
     def somebody_sets_the_clock_back(self) -> None:
         self.clock.set_by_a_day(-1)
 
     @rule()
     def all_goes_well(self) -> None:
-        """Workers work, time passes: whatever is not paused comes to its end."""
+        """Workers work, time passes, there is room: whatever is not paused comes to its end."""
+        self.engine.is_full = False
         for _ in range(PATIENCE):
             self.engine.settle()
             self.end_killed()
@@ -332,6 +340,10 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
 
     def compare_commit(self, commands: list[Command], answers: list[Any]) -> None:
         """What a commit did is what the model does with its commands."""
+        if self.engine.is_full:
+            assert answers == [StorageFull] * len(commands)
+            assert self.read_log() == []
+            return
         expected = []
         for command, answer in zip(commands, answers, strict=True):
             before = {job.ref: (job.life, job.position) for job in self.model.jobs.values()}
