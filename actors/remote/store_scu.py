@@ -57,7 +57,8 @@ def plan_contexts(kinds: Iterable[Kind], fallbacks: Sequence[str]) -> tuple[list
     proposals = [
         Proposal(sop_class, syntaxes)
         for sop_class, held in stored.items()
-        for syntaxes in (*((syntax,) for syntax in held), _offers(held, fallbacks))
+        # The stored syntax last: whatever it has accepted, gdcmscu 3.0 reads all datasets in that of the last context.
+        for syntaxes in (_offers(held, fallbacks), *((syntax,) for syntax in held))
         if syntaxes
     ]
     return proposals, frozenset(planned)

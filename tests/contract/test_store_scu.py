@@ -96,7 +96,7 @@ def test_each_stored_syntax_is_a_context_and_another_one_offers_the_uncompressed
     fill(archive, encode(dataset(instance=1)), SHIPPED["MR_small_RLE.dcm"])
     with destination(EXPLICIT, RLE) as there:
         send_all(archive, there, pool)
-    assert there.proposed == [[(MR, (EXPLICIT,)), (MR, (RLE,)), (MR, (IMPLICIT,))]]
+    assert there.proposed == [[(MR, (IMPLICIT,)), (MR, (EXPLICIT,)), (MR, (RLE,))]]
     assert [sent.transfer_syntax for sent in there.sent] == [EXPLICIT, RLE]
 
 

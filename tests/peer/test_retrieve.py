@@ -12,6 +12,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom import config as pydicom_config
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from store.dicom.part10 import find_dataset
 from tests.data_factory import add_pixels, dataset, encode, shipped_files, uid
@@ -56,6 +57,7 @@ class Party:
     theirs: Server
     received: Path  # what storescp has got
     scp_port: int
+    gdcm_port: int  # where gdcmscu listens when it moves to itself
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +65,8 @@ def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("retrieving")
     received = folder / "received"
     received.mkdir()
-    port = free_port()
-    modalities = {"scp": ["STORESCP", "127.0.0.1", port]}
+    port, gdcm_port = free_port(), free_port()
+    modalities = {"scp": ["STORESCP", "127.0.0.1", port], "gdcm": ["GDCMSCU", "127.0.0.1", gdcm_port]}
     scp = subprocess.Popen(["storescp", "+xa", "-B", "-od", str(received), str(port)])
     try:
         with running("orthanc", [oracle.command], folder, OPTIONS % json.dumps(modalities), gently=False) as theirs:
@@ -73,7 +75,7 @@ def party(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 for data in files():
                     for server in (ours, theirs):
                         assert server.ask(Request("/instances", "POST", data)).status == 200
-                yield Party(ours, theirs, received, port)
+                yield Party(ours, theirs, received, port, gdcm_port)
     finally:
         scp.terminate()
         scp.wait(TOOL_TIMEOUT_S)
@@ -216,6 +218,24 @@ def test_movescu_is_told_of_an_unknown_destination(party: Party) -> None:
     done = run("movescu", party.ours, "-v", "-aem", "NOBODY", *LEVELS["study"][0])
     assert "MoveDestinationUnknown" in done.stderr + done.stdout
     assert take_files(party.received) == {}
+
+
+@pytest.mark.skipif(shutil.which("gdcmscu") is None, reason="gdcmscu is not installed (Debian: libgdcm-tools)")
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_gdcmscu_moves_to_itself(party: Party, tmp_path: Path, syntax: str) -> None:
+    """It always dies at its end, also with Orthanc; by then it has what it wants."""
+    data = encode(add_pixels(dataset(3)), syntax)
+    assert party.ours.ask(Request("/instances", "POST", data)).status == 200
+    arguments = (
+        *("--move", "--studyroot", "--study", "--key", f"20,d={uid(3, 1)}", "-o", str(tmp_path)),
+        *("--aetitle", "GDCMSCU", "--call", "PEER", "--port-scp", str(party.gdcm_port)),
+    )
+    command = ["gdcmscu", *arguments, "127.0.0.1", str(party.ours.dicom_port)]
+    subprocess.run(command, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False)
+    (path,) = tmp_path.iterdir()
+    got = pydicom.dcmread(path)
+    assert got == pydicom.dcmread(BytesIO(data))
+    forget(party.ours, "PAT3")
 
 
 @pytest.mark.parametrize("level", RESOURCES)
