@@ -50,16 +50,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     find = kinds.add_parser("find", help="latency of C-FIND over many studies")
     find.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
     find.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies of one file first (2000)")
+    find.add_argument("--filled", action="store_true", help="the targets hold these studies of this seed already")
     find.set_defaults(run=_find)
     _add_servers(find)
     for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
         _add_servers(each)
         each.add_argument("--preload", type=int, default=fill, metavar="N", help=f"store N small files first ({fill})")
+    scu = kinds.add_parser("scu", help="instances sent a second, and small jobs")
+    scu.add_argument("--generate", type=int, default=300, metavar="N", help="instances of the study (300)")
+    scu.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
+    scu.add_argument(
+        "--to", action="append", default=[], metavar="NAME=COMMAND", help="start a server to be sent to (repeat)"
+    )
+    scu.set_defaults(run=_scu)
+    _add_servers(scu)
     replay = kinds.add_parser("replay", help="instances replayed a second")
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
     replay.set_defaults(run=_replay)
-    for each in (ingest, rest, changes, find, replay):
+    for each in (ingest, rest, changes, find, scu, replay):
         _add_common(each)
 
 
@@ -131,9 +140,24 @@ def _find(options: argparse.Namespace) -> int:
 
     _seed(options)
     with _servers(options) as (targets, _):
-        runs = preload(targets, StudySamples(options.seed, "small"), options.studies)
+        samples = StudySamples(options.seed, "small")
+        runs = [] if options.filled else preload(targets, samples, options.studies)
         runs += find(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
     return _report("find", f"find: {options.studies} studies, {options.rounds} rounds", options, runs)
+
+
+def _scu(options: argparse.Namespace) -> int:
+    from tools.bench.sending import send
+    from tools.bench.targets import targets_for
+
+    files = _samples(options, options.size).take(options.generate)
+    with (
+        _servers(options) as (targets, folder),
+        targets_for((), options.to, folder / "to", own=False, may_be_none=True) as destinations,
+    ):
+        runs = send(targets, destinations, files, rounds=options.rounds)
+    title = f"scu: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
+    return _report("scu", title, options, runs)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -158,7 +182,11 @@ def _seed(options: argparse.Namespace) -> None:
 
 
 def _size(options: argparse.Namespace) -> str:
-    return f"{options.files}" if options.files else {"mr": "170 kB", "small": "1 kB"}[options.size]
+    return f"{options.files}" if options.files else _size_of(options.size)
+
+
+def _size_of(size: str) -> str:
+    return {"mr": "170 kB", "small": "1 kB"}[size]
 
 
 @contextmanager

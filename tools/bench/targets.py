@@ -81,7 +81,9 @@ def _number(target: str, text: str) -> int:
 
 
 @contextmanager
-def targets_for(running: Sequence[str], started: Sequence[str], folder: Path, *, own: bool) -> Iterator[list[Target]]:
+def targets_for(
+    running: Sequence[str], started: Sequence[str], folder: Path, *, own: bool, may_be_none: bool = False
+) -> Iterator[list[Target]]:
     """Give the servers to measure, ours first; those started here are stopped again at the end."""
     with ExitStack() as stack:
         targets = [stack.enter_context(start(OWN_NAME, OWN_COMMAND, folder / OWN_NAME))] if own else []
@@ -91,7 +93,7 @@ def targets_for(running: Sequence[str], started: Sequence[str], folder: Path, *,
                 raise InvalidRequest(f"{text}: a server to start is NAME=COMMAND")
             targets.append(stack.enter_context(start(name, shlex.split(command), folder / name)))
         targets += map(parse_target, running)
-        if not targets:
+        if not targets and not may_be_none:
             raise InvalidRequest("there is no server to measure")
         if len({target.name for target in targets}) < len(targets):
             raise InvalidRequest("two servers have the same name")
@@ -113,6 +115,8 @@ def start(name: str, command: Sequence[str], folder: Path) -> Iterator[Target]:
         "DicomPort": dicom_port,
         "DicomAet": "ORTHANC",
         "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowMove": True,
+        "SaveJobs": False,  # of Orthanc, which writes them all every ten seconds; ours are events either way
         "RemoteAccessAllowed": False,
     }
     file = folder / "configuration.json"
