@@ -21,7 +21,9 @@ class WorkerBench:
         self._index = index
         self._jobs = jobs
         self._scu = settings.scu
-        self._associations = AssociationPool(settings.scu.close_delay_s)
+        # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
+        # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
+        self._associations = AssociationPool(close_delay_s=0)
         self._blobs = BlobStore(settings.storage_directory)
         self._modalities = Modalities(
             settings.dicom.modalities,
