@@ -1,6 +1,7 @@
 """An archive with a few studies behind a DICOM server, and a C-GET or C-MOVE asker that writes down what it is told."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,6 +111,7 @@ def get(
     has_role: bool = True,
     status: Status = 0,
     cancel_after: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Told:
     """Ask by C-GET; `contexts` are pairs of SOP class and transfer syntax."""
     told = Told()
@@ -130,7 +132,12 @@ def get(
         [build_role(sop_class, scp_role=True) for sop_class in {c for c, _ in contexts}] if has_role else []
     )
     association = entity.associate(
-        "127.0.0.1", port, ae_title="OURS", ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, on_store)]
+        "127.0.0.1",
+        port,
+        ae_title="OURS",
+        ext_neg=roles,
+        evt_handlers=[(evt.EVT_C_STORE, on_store)],
+        tls_args=None if tls is None else (tls, "localhost"),
     )
     assert association.is_established
     responses = association.send_c_get(identifier_of(keys), root, msg_id=7)
@@ -138,13 +145,23 @@ def get(
     return told
 
 
-def move(port: int, root: str, destination: str, keys: Keys, *, cancel_after: int = 0) -> Told:
+def move(
+    port: int,
+    root: str,
+    destination: str,
+    keys: Keys,
+    *,
+    cancel_after: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> Told:
     """Ask by C-MOVE; `cancel_after` -1 cancels before there is any response."""
     told = Told()
     entity = ApplicationEntity("ASKING")
     entity.dimse_timeout = entity.network_timeout = 20
     entity.add_requested_context(root, ExplicitVRLittleEndian)
-    association = entity.associate("127.0.0.1", port, ae_title="OURS")
+    association = entity.associate(
+        "127.0.0.1", port, ae_title="OURS", tls_args=None if tls is None else (tls, "localhost")
+    )
     assert association.is_established
     responses = association.send_c_move(identifier_of(keys), destination, root, msg_id=7)
     _read(association, responses, told, cancel_after)
