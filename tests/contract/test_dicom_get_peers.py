@@ -1,7 +1,10 @@
 """C-GET with a peer that speaks out of turn, PDU by PDU."""
 
+from dataclasses import replace
+
 import pytest
 
+from actors.remote.modality import Modality, Operation
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import encode_dataset
@@ -18,7 +21,7 @@ from tests.contract.dicom_scu import (
     item,
     user_information,
 )
-from tests.contract.retrieve_stage import fill, get, serving, study
+from tests.contract.retrieve_stage import SETTINGS, fill, get, serving, study
 from tests.dicom_bytes import MR, uid
 from tools.core import Core
 
@@ -115,3 +118,14 @@ def test_a_peer_may_go_in_the_middle(service: Service, last: bytes) -> None:
             take_store(scu)
             scu.send(last)
         assert get(port, STUDY_ROOT, SERIES).status == 0
+
+
+@pytest.mark.parametrize(("allowed", "is_served"), [({Operation.GET}, True), ({Operation.MOVE, Operation.FIND}, False)])
+def test_a_modality_may_get_where_it_is_allowed_to(
+    service: Service, allowed: set[Operation], *, is_served: bool
+) -> None:
+    modality = Modality(name="scu", aet="SCU", host="127.0.0.1", port=104, allowed=frozenset(allowed))
+    settings = replace(SETTINGS, always_allowed=frozenset({Operation.ECHO}), modalities=(modality,))
+    with serving(service, settings=settings) as port, Scu(port) as scu:
+        ask_rawly(scu)
+        assert isinstance(scu.receive(), Response if is_served else Aborted)
