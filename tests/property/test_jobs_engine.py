@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.index.commands import Command, ControlJob, DropJobOutput
 from actors.jobs.dispatch import KILL_AFTER_S
+from actors.jobs.retry import LONGEST_DELAY_S
 from events import codec
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
@@ -206,10 +207,11 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
         for word in words if job is not None else ():
             self.send(ControlJob(id=job.id, word=word, correlation=b""))  # type: ignore[union-attr]  # it is there
         self.engine.settle()
+        was_told = slot.is_broken_off
         self.clock.advance(KILL_AFTER_S)
         self.engine.ring()
         self.engine.settle()
-        if slot.is_broken_off:
+        if was_told:
             assert slot.name.rpartition("#")[0] in self.engine.killed
         self.end_killed()
         self.engine.settle()
@@ -297,7 +299,9 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
             if not moving:
                 due = self.engine.core.alarm.due
                 assert due is not None, "nobody works, and nobody will"
-                self.clock.advance(max(due - self.clock.monotonic(), 0.0))
+                pause_s = due - self.clock.monotonic()
+                assert pause_s <= LONGEST_DELAY_S, "nobody waits longer, wherever the clock was set to"
+                self.clock.advance(max(pause_s, 0.0))
                 self.engine.ring()
         else:
             raise AssertionError(f"there is no end: {self.model.unfinished()}")
