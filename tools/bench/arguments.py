@@ -48,11 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         reader.add_argument("--requests", type=int, default=1000, metavar="N", help="of each kind and round (1000)")
         reader.set_defaults(run=run)
     find = kinds.add_parser("find", help="latency of C-FIND over many studies")
-    find.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
-    find.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies of one file first (2000)")
-    find.add_argument("--filled", action="store_true", help="the targets hold these studies of this seed already")
-    find.set_defaults(run=_find)
-    _add_servers(find)
+    query = kinds.add_parser("query", help="latency of queries to a modality over many studies")
+    for asker, run in ((find, _find), (query, _query)):
+        asker.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
+        asker.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies first (2000)")
+        asker.add_argument("--filled", action="store_true", help="these studies of this seed are stored already")
+        asker.set_defaults(run=run)
+        _add_servers(asker)
     for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
         _add_servers(each)
         each.add_argument("--preload", type=int, default=fill, metavar="N", help=f"store N small files first ({fill})")
@@ -68,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
     replay.set_defaults(run=_replay)
-    for each in (ingest, rest, changes, find, scu, replay):
+    for each in (ingest, rest, changes, find, query, scu, replay):
         _add_common(each)
 
 
@@ -158,6 +160,19 @@ def _scu(options: argparse.Namespace) -> int:
         runs = send(targets, destinations, files, rounds=options.rounds)
     title = f"scu: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
     return _report("scu", title, options, runs)
+
+
+def _query(options: argparse.Namespace) -> int:
+    from tools.bench.finding import StudySamples
+    from tools.bench.ingest import preload
+    from tools.bench.querying import query
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        samples = StudySamples(options.seed, "small")
+        runs = [] if options.filled else preload(targets[:1], samples, options.studies)
+        runs += query(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
+    return _report("query", f"query: {options.studies} studies, {options.rounds} rounds", options, runs)
 
 
 def _replay(options: argparse.Namespace) -> int:

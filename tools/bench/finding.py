@@ -28,7 +28,7 @@ _DESCRIPTION, _NAME_TAG, _PATIENT, _BIRTH, _STUDY, _INSTANCES = (
     0x00081030, 0x00100010, 0x00100020, 0x00100030, 0x0020000D, 0x00201208,
 )  # fmt: skip
 # What a workstation's list shows.
-_SHOWN: Final = dict.fromkeys(
+SHOWN: Final = dict.fromkeys(
     (_DATE, _TIME, _ACCESSION, _MODALITIES, _DESCRIPTION, _NAME_TAG, _PATIENT, _BIRTH, _STUDY, _INSTANCES), ""
 )
 
@@ -59,7 +59,7 @@ def find(targets: Sequence[Target], *, studies: int, rounds: int, count: int) ->
     """Ask `count` queries of each kind, each of which has an answer, over so many studies, fewer of the heavy ones."""
     runs = []
     for number in range(1, rounds + 1):
-        for kind in _KINDS:
+        for kind in KINDS:
             asked = min(count, HEAVY) if kind.is_heavy else count
             step = max(1, studies // asked)
             queries = [_query(kind.keys(each * step % studies)) for each in range(asked)]
@@ -71,7 +71,7 @@ def find(targets: Sequence[Target], *, studies: int, rounds: int, count: int) ->
 
 
 def _query(keys: Keys) -> Keys:
-    return {**_SHOWN, _LEVEL: "STUDY", **keys}
+    return {**SHOWN, _LEVEL: "STUDY", **keys}
 
 
 def _day(number: int) -> date:
@@ -93,7 +93,7 @@ class _Kind:
     is_heavy: bool = False  # a long list, or a search through all texts: fewer of them
 
 
-_KINDS: Final = (
+KINDS: Final = (
     _Kind("patient", lambda number: {_PATIENT: patient_id(number)}),
     _Kind("accession", lambda number: {_ACCESSION: accession_number(number)}),
     _Kind("range", _range),
