@@ -5,11 +5,10 @@ carry the same identifier, such as a study that is there under two patients. Ins
 of their numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from events.identifiers import Level, Ref, ResourceId
 from store.projections.lookup import LEVEL_OF_KIND
@@ -19,7 +18,9 @@ from store.views.lookup import find_refs
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
-ROWS_AT_ONCE: Final = 2000  # instances read in one snapshot; about 30 ms
+Item = TypeVar("Item")
+
+ROWS_AT_ONCE: Final = 2000  # resources looked up in one snapshot; 20 ms for 2,000
 
 TAG_OF_KIND: Final[Mapping[LookupKind, int]] = {
     LookupKind.PATIENT_ID: 0x00100020,
@@ -41,32 +42,27 @@ class Named:
 
 def find_instances(views: Views, named: Named) -> list[ResourceId]:
     """Return all instances of the named resources, each once. Takes several short snapshots."""
-    with views.snapshot() as snapshot:
-        roots = _find_roots(snapshot, named)
-        if LEVEL_OF_KIND[named.kind] == Level.INSTANCE:
-            return [snapshot.id_of(Level.INSTANCE, ref) for ref in roots]
-        series = dict.fromkeys(ref for root in roots for ref in _series_of(snapshot, root, named.kind))
-    return [instance for ref in series for instance in _instances_of(views, ref)]
+    level = LEVEL_OF_KIND[named.kind]
+    instances: dict[ResourceId, None] = {}
+    series: dict[Ref, None] = {}
+    for values in _chunks(named.values):
+        with views.snapshot() as snapshot:
+            for root in _find_roots(snapshot, named, values):
+                if level == Level.INSTANCE:
+                    instances[snapshot.id_of(level, root)] = None
+                else:
+                    series.update(dict.fromkeys(_series_of(snapshot, root, level)))
+    for ref in series:
+        instances.update(dict.fromkeys(_instances_of(views, ref)))
+    return list(instances)
 
 
-def list_instances(views: Views, level: Level, root: Ref) -> list[ResourceId]:
-    """Return the instances below a resource in the same order. Takes several short snapshots. Raises KeyError if it is gone."""
-    with views.snapshot() as snapshot:
-        if level == Level.INSTANCE:
-            return [snapshot.id_of(level, root)]
-        top = snapshot.get_resource(level, root)
-        series = [root] if level == Level.SERIES else list(snapshot.descendant_refs(top, Level.SERIES))
-    return [instance for ref in series for instance in _instances_of(views, ref)]
-
-
-def _find_roots(snapshot: Snapshot, named: Named) -> list[Ref]:
-    found: dict[Ref, None] = {}
-    for value in named.values:
+def _find_roots(snapshot: Snapshot, named: Named, values: Iterable[str]) -> Iterator[Ref]:
+    for value in values:
         refs = list(find_refs(snapshot, named.kind, value))
         if len(refs) > 1 and named.above:
             refs = [ref for ref in refs if _lies_below(snapshot, ref, named)] or refs
-        found.update(dict.fromkeys(refs))
-    return list(found)
+        yield from refs
 
 
 def _lies_below(snapshot: Snapshot, ref: Ref, named: Named) -> bool:
@@ -82,21 +78,18 @@ def _lies_below(snapshot: Snapshot, ref: Ref, named: Named) -> bool:
     return True
 
 
-def _series_of(snapshot: Snapshot, root: Ref, kind: LookupKind) -> Iterable[Ref]:
-    level = LEVEL_OF_KIND[kind]
-    return (
-        (root,) if level == Level.SERIES else snapshot.descendant_refs(snapshot.get_resource(level, root), Level.SERIES)
-    )
+def _series_of(snapshot: Snapshot, root: Ref, level: Level) -> Iterable[Ref]:
+    if level == Level.SERIES:
+        return (root,)
+    return snapshot.descendant_refs(snapshot.get_resource(level, root), Level.SERIES)
 
 
 def _instances_of(views: Views, series: Ref) -> Iterator[ResourceId]:
     """Iterate over a series in the order of its instances' numbers; those without one come last."""
     with views.snapshot() as snapshot:
-        refs = snapshot.child_refs(series)
-        found = list(refs)
+        refs = list(snapshot.child_refs(series))
     placed: list[tuple[bool, int, Ref, ResourceId]] = []
-    waiting = iter(found)
-    while chunk := list(islice(waiting, ROWS_AT_ONCE)):
+    for chunk in _chunks(refs):
         with views.snapshot() as snapshot:
             for ref in chunk:
                 with suppress(KeyError):  # deleted since
@@ -108,3 +101,7 @@ def _place(record: Resource | Instance) -> tuple[bool, int, Ref, ResourceId]:
     assert isinstance(record, Instance)
     index = record.index_in_series
     return index is None, index or 0, record.ref, record.id
+
+
+def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[start : start + ROWS_AT_ONCE] for start in range(0, len(items), ROWS_AT_ONCE))
