@@ -57,6 +57,15 @@ def find_instances(views: Views, named: Named) -> list[ResourceId]:
     return list(instances)
 
 
+def list_instances(views: Views, level: Level, root: Ref) -> list[ResourceId]:
+    """Return the instances below a resource in the same order. Takes several short snapshots. Raises KeyError if it is gone."""
+    with views.snapshot() as snapshot:
+        if level == Level.INSTANCE:
+            return [snapshot.id_of(level, root)]
+        series = list(_series_of(snapshot, root, level))
+    return [instance for ref in series for instance in _instances_of(views, ref)]
+
+
 def _find_roots(snapshot: Snapshot, named: Named, values: Iterable[str]) -> Iterator[Ref]:
     for value in values:
         refs = list(find_refs(snapshot, named.kind, value))
