@@ -18,6 +18,7 @@ from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from events.errors import Busy, InvalidDicom, NotFound, SinogramError, StorageFull
 from events.identifiers import Ref
+from store.projections.job_rows import JobState
 from store.views.jobs import get_job, get_plan
 from store.views.views import Views
 
@@ -149,12 +150,20 @@ class Runner:
             run.must_stop = self._is_stopping
             self._active[job, number] = run
         try:
-            last_word = self._work(job, number, run)
-        finally:
+            self._say_last(job, number, self._work(job, number, run))
+        finally:  # not before the last word is heard: who waits for us to be idle closes the channel then
             with self._idle:
                 del self._active[job, number]
                 self._idle.notify_all()
-        self._channel.request(last_word)
+
+    def _say_last(self, job: Ref, number: int, last_word: list[Any]) -> None:
+        try:
+            self._channel.request(last_word)
+        except Busy:
+            raise
+        except Exception as exc:  # a result that cannot be recorded, say; unsaid, the job would run for ever
+            logger.error("jobs.unspeakable job=%d", job, exc_info=exc)
+            self._channel.request(_failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error"))
 
     def _work(self, job: Ref, number: int, run: ActiveRun) -> list[Any]:
         """Carry out a run; returns what the scheduler is to be told of its end."""
@@ -181,6 +190,10 @@ class Runner:
         with self._views.snapshot() as snapshot:
             job, plan = get_job(snapshot, ref), get_plan(snapshot, ref)
         if job is None or plan is None:  # forgotten, or erased from the log
+            raise RunOver
+        if (
+            job.progress.run != number or job.progress.state is not JobState.Running
+        ):  # on its way here it was called off
             raise RunOver
         return Task(
             job=ref,

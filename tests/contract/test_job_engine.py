@@ -32,6 +32,7 @@ class Script:
     on_step: Callable[[Task, int, Interruption], int] = lambda _task, _step, _interruption: 0
     done: list[tuple[Ref, int, int]] = field(default_factory=list)  # job, run, step
     closed: list[Ref] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)  # besides what it says anyway
 
 
 class ScriptedOperation:
@@ -53,7 +54,7 @@ class ScriptedOperation:
         return code
 
     def result(self) -> dict[str, Any]:
-        return {"Steps": self._task.steps}
+        return {"Steps": self._task.steps, **self._script.result}
 
 
 @dataclass
@@ -76,8 +77,8 @@ class Engine:
 
 
 @contextmanager
-def workers(core: Core, script: Script, process: str, slots: int) -> Iterator[Channel]:
-    channel = open_local_channel(core.jobs.on_request)
+def workers(core: Core, script: Script, process: str, slots: int, channel: Channel | None = None) -> Iterator[Channel]:
+    channel = channel or open_local_channel(core.jobs.on_request)
     runner = Runner(
         process,
         channel,
@@ -188,6 +189,53 @@ def test_a_defect_in_an_operation_fails_its_job_alone(engine: Engine) -> None:
     assert engine.jobs.wait(engine.submit()).code == -1
     engine.script.on_step = Script().on_step
     assert engine.jobs.wait(engine.submit()).state is JobState.Success
+
+
+def test_a_result_that_cannot_be_recorded_fails_its_job_alone(engine: Engine) -> None:
+    """Else the job would run for ever, in nobody's hands, and its slot be lost."""
+    engine.script.result = {"what no log can hold": object()}
+    for _ in range(4):  # more than there are slots
+        assert engine.jobs.wait(engine.submit()).code == -1
+    engine.script.result = {}
+    assert engine.jobs.wait(engine.submit()).state is JobState.Success
+
+
+def test_a_job_that_was_called_off_on_its_way_to_a_worker_is_not_begun(archive: Core) -> None:
+    script, channel = Script(), open_local_channel(archive.jobs.on_request)
+    engine = Engine(archive, script, JobsClient(archive.index.ask, channel.request))
+    ref = engine.submit()
+    plain = channel.request
+
+    def call_off(values: list[Any]) -> Any:
+        answer = plain(values)
+        if values[0] == "next" and answer[0] == ref:
+            assert engine.control(ref, Word.CANCEL)
+            assert engine.control(ref, Word.RESUBMIT)
+            assert engine.control(ref, Word.PAUSE)
+        return answer
+
+    channel.request = call_off  # type: ignore[method-assign]
+    with workers(archive, script, "worker-1/1", 1, channel):
+        assert engine.jobs.wait(engine.submit(1)).state is JobState.Success
+    assert ref not in [job for job, _, _ in script.done]
+    assert engine.job(ref).progress.position == 0
+
+
+def test_a_worker_that_stops_in_order_is_no_crash(archive: Core) -> None:
+    """What it gives back is heard before its channel closes."""
+    script, gate = Script(), Gate()
+    script.on_step = gate
+    channel = open_local_channel(archive.jobs.on_request)
+    engine = Engine(archive, script, JobsClient(archive.index.ask, channel.request))
+    refs = [engine.submit(2), engine.submit(2)]
+    with workers(archive, script, "worker-1/1", 2):
+        for _ in refs:
+            assert gate.reached.acquire(timeout=PATIENCE_S)
+        gate.open()
+    archive.jobs.on_gone("worker-1/1")
+    archive.client.save_cursor("test", engine.job(refs[0]).progress.last)  # behind what the scheduler may have sent
+    assert [engine.job(ref).progress.crashes for ref in refs] == [0, 0]
+    channel.close()
 
 
 def test_cancel_breaks_a_step_off_and_frees_the_slot(engine: Engine) -> None:
