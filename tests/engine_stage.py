@@ -19,7 +19,7 @@ from actors.jobs.settings import SchedulerSettings
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
-from store.projections.job_rows import Job
+from store.projections.job_rows import Job, JobState
 from store.views.jobs import get_job
 from tests.clock import Clock
 from tests.index_stage import IndexStage
@@ -222,7 +222,7 @@ class Slot:
         self._done = None
         with self._engine.core.stage.views.snapshot() as snapshot:
             found = get_job(snapshot, Ref(job))
-        if found is None or found.progress.run != run:
+        if found is None or found.progress.run != run or found.progress.state is not JobState.Running:
             self.is_over = True
         else:
             self.position, self.steps = found.progress.position, found.steps

@@ -5,6 +5,7 @@ from pathlib import Path
 from actors.jobs.dispatch import KILL_AFTER_S
 from actors.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES
 from actors.jobs.retry import LONGEST_DELAY_S, REMOTE, Again, decide
+from actors.jobs.scheduler import INSIST_S
 from actors.jobs.state import TRANSITIONS, Word
 from actors.remote.errors import Trouble
 from events import codec
@@ -87,4 +88,5 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
     delays = [decide(REMOTE, Trouble.BUSY, tries=tries, attempts=REMOTE.attempts) for tries in range(REMOTE.attempts)]
     assert delays == [Again(2_000), Again(8_000), Again(32_000), None]
     assert f"{REMOTE.attempts} attempts, after 2, 8 and 32 seconds" in text
+    assert f"asked for again every {INSIST_S:.0f} seconds" in text
     assert f"Delays end at {LONGEST_DELAY_S / 60:.0f} minutes" in text
