@@ -85,7 +85,7 @@ def decide_job(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _trim(command.keep, batch, outcome)
         case ControlJob():
             job = _find(batch, command.id)
-            yield from _control(job, Word(command.word), batch, outcome)
+            yield from _control(job, command.word, batch, outcome)
         case DropJobOutput():
             yield from _drop_output(_find(batch, command.id), command.key, batch, outcome)
         case StartJob():
@@ -133,8 +133,9 @@ def _trim(keep: int, batch: Batch, outcome: Outcome) -> Steps:
 # -- clients ----------------------------------------------------------------------------------------------------------
 
 
-def _control(job: Job, word: Word, batch: Batch, outcome: Outcome) -> Steps:
-    if word not in _WISHES:
+def _control(job: Job, said: str, batch: Batch, outcome: Outcome) -> Steps:
+    word = next((word for word in _WISHES if word.value == said), None)
+    if word is None:
         raise InvalidRequest("no client may say this to a job")
     entry = TRANSITIONS[job.progress.state, word]
     outcome.reply = entry is not REFUSE
