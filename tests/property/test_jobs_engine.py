@@ -26,8 +26,9 @@ from store.projections.job_rows import JobState, unpack_output, unpack_progress
 from store.tables import ALL_TABLES, BLOBS, CONDEMNED, JOB_OUTPUTS, JOBS_COMPLETED, U64, job_output_key
 from store.views.jobs import find_job, list_failures, list_jobs
 from tests.clock import Clock
-from tests.engine_stage import Effect, EngineStage, Process, Slot, Workplace
+from tests.engine_stage import EngineStage
 from tests.job_stage import job_id, output_command, submit_command
+from tests.job_workers import Effect, Process, Slot, Workplace
 from tests.jobs_model import HISTORY, JobsModel
 from tools.replay import differences, rebuild
 

@@ -14,8 +14,9 @@ from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState, unpack_progress
 from store.views.jobs import get_job, list_jobs
 from tests.clock import Clock
-from tests.engine_stage import EngineStage, Process, Slot, Workplace
+from tests.engine_stage import EngineStage
 from tests.job_stage import submit_command
+from tests.job_workers import Process, Slot, Workplace
 
 
 class Shop(Workplace):
