@@ -1,0 +1,77 @@
+"""Which presentation contexts are proposed, for what is held and for what may come."""
+
+from actors.remote.get_contexts import storage_contexts
+from actors.remote.get_scu import STORAGE_LIMIT
+from actors.remote.requestor import MOST_CONTEXTS, Proposal
+from actors.remote.store_scu import Kind, plan_contexts
+from actors.remote.transcoding import UNCOMPRESSED
+from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+RLE, VIDEO = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.102"
+
+
+def _proposals(*kinds: Kind, fallbacks: tuple[str, ...] = UNCOMPRESSED) -> list[tuple[str, ...]]:
+    proposals, planned = plan_contexts(kinds, fallbacks)
+    assert planned == set(kinds)
+    return [(proposal.abstract_syntax, *proposal.transfer_syntaxes) for proposal in proposals]
+
+
+def test_the_stored_syntax_is_proposed_alone_and_the_others_together() -> None:
+    assert _proposals(Kind(MR, EXPLICIT_LE)) == [(MR, EXPLICIT_LE), (MR, IMPLICIT_LE)]
+    assert _proposals(Kind(MR, IMPLICIT_LE)) == [(MR, IMPLICIT_LE), (MR, EXPLICIT_LE)]
+    assert _proposals(Kind(MR, RLE)) == [(MR, RLE), (MR, EXPLICIT_LE, IMPLICIT_LE)]
+    assert _proposals(Kind(MR, EXPLICIT_BE)) == [(MR, EXPLICIT_BE), (MR, EXPLICIT_LE, IMPLICIT_LE)]
+
+
+def test_syntaxes_are_offered_in_the_order_of_preference() -> None:
+    assert _proposals(Kind(MR, RLE), fallbacks=(IMPLICIT_LE, EXPLICIT_LE))[1] == (MR, IMPLICIT_LE, EXPLICIT_LE)
+
+
+def test_a_class_in_several_syntaxes_is_offered_the_rest_once() -> None:
+    kinds = (Kind(MR, RLE), Kind(CT, IMPLICIT_LE), Kind(MR, EXPLICIT_LE), Kind(MR, RLE))
+    assert _proposals(*kinds) == [
+        (MR, RLE),
+        (MR, EXPLICIT_LE),
+        (MR, IMPLICIT_LE),
+        (CT, IMPLICIT_LE),
+        (CT, EXPLICIT_LE),
+    ]
+
+
+def test_nothing_is_offered_that_cannot_be_made() -> None:
+    assert _proposals(Kind(MR, VIDEO)) == [(MR, VIDEO)]
+    assert _proposals(Kind(MR, RLE), fallbacks=()) == [(MR, RLE)]
+
+
+def test_an_association_takes_the_first_kinds_that_fit() -> None:
+    kinds = [Kind(f"1.2.{number}", EXPLICIT_LE) for number in range(100)]
+    proposals, planned = plan_contexts(kinds, UNCOMPRESSED)
+    assert len(proposals) == MOST_CONTEXTS
+    assert planned == set(kinds[:64])
+    assert plan_contexts(kinds, ())[1] == set(kinds)
+
+
+def test_nothing_held_is_nothing_proposed() -> None:
+    assert plan_contexts([], UNCOMPRESSED) == ([], frozenset())
+
+
+def test_a_get_proposes_as_much_as_an_association_takes() -> None:
+    contexts = storage_contexts()
+    assert len(contexts) == STORAGE_LIMIT
+    assert len({name for name, _ in contexts}) == 105
+    plain = [syntaxes for _, syntaxes in contexts[:105]]
+    assert plain == [(EXPLICIT_LE, IMPLICIT_LE)] * 105
+
+
+def test_a_get_of_known_classes_proposes_each_compressed_syntax_for_them_alone() -> None:
+    contexts = storage_contexts([MR, CT, MR])
+    assert contexts[:2] == [(MR, (EXPLICIT_LE, IMPLICIT_LE)), (CT, (EXPLICIT_LE, IMPLICIT_LE))]
+    assert (CT, (RLE,)) in contexts
+    assert {name for name, _ in contexts} == {MR, CT}
+    assert len(storage_contexts([f"1.2.{number}" for number in range(500)])) == STORAGE_LIMIT
+
+
+def test_proposals_are_of_a_user() -> None:
+    proposals, _ = plan_contexts([Kind(MR, RLE)], ())
+    assert proposals == [Proposal(MR, (RLE,), we_serve=False, we_use=True)]
