@@ -14,6 +14,7 @@ from actors.index.commands import Command
 from actors.ingest import Ingest
 from actors.jobs.channel import Channel
 from actors.jobs.client import JobsClient
+from actors.remote.asking import create_find_pool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.query_store import QueryStore
@@ -65,6 +66,7 @@ class Gateway:
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
         self._stopping = Interruption()
+        self._finds = create_find_pool(settings.scu.close_delay_s)
         runtime = RuntimeSettings(settings, views, modalities)
         self._ingest = Ingest(self._index, views, blobs, name, runtime.ingest)
         destinations = MoveDestinations(views, blobs, settings.scu, self._jobs)
@@ -86,6 +88,7 @@ class Gateway:
                 modalities=modalities,
                 queries=QueryStore(settings.index_directory, settings.query_retrieve_size),
                 scu=settings.scu,
+                finds=self._finds,
                 stopping=self._stopping,
                 settings=settings.rest,
                 shutdown=lambda: control("shutdown"),
@@ -120,6 +123,7 @@ class Gateway:
             ender.start()
         for ender in enders:
             ender.join()
+        self._finds.close()
         self._ingest.close()
         if self._owned is not None:
             self._owned.close()

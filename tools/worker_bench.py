@@ -4,9 +4,9 @@ from actors.index.client import IndexClient
 from actors.ingest import Ingest
 from actors.jobs.client import JobsClient
 from actors.jobs.operation import Workbench
-from actors.remote.association_pool import AssociationPool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
+from actors.remote.stored_sender import StorePool
 from store.blobs.store import BlobStore
 from store.views.views import Views
 from tools.composition import ServerSettings
@@ -23,7 +23,7 @@ class WorkerBench:
         self._scu = settings.scu
         # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
-        self._associations = AssociationPool(close_delay_s=0)
+        self._associations = StorePool(close_delay_s=0)
         self._blobs = BlobStore(settings.storage_directory)
         self._modalities = Modalities(
             settings.dicom.modalities,

@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.index.client import IndexClient
     from actors.ingest import Ingest
     from actors.jobs.client import JobsClient
-    from actors.remote.association_pool import AssociationPool
     from actors.remote.interruption import Interruption
     from actors.remote.modalities import Modalities
+    from actors.remote.stored_sender import StorePool
     from actors.remote.target import ScuSettings
 
 
@@ -48,7 +48,7 @@ class Workbench:
     jobs: "JobsClient"
     modalities: "Modalities"
     scu: "ScuSettings"
-    associations: "AssociationPool"
+    associations: "StorePool"
     interruption: "Interruption"  # the wish that this run ends at once
 
 

@@ -1,68 +1,65 @@
-"""Associations that nobody needs just now, kept for a while for whoever next sends to the same destination.
+"""Associations that nobody needs just now, kept for a while for whoever next needs one like it.
 
-One per process, thread-safe. What is kept longer than `DicomAssociationCloseDelay` is released by a thread of the
-pool's own, which lives while there is something to wait for.
+Thread-safe. What is kept longer than the pool's delay is released by a thread of the pool's own, which lives while
+there is something to wait for.
 """
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from actors.remote.interruption import Interruption
 from actors.remote.requestor import Association
-from actors.remote.store_scu import Kind
-from actors.remote.target import Target
 
 MOST_KEPT: Final = 16  # then the one that was used longest ago is released
 
 
+class Negotiated(Protocol):
+    """An association with what it was negotiated for."""
+
+    @property
+    def association(self) -> Association: ...
+
+
+N = TypeVar("N", bound=Negotiated)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Negotiated:
-    """An association for C-STORE, and the kinds of instances it was proposed for."""
-
-    association: Association
-    kinds: frozenset[Kind]
-    fallbacks: tuple[str, ...]  # the syntaxes that were offered besides
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    negotiated: Negotiated
+class _Kept(Generic[N]):
+    negotiated: N
     until_s: float  # of the monotonic clock
 
 
-class AssociationPool:
+class AssociationPool(Generic[N]):
     """See the module's text."""
 
     def __init__(self, close_delay_s: float) -> None:
         """`close_delay_s` 0: nothing is kept."""
         self._close_delay_s = close_delay_s
-        self._kept: list[_Kept] = []  # in the order of their ends
+        self._kept: list[_Kept[N]] = []  # in the order of their ends
         self._changed = threading.Condition()
         self._closer: threading.Thread | None = None
 
-    def take(
-        self, target: Target, kind: Kind, fallbacks: tuple[str, ...], interruption: Interruption
-    ) -> Negotiated | None:
-        """Return an association that can be used for this kind of instance, from now on the caller's; None if none is kept."""
-        while (found := self._pick(target, kind, fallbacks)) is not None:
+    def take(self, fits: Callable[[N], bool], interruption: Interruption) -> N | None:
+        """Return an association that fits, from now on the caller's; None if none is kept."""
+        while (found := self._pick(fits)) is not None:
             if found.association.is_still_open():
                 found.association.attach(interruption)
                 return found
             found.association.abort()
         return None
 
-    def _pick(self, target: Target, kind: Kind, fallbacks: tuple[str, ...]) -> Negotiated | None:
+    def _pick(self, fits: Callable[[N], bool]) -> N | None:
         with self._changed:
             for kept in reversed(self._kept):
-                found = kept.negotiated
-                if found.association.target == target and kind in found.kinds and found.fallbacks == fallbacks:
+                if fits(kept.negotiated):
                     self._kept.remove(kept)
-                    return found
+                    return kept.negotiated
         return None
 
-    def give_back(self, negotiated: Negotiated) -> None:
+    def give_back(self, negotiated: N) -> None:
         """Keep an association for the next use, or end it. It is no longer the caller's."""
         association = negotiated.association
         association.detach()
@@ -94,7 +91,7 @@ class AssociationPool:
         while (overdue := self._wait_for_overdue()) is not None:
             overdue.negotiated.association.release()
 
-    def _wait_for_overdue(self) -> _Kept | None:
+    def _wait_for_overdue(self) -> _Kept[N] | None:
         """Wait until an association has been kept long enough; None, and the thread's end, if none is kept."""
         with self._changed:
             while self._kept:

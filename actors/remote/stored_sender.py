@@ -7,13 +7,15 @@ made for all of them. When an instance comes that it was not proposed for, the n
 import mmap
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from actors.remote.association_pool import AssociationPool, Negotiated
+from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
-from actors.remote.requestor import open_association
+from actors.remote.requestor import Association, open_association
 from actors.remote.store_scu import Kind, Originator, check, choose_context, class_refused, plan_contexts, store
 from actors.remote.target import ScuSettings, Target
 from actors.remote.transcoding import UNCOMPRESSED, transcode
@@ -32,6 +34,18 @@ TRUSTED_S: Final = 1.0  # an association that has been idle for longer may have 
 _SOP_INSTANCE_UID: Final = 0x00080018
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreAssociation:
+    """An association for C-STORE, and the kinds of instances it was proposed for."""
+
+    association: Association
+    kinds: frozenset[Kind]
+    fallbacks: tuple[str, ...]  # the syntaxes that were offered besides
+
+
+StorePool = AssociationPool[StoreAssociation]
+
+
 class StoredSender:
     """Sends instances by their position in a list."""
 
@@ -39,7 +53,7 @@ class StoredSender:
         self,
         views: Views,
         blobs: BlobStore,
-        pool: AssociationPool,
+        pool: StorePool,
         target: Target,
         instances: Sequence[ResourceId],
         *,
@@ -55,7 +69,7 @@ class StoredSender:
         self._interruption = interruption
         self._originator = originator
         self._ahead = _RowsAhead(views, instances)
-        self._current: Negotiated | None = None
+        self._current: StoreAssociation | None = None
         self._used_s = 0.0  # when it was used last, by the monotonic clock
         self._is_proven = True  # False for an association out of the pool that has not answered yet
 
@@ -97,7 +111,7 @@ class StoredSender:
                 return response
 
     def _store(
-        self, negotiated: Negotiated, record: Instance, data: memoryview, settle: Callable[[], None] | None
+        self, negotiated: StoreAssociation, record: Instance, data: memoryview, settle: Callable[[], None] | None
     ) -> Command:
         association = negotiated.association
         context = choose_context(association, Kind(record.sop_class, record.transfer_syntax), self._fallbacks)
@@ -117,24 +131,27 @@ class StoredSender:
 
     # --- associations ---
 
-    def _negotiated_for(self, kind: Kind, position: int) -> Negotiated:
+    def _negotiated_for(self, kind: Kind, position: int) -> StoreAssociation:
         """Return an open association that was proposed for a kind of instance. Raises RemoteFailed, Interrupted."""
         current = self._current
         if current is not None and not self._is_good(current, kind):
             self._drop()
             current = None
         if current is None:
-            current = self._pool.take(self._target, kind, self._fallbacks, self._interruption)
+            current = self._pool.take(partial(self._fits, kind), self._interruption)
             self._is_proven = current is None
             self._current = current = current or self._open(kind, position)
         return current
 
-    def _is_good(self, negotiated: Negotiated, kind: Kind) -> bool:
+    def _fits(self, kind: Kind, kept: StoreAssociation) -> bool:
+        return kept.association.target == self._target and kind in kept.kinds and kept.fallbacks == self._fallbacks
+
+    def _is_good(self, negotiated: StoreAssociation, kind: Kind) -> bool:
         if kind not in negotiated.kinds or not negotiated.association.is_usable:
             return False
         return time.monotonic() < self._used_s + TRUSTED_S or negotiated.association.is_still_open()
 
-    def _open(self, kind: Kind, position: int) -> Negotiated:
+    def _open(self, kind: Kind, position: int) -> StoreAssociation:
         proposals, kinds = plan_contexts(self._ahead.kinds(position), self._fallbacks)
         try:
             association = open_association(self._target, proposals, self._interruption)
@@ -142,7 +159,7 @@ class StoredSender:
             if exc.code == NO_PRESENTATION_CONTEXT:
                 raise class_refused(kind) from exc
             raise
-        return Negotiated(association, kinds, self._fallbacks)
+        return StoreAssociation(association, kinds, self._fallbacks)
 
     def _drop(self) -> None:
         """End the association, in order where that is possible."""

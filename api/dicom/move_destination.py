@@ -6,12 +6,11 @@ from typing import Final
 from actors.jobs.client import JobsClient
 from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.jobs.retry import strategy_of
-from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.store_scu import DUPLICATE, Originator
-from actors.remote.stored_sender import StoredSender, fallbacks_for
+from actors.remote.stored_sender import StoredSender, StorePool, fallbacks_for
 from actors.remote.target import ScuSettings
 from api.dicom.status import CANNOT_UNDERSTAND, SUCCESS
 from events.errors import PeerFailed
@@ -31,7 +30,7 @@ class MoveDestinations:
         self._blobs = blobs
         # Nothing is kept for the next C-MOVE: a destination that serves one association at a time, such as the asker
         # itself, is free again when it is told that all is done. As from Orthanc.
-        self._pool = AssociationPool(close_delay_s=0)
+        self._pool = StorePool(close_delay_s=0)
         self._scu = scu
         self._jobs = jobs
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actors.index.client import IndexClient
 from actors.jobs.client import JobsClient
+from actors.remote.asking import FindPool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.query_store import QueryStore
@@ -65,6 +66,7 @@ class Deps:
     modalities: Modalities
     queries: QueryStore
     scu: ScuSettings
+    finds: FindPool
     settings: RestSettings
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again

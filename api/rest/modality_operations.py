@@ -203,7 +203,7 @@ class FindWorklist:
         encoding = check_keys(deps, keys)
         default = runtime.default_encoding(deps)
         identifier = worklist_identifier(keys, encoding)
-        with closing(ask(remote.target(deps), WORKLIST, identifier, encoding, deps.stopping)) as answers:
+        with closing(ask(remote.target(deps), WORKLIST, identifier, encoding, deps.stopping, deps.finds)) as answers:
             shown = [render_worklist(decode(answer, default), form) for answer in answers]
         send_json(req, resp, shown)
 

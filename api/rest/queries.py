@@ -74,7 +74,7 @@ def start_query(
 def write_answers(deps: Deps, remote: Remote, writer: QueryWriter, identifier: Dataset, encoding: str) -> None:
     """Ask a modality and write down what it answers. Raises RemoteFailed, Busy."""
     model = FIND_MODEL[writer.level]
-    with closing(ask(remote.target(deps), model, identifier, encoding, deps.stopping)) as answers:
+    with closing(ask(remote.target(deps), model, identifier, encoding, deps.stopping, deps.finds)) as answers:
         for answer in answers:
             writer.write(answer)
 

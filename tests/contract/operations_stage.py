@@ -13,10 +13,10 @@ from actors.jobs.operation import Workbench
 from actors.jobs.operations import OPERATIONS
 from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.jobs.runner import Runner
-from actors.remote.association_pool import AssociationPool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.modality import Modality
+from actors.remote.stored_sender import StorePool
 from actors.remote.target import ScuSettings
 from events.identifiers import Level, Ref, ResourceId
 from store.projections.job_rows import JobState
@@ -81,7 +81,7 @@ def modality(port: int) -> Modality:
 def working(archive: Core) -> Iterator[Engine]:
     """An engine with one slot, which does what the server's workers do."""
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
-    pool = AssociationPool(0)
+    pool = StorePool(0)
     channel = open_local_channel(archive.jobs.on_request)
     jobs = JobsClient(archive.index.ask, channel.request)
 

@@ -12,6 +12,7 @@ from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
 from actors.jobs.client import JobsClient
+from actors.remote.asking import create_find_pool
 from actors.remote.modalities import Modalities
 from actors.remote.query_store import QueryStore
 from actors.remote.target import ScuSettings
@@ -84,6 +85,7 @@ def rest_stage(
     """Build the application on a running archive."""
     queries = QueryStore(archive.settings.index_directory, query_retrieve_size)
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
+    finds = create_find_pool(5)
     controls: list[str] = []
 
     def control(word: str) -> Callable[[], None]:
@@ -97,6 +99,7 @@ def rest_stage(
         modalities=Modalities((), archive.views, archive.client, is_stored=modalities_in_database),
         queries=queries,
         scu=ScuSettings(aet="SINOGRAM", timeout_s=5),
+        finds=finds,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
         shutdown=control("shutdown"),
@@ -105,4 +108,5 @@ def rest_stage(
     try:
         yield RestStage(create_app(deps), deps, controls)
     finally:
+        finds.close()
         ingest.close()

@@ -9,11 +9,10 @@ import pytest
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.events import Event
 
-from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.store_scu import Originator
-from actors.remote.stored_sender import StoredSender
+from actors.remote.stored_sender import StoredSender, StorePool
 from actors.remote.transcoding import UNCOMPRESSED, transcode
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
@@ -34,14 +33,14 @@ def instances_of(archive: Core) -> list[ResourceId]:
 
 
 @pytest.fixture
-def pool() -> Iterator[AssociationPool]:
-    made = AssociationPool(60)
+def pool() -> Iterator[StorePool]:
+    made = StorePool(60)
     yield made
     made.close()
 
 
 @contextmanager
-def sending(archive: Core, there: Destination, pool: AssociationPool, **options: Any) -> Iterator[StoredSender]:
+def sending(archive: Core, there: Destination, pool: StorePool, **options: Any) -> Iterator[StoredSender]:
     sender = StoredSender(
         archive.views,
         archive.blobs,
@@ -58,13 +57,13 @@ def sending(archive: Core, there: Destination, pool: AssociationPool, **options:
         sender.close()
 
 
-def send_all(archive: Core, there: Destination, pool: AssociationPool, **options: Any) -> list[int]:
+def send_all(archive: Core, there: Destination, pool: StorePool, **options: Any) -> list[int]:
     """Send everything; returns the statuses."""
     with sending(archive, there, pool, **options) as sender:
         return [sender.check(sender.send(place)) for place in range(len(instances_of(archive)))]
 
 
-def test_the_bytes_of_a_dataset_arrive_as_they_are_stored(archive: Core, pool: AssociationPool) -> None:
+def test_the_bytes_of_a_dataset_arrive_as_they_are_stored(archive: Core, pool: StorePool) -> None:
     files = [
         encode(add_pixels(dataset(instance=1), rows=100, columns=1000)),
         encode(add_pixels(dataset(instance=2), rows=1024, columns=1024)),  # large enough to be mapped
@@ -81,7 +80,7 @@ def test_the_bytes_of_a_dataset_arrive_as_they_are_stored(archive: Core, pool: A
 
 @pytest.mark.parametrize("maximum_pdu_length", [64, 4096, 131072, 0])
 def test_fragments_are_as_long_as_the_destination_takes_them(
-    archive: Core, pool: AssociationPool, maximum_pdu_length: int
+    archive: Core, pool: StorePool, maximum_pdu_length: int
 ) -> None:
     file = encode(add_pixels(dataset(), rows=100, columns=400))
     fill(archive, file)
@@ -91,7 +90,7 @@ def test_fragments_are_as_long_as_the_destination_takes_them(
 
 
 def test_each_stored_syntax_is_a_context_and_another_one_offers_the_uncompressed_ones(
-    archive: Core, pool: AssociationPool
+    archive: Core, pool: StorePool
 ) -> None:
     fill(archive, encode(dataset(instance=1)), SHIPPED["MR_small_RLE.dcm"])
     with destination(EXPLICIT, RLE) as there:
@@ -100,7 +99,7 @@ def test_each_stored_syntax_is_a_context_and_another_one_offers_the_uncompressed
     assert [sent.transfer_syntax for sent in there.sent] == [EXPLICIT, RLE]
 
 
-def test_nothing_is_offered_besides_where_transcoding_is_off(archive: Core, pool: AssociationPool) -> None:
+def test_nothing_is_offered_besides_where_transcoding_is_off(archive: Core, pool: StorePool) -> None:
     fill(archive, SHIPPED["MR_small_RLE.dcm"])
     with destination(RLE) as there:
         send_all(archive, there, pool, fallbacks=())
@@ -109,7 +108,7 @@ def test_nothing_is_offered_besides_where_transcoding_is_off(archive: Core, pool
 
 @pytest.mark.parametrize("accepted", [EXPLICIT, IMPLICIT])
 def test_a_compressed_instance_is_decompressed_for_a_destination_that_needs_it(
-    archive: Core, pool: AssociationPool, accepted: str
+    archive: Core, pool: StorePool, accepted: str
 ) -> None:
     fill(archive, SHIPPED["MR_small_RLE.dcm"])
     with destination(accepted) as there:
@@ -119,7 +118,7 @@ def test_a_compressed_instance_is_decompressed_for_a_destination_that_needs_it(
 
 
 def test_an_uncompressed_instance_is_written_again_for_a_destination_that_needs_it(
-    archive: Core, pool: AssociationPool
+    archive: Core, pool: StorePool
 ) -> None:
     fill(archive, encode(dataset(), IMPLICIT))
     with destination(EXPLICIT) as there:
@@ -128,7 +127,7 @@ def test_an_uncompressed_instance_is_written_again_for_a_destination_that_needs_
     assert there.sent[0].dataset == plain[find_dataset(plain) :]
 
 
-def test_what_fits_no_context_fails_alone(archive: Core, pool: AssociationPool) -> None:
+def test_what_fits_no_context_fails_alone(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset(instance=1)), SHIPPED["MR_small_RLE.dcm"], encode(dataset(instance=3)))
     with destination(EXPLICIT) as there, sending(archive, there, pool, fallbacks=()) as sender:
         assert sender.check(sender.send(0)) == 0
@@ -141,7 +140,7 @@ def test_what_fits_no_context_fails_alone(archive: Core, pool: AssociationPool) 
     assert len(there.proposed) == 1
 
 
-def test_pixels_that_cannot_be_decoded_fail_alone(archive: Core, pool: AssociationPool) -> None:
+def test_pixels_that_cannot_be_decoded_fail_alone(archive: Core, pool: StorePool) -> None:
     broken = bytearray(SHIPPED["MR_small_jp2klossless.dcm"])
     where = broken.index(b"\xff\x4f\xff\x51")  # the beginning of the codestream
     broken[where : where + 200] = bytes(200)
@@ -152,7 +151,7 @@ def test_pixels_that_cannot_be_decoded_fail_alone(archive: Core, pool: Associati
         assert sender.check(sender.send(1)) == 0
 
 
-def test_more_kinds_than_contexts_take_several_associations(archive: Core, pool: AssociationPool) -> None:
+def test_more_kinds_than_contexts_take_several_associations(archive: Core, pool: StorePool) -> None:
     classes = [str(context.abstract_syntax) for context in AllStoragePresentationContexts[:150]]
     fill(archive, *(encode(dataset(instance=n + 1, SOPClassUID=name)) for n, name in enumerate(classes)))
     with destination(EXPLICIT, classes=classes) as there:
@@ -161,7 +160,7 @@ def test_more_kinds_than_contexts_take_several_associations(archive: Core, pool:
     assert [sent.sop_class for sent in there.sent] == classes
 
 
-def test_the_originator_of_a_move_is_told(archive: Core, pool: AssociationPool) -> None:
+def test_the_originator_of_a_move_is_told(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     with destination() as there:
         send_all(archive, there, pool, originator=Originator("MOVER", 77))
@@ -170,7 +169,7 @@ def test_the_originator_of_a_move_is_told(archive: Core, pool: AssociationPool) 
 
 
 @pytest.mark.parametrize("status", [0x0000, 0x0111, 0xB000, 0xB006, 0xB007])
-def test_warnings_and_duplicates_are_success(archive: Core, pool: AssociationPool, status: int) -> None:
+def test_warnings_and_duplicates_are_success(archive: Core, pool: StorePool, status: int) -> None:
     fill(archive, encode(dataset()))
     with destination() as there:
         there.on_store = lambda _event, _number: status
@@ -181,7 +180,7 @@ def test_warnings_and_duplicates_are_success(archive: Core, pool: AssociationPoo
     ("status", "trouble"), [(0xA700, Trouble.BUSY), (0xA900, Trouble.FINAL), (0xC000, Trouble.FINAL)]
 )
 def test_a_refused_instance_is_an_error_and_the_next_one_is_sent(
-    archive: Core, pool: AssociationPool, status: int, trouble: Trouble
+    archive: Core, pool: StorePool, status: int, trouble: Trouble
 ) -> None:
     fill(archive, encode(dataset(instance=1)), encode(dataset(instance=2)))
     with destination() as there, sending(archive, there, pool) as sender:
@@ -194,7 +193,7 @@ def test_a_refused_instance_is_an_error_and_the_next_one_is_sent(
     assert len(there.proposed) == 1
 
 
-def test_a_deleted_instance_is_not_found(archive: Core, pool: AssociationPool) -> None:
+def test_a_deleted_instance_is_not_found(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset(instance=1)), encode(dataset(instance=2)))
     with destination() as there, sending(archive, there, pool) as sender:
         first = instances_of(archive)[0]
@@ -207,7 +206,7 @@ def test_a_deleted_instance_is_not_found(archive: Core, pool: AssociationPool) -
 # --- the checkpoint before ---
 
 
-def test_the_checkpoint_is_settled_before_the_last_fragment(archive: Core, pool: AssociationPool) -> None:
+def test_the_checkpoint_is_settled_before_the_last_fragment(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(add_pixels(dataset(), rows=100, columns=1000)))
     seen: list[int] = []
     with destination() as there, sending(archive, there, pool) as sender:
@@ -215,7 +214,7 @@ def test_the_checkpoint_is_settled_before_the_last_fragment(archive: Core, pool:
     assert seen == [0]
 
 
-def test_an_instance_is_not_stored_where_the_checkpoint_fails(archive: Core, pool: AssociationPool) -> None:
+def test_an_instance_is_not_stored_where_the_checkpoint_fails(archive: Core, pool: StorePool) -> None:
     class Over(Exception):
         pass
 
@@ -232,7 +231,7 @@ def test_an_instance_is_not_stored_where_the_checkpoint_fails(archive: Core, poo
 # --- associations kept ---
 
 
-def test_an_association_is_used_again_by_the_next_job(archive: Core, pool: AssociationPool) -> None:
+def test_an_association_is_used_again_by_the_next_job(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     with destination() as there:
         for _ in range(3):
@@ -246,7 +245,7 @@ def test_an_association_is_used_again_by_the_next_job(archive: Core, pool: Assoc
 
 def test_nothing_is_kept_without_a_delay(archive: Core) -> None:
     fill(archive, encode(dataset()))
-    pool = AssociationPool(0)
+    pool = StorePool(0)
     with destination() as there:
         for _ in range(2):
             send_all(archive, there, pool)
@@ -256,7 +255,7 @@ def test_nothing_is_kept_without_a_delay(archive: Core) -> None:
 
 def test_an_association_is_released_after_its_delay(archive: Core) -> None:
     fill(archive, encode(dataset()))
-    pool = AssociationPool(0.05)
+    pool = StorePool(0.05)
     with destination() as there:
         send_all(archive, there, pool)
         assert there.released.acquire(timeout=30)
@@ -264,7 +263,7 @@ def test_an_association_is_released_after_its_delay(archive: Core) -> None:
     assert len(there.proposed) == 1
 
 
-def test_a_kept_association_that_has_died_is_opened_again(archive: Core, pool: AssociationPool) -> None:
+def test_a_kept_association_that_has_died_is_opened_again(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     events: list[Event] = []
 
@@ -283,7 +282,7 @@ def test_a_kept_association_that_has_died_is_opened_again(archive: Core, pool: A
 # --- destinations that fail ---
 
 
-def test_a_destination_that_is_not_there(archive: Core, pool: AssociationPool) -> None:
+def test_a_destination_that_is_not_there(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     with destination() as there:
         pass
@@ -292,7 +291,7 @@ def test_a_destination_that_is_not_there(archive: Core, pool: AssociationPool) -
     assert e.value.trouble is Trouble.UNREACHABLE
 
 
-def test_a_destination_that_aborts(archive: Core, pool: AssociationPool) -> None:
+def test_a_destination_that_aborts(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset(instance=1)), encode(dataset(instance=2)))
 
     def abort(event: Event, number: int) -> int:
@@ -309,7 +308,7 @@ def test_a_destination_that_aborts(archive: Core, pool: AssociationPool) -> None
     assert len(there.proposed) == 2
 
 
-def test_a_destination_that_does_not_answer_is_a_timeout(archive: Core, pool: AssociationPool) -> None:
+def test_a_destination_that_does_not_answer_is_a_timeout(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     go_on = threading.Event()
     with destination() as there:
@@ -321,7 +320,7 @@ def test_a_destination_that_does_not_answer_is_a_timeout(archive: Core, pool: As
         go_on.set()
 
 
-def test_an_interruption_ends_the_wait_for_an_answer(archive: Core, pool: AssociationPool) -> None:
+def test_an_interruption_ends_the_wait_for_an_answer(archive: Core, pool: StorePool) -> None:
     fill(archive, encode(dataset()))
     go_on, interruption = threading.Event(), Interruption()
     with destination() as there:
