@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ class RecordingScp:
     encoding: str = "Latin1"
     status: int = _SUCCESS
     asked: list[tuple[str, str, Dataset]] = field(default_factory=list)  # abstract syntax, calling title, identifier
+    associations: list["Association"] = field(default_factory=list)  # of each question
+    then: Callable[["Association"], None] = lambda _: None  # after each answer
 
     def take(self) -> list[tuple[str, str, Dataset]]:
         taken, self.asked = self.asked, []
@@ -41,11 +43,13 @@ class RecordingScp:
     def handle(self, association: "Association", context: Context, command: Command) -> None:
         data = b"".join(bytes(part) for part in association.dataset())
         identifier, _ = decode_dataset(data, context.transfer_syntax, "Latin1")
+        self.associations.append(association)
         self.asked.append((context.abstract_syntax, association.request.calling_aet, identifier))
         for answer in self.answers:
             encoded = encode_dataset(answer, context.transfer_syntax, self.encoding)
             association.send(context, encode_response(command, _PENDING, has_dataset=True), (encoded,))
         association.send(context, encode_response(command, self.status))
+        self.then(association)
 
 
 @contextmanager

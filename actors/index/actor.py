@@ -22,11 +22,13 @@ import pykka
 from actors.index.commands import (
     Command,
     DeleteResource,
+    DropJobOutput,
     ForgetCondemned,
     PurgeRows,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
+    TrimJobs,
 )
 from actors.index.decide import decide
 from actors.index.outcome import Context, Outcome
@@ -43,7 +45,16 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
 # What frees space, and so may still be done when there is none.
-_FREEING = (DeleteResource, RetractInstance, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder)
+_FREEING = (
+    DeleteResource,
+    RetractInstance,
+    PurgeRows,
+    ForgetCondemned,
+    RevokeFolders,
+    RetireFolder,
+    DropJobOutput,
+    TrimJobs,
+)
 
 Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970
