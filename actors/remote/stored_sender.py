@@ -84,7 +84,10 @@ class StoredSender:
             data = self._read(record)
         except FileNotFoundError:  # deleted since it was read ahead, or replaced by another file
             record = self._ahead.read(position, again=True)
-            data = self._read(record)
+            try:
+                data = self._read(record)
+            except FileNotFoundError as exc:
+                raise NotFound("The file of an instance is missing") from exc
         return self._send(record, position, data, settle)
 
     def check(self, response: Command) -> int:

@@ -203,6 +203,18 @@ def test_a_deleted_instance_is_not_found(archive: Core, pool: StorePool) -> None
         assert sender.check(sender.send(1)) == 0
 
 
+def test_an_instance_whose_file_is_missing_fails_alone(archive: Core, pool: StorePool) -> None:
+    fill(archive, encode(dataset(instance=1)), encode(dataset(instance=2)))
+    with archive.views.snapshot() as snapshot:
+        record = snapshot.get_instance(instances_of(archive)[0])
+    assert record is not None
+    archive.blobs.remove(record.blob)
+    with destination() as there, sending(archive, there, pool) as sender:
+        with pytest.raises(NotFound, match="missing"):
+            sender.send(0)
+        assert sender.check(sender.send(1)) == 0
+
+
 # --- the checkpoint before ---
 
 
