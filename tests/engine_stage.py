@@ -9,7 +9,8 @@ from unittest.mock import patch
 from actors.index import actor as index_module
 from actors.index.commands import Command
 from actors.jobs import scheduler as scheduler_module
-from actors.jobs.scheduler import ALARM, Scheduler, SchedulerDoor, take_up
+from actors.jobs.door import SchedulerDoor, take_up
+from actors.jobs.scheduler import ALARM, Scheduler
 from actors.jobs.settings import SchedulerSettings
 from events.errors import SinogramError
 from events.identifiers import Level, Ref, Seq

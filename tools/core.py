@@ -20,7 +20,8 @@ from actors.bridge.server import BridgeServer, Dispatch
 from actors.index.client import IndexClient
 from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
-from actors.jobs.scheduler import Scheduler, SchedulerDoor, take_up
+from actors.jobs.door import SchedulerDoor, take_up
+from actors.jobs.scheduler import Scheduler
 from actors.jobs.settings import SchedulerSettings
 from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker

@@ -16,11 +16,9 @@ Workers and clients reach it with requests of plain values, whose replies may co
     ["wait", job]                       -> its progress row      when it has ended
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -29,7 +27,6 @@ import pykka
 from actors.alarm import Alarm
 from actors.index.commands import (
     Command,
-    ControlJob,
     EndJob,
     FailJob,
     FinishJobStep,
@@ -38,64 +35,33 @@ from actors.index.commands import (
     TrimJobs,
 )
 from actors.jobs.dispatch import Dispatch, Now, Run
+from actors.jobs.messages import (
+    Gone,
+    LeftRunning,
+    Refused,
+    Reply,
+    Request,
+    Started,
+    Submit,
+    Trimmed,
+    log_refusal,
+    tell,
+)
 from actors.jobs.retry import decide, strategy_of
 from actors.jobs.settings import SchedulerSettings
-from actors.jobs.state import Word
 from actors.remote.errors import Trouble
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
 from events.identifiers import Ref
-from store.projections.job_rows import Job, JobState
+from store.projections.job_rows import Job
 from store.projections.jobs import COMPLETED, count_completed
 from store.tables import TOTALS
-from store.views.jobs import get_job, list_jobs
+from store.views.jobs import get_job
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
 
 ALARM = "alarm"
 INSIST_S = 5.0  # between two tries to have something written to a full disk
-
-Reply = Callable[[Any, SinogramError | None], None]
-Submit = Callable[[Command, Reply], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    values: list[Any]
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    run: Run
-    number: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """Commands that belong together and have to be carried out; each may be given again."""
-
-    commands: tuple[Command, ...]
-    reply: Reply  # takes the result of the last one
-
-
-@dataclass(frozen=True, slots=True)
-class _LeftRunning:
-    """What the last run of the server left of a job's run: nobody is at work on it."""
-
-    job: Ref
-    run: int
-    is_crash: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    process: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Trimmed:
-    is_done: bool
 
 
 class Scheduler(pykka.ThreadingActor):
@@ -126,10 +92,10 @@ class Scheduler(pykka.ThreadingActor):
         self._controls: dict[str, Reply] = {}  # processes that wait for orders
         self._orders: dict[str, list[list[Any]]] = {}  # of processes that are not listening just now
         self._waiters: dict[Ref, list[Reply]] = {}
-        self._refused: list[_Refused] = []
+        self._refused: list[Refused] = []
         self._insists_at_s = 0.0  # when these are tried again
         self._is_trimming = False
-        self._alarm = Alarm("jobs-alarm", lambda: _tell(self.actor_ref, ALARM), monotonic)
+        self._alarm = Alarm("jobs-alarm", lambda: tell(self.actor_ref, ALARM), monotonic)
 
     def on_stop(self) -> None:
         self._alarm.stop()
@@ -141,20 +107,20 @@ class Scheduler(pykka.ThreadingActor):
     def on_receive(self, message: Any) -> Any:
         now = Now(self._clock(), self._monotonic())
         match message:
-            case _Request():
+            case Request():
                 self._on_request(message)
-            case _Started():
+            case Started():
                 self._on_started(message, now)
-            case _Refused():
+            case Refused():
                 self._refused.append(message)
                 self._insists_at_s = now.monotonic_s + INSIST_S
-            case _LeftRunning():
+            case LeftRunning():
                 self._interrupt(message.job, message.run, is_crash=message.is_crash)
-            case _Gone():
+            case Gone():
                 self._on_gone(message.process)
             case list():
                 self._on_jobs(message, now)
-            case _Trimmed():
+            case Trimmed():
                 self._is_trimming = False
                 if message.is_done:  # and what has ended meanwhile
                     self._trim()
@@ -182,7 +148,7 @@ class Scheduler(pykka.ThreadingActor):
 
     def _note_trim(self, result: Any, error: SinogramError | None) -> None:
         log_refusal(result, error)
-        _tell(self.actor_ref, _Trimmed(is_done=error is None))
+        tell(self.actor_ref, Trimmed(is_done=error is None))
 
     def _on_gone(self, process: str) -> None:
         self._controls.pop(process, None)
@@ -197,7 +163,7 @@ class Scheduler(pykka.ThreadingActor):
     def _interrupt(self, job: Ref, run: int, *, is_crash: bool) -> None:
         self._insist((InterruptJob(job=job, run=run, is_crash=is_crash),), log_refusal)
 
-    def _on_started(self, message: _Started, now: Now) -> None:
+    def _on_started(self, message: Started, now: Now) -> None:
         run = message.run
         if self._dispatch.on_started(run, message.number, now):
             self._nexts.pop(run.slot)([run.job, run.number], None)
@@ -206,7 +172,7 @@ class Scheduler(pykka.ThreadingActor):
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def _on_request(self, request: _Request) -> None:
+    def _on_request(self, request: Request) -> None:
         match request.values:
             case ["next", slot]:
                 lost = self._dispatch.on_free(slot)
@@ -289,7 +255,7 @@ class Scheduler(pykka.ThreadingActor):
             if len(answers) < len(commands):
                 return
             if any(isinstance(refusal, StorageFull) for _, refusal in answers):
-                _tell(self.actor_ref, _Refused(commands, reply))
+                tell(self.actor_ref, Refused(commands, reply))
             else:
                 reply(*answers[-1])
 
@@ -299,62 +265,6 @@ class Scheduler(pykka.ThreadingActor):
     def _note_start(self, run: Run) -> Reply:
         def note(number: Any, error: SinogramError | None) -> None:
             log_refusal(number, error)
-            _tell(self.actor_ref, _Started(run, number))
+            tell(self.actor_ref, Started(run, number))
 
         return note
-
-
-class SchedulerDoor:
-    """How the bridge, the index and this process reach the scheduler. Thread-safe; nothing here blocks."""
-
-    def __init__(self, actor: pykka.ActorRef[Scheduler], submit: Submit) -> None:
-        self._actor = actor
-        self._submit = submit
-
-    def on_request(self, values: list[Any], reply: Reply) -> None:
-        if values[0] == "step":  # the hot one: straight to the index
-            _, job, run, step, code = values
-            self._submit(FinishJobStep(job=Ref(job), run=run, step=step, code=code), reply)
-            return
-        try:
-            self._actor.tell(_Request(values, reply))
-        except pykka.ActorDeadError:
-            reply(None, Busy("the server is stopping"))
-
-    def on_jobs(self, jobs: list[Job]) -> None:
-        _tell(self._actor, jobs)
-
-    def on_gone(self, process: str) -> None:
-        _tell(self._actor, _Gone(process))
-
-    def on_left_running(self, job: Ref, run: int, *, is_crash: bool) -> None:
-        _tell(self._actor, _LeftRunning(job, run, is_crash))
-
-
-def take_up(submit: Submit, views: Views, scheduler: SchedulerDoor, *, save_jobs: bool, was_clean: bool) -> None:
-    """Let the scheduler know the jobs that the last run left; those that ran then wait for a worker again.
-
-    `was_clean` says that the last run ended in order, so that no job can be why it ended.
-    """
-    with views.snapshot() as snapshot:
-        jobs = list(list_jobs(snapshot))
-    unfinished = [job for job in jobs if not job.progress.state.is_completed]
-    if not save_jobs:
-        for job in unfinished:
-            submit(ControlJob(id=job.id, word=Word.CANCEL.value, correlation=b""), log_refusal)
-        submit(TrimJobs(keep=0), log_refusal)
-        return
-    scheduler.on_jobs(unfinished)
-    for job in unfinished:
-        if job.progress.state is JobState.Running:
-            scheduler.on_left_running(job.ref, job.progress.run, is_crash=not was_clean)
-
-
-def log_refusal(_: Any, error: SinogramError | None) -> None:
-    if error is not None:
-        logger.error("jobs.refused error=%s", error)
-
-
-def _tell(actor: pykka.ActorRef[Any], message: object) -> None:
-    with contextlib.suppress(pykka.ActorDeadError):  # at the end the index outlives whom it tells
-        actor.tell(message)

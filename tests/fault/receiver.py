@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ class Receiver:
         self.port = port
         self._hold = hold
         self.counts: Counter[int] = Counter()
+        self._allowed = sys.maxsize
         self.changed = threading.Condition()
 
     def note(self, upload: FakeUpload) -> None:
@@ -29,7 +31,14 @@ class Receiver:
         with self.changed:
             self.counts[int(found[1])] += 1
             self.changed.notify_all()
+            self.changed.wait_for(lambda: len(self.counts) <= self._allowed)
         self._hold()
+
+    def allow(self, instances: int = sys.maxsize) -> None:
+        """Leave the one after so many instances without an answer, until more are allowed."""
+        with self.changed:
+            self._allowed = instances
+            self.changed.notify_all()
 
     def wait_for(self, instances: int, deadline_s: float = 60.0) -> None:
         """Wait until so many different instances have come."""

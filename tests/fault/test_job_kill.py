@@ -21,7 +21,7 @@ EVERYTHING = "everything"
 TARGETS = (EVERYTHING, CORE, "worker-1", "worker-2", "gateway-1", SUPERVISOR)
 KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "6"))
 INSTANCES = 1000
-APART = 15  # instances between two kills at least, so that a checkpoint lies between them
+APART = 10  # instances between two kills at least, so that a checkpoint lies between them
 DEADLINE_S = 120.0
 STUDY = Instance(1, "JOBS", 7, 7, 200)
 
@@ -65,15 +65,19 @@ def _kill_while_it_runs(server: ServerUnderTest, sink: Receiver, job: str) -> No
     print(f"SINOGRAM_KILL_SEED={seed}")
     chosen = random.Random(seed)
     order = (TARGETS * (KILLS // len(TARGETS) + 1))[:KILLS]
-    span = (INSTANCES - APART) // KILLS
-    for number, target in enumerate(chosen.sample(order, KILLS)):
-        moment = number * span + chosen.randint(1, max(span - APART, 1))
+    span = INSTANCES // (KILLS + 1)
+    moments = [number * span + chosen.randint(APART, span) for number in range(KILLS)]
+    for number, (moment, target) in enumerate(zip(moments, chosen.sample(order, KILLS), strict=True)):
+        sink.allow(moment)
         sink.wait_for(moment)
-        threading.Event().wait(chosen.uniform(0, 0.01))  # not in step with an instance
+        if chosen.random() < 0.5:  # while the destination owes an answer; else between any two bytes
+            sink.allow(moment + APART)
+            threading.Event().wait(chosen.uniform(0, 0.02))
         print(f"after {len(sink.counts)}: {target}")
         _kill(server, target)
         _bring_back(server, target)
         assert sink.repeated <= number + 1, "more than what was in flight was sent again"
+    sink.allow()
     state = wait_for(lambda: _ended(server, job), "the job to end", DEADLINE_S)
     assert state["State"] == "Success", state
     assert set(sink.counts) == set(range(1, INSTANCES + 1))
