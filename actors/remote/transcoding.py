@@ -9,24 +9,23 @@ The decoders, and numpy with them, are imported when the first compressed file h
 """
 
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from actors.remote.extended_jpeg import JPEG_EXTENDED, decode_deep, is_deep
 from events.errors import InvalidDicom
 from store.dicom.elements import PIXEL_DATA, Buffer, Element, read_elements
 from store.dicom.encoding import Change, encode_dataset
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
-if TYPE_CHECKING:
-    from pydicom.pixels.decoders.base import Decoder
-
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference
 READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, "1.2.840.10008.1.2.1.99"})
 
 _FAMILY: Final = "1.2.840.10008.1.2."
 _RLE: Final = "1.2.840.10008.1.2.5"
-_LOSSY_JPEG: Final = frozenset({_FAMILY + "4.50", _FAMILY + "4.51"})
+_LOSSY_JPEG: Final = frozenset({_FAMILY + "4.50", JPEG_EXTENDED})
 # Which library decodes what; pydicom's name of each.
 _DECODERS: Final = {
     _RLE: "pydicom",
@@ -98,26 +97,30 @@ def _decode(file: Buffer, syntax: str) -> dict[int, Change]:
 
 def _decode_frames(file: Buffer, syntax: str) -> tuple[list[Any], dict[str, Any]]:
     from pydicom import dcmread
-    from pydicom.pixels.decoders.base import get_decoder
 
     with warnings.catch_warnings():  # what else is odd about the file is not ours to say
         warnings.simplefilter("ignore")
         try:
             dataset = dcmread(BytesIO(file), force=True, specific_tags=_pixel_tags())
-            decoder: Decoder = get_decoder(syntax)
-            decoded = list(
-                decoder.iter_array(
-                    dataset,
-                    decoding_plugin=_DECODERS[syntax],
-                    raw=False,
-                    as_rgb=syntax in _LOSSY_JPEG,
-                )
-            )
+            decoded = list(_iterate(dataset, syntax))
         except Exception as exc:  # libraries of several kinds, each with errors of its own
             raise CannotTranscode(f"Cannot decode the pixels of an instance in {syntax}: {type(exc).__name__}") from exc
     if not decoded:
         raise CannotTranscode("An instance has no frames to decode")
     return [array for array, _ in decoded], dict(decoded[-1][1])
+
+
+def _iterate(dataset: Any, syntax: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Iterate over decoded frames as arrays, each with the attributes that describe it now."""
+    if is_deep(dataset, syntax):
+        described = {"photometric_interpretation": dataset.PhotometricInterpretation, "samples_per_pixel": 1}
+        yield from ((frame, described) for frame in decode_deep(dataset))
+        return
+    from pydicom.pixels.decoders.base import get_decoder
+
+    decoder = get_decoder(syntax)
+    plugin = _DECODERS[syntax]
+    yield from decoder.iter_array(dataset, decoding_plugin=plugin, raw=False, as_rgb=syntax in _LOSSY_JPEG)
 
 
 def _pixel_tags() -> list[int]:

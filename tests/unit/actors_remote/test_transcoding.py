@@ -1,5 +1,6 @@
 """Datasets in another transfer syntax: the same elements, the same pixels."""
 
+import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from tests.data_factory import Sample, made_files, shipped_files
 from tests.dicom_bytes import add_pixels, dataset, element, encode, item
 
 SAMPLES = {sample.name: sample for sample in (*made_files(), *shipped_files())}
-RLE = "1.2.840.10008.1.2.5"
+DECODED_BY_DCMTK = "d30242775a414c01"  # SHA-256 of the pixels of both files of 12-bit JPEG
 
 
 def _is_uncompressed(sample: Sample) -> bool:
@@ -123,6 +124,15 @@ def test_colours_of_lossy_jpeg_become_rgb_by_pixel() -> None:
 
 def test_lossless_jpeg_is_decoded() -> None:
     assert len(_pixels("SC_rgb_jpeg_gdcm.dcm")) == 100 * 100 * 3
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
+def test_lossy_jpeg_of_12_bits_is_decoded(name: str) -> None:
+    pixels = _pixels(name)
+    assert len(pixels) == 2 * 1024 * 256
+    samples = struct.unpack(f"<{1024 * 256}H", pixels)
+    assert 0xFF < max(samples) < 1 << 12
+    assert hashlib.sha256(pixels).hexdigest().startswith(DECODED_BY_DCMTK)
 
 
 def test_decompressed_elements_beside_the_pixels_stay() -> None:
