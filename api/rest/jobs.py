@@ -126,8 +126,12 @@ class JobOutput:
         self._deps = deps
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+        try:
+            parsed = parse_job_id(identifier)
+        except NotFound as exc:  # Orthanc answers with a body here
+            raise _no_output(name) from exc
         with self._deps.views.snapshot() as s:
-            job = find_job(s, parse_job_id(identifier))
+            job = find_job(s, parsed)
             found = None if job is None else get_output(s, job.ref, name)
         if found is None:
             raise _no_output(name)
