@@ -10,7 +10,8 @@ import pytest
 from store.environment import Environment
 from tests.clock import Clock
 from tests.index_stage import IndexStage
-from tools.core import Core, CoreSettings
+from tools.core import Core
+from tools.core_settings import CoreSettings
 
 
 @pytest.fixture

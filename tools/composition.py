@@ -15,7 +15,7 @@ from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from tools import logging_setup
 from tools.configuration import Configuration
-from tools.core import CoreSettings
+from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
 from tools.logging_setup import LogOptions
 

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
 from actors.jobs.door import SchedulerDoor, take_up
 from actors.jobs.scheduler import Scheduler
-from actors.jobs.settings import SchedulerSettings
 from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker
 from actors.storage import REMOVE, Storage, leased_folders
@@ -37,6 +36,7 @@ from store.projections import find
 from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
+from tools.core_settings import CoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +54,6 @@ def kill_process(name: str) -> None:
     """End a process of this server by the identity with which it said hello: its name, a slash, its pid."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(name.rpartition("/")[2]), signal.SIGKILL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreSettings:
-    index_directory: Path
-    storage_directory: Path
-    stable_age_s: float = 60.0
-    jobs: SchedulerSettings = field(default_factory=SchedulerSettings)
 
 
 class Core:

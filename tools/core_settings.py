@@ -1,0 +1,14 @@
+"""What the core is told; apart from it, so that processes which only pass it on load none of its actors."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actors.jobs.settings import SchedulerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSettings:
+    index_directory: Path
+    storage_directory: Path
+    stable_age_s: float = 60.0  # StableAge
+    jobs: SchedulerSettings = field(default_factory=SchedulerSettings)
