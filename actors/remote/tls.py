@@ -72,6 +72,9 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
 
 def _create_context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
+    # A connection whose reading side is shut, by us when we stop, can still be told of the end: OpenSSL would send an
+    # alert instead. Nothing can be cut off unnoticed: a message is whole with its last fragment, not with the stream.
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of TLS 1.0 and 1.1, which the operator asks for
         context.minimum_version = _MINIMUM[settings.minimum_version]

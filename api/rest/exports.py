@@ -46,7 +46,7 @@ def _render_page(page: ExportsPage, since: int) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "Done": page.done,
         "Exports": [_render(export) for export in page.exports],
-        "Last": page.exports[-1].seq if page.exports else max(since, 0),
+        "Last": page.exports[-1].seq if page.exports else since,
     }
     if page.exports:
         shown["First"] = page.exports[0].seq

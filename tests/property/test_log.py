@@ -41,6 +41,8 @@ def _values_like(value: object) -> st.SearchStrategy[object]:
             return st.binary(max_size=40)
         case dict():
             return st.dictionaries(st.integers(0, (1 << 32) - 1), st.text(max_size=20), max_size=4)
+        case list():
+            return st.lists(st.text(max_size=20), max_size=4)
         case _:
             raise TypeError(value)
 
