@@ -190,10 +190,10 @@ OPTIONS: Final = _rows(
     Option("LuaHeartBeatPeriod", _COUNT, 0),
     Option("ExecuteLuaEnabled", _NO, default=False),
     Option("Plugins", Texts(), []),
-    Option("ConcurrentJobs", _COUNT, 2),
+    Option("ConcurrentJobs", _COUNT, 2, honoured=True),
     Option("JobsEngineThreadsCount", _SECTION, {"ResourceModification": 1}),
-    Option("JobsHistorySize", _COUNT, 10),
-    Option("SaveJobs", _YES, default=True),
+    Option("JobsHistorySize", _COUNT, 10, honoured=True),
+    Option("SaveJobs", _YES, default=True, honoured=True),
     Option("MediaArchiveSize", _COUNT, 1),
     Option("LogExportedResources", _NO, default=False, honoured=True),
     # HTTP server
