@@ -1,6 +1,7 @@
 """`/jobs`: what is worked on in the background, and what became of it."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from store.views.jobs import find_job, get_output, list_job_events, list_jobs
 
 DEFAULT_EVENTS = 100
 MAXIMUM_EVENTS = 1000
+ROWS_PER_SNAPSHOT = 1000  # jobs without their plans: some 10 ms
 JOBS_PER_SNAPSHOT = 200  # expanded ones, with their plans: some milliseconds
 
 _ORDERS: dict[str, Callable[[Job], Any]] = {
@@ -42,14 +44,23 @@ class Jobs:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         is_expanded = arguments.boolean(req, "expand")
         page = arguments.paging(req, "/jobs")
-        with self._deps.views.snapshot() as s:
-            jobs = [job for job in list_jobs(s) if _is_wanted(req, job)]
+        is_wanted = _filter(req)
+        jobs = [job for job in self._all() if is_wanted(job)]
         _sort(jobs, req.get_param("order") or "id")
         jobs = jobs[page.since : page.since + page.limit if page.limit else None]
         if is_expanded:
             send_json(req, resp, list(self._expand(jobs)))
         else:
             send_json(req, resp, [str(UUID(bytes=job.id)) for job in jobs])
+
+    def _all(self) -> Iterator[Job]:
+        since, is_done = 0, False
+        while not is_done:
+            with self._deps.views.snapshot() as s:
+                jobs = list(islice(list_jobs(s, since), ROWS_PER_SNAPSHOT))
+            yield from jobs
+            is_done = len(jobs) < ROWS_PER_SNAPSHOT
+            since = jobs[-1].ref + 1 if jobs else since
 
     def _expand(self, jobs: list[Job]) -> Iterator[dict[str, Any]]:
         now_us = _now_us(self._deps)
@@ -60,11 +71,11 @@ class Jobs:
                 yield render_job(view, now_us)
 
 
-def _is_wanted(req: falcon.Request, job: Job) -> bool:
-    states, types = arguments.parts(req, "state"), arguments.parts(req, "type")
-    if unknown := set(states) - set(JobState.__members__):
+def _filter(req: falcon.Request) -> Callable[[Job], bool]:
+    states, types = set(arguments.parts(req, "state")), set(arguments.parts(req, "type"))
+    if unknown := states - JobState.__members__.keys():
         raise OutOfRange(f"No such state of jobs: {min(unknown)}")
-    return (not states or job.progress.state.name in states) and (not types or job.type in types)
+    return lambda job: (not states or job.progress.state.name in states) and (not types or job.type in types)
 
 
 def _sort(jobs: list[Job], order: str) -> None:

@@ -65,7 +65,7 @@ def render_job(view: JobView, now_us: int) -> dict[str, Any]:
 def percent(job: Job) -> int:
     if job.progress.state is JobState.Success:
         return 100
-    return round(100 * job.progress.position / job.steps) if job.steps else 0
+    return (200 * job.progress.position + job.steps) // (2 * job.steps) if job.steps else 0  # halves go up
 
 
 def _runtime_us(job: Job, now_us: int) -> int:

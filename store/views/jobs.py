@@ -77,9 +77,9 @@ def recall_job(snapshot: Snapshot, ref: Ref, progress: Progress) -> Job | None:
     )
 
 
-def list_jobs(snapshot: Snapshot) -> Iterator[Job]:
-    """Iterate over all jobs in the order in which they were submitted."""
-    for row_key in snapshot.keys(JOBS, b""):
+def list_jobs(snapshot: Snapshot, since: int = 0) -> Iterator[Job]:
+    """Iterate over the jobs in the order in which they were submitted, from Ref `since` on."""
+    for row_key in snapshot.keys(JOBS, b"", key(since)):
         job = get_job(snapshot, Ref(U64.unpack(row_key)[0]))
         if job is not None:
             yield job
