@@ -191,6 +191,46 @@ ACCEPTED: tuple[Accepted, ...] = (
         aspect="body/FileSize",
         when=lambda ours, theirs: isinstance(ours, int) and isinstance(theirs, int) and abs(ours - theirs) < 100,
     ),
+    Accepted(
+        why="a job shows what its request said of it; 1.12.7 keeps it to itself",
+        source="OpenAPI 1.12.11, POST /modalities/{id}/store: UserData travels along with the job",
+        path=r"/jobs/\{job\}.*",
+        aspect="body/UserData",
+        when=lambda ours, theirs: ours == {"a": 1, "b": [1, 2]} and theirs is ...,
+    ),
+    Accepted(
+        why="an operator is told in which way a modality cannot be reached, where Orthanc has DCMTK's words for all of it",
+        source="actors/remote/explanation.py",
+        method="POST",
+        path="/modalities/silent/store",
+        aspect="body/Details",
+        when=lambda ours, theirs: str(ours).endswith("the peer is silent") and str(theirs).startswith(_CONNECTING),
+    ),
+    Accepted(
+        why="instances that did not arrive are counted; 1.12.7 counts none of them where no association came about",
+        source="OpenAPI 1.12.11, POST /modalities/{id}/store: Permissive ignores errors, it does not deny them",
+        method="POST",
+        path="/modalities/dead/store",
+        aspect="body/FailedInstancesCount",
+        when=lambda ours, theirs: (ours, theirs) == (3, 0),
+    ),
+    Accepted(
+        why="an asynchronous job waits for a modality that cannot be reached, and tries again",
+        source="docs/jobs.md, Retry",
+        path=r"/jobs/\{job\}",
+        aspect="body/(State|CompletionTime)",
+        when=lambda ours, theirs: (ours, theirs) in {("Retry", "Failure"), (..., "<varies>")},
+    ),
+    Accepted(
+        why="a job that was cancelled has been cancelled at once, whatever its last step comes to",
+        source="docs/jobs.md, States",
+        path=r"/jobs/\{job\}",
+        aspect="body/Error(Code|Description|Details)",
+        when=lambda ours, theirs: (
+            (ours, theirs) in {(37, 9), ("This job was canceled", "Error in the network protocol")}
+            or (not ours and str(theirs).startswith(_CONNECTING))
+        ),
+    ),
 )
 
 
