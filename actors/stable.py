@@ -30,6 +30,7 @@ from store.views.views import Views
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # after the index could not take an event
+SETTLED_AT_ONCE = 250  # resources in one commit, some 15 ms
 ALARM = "alarm"
 
 
@@ -106,18 +107,23 @@ class StableTracker(pykka.ThreadingActor):
         self._alarm.set(self._due[0][0] if self._due else None)
 
     def _settle_ripe(self) -> None:
+        """Settle what is due, a bounded part of it: a whole archive may be, and whoever stops this actor waits."""
         now = self._clock()
-        while self._due and self._due[0][0] <= now:
+        ripe: dict[Ref, _Waiting] = {}
+        while self._due and self._due[0][0] <= now and len(ripe) < SETTLED_AT_ONCE:
             _, turn, ref = heapq.heappop(self._due)
             waiting = self._waiting[ref]
             if waiting.turn > turn:  # touched since it was put here
                 heapq.heappush(self._due, (waiting.due, waiting.turn, ref))
                 continue
             del self._waiting[ref]
-            try:
-                self._index.settle(waiting.level, ref, waiting.last_seq)
-            except SinogramError as exc:
-                logger.warning("stable.postponed error=%s", exc)
+            ripe[ref] = waiting
+        try:
+            if ripe:
+                self._index.settle([(waiting.level, ref, waiting.last_seq) for ref, waiting in ripe.items()])
+        except SinogramError as exc:
+            logger.warning("stable.postponed error=%s", exc)
+            for ref, waiting in ripe.items():
                 self._wait(waiting.level, ref, waiting.last_seq, now + RETRY_S)
 
 

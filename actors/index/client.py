@@ -18,7 +18,7 @@ from actors.index.commands import (
     RevokeFolders,
     SaveCursor,
     SetSetting,
-    SettleResource,
+    SettleResources,
     StoreInstance,
     StoreModality,
 )
@@ -72,9 +72,9 @@ class IndexClient:
         """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""
         self._ask(RetractInstance(blob=blob))
 
-    def settle(self, level: Level, resource: Ref, last_seq: Seq) -> None:
-        """Declare a resource stable unless something arrived after `last_seq`."""
-        self._ask(SettleResource(level=level, resource=resource, last_seq=last_seq))
+    def settle(self, resources: Sequence[tuple[Level, Ref, Seq]]) -> None:
+        """Declare resources stable, in this order, each unless something arrived after the sequence given with it."""
+        self._ask(SettleResources(resources=resources))
 
     def clear_changes(self) -> None:
         self._ask(ClearChanges())

@@ -1,6 +1,6 @@
 """What the index can be asked to do. Plain values: they travel between processes (`actors.bridge`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -71,13 +71,11 @@ class PurgeRows(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettleResource(Command):
-    """Declare a resource stable, if nothing arrived since `last_seq`."""
+class SettleResources(Command):
+    """Declare resources stable, each if nothing arrived since the last instance that is named with it."""
 
     ACTOR: ClassVar[str] = "stable-tracker"
-    level: Level
-    resource: Ref
-    last_seq: Seq
+    resources: Sequence[tuple[Level, Ref, Seq]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +279,7 @@ COMMANDS: dict[str, type[Command]] = {
         DeleteResource,
         RetractInstance,
         PurgeRows,
-        SettleResource,
+        SettleResources,
         ClearChanges,
         ClearExports,
         LogExports,

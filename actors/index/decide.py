@@ -19,7 +19,7 @@ from actors.index.commands import (
     RevokeFolders,
     SaveCursor,
     SetSetting,
-    SettleResource,
+    SettleResources,
     StoreInstance,
 )
 from actors.index.decide_jobs import JOB_COMMANDS, decide_job
@@ -77,8 +77,9 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _retract(command.blob, context, outcome)
         case PurgeRows():
             yield from _purge(command.resource, context, outcome)
-        case SettleResource():
-            yield from _settle(command, context)
+        case SettleResources():
+            for level, resource, last_seq in command.resources:
+                yield from _settle(Level(level), Ref(resource), last_seq, context)
         case _ if isinstance(command, SERVER_COMMANDS):
             yield from decide_server(command, context, outcome)
         case _ if isinstance(command, JOB_COMMANDS):
@@ -272,16 +273,15 @@ def _purge(root: Ref, context: Context, outcome: Outcome) -> Steps:
 # -- settling ---------------------------------------------------------------------------------------------------------
 
 
-def _settle(command: SettleResource, context: Context) -> Steps:
-    level = Level(command.level)
-    packed = context.batch.get(rows.TABLE_OF_LEVEL[level], key(command.resource))
-    aggregate = rows.unpack_aggregate(context.batch.get(AGGREGATES, key(command.resource)))
-    if packed is None or aggregate.is_stable or aggregate.last_seq != command.last_seq:
+def _settle(level: Level, resource: Ref, last_seq: int, context: Context) -> Steps:
+    packed = context.batch.get(rows.TABLE_OF_LEVEL[level], key(resource))
+    aggregate = rows.unpack_aggregate(context.batch.get(AGGREGATES, key(resource)))
+    if packed is None or aggregate.is_stable or aggregate.last_seq != last_seq:
         return
     row = rows.unpack(packed)
-    patient = (*ancestors_of(level, row), command.resource)[-2 if level != Level.PATIENT else -1]
-    if find_visible(context.batch, level, ResourceId(row[rows.ID])) == command.resource:
-        event = ResourceStabilized(level=level, resource=command.resource)
+    patient = (*ancestors_of(level, row), resource)[-2 if level != Level.PATIENT else -1]
+    if find_visible(context.batch, level, ResourceId(row[rows.ID])) == resource:
+        event = ResourceStabilized(level=level, resource=resource)
         yield Planned(event, surrogate_of(context.batch, patient))
 
 

@@ -392,7 +392,7 @@ def test_the_index_is_reached_as_if_it_were_here(served: Core) -> None:
     assert index.store_instance(command) == "Success"
     assert index.store_instance(store_command(folder=1, instance="2")) == "Success"
     index.set_setting("LogLevel", "trace")
-    index.settle(Level.SERIES, 2, 5)  # type: ignore[arg-type]  # plain numbers, as the bridge carries them
+    index.settle([(Level.SERIES, 2, 5)])  # type: ignore[list-item]  # plain numbers, as the bridge carries them
     deleted = index.delete(Level.INSTANCE, chain("P", "S", "R", "I"))
     assert deleted.remaining == (Level.SERIES, chain("P", "S", "R"))
     with pytest.raises(NotFound):

@@ -7,7 +7,7 @@ import lmdb
 import pytest
 
 from actors.index import decide
-from actors.index.commands import ClearChanges, Command, SettleResource
+from actors.index.commands import ClearChanges, Command, SettleResources
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
 from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, READ_MODELS, TOTALS, key
@@ -38,7 +38,7 @@ def live_through(stage: IndexStage, clock: Clock, after_each: Callable[[], None]
         clock.advance(1)
         after_each()
     for command in (
-        SettleResource(level=Level.SERIES, resource=Ref(2), last_seq=Seq(7)),
+        SettleResources(resources=[(Level.SERIES, Ref(2), Seq(7))]),
         delete_command("P", "S", "R1", "1"),
         delete_command("P"),
         store_command("P", "S", "R0", "0"),

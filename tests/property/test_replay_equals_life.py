@@ -27,7 +27,7 @@ from actors.index.commands import (
     InterruptJob,
     PurgeRows,
     RetractInstance,
-    SettleResource,
+    SettleResources,
     StartJob,
     TrimJobs,
 )
@@ -114,7 +114,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         names = data.draw(st.sampled_from(sorted(self._model.nodes)))
         node = self._model.nodes[names]
         seq = Seq(node.last_seq - is_late)
-        self._stage.ask(SettleResource(level=level_of(names), resource=node.ref, last_seq=seq))
+        self._stage.ask(SettleResources(resources=[(level_of(names), node.ref, seq)]))
         if not is_late:
             self._model.settle(names, self._clock())
 
@@ -122,7 +122,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def settle_what_is_gone(self, data: st.DataObject) -> None:
         level, ref, last_seq = data.draw(st.sampled_from(self._model.dead))
-        self._stage.ask(SettleResource(level=level, resource=ref, last_seq=Seq(last_seq)))
+        self._stage.ask(SettleResources(resources=[(level, ref, Seq(last_seq))]))
 
     @precondition(lambda self: self._stage.purges)
     @rule()

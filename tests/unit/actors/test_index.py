@@ -19,7 +19,7 @@ from actors.index.commands import (
     RevokeFolders,
     SaveCursor,
     SetSetting,
-    SettleResource,
+    SettleResources,
     from_plain,
     to_plain,
 )
@@ -382,7 +382,7 @@ def test_forgetting_what_is_not_condemned_does_no_harm(stage: IndexStage) -> Non
     [
         store_command(correlation=b"12345678"),
         delete_command("P", "S"),
-        SettleResource(level=Level.STUDY, resource=Ref(3), last_seq=Seq(1)),
+        SettleResources(resources=[(Level.STUDY, Ref(3), Seq(1))]),
         ClearChanges(),
         SetSetting(name="a", value=[None, 1.5, {"b": b"c"}]),
         OpenFolder(owner="gateway-1"),

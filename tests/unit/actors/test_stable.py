@@ -97,7 +97,7 @@ def test_nothing_becomes_stable_twice(tracking: Tracking) -> None:
     tracking.store()
     assert tracking.wait(AGE_S) == ALL
     assert tracking.wait(10 * AGE_S) == []
-    assert tracking.asked == 3
+    assert tracking.asked == 1
 
 
 def test_an_instance_that_comes_meanwhile_starts_the_wait_anew(tracking: Tracking) -> None:
@@ -222,6 +222,17 @@ def test_a_restart_in_the_middle_of_a_purge_waits_for_nothing_that_was_deleted(
     assert tracking.due_in_s is None
 
 
+def test_an_archive_that_ripens_at_once_is_settled_in_parts_and_in_order(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.stable.SETTLED_AT_ONCE", 2)
+    tracking.store()
+    assert tracking.wait(AGE_S) == ALL[:2]
+    assert tracking.due_in_s == 0, "the rest comes behind whatever waits in the mailbox"
+    assert tracking.wait(0) == ALL[2:]
+    assert tracking.due_in_s is None
+
+
 # -- an index that refuses --------------------------------------------------------------------------------------------
 
 
@@ -230,7 +241,7 @@ def test_what_the_index_cannot_take_is_tried_again(tracking: Tracking, refusal: 
     tracking.store()
     tracking.refusal = refusal
     assert tracking.wait(AGE_S) == []
-    assert tracking.asked == 3
+    assert tracking.asked == 1
     assert tracking.due_in_s == RETRY_S
     assert tracking.wait(RETRY_S) == []
     tracking.refusal = None
