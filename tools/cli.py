@@ -9,9 +9,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from events.errors import BadConfiguration, BadMedium, SinogramError
+
+if TYPE_CHECKING:
+    from tools.rest_reader import RestReader
 
 FAILED: Final = 1
 REFUSED: Final = 2
@@ -41,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_log(commands.add_parser("log", help="look at the event log of an archive"))
     _add_replay(commands.add_parser("replay", help="rebuild every read model from the log"))
     _add_import(commands.add_parser("import", help="send files and folders to a running server"))
+    _add_jobs(commands.add_parser("jobs", help="see what a running server works on"))
     bench = commands.add_parser("bench", help="measure this server, or several servers side by side")
     _add_bench(bench)
     version = commands.add_parser("version", help="print the version")
@@ -153,6 +157,47 @@ def _import(options: argparse.Namespace) -> int:
     return import_files(options.paths, url=options.url, user=user, in_flight=options.in_flight, progress=bar)
 
 
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="print all jobs, the oldest first")
+    watching = actions.add_parser("watch", help="show the progress of jobs until interrupted")
+    watching.add_argument("--until-done", action="store_true", help="end when none goes on; status 1 if one failed")
+    watching.add_argument("--interval", type=_seconds, default=1.0, metavar="SECONDS", help="between two looks (1)")
+    showing = actions.add_parser("show", help="print one job and what has happened to it")
+    showing.add_argument("id", metavar="ID")
+    for action, run in ((listing, _jobs_list), (watching, _jobs_watch), (showing, _jobs_show)):
+        action.add_argument("--url", default="http://localhost:8042", help="the server (http://localhost:8042)")
+        action.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        action.set_defaults(run=run)
+
+
+def _jobs_list(options: argparse.Namespace) -> int:
+    from tools.jobs_cli import list_jobs
+
+    return list_jobs(_reader(options), as_json=options.json)
+
+
+def _jobs_watch(options: argparse.Namespace) -> int:
+    from tools.jobs_cli import watch
+
+    done, interval_s = options.until_done, options.interval
+    return watch(_reader(options), as_json=options.json, until_done=done, interval_s=interval_s)
+
+
+def _jobs_show(options: argparse.Namespace) -> int:
+    from tools.jobs_cli import show_job
+
+    return show_job(_reader(options), options.id, as_json=options.json)
+
+
+def _reader(options: argparse.Namespace) -> "RestReader":
+    from tools.import_files import parse_user
+    from tools.rest_reader import RestReader
+
+    return RestReader(options.url, parse_user(options.user))
+
+
 def _add_bench(parser: argparse.ArgumentParser) -> None:
     """Its options stand beside what they steer; a light import, the measuring parts come when it runs."""
     from tools.bench.arguments import add_arguments
@@ -167,6 +212,13 @@ def _version(_: argparse.Namespace) -> int:
 
     print(f"sinogram {version('sinogram')} (REST API of Orthanc {ORTHANC_VERSION})")
     return 0
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 3600:
+        raise argparse.ArgumentTypeError("must be 0.01 to 3600")
+    return value
 
 
 def _positive(text: str) -> int:
