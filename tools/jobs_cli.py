@@ -51,7 +51,7 @@ def show_job(server: RestReader, name: str, *, as_json: bool) -> int:
         _print_json({"Job": job, "Events": events})
         return 0
     for field, value in job.items():
-        print(f"{field:<22} {_plain(value if isinstance(value, str) else json.dumps(value))}")
+        print(f"{field:<22} {_plain(value if isinstance(value, str) else json.dumps(value))}".rstrip())
     if events:
         print()
     for tag, same in groupby(events, key=lambda event: (event["Tag"], event["Values"].get("code", 0))):
