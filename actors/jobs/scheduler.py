@@ -265,6 +265,9 @@ class Scheduler(pykka.ThreadingActor):
     def _note_start(self, run: Run) -> Reply:
         def note(number: Any, error: SinogramError | None) -> None:
             log_refusal(number, error)
-            tell(self.actor_ref, Started(run, number))
+            if error is None:
+                tell(self.actor_ref, Started(run, number))
+            else:  # not at once: what fails now would fail again, as fast as the index can say so
+                tell(self.actor_ref, Refused((StartJob(job=run.job),), note))
 
         return note

@@ -23,6 +23,7 @@ from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import Ingest, create_store_service
 from events.errors import BadConfiguration
 from store.dicom.network.connection import Connection, TlsConnection
+from store.dicom.network.ending import log_fault
 
 REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any further connection is just closed
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -109,6 +110,10 @@ class DicomServer:
             connection = open_connection(sock, settings)
         except (OSError, BadConfiguration) as exc:  # the peer is gone already, or certificates are since the start
             log.warning("connection from %s dropped: %s", remote_ip, exc)
+            sock.close()
+            return
+        except Exception as exc:  # noqa: BLE001 # the archive cannot be read just now: the acceptor must outlive it
+            log_fault(f"connection from {remote_ip} dropped", exc)
             sock.close()
             return
         association = Association(

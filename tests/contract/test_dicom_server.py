@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import lmdb
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
@@ -397,3 +398,17 @@ def test_a_large_dataset_streams(server: RunningServer) -> None:
         answer = scu.store(make_dataset(padding=20_000_000), fragment=16378)
         assert isinstance(answer, Response)
     assert longest[0] <= 40_000
+
+
+def test_an_association_for_which_the_archive_cannot_be_read_is_the_only_one_that_is_lost() -> None:
+    with serve() as server:
+        now, failures = server.server._settings_now, [lmdb.ReadersFullError("MDB_READERS_FULL")]
+        server.server._settings_now = lambda: now() if not failures else _raise(failures.pop())
+        with Scu(server.port) as scu:
+            assert scu.receive() == Closed()
+        with Scu(server.port) as scu:
+            assert isinstance(scu.associate(), Accepted)
+
+
+def _raise(error: Exception) -> DicomSettings:
+    raise error

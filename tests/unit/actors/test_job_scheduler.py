@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.index.commands import Command, ControlJob, SubmitJob
+from actors.index.commands import Command, ControlJob, StartJob, SubmitJob
 from actors.jobs.retry import REMOTE
 from actors.jobs.scheduler import INSIST_S
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError
@@ -239,3 +239,22 @@ def test_a_restart_on_a_full_disk_loses_no_job(shop: Shop) -> None:
     shop.pass_time(INSIST_S)
     shop.work()
     assert shop.state(ref) is JobState.Success
+
+
+def test_a_start_that_fails_for_another_reason_is_not_tried_without_pause(shop: Shop) -> None:
+    starts: list[Command] = []
+    submit = shop.engine.core.scheduler._submit
+
+    def refuse(command: Command, reply: Any) -> None:
+        if isinstance(command, StartJob):
+            starts.append(command)
+            reply(None, Busy("the index must be started again"))
+        else:
+            submit(command, reply)
+
+    shop.engine.core.scheduler._submit = refuse
+    ref = shop.submit()
+    assert len(starts) == 1
+    shop.engine.core.scheduler._submit = submit
+    shop.pass_time(INSIST_S)
+    assert shop.state(ref) is JobState.Running
