@@ -17,6 +17,7 @@ from tests.peer.comparison import Difference, assert_same, compare
 from tests.peer.conftest import Pair, start_pair
 from tests.peer.exchange import Answer, Request, Server
 from tests.peer.servers import Oracle, free_port, wait_for
+from tools.cli import main
 
 pytestmark = [
     pytest.mark.peer,
@@ -178,6 +179,17 @@ def test_the_list_has_every_job(stage: Stage) -> None:
         jobs: Any = server.get_json("/jobs?expand")
         assert names == sorted(names)
         assert [job["ID"] for job in jobs] == names == server.get_json("/jobs?expand=false")
+
+
+def test_the_command_line_shows_the_jobs_of_either(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    stage.store("sink", Asynchronous=True)
+    for server in (stage.pair.ours, stage.pair.theirs):
+        url = f"http://127.0.0.1:{server.http_port}"
+        assert main(["jobs", "watch", "--until-done", "--interval", "0.1", "--url", url]) == 0
+        assert main(["jobs", "list", "--url", url]) == 0
+        assert f"{stage.jobs[server.name]}  DicomModalityStore  Success" in capsys.readouterr().out
+        assert main(["jobs", "show", stage.jobs[server.name], "--url", url]) == 0
+        assert "RemoteAet" in capsys.readouterr().out
 
 
 def test_a_synchronous_request_is_told_why_it_failed(stage: Stage) -> None:
