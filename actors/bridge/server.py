@@ -165,14 +165,21 @@ def listen(folder: Path) -> socket.socket:
 
 def connect(folder: Path) -> socket.socket:
     """Connect to the bridge of the core that serves `folder`. Raises Busy if there is none."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
-        finally:
-            os.close(fd)
-    except OSError as exc:
-        connection.close()
+            _connect(connection, folder)
+        except OSError:
+            connection.close()
+            raise
+    except OSError as exc:  # no core, or no descriptor
         raise Busy("the core of the server cannot be reached") from exc
     return connection
+
+
+def _connect(connection: socket.socket, folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        connection.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+    finally:
+        os.close(fd)

@@ -5,7 +5,6 @@ have its effect (`settle`), so that both go on side by side and a crash still re
 """
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from events.errors import Busy, InvalidDicom, NotFound, SinogramError, StorageFull
 from events.identifiers import Ref
+from store.dicom.network.ending import log_fault
 from store.projections.job_rows import JobState
 from store.views.jobs import get_job, get_plan
 from store.views.views import Views
-
-logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = -1
 # Orthanc's numbers of what can go wrong here; a remote's errors bring their own.
@@ -162,7 +160,7 @@ class Runner:
         except Busy:
             raise
         except Exception as exc:  # a result that cannot be recorded, say; unsaid, the job would run for ever
-            logger.error("jobs.unspeakable job=%d", job, exc_info=exc)
+            log_fault(f"jobs.unspeakable job={job}", exc)
             self._channel.request(_failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error"))
 
     def _work(self, job: Ref, number: int, run: ActiveRun) -> list[Any]:
@@ -183,7 +181,7 @@ class Runner:
             code = next((_CODES[kind] for kind in type(exc).__mro__ if kind in _CODES), INTERNAL_ERROR)
             return _failure(job, number, trouble, code, str(exc))
         except Exception as exc:  # a defect must not take the other slots with it
-            logger.error("jobs.defect job=%d", job, exc_info=exc)
+            log_fault(f"jobs.defect job={job}", exc)
             return _failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error")
 
     def _read(self, ref: Ref, number: int) -> Task:

@@ -1,5 +1,6 @@
 """The bridge: what an actor answers arrives as it was said, and no peer, dead, silent or mad, takes the core with it."""
 
+import errno
 import random
 import socket
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from actors.bridge import client as client_module
 from actors.bridge import frames
+from actors.bridge import server as server_module
 from actors.bridge.client import BridgeClient
 from actors.bridge.server import BridgeServer, Dispatch, connect
 from actors.index.client import IndexClient
@@ -465,3 +467,14 @@ def test_a_core_that_is_out_of_descriptors_lets_in_who_waits_when_one_is_free(
     monkeypatch.setattr(socket.socket, "accept", fail_first)
     assert bridge.client().request("echo", ["at last"]) == ["at last"]
     assert not failures
+
+
+def test_a_process_without_descriptors_hears_that_the_core_cannot_be_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(server_module.socket, "socket", refuse)
+    with pytest.raises(Busy):
+        connect(tmp_path)

@@ -191,6 +191,18 @@ def test_a_defect_in_an_operation_fails_its_job_alone(engine: Engine) -> None:
     assert engine.jobs.wait(engine.submit()).state is JobState.Success
 
 
+def test_the_text_of_a_defect_which_may_name_a_patient_is_not_logged(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumble(_task: Task, _step: int, _interruption: Interruption) -> int:
+        raise ValueError("^".join(("DOE", "JANE")))
+
+    engine.script.on_step = stumble
+    assert engine.jobs.wait(engine.submit()).code == -1
+    assert "stumble" in caplog.text
+    assert "DOE^JANE" not in caplog.text
+
+
 def test_a_result_that_cannot_be_recorded_fails_its_job_alone(engine: Engine) -> None:
     """Else the job would run for ever, in nobody's hands, and its slot be lost."""
     engine.script.result = {"what no log can hold": object()}
