@@ -159,7 +159,7 @@ class Runner:
             self._channel.request(last_word)
         except Busy:
             raise
-        except Exception as exc:  # a result that cannot be recorded, say; unsaid, the job would run for ever
+        except Exception as exc:  # noqa: BLE001 # a result that cannot be recorded, say; unsaid, the job would run for ever
             log_fault(f"jobs.unspeakable job={job}", exc)
             self._channel.request(_failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error"))
 
@@ -180,7 +180,7 @@ class Runner:
             trouble = Trouble.BUSY if isinstance(exc, Busy) else Trouble.FINAL
             code = next((_CODES[kind] for kind in type(exc).__mro__ if kind in _CODES), INTERNAL_ERROR)
             return _failure(job, number, trouble, code, str(exc))
-        except Exception as exc:  # a defect must not take the other slots with it
+        except Exception as exc:  # noqa: BLE001 # a defect must not take the other slots with it
             log_fault(f"jobs.defect job={job}", exc)
             return _failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error")
 

@@ -12,7 +12,6 @@ import pytest
 
 from actors.bridge import client as client_module
 from actors.bridge import frames
-from actors.bridge import server as server_module
 from actors.bridge.client import BridgeClient
 from actors.bridge.server import BridgeServer, Dispatch, connect
 from actors.index.client import IndexClient
@@ -475,6 +474,6 @@ def test_a_process_without_descriptors_hears_that_the_core_cannot_be_reached(
     def refuse(*_: object) -> socket.socket:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(server_module.socket, "socket", refuse)
+    monkeypatch.setattr(socket, "socket", refuse)
     with pytest.raises(Busy):
         connect(tmp_path)
