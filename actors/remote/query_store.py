@@ -18,7 +18,7 @@ from io import RawIOBase
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgpack
 
@@ -31,6 +31,7 @@ from store.dicom.matching import Dataset
 
 FOLDER = "queries"  # below the index folder
 _UNFINISHED = ".part"
+SLACK: Final = 8  # of eight queries one more may be kept for a while than QueryRetrieveSize says
 _FOOTER = Struct("<QQ")  # number of answers, where the table of offsets stands
 _OFFSET = Struct("<Q")
 _SPAN = Struct("<QQ")  # of one record and the next; of the last and the number of answers
@@ -69,9 +70,12 @@ class QueryStore:
         return QueryWriter(self._folder, query)
 
     def trim(self) -> None:
-        """Remove what is too much."""
+        """Remove what is too much; of many, several at once, since each file has to be asked when it was used."""
+        files = self._files()
+        if len(files) <= self._limit + self._limit // SLACK:
+            return
         used: list[tuple[int, str]] = []
-        for entry in self._files():
+        for entry in files:
             with contextlib.suppress(FileNotFoundError):
                 used.append((entry.stat().st_mtime_ns, entry.path))
         for _, path in sorted(used)[: max(0, len(used) - self._limit)]:
