@@ -25,6 +25,7 @@ local OWN = '=sinogram' -- this chunk's name; errors of scripts are not placed h
 -- The callback under way. `math.huge` is no limit.
 local deadline_s, budget, seconds, instructions = math.huge, math.huge, 0, 0
 local stopped, trace
+local running = false -- a script's code, not a call of Python that only looks after the interpreter
 
 -- ---------------------------------------------------------------------------------------------------------- limits
 
@@ -57,13 +58,18 @@ local function look()
 end
 
 local function hook()
+  if not running then return end
   budget = budget - STEP
   look()
 end
 
-local function passed(...)
+local function passed(ok, ...)
   if stopped then error(stopped, 0) end
-  return ...
+  if not ok then -- the error may have come from between `enter` and `leave`
+    running = true
+    leave()
+  end
+  return ok, ...
 end
 
 function G.pcall(...)
@@ -242,6 +248,7 @@ end
 
 local function host(f) -- f gives true and its results, or false and a message. Python's part allocates without a limit:
   local function answer(ok, ...) -- running out of memory there would tear Python's stack down
+    running = true -- a callback within this one has ended meanwhile
     if not leave() then error(NO_MEMORY, 0) end
     if ok then return ... end
     error((...), 2)
@@ -298,6 +305,7 @@ local function keep_trace(message)
 end
 
 local function back(...)
+  running = false
   enter()
   return ...
 end
@@ -311,7 +319,7 @@ return {
   end,
   compile = function(source, name) return load(source, name, 't') end,
   run = function(f, ...)
-    trace = nil
+    trace, running = nil, true
     if not leave() then return back(false, NO_MEMORY) end
     return back(xpcall(f, keep_trace, ...))
   end,

@@ -172,7 +172,10 @@ class Interpreter:
 
     def _do(self, name: str, function: Any, arguments: Any) -> tuple[Any, ...]:
         with self._limited(name):
-            outcome = self._run(function, *arguments)
+            try:
+                outcome = self._run(function, *arguments)
+            except lua53.LuaError as exc:  # not by the script: it has no room on Lua's own stack
+                raise ScriptFailed(str(exc)) from exc
             ok, *results = outcome if isinstance(outcome, tuple) else (outcome,)
             if ok:
                 return tuple(results)
@@ -214,7 +217,6 @@ class Interpreter:
 
     def _look(self) -> float:
         now_s = self._clock()
-        self._lua.set_max_memory(self.limits.memory_bytes)
         if self._pulse:
             self._pulse.beat(now_s)
         return now_s

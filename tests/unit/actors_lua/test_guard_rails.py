@@ -223,6 +223,23 @@ def test_a_callback_called_from_a_coroutine_of_another() -> None:
     assert interpreter.call("Callback", 3)[0].startswith(b"endend1endend12")
 
 
+def test_callbacks_within_callbacks_without_end_are_an_error() -> None:
+    interpreter = Interpreter()
+    interpreter.define("Nested", lambda: interpreter.call("Callback"))
+    interpreter.load(b"function Callback() Nested() end", "f.lua")
+    with pytest.raises(ScriptFailed):
+        interpreter.call("Callback")
+    assert interpreter.execute(b"print(1)") == b"1\n"
+
+
+def test_memory_stays_limited_after_a_host_call_that_lua_could_not_make() -> None:
+    interpreter = hungry()
+    deep = b"local function f() if not pcall(Take) then return 'x' end return (string.gsub('a', 'a', f)) end pcall(f) "
+    with pytest.raises(ScriptFailed) as failure:
+        interpreter.execute(deep + b"local t = {} while true do t[#t + 1] = string.rep('x', 1000) .. #t end")
+    assert failure.value.cause is Cause.MEMORY
+
+
 @pytest.mark.parametrize("name", ["io", "os", "package", "require", "dofile", "loadfile"])
 def test_the_sandbox_lacks(name: str) -> None:
     assert Interpreter(sandbox=True).execute(f"print({name})".encode()) == b"nil\n"
