@@ -300,12 +300,23 @@ end
 sethook(hook, '', STEP)
 
 local function keep_trace(message)
+  running = false
   if not stopped then trace = traceback('', 2) end
   return message
 end
 
-local function back(...)
+local function ended(...)
   running = false
+  return ...
+end
+
+local function guarded(f, ...) -- the hook must not raise outside of the protected call
+  running = true
+  return ended(f(...))
+end
+
+local function back(...)
+  running = false -- errors for want of memory pass keep_trace by
   enter()
   return ...
 end
@@ -319,10 +330,11 @@ return {
   end,
   compile = function(source, name) return load(source, name, 't') end,
   run = function(f, ...)
-    trace, running = nil, true
+    trace = nil
     if not leave() then return back(false, NO_MEMORY) end
-    return back(xpcall(f, keep_trace, ...))
+    return back(xpcall(guarded, keep_trace, f, ...))
   end,
+  idle = function() running = false end,
   trace = function() return trace end,
   limit = function(at, of_seconds, left, of_instructions, reason) -- returns what it replaces, to be put back
     local a, b, c, d, r = deadline_s, seconds, budget, instructions, stopped

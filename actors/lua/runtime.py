@@ -13,7 +13,7 @@ string is an error like others (there it ends the process); a PrintRecursive of 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class Interpreter:
         prelude = chunk(self._look, self._enter, self._leave, self._emit, sandbox, True)
         self._run, self._limit, self._stopped = prelude[b"run"], prelude[b"limit"], prelude[b"stopped"]
         self._lookup, self._compile, self._trace = prelude[b"lookup"], prelude[b"compile"], prelude[b"trace"]
+        self._idle = prelude[b"idle"]
         self._tostring, self._define = prelude[b"tostring"], prelude[b"define"]
         self._json = JsonWriter(type_of_table, prelude[b"tonumber"])
         self._define(b"ParseJson", self._guarded("ParseJson", self._parse_json))
@@ -172,14 +173,27 @@ class Interpreter:
 
     def _do(self, name: str, function: Any, arguments: Any) -> tuple[Any, ...]:
         with self._limited(name):
-            try:
-                outcome = self._run(function, *arguments)
-            except lua53.LuaError as exc:  # not by the script: it has no room on Lua's own stack
-                raise ScriptFailed(str(exc)) from exc
-            ok, *results = outcome if isinstance(outcome, tuple) else (outcome,)
+            ok, *results = self._protected(function, *arguments)
             if ok:
                 return tuple(results)
             raise self._failure(results[0] if results else None)
+
+    def _protected(self, function: Any, *arguments: Any) -> tuple[Any, ...]:
+        """Return True and the results, or False and the value of the error."""
+        try:
+            outcome = self._run(function, *arguments)
+        except (
+            lua53.LuaError
+        ) as exc:  # raised around the script: no room on Lua's own stack, or the hook came just then
+            self._recover()
+            return False, str(exc).encode()
+        return outcome if isinstance(outcome, tuple) else (outcome,)
+
+    def _recover(self) -> None:
+        self._enter()
+        for _ in range(2):  # the hook comes once in a thousand instructions
+            with suppress(lua53.LuaError):
+                self._idle()
 
     @contextmanager
     def _limited(self, name: str) -> Iterator[None]:
@@ -207,8 +221,10 @@ class Interpreter:
         )
 
     def _message(self, value: Any) -> str:
-        outcome = self._run(self._tostring, value)  # a __tostring of the script runs under what is left of its limits
-        text = outcome[1] if isinstance(outcome, tuple) and outcome[0] and isinstance(outcome[1], bytes) else b"error"
+        ok, *texts = self._protected(
+            self._tostring, value
+        )  # a script's __tostring runs under what is left of its limits
+        text = texts[0] if ok and isinstance(texts[0], bytes) else b"error"
         if isinstance(value, type_of_table) and text.startswith(b"table: "):
             text = b"(error object is a table value)"
         return str(text, "utf-8", "replace")
