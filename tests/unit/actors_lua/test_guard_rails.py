@@ -240,6 +240,24 @@ def test_memory_stays_limited_after_a_host_call_that_lua_could_not_make() -> Non
     assert failure.value.cause is Cause.MEMORY
 
 
+def test_the_hook_may_come_at_any_instruction() -> None:
+    interpreter = Interpreter(limits=Limits(timeout_s=0, instructions=1000))
+    interpreter.load(
+        b"function Callback(n) for i = 1, n do end error(setmetatable({}, {__tostring = function() return 'x' end})) end",
+        "f.lua",
+    )
+    causes = {cause(interpreter, rounds) for rounds in range(1500)}
+    assert causes == {Cause.ERROR, Cause.INSTRUCTIONS}
+    interpreter.limits = Limits()
+    assert alive(interpreter)
+
+
+def cause(interpreter: Interpreter, rounds: int) -> Cause:
+    with pytest.raises(ScriptFailed) as failure:
+        interpreter.call("Callback", rounds)
+    return failure.value.cause
+
+
 @pytest.mark.parametrize("name", ["io", "os", "package", "require", "dofile", "loadfile"])
 def test_the_sandbox_lacks(name: str) -> None:
     assert Interpreter(sandbox=True).execute(f"print({name})".encode()) == b"nil\n"
