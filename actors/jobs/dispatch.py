@@ -131,6 +131,13 @@ class Dispatch:
         if run is not None and run.number == number:
             del self._runs[ref]
 
+    def on_leaving(self, process: str) -> None:
+        """A process stops in order: it finishes what it holds, and takes no start that is not recorded yet."""
+        self._free = deque(slot for slot in self._free if process_of(slot) != process)
+        for run in self.runs:
+            if run.process == process and not run.number:
+                del self._runs[run.job]
+
     def on_gone(self, process: str) -> list[Run]:
         """A process is gone; returns the runs it held."""
         self._killed.discard(process)

@@ -101,13 +101,15 @@ class Runner:
     def stop(self, patience_s: float) -> None:
         """Give back what is being worked on: after the present steps, or in the midst of them when they take long.
 
-        Slots that wait for work are left to the end of the channel.
+        Slots that wait for work are told that there is none.
         """
         with self._lock:
             self._is_stopping = True
             active = list(self._active.values())
             for run in active:
                 run.must_stop = True
+        with contextlib.suppress(Busy):
+            self._channel.request(["leave", self._process])
         if self._wait_until_idle(patience_s):
             return
         for run in active:

@@ -13,6 +13,7 @@ Workers and clients reach it with requests of plain values, whose replies may co
     ["end", job, run, step, code, result]   the last step's code with it; -> whether the job has succeeded
     ["fail", job, run, trouble, code, details]
     ["release", job, run]               the worker gives the job back
+    ["leave", process]                  -> True                  it stops in order and takes no more work
     ["wait", job]                       -> its progress row      when it has ended
 """
 
@@ -34,7 +35,7 @@ from actors.index.commands import (
     StartJob,
     TrimJobs,
 )
-from actors.jobs.dispatch import Dispatch, Now, Run
+from actors.jobs.dispatch import Dispatch, Now, Run, process_of
 from actors.jobs.messages import (
     Gone,
     LeftRunning,
@@ -91,6 +92,7 @@ class Scheduler(pykka.ThreadingActor):
         self._nexts: dict[str, Reply] = {}  # slots that wait for work
         self._controls: dict[str, Reply] = {}  # processes that wait for orders
         self._orders: dict[str, list[list[Any]]] = {}  # of processes that are not listening just now
+        self._leaving: set[str] = set()  # processes that stop in order
         self._waiters: dict[Ref, list[Reply]] = {}
         self._refused: list[Refused] = []
         self._insists_at_s = 0.0  # when these are tried again
@@ -153,7 +155,8 @@ class Scheduler(pykka.ThreadingActor):
     def _on_gone(self, process: str) -> None:
         self._controls.pop(process, None)
         self._orders.pop(process, None)
-        for slot in [slot for slot in self._nexts if slot.startswith(f"{process}#")]:
+        self._leaving.discard(process)
+        for slot in [slot for slot in self._nexts if process_of(slot) == process]:
             del self._nexts[slot]
         for run in self._dispatch.on_gone(process):
             logger.warning("jobs.worker-gone process=%s job=%d", process, run.job)
@@ -174,6 +177,8 @@ class Scheduler(pykka.ThreadingActor):
 
     def _on_request(self, request: Request) -> None:
         match request.values:
+            case ["next", slot] if process_of(slot) in self._leaving:
+                request.reply(None, Busy("the server is stopping"))
             case ["next", slot]:
                 lost = self._dispatch.on_free(slot)
                 if lost is not None and lost.number:
@@ -181,6 +186,9 @@ class Scheduler(pykka.ThreadingActor):
                 self._nexts[slot] = request.reply
             case ["control", process]:
                 self._listen(process, request.reply)
+            case ["leave", process]:
+                self._part_with(process)
+                request.reply(True, None)
             case ["wait", job]:
                 self._wait(Ref(job), request.reply)
             case ["end", job, run, step, code, result]:
@@ -196,6 +204,13 @@ class Scheduler(pykka.ThreadingActor):
                 self._insist((InterruptJob(job=Ref(job), run=run, is_crash=False),), request.reply)
             case _:
                 request.reply(None, InvalidRequest("the scheduler does not understand this request"))
+
+    def _part_with(self, process: str) -> None:
+        """Hand no more work to a process: once it has closed its channel, that would go into the void and end as a crash."""
+        self._leaving.add(process)
+        self._dispatch.on_leaving(process)
+        for slot in [slot for slot in self._nexts if process_of(slot) == process]:
+            self._nexts.pop(slot)(None, Busy("the server is stopping"))
 
     def _listen(self, process: str, reply: Reply) -> None:
         orders = self._orders.pop(process, None)

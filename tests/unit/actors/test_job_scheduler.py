@@ -258,3 +258,32 @@ def test_a_start_that_fails_for_another_reason_is_not_tried_without_pause(shop: 
     shop.engine.core.scheduler._submit = submit
     shop.pass_time(INSIST_S)
     assert shop.state(ref) is JobState.Running
+
+
+def test_a_job_that_becomes_free_while_its_worker_leaves_in_order_counts_no_crash(shop: Shop) -> None:
+    """A slot that waits for work is answered into the void once its channel is closed."""
+    shop.process.die()  # it hears nothing any more
+    shop.ask(["leave", "worker-1/1"])
+    ref = shop.submit()
+    shop.engine.core.door.on_gone("worker-1/1")
+    shop.engine.settle()
+    assert shop.job(ref).progress.crashes == 0
+
+
+def test_a_start_on_its_way_to_the_log_while_its_worker_leaves_is_no_crash(shop: Shop) -> None:
+    replies: list[Any] = []
+    shop.engine.submit(submit_command(1), lambda result, error: replies.append(error or result))
+    while not shop.engine.core.scheduler._dispatch.runs:
+        assert shop.engine.commit() or shop.engine.deliver()
+    shop.process.die()  # it hears nothing any more
+    shop.ask(["leave", "worker-1/1"])
+    shop.engine.core.door.on_gone("worker-1/1")
+    shop.engine.settle()
+    assert shop.job(Ref(replies[0])).progress.crashes == 0
+
+
+def test_a_slot_of_a_worker_that_leaves_gets_no_more_work(shop: Shop) -> None:
+    waiting = shop.ask(["next", "worker-2/2#1"])
+    shop.ask(["leave", "worker-2/2"])
+    assert waiting == [Busy]
+    assert shop.ask(["next", "worker-2/2#2"]) == [Busy]

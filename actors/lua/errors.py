@@ -1,0 +1,27 @@
+"""How a script fails."""
+
+from enum import StrEnum
+
+from events.errors import SinogramError
+
+
+class Cause(StrEnum):
+    ERROR = "error"  # raised by the script or a library
+    SYNTAX = "syntax"
+    TIME = "time"
+    INSTRUCTIONS = "instructions"
+    MEMORY = "memory"
+
+
+class ScriptFailed(SinogramError):
+    """A chunk or a callback did not end well; `str()` is Lua's message, with the script's file and line where Lua gives them."""
+
+    def __init__(self, message: str, *, cause: Cause = Cause.ERROR, trace: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.trace = trace  # Lua's traceback, for the log; empty where there is none
+
+
+class HostError(Exception):
+    """What a host function raises to raise an error in the script: its text is the message."""

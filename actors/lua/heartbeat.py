@@ -1,0 +1,89 @@
+"""A sign of life that another process can see.
+
+Lua's hook ends a script that loops, but not a C function that takes for ever (`string.find` with a pathological pattern, a read from a
+pipe). The interpreter's process therefore writes what it does into 128 bytes of shared memory, and its parent kills it when the
+deadline of the callback is long past. Times are of the monotonic clock, which all processes of a machine share.
+"""
+
+import mmap
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+SIZE_BYTES = 128
+_ROW = struct.Struct("<QdddB79p")  # version (odd while it is written), beat, started, deadline, waiting, name
+
+
+class Pulse(Protocol):
+    """What an interpreter tells about itself."""
+
+    def started(self, name: str, deadline_s: float) -> None: ...
+    def beat(self, now_s: float) -> None: ...
+    def waits(self, waiting: bool) -> None: ...
+    def ended(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    name: str  # of the callback under way, "" if there is none
+    started_s: float
+    beat_s: float  # when Lua's hook last ran
+    deadline_s: float  # inf: no limit
+    waiting: bool  # in a function of ours, which ends by itself
+
+    def is_stuck(self, now_s: float, grace_s: float) -> bool:
+        """Tell whether the callback has passed its deadline and did not even notice."""
+        return bool(self.name) and not self.waiting and now_s > self.deadline_s + grace_s
+
+
+class Heartbeat:
+    """The writer's and the reader's side. One writer. `memory` is shared by both (an anonymous mmap before a fork, or a file's)."""
+
+    def __init__(self, memory: mmap.mmap, clock: Callable[[], float] = time.monotonic) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._version = 0
+        self._stack: list[tuple[str, float, float]] = []  # callbacks within callbacks
+        self._beat_s = 0.0
+        self._waiting = False
+
+    def started(self, name: str, deadline_s: float) -> None:
+        self._beat_s = self._clock()
+        self._stack.append((name, self._beat_s, deadline_s))
+        self._waiting = False
+        self._write()
+
+    def beat(self, now_s: float) -> None:
+        self._beat_s = now_s
+        self._write()
+
+    def waits(self, waiting: bool) -> None:
+        self._waiting = waiting
+        self._write()
+
+    def ended(self) -> None:
+        self._stack.pop()
+        self._waiting = bool(self._stack)  # whoever called it is in a host function
+        self._write()
+
+    def _write(self) -> None:
+        name, started_s, deadline_s = self._stack[-1] if self._stack else ("", 0.0, 0.0)
+        row = (self._beat_s, started_s, deadline_s, self._waiting, name.encode()[:78])
+        _ROW.pack_into(self._memory, 0, self._version + 1, *row)
+        self._version += 2
+        struct.pack_into("<Q", self._memory, 0, self._version)
+
+    def read(self) -> Activity:
+        """Read what the other process does; a row that is being written is read again."""
+        while True:
+            version, beat_s, started_s, deadline_s, waiting, name = _ROW.unpack_from(self._memory, 0)
+            if version % 2 == 0 and struct.unpack_from("<Q", self._memory, 0)[0] == version:
+                return Activity(
+                    name=name.decode(errors="replace"),
+                    started_s=started_s,
+                    beat_s=beat_s,
+                    deadline_s=deadline_s,
+                    waiting=bool(waiting),
+                )

@@ -1,0 +1,24 @@
+"""How much a callback may take."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """0 is no limit."""
+
+    timeout_s: float = (
+        300.0  # LuaCallbackTimeout: of a callback or a script's loading, waiting for host functions included
+    )
+    instructions: int = (
+        0  # LuaInstructionLimit: of Lua's virtual machine, counted in thousands; 10 million take 0.1 to 0.5 s
+    )
+    memory_bytes: int = 512 << 20  # LuaMemoryLimit is in MB: of one interpreter
+
+    def deadline_s(self, now_s: float) -> float:
+        return now_s + self.timeout_s if self.timeout_s > 0 else math.inf
+
+    @property
+    def budget(self) -> float:
+        return self.instructions if self.instructions > 0 else math.inf
