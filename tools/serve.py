@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
 STOP_TIMEOUT_S = 30.0  # then a process is killed
 RESTART_WINDOW_S = 60.0
+SHORT_LIFE_S = 5.0  # of a worker that cannot work at all
 RESTARTS_PER_WINDOW = 10  # a process that dies more often than this ends the whole
 
 EXIT_OK = 0
@@ -48,6 +49,7 @@ class Child:
     order: Order
     process: subprocess.Popen[bytes]
     status_fd: int
+    started_s: float = field(default_factory=time.monotonic)
 
     @property
     def name(self) -> str:
@@ -185,7 +187,9 @@ class Supervisor:
             return EXIT_CORE_DIED
         logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
         now = time.monotonic()
-        self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
+        # A worker that lived for a while died of its job, or was killed for not letting go of one: jobs answer for that.
+        if child.order.role != WORKER or now < child.started_s + SHORT_LIFE_S:
+            self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
             return EXIT_CORE_DIED

@@ -22,6 +22,7 @@ from store.projections.job_rows import JobState
 from store.views.jobs import get_job, get_plan
 from store.views.views import Views
 
+AGAIN_S = 1.0  # before a slot asks for work again that could not ask
 INTERNAL_ERROR = -1
 # Orthanc's numbers of what can go wrong here; a remote's errors bring their own.
 _CODES: dict[type[SinogramError], int] = {NotFound: 17, InvalidDicom: 15, StorageFull: 19, Busy: 36}
@@ -90,6 +91,7 @@ class Runner:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._is_stopping = False
+        self._stopped = threading.Event()
         names = [f"{process}#{number}" for number in range(1, slots + 1)]
         self._slots = [threading.Thread(target=self._serve, args=(name,), name=name, daemon=True) for name in names]
         self._listener = threading.Thread(target=self._listen, name=f"{process} control", daemon=True)
@@ -105,6 +107,7 @@ class Runner:
         """
         with self._lock:
             self._is_stopping = True
+            self._stopped.set()
             active = list(self._active.values())
             for run in active:
                 run.must_stop = True
@@ -139,10 +142,12 @@ class Runner:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def _serve(self, slot: str) -> None:
-        with contextlib.suppress(Busy):  # the server stops
-            while not self._is_stopping:
+        while not self._is_stopping:
+            try:
                 job, number = self._channel.request(["next", slot])
                 self._take(Ref(job), number)
+            except Busy:  # the server stops; or there was no descriptor for the question, say, and there will be
+                self._stopped.wait(AGAIN_S)
 
     def _take(self, job: Ref, number: int) -> None:
         run = ActiveRun(Interruption())

@@ -82,8 +82,12 @@ class AssociationPool(Generic[N]):
             kept, self._kept = self._kept, []
             closer = self._closer
             self._changed.notify()
-        for each in kept:
-            each.negotiated.association.release()
+        # At once: each may wait some seconds for a peer that does not answer.
+        releases = [threading.Thread(target=each.negotiated.association.release) for each in kept]
+        for release in releases:
+            release.start()
+        for release in releases:
+            release.join()
         if closer is not None:
             closer.join()
 

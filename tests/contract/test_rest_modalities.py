@@ -153,7 +153,9 @@ def test_a_modality_may_ask_as_soon_as_it_is_put_and_no_longer_when_it_is_gone(t
         def may_find() -> bool:
             identifier = find_identifier(Level.STUDY, {}, "Generic", "Latin1")
             try:
-                found = list(ask(here, FIND_MODEL[Level.STUDY], identifier, "Latin1", Interruption(), create_find_pool(0)))
+                found = list(
+                    ask(here, FIND_MODEL[Level.STUDY], identifier, "Latin1", Interruption(), create_find_pool(0))
+                )
             except RemoteFailed:
                 return False
             return not found
