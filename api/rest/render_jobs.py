@@ -35,7 +35,10 @@ def view_job(snapshot: Snapshot, job: Job) -> JobView:
 
 
 def render_job(view: JobView, now_us: int) -> dict[str, Any]:
-    """Return what `GET /jobs/{id}` shows. Source: observed on Orthanc 1.12.7; UserData as later releases have it."""
+    """Return what `GET /jobs/{id}` shows. Source: observed on Orthanc 1.12.7; UserData and Resources are later ones'.
+
+    Resources is there for jobs about resources of this archive; how 1.12.11 forms it could not be observed.
+    """
     job, progress = view.job, view.job.progress
     runtime_us = _runtime_us(job, now_us)
     shown: dict[str, Any] = {
@@ -59,7 +62,14 @@ def render_job(view: JobView, now_us: int) -> dict[str, Any]:
         shown["EstimatedTimeOfArrival"] = format_precise_us(now_us + left_us)
     if view.plan.user_data:
         shown["UserData"] = msgspec.json.decode(view.plan.user_data)
+    if named := _named(view):
+        shown["Resources"] = named
     return shown
+
+
+def _named(view: JobView) -> list[str]:
+    """Return the identifiers of the resources that were named when the job was made, each once."""
+    return sorted(set(view.plan.values.get("parents", ())))
 
 
 def percent(job: Job) -> int:
@@ -93,8 +103,8 @@ def _of_modality_store(view: JobView) -> dict[str, Any]:
         "LocalAet": values.get("local_aet", ""),
         "RemoteAet": values.get("remote_aet", ""),
     }
-    if values.get("parents"):
-        shown["ParentResources"] = sorted(set(values["parents"]))
+    if named := _named(view):
+        shown["ParentResources"] = named
     if values.get("originator_aet"):
         shown |= {"MoveOriginatorAET": values["originator_aet"], "MoveOriginatorID": values["originator_id"]}
     return shown

@@ -80,6 +80,7 @@ def test_a_job_shows_its_state_and_content(archive: Core, stage: RestStage, stat
         "ParentResources": ["a", "b"],
         "RemoteAet": "THERE",
     }
+    assert job["Resources"] == ["a", "b"]
 
 
 @pytest.mark.parametrize("word", WORDS)

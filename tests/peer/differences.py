@@ -192,6 +192,13 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: isinstance(ours, int) and isinstance(theirs, int) and abs(ours - theirs) < 100,
     ),
     Accepted(
+        why="a job shows which resources it is about; 1.12.7 does so in its content alone",
+        source="Orthanc 1.12.11 has a field Resources",
+        path=r"/jobs.*",
+        aspect=r"body(/\d+)?/Resources",
+        when=lambda ours, theirs: isinstance(ours, list) and theirs is ...,
+    ),
+    Accepted(
         why="a job shows what its request said of it; 1.12.7 keeps it to itself",
         source="OpenAPI 1.12.11, POST /modalities/{id}/store: UserData travels along with the job",
         path=r"/jobs/\{job\}.*",
