@@ -15,28 +15,13 @@ from events.errors import Busy
 ASK_TIMEOUT_S = 60.0
 
 
-class BridgeClient:
-    """Reaches the actors of the core process in `folder`. Thread-safe."""
+class Requests:
+    """Asks the actors behind one bridge. Thread-safe."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Say hello under a name. Raises Busy if the core does not answer."""
+    def __init__(self, folder: Path, socket_name: str = frames.SOCKET_NAME) -> None:
         self._folder = folder
+        self._socket_name = socket_name
         self._idle: deque[socket.socket] = deque()  # its appends and pops are atomic
-        self._presence = connect(folder)  # its end tells the core that this process is gone
-        try:
-            self._presence.settimeout(ASK_TIMEOUT_S)
-            self._presence.sendall(frames.encode(["hello", name]))
-            frames.decode(frames.receive(self._presence))
-        except (OSError, ValueError) as exc:
-            self._presence.close()
-            raise _silence() from exc
-
-    def request(self, actor: str, values: list[Any]) -> Any:
-        """Ask an actor and wait. Raises the actor's error; Busy when the core is gone or silent.
-
-        After Busy it is unknown whether the request took effect.
-        """
-        return self.begin(actor, values, timeout_s=ASK_TIMEOUT_S).result()
 
     def begin(self, actor: str, values: list[Any], *, timeout_s: float | None) -> "Pending":
         """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy."""
@@ -47,8 +32,45 @@ class BridgeClient:
             connection.sendall(frame)
         except OSError as exc:
             connection.close()
-            raise _silence() from exc
-        return Pending(connection, self._idle.append)
+            raise silence(self._socket_name) from exc
+        return Pending(connection, self._idle.append, self._socket_name)
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> socket.socket:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect(self._folder, self._socket_name)
+
+
+class BridgeClient:
+    """Reaches the actors of the core process in `folder`. Thread-safe."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Say hello under a name. Raises Busy if the core does not answer."""
+        self._requests = Requests(folder)
+        self._presence = connect(folder)  # its end tells the core that this process is gone
+        try:
+            self._presence.settimeout(ASK_TIMEOUT_S)
+            self._presence.sendall(frames.encode(["hello", name]))
+            frames.decode(frames.receive(self._presence))
+        except (OSError, ValueError) as exc:
+            self._presence.close()
+            raise silence() from exc
+
+    def request(self, actor: str, values: list[Any]) -> Any:
+        """Ask an actor and wait. Raises the actor's error; Busy when the core is gone or silent.
+
+        After Busy it is unknown whether the request took effect.
+        """
+        return self.begin(actor, values, timeout_s=ASK_TIMEOUT_S).result()
+
+    def begin(self, actor: str, values: list[Any], *, timeout_s: float | None) -> "Pending":
+        """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy."""
+        return self._requests.begin(actor, values, timeout_s=timeout_s)
 
     def ask_index(self, command: Command) -> Any:
         return self.request("index", to_plain(command))
@@ -64,30 +86,24 @@ class BridgeClient:
         with contextlib.suppress(OSError):  # wakes whoever waits for the end of the core
             self._presence.shutdown(socket.SHUT_RDWR)
         self._presence.close()
-        while self._idle:
-            self._idle.pop().close()
-
-    def _take(self) -> socket.socket:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return connect(self._folder)
+        self._requests.close()
 
 
 class Pending:
     """A request under way on a connection of its own."""
 
-    def __init__(self, connection: socket.socket, give_back: Callable[[socket.socket], None]) -> None:
+    def __init__(self, connection: socket.socket, give_back: Callable[[socket.socket], None], socket_name: str) -> None:
         self._connection = connection
         self._give_back = give_back
+        self._socket_name = socket_name
 
     def result(self) -> Any:
-        """Wait for the answer; to be called once. Raises the actor's error; Busy when the core is gone or silent."""
+        """Wait for the answer; to be called once. Raises the actor's error; Busy when it is gone or silent."""
         try:
             reply = frames.decode(frames.receive(self._connection))
         except (OSError, ValueError) as exc:  # gone, silent, or not speaking our language
             self._connection.close()
-            raise _silence() from exc
+            raise silence(self._socket_name) from exc
         self._give_back(self._connection)
         return frames.result_of(reply)
 
@@ -97,5 +113,5 @@ class Pending:
             self._connection.shutdown(socket.SHUT_RDWR)
 
 
-def _silence() -> Busy:
-    return Busy("the core of the server does not answer")
+def silence(socket_name: str = frames.SOCKET_NAME) -> Busy:
+    return Busy(f"{frames.owner_of(socket_name)} does not answer")

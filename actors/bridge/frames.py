@@ -15,11 +15,18 @@ from events.errors import Busy, SinogramError
 
 LENGTH = Struct(">I")
 MAX_FRAME_BYTES = 32 << 20  # a job's plan has 20 bytes for each of its instances: 1.5 million of them
-SOCKET_NAME = "bridge.sock"
+SOCKET_NAME = "bridge.sock"  # of the core; another process that serves a bridge has a socket of its own
 
 _ERRORS = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, SinogramError)
 }
+
+
+def owner_of(socket_name: str) -> str:
+    """Return who serves a bridge, for messages."""
+    return (
+        "the core of the server" if socket_name == SOCKET_NAME else f"the process {socket_name.removesuffix('.sock')}"
+    )
 
 
 def encode(values: Any) -> bytes:

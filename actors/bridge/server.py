@@ -37,11 +37,17 @@ class _Client:
 class BridgeServer:
     """Serves a Unix-domain socket that only this user can reach."""
 
-    def __init__(self, folder: Path, actors: dict[str, Dispatch], on_gone: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        actors: dict[str, Dispatch],
+        on_gone: Callable[[str], None],
+        socket_name: str = frames.SOCKET_NAME,
+    ) -> None:
         """Listen in `folder`; `on_gone(name)` is told of every process that said hello and then went."""
         self._actors = actors
         self._on_gone = on_gone
-        self._listener = listen(folder)
+        self._listener = listen(folder, socket_name)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._wake_read, self._wake_write = os.pipe()
@@ -147,15 +153,15 @@ def _take_frame(received: bytearray) -> bytes | None:
     return body
 
 
-def listen(folder: Path) -> socket.socket:
-    """Bind the bridge's socket in a folder, however long its path is (Unix sockets take 107 bytes)."""
-    path = folder / frames.SOCKET_NAME
+def listen(folder: Path, name: str = frames.SOCKET_NAME) -> socket.socket:
+    """Bind a bridge's socket in a folder, however long its path is (Unix sockets take 107 bytes)."""
+    path = folder / name
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     old_mask = os.umask(0o177)
     try:
-        listener.bind(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+        listener.bind(f"/proc/self/fd/{fd}/{name}")
     finally:
         os.umask(old_mask)
         os.close(fd)
@@ -163,23 +169,23 @@ def listen(folder: Path) -> socket.socket:
     return listener
 
 
-def connect(folder: Path) -> socket.socket:
-    """Connect to the bridge of the core that serves `folder`. Raises Busy if there is none."""
+def connect(folder: Path, name: str = frames.SOCKET_NAME) -> socket.socket:
+    """Connect to a bridge in `folder`, that of the core or another. Raises Busy if there is none."""
     try:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _connect(connection, folder)
+            _connect(connection, folder, name)
         except OSError:
             connection.close()
             raise
     except OSError as exc:  # no core, or no descriptor
-        raise Busy("the core of the server cannot be reached") from exc
+        raise Busy(f"{frames.owner_of(name)} cannot be reached") from exc
     return connection
 
 
-def _connect(connection: socket.socket, folder: Path) -> None:
+def _connect(connection: socket.socket, folder: Path, name: str) -> None:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        connection.connect(f"/proc/self/fd/{fd}/{frames.SOCKET_NAME}")
+        connection.connect(f"/proc/self/fd/{fd}/{name}")
     finally:
         os.close(fd)

@@ -328,6 +328,11 @@ return {
     local f = rawget(G, name)
     return type(f) == 'function' and f or nil
   end,
+  census = function(names) -- which of these are functions: a digit each
+    local digits = ''
+    for i = 1, #names do digits = digits .. (type(rawget(G, names[i])) == 'function' and '1' or '0') end
+    return digits
+  end,
   compile = function(source, name) return load(source, name, 't') end,
   run = function(f, ...)
     trace = nil

@@ -12,7 +12,7 @@ string is an error like others (there it ends the process); a PrintRecursive of 
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -81,7 +81,7 @@ class Interpreter:
         self._run, self._limit, self._stopped = prelude[b"run"], prelude[b"limit"], prelude[b"stopped"]
         self._lookup, self._compile, self._trace = prelude[b"lookup"], prelude[b"compile"], prelude[b"trace"]
         self._idle = prelude[b"idle"]
-        self._tostring, self._define = prelude[b"tostring"], prelude[b"define"]
+        self._tostring, self._define, self._census = prelude[b"tostring"], prelude[b"define"], prelude[b"census"]
         self._json = JsonWriter(type_of_table, prelude[b"tonumber"])
         self._define(b"ParseJson", self._guarded("ParseJson", self._parse_json))
         self._define(b"DumpJson", self._guarded("DumpJson", self._dump_json))
@@ -140,6 +140,11 @@ class Interpreter:
     def defines(self, name: str) -> bool:
         """Tell whether there is a global function of this name; a global that is something else does not count."""
         return self._lookup(name.encode()) is not None
+
+    def defined(self, names: Sequence[str]) -> set[str]:
+        """Return those names that are global functions."""
+        digits = self._census(self._to_lua(names))
+        return {name for name, digit in zip(names, digits, strict=True) if digit == ord("1")}
 
     def call(self, name: str, *arguments: object) -> tuple[Any, ...]:
         """Call a global function and return all its results, as values.

@@ -120,7 +120,7 @@ def test_after_an_error_a_connection_serves_on(bridge: Bridge) -> None:
         with pytest.raises(NotFound):
             client.request("refuse", ["NotFound", "x"])
         assert client.request("echo", [1]) == [1]
-    assert len(client._idle) == 1
+    assert len(client._requests._idle) == 1
 
 
 def test_many_threads_each_get_their_own_answer(bridge: Bridge) -> None:
@@ -136,7 +136,7 @@ def test_many_threads_each_get_their_own_answer(bridge: Bridge) -> None:
     for thread in threads:
         thread.join()
     assert answers == [True] * 200
-    assert len(client._idle) <= 10
+    assert len(client._requests._idle) <= 10
 
 
 def test_a_slow_answer_holds_up_nobody_else(bridge: Bridge) -> None:
@@ -337,7 +337,7 @@ def test_a_core_that_talks_nonsense_is_busy(bridge: Bridge) -> None:
 
     client = bridge.client()
     bridge.server.stop()
-    client._idle.clear()
+    client._requests._idle.clear()
     path = bridge.folder / frames.SOCKET_NAME
     path.unlink()
     with socket.socket(socket.AF_UNIX) as mad:
