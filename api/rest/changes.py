@@ -9,9 +9,9 @@ from api.rest import arguments
 from api.rest.deps import Deps
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
-from api.rest.times import format_us
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
+from store.times import format_us
 from store.views.feed import get_changes, get_last_change
 from store.views.snapshot import Snapshot
 

@@ -11,9 +11,9 @@ from api.rest.correlation import new_correlation
 from api.rest.deps import Deps
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
-from api.rest.times import format_us
 from events.identifiers import Level, ResourceId, format_resource_id
 from store.records import Export, ExportsPage, Instance, Resource
+from store.times import format_us
 from store.views.exports import get_exports, get_last_export
 from store.views.snapshot import Snapshot
 

@@ -10,8 +10,8 @@ import msgspec
 
 from api.errors import describe
 from api.rest.render_retrieve import render_retrieve
-from api.rest.times import format_precise_us
 from store.projections.job_rows import Job, JobState
+from store.times import format_precise_us
 from store.views.jobs import Plan, get_error_details, get_plan, get_result
 from store.views.snapshot import Snapshot
 

@@ -3,20 +3,18 @@
 Source: observed on Orthanc 1.12.7; `IsProtected` of patients from the OpenAPI document of 1.12.11.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from api.errors import OutOfRange
 from api.rest.arguments import TagForm
 from api.rest.tag_names import tag_key, tag_name
-from api.rest.times import format_us
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
-from store.dicom.dictionary import dictionary_vr
 from store.dicom.forms import reform_sequence
-from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.records import Instance, Resource, Tags
+from store.times import format_us
+from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
 from store.views.snapshot import Snapshot, level_of
 
 TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
@@ -28,9 +26,6 @@ _DICOM_ATTACHMENT = 1  # Orthanc's number of the DICOM file among the attachment
 CONTENTS = frozenset(
     {"MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments"}
 )
-
-# Main tags that are sequences; the index keeps those as JSON.
-SEQUENCES = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
 Contents = frozenset[str] | None  # what `response-content` asks for; None is the classic shape
 
@@ -155,48 +150,8 @@ def _status(s: Snapshot, series: Resource) -> str:
     return series_status(series.expected_instances, indexes)
 
 
-def signature(level: Level) -> str:
-    """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
-    return ";".join(tag_key(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
-
-
 def _metadata(s: Snapshot, record: Resource | Instance) -> Mapping[str, str]:
-    shown = {"MainDicomTagsSignature": signature(level_of(record))}
-    sequences = {tag_key(tag): text for tag, text in record.tags.items() if tag in SEQUENCES}
-    if sequences:
-        shown["MainDicomSequences"] = _sequences_metadata(sequences)
-    if isinstance(record, Resource):
-        shown["LastUpdate"] = format_us(record.last_update_us)
-        if record.expected_instances is not None:
-            shown["ExpectedNumberOfInstances"] = str(record.expected_instances)
-        if record.level == Level.SERIES:
-            first = next(s.children(record))
-            shown["RemoteAET"] = first.origin.remote_aet if isinstance(first, Instance) else ""
-        return shown
-    shown["IndexInSeries"] = "" if record.index_in_series is None else str(record.index_in_series)
-    shown["Origin"] = record.origin.kind
-    shown["ReceptionDate"] = format_us(record.received_us)
-    shown["RemoteAET"] = record.origin.remote_aet
-    shown["RemoteIP"] = record.origin.remote_ip
-    shown["SopClassUid"] = record.sop_class
-    shown["TransferSyntax"] = record.transfer_syntax
-    if record.origin.kind == "RestApi":
-        shown["HttpUsername"] = record.origin.username
-    else:
-        shown["CalledAET"] = record.origin.called_aet
-    if record.pixel_data_offset is not None:
-        shown["PixelDataOffset"] = str(record.pixel_data_offset)
-        shown["PixelDataVR"] = record.pixel_data_vr
-    return shown
-
-
-def _sequences_metadata(sequences: Mapping[str, str]) -> str:
-    """Return the metadata in which Orthanc keeps main tags that are sequences."""
-    labelled = {
-        key: {"Name": tag_name(int(key.replace(",", ""), 16)), "Type": "Sequence", "Value": json.loads(text)}
-        for key, text in sequences.items()
-    }
-    return json.dumps({"Sequences": labelled, "Version": 1}, separators=(",", ":"), sort_keys=True)
+    return instance_metadata(record) if isinstance(record, Instance) else resource_metadata(s, record)
 
 
 def _attachment(record: Instance) -> dict[str, Any]:

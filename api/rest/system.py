@@ -5,11 +5,12 @@ from typing import Any
 import falcon
 
 from api.rest.deps import Deps
-from api.rest.render_resources import TYPE_OF_LEVEL, signature
+from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.replies import send_json, send_text
 from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORTHANC_VERSION, RestSettings
 from events.errors import NotFound
 from events.identifiers import Level
+from store.views.metadata import signature
 
 EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
 

@@ -15,10 +15,10 @@ from api.rest.deps import Deps
 from api.rest.encodings import canonical_encoding
 from api.rest.render_resources import render_link
 from api.rest.replies import send_json, send_text
-from api.rest.times import format_time
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
 from store.tables import normalize_identifier
+from store.times import format_time
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 

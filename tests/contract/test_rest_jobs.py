@@ -12,7 +12,7 @@ import pytest
 from actors.index.commands import AddJobOutput, EndJob, FailJob, FinishJobStep, InterruptJob, StartJob
 from api.rest import jobs
 from api.rest.app import create_app
-from api.rest.times import format_precise_us
+from store.times import format_precise_us
 from events.identifiers import Ref
 from store.blobs.store import folder_number, make_blob_id
 from tests.clock import Clock

@@ -1,0 +1,71 @@
+"""Metadata of resources as Orthanc names it: `/instances/{id}/metadata`, and the `metadata` tables of Lua callbacks.
+
+Source: observed on Orthanc 1.12.7.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from events.identifiers import Level
+from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
+from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.records import Instance, Resource
+from store.times import format_us
+from store.views.snapshot import Snapshot, level_of
+
+# Main tags that are sequences; the index keeps those as JSON.
+SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
+
+
+def signature(level: Level) -> str:
+    """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
+    return ";".join(format_tag(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
+
+
+def instance_metadata(instance: Instance) -> dict[str, str]:
+    shown = _common(instance) | {
+        "IndexInSeries": "" if instance.index_in_series is None else str(instance.index_in_series),
+        "Origin": instance.origin.kind,
+        "ReceptionDate": format_us(instance.received_us),
+        "RemoteAET": instance.origin.remote_aet,
+        "RemoteIP": instance.origin.remote_ip,
+        "SopClassUid": instance.sop_class,
+        "TransferSyntax": instance.transfer_syntax,
+    }
+    if instance.origin.kind == "RestApi":
+        shown["HttpUsername"] = instance.origin.username
+    else:
+        shown["CalledAET"] = instance.origin.called_aet
+    if instance.pixel_data_offset is not None:
+        shown["PixelDataOffset"] = str(instance.pixel_data_offset)
+        shown["PixelDataVR"] = instance.pixel_data_vr
+    return shown
+
+
+def resource_metadata(snapshot: Snapshot, resource: Resource) -> dict[str, str]:
+    """Return the metadata of a patient, study or series."""
+    shown = _common(resource) | {"LastUpdate": format_us(resource.last_update_us)}
+    if resource.expected_instances is not None:
+        shown["ExpectedNumberOfInstances"] = str(resource.expected_instances)
+    if resource.level == Level.SERIES:
+        first = next(snapshot.children(resource))
+        shown["RemoteAET"] = first.origin.remote_aet if isinstance(first, Instance) else ""
+    return shown
+
+
+def _common(record: Resource | Instance) -> dict[str, str]:
+    shown = {"MainDicomTagsSignature": signature(level_of(record))}
+    sequences = {format_tag(tag): text for tag, text in record.tags.items() if tag in SEQUENCES}
+    if sequences:
+        shown["MainDicomSequences"] = _sequences_metadata(sequences)
+    return shown
+
+
+def _sequences_metadata(sequences: Mapping[str, str]) -> str:
+    """Return the metadata in which Orthanc keeps main tags that are sequences."""
+    labelled = {
+        key: {"Name": tag_name(int(key.replace(",", ""), 16)), "Type": "Sequence", "Value": json.loads(text)}
+        for key, text in sequences.items()
+    }
+    return json.dumps({"Sequences": labelled, "Version": 1}, separators=(",", ":"), sort_keys=True)
