@@ -3,21 +3,24 @@
 Owns the removal of blobs: condemned ones (deleted instances) after the deletion is durable and every durable consumer
 of the log has passed it, and those that a writer which died left in its leased folders. Reads snapshots, asks the
 index to forget what it has removed. A file that cannot be removed stays condemned and is tried again at the next
-deletion or start.
+deletion or start. While files wait for a consumer that lags behind, it is looked after them now and then.
 
 A small file is synced while its event is committed (`actors.ingest`), so after a power cut the log may know instances
 whose files never reached the disk. Nobody was told that they are stored. They lie in leased folders, so the sweep finds
 them by their MD5 and asks the index to retract them; what it keeps it makes durable before it gives the lease back.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pykka
 
+from actors.alarm import Alarm
 from actors.index.client import IndexClient
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
@@ -29,6 +32,7 @@ from store.views.views import Views
 logger = logging.getLogger(__name__)
 
 REMOVE = "remove"  # message: there are condemned blobs
+HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
@@ -42,6 +46,10 @@ class Storage(pykka.ThreadingActor):
         self._index = index
         self._views = views
         self._blobs = blobs
+        self._alarm = Alarm("storage-alarm", self._remind, time.monotonic)
+
+    def on_stop(self) -> None:
+        self._alarm.stop()
 
     def on_receive(self, message: Any) -> Any:
         try:
@@ -63,16 +71,25 @@ class Storage(pykka.ThreadingActor):
         with self._views.snapshot() as snapshot:
             passed = _passed_by_all(snapshot)
             found = []
+            is_held_back = False
             for blob in snapshot.keys(CONDEMNED, b"", after + b"\0"):
                 if U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))[0] <= passed:
                     found.append(BlobId(blob))
+                else:
+                    is_held_back = True
                 if len(found) == REMOVALS_PER_STEP:
                     break
+        if is_held_back:
+            self._alarm.set(time.monotonic() + HELD_BACK_S)
         removed = [blob for blob in found if self._remove(blob)]
         if removed and self._make_durable({folder_number(blob) for blob in removed}):
             self._index.forget_condemned(removed)
         if len(found) == REMOVALS_PER_STEP:
             self.actor_ref.tell(("remove", found[-1]))
+
+    def _remind(self) -> None:
+        with contextlib.suppress(pykka.ActorDeadError):  # the alarm of an actor that is stopping
+            self.actor_ref.tell(REMOVE)
 
     def _remove(self, blob: BlobId) -> bool:
         try:

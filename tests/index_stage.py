@@ -46,7 +46,7 @@ class IndexStage:
 
     def put(self, command: Command, reply: Reply) -> None:
         """Queue a command."""
-        self._waiting.put(_Waiting(command, getattr(command, "correlation", b""), reply))
+        self._waiting.put(_Waiting(command, reply))
 
     def commit(self) -> None:
         """Commit what waits, and set purge steps that it gave aside."""

@@ -22,6 +22,7 @@ from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
 from actors.jobs.door import SchedulerDoor, take_up
 from actors.jobs.scheduler import Scheduler
+from actors.lua.cursor import take_up_cursor
 from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker
 from actors.storage import REMOVE, Storage, leased_folders
@@ -98,9 +99,16 @@ class Core:
         self.jobs = SchedulerDoor(self.scheduler, self.index.submit)
         self._bridge: BridgeServer | None = None
         self.index.set_listener(self)
+        self._take_up_cursor()
         self._carry_out(rows)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
+
+    def _take_up_cursor(self) -> None:
+        try:
+            take_up_cursor(self.client, self.views, lua_is_on=self.settings.lua_is_on)
+        except SinogramError as exc:  # a full disk, as a rule: let the operator in, who may delete
+            logger.error("core.cursor-not-taken-up error=%s", exc)
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
         is_in_doubt = any(row.action is Action.VERIFY_BLOBS for row in rows)

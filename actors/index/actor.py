@@ -22,16 +22,20 @@ import pykka
 from actors.index.commands import (
     Command,
     DeleteResource,
+    DropCursor,
     DropJobOutput,
     ForgetCondemned,
     PurgeRows,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
+    SaveCursor,
+    Together,
     TrimJobs,
+    parts_of,
 )
 from actors.index.decide import decide
-from actors.index.outcome import Context, Outcome
+from actors.index.outcome import Context, Outcome, merge
 from events.errors import Busy, CorruptLog, SinogramError, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
@@ -44,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
-# What frees space, and so may still be done when there is none.
+# What frees space, and so may still be done when there is none: files of deleted instances wait for cursors.
 _FREEING = (
     DeleteResource,
     RetractInstance,
@@ -54,6 +58,8 @@ _FREEING = (
     RetireFolder,
     DropJobOutput,
     TrimJobs,
+    SaveCursor,
+    DropCursor,
 )
 
 Reply = Callable[[Any, SinogramError | None], None]
@@ -73,7 +79,6 @@ class Listener(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     command: Command
-    correlation: bytes
     reply: Reply
 
 
@@ -138,28 +143,32 @@ class Index(pykka.ThreadingActor):
             ensure_reserve(self._environment.folder)
 
     def _run(self, w: _Waiting, batch: Batch, *, is_full: bool) -> tuple[Outcome | None, SinogramError | None]:
-        if is_full and not isinstance(w.command, _FREEING):
-            return None, StorageFull("the disk of the index is full")
         head = self._log.head
-        outcome = Outcome()
-        context = Context(batch, self._log.next_seq, _new_surrogate)
         try:
-            for planned in decide(w.command, context, outcome):
-                appended = self._log.append(
-                    batch,
-                    planned.event,
-                    now_us=self._clock(),
-                    aggregate=planned.aggregate,
-                    actor=w.command.ACTOR,
-                    correlation=w.correlation,
-                )
-                projections.apply(batch, appended)
+            outcomes = [self._carry_out(part, batch, is_full=is_full) for part in parts_of(w.command)]
         except Exception as exc:  # noqa: BLE001  # whatever went wrong with one command, its neighbours go on
             batch.rollback()
             self._log.rewind(head)
             return None, _as_refusal(exc, w.command)
         batch.savepoint()
-        return outcome, None
+        return merge(outcomes) if isinstance(w.command, Together) else outcomes[0], None
+
+    def _carry_out(self, command: Command, batch: Batch, *, is_full: bool) -> Outcome:
+        if is_full and not isinstance(command, _FREEING):
+            raise StorageFull("the disk of the index is full")
+        outcome = Outcome()
+        context = Context(batch, self._log.next_seq, _new_surrogate)
+        for planned in decide(command, context, outcome):
+            appended = self._log.append(
+                batch,
+                planned.event,
+                now_us=self._clock(),
+                aggregate=planned.aggregate,
+                actor=command.ACTOR,
+                correlation=getattr(command, "correlation", b""),
+            )
+            projections.apply(batch, appended)
+        return outcome
 
     def _can_use_reserve(self, waiting: list[_Waiting]) -> bool:
         """Give up the reserve for commands that free space, if there is one left."""
@@ -215,8 +224,7 @@ def submit(
     reply: Reply,
 ) -> None:
     """Queue a command; `reply` is called once, on the index's thread, with the result or the error."""
-    correlation = getattr(command, "correlation", b"")
-    waiting.put(_Waiting(command, correlation, reply))
+    waiting.put(_Waiting(command, reply))
     try:
         index.tell(_WAKE)
     except pykka.ActorDeadError:

@@ -9,6 +9,7 @@ from actors.index.commands import (
     ClearExports,
     Command,
     DeleteResource,
+    DropCursor,
     ForgetCondemned,
     LogExports,
     OpenFolder,
@@ -21,6 +22,8 @@ from actors.index.commands import (
     SettleResources,
     StoreInstance,
     StoreModality,
+    Together,
+    to_plain,
 )
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 
@@ -117,4 +120,14 @@ class IndexClient:
         self._ask(ForgetCondemned(blobs=blobs))
 
     def save_cursor(self, consumer: str, seq: Seq) -> None:
+        """Record that a consumer has dealt with all events up to a sequence."""
         self._ask(SaveCursor(consumer=consumer, seq=seq))
+
+    def drop_cursor(self, consumer: str) -> None:
+        """Forget a consumer: files of deleted instances do not wait for it any more."""
+        self._ask(DropCursor(consumer=consumer))
+
+    def together(self, *commands: Command) -> list[Any]:
+        """Carry out commands in one transaction, all or none; returns their replies. Raises what refuses one of them."""
+        replies: list[Any] = self._ask(Together(commands=[to_plain(command) for command in commands]))
+        return replies

@@ -161,6 +161,23 @@ class SaveCursor(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropCursor(Command):
+    """Forget a consumer of the log: nothing waits for it any more."""
+
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together(Command):
+    """Carry out several commands in their order, all or none. Replies the list of their replies.
+
+    Each is decided on what those before it have done. Raises what refuses the first of them that is refused.
+    """
+
+    commands: Sequence[list[Any]]  # of to_plain; none of them a Together itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitJob(Command):
     """Have something done in the background. Replies the job's Ref. Idempotent: the same id may be sent again."""
 
@@ -291,6 +308,8 @@ COMMANDS: dict[str, type[Command]] = {
         RetireFolder,
         ForgetCondemned,
         SaveCursor,
+        DropCursor,
+        Together,
         SubmitJob,
         ControlJob,
         DropJobOutput,
@@ -315,6 +334,11 @@ def from_plain(values: list[Any]) -> Command:
     command_type = COMMANDS[values[0]]
     names = [f.name for f in fields(command_type)]  # type: ignore[arg-type]
     return command_type(**dict(zip(names, values[1:], strict=True)))
+
+
+def parts_of(command: Command) -> list[Command]:
+    """Return the commands that one stands for: itself, as a rule."""
+    return [from_plain(plain) for plain in command.commands] if isinstance(command, Together) else [command]
 
 
 def origin_fields(origin: Origin) -> dict[str, str]:

@@ -11,6 +11,7 @@ import msgpack
 from actors.index.commands import (
     Command,
     DeleteResource,
+    DropCursor,
     ForgetCondemned,
     OpenFolder,
     PurgeRows,
@@ -310,6 +311,8 @@ def _keep_books(command: Command, batch: Batch, outcome: Outcome) -> None:
                 batch.delete(CONDEMNED, blob)
         case SaveCursor():
             batch.put(CURSORS, command.consumer.encode(), key(command.seq))
+        case DropCursor():
+            batch.delete(CURSORS, command.consumer.encode())
         case _:
             raise TypeError(type(command).__name__)
 

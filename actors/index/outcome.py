@@ -21,6 +21,17 @@ class Outcome:
     jobs: list[Job] = field(default_factory=list)  # as they stand now
 
 
+def merge(outcomes: list[Outcome]) -> Outcome:
+    """Return what came of commands that were carried out together; the reply is the list of theirs."""
+    return Outcome(
+        reply=[outcome.reply for outcome in outcomes],
+        touched=[item for outcome in outcomes for item in outcome.touched],
+        purging=[root for outcome in outcomes for root in outcome.purging],
+        condemned=any(outcome.condemned for outcome in outcomes),
+        jobs=[job for outcome in outcomes for job in outcome.jobs],
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """An event to append."""

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import lmdb
+import msgpack
 import pytest
 
 from actors.index import actor, decide
 from actors.index.commands import (
     COMMANDS,
     ClearChanges,
+    Command,
+    DropCursor,
     ForgetCondemned,
     OpenFolder,
     RetireFolder,
@@ -20,6 +23,7 @@ from actors.index.commands import (
     SaveCursor,
     SetSetting,
     SettleResources,
+    Together,
     from_plain,
     to_plain,
 )
@@ -31,6 +35,7 @@ from store.boot import verify_tail
 from store.environment import RESERVE_NAME, Environment, release_reserve
 from store.records import Statistics
 from store.tables import BLOBS, CONDEMNED, CURSORS, LEASES, key
+from store.views.feed import get_events
 from store.views.views import Views
 from tests.clock import Clock
 from tests.flaky_environment import FlakyEnvironment
@@ -371,6 +376,50 @@ def test_settings_and_cursors_are_kept_without_an_event(stage: IndexStage) -> No
         assert snapshot.setting("never set") is None
         assert snapshot.row(CURSORS, b"lua") == key(17)
     assert stage.index._log.head.seq == 0
+
+
+def test_a_dropped_cursor_is_gone(stage: IndexStage) -> None:
+    stage.run(SaveCursor(consumer="lua", seq=Seq(17)), DropCursor(consumer="lua"), DropCursor(consumer="other"))
+    assert rows(stage, CURSORS) == []
+
+
+# -- several commands as one ------------------------------------------------------------------------------------------------
+
+
+def together(*commands: Command) -> Together:
+    return Together(commands=[to_plain(command) for command in commands])
+
+
+def test_commands_together_are_decided_one_after_the_other_and_each_is_answered(stage: IndexStage) -> None:
+    folder = OpenFolder(owner="gateway-2")
+    store = store_command(correlation=b"upload-1")
+    command = together(store, store, delete_command("P"), SaveCursor(consumer="lua", seq=Seq(4)), folder)
+    answers = stage.ask(command)
+    assert answers[:4] == ["Success", "Success", None, None]
+    assert answers[4] > 1
+    assert (counts(stage).instances, stage.announced.condemned > 0) == (0, True)
+    with stage.views.snapshot() as snapshot:
+        stored, *_, deleted = get_events(snapshot, limit=5)
+    assert (stored.actor, stored.correlation) == ("ingest", b"upload-1")
+    assert (deleted.actor, deleted.correlation) == ("rest", b"")
+
+
+def test_commands_together_take_effect_all_or_none(stage: IndexStage) -> None:
+    before = stage.index._log.head
+    refused, neighbour = stage.run(
+        together(store_command("Q"), SaveCursor(consumer="lua", seq=Seq(9)), delete_command("nobody")),
+        SaveCursor(consumer="other", seq=Seq(1)),
+    )
+    assert type(refused) is NotFound
+    assert neighbour is None
+    assert stage.index._log.head == before
+    assert (counts(stage).instances, rows(stage, CURSORS)) == (0, [b"other"])
+    assert stage.announced.touched == []
+
+
+def test_commands_together_travel_as_plain_values() -> None:
+    command = together(store_command(), SaveCursor(consumer="lua", seq=Seq(9)))
+    assert from_plain(msgpack.unpackb(msgpack.packb(to_plain(command)), strict_map_key=False)) == command
 
 
 def test_forgetting_what_is_not_condemned_does_no_harm(stage: IndexStage) -> None:

@@ -1,5 +1,7 @@
 """The storage actor removes exactly what nothing refers to, and forgets it only when it is gone for good."""
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors import storage
+from actors.alarm import Alarm
 from actors.index.client import IndexClient
 from actors.index.commands import RevokeFolders, SaveCursor
 from actors.storage import REMOVE, Storage, leased_folders
@@ -88,6 +91,21 @@ def test_a_file_stays_until_every_consumer_has_passed_the_deletion(cellar: Cella
     cellar.stage.ask(SaveCursor(consumer="lua", seq=Seq(condemned_at)))
     cellar.remove()
     assert not cellar.exists(blob)
+
+
+def test_files_that_wait_for_a_consumer_are_looked_after_without_another_deletion(
+    cellar: Cellar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "HELD_BACK_S", 0.0)
+    reminded = threading.Event()
+    monkeypatch.setattr(cellar.actor, "_alarm", Alarm("test", reminded.set, time.monotonic))
+    cellar.store("gone")
+    cellar.remove()
+    assert not reminded.is_set(), "nothing waits"
+    cellar.stage.ask(SaveCursor(consumer="lua", seq=Seq(0)))
+    cellar.delete("gone")
+    cellar.remove()
+    assert reminded.wait(10)
 
 
 def test_a_file_that_cannot_be_removed_stays_condemned_and_holds_up_no_other(
