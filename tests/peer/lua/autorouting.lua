@@ -1,0 +1,3 @@
+function OnStoredInstance(instanceId, tags, metadata)
+Delete(SendToModality(instanceId, 'sample'))
+end

@@ -1,0 +1,168 @@
+"""The same Lua scripts in Sinogram and in a real Orthanc, and what they print, made comparable.
+
+Scripts lie in `lua/`: `tracer.lua` prints every callback with its arguments; the others are the examples of the Orthanc
+Book's page on Lua, as they stand there. What is printed is read from the servers' logs, where both write `Lua says: …`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tests.data_factory import dataset, encode
+from tests.peer.comparison import assert_same, compare
+from tests.peer.conftest import Pair, start_pair
+from tests.peer.exchange import Answer, Request, Server
+from tests.peer.servers import Oracle, wait_for
+
+T = TypeVar("T")
+
+SCRIPTS: Final = Path(__file__).parent / "lua"
+TRACER: Final = SCRIPTS / "tracer.lua"
+LATER_S: Final = 30.0  # a callback that has not been called by then will not be
+_SAYS = re.compile(r"Lua says: (.*)")
+_VOLATILE = (  # what no two servers share
+    (re.compile(r"\d{8}T\d{6}(\.\d{6})?"), "<date>"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<uuid>"),
+)
+_FILTERS = "@ Received"  # called by those who store, while the events wait for their turn
+_SENTINEL = 99  # the patient whose metadata tell that all events before have been dealt with
+
+
+def configured(*scripts: Path, more: str = "") -> str:
+    """The options of a server with these scripts."""
+    return f'"LuaScripts": {json.dumps([str(each) for each in scripts])}, "ExecuteLuaEnabled": true, {more}'
+
+
+@dataclass
+class LuaPair:
+    """Both servers, and how far what they said has been looked at."""
+
+    pair: Pair
+    read: dict[str, int] = field(default_factory=dict)  # name of a server -> characters of its log
+    settled: int = 0
+
+    @property
+    def servers(self) -> tuple[Server, Server]:
+        return self.pair.ours, self.pair.theirs
+
+    def both(self, act: Callable[[Server], T]) -> tuple[T, T]:
+        """Do the same with both, at the same time: ours, Orthanc's."""
+        with ThreadPoolExecutor(2) as pool:
+            ours, theirs = pool.map(act, self.servers)
+        return ours, theirs
+
+    def ask(self, path: str, method: str = "GET", body: bytes | str | None = None, **headers: str) -> Answer:
+        """Ask both, fail if the answers differ, and give Orthanc's."""
+        request = Request(path, method, body, headers)
+        ours, theirs = self.both(lambda server: server.ask(request))
+        assert_same(compare(request, ours, theirs))
+        return theirs
+
+    def execute(self, script: str) -> Answer:
+        """`POST /tools/execute-script`; the answers must be the same."""
+        return self.ask("/tools/execute-script", "POST", script.encode())
+
+    def said(self, server: Server) -> list[str]:
+        """The lines printed since `forget`, without those of the sentinel."""
+        text = log_of(server).read_text("utf-8", "replace")[self.read.get(server.name, 0) :]
+        lines = [_steady(found[1]) for found in _SAYS.finditer(text)]
+        return [line for line in lines if not _of_sentinel(line)]
+
+    def forget(self) -> None:
+        """What has been printed until now is not looked at again."""
+        self.read = {server.name: len(log_of(server).read_text("utf-8", "replace")) for server in self.servers}
+
+    def wait_until_said(self, beginning: str, times: int = 1) -> None:
+        """Until both have printed so many lines that begin so."""
+        for server in self.servers:
+            self._wait(server, beginning, times)
+
+    def _wait(self, server: Server, beginning: str, times: int) -> None:
+        def enough() -> bool:
+            return sum(line.startswith(beginning) for line in self.said(server)) >= times
+
+        try:
+            wait_for(enough, beginning, LATER_S)
+        except TimeoutError:
+            raise AssertionError(f"{server.name}: not {times} × {beginning}, but {self.said(server)}") from None
+
+    def settle(self) -> None:
+        """Until both have dealt with every event up to now: events are delivered in order, and one more is caused."""
+        self.settled += 1
+        path = f"/patients/{sentinel()}/metadata/1024"
+        value = f"<{self.settled}>"
+        self.both(lambda server: server.ask(Request(path, "PUT", value)))
+        mark = f'@ OnUpdatedPatient("{sentinel()}")'
+        for server in self.servers:
+            wait_for(
+                lambda server=server: log_of(server).read_text("utf-8", "replace").count(mark) >= self.settled,  # type: ignore[misc] # mypy does not see the default
+                f"{server.name} to deal with all events",
+                LATER_S,
+            )
+
+    def assert_said_alike(self, *, in_any_order: bool = False) -> list[str]:
+        """Fail unless both have printed the same since `forget`; give it, filters first."""
+        ours, theirs = (_by_interpreter(self.said(server)) for server in self.servers)
+        if in_any_order:
+            ours, theirs = sorted(ours), sorted(theirs)
+        if ours != theirs:
+            extra = [line for line in ours if line not in theirs]
+            missing = [line for line in theirs if line not in ours]
+            order = [line[:60] for line in ours], [line[:60] for line in theirs]
+            raise AssertionError(
+                "\n".join(["only ours:", *extra, "only Orthanc's:", *missing, "in order:", *map(str, order)])
+            )
+        return theirs
+
+
+def _by_interpreter(lines: list[str]) -> list[str]:
+    """Two interpreters print side by side; only the order within each means something."""
+    return [line for line in lines if line.startswith(_FILTERS)] + [
+        line for line in lines if not line.startswith(_FILTERS)
+    ]
+
+
+def _steady(line: str) -> str:
+    for pattern, name in _VOLATILE:
+        line = pattern.sub(name, line)
+    return line
+
+
+def log_of(server: Server) -> Path:
+    return server.data.parent / f"{server.name}.log"
+
+
+def sentinel_file() -> bytes:
+    return encode(dataset(_SENTINEL, 1, 1, 1))
+
+
+def sentinel() -> str:
+    """The patient's identifier."""
+    from hashlib import sha1
+
+    digest = sha1(b"PAT%d" % _SENTINEL, usedforsecurity=False).hexdigest()
+    return "-".join(digest[i : i + 8] for i in range(0, 40, 8))
+
+
+def _of_sentinel(line: str) -> bool:
+    return sentinel() in line
+
+
+def upload(server: Server, *files: bytes) -> list[Any]:
+    return [server.ask(Request("/instances", "POST", file)).json() for file in files]
+
+
+@contextmanager
+def start_lua_pair(oracle: Oracle, folder: Path, *scripts: Path, more: str = "") -> Iterator[LuaPair]:
+    """Both servers with the tracer and then these scripts; only the sentinel is there, and stable."""
+    with start_pair(oracle, folder, configured(TRACER, *scripts, more=more)) as pair:
+        stage = LuaPair(pair)
+        stage.both(lambda server: upload(server, sentinel_file()))
+        pair.wait_until_stable()
+        stage.settle()
+        yield stage
