@@ -57,8 +57,8 @@ class Board:
 
     def defines_events(self) -> bool:
         """Tell whether any callback of an event is defined."""
-        start = _PLACE[callbacks.EVENT_CALLBACKS[0]]
-        return any(self._memory[start : start + len(callbacks.EVENT_CALLBACKS)])
+        start = _PLACE[callbacks.EVENTS[0]]
+        return any(self._memory[start : start + len(callbacks.EVENTS)])
 
     # -- the event under way --------------------------------------------------------------------------------------------
 

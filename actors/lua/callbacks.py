@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from actors.lua.events import CALLBACKS as EVENT_CALLBACKS
+from actors.lua.events import CALLBACKS
 
 # In the filters' interpreter.
 RECEIVED_INSTANCE: Final = "ReceivedInstanceFilter"
@@ -25,4 +25,5 @@ FILTERS: Final = (
     INCOMING_WORKLIST,
     OUTGOING_FIND,
 )
-ALL: Final = (*FILTERS, INITIALIZE, FINALIZE, *EVENT_CALLBACKS)
+EVENTS: Final = CALLBACKS
+ALL: Final = (*FILTERS, INITIALIZE, FINALIZE, *EVENTS)
