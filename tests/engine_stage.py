@@ -62,6 +62,9 @@ class Core:
     def on_jobs(self, jobs: list[Job]) -> None:
         self.door.on_jobs(jobs)
 
+    def on_appended(self, head: Seq) -> None:
+        pass
+
 
 class EngineStage:
     """Commands wait until `commit`, news and requests until `deliver`; what waits is lost in a crash."""

@@ -21,6 +21,7 @@ class Announcements:
         self.touched: list[tuple[Level, Ref, Seq]] = []
         self.condemned = 0
         self.jobs: list[Job] = []
+        self.heads: list[Seq] = []
 
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
         self.touched += touched
@@ -30,6 +31,9 @@ class Announcements:
 
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs += jobs
+
+    def on_appended(self, head: Seq) -> None:
+        self.heads.append(head)
 
 
 class IndexStage:

@@ -22,6 +22,7 @@ from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
 from actors.jobs.door import SchedulerDoor, take_up
 from actors.jobs.scheduler import Scheduler
+from actors.log_watch import LogWatch
 from actors.lua.cursor import take_up_cursor
 from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker
@@ -33,6 +34,7 @@ from store.batch import Batch
 from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, release_reserve
+from store.log import read_end
 from store.projections import find
 from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
@@ -97,12 +99,18 @@ class Core:
             self.index.submit, self.views, settings.jobs, clock=clock, kill=kill_worker
         )
         self.jobs = SchedulerDoor(self.scheduler, self.index.submit)
+        self.log = LogWatch()
         self._bridge: BridgeServer | None = None
         self.index.set_listener(self)
+        self.log.on_appended(self._end_of_log())  # and of what was committed before the listener was set
         self._take_up_cursor()
         self._carry_out(rows)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
+
+    def _end_of_log(self) -> Seq:
+        with self.views.snapshot() as snapshot:
+            return read_end(snapshot.txn, snapshot.tables)[0]
 
     def _take_up_cursor(self) -> None:
         try:
@@ -145,6 +153,9 @@ class Core:
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs.on_jobs(jobs)
 
+    def on_appended(self, head: Seq) -> None:
+        self.log.on_appended(head)
+
     # -- the bridge -----------------------------------------------------------------------------------------------
 
     def serve_bridge(self) -> None:
@@ -153,6 +164,7 @@ class Core:
             "index": self._on_index,
             "control": self._on_control,
             "jobs": self.jobs.on_request,
+            "log": self.log.on_request,
         }
         self._bridge = BridgeServer(self.settings.index_directory, actors, self._on_gone)
         self._bridge.start()
@@ -190,6 +202,7 @@ class Core:
         """Stop in the reverse order of the start; everything that was acknowledged is durable already."""
         if self._bridge is not None:
             self._bridge.stop()
+        self.log.stop()
         self.scheduler.stop(timeout=STOP_TIMEOUT_S)
         self.stable.stop(timeout=STOP_TIMEOUT_S)
         self.storage.stop(timeout=STOP_TIMEOUT_S)

@@ -75,6 +75,8 @@ class Listener(Protocol):
 
     def on_jobs(self, jobs: list[Job]) -> None: ...
 
+    def on_appended(self, head: Seq) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
@@ -138,7 +140,7 @@ class Index(pykka.ThreadingActor):
             w.reply(None if outcome is None else outcome.reply, error)
             if outcome is not None:
                 outcomes.append(outcome)
-        self._announce(outcomes)
+        self._announce(outcomes, has_grown=self._log.head is not head)
         if not is_full:
             ensure_reserve(self._environment.folder)
 
@@ -188,7 +190,7 @@ class Index(pykka.ThreadingActor):
         self.stop()
         return Busy("the index must be started again")
 
-    def _announce(self, outcomes: list[Outcome]) -> None:
+    def _announce(self, outcomes: list[Outcome], *, has_grown: bool) -> None:
         for outcome in outcomes:
             for root in outcome.purging:
                 self._purge(root)
@@ -204,6 +206,8 @@ class Index(pykka.ThreadingActor):
         jobs = [job for outcome in outcomes for job in outcome.jobs]
         if jobs:
             self._listener.on_jobs(jobs)
+        if has_grown:
+            self._listener.on_appended(self._log.head.seq)
 
     def _purge(self, root: Ref) -> None:
         """Queue the next step of a purge; one that the disk has no room for is tried again after the next commit."""

@@ -1,4 +1,4 @@
-"""The way to the scheduler: over the bridge, or within its own process. Its answers may take hours."""
+"""The way to an actor whose answers may take hours (the scheduler, the log watch): over the bridge, or within its process."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Pending(Protocol):
     """A question whose answer is still out."""
 
     def result(self) -> Any:
-        """Wait for the answer; to be called once. Raises the scheduler's error; Busy when it or the channel is gone."""
+        """Wait for the answer; to be called once. Raises the actor's error; Busy when it or the channel is gone."""
         ...
 
     def abandon(self) -> None:
@@ -23,7 +23,7 @@ class Pending(Protocol):
 
 
 class Channel:
-    """Asks the scheduler. Thread-safe."""
+    """Asks one actor. Thread-safe."""
 
     def __init__(self, ask: Callable[[list[Any]], Pending]) -> None:
         self._ask = ask
@@ -32,7 +32,7 @@ class Channel:
         self._lock = threading.Lock()
 
     def request(self, values: list[Any]) -> Any:
-        """Ask and wait. Raises the scheduler's error; Busy when it is gone, or this channel is closed."""
+        """Ask and wait. Raises the actor's error; Busy when it is gone, or this channel is closed."""
         return self.begin(values)()
 
     def begin(self, values: list[Any]) -> Callable[[], Any]:
@@ -60,13 +60,13 @@ class Channel:
                 pending.abandon()
 
 
-def open_channel(bridge: BridgeClient) -> Channel:
-    """Return the channel of a process that is not the core."""
-    return Channel(lambda values: bridge.begin("jobs", values, timeout_s=None))
+def open_channel(bridge: BridgeClient, actor: str = "jobs") -> Channel:
+    """Return the channel of a process that is not the core: to the scheduler, or another actor of the core."""
+    return Channel(lambda values: bridge.begin(actor, values, timeout_s=None))
 
 
 def open_local_channel(on_request: Callable[[list[Any], Reply], None]) -> Channel:
-    """Return the channel of the process in which the scheduler lives."""
+    """Return the channel of the process in which the actor lives."""
     return Channel(lambda values: _LocalPending(on_request, values))
 
 

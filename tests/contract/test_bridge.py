@@ -15,6 +15,7 @@ from actors.bridge import frames
 from actors.bridge.client import BridgeClient
 from actors.bridge.server import BridgeServer, Dispatch, connect
 from actors.index.client import IndexClient
+from actors.jobs.channel import open_channel
 from events import errors
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
 from events.identifiers import Level, ResourceId
@@ -421,6 +422,21 @@ def test_a_gateway_that_dies_loses_its_folders_and_not_its_successor_of_the_same
         leases = [int.from_bytes(lease, "big") for lease in snapshot.keys(LEASES, b"")]
     assert leases == [new]
     second.close()
+
+
+def test_a_consumer_in_another_process_hears_when_the_log_has_grown(served: Core) -> None:
+    folder = served.client.open_folder("gateway-1")
+    bridge = BridgeClient(served.settings.index_directory, "lua-main")
+    channel = open_channel(bridge, "log")
+    answer = channel.begin(["after", 0])
+    served.client.store_instance(store_command(folder=folder))
+    assert answer() == 4
+    late = channel.begin(["after", 4])
+    served.log.stop()
+    with pytest.raises(Busy):
+        late()
+    channel.close()
+    bridge.close()
 
 
 def test_a_control_that_the_core_has_is_done_and_another_is_refused(archive_factory: Callable[..., Core]) -> None:

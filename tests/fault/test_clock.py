@@ -213,3 +213,6 @@ class _Forward:
 
     def on_jobs(self, jobs: object) -> None:
         pass
+
+    def on_appended(self, head: object) -> None:
+        pass

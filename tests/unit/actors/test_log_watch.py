@@ -1,0 +1,80 @@
+"""The log watch: answers at once who lags behind, later who has caught up, and nobody twice."""
+
+from typing import Any
+
+import pytest
+
+from actors.jobs.channel import open_local_channel
+from actors.log_watch import LogEnd, LogWatch
+from events.errors import Busy, InvalidRequest, SinogramError
+from events.identifiers import Seq
+from tests.index_stage import IndexStage, store_command
+
+
+class Answers(list[Any]):
+    def take(self, result: Any, error: SinogramError | None) -> None:
+        self.append(result if error is None else type(error))
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def watch() -> LogWatch:
+    made = LogWatch()
+    made.on_appended(Seq(7))
+    return made
+
+
+def test_who_lags_behind_is_answered_at_once(watch: LogWatch, answers: Answers) -> None:
+    watch.on_request(["after", 6], answers.take)
+    watch.on_request(["after", 0], answers.take)
+    assert answers == [7, 7]
+
+
+def test_who_has_caught_up_is_answered_once_when_the_log_has_grown(watch: LogWatch, answers: Answers) -> None:
+    watch.on_request(["after", 7], answers.take)
+    watch.on_request(["after", 9], answers.take)
+    assert answers == []
+    watch.on_appended(Seq(9))
+    assert answers == [9]
+    watch.on_appended(Seq(10))
+    watch.on_appended(Seq(11))
+    assert answers == [9, 10]
+
+
+def test_the_end_of_the_log_does_not_move_back(watch: LogWatch, answers: Answers) -> None:
+    watch.on_appended(Seq(3))
+    watch.on_request(["after", 6], answers.take)
+    assert answers == [7]
+
+
+def test_at_the_stop_everybody_hears_busy(watch: LogWatch, answers: Answers) -> None:
+    watch.on_request(["after", 7], answers.take)
+    watch.stop()
+    watch.on_request(["after", 0], answers.take)
+    assert answers == [Busy, Busy]
+
+
+@pytest.mark.parametrize("values", [[], ["after"], ["after", "x"], ["before", 1]])
+def test_nonsense_is_refused(watch: LogWatch, answers: Answers, values: list[Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        watch.on_request(values, answers.take)
+
+
+def test_a_consumer_waits_in_its_own_thread(watch: LogWatch) -> None:
+    end = LogEnd(open_local_channel(watch.on_request))
+    assert end.wait_beyond(Seq(2)) == 7
+    end.close()
+    with pytest.raises(Busy):
+        end.wait_beyond(Seq(7))
+
+
+def test_the_index_tells_of_commits_that_appended(stage: IndexStage) -> None:
+    stage.announced.heads.clear()
+    stage.ask(store_command())
+    stage.ask(store_command())
+    stage.ask(store_command(instance="J"))
+    assert stage.announced.heads == [4, 5]
