@@ -75,6 +75,10 @@ class BridgeClient:
     def ask_index(self, command: Command) -> Any:
         return self.request("index", to_plain(command))
 
+    def begin_index(self, command: Command) -> Callable[[], Any]:
+        """Send a command off; what is returned waits until it has taken effect. Both raise as `request` does."""
+        return self.begin("index", to_plain(command), timeout_s=ASK_TIMEOUT_S).result
+
     def wait_until_gone(self) -> None:
         """Block until the core closes the connection: the end of the server."""
         with contextlib.suppress(OSError):

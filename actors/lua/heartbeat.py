@@ -16,6 +16,9 @@ SIZE_BYTES = 128
 _ROW = struct.Struct("<QdddB79p")  # version (odd while it is written), beat, started, deadline, waiting, name
 
 
+_TRIES = 1000  # some hundred microseconds; a row takes one to write
+
+
 class Pulse(Protocol):
     """What an interpreter tells about itself."""
 
@@ -75,9 +78,16 @@ class Heartbeat:
         self._version += 2
         struct.pack_into("<Q", self._memory, 0, self._version)
 
+    def clear(self) -> None:
+        """Forget what a process was doing that is gone."""
+        self._stack.clear()
+        struct.pack_into("<Q", self._memory, 0, 0)  # whatever it was in the midst of writing
+        self._version = 0
+        self._write()
+
     def read(self) -> Activity:
-        """Read what the other process does; a row that is being written is read again."""
-        while True:
+        """Read what the other process does. A row that is being written is read again; one whose writer died is nothing."""
+        for _ in range(_TRIES):
             version, beat_s, started_s, deadline_s, waiting, name = _ROW.unpack_from(self._memory, 0)
             if version % 2 == 0 and struct.unpack_from("<Q", self._memory, 0)[0] == version:
                 return Activity(
@@ -87,3 +97,4 @@ class Heartbeat:
                     deadline_s=deadline_s,
                     waiting=bool(waiting),
                 )
+        return Activity(name="", started_s=0.0, beat_s=0.0, deadline_s=0.0, waiting=False)
