@@ -105,11 +105,12 @@ class LuaPair:
                 LATER_S,
             )
 
-    def assert_said_alike(self, *, in_any_order: bool = False) -> list[str]:
-        """Fail unless both have printed the same since `forget`; give it, filters first."""
-        ours, theirs = (_by_interpreter(self.said(server)) for server in self.servers)
-        if in_any_order:
-            ours, theirs = sorted(ours), sorted(theirs)
+    def assert_said_alike(self, *, skip: str = "-") -> list[str]:
+        """Fail unless both have printed the same since `forget`, lines that begin with `skip` aside; give it, filters first."""
+        ours, theirs = (
+            [line for line in _by_interpreter(self.said(server)) if not line.startswith(skip)]
+            for server in self.servers
+        )
         if ours != theirs:
             extra = [line for line in ours if line not in theirs]
             missing = [line for line in theirs if line not in ours]
