@@ -159,9 +159,11 @@ def upload(server: Server, *files: bytes) -> list[Any]:
 
 
 @contextmanager
-def start_lua_pair(oracle: Oracle, folder: Path, *scripts: Path, more: str = "") -> Iterator[LuaPair]:
+def start_lua_pair(
+    oracle: Oracle, folder: Path, *scripts: Path, more: str = "", headers: dict[str, str] | None = None
+) -> Iterator[LuaPair]:
     """Both servers with the tracer and then these scripts; only the sentinel is there, and stable."""
-    with start_pair(oracle, folder, configured(TRACER, *scripts, more=more)) as pair:
+    with start_pair(oracle, folder, configured(TRACER, *scripts, more=more), headers) as pair:
         stage = LuaPair(pair)
         stage.both(lambda server: upload(server, sentinel_file()))
         pair.wait_until_stable()
