@@ -2,7 +2,8 @@
 
 Owns the timers only. What waits is a read model (`store.tables.UNSTABLE`), so a start finds what the last run was
 waiting for. Is told by the index what each commit touched; asks the index to declare a resource stable, naming the
-last instance it knows of: the index refuses if another has arrived, so each quiet period gives exactly one event.
+last instance it knows of: the index refuses if another has arrived, so each quiet period gives exactly one event. A script
+may declare a resource stable before its time (then the index refuses, too), or have it wait anew.
 
 Time: quiet is measured on the monotonic clock. Only at a start is the wall clock asked how long a resource has waited
 already, and the answer is held between 0 and StableAge, for the clock may have been set meanwhile.
@@ -93,7 +94,9 @@ class StableTracker(pykka.ThreadingActor):
         for packed in snapshot.keys(UNSTABLE, b""):
             ref = Ref(U64.unpack(packed)[0])
             aggregate = unpack_aggregate(snapshot.row(AGGREGATES, packed))
-            wait_s = remaining_s(aggregate.last_update_us, now_us, self._stable_age_s)
+            unsettled_us = int.from_bytes(snapshot.row(UNSTABLE, packed) or b"", "big")  # 0: by the last update
+            quiet_since_us = max(aggregate.last_update_us, unsettled_us)
+            wait_s = remaining_s(quiet_since_us, now_us, self._stable_age_s)
             self._wait(_level_of(snapshot, ref), ref, aggregate.last_seq, self._clock() + wait_s)
 
     def _wait(self, level: Level, ref: Ref, last_seq: Seq, due: float) -> None:

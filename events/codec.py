@@ -21,7 +21,7 @@ from typing import Any
 
 import msgpack
 
-from events import jobs, resources, server
+from events import jobs, resources, scripts, server
 from events.errors import CorruptLog
 from events.event import Event, field_names
 from events.identifiers import Seq, Surrogate
@@ -45,7 +45,9 @@ EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
             resources.StudyCreated,
             resources.PatientCreated,
             resources.SeriesCompleted,
+            resources.InstanceReceivedAgain,
             resources.ResourceStabilized,
+            resources.ResourceUnsettled,
             resources.ResourceDeleted,
             resources.RowsPurged,
             server.ChangesCleared,
@@ -67,6 +69,11 @@ EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
             jobs.JobFailed,
             jobs.JobResubmitted,
             jobs.JobForgotten,
+            scripts.CallbackFailed,
+            scripts.CallbackRecovered,
+            scripts.CallbackSkipped,
+            scripts.KeyValueStored,
+            scripts.KeyValueDeleted,
         )
     }
 )
@@ -80,8 +87,17 @@ class Upcast:
     convert: Callable[[list[Any], list[Any] | None], tuple[list[Any], list[Any] | None]]
 
 
+def _name_nothing_purged(public: list[Any], _personal: list[Any] | None) -> tuple[list[Any], list[Any] | None]:
+    """Before, a step of a purge did not say what it removed."""
+    return public, [[]]
+
+
 # Old tag -> upcast. Chains are followed: /1 -> /2 -> /3.
-UPCASTS: MappingProxyType[str, Upcast] = MappingProxyType({})
+UPCASTS: MappingProxyType[str, Upcast] = MappingProxyType(
+    {
+        "rows-purged/1": Upcast("rows-purged/2", _name_nothing_purged),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ then what had to be created above it. So `InstanceStored` may name a series whos
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from events.event import Event, personal
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -44,6 +44,18 @@ class InstanceStored(ResourceEvent):
     remote_aet: str = personal()
     called_aet: str = personal()
     username: str = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReceivedAgain(ResourceEvent):
+    """An instance that is there was sent once more, and was not stored again.
+
+    Recorded only while a script wants to hear of it (OnStoredInstance).
+    """
+
+    TAG: ClassVar[str] = "instance-received-again/1"
+    instance: Ref
+    id: ResourceId = personal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +100,18 @@ class SeriesCompleted(ResourceEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceStabilized(ResourceEvent):
-    """A patient, study or series has received nothing for `StableAge` seconds."""
+    """A patient, study or series has received nothing for `StableAge` seconds, or a script says that it is complete."""
 
     TAG: ClassVar[str] = "resource-stabilized/1"
+    level: Level
+    resource: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUnsettled(ResourceEvent):
+    """A script says that a patient, study or series is not complete yet: it waits `StableAge` seconds from here."""
+
+    TAG: ClassVar[str] = "resource-unsettled/1"
     level: Level
     resource: Ref
 
@@ -121,6 +142,9 @@ class RowsPurged(ResourceEvent):
     are events because replay must reproduce the read models after each of them.
     """
 
-    TAG: ClassVar[str] = "rows-purged/1"
+    TAG: ClassVar[str] = "rows-purged/2"
     resource: Ref  # the deleted root
     limit: int
+    # [level, identifier] of each resource whose row this step removed, in that order: children before their parent. The
+    # root, whose row went with its deletion, is the last of the last step.
+    deleted: list[list[Any]] = personal()

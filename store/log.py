@@ -91,6 +91,14 @@ class LogWriter:
         self.head = head
 
 
+def read_event(batch: Batch, seq: Seq) -> Event | None:
+    """Return an event of the log, None where its personal part was erased, or the log ends before it."""
+    row = batch.get(EVENTS, key(seq))
+    if row is None:
+        return None
+    return codec.decode_event(codec.decode_record(seq, row), batch.get(PERSONAL, key(seq)))
+
+
 def write_end(batch: Batch, seq: Seq, row_hash: bytes) -> None:
     """Record which event is the last."""
     batch.put(TOTALS, END, key(seq) + row_hash)

@@ -42,7 +42,9 @@ LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
 FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.projections.find)
 BLOBS = b"blobs"  # blob -> ref of its owner
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
-UNSTABLE = b"unstable"  # ref of a patient, study or series that waits for StableAge -> b""
+UNSTABLE = (
+    b"unstable"  # ref of a patient, study or series that waits for StableAge -> since when, or b"": its last update
+)
 TOUCHES = b"touches"  # identifier + seq -> b"": events of an instance besides that of its present row
 JOBS = b"jobs"  # ref of a job -> what never changes
 JOB_PROGRESS = b"job-progress"  # ref of a job -> a row of fixed size
@@ -52,6 +54,9 @@ JOB_OUTPUTS = b"job-outputs"  # ref of a job + key -> its file
 JOBS_COMPLETED = b"jobs-completed"  # seq of the completion + ref of the job -> b""
 EXPORTS = b"exports"  # seq -> row of /exports
 MODALITIES = b"modalities"  # name -> a modality that REST has stored
+CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a failed callback that is to be called again
+CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few
+KEY_VALUES = b"key-values"  # store + key -> what a script keeps there
 TOTALS = b"totals"  # name -> counters of the whole archive; the end of the log (store.log)
 
 READ_MODELS = (
@@ -79,11 +84,15 @@ READ_MODELS = (
     JOBS_COMPLETED,
     EXPORTS,
     MODALITIES,
+    CALLBACKS_WAITING,
+    CALLBACK_FAILURES,
+    KEY_VALUES,
     TOTALS,
 )
 ALL_TABLES = (EVENTS, PERSONAL, *sorted(NON_EVENT), *READ_MODELS)
 
-# LMDB allows keys of 511 bytes; a longer value is cut and told apart by its hash.
+MAX_KEY_BYTES = 511  # LMDB's limit
+# A longer value is cut and told apart by its hash.
 LOOKUP_VALUE_BYTES = 200
 
 
@@ -140,6 +149,23 @@ def job_output_key(job: Ref, name: str) -> bytes:
 
 def completed_job_key(seq: Seq, job: Ref) -> bytes:
     return U64.pack(seq) + U64.pack(job)
+
+
+def callback_key(cause_seq: int, number: int) -> bytes:
+    return U64.pack(cause_seq) + U32.pack(number)
+
+
+def read_callback_key(row_key: bytes) -> tuple[int, int]:
+    """Return the sequence of the cause and the number of the callback."""
+    return U64.unpack_from(row_key)[0], U32.unpack_from(row_key, U64.size)[0]
+
+
+def key_value_key(store: bytes, name: bytes) -> bytes:
+    """Return the key of a value. Raises ValueError for what is too long for one."""
+    row_key = bytes((len(store),)) + store + name
+    if len(row_key) > MAX_KEY_BYTES:
+        raise ValueError("too long")
+    return row_key
 
 
 def modality_key(name: str) -> bytes:

@@ -123,6 +123,14 @@ class ArchiveModel:
             node.is_stable = True
             self._append(now_us, f"Stable{LEVEL_NAMES[level_of(names)]}", names)
 
+    def unsettle(self, names: Names, now_us: int) -> None:
+        self.nodes[names].is_stable = False
+        self._append(now_us)
+
+    def note(self, now_us: int) -> None:
+        """Something happened that is no change of the archive."""
+        self._append(now_us)
+
     def clear_changes(self, now_us: int) -> None:
         self._append(now_us)
         self.changes.clear()

@@ -8,10 +8,12 @@ from actors.index.commands import (
     ClearChanges,
     ClearExports,
     Command,
+    DeleteKeyValue,
     DeleteResource,
     DropCursor,
     ForgetCondemned,
     LogExports,
+    NoteDuplicate,
     OpenFolder,
     RemoveModality,
     RetireFolder,
@@ -19,8 +21,10 @@ from actors.index.commands import (
     RevokeFolders,
     SaveCursor,
     SetSetting,
+    SetStability,
     SettleResources,
     StoreInstance,
+    StoreKeyValue,
     StoreModality,
     Together,
     to_plain,
@@ -71,6 +75,10 @@ class IndexClient:
         remaining = self._ask(command)
         return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))
 
+    def note_duplicate(self, instance: ResourceId, correlation: bytes = b"") -> None:
+        """Record that an instance which is there was sent again: for scripts that want to hear of it. Else nothing."""
+        self._ask(NoteDuplicate(id=instance, correlation=correlation))
+
     def retract(self, blob: BlobId) -> None:
         """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""
         self._ask(RetractInstance(blob=blob))
@@ -78,6 +86,21 @@ class IndexClient:
     def settle(self, resources: Sequence[tuple[Level, Ref, Seq]]) -> None:
         """Declare resources stable, in this order, each unless something arrived after the sequence given with it."""
         self._ask(SettleResources(resources=resources))
+
+    def set_stability(self, resource: ResourceId, *, is_stable: bool, correlation: bytes = b"") -> bool:
+        """Declare a patient, study or series stable, or have it wait for StableAge anew; returns whether that changed it.
+
+        Raises NotFound, and InvalidRequest for an instance.
+        """
+        return bool(self._ask(SetStability(id=resource, is_stable=is_stable, correlation=correlation)))
+
+    def store_key_value(self, store: bytes, key: bytes, value: bytes, correlation: bytes = b"") -> None:
+        """Keep a value for scripts. Raises InvalidRequest beyond 128 bytes of store, 255 of key, 1 MiB of value."""
+        self._ask(StoreKeyValue(store=store, key=key, value=value, correlation=correlation))
+
+    def delete_key_value(self, store: bytes, key: bytes, correlation: bytes = b"") -> bool:
+        """Remove a value that a script keeps; returns whether there was one. Raises InvalidRequest."""
+        return bool(self._ask(DeleteKeyValue(store=store, key=key, correlation=correlation)))
 
     def clear_changes(self) -> None:
         self._ask(ClearChanges())

@@ -43,6 +43,15 @@ class StoreInstance(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteDuplicate(Command):
+    """Record that an instance which is there was sent again. Replies whether it is there."""
+
+    ACTOR: ClassVar[str] = "ingest"
+    id: ResourceId
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteResource(Command):
     """Remove a resource with all below it. Replies the remaining ancestor. Raises NotFound."""
 
@@ -76,6 +85,19 @@ class SettleResources(Command):
 
     ACTOR: ClassVar[str] = "stable-tracker"
     resources: Sequence[tuple[Level, Ref, Seq]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStability(Command):
+    """Declare a patient, study or series stable, or have it wait for StableAge anew.
+
+    Replies whether its state has changed. Raises NotFound, InvalidRequest for an instance.
+    """
+
+    ACTOR: ClassVar[str] = "lua"
+    id: ResourceId
+    is_stable: bool
+    correlation: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,14 +311,76 @@ class TrimJobs(Command):
     keep: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCallbackFailure(Command):
+    """Record that a callback has failed. Idempotent while it waits for another attempt."""
+
+    ACTOR: ClassVar[str] = "lua"
+    cause_seq: int  # of the event for which it was called; 0 for none
+    number: int  # which of the callbacks that this event calls
+    callback: str
+    attempt: int  # from 1
+    delay_ms: int  # until the next attempt; 0: there is none (if there were others, RecordCallbackSkip follows)
+    cause: str
+    message: str
+    correlation: bytes = b""  # of the event for which it was called; likewise below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCallbackRecovery(Command):
+    """Record that a callback which waited for another attempt has succeeded. Nothing, if it does not wait."""
+
+    ACTOR: ClassVar[str] = "lua"
+    cause_seq: int
+    number: int
+    callback: str
+    attempt: int  # the one that succeeded
+    correlation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCallbackSkip(Command):
+    """Record that a callback is given up; it does not wait for another attempt any more."""
+
+    ACTOR: ClassVar[str] = "lua"
+    cause_seq: int
+    number: int
+    callback: str
+    attempts: int
+    correlation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreKeyValue(Command):
+    """Keep a value for scripts, in place of any that is there. Raises InvalidRequest for what is too long."""
+
+    ACTOR: ClassVar[str] = "lua"
+    store: bytes
+    key: bytes
+    value: bytes
+    correlation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteKeyValue(Command):
+    """Remove a value that a script keeps. Replies whether there was one. Raises InvalidRequest."""
+
+    ACTOR: ClassVar[str] = "lua"
+    store: bytes
+    key: bytes
+    correlation: bytes = b""
+
+
 COMMANDS: dict[str, type[Command]] = {
     command.__name__: command
     for command in (
         StoreInstance,
+        NoteDuplicate,
         DeleteResource,
         RetractInstance,
         PurgeRows,
         SettleResources,
+        SetStability,
         ClearChanges,
         ClearExports,
         LogExports,
@@ -320,6 +404,11 @@ COMMANDS: dict[str, type[Command]] = {
         FailJob,
         InterruptJob,
         TrimJobs,
+        RecordCallbackFailure,
+        RecordCallbackRecovery,
+        RecordCallbackSkip,
+        StoreKeyValue,
+        DeleteKeyValue,
     )
 }
 

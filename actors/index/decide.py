@@ -4,6 +4,7 @@
 events of one command (a series found complete) can be decided on what the earlier ones made visible.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -13,6 +14,7 @@ from actors.index.commands import (
     DeleteResource,
     DropCursor,
     ForgetCondemned,
+    NoteDuplicate,
     OpenFolder,
     PurgeRows,
     RetireFolder,
@@ -20,19 +22,21 @@ from actors.index.commands import (
     RevokeFolders,
     SaveCursor,
     SetSetting,
-    SettleResources,
     StoreInstance,
 )
 from actors.index.decide_jobs import JOB_COMMANDS, decide_job
+from actors.index.decide_scripts import SCRIPT_COMMANDS, decide_script
 from actors.index.decide_server import SERVER_COMMANDS, decide_server
+from actors.index.decide_stability import STABILITY_COMMANDS, decide_stability
 from actors.index.outcome import Context, Outcome, Planned, Steps
+from actors.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
 from events.errors import FolderRevoked, InvalidDicom, NotFound
-from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 from events.resources import (
+    InstanceReceivedAgain,
     InstanceStored,
     PatientCreated,
     ResourceDeleted,
-    ResourceStabilized,
     RowsPurged,
     SeriesCompleted,
     SeriesCreated,
@@ -41,8 +45,9 @@ from events.resources import (
 from store.batch import Batch
 from store.blobs.store import folder_number
 from store.completeness import series_status
+from store.log import read_event
 from store.projections import rows
-from store.projections.purge import ancestors_of
+from store.projections.purge import ancestors_of, next_step
 from store.tables import (
     AGGREGATES,
     BLOBS,
@@ -54,7 +59,6 @@ from store.tables import (
     LEASES,
     LEVEL_REF,
     META,
-    PATIENTS,
     SERIES,
     SETTINGS,
     TOMBSTONES,
@@ -78,9 +82,12 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _retract(command.blob, context, outcome)
         case PurgeRows():
             yield from _purge(command.resource, context, outcome)
-        case SettleResources():
-            for level, resource, last_seq in command.resources:
-                yield from _settle(Level(level), Ref(resource), last_seq, context)
+        case NoteDuplicate():
+            yield from _note_duplicate(command, context, outcome)
+        case _ if isinstance(command, STABILITY_COMMANDS):
+            yield from decide_stability(command, context, outcome)
+        case _ if isinstance(command, SCRIPT_COMMANDS):
+            yield from decide_script(command, context, outcome)
         case _ if isinstance(command, SERVER_COMMANDS):
             yield from decide_server(command, context, outcome)
         case _ if isinstance(command, JOB_COMMANDS):
@@ -147,7 +154,7 @@ def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref |
     """Return series, study and patient of an instance, as far as they exist."""
     series = _find_for_store(batch, Level.SERIES, command.series)
     if series is not None:
-        return series, *ancestors_of(Level.SERIES, _row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
+        return series, *ancestors_of(Level.SERIES, read_row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
     study = _find_for_store(batch, Level.STUDY, command.study)
     return None, study, _find_for_store(batch, Level.PATIENT, command.patient)
 
@@ -204,6 +211,14 @@ def _is_just_complete(batch: Batch, series: Ref) -> bool:
     return series_status(expected, (row[rows.INSTANCE_INDEX] for row in instances)) == "Complete"
 
 
+def _note_duplicate(command: NoteDuplicate, context: Context, outcome: Outcome) -> Steps:
+    ref = find_visible(context.batch, Level.INSTANCE, command.id)
+    outcome.reply = ref is not None
+    if ref is not None:
+        surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, ref)
+        yield Planned(InstanceReceivedAgain(instance=ref, id=command.id), surrogate)
+
+
 # -- deleting ---------------------------------------------------------------------------------------------------------
 
 
@@ -214,11 +229,11 @@ def _delete(command: DeleteResource, context: Context, outcome: Outcome) -> Step
     if requested is None:
         raise NotFound("no such resource")
     top_level, top = _highest_emptied(batch, level, requested)
-    row = _row(batch, top_level, top)
+    row = read_row(batch, top_level, top)
     above = ancestors_of(top_level, row)
     if above:
         parent_level = Level(top_level - 1)
-        outcome.reply = (int(parent_level), _row(batch, parent_level, above[0])[rows.ID])
+        outcome.reply = (int(parent_level), read_row(batch, parent_level, above[0])[rows.ID])
     patient = above[-1] if above else top
     surrogate = surrogate_of(batch, patient)
     event = ResourceDeleted(
@@ -242,7 +257,7 @@ def _retract(blob: BlobId, context: Context, outcome: Outcome) -> Steps:
     if owner is None:
         return
     ref = Ref(U64.unpack(owner)[0])
-    resource = ResourceId(_row(context.batch, Level.INSTANCE, ref)[rows.ID])
+    resource = ResourceId(read_row(context.batch, Level.INSTANCE, ref)[rows.ID])
     if find_visible(context.batch, Level.INSTANCE, resource) == ref:  # not a later life, with a good file of its own
         delete = DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
         yield from _delete(delete, context, outcome)
@@ -251,7 +266,7 @@ def _retract(blob: BlobId, context: Context, outcome: Outcome) -> Steps:
 def _highest_emptied(batch: Batch, level: Level, ref: Ref) -> tuple[Level, Ref]:
     """Climb as long as the parent holds nothing else, as Orthanc removes what it leaves empty."""
     while level != Level.PATIENT:
-        parent = ancestors_of(level, _row(batch, level, ref))[0]
+        parent = ancestors_of(level, read_row(batch, level, ref))[0]
         children = batch.keys(CHILDREN, key(parent))
         next(children, None)
         if next(children, None) is not None:
@@ -265,25 +280,24 @@ def _purge(root: Ref, context: Context, outcome: Outcome) -> Steps:
     if tombstone is None:
         return
     surrogate = tombstone[LEVEL_REF.size :]
-    yield Planned(RowsPurged(resource=root, limit=PURGE_STEP_INSTANCES), surrogate)
+    deleted = list(_name_purged(context.batch, root, tombstone))
+    yield Planned(RowsPurged(resource=root, limit=PURGE_STEP_INSTANCES, deleted=deleted), surrogate)
     outcome.condemned = True
     if context.batch.get(TOMBSTONES, key(root)) is not None:
         outcome.purging.append(root)
 
 
-# -- settling ---------------------------------------------------------------------------------------------------------
-
-
-def _settle(level: Level, resource: Ref, last_seq: int, context: Context) -> Steps:
-    packed = context.batch.get(rows.TABLE_OF_LEVEL[level], key(resource))
-    aggregate = rows.unpack_aggregate(context.batch.get(AGGREGATES, key(resource)))
-    if packed is None or aggregate.is_stable or aggregate.last_seq != last_seq:
-        return
-    row = rows.unpack(packed)
-    patient = (*ancestors_of(level, row), resource)[-2 if level != Level.PATIENT else -1]
-    if find_visible(context.batch, level, ResourceId(row[rows.ID])) == resource:
-        event = ResourceStabilized(level=level, resource=resource)
-        yield Planned(event, surrogate_of(context.batch, patient))
+def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> Iterator[list[Any]]:
+    """Name what the next step of a purge removes."""
+    level, deleted_at = LEVEL_REF.unpack_from(tombstone)
+    step = next_step(batch, Level(level), root, PURGE_STEP_INSTANCES)
+    for found in step.rows:
+        packed = batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))
+        if packed is not None:
+            yield [int(found.level), rows.id_of(packed)]
+    event = read_event(batch, Seq(deleted_at)) if step.is_last else None
+    if isinstance(event, ResourceDeleted):  # else it was erased from the log
+        yield [level, event.id]
 
 
 # -- books that are no facts of the archive -----------------------------------------------------------------------------
@@ -315,33 +329,3 @@ def _keep_books(command: Command, batch: Batch, outcome: Outcome) -> None:
             batch.delete(CURSORS, command.consumer.encode())
         case _:
             raise TypeError(type(command).__name__)
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-
-
-def find_visible(batch: Batch, level: Level, resource_id: ResourceId) -> Ref | None:
-    """Return the ref of a resource, None if it is absent or lies below one that was deleted."""
-    packed = batch.get(IDS, resource_id)
-    if packed is None:
-        return None
-    found_level, ref = LEVEL_REF.unpack(packed)
-    if found_level != level:
-        return None
-    row = _row(batch, level, ref)
-    for distance, ancestor in enumerate(ancestors_of(level, row), 1):
-        if batch.get(rows.TABLE_OF_LEVEL[Level(level - distance)], key(ancestor)) is None:
-            return None
-    return Ref(ref)
-
-
-def surrogate_of(batch: Batch, patient: Ref) -> bytes:
-    surrogate: bytes = rows.unpack(batch.get(PATIENTS, key(patient)) or b"")[rows.PATIENT_SURROGATE]
-    return surrogate
-
-
-def _row(batch: Batch, level: Level, ref: Ref) -> list[Any]:
-    packed = batch.get(rows.TABLE_OF_LEVEL[level], key(ref))
-    if packed is None:
-        raise NotFound("no such resource")
-    return rows.unpack(packed)

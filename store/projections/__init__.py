@@ -6,7 +6,7 @@ same bytes. `store.tables.NON_EVENT` names the rows that are not projected.
 
 from store.batch import Batch
 from store.log import Appended
-from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources, server
+from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources, scripts, server
 
 _PROJECTIONS = (
     resources.apply,
@@ -18,6 +18,7 @@ _PROJECTIONS = (
     purge.apply,
     jobs.apply,
     server.apply,
+    scripts.apply,
 )
 
 

@@ -5,6 +5,7 @@ from events.resources import (
     InstanceStored,
     PatientCreated,
     ResourceStabilized,
+    ResourceUnsettled,
     SeriesCreated,
     StudyCreated,
 )
@@ -40,6 +41,8 @@ def apply(batch: Batch, appended: Appended) -> None:
             _add_totals(batch, 1, 0, 0, 0, 0)
         case ResourceStabilized():
             _settle(batch, event.resource)
+        case ResourceUnsettled():
+            _unsettle(batch, event.resource, appended.at_us)
         case _:
             pass
 
@@ -80,6 +83,13 @@ def _settle(batch: Batch, ref: Ref) -> None:
     if row is not None:
         batch.put(AGGREGATES, key(ref), with_stability(unpack_aggregate(row), is_stable=True).pack())
         batch.delete(UNSTABLE, key(ref))
+
+
+def _unsettle(batch: Batch, ref: Ref, at_us: int) -> None:
+    row = batch.get(AGGREGATES, key(ref))
+    if row is not None:
+        batch.put(AGGREGATES, key(ref), with_stability(unpack_aggregate(row), is_stable=False).pack())
+        batch.put(UNSTABLE, key(ref), key(at_us))
 
 
 def _add_totals(batch: Batch, *deltas: int) -> None:

@@ -5,6 +5,9 @@ can be reached, because every reader checks that the ancestors exist while there
 the rows below, up to a number of instances, in the order of creation.
 """
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from events.identifiers import Level, Ref, Seq
 from events.resources import ResourceDeleted, RowsPurged
 from store.batch import Batch
@@ -97,24 +100,50 @@ def _purge(batch: Batch, root: Ref, limit: int, seq: Seq) -> None:
     if tombstone is None:
         return
     level, deleted_at = LEVEL_REF.unpack_from(tombstone)
-    if _purge_below(batch, Level(level), root, limit, Seq(deleted_at), seq) > 0:
+    step = next_step(batch, Level(level), root, limit)
+    for found in step.rows:
+        packed = batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))
+        if packed is not None:
+            _forget(batch, found.level, found.ref, rows.unpack(packed), Seq(deleted_at), seq)
+        batch.delete(CHILDREN, found.link)
+    if step.is_last:
         batch.delete(TOMBSTONES, key(root))
 
 
-def _purge_below(batch: Batch, level: Level, parent: Ref, budget: int, deleted_at: Seq, seq: Seq) -> int:
-    """Remove what is below `parent`; returns what is left of the budget, 0 where there may be more to remove."""
+class Purged(NamedTuple):
+    """A resource below a deleted one."""
+
+    level: Level
+    ref: Ref
+    link: bytes  # key of its row in `children`
+
+
+@dataclass(slots=True)
+class PurgeStep:
+    """What one step of a purge removes, in this order: children before their parent."""
+
+    rows: list[Purged]
+    is_last: bool = False
+
+
+def next_step(batch: Batch, level: Level, root: Ref, limit: int) -> PurgeStep:
+    """Return what is first below a deleted resource, up to `limit` instances; it is the last step if it finds fewer."""
+    step = PurgeStep([])
+    step.is_last = _collect_below(batch, level, root, limit, step.rows) > 0
+    return step
+
+
+def _collect_below(batch: Batch, level: Level, parent: Ref, budget: int, found: list[Purged]) -> int:
+    """Collect what is below `parent`; returns what is left of the budget, 0 where there may be more."""
     child_level = Level(level + 1)
     for link in batch.keys(CHILDREN, key(parent)):
         if budget == 0:
             return 0
         child = Ref(U64.unpack(link[8:])[0])
         if child_level != Level.INSTANCE:
-            budget = _purge_below(batch, child_level, child, budget, deleted_at, seq)
+            budget = _collect_below(batch, child_level, child, budget, found)
             if budget == 0:
                 return 0
-        packed = batch.get(rows.TABLE_OF_LEVEL[child_level], key(child))
-        if packed is not None:
-            _forget(batch, child_level, child, rows.unpack(packed), deleted_at, seq)
-        batch.delete(CHILDREN, link)
+        found.append(Purged(child_level, child, link))
         budget -= child_level == Level.INSTANCE
     return budget

@@ -1,11 +1,23 @@
 """Rows of patients, studies, series and instances, their identifiers and the links between parent and child."""
 
 from events.identifiers import Level, Ref, ResourceId
-from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from events.resources import InstanceReceivedAgain, InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.batch import Batch
 from store.log import Appended
 from store.projections import rows
-from store.tables import CHILDREN, IDS, INSTANCES, LEVEL_REF, PATIENTS, SERIES, STUDIES, child_key, key
+from store.tables import (
+    CHILDREN,
+    IDS,
+    INSTANCES,
+    LEVEL_REF,
+    PATIENTS,
+    SERIES,
+    STUDIES,
+    TOUCHES,
+    child_key,
+    key,
+    touch_key,
+)
 
 
 def apply(batch: Batch, appended: Appended) -> None:
@@ -23,6 +35,8 @@ def apply(batch: Batch, appended: Appended) -> None:
         case PatientCreated():
             batch.put(PATIENTS, key(ref), rows.patient_row(event, appended.aggregate))
             _introduce(batch, Level.PATIENT, ref, event.id, None)
+        case InstanceReceivedAgain():
+            batch.put(TOUCHES, touch_key(event.id, appended.seq), b"")
         case _:
             pass  # removal is led by store.projections.purge
 

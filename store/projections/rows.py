@@ -32,6 +32,15 @@ def unpack(row: bytes) -> list[Any]:
     return values
 
 
+def id_of(row: bytes) -> ResourceId:
+    """Return the identifier in a row without decoding the rest.
+
+    A row is a msgpack list that starts with 20 bytes: list header (1 or 3 bytes), 0xc4 0x14, the identifier.
+    """
+    start = 3 if row[0] < 0xDC else 5
+    return ResourceId(row[start : start + 20])
+
+
 def instance_row(event: InstanceStored, at_us: int) -> bytes:
     return pack(
         [

@@ -93,9 +93,7 @@ class Snapshot:
         packed = self.row(rows.TABLE_OF_LEVEL[level], key(ref))
         if packed is None:
             raise KeyError(ref)
-        # A row is a msgpack list that starts with 20 bytes: list header (1 or 3 bytes), 0xc4 0x14, the identifier.
-        start = 3 if packed[0] < 0xDC else 5
-        return ResourceId(packed[start : start + 20])
+        return rows.id_of(packed)
 
     def owner_of_blob(self, blob: bytes) -> Ref | None:
         packed = self.row(BLOBS, blob)

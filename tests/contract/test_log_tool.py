@@ -55,7 +55,7 @@ def test_tail_prints_one_line_an_event_in_order(data: Path, capsys: pytest.Captu
         "patient-created/1",
         "instance-stored/1",
         "resource-deleted/1",
-        "rows-purged/1",
+        "rows-purged/2",
     ]
     assert lines[0].split()[1:3] == ["2023-11-14T22:13:20.000000Z", "ingest"]
     assert lines[4].split()[1] == "2023-11-14T22:13:21.500000Z"
@@ -142,7 +142,7 @@ def test_stats_count_events_and_bytes_by_type(data: Path, capsys: pytest.Capture
         "study-created/1": 1,
         "patient-created/1": 1,
         "resource-deleted/1": 1,
-        "rows-purged/1": 1,
+        "rows-purged/2": 1,
         "all": 7,
     }
     assert int(table["all"][1]) == sum(int(columns[2]) for tag, columns in table.items() if tag != "all")

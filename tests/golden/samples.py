@@ -29,15 +29,18 @@ from events.jobs import (
     JobSucceeded,
 )
 from events.resources import (
+    InstanceReceivedAgain,
     InstanceStored,
     PatientCreated,
     ResourceDeleted,
     ResourceStabilized,
+    ResourceUnsettled,
     RowsPurged,
     SeriesCompleted,
     SeriesCreated,
     StudyCreated,
 )
+from events.scripts import CallbackFailed, CallbackRecovered, CallbackSkipped, KeyValueDeleted, KeyValueStored
 from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 
 FOLDER = Path(__file__).parent / "events"
@@ -101,7 +104,12 @@ EVENTS: dict[str, Event] = {
         remote_ip="2001:db8::1",
         username="admin",
     ),
-    "rows-purged/1": RowsPurged(resource=Ref(303), limit=250),
+    "rows-purged/1": RowsPurged(resource=Ref(303), limit=250, deleted=[]),
+    "rows-purged/2": RowsPurged(
+        resource=Ref(303), limit=250, deleted=[[Level.INSTANCE, ID], [Level.SERIES, OTHER_ID], [Level.STUDY, ID]]
+    ),
+    "instance-received-again/1": InstanceReceivedAgain(instance=Ref(300), id=ID),
+    "resource-unsettled/1": ResourceUnsettled(level=Level.SERIES, resource=Ref(301)),
     "changes-cleared/1": ChangesCleared(),
     "exports-cleared/1": ExportsCleared(),
     "resource-exported/1": ResourceExported(
@@ -157,6 +165,19 @@ EVENTS: dict[str, Event] = {
     "job-failed/1": JobFailed(job=Ref(400), code=9, details="refused by PACS"),
     "job-resubmitted/1": JobResubmitted(job=Ref(400)),
     "job-forgotten/1": JobForgotten(job=Ref(400)),
+    "callback-failed/1": CallbackFailed(
+        cause_seq=300,
+        number=2,
+        callback="OnStoredInstance",
+        attempt=1,
+        delay_ms=5_000,
+        cause="error",
+        message="no such patient: Doe^Jane",
+    ),
+    "callback-recovered/1": CallbackRecovered(cause_seq=300, number=2, callback="OnStoredInstance", attempt=3),
+    "callback-skipped/1": CallbackSkipped(cause_seq=70_000, number=0, callback="OnDeletedStudy", attempts=3),
+    "key-value-stored/1": KeyValueStored(store=b"routing", key=b"last", value=b"\x00\xff\n"),
+    "key-value-deleted/1": KeyValueDeleted(store=b"", key=b"last"),
 }
 
 

@@ -6,6 +6,8 @@ becomes of them is tests/property/test_jobs_engine.py's to look at more closely.
 """
 
 import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,25 +22,36 @@ from actors.index.commands import (
     ClearChanges,
     Command,
     ControlJob,
+    DeleteKeyValue,
     DropJobOutput,
     EndJob,
     FailJob,
     FinishJobStep,
     InterruptJob,
+    NoteDuplicate,
     PurgeRows,
+    RecordCallbackFailure,
+    RecordCallbackRecovery,
+    RecordCallbackSkip,
     RetractInstance,
+    SetStability,
     SettleResources,
     StartJob,
+    StoreKeyValue,
     TrimJobs,
 )
-from events.errors import NotFound, SinogramError
+from events.errors import InvalidRequest, NotFound, SinogramError
 from events.identifiers import Level, Ref, Seq
+from events.resources import InstanceStored, ResourceDeleted, RowsPurged
 from store.environment import Environment
 from store.projections.changes import ChangeType
+from store.projections.scripts import FAILURES_KEPT, CallbackCounts
 from store.records import Instance, Resource
 from store.tables import ALL_TABLES, BLOBS, CONDEMNED, TOMBSTONES, U64
-from store.views.feed import get_changes, get_last_change
+from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
+from store.views.feed import get_changes, get_events, get_last_change
 from store.views.jobs import list_jobs
+from store.views.key_values import get_value, list_keys
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 from tests.archive_model import ArchiveModel, Names, level_of
@@ -53,7 +66,37 @@ PURGE_STEP = 2
 instances = st.tuples(st.sampled_from("PQ"), st.sampled_from("ST"), st.sampled_from("RU"), st.sampled_from("123"))
 resources = st.tuples(instances, st.integers(1, 4)).map(lambda pair: pair[0][: pair[1]])
 job_numbers = st.integers(1, 3)
+CallbackPlace = tuple[int, int]  # sequence of the cause, number of the callback
+callback_places = st.tuples(st.integers(0, 2), st.integers(0, 1))
+short_bytes = st.sampled_from([b"", b"a", b"a\0", b"\xff"])
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
+
+
+@dataclass(slots=True)
+class CallbacksModel:
+    """What is recorded of callbacks."""
+
+    waiting: dict[CallbackPlace, tuple[int, int]] = field(default_factory=dict)  # -> when it is due, attempts
+    failures: list[tuple[int, str]] = field(default_factory=list)  # sequence, message
+    recovered: int = 0
+    skipped: int = 0
+
+    def fail(self, place: CallbackPlace, attempt: int, delay_ms: int, archive: ArchiveModel) -> None:
+        self.failures.append((archive.head, f"attempt {attempt}"))
+        if delay_ms:
+            self.waiting[place] = (archive.at_us + delay_ms * 1000, attempt)
+
+
+def failure_command(cause_seq: int, number: int, *, attempt: int, delay_ms: int) -> RecordCallbackFailure:
+    return RecordCallbackFailure(
+        cause_seq=cause_seq,
+        number=number,
+        callback="OnHeartBeat",
+        attempt=attempt,
+        delay_ms=delay_ms,
+        cause="error",
+        message=f"attempt {attempt}",
+    )
 
 
 class ArchiveMachine(RuleBasedStateMachine):
@@ -72,6 +115,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._places = 0
         self._model = ArchiveModel(PURGE_STEP)
         self._jobs = JobsModel(self._clock, self._model.head)
+        self._callbacks = CallbacksModel()
+        self._values: dict[tuple[bytes, bytes], bytes] = {}  # what scripts keep: store, key -> value
 
     # -- commands -------------------------------------------------------------------------------------------------------
 
@@ -117,6 +162,70 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._stage.ask(SettleResources(resources=[(level_of(names), node.ref, seq)]))
         if not is_late:
             self._model.settle(names, self._clock())
+
+    @rule(names=resources, is_stable=st.booleans())
+    def set_stability(self, names: Names, *, is_stable: bool) -> None:
+        """A script knows better; instances have no stability."""
+        command = SetStability(id=chain(*names), is_stable=is_stable, correlation=b"")
+        (answer,) = self._stage.run(command)
+        node = self._model.nodes.get(names)
+        if node is None:
+            assert isinstance(answer, InvalidRequest if names in self._model.leaves else NotFound)
+            return
+        assert answer == (node.is_stable != is_stable)
+        if is_stable:
+            self._model.settle(names, self._clock())
+        else:
+            self._model.unsettle(names, self._clock())
+
+    @rule(names=instances)
+    def note_duplicate(self, names: Names) -> None:
+        assert self._stage.ask(NoteDuplicate(id=chain(*names), correlation=b"")) == (names in self._model.leaves)
+        if names in self._model.leaves:
+            self._model.note(self._clock())
+
+    @rule(place=callback_places, attempt=st.integers(1, 3), delay_ms=st.sampled_from([0, 5_000]))
+    def fail_callback(self, place: CallbackPlace, attempt: int, delay_ms: int) -> None:
+        self._stage.ask(failure_command(*place, attempt=attempt, delay_ms=delay_ms))
+        if attempt > self._callbacks.waiting.get(place, (0, 0))[1]:
+            self._model.note(self._clock())
+            self._callbacks.fail(place, attempt, delay_ms, self._model)
+
+    @rule(place=callback_places)
+    def recover_callback(self, place: CallbackPlace) -> None:
+        cause_seq, number = place
+        command = RecordCallbackRecovery(cause_seq=cause_seq, number=number, callback="OnHeartBeat", attempt=2)
+        self._stage.ask(command)
+        if self._callbacks.waiting.pop(place, None) is not None:
+            self._model.note(self._clock())
+            self._callbacks.recovered += 1
+
+    @rule(place=callback_places)
+    def skip_callback(self, place: CallbackPlace) -> None:
+        cause_seq, number = place
+        self._stage.ask(RecordCallbackSkip(cause_seq=cause_seq, number=number, callback="OnHeartBeat", attempts=3))
+        self._model.note(self._clock())
+        self._callbacks.waiting.pop(place, None)
+        self._callbacks.skipped += 1
+
+    @rule(store=short_bytes, name=short_bytes, value=short_bytes)
+    def store_key_value(self, store: bytes, name: bytes, value: bytes) -> None:
+        (answer,) = self._stage.run(StoreKeyValue(store=store, key=name, value=value))
+        assert isinstance(answer, InvalidRequest) == (not name)
+        if name and self._values.get((store, name)) != value:
+            self._model.note(self._clock())
+            self._values[store, name] = value
+
+    @rule(store=short_bytes, name=short_bytes)
+    def delete_key_value(self, store: bytes, name: bytes) -> None:
+        (answer,) = self._stage.run(DeleteKeyValue(store=store, key=name))
+        if not name:
+            assert isinstance(answer, InvalidRequest)
+            return
+        was_there = self._values.pop((store, name), None) is not None
+        assert answer == was_there
+        if was_there:
+            self._model.note(self._clock())
 
     @precondition(lambda self: self._model.dead)
     @rule(data=st.data())
@@ -306,6 +415,40 @@ class ArchiveMachine(RuleBasedStateMachine):
         with self._stage.views.snapshot() as snapshot:
             stored = {job.ref: job.progress for job in list_jobs(snapshot)}
         assert stored == {ref: job.progress() for ref, job in self._jobs.jobs.items()}
+
+    @invariant()
+    def callbacks_and_values_agree(self) -> None:
+        with self._stage.views.snapshot() as snapshot:
+            waiting = {(w.cause_seq, w.number): (w.due_us, w.attempt) for w in list_waiting(snapshot)}
+            failures = [(failure.seq, failure.message) for failure in list_last_failures(snapshot)]
+            counts = get_callback_counts(snapshot)
+            for store, name in product([b"", b"a", b"a\0", b"\xff"], repeat=2):
+                assert get_value(snapshot, store, name) == self._values.get((store, name))
+                assert sorted(list_keys(snapshot, store)) == sorted(k for s, k in self._values if s == store)
+        assert waiting == self._callbacks.waiting
+        assert failures == self._callbacks.failures[: -FAILURES_KEPT - 1 : -1]
+        assert counts == CallbackCounts(
+            len(self._callbacks.failures), self._callbacks.recovered, self._callbacks.skipped
+        )
+
+    @invariant()
+    def every_instance_that_has_gone_is_named_once(self) -> None:
+        """By its own deletion or by a step of a purge, as soon as that is over: scripts are told of it by these."""
+        if self._model.purging:
+            return
+        stored: list[bytes] = []
+        gone: list[bytes] = []
+        with self._stage.views.snapshot() as snapshot:
+            for entry in get_events(snapshot, limit=1 << 20):
+                values = {**entry.public, **(entry.personal or {})}
+                match entry.tag:
+                    case InstanceStored.TAG:
+                        stored.append(values["id"])
+                    case ResourceDeleted.TAG if values["level"] == Level.INSTANCE:
+                        gone.append(values["id"])
+                    case RowsPurged.TAG:
+                        gone += [resource for level, resource in values["deleted"] if level == Level.INSTANCE]
+        assert Counter(gone) == Counter(stored) - Counter(chain(*leaf) for leaf in self._model.leaves)
 
     @invariant()
     def no_blob_is_forgotten(self) -> None:

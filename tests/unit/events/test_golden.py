@@ -78,6 +78,14 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "job-failed/1": ([400, 9], ["refused by PACS"]),
     "job-resubmitted/1": ([400], None),
     "job-forgotten/1": ([400], None),
+    "rows-purged/2": ([303, 250], [[[4, ID], [3, OTHER_ID], [2, ID]]]),
+    "instance-received-again/1": ([300], [ID]),
+    "resource-unsettled/1": ([3, 301], None),
+    "callback-failed/1": ([300, 2, "OnStoredInstance", 1, 5_000, "error"], ["no such patient: Doe^Jane"]),
+    "callback-recovered/1": ([300, 2, "OnStoredInstance", 3], None),
+    "callback-skipped/1": ([70_000, 0, "OnDeletedStudy", 3], None),
+    "key-value-stored/1": ([], [b"routing", b"last", b"\x00\xff\n"]),
+    "key-value-deleted/1": ([], [b"", b"last"]),
 }
 
 

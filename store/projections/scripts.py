@@ -1,0 +1,99 @@
+"""Callbacks that wait for another attempt, the last failures, and what scripts keep.
+
+Texts of failures are not copied: views read them from the log.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from events.scripts import (
+    CallbackFailed,
+    CallbackRecovered,
+    CallbackSkipped,
+    KeyValueDeleted,
+    KeyValueStored,
+)
+from store.batch import Batch
+from store.log import Appended
+from store.tables import (
+    CALLBACK_FAILURES,
+    CALLBACKS_WAITING,
+    KEY_VALUES,
+    TOTALS,
+    callback_key,
+    key,
+    key_value_key,
+)
+
+COUNTS: Final = b"callbacks"  # in `totals`
+FAILURES_KEPT: Final = 20
+_WAITING = Struct(">QI")  # when it is due, attempts; the callback's name follows
+_COUNTS = Struct(">QQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is recorded of a callback that is to be called again."""
+
+    due_us: int  # UTC since 1970
+    attempt: int  # how often it has failed
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackCounts:
+    """Of the whole log."""
+
+    failed: int = 0  # attempts
+    recovered: int = 0  # callbacks, likewise the next
+    skipped: int = 0
+
+    def pack(self) -> bytes:
+        return _COUNTS.pack(self.failed, self.recovered, self.skipped)
+
+
+def apply(batch: Batch, appended: Appended) -> None:
+    event = appended.event
+    match event:
+        case CallbackFailed():
+            _fail(batch, event, appended)
+            _count(batch, failed=1)
+        case CallbackRecovered():
+            batch.delete(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number))
+            _count(batch, recovered=1)
+        case CallbackSkipped():
+            batch.delete(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number))
+            _count(batch, skipped=1)
+        case KeyValueStored():
+            batch.put(KEY_VALUES, key_value_key(event.store, event.key), event.value)
+        case KeyValueDeleted():
+            batch.delete(KEY_VALUES, key_value_key(event.store, event.key))
+        case _:
+            pass
+
+
+def _fail(batch: Batch, event: CallbackFailed, appended: Appended) -> None:
+    """One that is not to be called again goes on waiting, if it did, until it is skipped."""
+    if event.delay_ms:
+        row = _WAITING.pack(appended.at_us + event.delay_ms * 1000, event.attempt) + event.callback.encode()
+        batch.put(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number), row)
+    batch.put(CALLBACK_FAILURES, key(appended.seq), b"")
+    kept = list(batch.keys(CALLBACK_FAILURES, b""))
+    for oldest in kept[:-FAILURES_KEPT]:
+        batch.delete(CALLBACK_FAILURES, oldest)
+
+
+def _count(batch: Batch, *, failed: int = 0, recovered: int = 0, skipped: int = 0) -> None:
+    old = unpack_counts(batch.get(TOTALS, COUNTS))
+    new = CallbackCounts(old.failed + failed, old.recovered + recovered, old.skipped + skipped)
+    batch.put(TOTALS, COUNTS, new.pack())
+
+
+def unpack_waiting(row: bytes) -> Waiting:
+    due_us, attempt = _WAITING.unpack_from(row)
+    return Waiting(due_us, attempt, row[_WAITING.size :].decode())
+
+
+def unpack_counts(row: bytes | None) -> CallbackCounts:
+    return CallbackCounts() if row is None else CallbackCounts(*_COUNTS.unpack(row))
