@@ -18,7 +18,7 @@ import hashlib
 import logging
 import mmap
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,8 +28,10 @@ from actors.folders import BlobFolders
 from actors.index.client import IndexClient
 from actors.index.commands import StoreInstance, origin_fields
 from actors.ingest_settings import IngestSettings
-from events.errors import Busy, FolderRevoked, SinogramError
+from actors.lua.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
+from events.errors import Busy, FolderRevoked, NotFound, SinogramError
 from store.blobs.store import BlobStore, BlobWriter, folder_number
+from store.dicom.elements import Buffer
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
@@ -51,13 +53,11 @@ class StoreResult:
 
     status: str  # "Success", "AlreadyStored" or "FilteredOut"
     summary: Summary
+    dimse_status: int = 0  # what a C-STORE of an instance that was filtered out is answered
 
     @property
     def ids(self) -> HierarchyIds:
         return self.summary.ids
-
-
-Filter = Callable[[Summary, Origin], bool]  # False: acknowledged, not stored
 
 
 class Ingest:
@@ -70,13 +70,14 @@ class Ingest:
         blobs: BlobStore,
         owner: str,
         settings: Callable[[], IngestSettings],
+        filters: ScriptFilters = NO_FILTERS,
     ) -> None:
         self.index = index
         self.views = views
         self.blobs = blobs
         self.settings = settings
         self.folders = BlobFolders(index, blobs, owner, sync=settings().sync, ahead=FILES_AHEAD)
-        self.filter: Filter | None = None
+        self.filters = filters
         self._syncing = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="ingest-sync")
 
     def open(self, origin: Origin, correlation: bytes = b"") -> "Upload":
@@ -112,6 +113,7 @@ class Upload:
         self._hash: Any = None  # of a spilled upload, as far as it came
         self._is_clear = True  # False once the index may have taken the blob without our knowing
         self._is_kept = False  # True once the index refers to the blob
+        self._judged: tuple[Summary, Judgement] | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
@@ -135,10 +137,20 @@ class Upload:
             self._writer.write(chunk)
         return self._writer
 
-    def store(self) -> StoreResult:
-        """Make the file part of the archive, durably.
+    def judge(self) -> None:
+        """Ask the filters of scripts, if there are any; the file is complete.
 
-        Raises InvalidDicom, MissingTag, StorageFull, Busy; nothing is stored then, except that after Busy it may be.
+        For callers who must not hold what is scarce while a script thinks; `store` does it otherwise. Raises as `store`.
+        """
+        if self._judged is None and self._ingest.filters.has_received_filters:
+            summary = self._summarize()
+            self._judged = summary, self._ask_filters(summary)
+
+    def store(self) -> StoreResult:
+        """Make the file part of the archive, durably, unless a filter is against it.
+
+        Raises InvalidDicom, MissingTag, ScriptFailed (a filter failed), StorageFull, Busy; nothing is stored then, except that
+        after Busy it may be.
         """
         try:
             return self._store()
@@ -146,19 +158,36 @@ class Upload:
             self.discard()
 
     def _store(self) -> StoreResult:
-        summary = self._summarize()
-        if self._ingest.filter is not None and not self._ingest.filter(summary, self._origin):
-            return StoreResult("FilteredOut", summary)
+        self.judge()
+        summary, judgement = self._judged or (self._summarize(), None)
+        if judgement is not None and not judgement.is_accepted:
+            logger.info("An incoming instance has been discarded by the filter")
+            return StoreResult("FilteredOut", summary, judgement.dimse_status)
         if self._is_known(summary):
-            return StoreResult("AlreadyStored", summary)
+            return self._already_stored(summary)
         if self._writer is None:
             status = self._store_small(summary)
         else:
             self._writer.commit(sync=self._settings.sync)
             status = self._index(summary, self._writer, self._hash.digest() if self._hash else b"")
-        if status == "AlreadyStored" and not self._is_known(summary):
+        if status == "Success":
+            return StoreResult(status, summary)
+        if not self._is_known(summary):
             raise Busy("another upload of this instance has not succeeded yet; send it again")
-        return StoreResult(status, summary)
+        return self._already_stored(summary)
+
+    def _ask_filters(self, summary: Summary) -> Judgement:
+        encoding = self._settings.default_encoding
+        with self._content() as data:
+            file = ReceivedFile(data, summary.transfer_syntax, encoding)
+            return self._ingest.filters.judge_received(file, self._origin, self._correlation)
+
+    def _already_stored(self, summary: Summary) -> StoreResult:
+        """Tell scripts that want to hear of it; nobody else is told."""
+        if self._ingest.filters.hears_of_duplicates:
+            with contextlib.suppress(NotFound):  # deleted in this moment
+                self._ingest.index.note_duplicate(summary.ids.instance, self._correlation)
+        return StoreResult("AlreadyStored", summary)
 
     def _store_small(self, summary: Summary) -> str:
         """Store what is in memory: while the disk makes it durable, hash it and ask the index."""
@@ -207,13 +236,19 @@ class Upload:
         return status
 
     def _summarize(self) -> Summary:
-        encoding = self._settings.default_encoding
+        with self._content() as data:
+            return summarize(data, default_encoding=self._settings.default_encoding)
+
+    @contextlib.contextmanager
+    def _content(self) -> Iterator[Buffer]:
+        """Give the whole file: what is in memory, else a map of the blob."""
         if self._writer is None:
             data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             self._chunks = [data]
-            return summarize(data, default_encoding=encoding)
+            yield data
+            return
         with mmap.mmap(self._writer.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-            return summarize(mapped, default_encoding=encoding)
+            yield mapped
 
     def _is_known(self, summary: Summary) -> bool:
         """Tell whether the archive has the instance, durably."""

@@ -72,7 +72,9 @@ def info_table(*, has_pixel_data: bool, transfer_syntax: str) -> Table:
     return table
 
 
-def http_arguments(method: str, uri: str, ip: str, username: str, headers: Mapping[str, str]) -> tuple[object, ...]:
+def http_arguments(
+    method: str, uri: str | bytes, ip: str, username: str, headers: Mapping[str, str | bytes]
+) -> tuple[object, ...]:
     """Arguments of IncomingHttpRequestFilter.
 
     `uri`: decoded, without its query. HEAD and OPTIONS are seen as GET, as Orthanc does; names of headers are in lower case.

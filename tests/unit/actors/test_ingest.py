@@ -16,13 +16,17 @@ from actors.index.client import IndexClient
 from actors.index.commands import Command, RevokeFolders, StoreInstance
 from actors.ingest import Ingest, StoreResult
 from actors.ingest_settings import IngestSettings
+from actors.lua.deliveries import read_event
+from actors.lua.errors import ScriptFailed
 from actors.storage import Storage, leased_folders
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
+from events.resources import InstanceReceivedAgain
 from store.blobs.store import DAMAGED, BlobStore, BlobWriter
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
+from tests.scripts_stage import run_scripts
 from tools.core import Core
 
 ORIGIN = Origin(kind="RestApi", remote_ip="192.0.2.9", username="alice")
@@ -146,18 +150,63 @@ def test_what_is_no_instance_is_refused_and_leaves_nothing(gate: Gate, data: byt
 
 @both_ways
 def test_what_the_filter_does_not_want_is_acknowledged_and_leaves_nothing(gate: Gate) -> None:
-    seen: list[str] = []
+    script = "function ReceivedInstanceFilter(dicom, origin) return dicom.PatientID .. origin.RemoteIp ~= 'PAT1192.0.2.9' end"
+    with run_scripts(script) as scripts:
+        gate.ingest.filters = scripts.filters
+        assert gate.send(FILE).status == "FilteredOut"
+        assert gate.files == {}
+        assert gate.send(encode(dataset(2))).status == "Success"
+    assert [values[-1] for values in scripts.asked] == [b"12345678"] * 2  # the correlation of the upload
 
-    def unwanted(summary: Any, origin: Origin) -> bool:
-        seen.append(f"{summary.patient_id} from {origin.remote_ip}")
-        return False
 
-    gate.ingest.filter = unwanted
-    assert gate.send(FILE).status == "FilteredOut"
-    assert seen == ["PAT1 from 192.0.2.9"]
+@both_ways
+def test_a_filter_that_fails_refuses_and_leaves_nothing(gate: Gate) -> None:
+    with run_scripts("function ReceivedInstanceFilter(dicom) error('no') end") as scripts:
+        gate.ingest.filters = scripts.filters
+        with pytest.raises(ScriptFailed):
+            gate.send(FILE)
     assert gate.files == {}
-    gate.ingest.filter = lambda summary, origin: True
-    assert gate.send(FILE).status == "Success"
+    assert gate.stage.index._log.head.seq == 0
+
+
+@both_ways
+def test_the_filter_is_asked_once_even_if_it_is_asked_beforehand(gate: Gate) -> None:
+    with run_scripts("function ReceivedInstanceFilter() return false end") as scripts:
+        gate.ingest.filters = scripts.filters
+        with gate.ingest.open(ORIGIN) as upload:
+            upload.write(FILE)
+            upload.judge()
+            assert upload.store().status == "FilteredOut"
+    assert len(scripts.asked) == 1
+
+
+def test_the_status_that_a_script_gives_a_c_store_comes_with_the_result(gate: Gate) -> None:
+    origin = Origin(kind="DicomProtocol", remote_ip="192.0.2.9", remote_aet="SCU", called_aet="SINOGRAM")
+    with run_scripts("function ReceivedCStoreInstanceFilter() return 0xC123 end") as scripts:
+        gate.ingest.filters = scripts.filters
+        with gate.ingest.open(origin) as upload:
+            upload.write(FILE)
+            result = upload.store()
+    assert (result.status, result.dimse_status) == ("FilteredOut", 0xC123)
+    assert gate.files == {}
+
+
+def test_an_instance_that_is_there_is_told_of_again_if_a_script_wants_to_hear_of_it(gate: Gate) -> None:
+    result = gate.send(FILE)
+    gate.send(FILE)
+    before = gate.stage.index._log.head.seq
+    with run_scripts("function OnStoredInstance() end") as scripts:
+        gate.ingest.filters = scripts.filters
+        assert gate.send(FILE).status == "AlreadyStored"
+    head = gate.stage.index._log.head.seq
+    assert head == before + 1
+    with gate.stage.views.snapshot() as snapshot:
+        record, event = read_event(snapshot, head)
+        instance = snapshot.get_instance(result.ids.instance)
+    assert record is not None
+    assert record.correlation == b"12345678"
+    assert instance is not None
+    assert event == InstanceReceivedAgain(instance=instance.ref, id=result.ids.instance)
 
 
 @both_ways
