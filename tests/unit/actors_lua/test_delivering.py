@@ -1,0 +1,336 @@
+"""Events of the log on their way to callbacks: order, the cursor, chains, failures, and what a death leaves behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.index.commands import Command, DeleteResource, SaveCursor
+from actors.lua import callbacks, delivering
+from actors.lua.actor import ScriptsActor
+from actors.lua.board import Board
+from actors.lua.chain import Chain
+from actors.lua.deliveries import DeliveryReader
+from actors.lua.delivering import CONSUMER, Deliverer, Targets
+from actors.lua.recorder import Recorder
+from actors.lua.runtime import Interpreter
+from events.errors import SinogramError, StorageFull
+from events.identifiers import Level, format_resource_id
+from store.blobs.store import BlobStore
+from store.environment import Environment
+from store.tables import CURSORS, U64
+from store.views.callbacks import list_waiting
+from store.views.feed import get_events
+from store.views.jobs import get_plan, list_jobs
+from tests.clock import Clock
+from tests.dicom_bytes import dataset, encode
+from tests.index_stage import IndexStage, chain, store_command
+
+
+class Disk:
+    """Whether the index takes anything."""
+
+    is_full = False
+
+
+class Stage:
+    """An archive, an interpreter with one script, and a deliverer whose steps the test takes."""
+
+    def __init__(self, env: Environment, folder: Path, script: str) -> None:
+        self.clock = Clock()
+        self.index = IndexStage(env, self.clock)
+        self.blobs = BlobStore(folder)
+        self.folder = self.index.lease()
+        self.disk = Disk()
+        self.board = Board()
+        self.said: list[str] = []
+        self.watched: list[int] = []
+        self.places = 0
+        self.load(script)
+
+    def load(self, script: str, **options: Any) -> None:
+        """Begin with a new interpreter and deliverer, as a process that is started again does."""
+        operations = Chain()
+        functions = operations.functions() | {
+            "say": lambda *texts: self.said.append(" ".join(t.decode() for t in texts))
+        }
+        interpreter = Interpreter(functions)
+        interpreter.load(script.encode(), "stage.lua")
+        actor = ScriptsActor("lua-test", interpreter, self.board, on_failed=lambda *_: None)
+        self.board.publish(interpreter.defined(callbacks.ALL))
+        self.deliverer = Deliverer(
+            actor,
+            self.board,
+            DeliveryReader(self.index.views, self.blobs, lambda: "Latin1"),
+            self.index.views,
+            operations,
+            Targets(modalities=lambda: {"sample"}, peers=set),
+            Recorder(self.begin),
+            watch=self.watched.append,
+            clock=self.clock.monotonic,
+            wall_clock_us=self.clock,
+            **options,
+        )
+
+    def begin(self, command: Command) -> Callable[[], Any]:
+        if self.disk.is_full:
+
+            def refuse() -> Any:
+                raise StorageFull("full")
+
+            return refuse
+        (answer,) = self.index.run(command)
+
+        def result() -> Any:
+            if isinstance(answer, SinogramError):
+                raise answer
+            return answer
+
+        return result
+
+    def store(self, name: str, patient: str = "P", correlation: bytes = b"") -> str:
+        """Store an instance; returns its identifier."""
+        command = store_command(patient, instance=name, folder=self.folder, place=self.places, correlation=correlation)
+        self.places += 1
+        path = self.blobs.path(command.blob)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(dataset(PatientID=patient, SOPInstanceUID=name)))
+        self.index.ask(command)
+        return format_resource_id(command.instance)
+
+    def step_until_rest(self) -> float | None:
+        for _ in range(10_000):
+            pause_s = self.deliverer.step()
+            if pause_s != 0.0:
+                return pause_s
+        raise AssertionError("there is always more to do")
+
+    @property
+    def cursor(self) -> int:
+        with self.index.views.snapshot() as snapshot:
+            return int(U64.unpack(snapshot.row(CURSORS, CONSUMER.encode()) or bytes(8))[0])
+
+    def tags(self) -> list[str]:
+        with self.index.views.snapshot() as snapshot:
+            return [entry.tag for entry in get_events(snapshot, limit=10_000)]
+
+
+Begin = Callable[[str], Stage]
+
+
+@pytest.fixture
+def begin(env: Environment, tmp_path: Path) -> Begin:
+    return lambda script: Stage(env, tmp_path / "blobs", script)
+
+
+def test_instances_are_delivered_in_order_with_their_tables(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance(id, tags, metadata, origin) say(id, tags.PatientID, origin.RemoteAet) end")
+    ids = [stage.store(name) for name in ("1.1", "1.2", "1.3")]
+    stage.step_until_rest()
+    assert stage.said == [f"{each} P MODALITY" for each in ids]
+
+
+def test_the_cursor_follows_and_nothing_is_delivered_twice(begin: Begin) -> None:
+    script = "function OnStoredInstance(id) say(id) end"
+    stage = begin(script)
+    first = stage.store("1.1")
+    stage.step_until_rest()
+    stage.clock.advance(10)
+    stage.step_until_rest()
+    stage.load(script)
+    second = stage.store("1.2")
+    stage.step_until_rest()
+    assert stage.said == [first, second]
+
+
+def test_the_cursor_passes_events_that_no_callback_is_for(begin: Begin) -> None:
+    stage = begin("")
+    stage.store("1.1")
+    stage.step_until_rest()
+    stage.clock.advance(delivering.UNSAVED_S)
+    assert stage.step_until_rest() is None
+    assert stage.cursor == stage.watched[-1] == 4
+
+
+def test_an_instance_that_was_deleted_meanwhile_is_told_of(begin: Begin) -> None:
+    stage = begin(
+        "function OnStoredInstance(id, tags) say(tags.PatientID) end function OnDeletedInstance(id) say('gone') end"
+    )
+    stage.store("1.1")
+    stage.index.ask(_delete())
+    stage.index.purge_all()
+    stage.step_until_rest()
+    assert stage.said == ["P", "gone"]
+
+
+def test_all_that_a_deletion_takes_along_is_told(begin: Begin) -> None:
+    levels = ("Patient", "Study", "Series", "Instance")
+    stage = begin(" ".join(f"function OnDeleted{level}(id) say('{level}', id) end" for level in levels))
+    instances = [stage.store(name) for name in ("1.1", "1.2")]
+    stage.index.ask(_delete())
+    stage.index.purge_all()
+    stage.step_until_rest()
+    above = [format_resource_id(chain(*"PSR"[:count])) for count in (3, 2, 1)]
+    expected = {f"Instance {each}" for each in instances} | {
+        f"{level} {each}" for level, each in zip(("Series", "Study", "Patient"), above, strict=True)
+    }
+    assert set(stage.said) == expected
+    assert len(stage.said) == 5
+
+
+def _delete() -> DeleteResource:
+    return DeleteResource(level=Level.PATIENT, id=chain("P"), remote_ip="", username="", correlation=b"")
+
+
+def test_a_chain_becomes_one_job_with_the_correlation_of_its_cause(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance(id) Delete(SendToModality(id, 'sample')) end")
+    instance = stage.store("1.1", correlation=b"12345678")
+    stage.step_until_rest()
+    with stage.index.views.snapshot() as snapshot:
+        (job,) = list_jobs(snapshot)
+        plan = get_plan(snapshot, job.ref)
+        correlations = [e.correlation for e in get_events(snapshot) if e.tag == "job-submitted/1"]
+    assert job.type == "SequenceOfOperations"
+    assert plan is not None
+    assert [(o["operation"], o["resource"]) for o in plan.values["operations"]] == [
+        ("store-scu", instance),
+        ("delete", instance),
+    ]
+    assert correlations == [b"12345678"]
+
+
+def test_a_chain_to_nowhere_does_nothing_and_is_a_failure(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance(id) Delete(SendToModality(id, 'nowhere')) end")
+    stage.store("1.1")
+    stage.step_until_rest()
+    assert "job-submitted/1" not in stage.tags()
+    assert stage.tags().count("callback-failed/1") == 1
+
+
+FAILS_TWICE = """
+    function OnStoredInstance(id, tags)
+        say(tags.SOPInstanceUID)
+        tries = (tries or 0) + 1
+        if tags.SOPInstanceUID == '1.1' and tries < 4 then error('not yet') end
+    end
+"""
+
+
+def test_a_callback_that_fails_does_not_stop_the_next_and_is_called_again(begin: Begin) -> None:
+    stage = begin(FAILS_TWICE)
+    for name in ("1.1", "1.2"):
+        stage.store(name)
+    pause_s = stage.step_until_rest()
+    assert stage.said == ["1.1", "1.2"]
+    assert pause_s is not None
+    assert 0 < pause_s <= delivering.RETRY_DELAYS_S[0]
+    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    stage.step_until_rest()
+    assert stage.said == ["1.1", "1.2", "1.1"]
+    stage.clock.advance(delivering.RETRY_DELAYS_S[1])
+    stage.step_until_rest()
+    assert stage.said == ["1.1", "1.2", "1.1", "1.1"]
+    assert [tag for tag in stage.tags() if tag.startswith("callback")] == [
+        "callback-failed/1",
+        "callback-failed/1",
+        "callback-recovered/1",
+    ]
+
+
+def test_a_callback_that_keeps_failing_is_skipped_and_that_is_recorded(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance() error('never') end")
+    stage.store("1.1")
+    for delay_s in (*delivering.RETRY_DELAYS_S, 3600):
+        stage.step_until_rest()
+        stage.clock.advance(delay_s)
+    stage.step_until_rest()
+    failures = [tag for tag in stage.tags() if tag.startswith("callback")]
+    assert failures == ["callback-failed/1"] * 3 + ["callback-skipped/1"]
+    with stage.index.views.snapshot() as snapshot:
+        assert list(list_waiting(snapshot)) == []
+
+
+def test_what_waits_to_be_called_again_outlives_the_process(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance() error('no') end")
+    stage.store("1.1")
+    stage.step_until_rest()
+    stage.load("function OnStoredInstance(id, tags) say('at last', tags.SOPInstanceUID) end")
+    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    stage.step_until_rest()
+    assert stage.said == ["at last 1.1"]
+
+
+def test_after_one_death_a_callback_is_called_again_at_once(begin: Begin) -> None:
+    script = "function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end"
+    stage = begin(script)
+    for name in ("1.1", "1.2"):
+        stage.store(name)
+    stage.board.begin(1, 0)  # its process dies now
+    stage.load(script)
+    stage.step_until_rest()
+    assert stage.said == ["1.1", "1.2"]
+
+
+@pytest.mark.parametrize("was_killed", [False, True])
+def test_a_callback_that_kills_its_process_is_a_failure(begin: Begin, *, was_killed: bool) -> None:
+    script = "function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end"
+    stage = begin(script)
+    for name in ("1.1", "1.2"):
+        stage.store(name)
+    stage.board.begin(1, 0, deaths=0 if was_killed else 1)
+    if was_killed:
+        stage.board.mark_killed()
+    stage.load(script)
+    stage.step_until_rest()
+    assert stage.said == ["1.2"]
+    assert stage.tags().count("callback-failed/1") == 1
+    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    stage.step_until_rest()
+    assert stage.said == ["1.2", "1.1"]
+
+
+def test_on_a_full_disk_nothing_is_lost_and_no_chain_is_doubled(begin: Begin) -> None:
+    stage = begin("function OnStoredInstance(id) Delete(id) say('called') end")
+    for name in ("1.1", "1.2", "1.3"):
+        stage.store(name)
+    stage.disk.is_full = True
+    assert stage.step_until_rest() == delivering.AGAIN_S
+    assert stage.step_until_rest() == delivering.AGAIN_S
+    stage.disk.is_full = False
+    stage.step_until_rest()
+    assert stage.said == ["called"] * 3
+    assert stage.tags().count("job-submitted/1") == 3
+
+
+def test_the_heart_beats(begin: Begin) -> None:
+    stage = begin("")
+    stage.load("function OnHeartBeat() say('beat') end", heart_beat_s=5)
+    assert stage.step_until_rest() == 5
+    stage.clock.advance(5)
+    stage.step_until_rest()
+    stage.clock.advance(4)
+    assert stage.step_until_rest() == 1
+    stage.clock.advance(1)
+    stage.step_until_rest()
+    assert stage.said == ["beat", "beat"]
+
+
+def test_an_error_of_the_heart_beat_is_recorded_and_not_repeated(begin: Begin) -> None:
+    stage = begin("")
+    stage.load("function OnHeartBeat() error('weak') end", heart_beat_s=5)
+    stage.clock.advance(5)
+    stage.step_until_rest()
+    assert stage.tags().count("callback-failed/1") == 1
+    with stage.index.views.snapshot() as snapshot:
+        assert list(list_waiting(snapshot)) == []
+
+
+def test_a_start_goes_on_from_the_cursor(begin: Begin) -> None:
+    stage = begin("")
+    stage.store("1.1")
+    stage.store("1.2")
+    stage.index.ask(SaveCursor(consumer=CONSUMER, seq=4))  # type: ignore[arg-type]  # a Seq
+    stage.load("function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end")
+    stage.step_until_rest()
+    assert stage.said == ["1.2"]
