@@ -10,7 +10,7 @@ from actors.index.commands import Command
 from actors.stable import ALARM, RETRY_S, StableTracker, remaining_s
 from events.errors import Busy, SinogramError, StorageFull
 from events.identifiers import Level
-from store.tables import UNSTABLE
+from store.tables import U64, UNSTABLE
 from store.views.feed import get_changes
 from tests.clock import DAY_US, Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
@@ -58,6 +58,12 @@ class Tracking:
         touched, self.stage.announced.touched = self.stage.announced.touched, []
         if touched:
             self.tracker.on_receive(touched)
+
+    def set_stability(self, *names: str, is_stable: bool) -> bool:
+        """Do as a script does; returns whether that changed anything."""
+        changed = IndexClient(self._ask).set_stability(chain(*names), is_stable=is_stable)
+        self.deliver()
+        return changed
 
     def wait(self, seconds: float) -> list[str]:
         """Let time pass and the alarm ring; returns which resources became stable."""
@@ -154,6 +160,57 @@ def test_what_is_deleted_and_sent_again_waits_from_its_new_life(tracking: Tracki
     tracking.store()
     assert tracking.wait(AGE_S / 2) == []
     assert tracking.wait(AGE_S / 2) == ALL
+
+
+# -- scripts that know better --------------------------------------------------------------------------------------------
+
+
+def test_what_a_script_declares_stable_is_so_at_once_and_not_a_second_time(tracking: Tracking) -> None:
+    tracking.store()
+    assert tracking.set_stability("P", "S", is_stable=True)
+    assert not tracking.set_stability("P", "S", is_stable=True)
+    with tracking.stage.views.snapshot() as snapshot:
+        (change,) = get_changes(snapshot, types=["StableStudy"]).changes
+        assert snapshot.get_resource(Level.STUDY, snapshot.find(chain("P", "S"))[1]).is_stable  # type: ignore[index]  # it is there
+    assert change.resource == chain("P", "S")
+    assert tracking.wait(AGE_S) == ["StableSeries", "StablePatient"]
+
+
+def test_what_a_script_declares_stable_waits_again_after_another_instance(tracking: Tracking) -> None:
+    tracking.store("1")
+    tracking.set_stability("P", "S", is_stable=True)
+    tracking.store("2")
+    assert tracking.wait(AGE_S) == ALL
+
+
+def test_what_a_script_declares_unstable_waits_the_whole_age_anew(tracking: Tracking) -> None:
+    tracking.store()
+    assert tracking.wait(AGE_S) == ALL
+    assert tracking.set_stability("P", "S", is_stable=False)
+    with tracking.stage.views.snapshot() as snapshot:
+        assert [U64.unpack(row_key)[0] for row_key in snapshot.keys(UNSTABLE, b"")] == [3]
+    assert tracking.wait(AGE_S - 1) == []
+    assert tracking.wait(1) == ["StableStudy"]
+    assert tracking.wait(AGE_S) == []
+
+
+def test_what_is_not_stable_yet_waits_anew_when_a_script_says_so(tracking: Tracking) -> None:
+    tracking.store()
+    tracking.clock.advance(AGE_S / 2)
+    assert not tracking.set_stability("P", is_stable=False)
+    assert tracking.wait(AGE_S / 2) == ["StableSeries", "StableStudy"]
+    assert tracking.wait(AGE_S / 2) == ["StablePatient"]
+
+
+def test_a_restart_remembers_since_when_a_script_has_had_it_wait(tracking: Tracking) -> None:
+    tracking.store()
+    tracking.clock.advance(1_000 * AGE_S)
+    assert tracking.wait(0) == ALL
+    tracking.set_stability("P", "S", is_stable=False)
+    tracking.clock.advance(AGE_S / 2)
+    tracking.restart()
+    assert tracking.wait(AGE_S / 2 - 1) == []
+    assert tracking.wait(1) == ["StableStudy"]
 
 
 # -- restarts -----------------------------------------------------------------------------------------------------------
