@@ -27,6 +27,8 @@ from events.identifiers import BlobId, Level, Ref
 from store.blobs.store import BlobStore, folder_number
 from store.records import Instance
 from store.tables import BLOBS, CONDEMNED, CURSORS, LEASES, U64
+from store.views.callbacks import list_waiting
+from store.views.snapshot import Snapshot
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -180,7 +182,12 @@ def leased_folders(views: Views) -> list[int]:
         return [U64.unpack(lease)[0] for lease in snapshot.keys(LEASES, b"")]
 
 
-def _passed_by_all(snapshot: Any) -> int:
-    """Return the sequence up to which every durable consumer has dealt with the log."""
-    positions = [U64.unpack(snapshot.row(CURSORS, name) or bytes(8))[0] for name in snapshot.keys(CURSORS, b"")]
-    return min(positions, default=(1 << 64) - 1)
+def _passed_by_all(snapshot: Snapshot) -> int:
+    """Return the sequence up to which every durable consumer has dealt with the log, for good."""
+    positions: list[int] = [
+        U64.unpack(snapshot.row(CURSORS, name) or bytes(8))[0] for name in snapshot.keys(CURSORS, b"")
+    ]
+    if not positions:
+        return (1 << 64) - 1
+    waiting = next(list_waiting(snapshot), None)  # a callback that is called again may want to read the file
+    return min(positions) if waiting is None else min(*positions, waiting.cause_seq)

@@ -7,6 +7,7 @@ from events.identifiers import ResourceId, format_blob_id, format_resource_id
 from store.views.feed import EventEntry
 
 _RESOURCE_ID_BYTES = 20
+_TEXTS = frozenset({"store", "key", "value"})  # what scripts keep: text, as a rule
 
 
 def render_event(entry: EventEntry) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def _render(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         if name == "blob":
             return format_blob_id(value)  # type: ignore[arg-type]  # a blob's 16 bytes, by the name of the field
+        if name in _TEXTS:
+            return value.decode(errors="backslashreplace")
         return format_resource_id(ResourceId(value)) if len(value) == _RESOURCE_ID_BYTES else value.hex()
     if isinstance(value, dict):
         return {_key(key): _render("", item) for key, item in value.items()}

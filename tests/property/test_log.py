@@ -9,6 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.index.commands import (
+    DeleteKeyValue,
+    NoteDuplicate,
+    RecordCallbackFailure,
+    RecordCallbackRecovery,
+    RecordCallbackSkip,
+    SetStability,
+    StoreKeyValue,
+)
 from events import codec
 from events.codec import Record
 from events.errors import InvalidDicom, NotFound, SinogramError, StorageFull
@@ -134,6 +143,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Log:
         stage.ask(delete_command("P", "S", "R", "a"))
         stage.ask(store_command("Q", expected_instances=1, index_in_series=1))
         stage.ask(delete_command("P"))
+        stage.ask(store_command("Q", instance="b", place=1))
+        stage.run(
+            NoteDuplicate(id=chain("Q", "S", "R", "b"), correlation=b""),
+            SetStability(id=chain("Q"), is_stable=True, correlation=b""),
+            SetStability(id=chain("Q"), is_stable=False, correlation=b""),
+            StoreKeyValue(store=b"a", key=b"b", value=b"c"),
+            DeleteKeyValue(store=b"a", key=b"b"),
+            RecordCallbackFailure(
+                cause_seq=1, number=0, callback="C", attempt=1, delay_ms=5_000, cause="error", message="boom"
+            ),
+            RecordCallbackRecovery(cause_seq=1, number=0, callback="C", attempt=2),
+            RecordCallbackSkip(cause_seq=1, number=0, callback="C", attempts=3),
+        )
         with env.begin() as txn:
             return Log(
                 dict(txn.cursor(db=env.tables[EVENTS])),

@@ -11,7 +11,7 @@ import pytest
 from actors import storage
 from actors.alarm import Alarm
 from actors.index.client import IndexClient
-from actors.index.commands import RevokeFolders, SaveCursor
+from actors.index.commands import RecordCallbackFailure, RecordCallbackSkip, RevokeFolders, SaveCursor
 from actors.storage import REMOVE, Storage, leased_folders
 from events.errors import Busy
 from events.identifiers import BlobId, Level, Seq
@@ -91,6 +91,24 @@ def test_a_file_stays_until_every_consumer_has_passed_the_deletion(cellar: Cella
     cellar.stage.ask(SaveCursor(consumer="lua", seq=Seq(condemned_at)))
     cellar.remove()
     assert not cellar.exists(blob)
+
+
+def test_a_file_stays_while_a_callback_is_to_be_called_again_for_its_instance(cellar: Cellar) -> None:
+    cellar.store("kept")
+    older = cellar.store("older", 1)
+    cellar.delete("older")
+    gone = cellar.store("gone", 2)
+    stored_at = cellar.stage.index._log.head.seq
+    cellar.delete("gone")
+    failure = RecordCallbackFailure(
+        cause_seq=stored_at, number=0, callback="C", attempt=1, delay_ms=5_000, cause="error", message=""
+    )
+    cellar.stage.run(failure, SaveCursor(consumer="lua", seq=Seq(1_000)))
+    cellar.remove()
+    assert (cellar.exists(older), cellar.exists(gone)) == (False, True)
+    cellar.stage.ask(RecordCallbackSkip(cause_seq=stored_at, number=0, callback="C", attempts=3))
+    cellar.remove()
+    assert not cellar.exists(gone)
 
 
 def test_files_that_wait_for_a_consumer_are_looked_after_without_another_deletion(
