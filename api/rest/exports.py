@@ -7,7 +7,6 @@ import falcon
 
 from actors.index.client import ExportEntry
 from api.rest import arguments
-from api.rest.correlation import new_correlation
 from api.rest.deps import Deps
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
@@ -68,7 +67,7 @@ def _render(export: Export) -> dict[str, Any]:
     return shown | dict(zip(names[: export.level - 1], uids, strict=False))
 
 
-def log_exports(deps: Deps, modality: str, resources: Iterable[tuple[Level, ResourceId]]) -> None:
+def log_exports(deps: Deps, modality: str, resources: Iterable[tuple[Level, ResourceId]], correlation: bytes) -> None:
     """Record what a request has sent to a modality, if `LogExportedResources` says so; one row a named resource."""
     if not deps.settings.log_exported_resources:
         return
@@ -76,7 +75,7 @@ def log_exports(deps: Deps, modality: str, resources: Iterable[tuple[Level, Reso
         found = [(level, s.get(level, resource)) for level, resource in resources]
         entries = [_entry(s, level, record) for level, record in found if record is not None]
     if entries:
-        deps.index.log_exports(modality, entries, new_correlation())
+        deps.index.log_exports(modality, entries, correlation)
 
 
 def _entry(s: Snapshot, level: Level, record: Resource | Instance) -> ExportEntry:

@@ -20,6 +20,7 @@ import msgspec
 from actors.jobs.retry import strategy_of
 from api.errors import BadField, JobHasFailed
 from api.rest import fields
+from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.render_jobs import render_content, view_job
 from api.rest.replies import send_json
@@ -78,6 +79,7 @@ def submit(
         attempts=1 if waits else strategy_of(request.type).attempts,
         priority=priority(body),
         user_data=msgspec.json.encode(body["UserData"]).decode() if "UserData" in body else "",
+        correlation=correlation_of(req),
     )
     if waits:
         send_json(req, resp, wait(deps, job))

@@ -17,6 +17,7 @@ from actors.remote.stored_sender import fallbacks_for
 from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import fields
 from api.rest.body import SMALL_BODY_BYTES, read_chunks, read_text
+from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.exports import log_exports
 from api.rest.job_submission import JobRequest, is_permissive, submit
@@ -57,7 +58,7 @@ class Store:
             originator_id=_ranged(body, "MoveOriginatorID", 0, _MOST_IDS),
             permissive=is_permissive(body),
         )
-        log_exports(deps, name, [(root.level, root.id) for root in roots])
+        log_exports(deps, name, [(root.level, root.id) for root in roots], correlation_of(req))
         request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=len(plan.instances))
         submit(deps, req, resp, request, body)
 

@@ -8,7 +8,7 @@ import falcon
 from api.rest import arguments, orthanc_json
 from api.rest.arguments import TagForm
 from api.rest.auth import username_of
-from api.rest.correlation import new_correlation
+from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.finding import find, find_below, list_ids
 from api.rest.render_resources import COLLECTION, Contents, parse_contents, render, render_link
@@ -102,7 +102,7 @@ class Single:
             resource,
             remote_ip=req.remote_addr or "",
             username=username_of(req),
-            correlation=new_correlation(),
+            correlation=correlation_of(req),
         )
         remaining = None if deleted.remaining is None else render_link(*deleted.remaining)
         send_json(req, resp, {"RemainingAncestor": remaining})

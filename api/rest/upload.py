@@ -7,9 +7,8 @@ from typing import IO, Any
 import falcon
 
 from api.rest.archive import MAGIC_BYTES, MAGICS, store_members
-from api.rest.auth import username_of
 from api.rest.body import is_gzip, read_chunks
-from api.rest.correlation import new_correlation
+from api.rest.correlation import correlation_of, origin_of
 from api.rest.deps import Deps, Ingest, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.render_resources import path_of
@@ -30,8 +29,7 @@ class Instances(Collection):
         super().__init__(deps, Level.INSTANCE)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        origin = Origin(kind="RestApi", remote_ip=req.remote_addr or "", username=username_of(req))
-        receiver = Receiver(self._deps.ingest, self._deps.settings, origin, new_correlation())
+        receiver = Receiver(self._deps.ingest, self._deps.settings, origin_of(req), correlation_of(req))
         chunks = read_chunks(req, self._deps.settings)
         boundary = parse_boundary(req.content_type or "")
         if boundary is None:
