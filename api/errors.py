@@ -7,6 +7,8 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from actors.lua import errors as lua
+from actors.lua import filters
 from actors.remote import errors as remote
 from events.errors import (
     Busy,
@@ -81,6 +83,7 @@ class Answer:
     code: int  # Orthanc's `OrthancStatus`
     message: str  # Orthanc's `Message` and `OrthancError`
     with_body: bool = True
+    with_details: bool = True
 
 
 _INTERNAL = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, -1, "Internal error")
@@ -115,6 +118,20 @@ ANSWERS: dict[type[Exception], Answer] = {
     NoSuchAction: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
     NotImplementedYet: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
+    lua.ScriptFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 2031, "Cannot execute a Lua command"),
+    filters.WrongOutput: Answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, 2033, "The Lua function does not give the expected number of outputs"
+    ),
+    filters.NotPredicate: Answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        2034,
+        "The Lua function is not a predicate (only true/false outputs allowed)",
+        with_details=False,
+    ),
+    filters.NoStatus: Answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, 2035, "The Lua function does not return a string", with_details=False
+    ),
+    filters.UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
     CorruptLog: _INTERNAL,
     SinogramError: _INTERNAL,
     Exception: _INTERNAL,

@@ -9,7 +9,12 @@ from api.rest.routes import list_routes
 
 
 def create_app(deps: Deps) -> Application:
-    """Return the WSGI application. It holds no state of its own: what it is given does."""
+    """Return the WSGI application for HTTP. It holds no state of its own: what it is given does."""
+    return Front(create_application(deps), deps.settings, deps.filters)
+
+
+def create_application(deps: Deps) -> Application:
+    """Return what is behind the front: the routes, for requests that need no admission."""
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App()
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # no body, no Content-Type
@@ -19,4 +24,4 @@ def create_app(deps: Deps) -> Application:
     app.add_error_handler(falcon.HTTPMethodNotAllowed, faults.on_wrong_method)
     for template, resource in list_routes(deps).items():
         app.add_route(template, resource)
-    return Front(app, deps.settings)
+    return app

@@ -25,20 +25,24 @@ class Faults:
 
     def on_error(self, req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:
         """Answer anything a resource raised."""
+        answer, body = self.describe(error, req.method, req.env["PATH_INFO"])
+        resp.status = status_line(answer)
+        resp.stream = None
+        resp.content_type = TEXT if body else None  # JSON under this type: so Orthanc
+        resp.data = body
+
+    def describe(self, error: Exception, method: str, path: str) -> tuple[Answer, bytes]:
+        """Return how an error is answered, with the body, and log what is our fault; `path` is PATH_INFO as WSGI has it."""
         answer = answer_for(error)
         is_ours = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if is_ours and not isinstance(error, SinogramError):
-            logger.error("http.failed method=%s path=%s", req.method, req.path, exc_info=error)
+            logger.error("http.failed method=%s path=%s", method, path, exc_info=error)
         elif is_ours:
-            logger.warning("http.refused method=%s path=%s error=%s", req.method, req.path, error)
-        details = str(error) if isinstance(error, SinogramError) and error.args else None
-        resp.status = f"{answer.status.value} {answer.status.phrase}"
-        resp.stream = None
-        resp.content_type = None
-        resp.data = b""
-        if answer.with_body and self._describe:
-            resp.content_type = TEXT  # JSON under this type: so Orthanc
-            resp.data = render_error(answer, req.method, uri_of(req), details)
+            logger.warning("http.refused method=%s path=%s error=%s", method, path, error)
+        if not answer.with_body or not self._describe:
+            return answer, b""
+        details = str(error) if isinstance(error, SinogramError) and error.args and answer.with_details else None
+        return answer, render_error(answer, method, read_path(path), details)
 
     def on_unknown_route(
         self, req: falcon.Request, resp: falcon.Response, _error: Exception, params: dict[str, Any]
@@ -73,7 +77,15 @@ def render_error(answer: Answer, method: str, uri: str, details: str | None) -> 
     return orthanc_json.encode(body, orthanc_json.ERROR_INDENT) + b"\n"
 
 
+def status_line(answer: Answer) -> str:
+    return f"{answer.status.value} {answer.status.phrase}"
+
+
 def uri_of(req: falcon.Request) -> str:
     """Return the path as the client meant it: decoded, a final slash kept."""
-    path: str = req.env["PATH_INFO"]
+    return read_path(req.env["PATH_INFO"])
+
+
+def read_path(path: str) -> str:
+    """Return a PATH_INFO as text."""
     return path.encode("latin-1").decode("utf-8", "replace")  # PEP 3333's form

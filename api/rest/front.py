@@ -1,20 +1,29 @@
 """The WSGI callable in front of falcon: what Orthanc does to every request before it looks at routes.
 
-In this order: who may ask (`api.rest.auth`), the method and its overrides, the path. Source: observed on Orthanc 1.12.7:
+In this order: who may ask (`api.rest.auth`), the method and its overrides, the path, the filter of scripts. Source: observed
+on Orthanc 1.12.7:
 
 - HEAD and OPTIONS are answered 404 without a body, any other method but GET, POST, PUT, DELETE 400;
 - `X-HTTP-Method-Override: PUT|DELETE` (any request) and `?_method=PUT|DELETE` (a GET) change the method; any other
   value is 400;
-- doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference.
+- doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference;
+- IncomingHttpRequestFilter is asked about whatever got so far, unknown paths and the user interface too, and before the 404 of
+  HEAD and OPTIONS, which it sees as GET. false is 403 without a body.
 """
 
 import posixpath
+import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from api.rest.auth import CHALLENGE, Gate
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from api.rest.auth import CHALLENGE, USERNAME, Gate
+from api.rest.correlation import CORRELATION, CORRELATION_BYTES
+from api.rest.fault import Faults, status_line
+from api.rest.replies import TEXT
 from api.rest.settings import RestSettings
+from events.errors import SinogramError
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]  # PEP 3333
@@ -22,15 +31,18 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+_HIDDEN = frozenset({"HEAD", "OPTIONS"})
 _OVERRIDES = {"put": "PUT", "delete": "DELETE"}
 
 
 class Front:
     """See the module's text. Thread-safe."""
 
-    def __init__(self, application: Application, settings: RestSettings) -> None:
+    def __init__(self, application: Application, settings: RestSettings, filters: ScriptFilters = NO_FILTERS) -> None:
         self._application = application
         self._gate = Gate(settings)
+        self._filters = filters
+        self._faults = Faults(describe=settings.http_describe_errors)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -42,33 +54,77 @@ class Front:
         if not self._gate.admit(environ):
             start("401 Unauthorized", [CHALLENGE, ("Content-Length", "0")])
             return [b""]
-        refusal = _settle_method(environ)
-        if refusal is not None:
-            start(refusal, [("Content-Length", "0")])
-            return [b""]
+        if not _settle_method(environ):
+            return _refuse(start, "400 Bad Request")
         environ["PATH_INFO"] = normalize_path(environ["PATH_INFO"])
+        if self._filters.filters_requests and (refusal := self._ask_filter(environ)) is not None:
+            return _refuse(start, *refusal)
+        if environ["REQUEST_METHOD"] in _HIDDEN:
+            return _refuse(start, "404 Not Found")
         # falcon decodes a plus as a blank; Orthanc takes it as it stands.
         if "+" in environ["QUERY_STRING"]:
             environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("+", "%2B")
         return self._application(environ, start)
 
+    def _ask_filter(self, environ: dict[str, Any]) -> tuple[str, bytes] | None:
+        """Ask IncomingHttpRequestFilter; returns the status line and the body of a refusal."""
+        # What the request causes carries it, too.
+        correlation = environ.setdefault(CORRELATION, secrets.token_bytes(CORRELATION_BYTES))
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        try:
+            is_admitted = self._filters.admits_request(
+                method,
+                _raw(path),
+                environ["REMOTE_ADDR"],
+                environ.get(USERNAME, ""),
+                _headers(environ),
+                correlation,
+            )
+        except SinogramError as exc:
+            answer, body = self._faults.describe(exc, "GET" if method in _HIDDEN else method, path)
+            return status_line(answer), body
+        return None if is_admitted else ("403 Forbidden", b"")
 
-def _settle_method(environ: dict[str, Any]) -> str | None:
-    """Put the method that counts into the environment, or return the status line of a refusal."""
+
+def _refuse(start: StartResponse, status: str, body: bytes = b"") -> list[bytes]:
+    headers = [("Content-Length", str(len(body)))]
+    if body:
+        headers.append(("Content-Type", TEXT))
+    start(status, headers)
+    return [body]
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, bytes]:
+    """The headers of a request as they came, named in lower case."""
+    headers = {
+        name[5:].replace("_", "-").lower(): _raw(value) for name, value in environ.items() if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = _raw(environ[name])
+    return headers
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("latin-1", "replace")  # PEP 3333's form
+
+
+def _settle_method(environ: dict[str, Any]) -> bool:
+    """Put the method that counts into the environment; returns whether there is such a method."""
     method = environ["REQUEST_METHOD"]
-    if method in {"HEAD", "OPTIONS"}:
-        return "404 Not Found"
+    if method in _HIDDEN:
+        return True
     if method not in _METHODS:
-        return "400 Bad Request"
+        return False
     override = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "")
     if not override and method == "GET" and "_method=" in environ["QUERY_STRING"]:
         override = parse_qs(environ["QUERY_STRING"]).get("_method", [""])[-1]
     if override:
         chosen = _OVERRIDES.get(override.lower())
         if chosen is None:
-            return "400 Bad Request"
+            return False
         environ["REQUEST_METHOD"] = chosen
-    return None
+    return True
 
 
 def normalize_path(path: str) -> str:

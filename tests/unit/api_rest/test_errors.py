@@ -6,6 +6,8 @@ import pytest
 
 import api.errors
 import events.errors
+from actors.lua import filters
+from actors.lua.errors import ScriptFailed
 from actors.remote.errors import RemoteFailed
 from api.errors import answer_for
 
@@ -25,6 +27,13 @@ SEEN = {
     "Unauthorized": (401, 29, "Bad credentials were provided to an HTTP request"),
     "StorageFull": (507, 19, "The file storage is full"),
 }
+OF_SCRIPTS = [
+    (ScriptFailed("boom"), 2031, "Cannot execute a Lua command"),
+    (filters.WrongOutput("why"), 2033, "The Lua function does not give the expected number of outputs"),
+    (filters.NotPredicate(), 2034, "The Lua function is not a predicate (only true/false outputs allowed)"),
+    (filters.NoStatus(), 2035, "The Lua function does not return a string"),
+    (filters.UnknownTag("why"), 27, "Unknown DICOM tag"),
+]
 
 
 @pytest.mark.parametrize("name", SEEN)
@@ -32,6 +41,13 @@ def test_the_table_says_what_orthanc_says(name: str) -> None:
     error = getattr(api.errors, name, None) or getattr(events.errors, name)
     answer = answer_for(error())
     assert (answer.status, answer.code, answer.message) == SEEN[name]
+
+
+@pytest.mark.parametrize(("error", "code", "message"), OF_SCRIPTS)
+def test_what_scripts_do_wrong_has_orthancs_codes(error: Exception, code: int, message: str) -> None:
+    answer = answer_for(error)
+    assert (answer.status, answer.code, answer.message) == (500, code, message)
+    assert answer.with_details is (code not in {2034, 2035})
 
 
 def test_a_missing_resource_has_no_body_and_an_unknown_route_has_one() -> None:

@@ -1,15 +1,22 @@
 """What happens to a request before it is routed: who may ask, with which method, for which path."""
 
+import json
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.lua.board import Board
+from actors.lua.client import ScriptsClient
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.auth import USERNAME
 from api.rest.front import Front, normalize_path
 from api.rest.settings import RestSettings
+from events.errors import Busy
+from tests.scripts_stage import Scripts, run_scripts
 
 PLAIN = RestSettings()
 
@@ -26,14 +33,24 @@ class Inner:
         return [b"inner"]
 
 
-def ask(environ: dict[str, str], settings: RestSettings = PLAIN) -> tuple[str, dict[str, str], dict[str, Any]]:
+def ask(
+    environ: dict[str, str], settings: RestSettings = PLAIN, filters: ScriptFilters = NO_FILTERS
+) -> tuple[str, dict[str, str], dict[str, Any]]:
     """Return the status line, the headers, and what reached the application."""
+    status, headers, _, inner = ask_in_full(environ, settings, filters)
+    return status, headers, inner
+
+
+def ask_in_full(
+    environ: dict[str, str], settings: RestSettings, filters: ScriptFilters
+) -> tuple[str, dict[str, str], bytes, dict[str, Any]]:
+    """Return the body, too."""
     inner = Inner()
-    front = Front(inner, settings)
+    front = Front(inner, settings, filters)
     answer: list[Any] = []
     base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1"}
-    front(base | environ, lambda status, headers, exc_info=None: answer.extend([status, dict(headers)]))
-    return answer[0], answer[1], inner.environ
+    body = front(base | environ, lambda status, headers, exc_info=None: answer.extend([status, dict(headers)]))
+    return answer[0], answer[1], b"".join(body), inner.environ
 
 
 def basic(credentials: str, scheme: str = "Basic") -> str:
@@ -162,3 +179,95 @@ def test_others_are_asked_who_they_are(header: str) -> None:
 
 def test_a_plus_in_an_argument_is_a_plus() -> None:
     assert ask({"QUERY_STRING": "since=+1"})[2]["QUERY_STRING"] == "since=%2B1"
+
+
+# -- the filter of scripts --------------------------------------------------------------------------------------------
+
+SCRIPT = """
+function IncomingHttpRequestFilter(method, uri, ip, username, httpHeaders)
+  local names = {}
+  for name, value in pairs(httpHeaders) do table.insert(names, name .. '=' .. value) end
+  table.sort(names)
+  print(method, uri, ip, username, table.concat(names, ' '))
+  if uri == '/boom' then error('boom') end
+  if uri == '/nothing' then return nil end
+  return uri ~= '/forbidden'
+end
+"""
+
+
+@pytest.fixture
+def scripts() -> Iterator[Scripts]:
+    with run_scripts(SCRIPT) as running:
+        yield running
+
+
+def test_a_script_sees_the_request_as_it_came(scripts: Scripts) -> None:
+    environ = {
+        "HTTP_AUTHORIZATION": basic("alice:secret"),
+        "HTTP_X_TWO_WORDS": "Gr\u00c3\u00bcn",  # UTF-8, as WSGI gives it
+        "CONTENT_TYPE": "text/x",
+        "CONTENT_LENGTH": "",
+        "PATH_INFO": "//a/../b\u00c3\u00bc/",
+        "QUERY_STRING": "x=y",
+        "REMOTE_ADDR": "::ffff:127.0.0.1",
+    }
+    status, _, inner = ask(environ, SECURED, scripts.filters)
+    assert status == "200 OK"
+    authorization = f"authorization={basic('alice:secret')}"
+    assert scripts.printed == [f"GET, /bü/, 127.0.0.1, alice, {authorization} content-type=text/x x-two-words=Grün"]
+    assert inner["sinogram.correlation"] == scripts.asked[0][-1]  # what the request causes is known to be caused by it
+
+
+@pytest.mark.parametrize(
+    ("environ", "status", "seen"),
+    [
+        ({"PATH_INFO": "/forbidden"}, "403 Forbidden", "GET"),
+        ({"PATH_INFO": "/forbidden", "REQUEST_METHOD": "HEAD"}, "403 Forbidden", "GET"),
+        ({"PATH_INFO": "/forbidden", "REQUEST_METHOD": "POST"}, "403 Forbidden", "POST"),
+        ({"PATH_INFO": "/app/explorer.html", "REQUEST_METHOD": "HEAD"}, "404 Not Found", "GET"),
+        ({"REQUEST_METHOD": "OPTIONS"}, "404 Not Found", "GET"),
+        ({"REQUEST_METHOD": "PATCH"}, "400 Bad Request", None),
+        ({"QUERY_STRING": "_method=DELETE"}, "200 OK", "DELETE"),
+        ({"QUERY_STRING": "_method=FOO"}, "400 Bad Request", None),
+        ({"REMOTE_ADDR": "192.0.2.1"}, "401 Unauthorized", None),
+    ],
+)
+def test_a_script_is_asked_about_what_orthanc_asks_about(
+    scripts: Scripts, environ: dict[str, str], status: str, seen: str | None
+) -> None:
+    answered, headers, body, inner = ask_in_full(environ, PLAIN, scripts.filters)
+    assert answered == status
+    assert [line.split(",")[0] for line in scripts.printed] == ([seen] if seen else [])
+    if status != "200 OK":
+        assert inner == {}
+        assert body == b""
+        assert "Content-Type" not in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "details"),
+    [("/boom", 2031, "test.lua:7: boom"), ("/nothing", 2034, None)],
+)
+def test_a_filter_that_fails_refuses_and_is_described(
+    scripts: Scripts, path: str, code: int, details: str | None
+) -> None:
+    status, headers, body, inner = ask_in_full({"PATH_INFO": path, "REQUEST_METHOD": "HEAD"}, PLAIN, scripts.filters)
+    assert status == "500 Internal Server Error"
+    assert headers["Content-Type"] == "text/plain"
+    assert int(headers["Content-Length"]) == len(body)
+    described = json.loads(body)
+    assert (described["OrthancStatus"], described.get("Details")) == (code, details)
+    assert (described["Method"], described["Uri"]) == ("GET", path)
+    assert inner == {}
+
+
+def test_a_filter_that_has_no_time_is_answered_503() -> None:
+    board = Board()
+    board.publish({"IncomingHttpRequestFilter"})
+
+    def have_no_time(_values: list[Any], _timeout_s: float) -> Any:
+        raise Busy("the Lua interpreter is busy")
+
+    filters = ScriptFilters(main=ScriptsClient(board, have_no_time))
+    assert ask({}, PLAIN, filters)[0] == "503 Service Unavailable"
