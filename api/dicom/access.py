@@ -14,6 +14,12 @@ def find_modality(settings: DicomSettings, aet: str) -> Modality | None:
     return min(found, key=lambda modality: modality.name, default=None)
 
 
+def manufacturer_of(settings: DicomSettings, aet: str) -> str:
+    """Whose software a peer runs, by its modality; "Generic" for one that is unknown."""
+    modality = find_modality(settings, aet)
+    return "Generic" if modality is None else modality.manufacturer
+
+
 def is_welcome(settings: DicomSettings, aet: str, remote_ip: str) -> bool:
     """Whether this peer gets an association: anybody as soon as one operation is open to everybody."""
     return bool(settings.always_allowed) or _find_trusted(settings, aet, remote_ip) is not None

@@ -4,7 +4,10 @@
 - an answer holds what the query names, empty where the resource has it not, and also the query's level, the character set
   and where to retrieve from; groups 0002 and 0004 and group lengths are left out;
 - text is in `DefaultEncoding`. Where that lacks a character, and the query declares a set that has it, the answer is in that;
-- whatever is wrong with a query is answered by 0xC000.
+- whatever is wrong with a query is answered by 0xC000, a script's IncomingFindRequestFilter included.
+
+That filter may change what is searched for, but not the level, nor which tags are told of a resource: so the Orthanc Book, while
+1.12.7 takes both from what the filter returns.
 
 What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had cancelled (0xFE00): the list is not complete.
 1.12.7 reads these options and does not act on them here.
@@ -12,9 +15,13 @@ What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.lua.errors import ScriptFailed
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.modality import Operation
+from api.dicom.access import manufacturer_of
 from api.dicom.services import Service
 from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
 from events.errors import InvalidRequest, SinogramError
@@ -38,6 +45,7 @@ STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
 CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
 
+_FILTER_FAILED: Final = "The filter of a script has failed"  # its own words may be long, and name paths of this machine
 _LEVEL_TAG: Final = 0x00080052
 _TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
 _NO_KEYS: Final = frozenset({CHARSET_TAG, _LEVEL_TAG, _TIMEZONE})
@@ -49,9 +57,6 @@ _LEVELS: Final = {
     "INSTANCE": Level.INSTANCE,
 }
 
-# May change a query before it is run; which tags are told of a resource stays as the peer has asked.
-QueryFilter = Callable[[Dataset, Origin], Dataset]
-
 log = logging.getLogger(__name__)
 
 
@@ -61,19 +66,19 @@ class Finder(Protocol):
     def find(self, query: Query) -> Iterator[list[Dataset]]: ...
 
 
-def create_find_service(finder: Finder, query_filter: QueryFilter | None = None) -> Service:
+def create_find_service(finder: Finder, filters: ScriptFilters = NO_FILTERS) -> Service:
     return Service(
         field=Field.C_FIND,
         operation=lambda _context: Operation.FIND,
-        handle=_FindScp(finder, query_filter).handle,
+        handle=_FindScp(finder, filters).handle,
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
     )
 
 
 class _FindScp:
-    def __init__(self, finder: Finder, query_filter: QueryFilter | None) -> None:
+    def __init__(self, finder: Finder, filters: ScriptFilters) -> None:
         self._finder = finder
-        self._filter = query_filter
+        self._filters = filters
 
     def handle(self, association: "Association", context: Context, command: Command) -> None:
         comment: dict[Element, int | str] = {}
@@ -82,7 +87,7 @@ class _FindScp:
             status = self._answer(association, context, command, data)
         except SinogramError as exc:
             status = find_status(exc)
-            comment = {Element.ERROR_COMMENT: str(exc)[:64]}
+            comment = {Element.ERROR_COMMENT: _FILTER_FAILED if isinstance(exc, ScriptFailed) else str(exc)[:64]}
             log.warning("C-FIND refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
         except AssociationEnded:
             raise
@@ -96,7 +101,7 @@ class _FindScp:
         settings = association.settings.find
         asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
         level = parse_level(asked.get(_LEVEL_TAG))
-        keys = asked if self._filter is None else self._filter(asked, _origin(association))
+        keys = self._filters.filter_find(asked, _origin(association), partial(manufacturer_of, association.settings))
         vr_of = _vr_of(private_vrs)
         limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
         query = Query(

@@ -1,5 +1,6 @@
 """Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
+from actors.lua.errors import ScriptFailed
 from events.errors import Busy, InvalidDicom, InvalidRequest, NotFound, PeerFailed, StorageFull
 
 SUCCESS = 0x0000
@@ -34,6 +35,7 @@ _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DatasetMismatch, DATASET_DOES_NOT_MATCH_SOP_CLASS),
     (StorageFull, OUT_OF_RESOURCES),
     (Busy, OUT_OF_RESOURCES),  # the sender may try again; Orthanc has no such state
+    (ScriptFailed, OUT_OF_RESOURCES),  # a filter; so Orthanc
 )
 
 

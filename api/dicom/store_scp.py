@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from actors.remote.modality import Operation
 from api.dicom.dataset_head import DatasetHead
 from api.dicom.services import Service
-from api.dicom.status import SUCCESS, DatasetMismatch, store_status
+from api.dicom.status import DatasetMismatch, store_status
 from events.errors import SinogramError
 from store.dicom.file_meta import file_meta
 from store.dicom.network.command import Command, Element, Field, encode_response
@@ -26,12 +26,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class StoreResult(Protocol):
+    """What this module needs of `actors.ingest.StoreResult`."""
+
+    @property
+    def dimse_status(self) -> int: ...  # what a filter of scripts wants to be answered; success if none has a say
+
+
 class Upload(Protocol):
     """What this module needs of `actors.ingest.Upload`. A view given to `write` is reused once `write` has returned."""
 
     def write(self, data: bytes | memoryview) -> None: ...
 
-    def store(self) -> object: ...
+    def judge(self) -> None: ...
+
+    def store(self) -> StoreResult: ...
 
 
 class Ingest(Protocol):
@@ -55,8 +64,7 @@ class _StoreScp:
             raise Refusal("a C-STORE without SOP class, SOP instance or dataset")
         parts = association.dataset()
         try:
-            self._store(association, context, sop_class, sop_instance, parts)
-            status = SUCCESS
+            status = self._store(association, context, sop_class, sop_instance, parts)
         except SinogramError as exc:
             status = store_status(exc)
             log.warning("C-STORE refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
@@ -76,7 +84,7 @@ class _StoreScp:
         sop_class: str,
         sop_instance: str,
         parts: Iterator[memoryview],
-    ) -> None:
+    ) -> int:
         origin = Origin(
             kind="DicomProtocol",
             remote_ip=association.remote_ip,
@@ -91,5 +99,6 @@ class _StoreScp:
                 upload.write(part)
             if not head.agrees(sop_class, sop_instance):
                 raise DatasetMismatch("SOP class or instance differs between command and dataset")
+            upload.judge()  # without a slot: a script that thinks long must not keep other associations waiting
             with association.slots:
-                upload.store()
+                return upload.store().dimse_status

@@ -2,9 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
 from store.records import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class FakeResult:
+    dimse_status: int
 
 
 class FakeUpload:
@@ -21,9 +27,13 @@ class FakeUpload:
         self.ingest.on_write(self)
         self.data += data
 
-    def store(self) -> None:
+    def judge(self) -> None:
+        self.ingest.on_judge(self)
+
+    def store(self) -> FakeResult:
         self.ingest.on_store(self)
-        self.is_stored = True
+        self.is_stored = self.ingest.dimse_status == 0
+        return FakeResult(self.ingest.dimse_status)
 
     @property
     def dataset(self) -> bytes:
@@ -39,13 +49,15 @@ class FakeUpload:
 
 
 class FakeIngest:
-    """`on_open`, `on_write` and `on_store` may be replaced by functions that raise or wait."""
+    """`on_open` and its like may be replaced by functions that raise or wait; `dimse_status` is what all results have."""
 
     def __init__(self) -> None:
         self.uploads: list[FakeUpload] = []
         self.on_open: Callable[[], None] = lambda: None
         self.on_write: Callable[[FakeUpload], None] = lambda _: None
+        self.on_judge: Callable[[FakeUpload], None] = lambda _: None
         self.on_store: Callable[[FakeUpload], None] = lambda _: None
+        self.dimse_status = 0
 
     def open(self, origin: Origin) -> FakeUpload:
         self.on_open()

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from pydicom import config as pydicom_config
@@ -12,16 +13,19 @@ from pydicom.dataset import Dataset as Identifier
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from actors.remote.modality import Operation
-from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, QueryFilter, create_find_service
+from actors.lua.board import Board
+from actors.lua.client import ScriptsClient
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from actors.remote.modality import Modality, Operation
+from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, create_find_service
 from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings, FindSettings
 from events.errors import Busy
 from events.identifiers import Level
 from store.dicom.matching import Dataset
-from store.records import Origin
 from store.views.find import Query
 from tests.contract.dicom_scu import EXPLICIT_LE
+from tests.scripts_stage import run_scripts
 
 UTF8, LATIN1 = "ISO_IR 192", "ISO_IR 100"
 
@@ -42,16 +46,23 @@ class FakeFinder:
 
 
 @contextmanager
-def serving(finder: FakeFinder, query_filter: QueryFilter | None = None, **options: object) -> Iterator[Association]:
+def serving(
+    finder: FakeFinder,
+    filters: ScriptFilters = NO_FILTERS,
+    *,
+    modalities: tuple[Modality, ...] = (),
+    **options: object,
+) -> Iterator[Association]:
     """An association with a server that can do nothing but C-FIND."""
     settings = DicomSettings(
         aet="OURS",
         always_allowed=frozenset({Operation.FIND}),
+        modalities=modalities,
         find=FindSettings(**options),  # type: ignore[arg-type]  # options of several types
     )
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
-    server = DicomServer(listener, [create_find_service(finder, query_filter)], lambda: settings)
+    server = DicomServer(listener, [create_find_service(finder, filters)], lambda: settings)
     server.start()
     entity = ApplicationEntity("ASKING")
     for root in (PATIENT_ROOT, STUDY_ROOT):
@@ -142,20 +153,54 @@ def test_a_cancel_ends_a_query_that_would_never_end() -> None:
     assert set(statuses[:-1]) == {0xFF00}
 
 
-def test_a_filter_may_change_the_keys_but_not_what_is_told() -> None:
-    origins = []
+FILTER = """
+function IncomingFindRequestFilter(query, origin)
+  print(query['0008,0052'], origin.RemoteAet, origin.CalledAet, origin.RemoteIp, origin.Manufacturer)
+  query['0010,0020'] = nil
+  query['0008,0052'] = 'SERIES'
+  query.AccessionNumber = 'A1'
+  return query
+end
+"""
 
-    def change(query: Dataset, origin: Origin) -> Dataset:
-        origins.append(origin)
-        return {tag: value for tag, value in query.items() if tag != 0x00100020} | {0x00080050: "A1"}
 
+@pytest.mark.parametrize("manufacturer", ["Generic", "Vitrea"])
+def test_a_script_may_change_the_keys_but_neither_the_level_nor_what_is_told(manufacturer: str) -> None:
     finder = FakeFinder(iter([[{0x00100020: "P1"}]]))
-    with serving(finder, change) as association:
-        _, answers = ask(association, QueryRetrieveLevel="STUDY", PatientID="P2")
-    assert (origins[0].remote_aet, origins[0].called_aet) == ("ASKING", "OURS")
+    known = (Modality(name="m", aet="ASKING", host="192.0.2.1", port=104, manufacturer=manufacturer),)
+    with run_scripts(FILTER) as scripts:
+        with serving(finder, scripts.filters, modalities=known) as association:
+            _, answers = ask(association, QueryRetrieveLevel="STUDY", PatientID="P2")
+        assert scripts.printed == [f"STUDY, ASKING, OURS, 127.0.0.1, {manufacturer}"]
     assert list(finder.queries[0].keys) == [0x00080050]
+    assert finder.queries[0].level == Level.STUDY
     assert answers[0].PatientID == "P1"
     assert "AccessionNumber" not in answers[0]
+
+
+@pytest.mark.parametrize(
+    "body", ["error('a Grün message\\n' .. string.rep('x', 1000))", "return nil", "return {nonsense = 'x'}"]
+)
+def test_a_script_that_fails_ends_the_query_and_the_association_goes_on(body: str) -> None:
+    finder = FakeFinder(iter([[{}]]))
+    with (
+        run_scripts(f"function IncomingFindRequestFilter() {body} end") as scripts,
+        serving(finder, scripts.filters) as there,
+    ):
+        assert ask(there, QueryRetrieveLevel="STUDY") == (0xC000, [])
+        scripts.client.execute(b"IncomingFindRequestFilter = nil")
+        assert ask(there, QueryRetrieveLevel="STUDY")[0] == 0
+
+
+def test_a_script_without_time_lets_the_peer_try_again() -> None:
+    board = Board()
+    board.publish({"IncomingFindRequestFilter"})
+
+    def have_no_time(_values: list[Any], _timeout_s: float) -> Any:
+        raise Busy("the Lua interpreter is busy")
+
+    with serving(FakeFinder(), ScriptFilters(main=ScriptsClient(board, have_no_time))) as association:
+        assert ask(association, QueryRetrieveLevel="STUDY") == (0xA700, [])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts
 from pynetdicom.presentation import build_context
 
+from actors.lua.errors import ScriptFailed
 from actors.remote.modality import Modality, Operation
 from api.dicom.settings import DicomSettings
 from events.errors import Busy, InvalidDicom, SinogramError, StorageFull
@@ -210,9 +211,15 @@ def test_what_is_not_allowed_is_answered_by_an_abort() -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(StorageFull("full"), 0xA700), (Busy("later"), 0xA700), (InvalidDicom("bad"), 0xC000), (KeyError("x"), 0xC000)],
+    [
+        (StorageFull("full"), 0xA700),
+        (Busy("later"), 0xA700),
+        (ScriptFailed("boom"), 0xA700),
+        (InvalidDicom("bad"), 0xC000),
+        (KeyError("x"), 0xC000),
+    ],
 )
-@pytest.mark.parametrize("moment", ["on_open", "on_write", "on_store"])
+@pytest.mark.parametrize("moment", ["on_open", "on_write", "on_judge", "on_store"])
 def test_a_failure_has_a_status_and_the_association_goes_on(
     server: RunningServer, caplog: pytest.LogCaptureFixture, moment: str, error: Exception, status: int
 ) -> None:
@@ -309,6 +316,39 @@ def test_no_more_operations_at_once_than_threads() -> None:
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(send, range(6)))
         assert most == [2]
+
+
+def test_filters_that_think_long_do_not_keep_other_associations_waiting() -> None:
+    """While as many filters are at work as there are operations, an instance that none is asked about is stored."""
+    with serve(DicomSettings(threads_count=1)) as server, Scu(server.port) as slow, Scu(server.port) as quick:
+        thinking, done = threading.Event(), threading.Event()
+
+        def think(upload: FakeUpload) -> None:
+            if upload.origin.remote_aet == "SLOW":
+                thinking.set()
+                assert done.wait(20)
+
+        server.ingest.on_judge = think
+        slow.associate(calling="SLOW")
+        slow.send(encode_p_data(3, store_command(), is_command=True, is_last=True))
+        slow.send_dataset(make_dataset())
+        assert thinking.wait(20)
+        quick.associate()
+        answer = quick.store(make_dataset("1.2.7"), "1.2.7")
+        done.set()
+        slow.receive()
+    assert isinstance(answer, Response)
+    assert answer.status == 0
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xC123, 0xB000])
+def test_the_status_of_a_filter_is_what_the_peer_is_told(server: RunningServer, status: int) -> None:
+    server.ingest.dimse_status = status
+    with Scu(server.port) as scu:
+        scu.associate()
+        answer = scu.store(make_dataset())
+    assert isinstance(answer, Response)
+    assert answer.status == status
 
 
 # --- ways to cut messages ---

@@ -3,6 +3,7 @@
 import pytest
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
+from actors.lua.errors import ScriptFailed
 from api.dicom.sop_classes import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, is_registered
 from api.dicom.status import DatasetMismatch, store_status
 from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFull
@@ -28,6 +29,7 @@ def test_private_classes_are_not_registered(*, uid: str, expected: bool) -> None
     [
         (StorageFull(), 0xA700),
         (Busy(), 0xA700),
+        (ScriptFailed("boom"), 0xA700),
         (DatasetMismatch(), 0xA900),
         (InvalidDicom(), 0xC000),
         (MissingTag(), 0xC000),
