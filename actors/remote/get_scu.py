@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from actors.lua.errors import ScriptFailed
 from actors.remote.echo_scu import SERVICE_SYNTAXES
 from actors.remote.errors import GET_UNAVAILABLE
 from actors.remote.exchange import PENDING, check_status, exchange
@@ -21,7 +22,6 @@ STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 MODELS: Final = (PATIENT_ROOT, STUDY_ROOT)
 STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
 
-_SUCCESS: Final = 0x0000
 _OUT_OF_RESOURCES: Final = 0xA700
 _CANNOT_UNDERSTAND: Final = 0xC000
 _UNRECOGNIZED_OPERATION: Final = 0x0211
@@ -39,7 +39,8 @@ class Incoming:
     parts: Iterator[memoryview]  # the dataset as it comes; a view is valid until the next one is asked for
 
 
-Receive = Callable[[Incoming], None]  # stores an instance durably. Raises SinogramError: answered by a failure
+# Stores an instance durably; returns what the peer is answered. Raises SinogramError: answered by a failure.
+Receive = Callable[[Incoming], int]
 
 
 def proposals(storage: Sequence[tuple[str, Sequence[str]]]) -> list[Proposal]:
@@ -84,13 +85,12 @@ def _serve(association: Association, context: Context, command: Command, receive
     sop_class = command.text(Element.AFFECTED_SOP_CLASS_UID) or context.abstract_syntax
     sop_instance = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
     try:
-        receive(Incoming(sop_class, sop_instance, context.transfer_syntax, association.dataset()))
+        return receive(Incoming(sop_class, sop_instance, context.transfer_syntax, association.dataset()))
     except SinogramError as exc:
         if not association.is_whole:
             raise  # not the instance but the association has failed
         log.warning("C-GET: an instance is refused: %s: %s", type(exc).__name__, exc)
-        return _OUT_OF_RESOURCES if isinstance(exc, StorageFull | Busy) else _CANNOT_UNDERSTAND
+        return _OUT_OF_RESOURCES if isinstance(exc, StorageFull | Busy | ScriptFailed) else _CANNOT_UNDERSTAND
     except OSError as exc:
         log_fault("C-GET: an instance cannot be stored", exc)
         return _CANNOT_UNDERSTAND
-    return _SUCCESS

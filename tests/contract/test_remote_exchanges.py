@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from actors.lua.errors import ScriptFailed
 from actors.remote import find_scu, get_scu, move_scu
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.exchange import CANCELLED
@@ -263,16 +264,17 @@ def send_instance(peer: Peer, number: int, dataset: bytes = b"dataset") -> Comma
     return response
 
 
-def get(association: Association, receive: Callable[[Incoming], None]) -> list[Progress]:
+def get(association: Association, receive: Callable[[Incoming], int]) -> list[Progress]:
     return list(get_scu.get(association, GET, encode, receive))
 
 
 def test_instances_are_handed_on_and_answered() -> None:
     received = []
 
-    def receive(incoming: Incoming) -> None:
+    def receive(incoming: Incoming) -> int:
         data = b"".join(bytes(part) for part in incoming.parts)
         received.append((incoming.sop_class, incoming.sop_instance, incoming.transfer_syntax, data))
+        return 0
 
     def script(peer: Peer, _: PeerServer) -> None:
         peer.accept(roles=(pdu.Role(CT, is_scu=False, is_scp=True),))
@@ -293,10 +295,16 @@ def test_instances_are_handed_on_and_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(InvalidDicom("bad"), 0xC000), (StorageFull("full"), 0xA700), (OSError("disk"), 0xC000)]
+    ("error", "status"),
+    [
+        (InvalidDicom("bad"), 0xC000),
+        (StorageFull("full"), 0xA700),
+        (ScriptFailed("boom"), 0xA700),
+        (OSError("disk"), 0xC000),
+    ],
 )
 def test_an_instance_that_cannot_be_stored_is_refused_and_read_over(error: Exception, status: int) -> None:
-    def receive(_: Incoming) -> None:
+    def receive(_: Incoming) -> int:
         raise error
 
     def script(peer: Peer, _: PeerServer) -> None:
@@ -310,6 +318,18 @@ def test_an_instance_that_cannot_be_stored_is_refused_and_read_over(error: Excep
         get(association, receive)
 
 
+def test_the_peer_is_told_the_status_that_a_filter_wants() -> None:
+    def script(peer: Peer, _: PeerServer) -> None:
+        peer.accept(roles=(pdu.Role(CT, is_scu=False, is_scp=True),))
+        asked = peer.receive()
+        assert send_instance(peer, 1).number(Element.STATUS) == 0xC123
+        peer.respond(0, counts(0, 0, 1, 0), to=asked)
+        peer.end_well()
+
+    with peer(script) as server, connect(server) as association:
+        assert len(get(association, lambda _: 0xC123)) == 1
+
+
 def test_another_request_than_to_store_is_refused() -> None:
     def script(peer: Peer, _: PeerServer) -> None:
         peer.accept()
@@ -321,13 +341,14 @@ def test_another_request_than_to_store_is_refused() -> None:
         peer.end_well()
 
     with peer(script) as server, connect(server) as association:
-        get(association, lambda _: None)
+        get(association, lambda _: 0)
 
 
 def test_a_connection_lost_in_the_midst_of_an_instance() -> None:
-    def receive(incoming: Incoming) -> None:
+    def receive(incoming: Incoming) -> int:
         for _ in incoming.parts:
             pass
+        return 0
 
     def script(peer: Peer, _: PeerServer) -> None:
         peer.accept()

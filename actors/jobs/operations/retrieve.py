@@ -110,8 +110,8 @@ class GetScu(_Retrieve):
         for _ in get_scu.get(association, model, self._encode(query), self._store):
             pass
 
-    def _store(self, incoming: Incoming) -> None:
-        """Store an instance durably; one that is stored already is fine. Raises SinogramError."""
+    def _store(self, incoming: Incoming) -> int:
+        """Store an instance durably; one that is stored already is fine. Returns the status to answer. Raises SinogramError."""
         with self._bench.ingest.open(self._origin) as upload:
             upload.write(
                 file_meta(
@@ -123,7 +123,7 @@ class GetScu(_Retrieve):
             )
             for part in incoming.parts:
                 upload.write(part)
-            upload.store()
+            return upload.store().dimse_status
 
 
 def _model(association: Association, level: Level, patient_root: str, study_root: str) -> str:
