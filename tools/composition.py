@@ -7,6 +7,7 @@ from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
+from actors.lua.settings import LuaSettings
 from actors.remote.modality import Operation
 from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
@@ -44,6 +45,7 @@ class ServerSettings:
     modalities_in_database: bool
     query_retrieve_size: int
     ingest: IngestSettings
+    lua: LuaSettings
     log: LogOptions
 
     def core(self) -> CoreSettings:
@@ -52,6 +54,7 @@ class ServerSettings:
             storage_directory=self.storage_directory,
             stable_age_s=self.stable_age_s,
             jobs=self.jobs,
+            lua_is_on=self.lua.has_main,
         )
 
     def worker_slots(self) -> list[int]:
@@ -104,6 +107,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
         query_retrieve_size=configuration.value("QueryRetrieveSize"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
+        lua=configuration.lua,
         log=log,
     )
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Final
 
+from actors.lua.settings import LuaSettings
 from actors.remote.modality import Modality
 from actors.remote.tls import TlsSettings
 from events.errors import BadConfiguration
 from tools import dialect
 from tools.dicom_tls import read_tls, tls_problems
+from tools.lua_settings import list_scripts, read_lua
 from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
 from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
@@ -93,6 +95,7 @@ class Configuration:
     storage: StorageOptions
     http: HttpOptions
     dicom: DicomOptions
+    lua: LuaSettings
     deidentify_logs: bool
     gateway_processes: int  # ≥ 1
     sources: tuple[Path, ...]  # files read, in their order; empty: the embedded default
@@ -133,11 +136,13 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
         problems += [f"{origin['DicomModalities']}: DicomModalities: {reason}" for reason in wrong]
         problems += _contradictions(given, origin)
         problems += tls_problems(given, origin)
+        scripts, wrong = list_scripts(_texts(given.get("LuaScripts")), folders.get("LuaScripts", folders[None]))
+        problems += [f"{origin['LuaScripts']}: LuaScripts: {reason}" for reason in wrong]
         warnings += notes
     if problems:
         raise BadConfiguration("\n".join(problems))
     warnings += _notices(given, origin)
-    return _typed(given, tuple(files), warnings, modalities, folders)
+    return _typed(given, tuple(files), warnings, modalities, folders, scripts)
 
 
 def _files(path: Path) -> list[Path]:
@@ -179,19 +184,24 @@ def _notices(given: Mapping[str, Any], origin: Mapping[str, Path]) -> list[str]:
     return notices
 
 
+def _texts(found: Any) -> tuple[str, ...]:
+    """Return what an option holds that is a text or a list of texts."""
+    return (found,) if isinstance(found, str) else tuple(found or ())
+
+
 def _typed(
     given: Mapping[str, Any],
     sources: tuple[Path, ...],
     warnings: list[str],
     modalities: tuple[Modality, ...],
     folders: Mapping[str | None, Path],  # option -> folder of its file; None -> that of options in no file
+    scripts: Sequence[Path],
 ) -> Configuration:
     def value(name: str) -> Any:
         return given.get(name, OPTIONS[name].default)
 
     def texts(name: str) -> tuple[str, ...]:
-        found = value(name) or ()
-        return (found,) if isinstance(found, str) else tuple(found)
+        return _texts(value(name))
 
     def folder(name: str, otherwise: str) -> Path:
         return folders.get(name, folders[None]) / (value(name) or otherwise)
@@ -251,6 +261,7 @@ def _typed(
             tls_enabled=value("DicomTlsEnabled"),
             tls=read_tls(value, texts, lambda name: folders[name] / value(name)),
         ),
+        lua=read_lua(value, scripts, given),
         deidentify_logs=value("DeidentifyLogs"),
         gateway_processes=value("GatewayProcesses") or max(1, min(MOST_GATEWAYS, os.cpu_count() or 1)),
         sources=sources,

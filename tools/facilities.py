@@ -9,6 +9,7 @@ from actors.ingest import Ingest
 from actors.jobs.channel import Channel
 from actors.jobs.client import JobsClient
 from actors.lua.client import ScriptsClient
+from actors.lua.script_filters import ScriptFilters
 from actors.remote.asking import create_find_pool
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
@@ -53,7 +54,8 @@ class Facilities:
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
         self.runtime = RuntimeSettings(settings, self.views, self.modalities)
-        self.ingest = Ingest(self.index, self.views, self.blobs, name, self.runtime.ingest)
+        self.filters = ScriptFilters(received, scripts)
+        self.ingest = Ingest(self.index, self.views, self.blobs, name, self.runtime.ingest, self.filters)
         self.stopping = Interruption()
         self._finds = create_find_pool(settings.scu.close_delay_s)
         self.deps = Deps(

@@ -16,6 +16,8 @@ from typing import Any
 CORE = "core"
 GATEWAY = "gateway"
 WORKER = "worker"
+LUA_FILTER = "lua-filter"
+LUA_MAIN = "lua-main"
 
 READY = b"R"  # serving
 REFUSED = b"N"  # said why on standard error; trying again would not help
@@ -42,6 +44,7 @@ class Order:
     http_fds: tuple[int, ...] = ()
     dicom_fds: tuple[int, ...] = ()
     slots: int = 0  # of a worker: how many jobs it may carry out at once
+    boards: dict[str, int] = field(default_factory=dict)  # role of a Lua interpreter -> descriptor of its board
     status_fd: int = -1
     supervisor: int = field(default_factory=os.getpid)
 
@@ -87,6 +90,7 @@ def main() -> int:
     except (EOFError, pickle.UnpicklingError):  # it died before it had written all
         return 1
     _end_with(order.supervisor)
+    _close_input()
     for number in _NOT_FOR_CHILDREN:
         signal.signal(number, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -95,8 +99,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     order.settings.set_up_logging(order.name)
     try:
-        run = {CORE: _run_core, GATEWAY: _run_gateway, WORKER: _run_worker}[order.role]
-        return run(order, ending)
+        return _RUN[order.role](order, ending)
     except Exception as exc:
         from events.errors import Busy, SinogramError
 
@@ -108,6 +111,13 @@ def main() -> int:
             return 1
         _say(order, REFUSED)
         return 2
+
+
+def _close_input() -> None:
+    """Nobody who reads standard input, such as a script or what it starts, is to wait for us."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _say(order: Order, word: bytes) -> None:
@@ -153,6 +163,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
 
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
+    scripts = _reach_scripts(order)
     gateway = Gateway(
         order.settings,
         name=identity,
@@ -161,6 +172,8 @@ def _run_gateway(order: Order, ending: Ending) -> int:
         control=lambda word: bridge.request("control", [word]),
         http_fds=order.http_fds,
         dicom_fds=order.dicom_fds,
+        received=scripts.get(LUA_FILTER),
+        scripts=scripts.get(LUA_MAIN),
     )
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     gateway.start()
@@ -179,7 +192,16 @@ def _run_worker(order: Order, ending: Ending) -> int:
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
     channel = open_channel(bridge)
-    worker = Worker(order.settings, name=identity, ask=bridge.ask_index, channel=channel, slots=order.slots)
+    scripts = _reach_scripts(order)
+    worker = Worker(
+        order.settings,
+        name=identity,
+        ask=bridge.ask_index,
+        channel=channel,
+        slots=order.slots,
+        received=scripts.get(LUA_FILTER),
+        scripts=scripts.get(LUA_MAIN),
+    )
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     worker.start()
     _say(order, READY)
@@ -191,9 +213,73 @@ def _run_worker(order: Order, ending: Ending) -> int:
     return 0
 
 
+def _run_lua_filter(order: Order, ending: Ending) -> int:
+    from actors.bridge.client import BridgeClient
+    from actors.lua.board import open_board
+    from tools.lua_processes import FilterInterpreter
+
+    bridge = BridgeClient(order.settings.index_directory, _identity(order))
+    interpreter = FilterInterpreter(order.settings, open_board(order.boards[LUA_FILTER]), bridge.begin_index)
+    return _run_lua(order, ending, bridge, interpreter)
+
+
+def _run_lua_main(order: Order, ending: Ending) -> int:
+    from actors.bridge.client import BridgeClient
+    from actors.jobs.channel import open_channel
+    from actors.lua.board import open_board
+    from tools.lua_processes import MainInterpreter
+
+    identity = _identity(order)
+    bridge = BridgeClient(order.settings.index_directory, identity)
+    interpreter = MainInterpreter(
+        order.settings,
+        open_board(order.boards[LUA_MAIN]),
+        name=identity,
+        ask=bridge.ask_index,
+        begin=bridge.begin_index,
+        jobs=open_channel(bridge),
+        log_watch=open_channel(bridge, "log"),
+        control=lambda word: bridge.request("control", [word]),
+        received=_reach_scripts(order).get(LUA_FILTER),
+    )
+    return _run_lua(order, ending, bridge, interpreter)
+
+
+def _run_lua(order: Order, ending: Ending, bridge: Any, interpreter: Any) -> int:
+    threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
+    serving = interpreter.serve_bridge(order.settings.index_directory)
+    interpreter.start()
+    _say(order, READY)
+    ending.wait()
+    interpreter.stop()
+    serving.stop()
+    bridge.close()
+    return 0
+
+
+def _reach_scripts(order: Order) -> dict[str, Any]:
+    """Return a client of each interpreter that there is, by its role."""
+    if not order.boards:
+        return {}
+    from actors.lua.board import open_board
+    from actors.lua.reach import reach
+
+    folder = order.settings.index_directory
+    return {role: reach(folder, role, open_board(fd)) for role, fd in order.boards.items()}
+
+
 def _stop_with_core(bridge: Any, ending: Ending) -> None:
     bridge.wait_until_gone()
     ending.wish()
+
+
+_RUN = {
+    CORE: _run_core,
+    GATEWAY: _run_gateway,
+    WORKER: _run_worker,
+    LUA_FILTER: _run_lua_filter,
+    LUA_MAIN: _run_lua_main,
+}
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """`sinogram serve`: binds the ports, starts the processes in order and looks after them until the end.
 
     supervisor ─┬─ core          the writer; its death ends the whole
+                ├─ lua-filter    filters of received instances; restarted when it dies
+                ├─ lua-main      all other callbacks of scripts; restarted when it dies, goes on from its cursor
                 ├─ gateway-1 …   DICOM associations and HTTP requests; stateless, restarted when it dies
                 └─ worker-1 …    carries out jobs; restarted when it dies, its jobs go on from their checkpoints
 
 The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
-others, each answering that it is ready. Stop (SIGTERM, SIGINT, `POST /tools/shutdown`): the gateways finish what is
-under way while the workers give their jobs back, then the core. SIGHUP (`POST /tools/reset`) stops all and starts all again with the
+interpreters of scripts (where there are scripts), then the others, each answering that it is ready. Stop (SIGTERM, SIGINT,
+`POST /tools/shutdown`): the gateways finish what is under way while the workers give their jobs back, then the interpreters
+the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.lua.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
 SIGUSR1 has every process print the stacks of its threads.
 """
@@ -24,17 +27,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from actors.lua.board import Board, create_board_fd, open_board
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
 from tools.listening import listen
-from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, WORKER, Order
+from tools.process import CORE, GATEWAY, LUA_FILTER, LUA_MAIN, READY, REFUSED, STOP_SIGNAL, WORKER, Order
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
 STOP_TIMEOUT_S = 30.0  # then a process is killed
 RESTART_WINDOW_S = 60.0
-SHORT_LIFE_S = 5.0  # of a worker that cannot work at all
+SHORT_LIFE_S = 5.0  # of a worker or interpreter that cannot work at all
+WATCHDOG_S = 1.0  # between two looks at the interpreters
+STUCK_GRACE_S = 5.0  # beyond the deadline of a callback, which normally ends it
 RESTARTS_PER_WINDOW = 10  # a process that dies more often than this ends the whole
 
 EXIT_OK = 0
@@ -65,6 +71,8 @@ class Supervisor:
         self._http = listen(settings.http_addresses, settings.http_port) if settings.http_enabled else []
         self._dicom = listen(("",), settings.dicom_port) if settings.dicom_enabled else []
         self._children: list[Child] = []
+        self._boards: dict[str, int] = {}  # of the interpreters: what a child leaves there its successor finds
+        self._watched: dict[str, Board] = {}
         self._restarts: list[float] = []
         self._signals: list[int] = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -97,19 +105,35 @@ class Supervisor:
         failed = self._await_ready(core)
         if failed is not None:
             return failed
-        started = [self._spawn(order) for order in (*self._gateway_orders(), *self._worker_orders())]
+        self._make_boards()
+        return self._start_all(self._lua_orders()) or self._start_all([*self._gateway_orders(), *self._worker_orders()])
+
+    def _start_all(self, orders: list[Order]) -> int | None:
+        started = [self._spawn(order) for order in orders]
         return next((failed for child in started if (failed := self._await_ready(child)) is not None), None)
+
+    def _make_boards(self) -> None:
+        lua = self._settings.lua
+        roles = [role for role, is_there in ((LUA_FILTER, lua.has_filters), (LUA_MAIN, lua.has_main)) if is_there]
+        self._boards = {role: create_board_fd(role) for role in roles}
+        self._watched = {role: open_board(fd) for role, fd in self._boards.items()}
+
+    def _lua_orders(self) -> list[Order]:
+        return [Order(role, role, self._settings, boards=self._boards) for role in self._boards]
 
     def _gateway_orders(self) -> list[Order]:
         http = tuple(s.fileno() for s in self._http)
         dicom = tuple(s.fileno() for s in self._dicom)
         names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
-        return [Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom) for name in names]
+        return [
+            Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom, boards=self._boards) for name in names
+        ]
 
     def _worker_orders(self) -> list[Order]:
         shares = self._settings.worker_slots()
         return [
-            Order(WORKER, f"{WORKER}-{number}", self._settings, slots=slots) for number, slots in enumerate(shares, 1)
+            Order(WORKER, f"{WORKER}-{number}", self._settings, slots=slots, boards=self._boards)
+            for number, slots in enumerate(shares, 1)
         ]
 
     def _spawn(self, order: Order) -> Child:
@@ -119,7 +143,7 @@ class Supervisor:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tools.process", order.name],  # the name is for `ps` alone
                 stdin=subprocess.PIPE,
-                pass_fds=(write_fd, *order.http_fds, *order.dicom_fds),
+                pass_fds=(write_fd, *order.http_fds, *order.dicom_fds, *order.boards.values()),
             )
         finally:
             os.close(write_fd)
@@ -157,7 +181,8 @@ class Supervisor:
                 selector.register(self._wake_read, selectors.EVENT_READ)
                 for child in self._children:
                     selector.register(child.status_fd, selectors.EVENT_READ, child)
-                ready = [entry.data for entry, _ in selector.select()]
+                ready = [entry.data for entry, _ in selector.select(WATCHDOG_S if self._watched else None)]
+            self._end_stuck()
             for child in ready:
                 if child is None:
                     os.read(self._wake_read, 512)
@@ -171,6 +196,19 @@ class Supervisor:
                         return None
                     case _:
                         return EXIT_OK
+
+    def _end_stuck(self) -> None:
+        """Kill interpreters that have passed the deadline of a callback without noticing."""
+        for role, board in self._watched.items():
+            activity = board.heartbeat.read()
+            if not activity.is_stuck(time.monotonic(), STUCK_GRACE_S):
+                continue
+            for child in (child for child in self._children if child.order.role == role):
+                logger.error("serve.killed name=%s: it is stuck in %s", child.name, activity.name)
+                board.mark_killed()
+                child.process.kill()
+                child.process.wait()  # its end is found on its pipe
+            board.heartbeat.clear()
 
     def _on_word(self, child: Child) -> int | None:
         """Deal with a process that was started again and serves, or that is gone or going."""
@@ -188,7 +226,8 @@ class Supervisor:
         logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
         now = time.monotonic()
         # A worker that lived for a while died of its job, or was killed for not letting go of one: jobs answer for that.
-        if child.order.role != WORKER or now < child.started_s + SHORT_LIFE_S:
+        # Likewise an interpreter and its callback.
+        if child.order.role not in {WORKER, LUA_FILTER, LUA_MAIN} or now < child.started_s + SHORT_LIFE_S:
             self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
@@ -208,8 +247,8 @@ class Supervisor:
     # -- stopping -----------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """Stop the gateways and workers, then the core."""
-        for roles in ({GATEWAY, WORKER}, {CORE}):
+        """Stop the gateways and workers, then the interpreters, then the core."""
+        for roles in ({GATEWAY, WORKER}, {LUA_FILTER, LUA_MAIN}, {CORE}):
             group = [child for child in self._children if child.order.role in roles]
             for child in group:
                 child.process.send_signal(STOP_SIGNAL)
@@ -222,6 +261,9 @@ class Supervisor:
                     child.process.kill()
                     child.process.wait()
                 self._forget(child)
+        for fd in self._boards.values():
+            os.close(fd)
+        self._boards, self._watched = {}, {}
 
     @contextmanager
     def _catch_signals(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """`sinogram serve --single-process`: everything in one interpreter, for tests and debugging.
 
-The same core, gateway and worker as always, without the bridge between them. Slower under load, for the writer shares the
+The same core, interpreters of scripts, gateway and worker as always, without the bridge between them. Slower under load, for the writer shares the
 interpreter with the gateway (see docs/architecture.md).
 """
 
@@ -13,6 +13,7 @@ from tools.composition import ServerSettings
 from tools.core import Core
 from tools.gateway import Gateway
 from tools.listening import listen
+from tools.lua_single import LocalInterpreters
 from tools.process import SWITCH_INTERVAL_S, Ending
 from tools.worker import Worker
 
@@ -31,6 +32,8 @@ class SingleServer:
         self.http_port = self._sockets[0].getsockname()[1] if http_fds else 0
         self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
         self.core = Core(settings.core(), kill_worker=_let_live)
+        self._interpreters = LocalInterpreters(settings, self.core, self._control)
+        clients = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
         self._channel = open_local_channel(self.core.jobs.on_request)
         self._worker = Worker(
             settings,
@@ -39,6 +42,7 @@ class SingleServer:
             channel=self._channel,
             slots=settings.jobs.concurrent_jobs,
             environment=self.core.environment,
+            **clients,
         )
         self.gateway = Gateway(
             settings,
@@ -49,6 +53,7 @@ class SingleServer:
             http_fds=http_fds,
             dicom_fds=tuple(s.fileno() for s in dicom),
             environment=self.core.environment,
+            **clients,
         )
 
     def _control(self, word: str) -> None:
@@ -56,6 +61,7 @@ class SingleServer:
         self.ending.wish()
 
     def start(self) -> None:
+        self._interpreters.start()
         self._worker.start()
         self.gateway.start()
 
@@ -64,6 +70,7 @@ class SingleServer:
         self._worker.stop()
         self._channel.close()
         self._worker.close()
+        self._interpreters.stop()
         self.core.stop()
         for listener in self._sockets:
             listener.close()

@@ -14,6 +14,7 @@ from actors.jobs.channel import Channel
 from actors.jobs.client import JobsClient
 from actors.jobs.operation import Factory, Workbench
 from actors.jobs.runner import Runner
+from actors.lua.client import ScriptsClient
 from actors.remote.interruption import Interruption
 from store.environment import Environment
 from store.views.views import Views
@@ -36,11 +37,18 @@ class Worker:
         ask: Callable[[Command], Any],
         channel: Channel,
         slots: int,
+        received: ScriptsClient | None = None,
+        scripts: ScriptsClient | None = None,
         environment: Environment | None = None,
     ) -> None:
-        """`environment` is that of the core where it lives in the same process; else one is opened for reading."""
+        """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one.
+
+        `environment` is that of the core where it lives in the same process; else one is opened for reading.
+        """
         self._settings = settings
         self._name = name
+        self._received = received
+        self._scripts = scripts
         self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
         self._views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
         self._index = IndexClient(ask)
@@ -69,7 +77,15 @@ class Worker:
     def _bench(self) -> "WorkerBench":
         from tools.worker_bench import WorkerBench
 
-        return WorkerBench(self._settings, self._name, self._views, self._index, self._jobs)
+        return WorkerBench(
+            self._settings,
+            self._name,
+            self._views,
+            self._index,
+            self._jobs,
+            received=self._received,
+            scripts=self._scripts,
+        )
 
 
 def _operations() -> dict[str, Factory]:

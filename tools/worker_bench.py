@@ -4,6 +4,8 @@ from actors.index.client import IndexClient
 from actors.ingest import Ingest
 from actors.jobs.client import JobsClient
 from actors.jobs.operation import Workbench
+from actors.lua.client import ScriptsClient
+from actors.lua.script_filters import ScriptFilters
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.stored_sender import StorePool
@@ -16,7 +18,17 @@ from tools.runtime_settings import RuntimeSettings
 class WorkerBench:
     """One per worker process."""
 
-    def __init__(self, settings: ServerSettings, name: str, views: Views, index: IndexClient, jobs: JobsClient) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        name: str,
+        views: Views,
+        index: IndexClient,
+        jobs: JobsClient,
+        *,
+        received: ScriptsClient | None = None,
+        scripts: ScriptsClient | None = None,
+    ) -> None:
         self._views = views
         self._index = index
         self._jobs = jobs
@@ -33,7 +45,8 @@ class WorkerBench:
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
         runtime = RuntimeSettings(settings, views, self._modalities)
-        self._ingest = Ingest(index, views, self._blobs, name, runtime.ingest)
+        self._filters = ScriptFilters(received, scripts)
+        self._ingest = Ingest(index, views, self._blobs, name, runtime.ingest, self._filters)
 
     def workbench(self, interruption: Interruption) -> Workbench:
         return Workbench(

@@ -63,12 +63,17 @@ class ScriptsActor:
         board: Board,
         *,
         on_failed: OnFailed,
+        has_life_cycle: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_failed` is told of every callback that did not end well and whose caller was told so."""
+        """`on_failed` is told of every callback that did not end well and whose caller was told so.
+
+        With `has_life_cycle`, `Initialize` is the first callback and `Finalize` the last.
+        """
         self._interpreter = interpreter
         self._board = board
         self._on_failed = on_failed
+        self._has_life_cycle = has_life_cycle
         self._clock = clock
         self._background: Background | None = None
         self._mailbox: deque[_Request] = deque()
@@ -81,13 +86,13 @@ class ScriptsActor:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self, background: Background | None = None) -> None:
-        """Run from now on; the scripts are loaded. `Initialize` is the first callback."""
+        """Run from now on; the scripts are loaded."""
         self._background = background
         self._publish()
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the callback under way end, call `Finalize`, and answer everybody else that it is too late."""
+        """Let the callback under way end, and answer everybody else that it is too late."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -179,7 +184,7 @@ class ScriptsActor:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._call_if_defined(callbacks.INITIALIZE)
+        self._call_at_the_edge(callbacks.INITIALIZE)
         due_s, in_a_row = self._clock(), 0
         while (request := self._next(due_s, in_a_row)) is not _STOP:
             if isinstance(request, _Request):
@@ -189,7 +194,7 @@ class ScriptsActor:
                 in_a_row = 0
                 pause_s = self._step(self._background)
                 due_s = self._clock() + (threading.TIMEOUT_MAX if pause_s is None else pause_s)
-        self._call_if_defined(callbacks.FINALIZE)
+        self._call_at_the_edge(callbacks.FINALIZE)
         with self._changed:
             left, self._mailbox = self._mailbox, deque()
         for late in left:
@@ -216,8 +221,8 @@ class ScriptsActor:
             log.exception("lua.background-failed")
             return 1.0
 
-    def _call_if_defined(self, name: str) -> None:
-        if not self._interpreter.defines(name):
+    def _call_at_the_edge(self, name: str) -> None:
+        if not self._has_life_cycle or not self._interpreter.defines(name):
             return
         try:
             self.deliver(name, (), b"")

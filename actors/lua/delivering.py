@@ -18,8 +18,6 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
-from store.views.callbacks import list_waiting
-
 from actors.index.commands import (
     Command,
     RecordCallbackRecovery,
@@ -32,6 +30,7 @@ from actors.lua import chain
 from actors.lua.actor import ScriptsActor, log_failure
 from actors.lua.board import Board
 from actors.lua.chain import Chain
+from actors.lua.cursor import CONSUMER, read_cursor
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.errors import Cause, ScriptFailed
 from actors.lua.events import Delivery, heart_beat
@@ -39,12 +38,11 @@ from actors.lua.recorder import Recorder, failure_command
 from events.errors import SinogramError
 from events.identifiers import Seq
 from store.log import read_rows
-from store.tables import CURSORS, U64
+from store.views.callbacks import list_waiting
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
 
-CONSUMER: Final = "lua"
 RETRY_DELAYS_S: Final = (5, 30)  # then an event is skipped
 ROWS_AHEAD: Final = 256  # of the log, read in one snapshot
 ROWS_UNSAVED: Final = 1000  # that concern no callback, before the cursor is moved over them
@@ -106,7 +104,7 @@ class Deliverer:
         self._rows: deque[tuple[Seq, bytes, bytes | None]] = deque()
         self._left_behind = board.left_behind()
         with views.snapshot() as snapshot:
-            self.position = Seq(U64.unpack(snapshot.row(CURSORS, CONSUMER.encode()) or bytes(8))[0])
+            self.position = read_cursor(snapshot) or Seq(0)
             self._waiting = [
                 _Waiting(due_us=w.due_us, seq=w.cause_seq, number=w.number, attempts=w.attempt, callback=w.callback)
                 for w in list_waiting(snapshot)

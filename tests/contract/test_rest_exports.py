@@ -28,7 +28,7 @@ def export(stage: RestStage, *collections: str) -> list[str]:
     names = [json.loads(stage.ask(f"/{collection}").body)[0] for collection in collections]
     resources = [parse_resource_id(name) for name in names]
     pairs = [(LEVELS[collection], resource) for collection, resource in zip(collections, resources, strict=True)]
-    log_exports(stage.deps, "pacs", [(level, resource) for level, resource in pairs if resource is not None])
+    log_exports(stage.deps, "pacs", [(level, resource) for level, resource in pairs if resource is not None], bytes(8))
     return names
 
 

@@ -11,8 +11,9 @@ from actors.lua import callbacks, delivering
 from actors.lua.actor import ScriptsActor
 from actors.lua.board import Board
 from actors.lua.chain import Chain
+from actors.lua.cursor import CONSUMER
 from actors.lua.deliveries import DeliveryReader
-from actors.lua.delivering import CONSUMER, Deliverer, Targets
+from actors.lua.delivering import Deliverer, Targets
 from actors.lua.recorder import Recorder
 from actors.lua.runtime import Interpreter
 from events.errors import SinogramError, StorageFull

@@ -1,0 +1,96 @@
+"""SetStableStatus(), StoreKeyValue(), GetKeyValue(), DeleteKeyValue(): what scripts have the server keep.
+
+    SetStableStatus(resourceId, isStable)      true if that changed something; nil if there is no such patient, study or series
+    StoreKeyValue(store, key, value)           true
+    GetKeyValue(store, key)                    the value, a string; nil if there is none
+    DeleteKeyValue(store, key)                 true if there was one
+
+Strings are bytes, numbers count as strings. Wrong arguments and failures are logged and give nil. These functions came after
+Orthanc 1.12.7; names and purpose are Orthanc's, the results are ours. Values outlive a restart.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+from actors.index.client import IndexClient
+from actors.lua.runtime import HostFunction
+from actors.lua.values import number_text
+from events.errors import SinogramError
+from events.identifiers import parse_resource_id
+from store.views.key_values import get_value
+from store.views.views import Views
+
+log = logging.getLogger(__name__)
+
+_CORRELATION_BYTES: Final = 8
+
+
+def keeping_functions(index: IndexClient, views: Views, correlation: Callable[[], bytes]) -> dict[str, HostFunction]:
+    """`correlation` is that of the callback under way."""
+
+    def events_of() -> bytes:
+        return correlation() or secrets.token_bytes(_CORRELATION_BYTES)
+
+    def set_stable_status(*arguments: Any) -> bool | None:
+        match arguments:
+            case [bytes(name), bool(is_stable)]:
+                resource = parse_resource_id(name.decode("utf-8", "replace"))
+            case _:
+                return _refuse("SetStableStatus")
+        if resource is None:
+            return _refuse("SetStableStatus")
+        return _attempt(
+            "SetStableStatus", lambda: index.set_stability(resource, is_stable=is_stable, correlation=events_of())
+        )
+
+    def store_key_value(*arguments: Any) -> bool | None:
+        texts = _texts(arguments, 3)
+        if texts is None:
+            return _refuse("StoreKeyValue")
+
+        def store() -> bool:
+            index.store_key_value(*texts, correlation=events_of())
+            return True
+
+        return _attempt("StoreKeyValue", store)
+
+    def get_key_value(*arguments: Any) -> bytes | None:
+        texts = _texts(arguments, 2)
+        if texts is None:
+            return _refuse("GetKeyValue")
+        with views.snapshot() as snapshot:
+            return get_value(snapshot, *texts)
+
+    def delete_key_value(*arguments: Any) -> bool | None:
+        texts = _texts(arguments, 2)
+        if texts is None:
+            return _refuse("DeleteKeyValue")
+        return _attempt("DeleteKeyValue", lambda: index.delete_key_value(*texts, correlation=events_of()))
+
+    return {
+        "SetStableStatus": set_stable_status,
+        "StoreKeyValue": store_key_value,
+        "GetKeyValue": get_key_value,
+        "DeleteKeyValue": delete_key_value,
+    }
+
+
+def _texts(arguments: tuple[Any, ...], count: int) -> list[bytes] | None:
+    """Return that many strings, None if the arguments are something else."""
+    if len(arguments) != count or any(isinstance(a, bool) or not isinstance(a, bytes | int | float) for a in arguments):
+        return None
+    return [argument if isinstance(argument, bytes) else number_text(argument) for argument in arguments]
+
+
+def _refuse(name: str) -> None:
+    log.error("Lua: Bad parameters to %s()", name)
+
+
+def _attempt(name: str, do: Callable[[], bool]) -> bool | None:
+    try:
+        return do()
+    except SinogramError as exc:
+        log.error("Lua: Error in %s(): %s", name, exc)
+        return None

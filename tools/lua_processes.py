@@ -1,0 +1,250 @@
+"""The two interpreters of Lua scripts, each in a process of its own (`tools.process`) or within the only one.
+
+    lua-filter   ReceivedInstanceFilter and ReceivedCStoreInstanceFilter: what a C-STORE waits for
+    lua-main     everything else: the other filters, the callbacks of events, /tools/execute-script
+
+Both run every script of `LuaScripts`, as Orthanc's do; only lua-main reaches the REST API. A script that cannot be loaded
+stops the start.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from actors.bridge.server import BridgeServer
+from actors.index.commands import Command
+from actors.jobs.channel import Channel
+from actors.log_watch import LogEnd
+from actors.lua.actor import ScriptsActor
+from actors.lua.board import Board
+from actors.lua.chain import Chain
+from actors.lua.client import ScriptsClient
+from actors.lua.deliveries import DeliveryReader
+from actors.lua.delivering import Deliverer, Targets
+from actors.lua.errors import ScriptFailed
+from actors.lua.functions import HttpFailed, HttpFunctions, configuration_function, rest_functions
+from actors.lua.keeping import keeping_functions
+from actors.lua.reach import ACTOR, socket_name
+from actors.lua.recorder import Begin, FailureRecorder, Recorder
+from actors.lua.runtime import HostFunction, Interpreter
+from actors.lua.settings import LuaSettings
+from api.rest.app import create_application
+from api.rest.in_process import InProcess
+from api.rest.modality_json import render_modality
+from events.errors import BadConfiguration, Busy
+from events.identifiers import Seq
+from store.environment import Environment
+from tools.composition import ServerSettings
+from tools.facilities import Facilities
+from tools.process import LUA_FILTER, LUA_MAIN
+
+STOP_PATIENCE_S: Final = 5.0  # for the callback under way, before what it waits for is broken off
+
+printed = logging.getLogger("lua")  # what scripts print
+log = logging.getLogger(__name__)
+
+
+class FilterInterpreter:
+    """lua-filter."""
+
+    def __init__(self, settings: ServerSettings, board: Board, begin: Begin) -> None:
+        """Load the scripts. Raises BadConfiguration."""
+        self._failures = FailureRecorder(begin)
+        http = HttpFunctions(_no_http)
+        functions = http.functions() | configuration_function(_configuration(settings))
+        interpreter = make_interpreter(settings.lua, functions, board)
+        self._actor = ScriptsActor(
+            LUA_FILTER, interpreter, board, on_failed=self._failures.on_failed, has_life_cycle=False
+        )
+        self.client = ScriptsClient(board, self._actor.ask)
+        load(interpreter, settings.lua)
+
+    def serve_bridge(self, folder: Path) -> BridgeServer:
+        return _serve(folder, LUA_FILTER, self._actor)
+
+    def start(self) -> None:
+        self._failures.start()
+        self._actor.start()
+
+    def stop(self) -> None:
+        self._actor.stop()
+        self._failures.stop()
+
+
+class MainInterpreter:
+    """lua-main."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        board: Board,
+        *,
+        name: str,
+        ask: Callable[[Command], Any],
+        begin: Begin,
+        jobs: Channel,
+        log_watch: Channel,
+        control: Callable[[str], None],
+        received: ScriptsClient | None,
+        environment: Environment | None = None,
+    ) -> None:
+        """Load the scripts. Raises BadConfiguration."""
+        self._jobs_channel = jobs
+        self._log_watch = log_watch
+        self._failures = FailureRecorder(begin)
+        self._recorder = Recorder(begin)
+        self.client = ScriptsClient(board, self._ask)
+        self._facilities = own = Facilities(
+            settings,
+            name=name,
+            ask=ask,
+            jobs=jobs,
+            control=control,
+            received=received,
+            scripts=self.client,
+            environment=environment,
+        )
+        self._rest = InProcess(create_application(own.deps))
+        chain = Chain(sandbox=settings.lua.sandbox)
+        interpreter = make_interpreter(settings.lua, self._functions(settings, chain), board)
+        self._actor = ScriptsActor(LUA_MAIN, interpreter, board, on_failed=self._failures.on_failed)
+        self._follower = _Follower(LogEnd(log_watch), self._actor.wake)
+        self._deliverer = Deliverer(
+            self._actor,
+            board,
+            DeliveryReader(own.views, own.blobs, lambda: own.runtime.ingest().default_encoding),
+            own.views,
+            chain,
+            Targets(
+                modalities=lambda: {modality.name for modality in own.modalities.list()},
+                peers=set,
+            ),
+            self._recorder,
+            watch=self._follower.watch,
+            heart_beat_s=settings.lua.heart_beat_s,
+        )
+        load(interpreter, settings.lua)
+
+    def _functions(self, settings: ServerSettings, chain: Chain) -> dict[str, HostFunction]:
+        """The functions of scripts; those that may take long leave the interpreter's thread free for what they cause."""
+        own = self._facilities
+        http = HttpFunctions(_no_http)
+        return (
+            rest_functions(self._call_rest)
+            | http.functions()
+            | configuration_function(_configuration(settings))
+            | keeping_functions(own.index, own.views, lambda: self._actor.correlation)
+            | chain.functions()
+        )
+
+    def _call_rest(self, method: str, uri: str, body: bytes, headers: Any) -> bytes | None:
+        correlation = self._actor.correlation
+        return self._actor.run_apart(lambda: self._rest.call(method, uri, body, headers, correlation))
+
+    def _ask(self, values: list[Any], timeout_s: float) -> Any:
+        return self._actor.ask(values, timeout_s)
+
+    def serve_bridge(self, folder: Path) -> BridgeServer:
+        return _serve(folder, LUA_MAIN, self._actor)
+
+    def start(self) -> None:
+        self._failures.start()
+        self._follower.start()
+        self._actor.start(self._deliverer)
+
+    def stop(self) -> None:
+        """Let the callback under way end, for a while; what it waits for is broken off then. Events are delivered at the next start."""
+        breaking_off = threading.Timer(STOP_PATIENCE_S, self._break_off)
+        breaking_off.start()
+        self._actor.stop()
+        breaking_off.cancel()
+        self._break_off()
+        self._follower.join()
+        self._failures.stop()
+        try:
+            self._recorder.advance()
+        except Busy as exc:
+            log.warning("lua.position-not-saved: %s", exc)
+        self._facilities.close()
+
+    def _break_off(self) -> None:
+        self._facilities.stopping.interrupt()
+        self._jobs_channel.close()
+        self._log_watch.close()
+
+
+class _Follower:
+    """Wakes the actor when the log has grown, once somebody wants to know."""
+
+    def __init__(self, log_end: LogEnd, wake: Callable[[], None]) -> None:
+        self._log_end = log_end
+        self._wake = wake
+        self._after = Seq(0)
+        self._is_asking = False
+        self._wanted = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, name="lua-log-watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def watch(self, seq: Seq) -> None:
+        """Have the actor woken once the log has events after `seq`; for the actor's thread."""
+        if not self._is_asking:
+            self._is_asking, self._after = True, seq
+            self._wanted.release()
+
+    def _run(self) -> None:
+        try:
+            while self._wanted.acquire():
+                self._log_end.wait_beyond(self._after)
+                self._is_asking = False
+                self._wake()
+        except Busy:  # the channel is closed: the server stops
+            pass
+
+    def join(self) -> None:
+        """Wait for the end, once the channel is closed."""
+        self._wanted.release()
+        self._thread.join()
+
+
+def _configuration(settings: ServerSettings) -> dict[str, Any]:
+    """Return what GetOrthancConfiguration() does: the options that are given, the modalities in their long form."""
+    given = dict(settings.lua.configuration)
+    if "DicomModalities" in given:
+        given["DicomModalities"] = {modality.name: render_modality(modality) for modality in settings.dicom.modalities}
+    return given
+
+
+def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], board: Board) -> Interpreter:
+    board.heartbeat.clear()  # what a predecessor was doing
+    return Interpreter(
+        functions, limits=settings.limits, sandbox=settings.sandbox, output=_print, pulse=board.heartbeat
+    )
+
+
+def load(interpreter: Interpreter, settings: LuaSettings) -> None:
+    """Run the scripts of `LuaScripts` in their order. Raises BadConfiguration."""
+    for script in settings.scripts:
+        try:
+            interpreter.load_file(script)
+        except OSError as exc:
+            raise BadConfiguration(f"LuaScripts: {script}: {exc.strerror}") from exc
+        except ScriptFailed as exc:
+            raise BadConfiguration(f"LuaScripts: {script}: {exc.message}") from exc
+
+
+def _no_http(*_: Any) -> Any:
+    raise HttpFailed("not yet")
+
+
+def _print(line: bytes) -> None:
+    printed.warning("Lua says: %s", line.decode("utf-8", "replace"))
+
+
+def _serve(folder: Path, process: str, actor: ScriptsActor) -> BridgeServer:
+    bridge = BridgeServer(folder, {ACTOR: actor.request}, lambda _: None, socket_name(process))
+    bridge.start()
+    return bridge

@@ -1,0 +1,47 @@
+"""The options about scripts: `LuaScripts` and its like, as the interpreters are told of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actors.lua.limits import Limits
+from actors.lua.settings import LuaSettings
+
+_MEGABYTE = 1 << 20
+
+
+def list_scripts(entries: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files behind `LuaScripts` in their order, and what is wrong with the entries.
+
+    A relative path begins at `folder`; a folder stands for the `.lua` files directly in it, in the order of their names.
+    """
+    scripts: list[Path] = []
+    problems: list[str] = []
+    for entry in entries:
+        path = folder / entry
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".lua" and file.is_file())
+            scripts += found
+            if not found:
+                problems.append(f"{path} holds no .lua files")
+        elif path.is_file():
+            scripts.append(path)
+        else:
+            problems.append(f"{path} is not a file or folder")
+    return scripts, problems
+
+
+def read_lua(value: Callable[[str], Any], scripts: Sequence[Path], given: Mapping[str, Any]) -> LuaSettings:
+    """Return the settings; `value` gives each option or its default, `given` is what the configuration holds."""
+    return LuaSettings(
+        scripts=tuple(scripts),
+        limits=Limits(
+            timeout_s=float(value("LuaCallbackTimeout")),
+            instructions=value("LuaInstructionLimit"),
+            memory_bytes=value("LuaMemoryLimit") * _MEGABYTE,
+        ),
+        sandbox=value("LuaSandbox"),
+        heart_beat_s=value("LuaHeartBeatPeriod"),
+        execute_enabled=value("ExecuteLuaEnabled"),
+        configuration=given,
+    )
