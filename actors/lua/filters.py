@@ -179,7 +179,7 @@ def _dataset(table: Mapping[bytes, Any]) -> Dataset:
 def _tag(name: bytes) -> int:
     tag = parse_tag(_name(name))
     if tag is None:
-        raise UnknownTag(f"Unknown DICOM tag: {_name(name)}")
+        raise UnknownTag(_name(name))
     return tag
 
 

@@ -12,14 +12,13 @@ on Orthanc 1.12.7:
 """
 
 import posixpath
-import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.auth import CHALLENGE, USERNAME, Gate
-from api.rest.correlation import CORRELATION, CORRELATION_BYTES
+from api.rest.correlation import CORRELATION, new_correlation
 from api.rest.fault import Faults, status_line
 from api.rest.replies import TEXT
 from api.rest.settings import RestSettings
@@ -69,7 +68,7 @@ class Front:
     def _ask_filter(self, environ: dict[str, Any]) -> tuple[str, bytes] | None:
         """Ask IncomingHttpRequestFilter; returns the status line and the body of a refusal."""
         # What the request causes carries it, too.
-        correlation = environ.setdefault(CORRELATION, secrets.token_bytes(CORRELATION_BYTES))
+        correlation = environ.setdefault(CORRELATION, new_correlation())
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         try:
             is_admitted = self._filters.admits_request(

@@ -11,6 +11,7 @@ from actors.remote.query_store import QueryReader, QueryWriter, StoredQuery
 from api.errors import BadField, UnknownRoute
 from api.rest import fields, runtime
 from api.rest.arguments import TagForm
+from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.modalities import find_modality
 from api.rest.remote_request import Remote, check_keys, parse_keys, parse_level, remote_of, requested_timeout
@@ -45,15 +46,23 @@ class StartQuery:
             raise BadField("The field LocalAet must contain a string")
         timeout_s = requested_timeout(body)
         remote = remote_of(self._deps, find_modality(self._deps, name), body.get("LocalAet"), timeout_s)
-        send_json(req, resp, start_query(self._deps, remote, level, keys, is_normalized=is_normalized))
+        started = start_query(self._deps, remote, level, keys, correlation_of(req), is_normalized=is_normalized)
+        send_json(req, resp, started)
 
 
 def start_query(
-    deps: Deps, remote: Remote, level: Level, keys: Dataset, *, is_normalized: bool = True
+    deps: Deps, remote: Remote, level: Level, keys: Dataset, correlation: bytes, *, is_normalized: bool = True
 ) -> dict[str, Any]:
-    """Ask a modality and keep its answers; returns where they are found. Raises RemoteFailed, OutOfRange, BadField."""
+    """Ask a modality and keep its answers; returns where they are found.
+
+    OutgoingFindRequestFilter of scripts may change what is asked, before normalisation; the query is shown as the client gave it.
+    As on Orthanc 1.12.7, nothing else that asks modalities is filtered: neither `find-study` and its like, nor worklists, nor echo.
+
+    Raises RemoteFailed, OutOfRange, BadField, ScriptFailed, Busy.
+    """
     modality = remote.modality
-    sent = normalize(level, keys, modality.manufacturer) if is_normalized else keys
+    asked = deps.filters.filter_question(keys, modality.aet, correlation)
+    sent = normalize(level, asked, modality.manufacturer) if is_normalized else asked
     encoding = check_keys(deps, sent)
     identifier = find_identifier(level, sent, modality.manufacturer, encoding)
     query = StoredQuery(

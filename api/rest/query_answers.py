@@ -11,6 +11,7 @@ from actors.remote.query_store import QueryReader
 from api.errors import BadType, OutOfRange, UnknownRoute
 from api.rest import arguments, fields, orthanc_json, runtime
 from api.rest.arguments import TagForm
+from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.queries import form_of, open_query, start_query
 from api.rest.remote_request import Remote, parse_keys, requested_timeout
@@ -121,4 +122,4 @@ class QueryBelow:
         keys |= {tag: answer.get(tag) or "" for tag in _INHERITED[query.level]}
         timeout_s = requested_timeout(body)
         remote = Remote(query.modality, query.local_aet, query.timeout_s if timeout_s is None else timeout_s)
-        send_json(req, resp, start_query(self._deps, remote, self._level, keys))
+        send_json(req, resp, start_query(self._deps, remote, self._level, keys, correlation_of(req)))

@@ -12,6 +12,7 @@ from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
 from actors.jobs.client import JobsClient
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.asking import create_find_pool
 from actors.remote.modalities import Modalities
 from actors.remote.query_store import QueryStore
@@ -80,11 +81,16 @@ def call(app: Application, path: str, method: str, body: bytes, headers: dict[st
 
 @contextmanager
 def rest_stage(
-    archive: Core, *, modalities_in_database: bool = False, query_retrieve_size: int = 100, **settings: Any
+    archive: Core,
+    *,
+    modalities_in_database: bool = False,
+    query_retrieve_size: int = 100,
+    filters: ScriptFilters = NO_FILTERS,
+    **settings: Any,
 ) -> Iterator[RestStage]:
     """Build the application on a running archive."""
     queries = QueryStore(archive.settings.index_directory, query_retrieve_size)
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings, filters)
     finds = create_find_pool(5)
     controls: list[str] = []
 
@@ -102,6 +108,7 @@ def rest_stage(
         finds=finds,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
+        filters=filters,
         shutdown=control("shutdown"),
         reset=control("reset"),
     )
