@@ -60,7 +60,7 @@ class Gateway:
         services = (
             create_echo_service(),
             create_store_service(own.ingest),
-            create_find_service(Finder(own.views, own.blobs)),
+            create_find_service(Finder(own.views, own.blobs), own.filters),
             create_get_service(own.views, own.blobs, decompresses=settings.scu.transcode),
             create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
         )
