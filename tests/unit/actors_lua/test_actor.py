@@ -11,7 +11,7 @@ from actors.lua import actor as module
 from actors.lua.actor import ScriptsActor
 from actors.lua.board import Board
 from actors.lua.client import ScriptsClient
-from actors.lua.errors import ScriptFailed
+from actors.lua.errors import HostError, ScriptFailed
 from actors.lua.limits import Limits
 from actors.lua.runtime import Interpreter
 from events.errors import Busy, InvalidRequest
@@ -29,6 +29,7 @@ class Stage:
         self.said: list[str] = []
         self.failed: list[str] = []
         self.work: dict[bytes, Callable[[], Any]] = {}
+        self.actor: ScriptsActor
         functions = {
             "work": lambda name: self.actor.run_apart(self.work[name]),
             "say": lambda text: self.said.append(text.decode()),
@@ -156,7 +157,7 @@ def test_an_error_of_a_function_reaches_the_script() -> None:
     with running("function OnHeartBeat() local ok, message = pcall(work, 'fail') say(message) end") as stage:
 
         def fail() -> None:
-            raise module.HostError("no such luck")
+            raise HostError("no such luck")
 
         stage.work[b"fail"] = fail
         stage.client.call("OnHeartBeat")
