@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
-from actors.lua.settings import LuaSettings
+from actors.lua.settings import PATIENCE_S, LuaSettings
 from actors.remote.modality import Operation
 from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
@@ -20,6 +20,7 @@ from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
 from tools.logging_setup import LogOptions
 
+_DAY_S = 86_400.0
 MOST_WORKERS = 4  # processes; beyond that each carries out several jobs at once
 
 
@@ -136,6 +137,8 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         rejected_sop_classes=dicom.rejected_sop_classes,
         log_level=log.level,
         dicom_echo_checks_find=configuration.value("DicomEchoChecksFind"),
+        execute_lua_enabled=configuration.lua.execute_enabled,
+        execute_lua_timeout_s=PATIENCE_S + (configuration.lua.limits.timeout_s or _DAY_S),
         log_exported_resources=configuration.value("LogExportedResources"),
         default_retrieve_method=configuration.value("DicomDefaultRetrieveMethod"),
     )

@@ -70,6 +70,7 @@ class Facilities:
             finds=self._finds,
             stopping=self.stopping,
             settings=settings.rest,
+            scripts=scripts,
             filters=self.filters,
             shutdown=lambda: control("shutdown"),
             reset=lambda: control("reset"),

@@ -36,9 +36,12 @@ class ScriptsClient:
         """
         return tuple(_result(self._ask(["call", name, list(arguments), correlation], PATIENCE_S)))
 
-    def execute(self, source: bytes, correlation: bytes = b"") -> bytes:
-        """Run a chunk in the scripts' environment; returns what it printed. Raises ScriptFailed, Busy."""
-        printed: bytes = _result(self._ask(["execute", source, correlation], PATIENCE_S))
+    def execute(self, source: bytes, correlation: bytes = b"", *, timeout_s: float = PATIENCE_S) -> bytes:
+        """Run a chunk in the scripts' environment; returns what it printed.
+
+        Raises ScriptFailed; Busy if the interpreter has no time for it within `PATIENCE_S`, or has not ended it after `timeout_s`.
+        """
+        printed: bytes = _result(self._ask(["execute", source, correlation], timeout_s))
         return printed
 
 

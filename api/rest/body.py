@@ -44,6 +44,11 @@ def is_gzip(req: falcon.Request) -> bool:
 
 def read_text(req: falcon.Request) -> str:
     """Return a small body as text. Raises OutOfRange for one that is far longer than any argument."""
+    return read_small(req).decode("utf-8", "replace")
+
+
+def read_small(req: falcon.Request) -> bytes:
+    """Return a small body. Raises OutOfRange for one that is far longer than any argument."""
     parts: list[bytes] = []
     size = 0
     for chunk in _read_raw(req, _declared_length(req), 0):
@@ -51,7 +56,7 @@ def read_text(req: falcon.Request) -> str:
         if size > SMALL_BODY_BYTES:
             raise OutOfRange("The body is too long")
         parts.append(chunk)
-    return b"".join(parts).decode("utf-8", "replace")
+    return b"".join(parts)
 
 
 def _declared_length(req: falcon.Request) -> int | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actors.index.client import IndexClient
 from actors.jobs.client import JobsClient
+from actors.lua.client import ScriptsClient
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.asking import FindPool
 from actors.remote.interruption import Interruption
@@ -71,6 +72,7 @@ class Deps:
     settings: RestSettings
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again
+    scripts: ScriptsClient | None = None  # of the main interpreter; None: there are no scripts
     filters: ScriptFilters = NO_FILTERS  # of requests and of questions to modalities; ingest has its own
     stopping: Interruption = field(default_factory=Interruption)  # told when this process stops; ends what waits
     now: Callable[[], datetime] = field(default=local_now)  # aware

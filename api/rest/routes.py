@@ -21,6 +21,7 @@ from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Single
 from api.rest.retrieves import Retrieve, RetrieveAnswers
 from api.rest.runtime import LOG_CATEGORIES
+from api.rest.scripts import ExecuteScript
 from api.rest.statistics import ArchiveStatistics, ResourceStatistics
 from api.rest.system import ExplorerExtensions, Favicon, Listing, Plugin, Plugins, Root, System
 from api.rest.tools import (
@@ -153,6 +154,7 @@ def _tools(deps: Deps) -> Routes:
         "accepted-transfer-syntaxes": AcceptedTransferSyntaxes(deps),
         "default-encoding": DefaultEncoding(deps),
         "dicom-echo": ToolEcho(deps),
+        "execute-script": ExecuteScript(deps),
         "generate-uid": GenerateUid(),
         "log-level": LogLevel(deps),
         **{f"log-level-{category}": LogLevel(deps, category) for category in LOG_CATEGORIES},

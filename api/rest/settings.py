@@ -40,6 +40,8 @@ class RestSettings:
     log_level: str = "default"
 
     dicom_echo_checks_find: bool = False
+    execute_lua_enabled: bool = False
+    execute_lua_timeout_s: float = 330.0  # how long a request to execute a script waits for its end
     log_exported_resources: bool = False
 
     # Shown by GET /system.

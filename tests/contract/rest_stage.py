@@ -12,6 +12,7 @@ from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
 from actors.jobs.client import JobsClient
+from actors.lua.client import ScriptsClient
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.asking import create_find_pool
 from actors.remote.modalities import Modalities
@@ -85,6 +86,7 @@ def rest_stage(
     *,
     modalities_in_database: bool = False,
     query_retrieve_size: int = 100,
+    scripts: ScriptsClient | None = None,
     filters: ScriptFilters = NO_FILTERS,
     **settings: Any,
 ) -> Iterator[RestStage]:
@@ -108,6 +110,7 @@ def rest_stage(
         finds=finds,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
+        scripts=scripts,
         filters=filters,
         shutdown=control("shutdown"),
         reset=control("reset"),
