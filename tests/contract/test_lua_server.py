@@ -1,0 +1,138 @@
+"""A whole server with scripts: its two interpreters start, stop, are replaced, and refuse what cannot be loaded."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault.instances import Instance
+from tests.fault.senders import RestSender, StoreScu
+from tests.fault.servers import ServerUnderTest, is_running, kill, server_in, wait_for
+from tools.serve import EXIT_REFUSED
+
+FILTER, MAIN = "lua-filter", "lua-main"
+SCRIPT = """
+    print('loaded')
+    function Initialize() print('initialized') end
+    function Finalize() print('finalized') end
+    function ReceivedInstanceFilter(dicom) return dicom.PatientID ~= 'REFUSED' end
+    function OnStoredInstance(id, tags) print('stored ' .. tags.PatientID, RestApiGet('/instances/' .. id) ~= nil) end
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path) as not_started:
+        yield not_started
+
+
+def with_script(server: ServerUnderTest, text: str = SCRIPT, **options: object) -> ServerUnderTest:
+    server.folder.mkdir(parents=True, exist_ok=True)
+    (server.folder / "script.lua").write_text(text)
+    server.options |= {"LuaScripts": ["script.lua"]} | options
+    return server
+
+
+def image(number: int, patient: str) -> Instance:
+    return Instance(number, patient, study=1, series=1, pixel_bytes=200)
+
+
+def stored_by_dicom(server: ServerUnderTest, instance: Instance) -> int:
+    with StoreScu(server.dicom_port) as sender:
+        return sender.store(instance)
+
+
+def said(server: ServerUnderTest, line: str) -> int:
+    return server.log.count(f"Lua says: {line}")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--single-process",)])
+def test_scripts_filter_and_hear_of_what_is_stored(server: ServerUnderTest, arguments: tuple[str, ...]) -> None:
+    with_script(server).start(*arguments)
+    with RestSender(server) as sender:
+        assert sender.store(image(1, "WELCOME")) == (200, "Success")
+        assert sender.store(image(2, "REFUSED")) == (200, "FilteredOut")
+    assert stored_by_dicom(server, image(3, "WELCOME")) == 0
+    wait_for(lambda: said(server, "stored WELCOME, true") == 2, "both callbacks")
+    assert server.stop() == 0
+    assert said(server, "loaded") == 2
+    assert said(server, "initialized") == said(server, "finalized") == 1
+    assert said(server, "stored REFUSED") == 0
+
+
+def test_without_scripts_there_are_no_interpreters(server: ServerUnderTest) -> None:
+    server.start()
+    assert not {FILTER, MAIN} & set(server.named())
+
+
+def test_chunks_need_only_the_main_interpreter(server: ServerUnderTest) -> None:
+    server.options["ExecuteLuaEnabled"] = True
+    server.start()
+    assert {FILTER, MAIN} & set(server.named()) == {MAIN}
+
+
+@pytest.mark.parametrize("role", [FILTER, MAIN])
+def test_an_interpreter_that_dies_is_replaced_while_its_clients_wait(server: ServerUnderTest, role: str) -> None:
+    with_script(server).start()
+    assert stored_by_dicom(server, image(1, "WELCOME")) == 0
+    wait_for(lambda: said(server, "stored WELCOME") == 1, "the first callback")
+    old = server.named()[role]
+    kill(old)
+    wait_for(lambda: not is_running(old), "its end")
+    assert stored_by_dicom(server, image(2, "WELCOME")) == 0
+    assert stored_by_dicom(server, image(3, "REFUSED")) == 0
+    wait_for(lambda: said(server, "stored WELCOME") == 2, "the second callback")
+    wait_for(lambda: server.named().get(role, old) != old, "a successor")
+    with RestSender(server) as sender:
+        assert sender.store(image(3, "REFUSED")) == (200, "FilteredOut")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("function OnStoredInstance(\n", "script.lua:2: <name> or '...' expected near <eof>"),
+        ("print('a')\nerror('not today')", "script.lua:2: not today"),
+        ("while true do end", "script.lua:1: stopped after 1 seconds"),
+    ],
+)
+def test_a_script_that_cannot_be_loaded_stops_the_start(server: ServerUnderTest, text: str, message: str) -> None:
+    process = with_script(server, text, LuaCallbackTimeout=1).launch()
+    assert process.wait(30) == EXIT_REFUSED
+    assert message in server.log
+    assert "LuaScripts" in server.log
+
+
+@pytest.mark.parametrize("name", ["missing.lua", "empty"])
+def test_a_script_that_is_not_there_stops_the_start(server: ServerUnderTest, name: str) -> None:
+    server.folder.mkdir(parents=True, exist_ok=True)
+    (server.folder / "empty").mkdir()
+    server.options["LuaScripts"] = [name]
+    assert server.launch().wait(30) == EXIT_REFUSED
+    assert f"{server.folder / name}" in server.log
+
+
+def test_a_folder_stands_for_its_scripts_and_the_last_definition_wins(server: ServerUnderTest) -> None:
+    folder = server.folder / "scripts"
+    folder.mkdir(parents=True)
+    (folder / "1.lua").write_text("function Initialize() print('one') end")
+    (folder / "2.lua").write_text("function Initialize() print('two') end")
+    (folder / "3.txt").write_text("this is no script")
+    server.options["LuaScripts"] = ["scripts"]
+    server.start()
+    wait_for(lambda: said(server, "two"), "Initialize")
+    assert said(server, "one") == 0
+
+
+def test_a_reset_loads_the_scripts_anew(server: ServerUnderTest) -> None:
+    with_script(server, "print('old')").start()
+    (server.folder / "script.lua").write_text("print('new')")
+    assert server.process is not None
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_for(lambda: said(server, "new") == 2, "the new script")
+
+
+def test_scripts_that_read_standard_input_find_it_empty(server: ServerUnderTest) -> None:
+    with_script(server, "print('read', io.read('a') == '')").start()
+    assert said(server, "read, true") == 2
