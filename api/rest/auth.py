@@ -26,12 +26,17 @@ class Gate:
             self._users = _encode(settings.registered_users)
 
     def admit(self, environ: dict[str, Any]) -> bool:
-        """Tell whether a request may pass, and note its user in the environment."""
+        """Tell whether a request may pass, and note its user in the environment.
+
+        Where authentication is off, that is whoever the request says it is, as for Orthanc 1.12.7: a proxy may have checked it.
+        """
         if not self._allow_remote and not is_loopback(environ.get("REMOTE_ADDR", "")):
             return False
-        if self._users is None:
-            return True
         credentials = _parse_basic(environ.get("HTTP_AUTHORIZATION", ""))
+        if self._users is None:
+            if credentials is not None:
+                environ[USERNAME] = credentials[0].decode("utf-8", "replace")
+            return True
         if credentials is None:
             return False
         user, password = credentials
@@ -45,7 +50,7 @@ class Gate:
 
 
 def username_of(req: falcon.Request) -> str:
-    """Return the authenticated user of a request, empty where authentication is off."""
+    """Return the user of a request, see `Gate.admit`; empty where it names none."""
     name: str = req.env.get(USERNAME, "")
     return name
 

@@ -177,6 +177,16 @@ def test_others_are_asked_who_they_are(header: str) -> None:
     assert inner == {}
 
 
+@pytest.mark.parametrize(
+    ("header", "user"),
+    [(basic("alice:wrong"), "alice"), (basic("alice"), None), (basic("alice:x", "basic"), None), ("Basic !", None)],
+)
+def test_without_authentication_users_are_who_they_say_they_are(header: str, user: str | None) -> None:
+    status, _, inner = ask({"HTTP_AUTHORIZATION": header})
+    assert status == "200 OK"
+    assert inner.get(USERNAME) == user
+
+
 def test_a_plus_in_an_argument_is_a_plus() -> None:
     assert ask({"QUERY_STRING": "since=+1"})[2]["QUERY_STRING"] == "since=%2B1"
 
