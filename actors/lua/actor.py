@@ -9,6 +9,7 @@ Requests come before the deliveries of events, but for one delivery in so many r
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH: Final = 16  # callbacks within callbacks; each has a stack of its own in Lua and in two threads
 REQUESTS_IN_A_ROW: Final = 8  # while events wait
+CORRELATION_BYTES: Final = 8
 
 Reply = Callable[[Any, SinogramError | None], None]
 OnFailed = Callable[[str, ScriptFailed], None]
@@ -262,7 +264,8 @@ class ScriptsActor:
                 raise ScriptFailed("the interpreter does not understand this request")
 
     def _nested(self, correlation: bytes, run: Callable[[], T]) -> T:
-        self._correlations.append(correlation)
+        # One of its own where its cause has none: else what it causes could not be told from what others ask.
+        self._correlations.append(correlation or secrets.token_bytes(CORRELATION_BYTES))
         self._deadlines_s.append(self._interpreter.limits.deadline_s(self._clock()))
         try:
             return run()

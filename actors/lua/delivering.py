@@ -27,7 +27,7 @@ from actors.index.commands import (
 )
 from actors.jobs.retry import strategy_of
 from actors.lua import chain
-from actors.lua.actor import ScriptsActor, log_failure
+from actors.lua.actor import CORRELATION_BYTES, ScriptsActor, log_failure
 from actors.lua.board import Board
 from actors.lua.chain import Chain
 from actors.lua.cursor import CONSUMER, read_cursor
@@ -48,7 +48,6 @@ ROWS_AHEAD: Final = 256  # of the log, read in one snapshot
 ROWS_UNSAVED: Final = 1000  # that concern no callback, before the cursor is moved over them
 UNSAVED_S: Final = 1.0
 AGAIN_S: Final = 1.0  # until what could not be recorded is sent again
-_CORRELATION_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Deliverer:
             if self._heart_beat_s and self._clock() >= self._beats_at_s:
                 self._beat()
             elif self._waiting and self._waiting[0].due_us <= self._now_us():
-                self._retry(heapq.heappop(self._waiting))
+                self._retry(self._waiting[0])
             elif self._rows or self._read():
                 self._deliver_row(*self._rows[0])
             else:
@@ -141,10 +140,11 @@ class Deliverer:
 
     def _deliver_row(self, seq: Seq, row: bytes, personal: bytes | None) -> None:
         caused = self._reader.read(seq, row, personal, self._board.defines)
+        correlation = caused.correlation or secrets.token_bytes(CORRELATION_BYTES)
         commands = [
             command
             for number, delivery in caused.deliveries
-            for command in self._try(seq, number, delivery, caused.correlation, failed_before=0)
+            for command in self._try(seq, number, delivery, correlation, failed_before=0)
         ]
         self._rows.popleft()
         self.position = seq
@@ -234,7 +234,7 @@ class Deliverer:
         if not self._board.defines(delivery.callback):
             return
         try:
-            commands = self._call(delivery, secrets.token_bytes(_CORRELATION_BYTES))
+            commands = self._call(delivery, secrets.token_bytes(CORRELATION_BYTES))
         except ScriptFailed as exc:
             log_failure(delivery.callback, exc)
             commands = [failure_command(delivery.callback, exc)]
@@ -257,6 +257,8 @@ class Deliverer:
 
     def _retry(self, waiting: _Waiting) -> None:
         caused = self._reader.read_again(waiting.seq, self._board.defines)
+        correlation = caused.correlation or secrets.token_bytes(CORRELATION_BYTES)
+        heapq.heappop(self._waiting)
         delivery = dict(caused.deliveries).get(waiting.number)
         if delivery is None:  # the callback, or what it would be told of, is gone
             skip = RecordCallbackSkip(
@@ -265,7 +267,7 @@ class Deliverer:
             self._recorder.record([skip])
             return
         self._recorder.record(
-            self._try(waiting.seq, waiting.number, delivery, caused.correlation, failed_before=waiting.attempts)
+            self._try(waiting.seq, waiting.number, delivery, correlation, failed_before=waiting.attempts)
         )
 
 

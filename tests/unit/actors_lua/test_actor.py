@@ -229,3 +229,18 @@ def test_a_background_with_a_defect_is_tried_again_and_requests_go_on() -> None:
 
     with running("function OnHeartBeat() return 1 end", Defective()) as stage:
         assert stage.client.call("OnHeartBeat") == (1,)
+
+
+def test_a_callback_whose_cause_has_no_correlation_has_one_of_its_own() -> None:
+    script = """
+        function OutgoingFindRequestFilter() work('query') end
+        function IncomingFindRequestFilter() say('inner') end
+    """
+    with running(script) as stage:
+        stage.work[b"query"] = lambda: stage.client.call("IncomingFindRequestFilter", correlation=correlations[0])
+        correlations: list[bytes] = []
+        take = stage.actor.run_apart
+        stage.actor.run_apart = lambda work: (correlations.append(stage.actor.correlation), take(work))[1]  # type: ignore[method-assign]
+        stage.client.call("OutgoingFindRequestFilter")
+    assert stage.said == ["inner"]
+    assert len(correlations[0]) == module.CORRELATION_BYTES
