@@ -53,7 +53,7 @@ class FilterInterpreter:
         """Load the scripts. Raises BadConfiguration."""
         self._failures = FailureRecorder(begin)
         http = HttpFunctions(_no_http)
-        functions = http.functions() | configuration_function(_configuration(settings))
+        functions = http.functions() | configuration_function(shown_configuration(settings))
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
             LUA_FILTER, interpreter, board, on_failed=self._failures.on_failed, has_life_cycle=False
@@ -134,7 +134,7 @@ class MainInterpreter:
         return (
             rest_functions(self._call_rest)
             | http.functions()
-            | configuration_function(_configuration(settings))
+            | configuration_function(shown_configuration(settings))
             | keeping_functions(own.index, own.views, lambda: self._actor.correlation)
             | chain.functions()
         )
@@ -210,7 +210,7 @@ class _Follower:
         self._thread.join()
 
 
-def _configuration(settings: ServerSettings) -> dict[str, Any]:
+def shown_configuration(settings: ServerSettings) -> dict[str, Any]:
     """Return what GetOrthancConfiguration() does: the options that are given, the modalities in their long form."""
     given = dict(settings.lua.configuration)
     if "DicomModalities" in given:
