@@ -186,7 +186,7 @@ class Upload:
         """Tell scripts that want to hear of it; nobody else is told."""
         if self._ingest.filters.hears_of_duplicates:
             with contextlib.suppress(NotFound):  # deleted in this moment
-                self._ingest.index.note_duplicate(summary.ids.instance, self._correlation)
+                self._ingest.index.note_duplicate(summary.ids.instance, self._origin, self._correlation)
         return StoreResult("AlreadyStored", summary)
 
     def _store_small(self, summary: Summary) -> str:

@@ -55,7 +55,12 @@ class InstanceReceivedAgain(ResourceEvent):
 
     TAG: ClassVar[str] = "instance-received-again/1"
     instance: Ref
+    origin: str  # of this time, as of `InstanceStored`
     id: ResourceId = personal()
+    remote_ip: str = personal()
+    remote_aet: str = personal()
+    called_aet: str = personal()
+    username: str = personal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +150,6 @@ class RowsPurged(ResourceEvent):
     TAG: ClassVar[str] = "rows-purged/2"
     resource: Ref  # the deleted root
     limit: int
-    # [level, identifier] of each resource whose row this step removed, in that order: children before their parent. The
-    # root, whose row went with its deletion, is the last of the last step.
+    # [level, identifier] of each resource that left in this step, as Orthanc tells of them: children before their parent; what
+    # was asked for is the last of the last step, and what that left empty above comes just before it, from the top.
     deleted: list[list[Any]] = personal()

@@ -27,9 +27,11 @@ from actors.index.commands import (
     StoreKeyValue,
     StoreModality,
     Together,
+    origin_fields,
     to_plain,
 )
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+from store.records import Origin
 
 Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
 
@@ -75,9 +77,9 @@ class IndexClient:
         remaining = self._ask(command)
         return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))
 
-    def note_duplicate(self, instance: ResourceId, correlation: bytes = b"") -> None:
+    def note_duplicate(self, instance: ResourceId, origin: Origin, correlation: bytes = b"") -> None:
         """Record that an instance which is there was sent again: for scripts that want to hear of it. Else nothing."""
-        self._ask(NoteDuplicate(id=instance, correlation=correlation))
+        self._ask(NoteDuplicate(id=instance, **origin_fields(origin), correlation=correlation))
 
     def retract(self, blob: BlobId) -> None:
         """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""

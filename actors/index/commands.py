@@ -48,6 +48,11 @@ class NoteDuplicate(Command):
 
     ACTOR: ClassVar[str] = "ingest"
     id: ResourceId
+    origin: str
+    remote_ip: str
+    remote_aet: str
+    called_aet: str
+    username: str
     correlation: bytes
 
 
@@ -431,7 +436,7 @@ def parts_of(command: Command) -> list[Command]:
 
 
 def origin_fields(origin: Origin) -> dict[str, str]:
-    """Return the fields of StoreInstance that an origin gives."""
+    """Return the fields of a command that an origin gives."""
     return {
         "origin": origin.kind,
         "remote_ip": origin.remote_ip,

@@ -4,7 +4,6 @@
 events of one command (a series found complete) can be decided on what the earlier ones made visible.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -216,7 +215,16 @@ def _note_duplicate(command: NoteDuplicate, context: Context, outcome: Outcome) 
     outcome.reply = ref is not None
     if ref is not None:
         surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, ref)
-        yield Planned(InstanceReceivedAgain(instance=ref, id=command.id), surrogate)
+        event = InstanceReceivedAgain(
+            instance=ref,
+            origin=command.origin,
+            id=command.id,
+            remote_ip=command.remote_ip,
+            remote_aet=command.remote_aet,
+            called_aet=command.called_aet,
+            username=command.username,
+        )
+        yield Planned(event, surrogate)
 
 
 # -- deleting ---------------------------------------------------------------------------------------------------------
@@ -280,24 +288,28 @@ def _purge(root: Ref, context: Context, outcome: Outcome) -> Steps:
     if tombstone is None:
         return
     surrogate = tombstone[LEVEL_REF.size :]
-    deleted = list(_name_purged(context.batch, root, tombstone))
+    deleted = _name_purged(context.batch, root, tombstone)
     yield Planned(RowsPurged(resource=root, limit=PURGE_STEP_INSTANCES, deleted=deleted), surrogate)
     outcome.condemned = True
     if context.batch.get(TOMBSTONES, key(root)) is not None:
         outcome.purging.append(root)
 
 
-def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> Iterator[list[Any]]:
-    """Name what the next step of a purge removes."""
+def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> list[list[Any]]:
+    """Name what the next step of a purge removes, in the order in which Orthanc tells of it."""
     level, deleted_at = LEVEL_REF.unpack_from(tombstone)
     step = next_step(batch, Level(level), root, PURGE_STEP_INSTANCES)
-    for found in step.rows:
-        packed = batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))
-        if packed is not None:
-            yield [int(found.level), rows.id_of(packed)]
+    packed = ((found.level, batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))) for found in step.rows)
+    named = [[int(of), rows.id_of(row)] for of, row in packed if row is not None]
     event = read_event(batch, Seq(deleted_at)) if step.is_last else None
-    if isinstance(event, ResourceDeleted):  # else it was erased from the log
-        yield [level, event.id]
+    if not isinstance(event, ResourceDeleted):  # else it was erased from the log
+        return named
+    named.append([level, event.id])
+    asked_for = int(event.requested_level)
+    return [each for each in named if each[0] > asked_for] + sorted(
+        (each for each in named if each[0] <= asked_for),
+        key=lambda each: each[0],
+    )
 
 
 # -- books that are no facts of the archive -----------------------------------------------------------------------------

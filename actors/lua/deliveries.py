@@ -82,9 +82,9 @@ class DeliveryReader:
     def _deliveries(self, record: Record, event: Event) -> list[Delivery]:
         match event:
             case InstanceStored():
-                return self._stored(record.seq, record.at_us, event)
+                return self._stored(record.seq, record.at_us, event, _origin(event))
             case InstanceReceivedAgain():
-                return self._received_again(event.instance)
+                return self._received_again(event)
             case ResourceStabilized():
                 return self._stable(Level(event.level), event.resource)
             case ResourceDeleted() if event.level == Level.INSTANCE:  # all others are told of as their rows go
@@ -100,7 +100,7 @@ class DeliveryReader:
             case _:
                 return []
 
-    def _stored(self, seq: Seq, at_us: int, event: InstanceStored) -> list[Delivery]:
+    def _stored(self, seq: Seq, at_us: int, event: InstanceStored, told: Origin) -> list[Delivery]:
         try:
             tags = self._read_tags(event)
         except (OSError, InvalidDicom) as exc:  # its file was lost or damaged, or removed by hand
@@ -120,20 +120,16 @@ class DeliveryReader:
             pixel_data_offset=event.pixel_data_offset,
             pixel_data_vr=event.pixel_data_vr,
             index_in_series=event.index_in_series,
-            origin=Origin(
-                kind=event.origin,
-                remote_ip=event.remote_ip,
-                remote_aet=event.remote_aet,
-                called_aet=event.called_aet,
-                username=event.username,
-            ),
+            origin=_origin(event),
         )
-        return [causes.stored(format_resource_id(event.id), tags, instance_metadata(instance), instance.origin)]
+        return [causes.stored(format_resource_id(event.id), tags, instance_metadata(instance), told)]
 
-    def _received_again(self, instance: Ref) -> list[Delivery]:
-        """An instance that was there already was sent again: told of as when it was stored, as Orthanc does."""
-        record, event = self._event(Seq(instance))
-        return self._stored(Seq(instance), record.at_us, event) if isinstance(event, InstanceStored) and record else []
+    def _received_again(self, again: InstanceReceivedAgain) -> list[Delivery]:
+        """An instance that was there already was sent again: told of as when it was stored, with the origin of this time."""
+        record, event = self._event(Seq(again.instance))
+        if record is None or not isinstance(event, InstanceStored):
+            return []
+        return self._stored(record.seq, record.at_us, event, _origin(again))
 
     def _read_tags(self, event: InstanceStored) -> dict[str, Any]:
         with self._blobs.open(event.blob) as file:
@@ -163,6 +159,16 @@ class DeliveryReader:
     def _event(self, seq: Seq) -> tuple[Record | None, Event | None]:
         with self._views.snapshot() as snapshot:
             return read_event(snapshot, seq)
+
+
+def _origin(event: InstanceStored | InstanceReceivedAgain) -> Origin:
+    return Origin(
+        kind=event.origin,
+        remote_ip=event.remote_ip,
+        remote_aet=event.remote_aet,
+        called_aet=event.called_aet,
+        username=event.username,
+    )
 
 
 def read_event(snapshot: Snapshot, seq: Seq) -> tuple[Record | None, Event | None]:

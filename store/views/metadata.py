@@ -39,6 +39,7 @@ def instance_metadata(instance: Instance) -> dict[str, str]:
         shown["CalledAET"] = instance.origin.called_aet
     if instance.pixel_data_offset is not None:
         shown["PixelDataOffset"] = str(instance.pixel_data_offset)
+    if instance.pixel_data_vr:
         shown["PixelDataVR"] = instance.pixel_data_vr
     return shown
 

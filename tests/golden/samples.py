@@ -108,7 +108,15 @@ EVENTS: dict[str, Event] = {
     "rows-purged/2": RowsPurged(
         resource=Ref(303), limit=250, deleted=[[Level.INSTANCE, ID], [Level.SERIES, OTHER_ID], [Level.STUDY, ID]]
     ),
-    "instance-received-again/1": InstanceReceivedAgain(instance=Ref(300), id=ID),
+    "instance-received-again/1": InstanceReceivedAgain(
+        instance=Ref(300),
+        origin="DicomProtocol",
+        id=ID,
+        remote_ip="192.0.2.7",
+        remote_aet="MODALITY",
+        called_aet="SINOGRAM",
+        username="",
+    ),
     "resource-unsettled/1": ResourceUnsettled(level=Level.SERIES, resource=Ref(301)),
     "changes-cleared/1": ChangesCleared(),
     "exports-cleared/1": ExportsCleared(),

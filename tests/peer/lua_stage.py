@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,12 +26,13 @@ SCRIPTS: Final = Path(__file__).parent / "lua"
 TRACER: Final = SCRIPTS / "tracer.lua"
 LATER_S: Final = 30.0  # a callback that has not been called by then will not be
 _SAYS = re.compile(r"Lua says: (.*)")
+_MEMBER = re.compile(r'"[^"]*"=(?:"[^"]*"|\w+:[^,}]*)')
 _VOLATILE = (  # what no two servers share
     (re.compile(r"\d{8}T\d{6}(\.\d{6})?"), "<date>"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<uuid>"),
 )
 _FILTERS = "@ Received"  # called by those who store, while the events wait for their turn
-_SENTINEL = 99  # the patient whose metadata tell that all events before have been dealt with
+_SENTINELS: Final = 80  # instances; whenever one is deleted and that is told, all events before have been told
 
 
 def configured(*scripts: Path, more: str = "") -> str:
@@ -43,8 +45,9 @@ class LuaPair:
     """Both servers, and how far what they said has been looked at."""
 
     pair: Pair
+    sentinels: list[str]  # those that are left
     read: dict[str, int] = field(default_factory=dict)  # name of a server -> characters of its log
-    settled: int = 0
+    gone: set[str] = field(default_factory=set)  # sentinels
 
     @property
     def servers(self) -> tuple[Server, Server]:
@@ -52,9 +55,7 @@ class LuaPair:
 
     def both(self, act: Callable[[Server], T]) -> tuple[T, T]:
         """Do the same with both, at the same time: ours, Orthanc's."""
-        with ThreadPoolExecutor(2) as pool:
-            ours, theirs = pool.map(act, self.servers)
-        return ours, theirs
+        return _together(self.pair, act)
 
     def ask(self, path: str, method: str = "GET", body: bytes | str | None = None, **headers: str) -> Answer:
         """Ask both, fail if the answers differ, and give Orthanc's."""
@@ -68,10 +69,10 @@ class LuaPair:
         return self.ask("/tools/execute-script", "POST", script.encode())
 
     def said(self, server: Server) -> list[str]:
-        """The lines printed since `forget`, without those of the sentinel."""
+        """The lines printed since `forget`, without those of the sentinels."""
         text = log_of(server).read_text("utf-8", "replace")[self.read.get(server.name, 0) :]
         lines = [_steady(found[1]) for found in _SAYS.finditer(text)]
-        return [line for line in lines if not _of_sentinel(line)]
+        return [line for line in lines if not any(sentinel in line for sentinel in self.gone)]
 
     def forget(self) -> None:
         """What has been printed until now is not looked at again."""
@@ -93,14 +94,13 @@ class LuaPair:
 
     def settle(self) -> None:
         """Until both have dealt with every event up to now: events are delivered in order, and one more is caused."""
-        self.settled += 1
-        path = f"/patients/{sentinel()}/metadata/1024"
-        value = f"<{self.settled}>"
-        self.both(lambda server: server.ask(Request(path, "PUT", value)))
-        mark = f'@ OnUpdatedPatient("{sentinel()}")'
+        sentinel = self.sentinels.pop()
+        self.gone.add(sentinel)
+        self.both(lambda server: server.ask(Request(f"/instances/{sentinel}", "DELETE")))
+        told = f'@ OnDeletedInstance("{sentinel}")'
         for server in self.servers:
             wait_for(
-                lambda server=server: log_of(server).read_text("utf-8", "replace").count(mark) >= self.settled,  # type: ignore[misc] # mypy does not see the default
+                lambda server=server: told in log_of(server).read_text("utf-8", "replace"),  # type: ignore[misc] # mypy does not see the default
                 f"{server.name} to deal with all events",
                 LATER_S,
             )
@@ -111,14 +111,35 @@ class LuaPair:
             [line for line in _by_interpreter(self.said(server)) if not line.startswith(skip)]
             for server in self.servers
         )
-        if ours != theirs:
-            extra = [line for line in ours if line not in theirs]
-            missing = [line for line in theirs if line not in ours]
-            order = [line[:60] for line in ours], [line[:60] for line in theirs]
-            raise AssertionError(
-                "\n".join(["only ours:", *extra, "only Orthanc's:", *missing, "in order:", *map(str, order)])
-            )
+        assert ours == theirs, "\n".join(_told_apart(ours, theirs))
         return theirs
+
+
+def _told_apart(ours: list[str], theirs: list[str]) -> Iterator[str]:
+    """Where two lists of lines part: member by member for the same call of a callback, else whole lines and the order."""
+    extra = [line for line in ours if line not in theirs]
+    missing = [line for line in theirs if line not in ours]
+    calls = {_call(line): line for line in missing}
+    for line in extra:
+        other = calls.pop(_call(line), None)
+        if other is None:
+            yield f"only ours: {line}"
+        else:
+            mine, right = (set(_MEMBER.findall(each)) for each in (line, other))
+            yield f"{_call(line)}: ours {sorted(mine - right)}, Orthanc's {sorted(right - mine)}"
+    yield from (f"only Orthanc's: {line}" for line in calls.values())
+    if not extra and not missing:
+        yield from (f"{mine[:70]:70} | {right[:70]}" for mine, right in zip_longest(ours, theirs, fillvalue=""))
+
+
+def _call(line: str) -> str:
+    return line.partition(",")[0]
+
+
+def _together(pair: Pair, act: Callable[[Server], T]) -> tuple[T, T]:
+    with ThreadPoolExecutor(2) as pool:
+        ours, theirs = pool.map(act, (pair.ours, pair.theirs))
+    return ours, theirs
 
 
 def _by_interpreter(lines: list[str]) -> list[str]:
@@ -138,22 +159,6 @@ def log_of(server: Server) -> Path:
     return server.data.parent / f"{server.name}.log"
 
 
-def sentinel_file() -> bytes:
-    return encode(dataset(_SENTINEL, 1, 1, 1))
-
-
-def sentinel() -> str:
-    """The patient's identifier."""
-    from hashlib import sha1
-
-    digest = sha1(b"PAT%d" % _SENTINEL, usedforsecurity=False).hexdigest()
-    return "-".join(digest[i : i + 8] for i in range(0, 40, 8))
-
-
-def _of_sentinel(line: str) -> bool:
-    return sentinel() in line
-
-
 def upload(server: Server, *files: bytes) -> list[Any]:
     return [server.ask(Request("/instances", "POST", file)).json() for file in files]
 
@@ -162,10 +167,11 @@ def upload(server: Server, *files: bytes) -> list[Any]:
 def start_lua_pair(
     oracle: Oracle, folder: Path, *scripts: Path, more: str = "", headers: dict[str, str] | None = None
 ) -> Iterator[LuaPair]:
-    """Both servers with the tracer and then these scripts; only the sentinel is there, and stable."""
+    """Both servers with the tracer and then these scripts; only the sentinels are there, and stable."""
     with start_pair(oracle, folder, configured(TRACER, *scripts, more=more), headers) as pair:
-        stage = LuaPair(pair)
-        stage.both(lambda server: upload(server, sentinel_file()))
+        files = [encode(dataset(99, 1, 1, number)) for number in range(_SENTINELS)]
+        uploaded = _together(pair, lambda server: upload(server, *files))[1]
+        stage = LuaPair(pair, [each["ID"] for each in uploaded])
         pair.wait_until_stable()
         stage.settle()
         yield stage

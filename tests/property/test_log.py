@@ -17,6 +17,7 @@ from actors.index.commands import (
     RecordCallbackSkip,
     SetStability,
     StoreKeyValue,
+    origin_fields,
 )
 from events import codec
 from events.codec import Record
@@ -25,6 +26,7 @@ from events.event import Event, field_names
 from events.identifiers import Seq
 from store.environment import Environment, release_reserve
 from store.log import END, scan
+from store.records import Origin
 from store.tables import EVENTS, PERSONAL, TOTALS, U64, key
 from tests.clock import DAY_US, Clock
 from tests.flaky_environment import FlakyEnvironment
@@ -145,7 +147,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Log:
         stage.ask(delete_command("P"))
         stage.ask(store_command("Q", instance="b", place=1))
         stage.run(
-            NoteDuplicate(id=chain("Q", "S", "R", "b"), correlation=b""),
+            NoteDuplicate(id=chain("Q", "S", "R", "b"), **origin_fields(Origin(kind="Lua")), correlation=b""),
             SetStability(id=chain("Q"), is_stable=True, correlation=b""),
             SetStability(id=chain("Q"), is_stable=False, correlation=b""),
             StoreKeyValue(store=b"a", key=b"b", value=b"c"),

@@ -39,6 +39,7 @@ from actors.index.commands import (
     StartJob,
     StoreKeyValue,
     TrimJobs,
+    origin_fields,
 )
 from events.errors import InvalidRequest, NotFound, SinogramError
 from events.identifiers import Level, Ref, Seq
@@ -46,7 +47,7 @@ from events.resources import InstanceStored, ResourceDeleted, RowsPurged
 from store.environment import Environment
 from store.projections.changes import ChangeType
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
-from store.records import Instance, Resource
+from store.records import Instance, Origin, Resource
 from store.tables import ALL_TABLES, BLOBS, CONDEMNED, TOMBSTONES, U64
 from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
 from store.views.feed import get_changes, get_events, get_last_change
@@ -180,7 +181,8 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @rule(names=instances)
     def note_duplicate(self, names: Names) -> None:
-        assert self._stage.ask(NoteDuplicate(id=chain(*names), correlation=b"")) == (names in self._model.leaves)
+        note = NoteDuplicate(id=chain(*names), **origin_fields(Origin(kind="RestApi")), correlation=b"")
+        assert self._stage.ask(note) == (names in self._model.leaves)
         if names in self._model.leaves:
             self._model.note(self._clock())
 

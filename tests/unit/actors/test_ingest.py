@@ -13,7 +13,7 @@ import pytest
 
 from actors import ingest
 from actors.index.client import IndexClient
-from actors.index.commands import Command, RevokeFolders, StoreInstance
+from actors.index.commands import Command, RevokeFolders, StoreInstance, origin_fields
 from actors.ingest import Ingest, StoreResult
 from actors.ingest_settings import IngestSettings
 from actors.lua.deliveries import read_event
@@ -206,7 +206,7 @@ def test_an_instance_that_is_there_is_told_of_again_if_a_script_wants_to_hear_of
     assert record is not None
     assert record.correlation == b"12345678"
     assert instance is not None
-    assert event == InstanceReceivedAgain(instance=instance.ref, id=result.ids.instance)
+    assert event == InstanceReceivedAgain(instance=instance.ref, id=result.ids.instance, **origin_fields(ORIGIN))
 
 
 @both_ways

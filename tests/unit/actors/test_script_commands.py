@@ -14,12 +14,14 @@ from actors.index.commands import (
     RecordCallbackSkip,
     StoreKeyValue,
     from_plain,
+    origin_fields,
     to_plain,
 )
 from actors.index.decide_scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
 from events.errors import InvalidRequest, NotFound
 from events.identifiers import Level, ResourceId
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
+from store.records import Origin
 from store.tables import PERSONAL, key
 from store.views.callbacks import (
     WaitingCallback,
@@ -32,6 +34,8 @@ from store.views.feed import EventEntry, get_events, get_history
 from store.views.key_values import get_value, list_keys
 from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
+
+AGAIN = Origin(kind="DicomProtocol", remote_ip="192.0.2.7", remote_aet="MODALITY", called_aet="SINOGRAM")
 
 
 def events_of(stage: IndexStage, since: int = 0) -> list[EventEntry]:
@@ -211,12 +215,12 @@ def test_nothing_is_found_under_a_key_that_cannot_be(stage: IndexStage, store: b
 
 def test_an_instance_that_was_sent_again_has_that_in_its_history(stage: IndexStage, client: IndexClient) -> None:
     stage.ask(store_command())
-    client.note_duplicate(chain("P", "S", "R", "I"), b"upload-2")
+    client.note_duplicate(chain("P", "S", "R", "I"), AGAIN, b"upload-2")
     with stage.views.snapshot() as snapshot:
         history = get_history(snapshot, chain("P", "S", "R", "I"))
         assert snapshot.statistics().instances == 1
     assert [entry.tag for entry in history] == ["instance-stored/1", "instance-received-again/1"]
-    assert history[1].public == {"instance": 1}
+    assert history[1].public == {"instance": 1, "origin": "DicomProtocol"}
     assert history[1].aggregate == history[0].aggregate
     assert (history[1].correlation, history[1].actor) == (b"upload-2", "ingest")
 
@@ -225,15 +229,15 @@ def test_a_duplicate_of_what_is_gone_meanwhile_is_no_event(stage: IndexStage) ->
     stage.ask(store_command())
     stage.ask(delete_command("P"))
     before = len(events_of(stage))
-    assert stage.ask(NoteDuplicate(id=chain("P", "S", "R", "I"), correlation=b"")) is False
-    assert stage.ask(NoteDuplicate(id=ResourceId(bytes(20)), correlation=b"")) is False
+    for gone in (chain("P", "S", "R", "I"), ResourceId(bytes(20))):
+        assert stage.ask(NoteDuplicate(id=gone, **origin_fields(AGAIN), correlation=b"")) is False
     assert len(events_of(stage)) == before
 
 
 # -- purges ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_purge_names_what_it_removes_children_first_and_the_root_last(
+def test_a_purge_names_what_it_removes_children_first_and_what_was_asked_for_last(
     stage: IndexStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decide, "PURGE_STEP_INSTANCES", 2)
@@ -254,8 +258,27 @@ def test_a_purge_names_what_it_removes_children_first_and_the_root_last(
             [Level.SERIES, chain("P", "S", "R")],
             [Level.INSTANCE, chain("P", "S", "T", "4")],
         ],
-        [[Level.SERIES, chain("P", "S", "T")], [Level.STUDY, chain("P", "S")], [Level.PATIENT, chain("P")]],
+        [[Level.SERIES, chain("P", "S", "T")], [Level.PATIENT, chain("P")], [Level.STUDY, chain("P", "S")]],
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("P",), "INSTANCE SERIES STUDY PATIENT"),
+        (("P", "S"), "INSTANCE SERIES PATIENT STUDY"),
+        (("P", "S", "R"), "INSTANCE PATIENT STUDY SERIES"),
+        (("P", "S", "R", "I"), "PATIENT STUDY SERIES INSTANCE"),
+    ],
+)
+def test_what_was_asked_for_is_named_last(stage: IndexStage, names: tuple[str, ...], expected: str) -> None:
+    """As on Orthanc 1.12.7: first what lay below, then what is left empty above, from the top."""
+    stage.ask(store_command())
+    before = stage.index._log.head.seq
+    stage.ask(delete_command(*names))
+    stage.purge_all()
+    _, purged = events_of(stage, before)
+    assert [Level(level).name for level, _ in names_of(purged)] == expected.split()
 
 
 def test_a_deleted_instance_is_named_by_its_deletion_alone(stage: IndexStage) -> None:

@@ -79,7 +79,7 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "job-resubmitted/1": ([400], None),
     "job-forgotten/1": ([400], None),
     "rows-purged/2": ([303, 250], [[[4, ID], [3, OTHER_ID], [2, ID]]]),
-    "instance-received-again/1": ([300], [ID]),
+    "instance-received-again/1": ([300, "DicomProtocol"], [ID, "192.0.2.7", "MODALITY", "SINOGRAM", ""]),
     "resource-unsettled/1": ([3, 301], None),
     "callback-failed/1": ([300, 2, "OnStoredInstance", 1, 5_000, "error"], ["no such patient: Doe^Jane"]),
     "callback-recovered/1": ([300, 2, "OnStoredInstance", 3], None),
