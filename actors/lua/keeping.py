@@ -34,40 +34,45 @@ def keeping_functions(index: IndexClient, views: Views, correlation: Callable[[]
         return correlation() or secrets.token_bytes(_CORRELATION_BYTES)
 
     def set_stable_status(*arguments: Any) -> bool | None:
+        resource = None
         match arguments:
             case [bytes(name), bool(is_stable)]:
                 resource = parse_resource_id(name.decode("utf-8", "replace"))
-            case _:
-                return _refuse("SetStableStatus")
         if resource is None:
-            return _refuse("SetStableStatus")
+            _refuse("SetStableStatus")
+            return None
         return _attempt(
             "SetStableStatus", lambda: index.set_stability(resource, is_stable=is_stable, correlation=events_of())
         )
 
     def store_key_value(*arguments: Any) -> bool | None:
-        texts = _texts(arguments, 3)
-        if texts is None:
-            return _refuse("StoreKeyValue")
+        match _texts(arguments):
+            case [store, key, value]:
+                pass
+            case _:
+                _refuse("StoreKeyValue")
+                return None
 
-        def store() -> bool:
-            index.store_key_value(*texts, correlation=events_of())
+        def keep() -> bool:
+            index.store_key_value(store, key, value, events_of())
             return True
 
-        return _attempt("StoreKeyValue", store)
+        return _attempt("StoreKeyValue", keep)
 
     def get_key_value(*arguments: Any) -> bytes | None:
-        texts = _texts(arguments, 2)
-        if texts is None:
-            return _refuse("GetKeyValue")
-        with views.snapshot() as snapshot:
-            return get_value(snapshot, *texts)
+        match _texts(arguments):
+            case [store, key]:
+                with views.snapshot() as snapshot:
+                    return get_value(snapshot, store, key)
+        _refuse("GetKeyValue")
+        return None
 
     def delete_key_value(*arguments: Any) -> bool | None:
-        texts = _texts(arguments, 2)
-        if texts is None:
-            return _refuse("DeleteKeyValue")
-        return _attempt("DeleteKeyValue", lambda: index.delete_key_value(*texts, correlation=events_of()))
+        match _texts(arguments):
+            case [store, key]:
+                return _attempt("DeleteKeyValue", lambda: index.delete_key_value(store, key, events_of()))
+        _refuse("DeleteKeyValue")
+        return None
 
     return {
         "SetStableStatus": set_stable_status,
@@ -77,10 +82,10 @@ def keeping_functions(index: IndexClient, views: Views, correlation: Callable[[]
     }
 
 
-def _texts(arguments: tuple[Any, ...], count: int) -> list[bytes] | None:
-    """Return that many strings, None if the arguments are something else."""
-    if len(arguments) != count or any(isinstance(a, bool) or not isinstance(a, bytes | int | float) for a in arguments):
-        return None
+def _texts(arguments: tuple[Any, ...]) -> list[bytes]:
+    """Return strings; none if the arguments are something else."""
+    if any(isinstance(argument, bool) or not isinstance(argument, bytes | int | float) for argument in arguments):
+        return []
     return [argument if isinstance(argument, bytes) else number_text(argument) for argument in arguments]
 
 
