@@ -58,6 +58,7 @@ class WorkerBench:
             modalities=self._modalities,
             scu=self._scu,
             associations=self._associations,
+            filters=self._filters,
             interruption=interruption,
         )
 

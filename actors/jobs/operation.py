@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.index.client import IndexClient
     from actors.ingest import Ingest
     from actors.jobs.client import JobsClient
+    from actors.lua.script_filters import ScriptFilters
     from actors.remote.interruption import Interruption
     from actors.remote.modalities import Modalities
     from actors.remote.stored_sender import StorePool
@@ -35,6 +36,7 @@ class Task:
     steps: int
     position: int  # the first step to be done
     plan: dict[str, Any]
+    correlation: bytes = b""  # of what has submitted it; nested calls of scripts carry it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class Workbench:
     modalities: "Modalities"
     scu: "ScuSettings"
     associations: "StorePool"
+    filters: "ScriptFilters"
     interruption: "Interruption"  # the wish that this run ends at once
 
 

@@ -45,6 +45,7 @@ STRATEGIES: MappingProxyType[str, Strategy] = MappingProxyType(
         "DicomMoveScu": REMOTE,
         "DicomGetScu": REMOTE,
         "OrthancPeerStore": REMOTE,
+        "SequenceOfOperations": REMOTE,
     }
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 from actors.jobs.channel import Channel
 from actors.jobs.dispatch import Order
 from actors.jobs.operation import Factory, RunOver, Task, Workbench
+from actors.lua.errors import ScriptFailed
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from events.errors import Busy, InvalidDicom, NotFound, SinogramError, StorageFull
@@ -25,7 +26,7 @@ from store.views.views import Views
 AGAIN_S = 1.0  # before a slot asks for work again that could not ask
 INTERNAL_ERROR = -1
 # Orthanc's numbers of what can go wrong here; a remote's errors bring their own.
-_CODES: dict[type[SinogramError], int] = {NotFound: 17, InvalidDicom: 15, StorageFull: 19, Busy: 36}
+_CODES: dict[type[SinogramError], int] = {NotFound: 17, InvalidDicom: 15, StorageFull: 19, Busy: 36, ScriptFailed: 2031}
 _NO_STEP = (-1, 0)  # a job may have no steps left to do
 
 
@@ -209,6 +210,7 @@ class Runner:
             steps=job.steps,
             position=job.progress.position,
             plan=plan.values,
+            correlation=plan.correlation,
         )
 
     def _do_steps(self, task: Task, run: ActiveRun) -> list[Any]:

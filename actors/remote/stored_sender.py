@@ -15,6 +15,7 @@ from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
+from actors.remote.outgoing import Admission
 from actors.remote.requestor import Association, open_association
 from actors.remote.store_scu import Kind, Originator, check, choose_context, class_refused, plan_contexts, store
 from actors.remote.target import ScuSettings, Target
@@ -60,24 +61,29 @@ class StoredSender:
         fallbacks: tuple[str, ...],
         interruption: Interruption,
         originator: Originator | None = None,
+        admits: Admission | None = None,
     ) -> None:
-        """`fallbacks` are the transfer syntaxes that may be transcoded to, in the order of preference."""
+        """`fallbacks` are the transfer syntaxes that may be transcoded to, in the order of preference.
+
+        `admits` is asked about each instance; one that it refuses is not sent.
+        """
         self._blobs = blobs
         self._pool = pool
         self._target = target
         self._fallbacks = fallbacks
         self._interruption = interruption
         self._originator = originator
+        self._admits = admits
         self._ahead = _RowsAhead(views, instances)
         self._current: StoreAssociation | None = None
         self._used_s = 0.0  # when it was used last, by the monotonic clock
         self._is_proven = True  # False for an association out of the pool that has not answered yet
 
-    def send(self, position: int, settle: Callable[[], None] | None = None) -> Command:
-        """Send an instance; returns the peer's response, whatever it says.
+    def send(self, position: int, settle: Callable[[], None] | None = None) -> Command | None:
+        """Send an instance; returns the peer's response, whatever it says, or None if it is not to be sent.
 
         Raises NotFound if the instance has been deleted, InvalidDicom if it cannot be sent to this peer, RemoteFailed,
-        Interrupted.
+        Interrupted; ScriptFailed and Busy if the filter cannot say.
         """
         record = self._ahead.read(position)
         try:
@@ -88,6 +94,8 @@ class StoredSender:
                 data = self._read(record)
             except FileNotFoundError as exc:
                 raise NotFound("The file of an instance is missing") from exc
+        if self._admits is not None and not self._admits(data, record.transfer_syntax):
+            return None
         return self._send(record, position, data, settle)
 
     def check(self, response: Command) -> int:

@@ -84,6 +84,8 @@ class MoveSender:
             self._losses += exc.code != NO_PRESENTATION_CONTEXT  # which is about this kind of instance alone
             raise
         self._losses = 0
+        if response is None:  # a script keeps it back
+            return SUCCESS
         status = response.number(Element.STATUS, CANNOT_UNDERSTAND)
         return SUCCESS if status == DUPLICATE else status  # as for Orthanc: the destination has it
 

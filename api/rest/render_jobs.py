@@ -114,6 +114,15 @@ def _of_retrieve(view: JobView) -> dict[str, Any]:
     return render_retrieve(view.plan.values) if view.plan.values else _of_any_type(view)
 
 
+def _of_sequence(view: JobView) -> dict[str, Any]:
+    return {"CountOperations": len(view.plan.values.get("operations", ())), **_of_any_type(view)}
+
+
 _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingProxyType(
-    {"DicomModalityStore": _of_modality_store, "DicomMoveScu": _of_retrieve, "DicomGetScu": _of_retrieve}
+    {
+        "DicomModalityStore": _of_modality_store,
+        "DicomMoveScu": _of_retrieve,
+        "DicomGetScu": _of_retrieve,
+        "SequenceOfOperations": _of_sequence,
+    }
 )

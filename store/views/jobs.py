@@ -36,6 +36,7 @@ class Plan:
 
     values: dict[str, Any]
     user_data: str  # JSON; "" for none
+    correlation: bytes = b""  # of what has submitted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ def list_jobs(snapshot: Snapshot, since: int = 0) -> Iterator[Job]:
 
 def get_plan(snapshot: Snapshot, ref: Ref) -> Plan | None:
     """Return the plan of a job, None where it was erased from the log."""
-    event = _event(snapshot, Seq(ref))
-    return Plan(event.plan, event.user_data) if isinstance(event, JobSubmitted) else None
+    row, event = snapshot.row(EVENTS, key(ref)), _event(snapshot, Seq(ref))
+    if row is None or not isinstance(event, JobSubmitted):
+        return None
+    return Plan(event.plan, event.user_data, codec.decode_record(Seq(ref), row).correlation)
 
 
 def get_error_details(snapshot: Snapshot, job: Job) -> str:

@@ -1,6 +1,6 @@
 """The job engine with one slot that does what the server's workers do, and a modality for it to talk to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from actors.jobs.operation import Workbench
 from actors.jobs.operations import OPERATIONS
 from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.jobs.runner import Runner
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.modality import Modality
@@ -73,12 +74,14 @@ class Ended:
 SUCCESS = Ended(JobState.Success, 0, "", 0, {})
 
 
-def modality(port: int) -> Modality:
-    return Modality(name="there", aet="THERE", host="127.0.0.1", port=port)
+def modality(port: int, name: str = "there") -> Modality:
+    return Modality(name=name, aet="THERE", host="127.0.0.1", port=port)
 
 
 @contextmanager
-def working(archive: Core) -> Iterator[Engine]:
+def working(
+    archive: Core, modalities: Sequence[Modality] = (), filters: ScriptFilters = NO_FILTERS
+) -> Iterator[Engine]:
     """An engine with one slot, which does what the server's workers do."""
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
     pool = StorePool(0)
@@ -92,9 +95,10 @@ def working(archive: Core) -> Iterator[Engine]:
             index=archive.client,
             ingest=ingest,
             jobs=jobs,
-            modalities=Modalities((), archive.views, archive.client),
+            modalities=Modalities(modalities, archive.views, archive.client),
             scu=ScuSettings(aet="OURS"),
             associations=pool,
+            filters=filters,
             interruption=interruption,
         )
 

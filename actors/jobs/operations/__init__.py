@@ -26,5 +26,6 @@ OPERATIONS: Final[Mapping[str, Factory]] = MappingProxyType(
         "DicomModalityStore": _imported("modality_store", "ModalityStore"),
         "DicomMoveScu": _imported("retrieve", "MoveScu"),
         "DicomGetScu": _imported("retrieve", "GetScu"),
+        "SequenceOfOperations": _imported("sequence", "SequenceOfOperations"),
     }
 )

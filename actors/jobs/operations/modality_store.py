@@ -11,6 +11,7 @@ from typing import Any, Self
 from actors.jobs.operation import Task, Workbench
 from actors.jobs.operations.passing_over import code_of
 from actors.jobs.operations.store_plan import StorePlan, from_plan
+from actors.remote.outgoing import admission
 from actors.remote.store_scu import Originator
 from actors.remote.stored_sender import StoredSender, fallbacks_for
 from actors.remote.target import ScuSettings, Target
@@ -22,20 +23,24 @@ class ModalityStore:
 
     def __init__(self, task: Task, bench: Workbench) -> None:
         self._plan = plan = from_plan(task.plan)
+        target = target_of(plan, bench.scu)
         self._sender = StoredSender(
             bench.views,
             bench.blobs,
             bench.associations,
-            target_of(plan, bench.scu),
+            target,
             plan.instances,
             fallbacks=fallbacks_for(bench.scu, plan.modality),
             interruption=bench.interruption,
             originator=Originator(plan.originator_aet, plan.originator_id) if plan.originator_aet else None,
+            admits=admission(bench.filters, target, lambda: bench.ingest.settings().default_encoding, task.correlation),
         )
 
     def run_step(self, step: int, settle: Callable[[], None]) -> int:
         try:
-            self._sender.check(self._sender.send(step, settle))
+            response = self._sender.send(step, settle)
+            if response is not None:
+                self._sender.check(response)
         except SinogramError as exc:
             code = code_of(exc) if self._plan.permissive else 0
             if not code:

@@ -1,10 +1,12 @@
 """Which errors a permissive job passes over, and by which of Orthanc's numbers they are counted."""
 
+from actors.lua.errors import ScriptFailed
 from actors.remote.errors import RemoteFailed
 from events.errors import InvalidDicom, NotFound, SinogramError
 
 _BAD_FILE_FORMAT = 15
 _UNKNOWN_RESOURCE = 17
+_CANNOT_EXECUTE_LUA = 2031
 
 
 def code_of(error: SinogramError) -> int:
@@ -16,5 +18,7 @@ def code_of(error: SinogramError) -> int:
             return _BAD_FILE_FORMAT
         case NotFound():
             return _UNKNOWN_RESOURCE
+        case ScriptFailed():  # a filter that cannot say whether an instance may be sent
+            return _CANNOT_EXECUTE_LUA
         case _:
             return 0

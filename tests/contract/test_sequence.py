@@ -1,0 +1,148 @@
+"""The operation SequenceOfOperations, with the engine, the archive and a modality: what callbacks of scripts ask for."""
+
+import pytest
+
+from actors.lua.chain import JOB_TYPE, Delete, SendToModality, plan
+from actors.lua.chain import Operation as Asked
+from events.identifiers import Level, format_resource_id
+from store.projections.job_rows import JobState
+from tests.contract.destination import destination
+from tests.contract.operations_stage import SUCCESS, Ended, Engine, modality, working
+from tests.contract.retrieve_stage import fill, study
+from tests.dicom_bytes import uid
+from tests.scripts_stage import run_scripts
+from tools.core import Core
+
+NOWHERE = 1  # a port that nobody listens on
+
+
+def ids(engine: Engine, level: Level = Level.INSTANCE) -> list[str]:
+    with engine.core.views.snapshot() as snapshot:
+        return [format_resource_id(resource) for resource in snapshot.list_ids(level)]
+
+
+def send(resource: str, to: str = "there", local_aet: str = "") -> Asked:
+    return SendToModality(resource=resource, modality=to, local_aet=local_aet)
+
+
+def delete(resource: str) -> Asked:
+    return Delete(resource=resource)
+
+
+def run(engine: Engine, *operations: Asked) -> Ended:
+    return engine.run(JOB_TYPE, plan(list(operations)), len(operations) + 1)
+
+
+def test_what_was_sent_is_deleted(archive: Core) -> None:
+    fill(archive, *study(instances=2))
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        first, second = ids(engine)
+        assert run(engine, send(first), delete(first)) == SUCCESS
+        assert ids(engine) == [second]
+    assert there.instances == [uid(1, 1, 1, 2)]
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_resource_of_any_level_is_sent_with_all_its_instances(archive: Core, level: Level) -> None:
+    fill(archive, *study(series=2, instances=2))
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        assert run(engine, send(ids(engine, level)[0], local_aet="ME"), delete(ids(engine, level)[0])) == SUCCESS
+        assert len(there.sent) == {Level.SERIES: 2, Level.INSTANCE: 1}.get(level, 4)
+        assert len(ids(engine)) == 4 - len(there.sent)
+    assert len(there.proposed) == 1
+
+
+def test_all_that_goes_to_one_destination_goes_over_one_association(archive: Core) -> None:
+    fill(archive, *study(instances=3))
+    with destination() as there, destination() as other:
+        both = [modality(there.port, "there"), modality(other.port, "other")]
+        with working(archive, both) as engine:
+            operations = [send(name, to) for name in ids(engine) for to in ("there", "other")]
+            assert run(engine, *operations) == SUCCESS
+    assert (len(there.sent), len(there.proposed), len(other.sent), len(other.proposed)) == (3, 1, 3, 1)
+
+
+def test_two_titles_at_one_address_are_served_one_after_the_other(archive: Core) -> None:
+    fill(archive, *study(instances=2))
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        first, second = ids(engine)
+        assert (
+            run(engine, send(first, local_aet="A"), send(second, local_aet="B"), send(second, local_aet="A")) == SUCCESS
+        )
+    assert (len(there.sent), len(there.proposed)) == (3, 3)
+
+
+def test_what_could_not_be_sent_is_not_deleted_and_the_rest_is_done(archive: Core) -> None:
+    fill(archive, *study(instances=2))
+    with destination() as there, working(archive, [modality(there.port), modality(NOWHERE, "nowhere")]) as engine:
+        first, second = ids(engine)
+        ended = run(engine, send(first, "nowhere"), delete(first), send(second), delete(second))
+        assert ids(engine) == [first]
+    assert len(there.sent) == 1
+    assert (ended.state, ended.code) == (JobState.Failure, 9)
+    assert ended.details.startswith("2 of 4 operations are not done; number 1, store-scu: ")
+
+
+def test_what_is_refused_is_not_deleted(archive: Core) -> None:
+    fill(archive, *study())
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        there.on_store = lambda _event, _number: 0xC000
+        (name,) = ids(engine)
+        ended = run(engine, send(name), delete(name))
+        assert ids(engine) == [name]
+    assert len(there.sent) == 1
+    assert (ended.state, ended.code) == (JobState.Failure, 9)
+
+
+@pytest.mark.parametrize(("sent", "deleted"), [(Level.INSTANCE, Level.STUDY), (Level.PATIENT, Level.INSTANCE)])
+def test_a_deletion_spares_what_a_part_of_was_not_sent(archive: Core, sent: Level, deleted: Level) -> None:
+    fill(archive, *study(instances=2))
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        there.on_store = lambda _event, _number: 0xC000
+        ended = run(engine, send(ids(engine, sent)[0]), delete(ids(engine, deleted)[0]))
+        assert len(ids(engine)) == 2
+    assert ended.state is JobState.Failure
+
+
+def test_what_is_gone_need_not_be_deleted_and_cannot_be_sent(archive: Core) -> None:
+    fill(archive, *study(instances=2))
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        first, second = ids(engine)
+        assert run(engine, delete(first), delete(first), send(second)) == SUCCESS
+        assert (run(engine, send(first)).code, run(engine, send("no identifier")).code) == (17, 17)
+
+
+def test_a_modality_that_was_removed_meanwhile(archive: Core) -> None:
+    fill(archive, *study())
+    with working(archive) as engine:
+        (name,) = ids(engine)
+        ended = run(engine, send(name, "gone"), delete(name))
+        assert (ended.code, ids(engine)) == (7, [name])
+
+
+def test_a_script_keeps_an_instance_back(archive: Core) -> None:
+    source = "function OutgoingCStoreInstanceFilter(dicom, to) return dicom.InstanceNumber ~= '1' end"
+    fill(archive, *study(instances=2))
+    with run_scripts(source) as scripts, destination() as there:
+        with working(archive, [modality(there.port)], scripts.filters) as engine:
+            first, second = ids(engine)
+            assert run(engine, send(first), send(second), delete(first), delete(second)) == SUCCESS
+            assert ids(engine) == []
+        assert [values[1] for values in scripts.calls("OutgoingCStoreInstanceFilter")] == 2 * [
+            {"RemoteIp": "127.0.0.1", "RemoteAet": "THERE"}
+        ]
+    assert there.instances == [uid(1, 1, 1, 2)]
+
+
+def test_a_filter_that_fails_lets_nothing_go(archive: Core) -> None:
+    source = "function OutgoingCStoreInstanceFilter() error('boom') end"
+    fill(archive, *study())
+    with (
+        run_scripts(source) as scripts,
+        destination() as there,
+        working(archive, [modality(there.port)], scripts.filters) as engine,
+    ):
+        (name,) = ids(engine)
+        ended = run(engine, send(name), delete(name))
+        assert (ended.code, ids(engine)) == (2031, [name])
+    assert not there.sent
