@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands.add_parser("replay", help="rebuild every read model from the log"))
     _add_import(commands.add_parser("import", help="send files and folders to a running server"))
     _add_jobs(commands.add_parser("jobs", help="see what a running server works on"))
+    _add_lua(commands.add_parser("lua", help="try Lua scripts"))
     bench = commands.add_parser("bench", help="measure this server, or several servers side by side")
     _add_bench(bench)
     version = commands.add_parser("version", help="print the version")
@@ -196,6 +197,28 @@ def _reader(options: argparse.Namespace) -> "RestReader":
     from tools.rest_reader import RestReader
 
     return RestReader(options.url, parse_user(options.user))
+
+
+def _add_lua(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    replaying = actions.add_parser("replay", help="print what scripts would have done with past events")
+    replaying.add_argument("configuration", nargs="*", type=Path, metavar="CONFIG", help="the server's configuration")
+    replaying.add_argument(
+        "--script", action="append", required=True, type=Path, metavar="FILE", help="instead of LuaScripts; repeatable"
+    )
+    replaying.add_argument("--since", type=_positive, required=True, metavar="SEQ", help="begin with this event")
+    replaying.add_argument("--until", type=_positive, metavar="SEQ", help="stop after this event")
+    replaying.set_defaults(run=_lua_replay)
+
+
+def _lua_replay(options: argparse.Namespace) -> int:
+    from tools.composition import server_settings
+    from tools.configuration import load
+    from tools.logging_setup import LogOptions
+    from tools.lua_replay import replay_scripts
+
+    settings = server_settings(load(options.configuration), LogOptions())
+    return replay_scripts(settings, options.script, since=options.since, until=options.until)
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,8 @@ EVERY_COMMAND = (
     "jobs list",
     "jobs watch",
     "jobs show",
+    "lua",
+    "lua replay",
     "bench",
     "bench ingest",
     "bench scu",
