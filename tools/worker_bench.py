@@ -33,6 +33,7 @@ class WorkerBench:
         self._index = index
         self._jobs = jobs
         self._scu = settings.scu
+        self._temporary_directory = settings.rest.temporary_directory
         # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
@@ -59,6 +60,7 @@ class WorkerBench:
             scu=self._scu,
             associations=self._associations,
             filters=self._filters,
+            temporary_directory=self._temporary_directory,
             interruption=interruption,
         )
 

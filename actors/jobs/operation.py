@@ -6,6 +6,7 @@ repeated after a crash at most once more than they are recorded, so a step has t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -52,6 +53,7 @@ class Workbench:
     scu: "ScuSettings"
     associations: "StorePool"
     filters: "ScriptFilters"
+    temporary_directory: Path
     interruption: "Interruption"  # the wish that this run ends at once
 
 

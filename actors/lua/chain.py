@@ -147,14 +147,21 @@ class Chain:
         return len(self._collections[-1]) - 1
 
 
-def check(operations: list[Operation], modalities: Container[str], peers: Container[str]) -> None:
-    """Raise BadOperation if one of them names a modality or a peer that is not known, or nothing to work on."""
+def check(
+    operations: list[Operation], modalities: Container[str], peers: Container[str], *, can_modify: bool = False
+) -> None:
+    """Raise BadOperation if one of them names a modality or a peer that is not known, or nothing to work on.
+
+    `can_modify` tells whether there is an operation `modify`.
+    """
     for index, operation in enumerate(operations):
         match operation:
             case SendToModality(modality=name) if name not in modalities:
                 raise BadOperation(f"No modality with symbolic name: {name}")
             case SendToPeer(peer=name) if name not in peers:
                 raise BadOperation(f"No peer with symbolic name: {name}")
+            case Modify() if not can_modify:
+                raise BadOperation("ModifyInstance(): this release cannot modify instances")
         if _is_output(operation.resource) and _producer(operations, index) is None:
             raise BadOperation(f"{operation.NAME} has no resource to work on")
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from actors.ingest import Ingest
@@ -99,6 +101,7 @@ def working(
             scu=ScuSettings(aet="OURS"),
             associations=pool,
             filters=filters,
+            temporary_directory=Path(gettempdir()),
             interruption=interruption,
         )
 

@@ -1,8 +1,12 @@
 """The operation SequenceOfOperations, with the engine, the archive and a modality: what callbacks of scripts ask for."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from actors.lua.chain import JOB_TYPE, Delete, SendToModality, plan
+from actors.jobs.state import Word
+from actors.lua.chain import JOB_TYPE, CallSystem, Delete, SendToModality, plan
 from actors.lua.chain import Operation as Asked
 from events.identifiers import Level, format_resource_id
 from store.projections.job_rows import JobState
@@ -27,6 +31,10 @@ def send(resource: str, to: str = "there", local_aet: str = "") -> Asked:
 
 def delete(resource: str) -> Asked:
     return Delete(resource=resource)
+
+
+def call(resource: str, command: str, *arguments: str) -> Asked:
+    return CallSystem(resource=resource, command=command, command_arguments=list(arguments))
 
 
 def run(engine: Engine, *operations: Asked) -> Ended:
@@ -146,3 +154,54 @@ def test_a_filter_that_fails_lets_nothing_go(archive: Core) -> None:
         ended = run(engine, send(name), delete(name))
         assert (ended.code, ids(engine)) == (2031, [name])
     assert not there.sent
+
+
+# --- commands ---
+
+
+def test_a_command_is_given_the_file_of_each_instance(archive: Core, tmp_path: Path) -> None:
+    files = study(instances=2)
+    fill(archive, *files)
+    seen = tmp_path / "seen"
+    with working(archive) as engine:
+        (whole,) = ids(engine, Level.SERIES)
+        script = 'cat "$2" >> "$1"; echo "$2" >> "$1.names"; rm "$2"; cat'  # the last waits for the input's end
+        assert run(engine, call(whole, "sh", "-c", script, "sh", str(seen)), delete(whole)) == SUCCESS
+        assert ids(engine) == []
+    assert seen.read_bytes() in {files[0] + files[1], files[1] + files[0]}
+    names = (tmp_path / "seen.names").read_text().split()
+    assert [Path(name).suffix for name in names] == [".dcm", ".dcm"]
+    assert not any(Path(name).parent.exists() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("command", "details"),
+    [
+        (("false",), "The command false has ended with exit status 1"),
+        (("sh", "-c", "kill -9 $$"), "The command sh was killed by signal 9"),
+        (("/no/such/command",), "The command /no/such/command cannot be run: [Errno 2] No such file or directory"),
+        (("echo", "\0"), "The command echo cannot be run: embedded null byte"),
+    ],
+)
+def test_a_command_that_fails_is_not_run_again(archive: Core, command: tuple[str, ...], details: str) -> None:
+    fill(archive, *study())
+    with working(archive) as engine:
+        (name,) = ids(engine)
+        ended = run(engine, call(name, *command), delete(name))
+        assert ids(engine) == [name]
+    assert (ended.state, ended.code) == (JobState.Failure, 10)
+    assert details in ended.details
+
+
+def test_a_command_ends_with_its_job(archive: Core, tmp_path: Path) -> None:
+    fill(archive, *study())
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with working(archive) as engine:
+        (name,) = ids(engine)
+        operations = plan([call(name, "sh", "-c", f"sleep 600 > {pipe} & wait")])
+        ref, job = engine.jobs.submit(JOB_TYPE, operations, steps=2, attempts=4)
+        with pipe.open("rb") as started:  # once the command and its child have opened their end
+            engine.jobs.control(job, Word.CANCEL)
+            assert started.read() == b""  # both are dead
+        assert engine.ended(ref).code == 37

@@ -19,6 +19,7 @@ from actors.jobs.operation import Task, Workbench
 from actors.jobs.operations.modality_sends import ModalitySends
 from actors.jobs.operations.named_resources import Operation, are_related, find_resource, lineage_of
 from actors.jobs.operations.passing_over import code_of
+from actors.jobs.operations.system_calls import call_system
 from actors.jobs.retry import REMOTE
 from actors.remote.errors import RemoteFailed, Trouble
 from events.errors import Busy, NotFound, SinogramError
@@ -56,6 +57,7 @@ class SequenceOfOperations:
         self._sends = ModalitySends(bench, self._operations, task.correlation)
         self._parts: Mapping[str, Callable[[int, Settle], None]] = {
             "store-scu": self._sends.send,
+            "call-system": lambda number, settle: call_system(bench, self._operations[number], settle),
             _DELETE: self._delete,
         }
         self._is_fresh = False  # something was tried a moment ago and put off

@@ -18,7 +18,7 @@ def run(body: str, tags: dict[str, Any] | None = None, metadata: dict[str, Any] 
     interpreter.load(f"function OnStoredInstance(instanceId, tags, metadata)\n{body}\nend".encode(), "f.lua")
     with chain.collecting() as operations:
         interpreter.call("OnStoredInstance", ID, tags or {}, metadata or {})
-    check(operations, {"sample", "b"}, {"peer"})
+    check(operations, {"sample", "b"}, {"peer"}, can_modify=True)
     steps: list[dict[str, Any]] = plan(operations)["operations"]
     return steps
 
@@ -142,6 +142,14 @@ def test_nothing_is_done_if_anything_is_wrong(body: str, message: str) -> None:
     with pytest.raises(ScriptFailed) as failure:
         run(body)
     assert failure.value.message == message
+
+
+def test_a_modification_is_refused_as_long_as_there_is_none() -> None:
+    chain = Chain()
+    with chain.collecting() as operations:
+        Interpreter(chain.functions()).execute(b"Delete('x') ModifyInstance('x', {})")
+    with pytest.raises(BadOperation, match="cannot modify"):
+        check(operations, (), ())
 
 
 def test_outside_of_callbacks_there_is_no_chain() -> None:
