@@ -214,7 +214,8 @@ class ScriptsActor:
                 if is_due:
                     self._is_woken = False
                     return None
-                self._changed.wait(min(max(due_s - self._clock(), 0.0), threading.TIMEOUT_MAX))
+                pause_s = threading.TIMEOUT_MAX if self._background is None else max(due_s - self._clock(), 0.0)
+                self._changed.wait(min(pause_s, threading.TIMEOUT_MAX))
 
     def _step(self, background: Background) -> float | None:
         try:

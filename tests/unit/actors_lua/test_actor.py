@@ -1,6 +1,8 @@
 """The interpreter's thread: mutual exclusion, what is served in the midst of a callback, and what waits."""
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +26,7 @@ WAIT_S = 20.0
 class Stage:
     """An actor with a script, its functions `work(name)` and `say(text)`, and what happened."""
 
-    def __init__(self, script: str, *, limits: Limits | None = None) -> None:
+    def __init__(self, script: str, *, limits: Limits | None = None, clock: Callable[[], float]) -> None:
         self.board = Board()
         self.said: list[str] = []
         self.failed: list[str] = []
@@ -37,14 +39,20 @@ class Stage:
         interpreter = Interpreter(functions, limits=limits)
         interpreter.load(script.encode(), "stage.lua")
         self.actor = ScriptsActor(
-            "lua-test", interpreter, self.board, on_failed=lambda name, _: self.failed.append(name)
+            "lua-test", interpreter, self.board, on_failed=lambda name, _: self.failed.append(name), clock=clock
         )
         self.client = ScriptsClient(self.board, self.actor.ask)
 
 
 @contextmanager
-def running(script: str, background: Any = None, *, limits: Limits | None = None) -> Iterator[Stage]:
-    stage = Stage(script, limits=limits)
+def running(
+    script: str,
+    background: Any = None,
+    *,
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Stage]:
+    stage = Stage(script, limits=limits, clock=clock)
     stage.actor.start(background)
     try:
         yield stage
@@ -95,6 +103,19 @@ def test_an_error_in_initialize_does_not_stop_the_others() -> None:
     with running("function Initialize() error('no') end") as stage:
         assert stage.client.execute(b"print(1)") == b"1\n"
     assert stage.failed == ["Initialize"]
+
+
+def test_an_interpreter_that_has_nothing_to_do_does_nothing() -> None:
+    looks = itertools.count()
+
+    def clock() -> float:
+        next(looks)
+        return time.monotonic()
+
+    with running("", clock=clock) as stage:
+        for _ in range(50):
+            stage.client.execute(b"")
+    assert next(looks) < 1000  # it looked some 100,000 times when it waited for nothing for no time
 
 
 def test_what_a_callback_has_caused_is_served_in_its_midst() -> None:
