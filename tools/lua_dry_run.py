@@ -89,9 +89,9 @@ class DryRun:
         method: str,
         url: str,
         body: bytes,
-        _headers: Mapping[str, str],
-        _credentials: tuple[str, str] | None,
-        _timeout_s: float,
+        headers: Mapping[str, str],  # noqa: ARG002  # nobody gets them
+        credentials: tuple[str, str] | None,  # noqa: ARG002
+        timeout_s: float,  # noqa: ARG002
     ) -> Answer:
         self.note(method, _request(url, body))
         return Answer(status=200, body=b"{}")
