@@ -138,6 +138,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         log_level=log.level,
         dicom_echo_checks_find=configuration.value("DicomEchoChecksFind"),
         execute_lua_enabled=configuration.lua.execute_enabled,
+        lua_scripts=tuple(str(script) for script in configuration.lua.scripts),
         execute_lua_timeout_s=PATIENCE_S + (configuration.lua.limits.timeout_s or _DAY_S),
         log_exported_resources=configuration.value("LogExportedResources"),
         default_retrieve_method=configuration.value("DicomDefaultRetrieveMethod"),

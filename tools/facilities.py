@@ -71,6 +71,7 @@ class Facilities:
             stopping=self.stopping,
             settings=settings.rest,
             scripts=scripts,
+            received=received,
             filters=self.filters,
             shutdown=lambda: control("shutdown"),
             reset=lambda: control("reset"),

@@ -73,6 +73,7 @@ class Deps:
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again
     scripts: ScriptsClient | None = None  # of the main interpreter; None: there are no scripts
+    received: ScriptsClient | None = None  # of that of the received-instance filters
     filters: ScriptFilters = NO_FILTERS  # of requests and of questions to modalities; ingest has its own
     stopping: Interruption = field(default_factory=Interruption)  # told when this process stops; ends what waits
     now: Callable[[], datetime] = field(default=local_now)  # aware

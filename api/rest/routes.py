@@ -21,7 +21,7 @@ from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Single
 from api.rest.retrieves import Retrieve, RetrieveAnswers
 from api.rest.runtime import LOG_CATEGORIES
-from api.rest.scripts import ExecuteScript
+from api.rest.scripts import ExecuteScript, LuaStatus
 from api.rest.statistics import ArchiveStatistics, ResourceStatistics
 from api.rest.system import ExplorerExtensions, Favicon, Listing, Plugin, Plugins, Root, System
 from api.rest.tools import (
@@ -57,6 +57,7 @@ def list_routes(deps: Deps) -> Routes:
         "/changes": Changes(deps),
         "/exports": Exports(deps),
         "/events": Events(deps),
+        "/lua/status": LuaStatus(deps),
         "/patients": Collection(deps, PATIENT),
         "/studies": Collection(deps, STUDY),
         "/series": Collection(deps, SERIES),

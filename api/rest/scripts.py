@@ -1,12 +1,21 @@
-"""`/tools/execute-script`: what REST has to do with Lua scripts."""
+"""`/tools/execute-script` and `/lua/status`: what REST has to do with Lua scripts."""
+
+import time
+from typing import Any
 
 import falcon
 
+from actors.lua.board import Board
+from actors.lua.cursor import read_cursor
 from api.rest.body import read_small
 from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
-from api.rest.replies import TEXT
+from api.rest.replies import TEXT, send_json
 from events.errors import Forbidden
+from store.log import read_end
+from store.times import format_us
+from store.views.callbacks import CallbackFailure, count_waiting, get_callback_counts, list_last_failures
+from store.views.snapshot import Snapshot
 
 
 class ExecuteScript:
@@ -27,3 +36,62 @@ class ExecuteScript:
         printed = self._scripts.execute(source, correlation_of(req), timeout_s=self._timeout_s)
         resp.content_type = TEXT
         resp.data = printed
+
+
+class LuaStatus:
+    """`GET /lua/status`: how scripts fare. It asks no interpreter, so it answers while they are busy or stuck. Not Orthanc's."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        clients = {"Filter": self._deps.received, "Main": self._deps.scripts}
+        boards = {name: client.board for name, client in clients.items() if client is not None}
+        with self._deps.views.snapshot() as snapshot:
+            shown: dict[str, Any] = {
+                "Scripts": list(self._deps.settings.lua_scripts),
+                "ExecuteLuaEnabled": self._deps.settings.execute_lua_enabled,
+                "Interpreters": {name: _render_board(board) for name, board in boards.items()},
+                "Events": _render_position(snapshot) | _render_counts(snapshot),
+                "LastFailures": [_render_failure(failure) for failure in list_last_failures(snapshot)],
+            }
+        send_json(req, resp, shown)
+
+
+def _render_board(board: Board) -> dict[str, Any]:
+    activity = board.heartbeat.read()
+    running = {"Callback": activity.name, "Seconds": round(time.monotonic() - activity.started_s, 3)}
+    return {
+        "Callbacks": board.defined(),
+        "MemoryBytes": board.memory_bytes,
+        "Running": running if activity.name else None,
+    }
+
+
+def _render_position(snapshot: Snapshot) -> dict[str, Any]:
+    """The position is null where no scripts are configured: nobody reads the log for callbacks."""
+    cursor, (end, _) = read_cursor(snapshot), read_end(snapshot.txn, snapshot.tables)
+    return {"Cursor": cursor, "Last": end, "Lag": None if cursor is None else end - cursor}
+
+
+def _render_counts(snapshot: Snapshot) -> dict[str, int]:
+    counts = get_callback_counts(snapshot)
+    return {
+        "Waiting": count_waiting(snapshot),
+        "Failed": counts.failed,
+        "Recovered": counts.recovered,
+        "Skipped": counts.skipped,
+    }
+
+
+def _render_failure(failure: CallbackFailure) -> dict[str, Any]:
+    return {
+        "Seq": failure.seq,
+        "Date": format_us(failure.at_us),
+        "Callback": failure.callback,
+        "Event": failure.cause_seq or None,
+        "Attempt": failure.attempt,
+        "RetrySeconds": failure.delay_ms / 1000 or None,
+        "Cause": failure.cause,
+        "Message": failure.message,
+    }

@@ -41,6 +41,7 @@ class RestSettings:
 
     dicom_echo_checks_find: bool = False
     execute_lua_enabled: bool = False
+    lua_scripts: tuple[str, ...] = ()  # paths, for `/lua/status`
     execute_lua_timeout_s: float = 330.0  # how long a request to execute a script waits for its end
     log_exported_resources: bool = False
 
