@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.remote.interruption import Interruption
+from actors.remote.outgoing import Admission
 from actors.remote.requestor import Association, open_association
 from actors.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
 from actors.remote.target import Target
 from actors.remote.transcoding import transcode
-from events.errors import InvalidDicom
+from events.errors import Forbidden, InvalidDicom
 from store.dicom.elements import Buffer
 from store.dicom.part10 import find_dataset
 from store.dicom.summary import summarize
@@ -22,10 +23,16 @@ class SentFile:
     sop_instance: str
 
 
-def send_file(target: Target, data: Buffer, fallbacks: tuple[str, ...], interruption: Interruption) -> SentFile:
-    """Send a file; `fallbacks` are the transfer syntaxes it may be transcoded to.
+def send_file(
+    target: Target,
+    data: Buffer,
+    fallbacks: tuple[str, ...],
+    interruption: Interruption,
+    admits: Admission = lambda _data, _transfer_syntax: True,
+) -> SentFile:
+    """Send a file; `fallbacks` are the transfer syntaxes it may be transcoded to, `admits` is asked before.
 
-    Raises InvalidDicom, RemoteFailed, Interrupted.
+    Raises InvalidDicom, Forbidden (it is not admitted), RemoteFailed, Interrupted, and what `admits` raises.
     """
     try:
         summary = summarize(data)
@@ -34,6 +41,8 @@ def send_file(target: Target, data: Buffer, fallbacks: tuple[str, ...], interrup
     kind = Kind(summary.sop_class, summary.transfer_syntax)
     if not all(kind):
         raise InvalidDicom("The file has no SOP class, or no known transfer syntax")
+    if not admits(data, summary.transfer_syntax):
+        raise Forbidden("OutgoingCStoreInstanceFilter keeps the file back")
     proposals, _ = plan_contexts([kind], fallbacks)
     try:
         association = open_association(target, proposals, interruption)

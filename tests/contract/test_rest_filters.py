@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from store.views.feed import get_events
+from tests.contract.destination import destination
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.data_factory import dataset, encode
 from tests.recording_scp import RecordingScp, recording_scp
@@ -175,3 +176,25 @@ def test_a_question_meets_a_filter_that_fails(archive: Core, body: str, expected
         assert described(post(stage, "/modalities/rec/query", question)) == expected
         assert rec.take() == []
         assert json.loads(stage.ask("/queries").body) == []
+
+
+# -- files that are sent on -------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_a_script_keeps_back_is_not_sent_on(archive: Core) -> None:
+    script = """
+    function OutgoingCStoreInstanceFilter(dicom, destination)
+      print(destination.RemoteIp, destination.RemoteAet)
+      if dicom.PatientID == 'PAT3' then error('boom') end
+      return dicom.PatientID == 'PAT1'
+    end"""
+    with scripted(archive, script) as (stage, scripts), destination() as there:
+        body = {"AET": "THERE", "Host": "127.0.0.1", "Port": there.port}
+        assert stage.ask("/modalities/there", "PUT", json.dumps(body).encode()).status == 200
+        path = "/modalities/there/store-straight"
+        assert stage.ask(path, "POST", encode(dataset(1))).status == 200
+        kept = stage.ask(path, "POST", encode(dataset(2)))
+        assert (kept.status, kept.body) == (403, b"")
+        assert described(stage.ask(path, "POST", encode(dataset(3)))) == (500, 2031, "test.lua:4: boom")
+        assert len(there.sent) == 1
+    assert scripts.printed == ["127.0.0.1, THERE"] * 3
