@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,17 @@ def test_the_archive_stays_as_it_was(replay: Any, archive_folder: Path) -> None:
     before = files()
     assert replay(ROUTING)[0] == 0
     assert files() == before
+
+
+def test_the_server_may_run_meanwhile(tmp_path: Path, archive: Core) -> None:
+    (tmp_path / "new.lua").write_text("function OnStoredInstance(id) print(RestApiGet('/instances/' .. id) ~= nil) end")
+    (tmp_path / "c.json").write_text('{"IndexDirectory": "index", "StorageDirectory": "storage"}')
+    with rest_stage(archive) as stage:
+        stage.upload(encode(dataset()))
+    command = [sys.executable, "-m", "tools.cli", "lua", "replay", "c.json", "--script", "new.lua", "--since", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert kinds(done.stdout.splitlines()) == [["print", "true"]]
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(("arguments", "called"), [((), 2), (("--until", "1"), 1), (("--until", "4"), 1)])
