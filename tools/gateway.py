@@ -12,6 +12,8 @@ from typing import Any
 from actors.index.commands import Command
 from actors.jobs.channel import Channel
 from actors.lua.client import ScriptsClient
+from actors.remote.outgoing import Admission, admission
+from actors.remote.target import Target
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
@@ -56,7 +58,7 @@ class Gateway:
             scripts=scripts,
             environment=environment,
         )
-        destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs)
+        destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, self._admission)
         services = (
             create_echo_service(),
             create_store_service(own.ingest),
@@ -76,6 +78,10 @@ class Gateway:
             )
             for fd in http_fds
         ]
+
+    def _admission(self, target: Target) -> Admission:
+        own = self._facilities
+        return admission(own.filters, target, lambda: own.runtime.ingest().default_encoding)
 
     def start(self) -> None:
         for dicom in self._dicom:

@@ -1,6 +1,6 @@
 """How the instances of a C-MOVE get to its destination: by an association of this process, or by a job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.jobs.client import JobsClient
@@ -9,9 +9,10 @@ from actors.jobs.retry import strategy_of
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
+from actors.remote.outgoing import Admission
 from actors.remote.store_scu import DUPLICATE, Originator
 from actors.remote.stored_sender import StoredSender, StorePool, fallbacks_for
-from actors.remote.target import ScuSettings
+from actors.remote.target import ScuSettings, Target
 from api.dicom.status import CANNOT_UNDERSTAND, SUCCESS
 from events.errors import PeerFailed
 from events.identifiers import ResourceId
@@ -25,7 +26,15 @@ MOST_LOSSES: Final = 2  # associations lost, or not to be had, one after the oth
 class MoveDestinations:
     """Opens senders and submits jobs; one per process, thread-safe."""
 
-    def __init__(self, views: Views, blobs: BlobStore, scu: ScuSettings, jobs: JobsClient) -> None:
+    def __init__(
+        self,
+        views: Views,
+        blobs: BlobStore,
+        scu: ScuSettings,
+        jobs: JobsClient,
+        admission: Callable[[Target], Admission] | None = None,
+    ) -> None:
+        """`admission` makes the filter of what goes to a destination."""
         self._views = views
         self._blobs = blobs
         # Nothing is kept for the next C-MOVE: a destination that serves one association at a time, such as the asker
@@ -33,21 +42,24 @@ class MoveDestinations:
         self._pool = StorePool(close_delay_s=0)
         self._scu = scu
         self._jobs = jobs
+        self._admission = admission
 
     def open_sender(
         self, destination: Modality, originator: Originator, instances: Sequence[ResourceId]
     ) -> "MoveSender":
         """Return what sends the instances; no association is open yet. Raises RemoteFailed."""
         interruption = Interruption()
+        target = self._scu.target(destination)
         sender = StoredSender(
             self._views,
             self._blobs,
             self._pool,
-            self._scu.target(destination),
+            target,
             instances,
             fallbacks=fallbacks_for(self._scu, destination),
             interruption=interruption,
             originator=originator,
+            admits=None if self._admission is None else self._admission(target),
         )
         return MoveSender(sender, interruption)
 

@@ -11,7 +11,9 @@ import pytest
 
 from actors.jobs.client import JobsClient
 from actors.jobs.operations.store_plan import JOB_TYPE, from_plan
+from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from actors.remote.modality import Modality
+from actors.remote.outgoing import admission
 from actors.remote.target import ScuSettings
 from api.dicom.move_destination import MoveDestinations
 from api.dicom.move_scp import STUDY_ROOT, create_move_service
@@ -19,6 +21,7 @@ from store.dicom.part10 import find_dataset
 from tests.contract.destination import destination
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, move, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
+from tests.scripts_stage import run_scripts
 from tools.core import Core
 
 WAIT_S = 20.0
@@ -46,12 +49,16 @@ class Jobs:
 
 
 @contextmanager
-def mover(archive: Core, port: int, *, timeout_s: int = 10, jobs: Jobs | None = None) -> Iterator[int]:
+def mover(
+    archive: Core, port: int, *, timeout_s: int = 10, jobs: Jobs | None = None, filters: ScriptFilters = NO_FILTERS
+) -> Iterator[int]:
     """A server whose modality THERE is at `port`; gives its own port."""
     there = Modality(name="there", aet="THERE", host="127.0.0.1", port=port, local_aet="LOCAL")
     client = JobsClient((jobs or Jobs()).ask, lambda _: None)
     scu = ScuSettings(aet="OURS", timeout_s=timeout_s)
-    destinations = MoveDestinations(archive.views, archive.blobs, scu, client)
+    destinations = MoveDestinations(
+        archive.views, archive.blobs, scu, client, lambda target: admission(filters, target, lambda: "Latin1")
+    )
     service = create_move_service(
         archive.views, {"THERE": there}.get, destinations.open_sender, destinations.submit_job
     )
@@ -96,6 +103,23 @@ def test_what_it_does_not_take_fails_alone(archive: Core) -> None:
         told = ask(archive, there.port)
     assert (told.status, told.counts[-1], told.failed) == (0xB000, (None, 3, 3, 0), NAMES[::2])
     assert there.instances == NAMES[1::2]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_script_keeps_instances_back(archive: Core) -> None:
+    source = """
+    function OutgoingCStoreInstanceFilter(dicom, to)
+      if dicom.InstanceNumber == '2' then error('boom') end
+      return dicom.InstanceNumber ~= '1' and to.RemoteAet == 'THERE'
+    end"""
+    with (
+        run_scripts(source) as scripts,
+        destination() as there,
+        mover(archive, there.port, filters=scripts.filters) as ours,
+    ):
+        told = move(ours, STUDY_ROOT, "THERE", STUDY)
+    assert (told.counts[-1], told.failed) == ((None, 5, 1, 0), [NAMES[1]])  # of what is kept back nobody is told
+    assert there.instances == NAMES[2:]
 
 
 @pytest.mark.usefixtures("files")
