@@ -7,13 +7,14 @@ if it is gone.
 
 import logging
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from actors.lua import events as causes
 from actors.lua.events import Delivery, JobEnd
+from actors.lua.filters import simplified_tags
 from events import codec
 from events.codec import Record
 from events.errors import InvalidDicom
@@ -23,7 +24,6 @@ from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import tag_name
-from store.dicom.rendering import render_tags
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
 from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
@@ -131,16 +131,15 @@ class DeliveryReader:
             return []
         return self._stored(record.seq, record.at_us, event, _origin(again))
 
-    def _read_tags(self, event: InstanceStored) -> dict[str, Any]:
+    def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
         with self._blobs.open(event.blob) as file:
             if event.size_bytes <= MAPPED_BYTES:
                 return self._render(file.read())
             with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
                 return self._render(mapped)
 
-    def _render(self, data: bytes | mmap.mmap) -> dict[str, Any]:
-        tags: dict[str, Any] = render_tags(data, "simplify", default_encoding=self._default_encoding())
-        return tags
+    def _render(self, data: bytes | mmap.mmap) -> Mapping[str, Any]:
+        return simplified_tags(data, self._default_encoding())
 
     def _stable(self, level: Level, ref: Ref) -> list[Delivery]:
         with self._views.snapshot() as snapshot:

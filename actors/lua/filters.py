@@ -5,15 +5,20 @@ sequences are left out, a worklist query is nested. Source: observed on 1.12.7.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from actors.lua.errors import ScriptFailed
 from actors.lua.values import number_text
 from store.dicom.dictionary import format_tag, parse_tag
+from store.dicom.elements import Buffer
+from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Value
+from store.dicom.rendering import render_tags
 from store.records import Origin
 
 Table = dict[str, Any]
+
+_MAIN_TAGS: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags)
 
 
 class WrongOutput(ScriptFailed):
@@ -39,6 +44,14 @@ class UnknownTag(ScriptFailed):
 
 
 # ------------------------------------------------------------------------------------------------------- arguments
+
+
+def simplified_tags(data: Buffer, default_encoding: str) -> Mapping[str, Any]:
+    """The tags of a DICOM file. Unlike those of REST, main DICOM tags have their values however long these are.
+
+    Raises: InvalidDicom.
+    """
+    return render_tags(data, "simplify", default_encoding=default_encoding, ignore_length=_MAIN_TAGS)
 
 
 def origin_table(origin: Origin) -> Table:

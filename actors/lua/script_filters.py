@@ -19,11 +19,11 @@ from actors.lua.filters import (
     origin_table,
     read_flat_query,
     read_nested_query,
+    simplified_tags,
     verdict,
 )
 from store.dicom.elements import Buffer
 from store.dicom.matching import Dataset
-from store.dicom.rendering import render_tags
 from store.records import Origin
 
 _PIXEL_DATA: Final = "PixelData"
@@ -163,5 +163,5 @@ def _received_arguments(file: ReceivedFile, origin: Origin) -> tuple[Any, ...]:
 
 
 def _tags(file: ReceivedFile) -> Mapping[str, Any]:
-    """The simplified tags; those that are null are absent in Lua."""
-    return render_tags(file.data, "simplify", default_encoding=file.default_encoding)
+    """Those that are null are absent in Lua."""
+    return simplified_tags(file.data, file.default_encoding)

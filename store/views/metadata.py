@@ -17,6 +17,9 @@ from store.views.snapshot import Snapshot, level_of
 # Main tags that are sequences; the index keeps those as JSON.
 SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
+_INSTANCE_NUMBER: Final = 0x00200013
+_IMAGE_INDEX: Final = 0x00541330
+
 
 def signature(level: Level) -> str:
     """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
@@ -25,18 +28,20 @@ def signature(level: Level) -> str:
 
 def instance_metadata(instance: Instance) -> dict[str, str]:
     shown = _common(instance) | {
-        "IndexInSeries": "" if instance.index_in_series is None else str(instance.index_in_series),
         "Origin": instance.origin.kind,
         "ReceptionDate": format_us(instance.received_us),
         "RemoteAET": instance.origin.remote_aet,
-        "RemoteIP": instance.origin.remote_ip,
-        "SopClassUid": instance.sop_class,
         "TransferSyntax": instance.transfer_syntax,
     }
     if instance.origin.kind == "RestApi":
-        shown["HttpUsername"] = instance.origin.username
-    else:
-        shown["CalledAET"] = instance.origin.called_aet
+        shown |= {"HttpUsername": instance.origin.username, "RemoteIP": instance.origin.remote_ip}
+    elif instance.origin.kind == "DicomProtocol":
+        shown |= {"CalledAET": instance.origin.called_aet, "RemoteIP": instance.origin.remote_ip}
+    if instance.sop_class:
+        shown["SopClassUid"] = instance.sop_class
+    written = instance.tags.get(_INSTANCE_NUMBER, instance.tags.get(_IMAGE_INDEX))
+    if written is not None:
+        shown["IndexInSeries"] = written.strip()  # even if it is no number
     if instance.pixel_data_offset is not None:
         shown["PixelDataOffset"] = str(instance.pixel_data_offset)
     if instance.pixel_data_vr:
