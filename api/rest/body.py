@@ -47,13 +47,13 @@ def read_text(req: falcon.Request) -> str:
     return read_small(req).decode("utf-8", "replace")
 
 
-def read_small(req: falcon.Request) -> bytes:
-    """Return a small body. Raises OutOfRange for one that is far longer than any argument."""
+def read_small(req: falcon.Request, limit: int = SMALL_BODY_BYTES) -> bytes:
+    """Return a small body. Raises OutOfRange for one that is longer than `limit` bytes: far more than any argument."""
     parts: list[bytes] = []
     size = 0
     for chunk in _read_raw(req, _declared_length(req), 0):
         size += len(chunk)
-        if size > SMALL_BODY_BYTES:
+        if size > limit:
             raise OutOfRange("The body is too long")
         parts.append(chunk)
     return b"".join(parts)

@@ -84,6 +84,19 @@ def test_the_script_carries_the_correlation_of_its_request(archive: Core) -> Non
     assert first != second
 
 
+def test_long_scripts_and_answers_pass(archive: Core) -> None:
+    with executing(archive) as (stage, _):
+        answer = execute(stage, b"local text = '" + b"x" * 5_000_000 + b"' print(text)")
+        assert (answer.status, len(answer.body)) == (200, 5_000_001)
+
+
+def test_what_is_longer_than_the_bridge_takes_is_refused(archive: Core) -> None:
+    with executing(archive) as (stage, _):
+        assert execute(stage, b"-- " + b"x" * (16 << 20)).status == 400
+        answer = execute(stage, b"print(string.rep('x', 1 << 24))")
+        assert (answer.status, json.loads(answer.body)["Details"]) == (500, "the script has printed more than 16 MB")
+
+
 @pytest.mark.parametrize("is_enabled", [True, False])
 def test_execution_has_to_be_enabled(archive: Core, *, is_enabled: bool) -> None:
     with run_scripts("") as scripts:
