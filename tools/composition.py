@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
 from actors.lua.settings import PATIENCE_S, LuaSettings
+from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Operation
 from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
@@ -18,6 +19,7 @@ from tools import logging_setup
 from tools.configuration import Configuration
 from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
+from tools.http_client import check_http_client
 from tools.logging_setup import LogOptions
 
 _DAY_S = 86_400.0
@@ -47,6 +49,7 @@ class ServerSettings:
     query_retrieve_size: int
     ingest: IngestSettings
     lua: LuaSettings
+    http_client: HttpClientSettings
     log: LogOptions
 
     def core(self) -> CoreSettings:
@@ -85,6 +88,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
     """Fill in the settings of every part. Raises: BadConfiguration for certificates that cannot be used."""
     storage, http, dicom = configuration.storage, configuration.http, configuration.dicom
     check_tls(dicom.tls)
+    check_http_client(configuration.http_client)
     return ServerSettings(
         index_directory=storage.index_directory,
         storage_directory=storage.storage_directory,
@@ -109,6 +113,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         query_retrieve_size=configuration.value("QueryRetrieveSize"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         lua=configuration.lua,
+        http_client=configuration.http_client,
         log=log,
     )
 

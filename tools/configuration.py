@@ -15,11 +15,13 @@ from tempfile import gettempdir
 from typing import Any, Final
 
 from actors.lua.settings import LuaSettings
+from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Modality
 from actors.remote.tls import TlsSettings
 from events.errors import BadConfiguration
 from tools import dialect
 from tools.dicom_tls import read_tls, tls_problems
+from tools.http_client import read_http_client
 from tools.lua_settings import list_scripts, read_lua
 from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
@@ -95,6 +97,7 @@ class Configuration:
     storage: StorageOptions
     http: HttpOptions
     dicom: DicomOptions
+    http_client: HttpClientSettings
     lua: LuaSettings
     deidentify_logs: bool
     gateway_processes: int  # ≥ 1
@@ -261,6 +264,7 @@ def _typed(
             tls_enabled=value("DicomTlsEnabled"),
             tls=read_tls(value, texts, lambda name: folders[name] / value(name)),
         ),
+        http_client=read_http_client(value, lambda name: folders[name] / value(name)),
         lua=read_lua(value, scripts, given),
         deidentify_logs=value("DeidentifyLogs"),
         gateway_processes=value("GatewayProcesses") or max(1, min(MOST_GATEWAYS, os.cpu_count() or 1)),

@@ -24,12 +24,13 @@ from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.delivering import Deliverer, Targets
 from actors.lua.errors import ScriptFailed
-from actors.lua.functions import HttpFailed, HttpFunctions, configuration_function, rest_functions
+from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name
 from actors.lua.recorder import Begin, FailureRecorder, Recorder
 from actors.lua.runtime import HostFunction, Interpreter
 from actors.lua.settings import LuaSettings
+from actors.remote.http_client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
 from api.rest.modality_json import render_modality
@@ -52,7 +53,7 @@ class FilterInterpreter:
     def __init__(self, settings: ServerSettings, board: Board, begin: Begin) -> None:
         """Load the scripts. Raises BadConfiguration."""
         self._failures = FailureRecorder(begin)
-        http = HttpFunctions(_no_http)
+        http = HttpFunctions(UrllibClient(settings.http_client))
         functions = http.functions() | configuration_function(shown_configuration(settings))
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
@@ -130,7 +131,8 @@ class MainInterpreter:
     def _functions(self, settings: ServerSettings, chain: Chain) -> dict[str, HostFunction]:
         """The functions of scripts; those that may take long leave the interpreter's thread free for what they cause."""
         own = self._facilities
-        http = HttpFunctions(_no_http)
+        client = UrllibClient(settings.http_client)
+        http = HttpFunctions(lambda *request: self._actor.run_apart(lambda: client(*request)))
         return (
             rest_functions(self._call_rest)
             | http.functions()
@@ -234,10 +236,6 @@ def load(interpreter: Interpreter, settings: LuaSettings) -> None:
             raise BadConfiguration(f"LuaScripts: {script}: {exc.strerror}") from exc
         except ScriptFailed as exc:
             raise BadConfiguration(f"LuaScripts: {script}: {exc.message}") from exc
-
-
-def _no_http(*_: Any) -> Any:
-    raise HttpFailed("not yet")
 
 
 def _print(line: bytes) -> None:

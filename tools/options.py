@@ -226,10 +226,10 @@ OPTIONS: Final = _rows(
     # HTTP client
     Option("OrthancPeers", _SECTION, {}, secret=True),
     *_switches("OrthancPeersInDatabase HttpVerbose", default=False),
-    Option("HttpProxy", _TEXT, "", secret=True),
-    Option("HttpTimeout", _COUNT, 60),
-    Option("HttpsVerifyPeers", _YES, default=True),
-    Option("HttpsCACertificates", _TEXT, ""),
+    Option("HttpProxy", _TEXT, "", secret=True, honoured=True),
+    Option("HttpTimeout", _COUNT, 60, honoured=True),
+    Option("HttpsVerifyPeers", _YES, default=True, honoured=True),
+    Option("HttpsCACertificates", _TEXT, "", honoured=True),
     Option("Pkcs11", _SECTION, {}, secret=True),
     # DICOM server
     Option("DicomServerEnabled", _YES, default=True, honoured=True),

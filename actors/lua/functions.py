@@ -7,11 +7,11 @@ Source: observed on 1.12.7.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.lua.runtime import HostFunction, Results
 from actors.lua.values import number_text
+from actors.remote.http_client import Answer, HttpFailed
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +21,6 @@ class Rest(Protocol):
 
     def __call__(self, method: str, uri: str, body: bytes, headers: Mapping[str, str]) -> bytes | None:
         """Return the body of the answer, or None if the status is not 2xx; never raises."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    status: int
-    body: bytes
-
-
-class HttpFailed(Exception):
-    """There was no answer."""
 
 
 class HttpClient(Protocol):

@@ -1,0 +1,98 @@
+"""HTTP requests to other servers: to peers, and what scripts ask for (HttpGet() and its like).
+
+Connections are kept for a while and used again. Redirects are followed, as Orthanc does. A request that fails is not repeated:
+whether it had an effect is not known.
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry, Timeout, make_headers, parse_url
+
+from actors.remote.http_settings import HttpClientSettings
+
+REDIRECTS: Final = 10
+CONNECTIONS: Final = 8  # kept per server
+FORM: Final = "application/x-www-form-urlencoded"  # of a body that names no type, as Orthanc has it
+_RETRIES: Final = Retry(connect=0, read=0, other=0, status=0, redirect=REDIRECTS, raise_on_redirect=False)
+
+
+class HttpFailed(Exception):  # named for those who catch it
+    """There was no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+class UrllibClient:
+    """Thread-safe."""
+
+    def __init__(self, settings: HttpClientSettings) -> None:
+        """Open nothing yet. Raises OSError, for certificates that cannot be read, and ValueError, for a proxy that is no address."""
+        self._timeout_s = settings.timeout_s
+        context = _context(settings)
+        if settings.proxy:
+            if "://" not in settings.proxy:
+                raise ValueError("a proxy without a scheme")
+            credentials = parse_url(settings.proxy).auth
+            headers = make_headers(proxy_basic_auth=credentials) if credentials else None
+            self._pool: urllib3.PoolManager = urllib3.ProxyManager(
+                settings.proxy, proxy_headers=headers, ssl_context=context, maxsize=CONNECTIONS
+            )
+        else:
+            self._pool = urllib3.PoolManager(ssl_context=context, maxsize=CONNECTIONS)
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        credentials: tuple[str, str] | None = None,
+        timeout_s: float = 0.0,
+    ) -> Answer:
+        """Make a request and read the whole answer. `timeout_s` 0: that of the settings. Raises HttpFailed."""
+        limit_s = timeout_s or self._timeout_s or None
+        try:
+            response = self._pool.request(
+                method,
+                url if "://" in url else f"http://{url}",  # as curl has it, and so Orthanc
+                body=body if method in {"POST", "PUT"} else None,
+                headers=_headers(method, headers, credentials),
+                timeout=Timeout(connect=limit_s, read=limit_s),
+                retries=_RETRIES,
+            )
+        except (HTTPError, ValueError, OSError) as exc:  # ValueError: a header that cannot be sent
+            raise HttpFailed(type(exc).__name__) from exc  # its text may hold credentials of the address
+        return Answer(status=response.status, body=response.data)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _headers(method: str, headers: Mapping[str, str], credentials: tuple[str, str] | None) -> dict[str, str]:
+    sent = dict(headers)
+    names = {name.lower() for name in sent}
+    if method in {"POST", "PUT"} and "content-type" not in names:
+        sent["Content-Type"] = FORM
+    if credentials is not None and "authorization" not in names:
+        user, password = (part.encode("utf-8", "replace").decode("latin-1") for part in credentials)
+        sent |= make_headers(basic_auth=f"{user}:{password}")
+    return sent
+
+
+def _context(settings: HttpClientSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(
+        cafile=None if settings.ca_certificates is None else str(settings.ca_certificates)
+    )
+    if not settings.verify_peers:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
