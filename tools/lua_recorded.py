@@ -1,5 +1,6 @@
 """Deliveries of events long past, whose resources may be gone: what is left of those is in the log."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from actors.lua import events as causes
@@ -25,7 +26,7 @@ class RecordedDeliveries(DeliveryReader):
         self.is_partial = False
         return super().read(*arguments, **named)
 
-    def _read_tags(self, event: InstanceStored) -> dict[str, Any]:
+    def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
         try:
             return super()._read_tags(event)
         except (OSError, InvalidDicom):

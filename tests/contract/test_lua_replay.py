@@ -140,6 +140,21 @@ def test_effects_are_told_and_not_done(replay: Any, archive_folder: Path, body: 
     assert not written.exists()
 
 
+@pytest.mark.parametrize(
+    ("example", "effects"),
+    [
+        ("autorouting", ["send", "delete"]),
+        ("autorouting_conditional", ["delete"]),
+        ("autorouting_modification", ["POST", "POST", "POST", "DELETE", "DELETE"]),
+    ],
+)
+def test_the_books_examples_can_be_tried(replay: Any, example: str, effects: list[str]) -> None:
+    source = Path(__file__).parents[1] / "peer" / "lua" / f"{example}.lua"
+    status, lines, _ = replay(source.read_text(), "--until", "1")
+    told = [kind if kind.isupper() else text.split()[0] for kind, text in kinds(lines)]
+    assert (status, told) == (0, effects)
+
+
 def test_what_a_script_reads_is_real(replay: Any) -> None:
     script = """
     function OnStoredInstance(id)
