@@ -14,10 +14,11 @@ from actors.index.client import IndexClient
 from actors.index.commands import DeleteKeyValue, SetStability, StoreKeyValue
 from actors.lua import chain
 from actors.lua.chain import Operation
-from actors.lua.functions import Answer, HttpFunctions, Rest, rest_functions
+from actors.lua.functions import HttpFunctions, Rest, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.runtime import HostFunction
 from actors.lua.values import number_text
+from actors.remote.http_client import Answer
 from events.identifiers import format_resource_id, hash_resource_id
 from store.views.views import Views
 
