@@ -1,0 +1,95 @@
+"""OrthancPeers: what Orthanc 1.12.7 takes and refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.remote.peer import Peer
+from tools.peers import read_peers
+
+FOLDER = Path("/etc/sinogram")
+
+
+def read(entry: Any, name: str = "a") -> Peer:
+    peers, problems, _ = read_peers({name: entry}, FOLDER)
+    assert not problems
+    return peers[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        (["http://x:1/"], "http://x:1/"),
+        (["https://x"], "https://x/"),
+        (["x:80"], "http://x:80/"),
+        ({"Url": "http://h/base"}, "http://h/base/"),
+    ],
+)
+def test_urls(entry: Any, url: str) -> None:
+    assert read(entry) == Peer(name="a", url=url)
+
+
+def test_the_short_form_names_a_user() -> None:
+    assert read(["http://x", "u", "p"]).credentials == ("u", "p")
+    assert read(["http://x"]).credentials is None
+
+
+def test_the_long_form() -> None:
+    entry = {
+        "Url": "https://x",
+        "Username": "u",
+        "Password": "p",
+        "HttpHeaders": {"Token": "t"},
+        "Timeout": 5,
+        "CertificateFile": "us.pem",
+        "CertificateKeyFile": "/keys/us.key",
+        "CertificateKeyPassword": "k",
+        "RemoteSelf": "me",
+    }
+    assert read(entry, "e_-1") == Peer(
+        name="e_-1",
+        url="https://x/",
+        username="u",
+        password="p",
+        headers={"Token": "t"},
+        timeout_s=5,
+        certificate=FOLDER / "us.pem",
+        private_key=Path("/keys/us.key"),
+        private_key_password="k",
+        properties={"RemoteSelf": "me"},
+    )
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "secret" not in repr(read({"Url": "http://x", "Password": "secret", "HttpHeaders": {"T": "secret"}}))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (["http://x", "u"], "must be [URL], [URL, user name, password] or an object"),
+        (["http://x", "u", "p", "q"], "must be [URL], [URL, user name, password] or an object"),
+        ([], "must be [URL], [URL, user name, password] or an object"),
+        ("http://x", "must be [URL], [URL, user name, password] or an object"),
+        ({"Username": "u"}, "lacks Url"),
+        (["ftp://x"], "Url must begin with http:// or https://"),
+        ([5], "Url must be a string"),
+        ({"Url": "http://x", "Timeout": "5"}, "Timeout must be a whole number of seconds"),
+        ({"Url": "http://x", "HttpHeaders": ["x"]}, "HttpHeaders must be an object of strings"),
+    ],
+)
+def test_what_is_refused(entry: Any, reason: str) -> None:
+    assert read_peers({"a": entry}, FOLDER) == ((), [f"'a': {reason}"], [])
+
+
+def test_a_name_that_does_not_fit_a_uri() -> None:
+    assert read_peers({"a b": ["http://x"]}, FOLDER)[1] == [
+        "'a b': a name may hold letters, digits, dashes and underscores only"
+    ]
+
+
+def test_a_smart_card_is_warned_of() -> None:
+    assert read_peers({"a": {"Url": "https://x", "Pkcs11": True}}, FOLDER)[2] == [
+        "OrthancPeers: a: Pkcs11 is not honoured: this server does not read smart cards"
+    ]
