@@ -300,16 +300,13 @@ def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> list[list[Any]]:
     level, deleted_at = LEVEL_REF.unpack_from(tombstone)
     step = next_step(batch, Level(level), root, PURGE_STEP_INSTANCES)
     packed = ((found.level, batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))) for found in step.rows)
-    named = [[int(of), rows.id_of(row)] for of, row in packed if row is not None]
+    named: list[list[Any]] = [[int(of), rows.id_of(row)] for of, row in packed if row is not None]
     event = read_event(batch, Seq(deleted_at)) if step.is_last else None
     if not isinstance(event, ResourceDeleted):  # else it was erased from the log
         return named
     named.append([level, event.id])
-    asked_for = int(event.requested_level)
-    return [each for each in named if each[0] > asked_for] + sorted(
-        (each for each in named if each[0] <= asked_for),
-        key=lambda each: each[0],
-    )
+    below = [each for each in named if each[0] > event.requested_level]
+    return below + sorted((each for each in named if each[0] <= event.requested_level), key=lambda each: int(each[0]))
 
 
 # -- books that are no facts of the archive -----------------------------------------------------------------------------

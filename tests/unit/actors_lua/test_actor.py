@@ -31,9 +31,10 @@ class Stage:
         self.said: list[str] = []
         self.failed: list[str] = []
         self.work: dict[bytes, Callable[[], Any]] = {}
+        self.correlations: list[bytes] = []  # of the callbacks that have asked for work
         self.actor: ScriptsActor
         functions = {
-            "work": lambda name: self.actor.run_apart(self.work[name]),
+            "work": self._work,
             "say": lambda text: self.said.append(text.decode()),
         }
         interpreter = Interpreter(functions, limits=limits)
@@ -42,6 +43,10 @@ class Stage:
             "lua-test", interpreter, self.board, on_failed=lambda name, _: self.failed.append(name), clock=clock
         )
         self.client = ScriptsClient(self.board, self.actor.ask)
+
+    def _work(self, name: bytes) -> Any:
+        self.correlations.append(self.actor.correlation)
+        return self.actor.run_apart(self.work[name])
 
 
 @contextmanager
@@ -258,10 +263,7 @@ def test_a_callback_whose_cause_has_no_correlation_has_one_of_its_own() -> None:
         function IncomingFindRequestFilter() say('inner') end
     """
     with running(script) as stage:
-        stage.work[b"query"] = lambda: stage.client.call("IncomingFindRequestFilter", correlation=correlations[0])
-        correlations: list[bytes] = []
-        take = stage.actor.run_apart
-        stage.actor.run_apart = lambda work: (correlations.append(stage.actor.correlation), take(work))[1]  # type: ignore[method-assign]
+        stage.work[b"query"] = lambda: stage.client.call("IncomingFindRequestFilter", correlation=stage.correlations[0])
         stage.client.call("OutgoingFindRequestFilter")
     assert stage.said == ["inner"]
-    assert len(correlations[0]) == module.CORRELATION_BYTES
+    assert len(stage.correlations[0]) == module.CORRELATION_BYTES
