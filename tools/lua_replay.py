@@ -120,8 +120,9 @@ class Rehearsal:
         try:
             with self._chain.collecting() as operations:
                 self._interpreter.call(delivery.callback, *delivery.arguments)
-            modalities = {modality.name for modality in self._own.modalities.list()}
-            chain.check(operations, modalities, self._peers)
+            if operations:
+                modalities = {modality.name for modality in self._own.modalities.list()}
+                chain.check(operations, modalities, self._peers)
             for operation in describe_operations(operations):
                 self._note("job", operation)
         except ScriptFailed as exc:
