@@ -10,6 +10,7 @@ local changes = {
   end,
   names = function(query)
     query.PatientID = 42
+    query['0008,0020'] = nil -- of two spellings of a tag either may win
     query['0008-0020'] = '20200101'
     query['00081030'] = 'x*'
     return query
