@@ -10,6 +10,7 @@ from actors.jobs.settings import SchedulerSettings
 from actors.lua.settings import PATIENCE_S, LuaSettings
 from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Operation
+from actors.remote.peer import Peer
 from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
@@ -50,6 +51,7 @@ class ServerSettings:
     ingest: IngestSettings
     lua: LuaSettings
     http_client: HttpClientSettings
+    peers: tuple[Peer, ...]
     log: LogOptions
 
     def core(self) -> CoreSettings:
@@ -114,6 +116,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         lua=configuration.lua,
         http_client=configuration.http_client,
+        peers=configuration.peers,
         log=log,
     )
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from actors.lua.settings import LuaSettings
 from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Modality
+from actors.remote.peer import Peer
 from actors.remote.tls import TlsSettings
 from events.errors import BadConfiguration
 from tools import dialect
@@ -25,6 +26,7 @@ from tools.http_client import read_http_client
 from tools.lua_settings import list_scripts, read_lua
 from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
+from tools.peers import read_peers
 from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
 
 MOST_GATEWAYS: Final = 4  # of those started without being asked for
@@ -98,6 +100,7 @@ class Configuration:
     http: HttpOptions
     dicom: DicomOptions
     http_client: HttpClientSettings
+    peers: tuple[Peer, ...]
     lua: LuaSettings
     deidentify_logs: bool
     gateway_processes: int  # ≥ 1
@@ -137,6 +140,9 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     if not problems:
         modalities, wrong, notes = read_modalities(given.get("DicomModalities", {}))
         problems += [f"{origin['DicomModalities']}: DicomModalities: {reason}" for reason in wrong]
+        peers, wrong, more = read_peers(given.get("OrthancPeers", {}), folders.get("OrthancPeers", folders[None]))
+        problems += [f"{origin['OrthancPeers']}: OrthancPeers: {reason}" for reason in wrong]
+        notes += more
         problems += _contradictions(given, origin)
         problems += tls_problems(given, origin)
         scripts, wrong = list_scripts(_texts(given.get("LuaScripts")), folders.get("LuaScripts", folders[None]))
@@ -145,7 +151,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     if problems:
         raise BadConfiguration("\n".join(problems))
     warnings += _notices(given, origin)
-    return _typed(given, tuple(files), warnings, modalities, folders, scripts)
+    return _typed(given, tuple(files), warnings, modalities, peers, folders, scripts)
 
 
 def _files(path: Path) -> list[Path]:
@@ -197,6 +203,7 @@ def _typed(
     sources: tuple[Path, ...],
     warnings: list[str],
     modalities: tuple[Modality, ...],
+    peers: tuple[Peer, ...],
     folders: Mapping[str | None, Path],  # option -> folder of its file; None -> that of options in no file
     scripts: Sequence[Path],
 ) -> Configuration:
@@ -264,6 +271,7 @@ def _typed(
             tls_enabled=value("DicomTlsEnabled"),
             tls=read_tls(value, texts, lambda name: folders[name] / value(name)),
         ),
+        peers=peers,
         http_client=read_http_client(value, lambda name: folders[name] / value(name)),
         lua=read_lua(value, scripts, given),
         deidentify_logs=value("DeidentifyLogs"),

@@ -120,7 +120,7 @@ class MainInterpreter:
             chain,
             Targets(
                 modalities=lambda: {modality.name for modality in own.modalities.list()},
-                peers=set,
+                peers=lambda: {peer.name for peer in settings.peers},
             ),
             self._recorder,
             watch=self._follower.watch,

@@ -224,7 +224,7 @@ OPTIONS: Final = _rows(
     Option("SslCiphersAccepted", Texts(one=True)),
     Option("SslTrustedClientCertificates", _TEXT, "trustedClientCertificates.pem"),
     # HTTP client
-    Option("OrthancPeers", _SECTION, {}, secret=True),
+    Option("OrthancPeers", _SECTION, {}, honoured=True, secret=True),
     *_switches("OrthancPeersInDatabase HttpVerbose", default=False),
     Option("HttpProxy", _TEXT, "", secret=True, honoured=True),
     Option("HttpTimeout", _COUNT, 60, honoured=True),

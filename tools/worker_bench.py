@@ -8,6 +8,7 @@ from actors.lua.client import ScriptsClient
 from actors.lua.script_filters import ScriptFilters
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
+from actors.remote.peers import Peers
 from actors.remote.stored_sender import StorePool
 from store.blobs.store import BlobStore
 from store.views.views import Views
@@ -45,6 +46,7 @@ class WorkerBench:
             is_stored=settings.modalities_in_database,
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
+        self._peers = Peers(settings.peers, settings.http_client)
         runtime = RuntimeSettings(settings, views, self._modalities)
         self._filters = ScriptFilters(received, scripts)
         self._ingest = Ingest(index, views, self._blobs, name, runtime.ingest, self._filters)
@@ -57,6 +59,7 @@ class WorkerBench:
             ingest=self._ingest,
             jobs=self._jobs,
             modalities=self._modalities,
+            peers=self._peers,
             scu=self._scu,
             associations=self._associations,
             filters=self._filters,
@@ -66,4 +69,5 @@ class WorkerBench:
 
     def close(self) -> None:
         self._associations.close()
+        self._peers.close()
         self._ingest.close()

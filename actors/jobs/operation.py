@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.lua.script_filters import ScriptFilters
     from actors.remote.interruption import Interruption
     from actors.remote.modalities import Modalities
+    from actors.remote.peers import Peers
     from actors.remote.stored_sender import StorePool
     from actors.remote.target import ScuSettings
 
@@ -50,6 +51,7 @@ class Workbench:
     ingest: "Ingest"
     jobs: "JobsClient"
     modalities: "Modalities"
+    peers: "Peers"
     scu: "ScuSettings"
     associations: "StorePool"
     filters: "ScriptFilters"

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout, make_headers, parse_url
 
 from actors.remote.http_settings import HttpClientSettings
+from actors.remote.peer import Peer
 
 REDIRECTS: Final = 10
 CONNECTIONS: Final = 8  # kept per server
@@ -34,10 +35,13 @@ class Answer:
 class UrllibClient:
     """Thread-safe."""
 
-    def __init__(self, settings: HttpClientSettings) -> None:
-        """Open nothing yet. Raises OSError, for certificates that cannot be read, and ValueError, for a proxy that is no address."""
+    def __init__(self, settings: HttpClientSettings, peer: Peer | None = None) -> None:
+        """Open nothing yet. `peer` is asked with the certificate for it, if there is one.
+
+        Raises OSError, for certificates that cannot be read, and ValueError, for a proxy that is no address.
+        """
         self._timeout_s = settings.timeout_s
-        context = _context(settings)
+        context = _context(settings, peer)
         if settings.proxy:
             if "://" not in settings.proxy:
                 raise ValueError("a proxy without a scheme")
@@ -53,7 +57,7 @@ class UrllibClient:
         self,
         method: str,
         url: str,
-        body: bytes,
+        body: bytes | memoryview,
         headers: Mapping[str, str],
         credentials: tuple[str, str] | None = None,
         timeout_s: float = 0.0,
@@ -64,7 +68,7 @@ class UrllibClient:
             response = self._pool.request(
                 method,
                 url if "://" in url else f"http://{url}",  # as curl has it, and so Orthanc
-                body=body if method in {"POST", "PUT"} else None,
+                body=body if method in {"POST", "PUT"} else None,  # type: ignore[arg-type]  # buffers pass as they are
                 headers=_headers(method, headers, credentials),
                 timeout=Timeout(connect=limit_s, read=limit_s),
                 retries=_RETRIES,
@@ -88,11 +92,13 @@ def _headers(method: str, headers: Mapping[str, str], credentials: tuple[str, st
     return sent
 
 
-def _context(settings: HttpClientSettings) -> ssl.SSLContext:
+def _context(settings: HttpClientSettings, peer: Peer | None) -> ssl.SSLContext:
     context = ssl.create_default_context(
         cafile=None if settings.ca_certificates is None else str(settings.ca_certificates)
     )
     if not settings.verify_peers:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if peer is not None and peer.certificate is not None:
+        context.load_cert_chain(peer.certificate, peer.private_key, peer.private_key_password)
     return context

@@ -16,9 +16,12 @@ from actors.jobs.operations import OPERATIONS
 from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.jobs.runner import Runner
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from actors.remote.http_settings import HttpClientSettings
 from actors.remote.interruption import Interruption
 from actors.remote.modalities import Modalities
 from actors.remote.modality import Modality
+from actors.remote.peer import Peer
+from actors.remote.peers import Peers
 from actors.remote.stored_sender import StorePool
 from actors.remote.target import ScuSettings
 from events.identifiers import Level, Ref, ResourceId
@@ -82,11 +85,15 @@ def modality(port: int, name: str = "there") -> Modality:
 
 @contextmanager
 def working(
-    archive: Core, modalities: Sequence[Modality] = (), filters: ScriptFilters = NO_FILTERS
+    archive: Core,
+    modalities: Sequence[Modality] = (),
+    filters: ScriptFilters = NO_FILTERS,
+    configured: Sequence[Peer] = (),
 ) -> Iterator[Engine]:
     """An engine with one slot, which does what the server's workers do."""
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
     pool = StorePool(0)
+    peers = Peers(configured, HttpClientSettings())
     channel = open_local_channel(archive.jobs.on_request)
     jobs = JobsClient(archive.index.ask, channel.request)
 
@@ -98,6 +105,7 @@ def working(
             ingest=ingest,
             jobs=jobs,
             modalities=Modalities(modalities, archive.views, archive.client),
+            peers=peers,
             scu=ScuSettings(aet="OURS"),
             associations=pool,
             filters=filters,
@@ -114,4 +122,5 @@ def working(
         channel.close()
         runner.join()
         pool.close()
+        peers.close()
         ingest.close()

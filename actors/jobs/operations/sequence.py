@@ -19,6 +19,7 @@ from actors.jobs.operation import Task, Workbench
 from actors.jobs.operations.modality_sends import ModalitySends
 from actors.jobs.operations.named_resources import Operation, are_related, find_resource, lineage_of
 from actors.jobs.operations.passing_over import code_of
+from actors.jobs.operations.peer_sends import send_to_peer
 from actors.jobs.operations.system_calls import call_system
 from actors.jobs.retry import REMOTE
 from actors.remote.errors import RemoteFailed, Trouble
@@ -57,6 +58,7 @@ class SequenceOfOperations:
         self._sends = ModalitySends(bench, self._operations, task.correlation)
         self._parts: Mapping[str, Callable[[int, Settle], None]] = {
             "store-scu": self._sends.send,
+            "store-peer": lambda number, settle: send_to_peer(bench, self._operations[number], settle),
             "call-system": lambda number, settle: call_system(bench, self._operations[number], settle),
             _DELETE: self._delete,
         }

@@ -1,0 +1,161 @@
+"""Instances on their way to peers, by jobs of scripts: the peer is an HTTP server of the test's own."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.jobs.state import Word
+from actors.lua.chain import JOB_TYPE, Delete, Operation, SendToPeer, plan
+from actors.remote.errors import RemoteFailed, Trouble
+from actors.remote.http_settings import HttpClientSettings
+from actors.remote.peer import Peer
+from actors.remote.peers import Peers
+from events.identifiers import Level, format_resource_id
+from store.projections.job_rows import JobState
+from tests.contract.operations_stage import SUCCESS, Ended, Engine, working
+from tests.contract.retrieve_stage import fill, study
+from tests.dicom_bytes import MR, dataset, encode
+from tools.core import Core
+
+STORED = json.dumps({"ID": "x", "Status": "Success"}).encode()
+WAIT_S = 20.0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server: Any = self.server
+        server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        server.arrived.release()
+        server.may_answer.wait(WAIT_S)
+        self.send_response(server.status)
+        self.send_header("Content-Length", str(len(server.content)))
+        self.end_headers()
+        self.wfile.write(server.content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(status: int = 200, content: bytes = STORED) -> Iterator[Any]:
+    """A peer: `seen` holds path, headers and body of each request."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = False
+    server.seen, server.status, server.content = [], status, content
+    server.arrived, server.may_answer = threading.Semaphore(0), threading.Event()
+    server.may_answer.set()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.may_answer.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def peer(server: Any, **values: Any) -> Peer:
+    return Peer(name="peer", url=f"http://127.0.0.1:{server.server_port}/base/", **values)
+
+
+def send(resource: str) -> Operation:
+    return SendToPeer(resource=resource, peer="peer")
+
+
+def ids(engine: Engine, level: Level = Level.INSTANCE) -> list[str]:
+    with engine.core.views.snapshot() as snapshot:
+        return [format_resource_id(resource) for resource in snapshot.list_ids(level)]
+
+
+def run(engine: Engine, *operations: Operation) -> Ended:
+    return engine.run(JOB_TYPE, plan(list(operations)), len(operations) + 1)
+
+
+def test_files_are_posted_as_they_are_stored_and_deleted_then(archive: Core) -> None:
+    large = encode(dataset(instance=3, SOPClassUID=MR, PixelData=bytes(3 << 20), BitsAllocated=8))
+    files = [*study(instances=2), large]
+    fill(archive, *files)
+    with serving() as there:
+        known = peer(there, username="jos\u00e9", password="pa:ss", headers={"Token": "t"})
+        with working(archive, configured=[known]) as engine:
+            (whole,) = ids(engine, Level.STUDY)
+            assert run(engine, send(whole), Delete(resource=whole)) == SUCCESS
+            assert ids(engine) == []
+    assert sorted(body for _, _, body in there.seen) == sorted(files)
+    path, headers, body = there.seen[0]
+    assert (path, headers["token"], headers["content-type"]) == ("/base/instances", "t", "application/dicom")
+    assert base64.b64decode(headers["authorization"].removeprefix("Basic ")) == "jos\u00e9:pa:ss".encode()
+    assert headers["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "details"),
+    [
+        (401, b"", "Peer peer has answered with HTTP status 401"),
+        (400, b"{}", "Peer peer has answered with HTTP status 400"),
+        (200, b'{"Status": "FilteredOut"}', "Peer peer does not say that the instance is stored"),
+        (200, b"<html>please log in</html>", "Peer peer does not say that the instance is stored"),
+        (200, b"[]", "Peer peer does not say that the instance is stored"),
+    ],
+)
+def test_what_is_refused_is_neither_sent_again_nor_deleted(
+    archive: Core, status: int, content: bytes, details: str
+) -> None:
+    fill(archive, *study())
+    with serving(status, content) as there, working(archive, configured=[peer(there)]) as engine:
+        (name,) = ids(engine)
+        ended = run(engine, send(name), Delete(resource=name))
+        assert ids(engine) == [name]
+    assert len(there.seen) == 1
+    assert (ended.state, ended.code) == (JobState.Failure, 9)
+    assert ended.details == f"2 of 2 operations are not done; number 1, store-peer: {details}"
+
+
+def test_duplicates_are_fine(archive: Core) -> None:
+    fill(archive, *study())
+    with serving(200, b'{"Status": "AlreadyStored"}') as there, working(archive, configured=[peer(there)]) as engine:
+        assert run(engine, send(ids(engine)[0])) == SUCCESS
+
+
+def test_what_may_pass(archive: Core) -> None:
+    with serving(503) as there:
+        peers = Peers([peer(there)], HttpClientSettings())
+        with pytest.raises(RemoteFailed) as busy:
+            peers.store(peers.get("peer"), b"x")
+    with pytest.raises(RemoteFailed) as away:
+        peers.store(peers.get("peer"), b"x")
+    peers.close()
+    assert (busy.value.trouble, away.value.trouble) == (Trouble.BUSY, Trouble.UNREACHABLE)
+    assert "127.0.0.1" not in away.value.details
+
+
+def test_a_peer_that_is_not_configured_any_more(archive: Core) -> None:
+    fill(archive, *study())
+    with working(archive) as engine:
+        assert run(engine, send(ids(engine)[0])).code == 7
+
+
+def test_a_certificate_that_cannot_be_read(tmp_path: Path) -> None:
+    peers = Peers([Peer(name="a", url="https://x/", certificate=tmp_path / "none.pem")], HttpClientSettings())
+    with pytest.raises(RemoteFailed, match="certificate for peer a cannot be read"):
+        peers.store(peers.get("a"), b"x")
+
+
+def test_a_job_does_not_wait_for_a_peer_once_it_is_cancelled(archive: Core) -> None:
+    fill(archive, *study())
+    with serving() as there, working(archive, configured=[peer(there)]) as engine:
+        there.may_answer.clear()
+        ref, job = engine.jobs.submit(JOB_TYPE, plan([send(ids(engine)[0])]), steps=2, attempts=4)
+        assert there.arrived.acquire(timeout=WAIT_S)
+        engine.jobs.control(job, Word.CANCEL)
+        assert run(engine, Delete(resource=ids(engine)[0])) == SUCCESS  # the slot is free, the peer has not answered
+        assert engine.ended(ref).code == 37
