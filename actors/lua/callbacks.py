@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from actors.lua.events import CALLBACKS
+from events.identifiers import Level
 
 # In the filters' interpreter.
 RECEIVED_INSTANCE: Final = "ReceivedInstanceFilter"
@@ -25,5 +25,13 @@ FILTERS: Final = (
     INCOMING_WORKLIST,
     OUTGOING_FIND,
 )
-EVENTS: Final = CALLBACKS
+_LEVELS: Final = [level.name.capitalize() for level in Level]
+EVENTS: Final = (
+    "OnStoredInstance",
+    *(f"OnStable{level}" for level in _LEVELS[:-1]),  # instances have no stability
+    *(f"OnDeleted{level}" for level in _LEVELS),
+    *(f"OnUpdated{level}" for level in _LEVELS),
+    *(f"OnJob{end}" for end in ("Submitted", "Success", "Failure")),
+    "OnHeartBeat",
+)
 ALL: Final = (*FILTERS, INITIALIZE, FINALIZE, *EVENTS)

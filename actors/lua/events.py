@@ -33,16 +33,6 @@ def _named(level: Level) -> str:
     return level.name.capitalize()
 
 
-CALLBACKS = (
-    "OnStoredInstance",
-    *(f"OnStable{_named(level)}" for level in (Level.PATIENT, Level.STUDY, Level.SERIES)),
-    *(f"OnDeleted{_named(level)}" for level in Level),
-    *(f"OnUpdated{_named(level)}" for level in Level),
-    *(f"OnJob{end}" for end in JobEnd),
-    "OnHeartBeat",
-)
-
-
 def stored(instance: str, tags: Mapping[str, Any], metadata: Mapping[str, str], origin: Origin) -> Delivery:
     """OnStoredInstance. `tags`: the simplified tags; nulls are absent in Lua."""
     return Delivery(

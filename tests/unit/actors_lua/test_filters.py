@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.lua import events
+from actors.lua import callbacks, events
 from actors.lua.filters import (
     NoStatus,
     NotPredicate,
@@ -183,4 +183,4 @@ def test_deliveries() -> None:
         "OnJobSuccess",
         "OnJobFailure",
     ]
-    assert len(set(events.CALLBACKS)) == 16
+    assert len(set(callbacks.EVENTS)) == 16
