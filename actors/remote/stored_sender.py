@@ -13,6 +13,7 @@ from typing import Final
 
 from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
+from actors.remote.exchange import SUCCESS
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.outgoing import Admission
@@ -98,8 +99,13 @@ class StoredSender:
             return None
         return self._send(record, position, data, settle)
 
-    def check(self, response: Command) -> int:
-        """Return the status of a response to `send` if the peer has the instance now. Raises RemoteFailed."""
+    def check(self, response: Command | None) -> int:
+        """Return the status of what `send` has returned if the peer has the instance now. Raises RemoteFailed.
+
+        One that was not to be sent counts as done.
+        """
+        if response is None:
+            return SUCCESS
         assert self._current is not None
         return check(self._current.association, response)
 

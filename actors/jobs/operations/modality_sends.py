@@ -36,9 +36,7 @@ class ModalitySends:
         if positions is None:
             raise NotFound("The resource is not there any more")
         for position in positions:
-            response = sender.sender.send(position, settle)
-            if response is not None:
-                sender.sender.check(response)
+            sender.sender.check(sender.sender.send(position, settle))
 
     def _sender_for(self, operation: Operation) -> "_Sender":
         name = operation["modality"], operation["local_aet"]

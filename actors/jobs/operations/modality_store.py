@@ -38,9 +38,7 @@ class ModalityStore:
 
     def run_step(self, step: int, settle: Callable[[], None]) -> int:
         try:
-            response = self._sender.send(step, settle)
-            if response is not None:
-                self._sender.check(response)
+            self._sender.check(self._sender.send(step, settle))
         except SinogramError as exc:
             code = code_of(exc) if self._plan.permissive else 0
             if not code:
