@@ -31,7 +31,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "Capabilities": {
             "HasExtendedChanges": True,
             "HasExtendedFind": True,
-            "HasKeyValueStores": False,
+            "HasKeyValueStores": True,
             "HasQueues": False,
             "HasReserveQueueValue": False,
         },
