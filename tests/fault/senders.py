@@ -53,8 +53,12 @@ class StoreScu:
 
     def finish(self, instance: Instance) -> int:
         """Send the last byte of what was begun and return the status."""
-        self._association.send(p_data(instance.dataset()[-1:], LAST_DATA))
+        self.send_rest(instance)
         return self.status()
+
+    def send_rest(self, instance: Instance) -> None:
+        """Send the last byte of what was begun and do not wait for the answer."""
+        self._association.send(p_data(instance.dataset()[-1:], LAST_DATA))
 
     def status(self) -> int:
         answer = self._association.read()
