@@ -10,6 +10,7 @@ import random
 import subprocess
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "6"))
 INSTANCES = 1000
 APART = 10  # instances between two kills at least, so that a checkpoint lies between them
 DEADLINE_S = 120.0
+SEND_AND_DELETE = """
+    function OnStableStudy(id)
+      for _, instance in ipairs(ParseJson(RestApiGet('/studies/' .. id .. '/instances?expand=false'))) do
+        Delete(SendToModality(instance, 'sink'))
+      end
+    end
+"""
 STUDY = Instance(1, "JOBS", 7, 7, 200)
 
 
@@ -46,6 +54,16 @@ def test_an_asynchronous_move_goes_on_after_every_kill(tmp_path: Path) -> None:
         _kill_while_it_runs(server, sink, job)
 
 
+def test_what_a_script_has_asked_for_goes_on_after_every_kill(tmp_path: Path) -> None:
+    script = tmp_path / "script.lua"
+    script.write_text(SEND_AND_DELETE)
+    with receive() as sink, server_in(tmp_path, LuaScripts=[str(script)], StableAge=1, **_options(sink)) as server:
+        sink.allow(APART)
+        _fill(server)
+        (job,) = wait_for(lambda: server.get("/jobs"), "the job", DEADLINE_S)
+        _kill_while_it_runs(server, sink, job, ends_with=lambda: server.get("/instances") == [])
+
+
 def _options(sink: Receiver) -> dict[str, Any]:
     return {"DicomModalities": {"sink": ["SINK", "127.0.0.1", sink.port], "mover": ["MOVER", "127.0.0.1", 1]}}
 
@@ -60,7 +78,9 @@ def _fill(server: ServerUnderTest) -> None:
     assert server.request("POST", "/instances", packed.getvalue()).status == 200
 
 
-def _kill_while_it_runs(server: ServerUnderTest, sink: Receiver, job: str) -> None:
+def _kill_while_it_runs(
+    server: ServerUnderTest, sink: Receiver, job: str, ends_with: Callable[[], bool] = lambda: True
+) -> None:
     seed = int(os.environ.get("SINOGRAM_KILL_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"SINOGRAM_KILL_SEED={seed}")
     chosen = random.Random(seed)
@@ -82,6 +102,7 @@ def _kill_while_it_runs(server: ServerUnderTest, sink: Receiver, job: str) -> No
     assert state["State"] == "Success", state
     assert set(sink.counts) == set(range(1, INSTANCES + 1))
     assert sink.repeated <= KILLS
+    assert ends_with()
     print(f"{sink.repeated} of {INSTANCES} instances were sent again after {KILLS} kills")
     assert server.stop() == 0
 
