@@ -112,6 +112,38 @@ def test_a_deletion_spares_what_a_part_of_was_not_sent(archive: Core, sent: Leve
     assert ended.state is JobState.Failure
 
 
+def test_what_comes_while_the_rest_is_sent_stays(archive: Core) -> None:
+    early, late = study(instances=2), study(instances=3)[:1]
+    fill(archive, *early)
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+
+        def on_store(_event: object, number: int) -> int:
+            if number == 0:
+                fill(archive, *late)
+            return 0
+
+        there.on_store = on_store
+        (whole,) = ids(engine, Level.STUDY)
+        assert run(engine, send(whole), delete(whole)) == SUCCESS
+        assert len(ids(engine)) == 1
+    assert len(there.sent) == 2
+
+
+def test_what_came_again_after_the_job_was_made_stays(archive: Core) -> None:
+    fill(archive, *study())
+    with destination() as there, working(archive, [modality(there.port)]) as engine:
+        (name,) = ids(engine)
+
+        def on_store(_event: object, _number: int) -> int:
+            archive.client.delete(Level.INSTANCE, engine.instances()[0])
+            fill(archive, *study())
+            return 0
+
+        there.on_store = on_store
+        assert run(engine, send(name), delete(name)) == SUCCESS
+        assert ids(engine) == [name]
+
+
 def test_what_is_gone_need_not_be_deleted_and_cannot_be_sent(archive: Core) -> None:
     fill(archive, *study(instances=2))
     with destination() as there, working(archive, [modality(there.port)]) as engine:

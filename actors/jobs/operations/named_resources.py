@@ -37,6 +37,17 @@ def instances_of(views: Views, operation: Operation) -> list[ResourceId]:
         raise NotFound("The resource is not there any more") from exc
 
 
+def find_older(snapshot: Snapshot, place: Place, than: Ref) -> list[Place]:
+    """Return what of a resource was there before an event: itself if that is all of it, else instances."""
+    if place.level is Level.INSTANCE:
+        return [place] if place.ref < than else []
+    refs = list(snapshot.descendant_refs(snapshot.get_resource(place.level, place.ref), Level.INSTANCE))
+    older = [ref for ref in refs if ref < than]
+    if len(older) == len(refs):
+        return [place]
+    return [Place(Level.INSTANCE, snapshot.id_of(Level.INSTANCE, ref), ref) for ref in older]
+
+
 def lineage_of(snapshot: Snapshot, operation: Operation) -> Sequence[Ref]:
     """Return the resource and all that it belongs to, upwards; nothing if the archive does not hold it."""
     place = find_resource(snapshot, operation)

@@ -6,7 +6,7 @@ The step behind all operations tries again what was put off, and the scheduler's
 if anything is not done in the end; if all is, it has nothing to do.
 
 No resource is deleted while something that was to be done with it, with a part of it or with what it belongs to is not done
-(Orthanc 1.12.7 deletes what it could not send). A crash repeats one operation at most.
+(Orthanc 1.12.7 deletes what it could not send), and no instance that came after the job was made. A crash repeats one operation at most.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from actors.jobs.operation import Task, Workbench
 from actors.jobs.operations.modality_sends import ModalitySends
-from actors.jobs.operations.named_resources import Operation, are_related, find_resource, lineage_of
+from actors.jobs.operations.named_resources import Operation, are_related, find_older, find_resource, lineage_of
 from actors.jobs.operations.passing_over import code_of
 from actors.jobs.operations.peer_sends import send_to_peer
 from actors.jobs.operations.system_calls import call_system
@@ -103,13 +103,17 @@ class SequenceOfOperations:
         return part
 
     def _delete(self, number: int, settle: Settle) -> None:
-        """Delete a resource. One that is gone is no error: somebody was faster, or this step is repeated."""
+        """Delete a resource, but for instances that have come since the script has asked for it: nothing was done with them.
+
+        One that is gone is no error: somebody was faster, or this step is repeated.
+        """
         settle()
         with self._bench.views.snapshot() as snapshot:
-            found = find_resource(snapshot, self._operations[number])
-        if found is not None:
+            place = find_resource(snapshot, self._operations[number])
+            doomed = [] if place is None else find_older(snapshot, place, self._task.job)
+        for level, resource, _ in doomed:
             with contextlib.suppress(NotFound):
-                self._bench.index.delete(found.level, found.id, correlation=self._task.correlation)
+                self._bench.index.delete(level, resource, correlation=self._task.correlation)
 
     def _obstacles(self, number: int) -> Iterator[int]:
         """Iterate over the operations that are not done and without which this one must not be."""
