@@ -2,8 +2,9 @@
 
 Not a pykka actor, because its mailbox is read selectively. While a callback waits in a function of ours (a REST call, a
 request to a web service), the work is done by another thread, and this one serves those requests of its mailbox that carry
-the correlation of the callback: a REST call that sends a query meets OutgoingFindRequestFilter, a job it waits for meets
-OutgoingCStoreInstanceFilter. Everything else waits until the callback has ended, and is answered Busy after `PATIENCE_S`.
+the correlation of the callback: a REST call that sends a query meets OutgoingFindRequestFilter. It also serves every
+OutgoingCStoreInstanceFilter: a callback that waits for a job would else wait for jobs that take all slots and wait for it.
+Everything else waits until the callback has ended, and is answered Busy after `PATIENCE_S`.
 
 Requests come before the deliveries of events, but for one delivery in so many requests, so that neither starves the other.
 """
@@ -152,7 +153,7 @@ class ScriptsActor:
         return self._correlations[-1] if self._correlations else b""
 
     def run_apart(self, work: Callable[[], T]) -> T:
-        """Do what may take long in another thread, and meanwhile serve what the callback under way has caused.
+        """Do what may take long in another thread, and meanwhile serve what must not wait until the callback under way has ended.
 
         Raises whatever `work` raises; HostError when the callback has no time left, while `work` goes on and its result is lost.
         """
@@ -162,24 +163,28 @@ class ScriptsActor:
         threading.Thread(target=apart.run, name="lua-function", daemon=True).start()
         deadline_s = self._deadlines_s[-1] if self._deadlines_s else float("inf")
         while True:
+            request = None
             with self._changed:
-                while not apart.is_done and (request := self._take_caused()) is None:
+                while not apart.is_done and (request := self._take_urgent()) is None:
                     left_s = deadline_s - self._clock()
                     if left_s <= 0 or not self._changed.wait(min(left_s, threading.TIMEOUT_MAX)):
                         raise HostError("the callback has no time left to wait for this")
-            if apart.is_done:
+            if request is None:
                 return apart.result()
-            assert request is not None
             self._answer(request)
 
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
-    def _take_caused(self) -> _Request | None:
-        """Take the first request that a callback under way has caused out of the mailbox."""
+    def _take_urgent(self) -> _Request | None:
+        """Take the first request out of the mailbox that a callback under way has caused, or that a job makes.
+
+        Jobs, because a callback may wait for one that waits for its turn, behind others that ask for a filter.
+        """
         for request in self._mailbox:
-            if request.correlation and request.correlation in self._correlations:
+            is_caused = request.correlation and request.correlation in self._correlations
+            if is_caused or request.values[:2] == ["call", callbacks.OUTGOING_C_STORE]:
                 self._mailbox.remove(request)
                 return request
         return None

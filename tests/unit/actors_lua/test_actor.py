@@ -136,6 +136,28 @@ def test_what_a_callback_has_caused_is_served_in_its_midst() -> None:
     assert stage.said == ["outer", "inner", "outer ends"]
 
 
+def test_what_a_callback_has_caused_is_answered_even_if_nobody_waits_for_it() -> None:
+    script = "function OutgoingFindRequestFilter() work('query') end function IncomingFindRequestFilter() end"
+    with running(script) as stage:
+        answered = threading.Semaphore(0)
+        request = ["call", "IncomingFindRequestFilter", [], OURS]
+        stage.work[b"query"] = lambda: stage.actor.request(request, lambda *_: answered.release())
+        for _ in range(200):  # it is found before the work is over, or after
+            stage.client.call("OutgoingFindRequestFilter", correlation=OURS)
+            assert answered.acquire(timeout=WAIT_S)
+
+
+def test_jobs_are_filtered_in_the_midst_of_a_callback_that_may_wait_for_them() -> None:
+    script = """
+        function OutgoingFindRequestFilter() work('job') say('ends') end
+        function OutgoingCStoreInstanceFilter() say('filters') return true end
+    """
+    with running(script) as stage:
+        stage.work[b"job"] = lambda: stage.client.call("OutgoingCStoreInstanceFilter", correlation=OTHERS)
+        stage.client.call("OutgoingFindRequestFilter", correlation=OURS)
+    assert stage.said == ["filters", "ends"]
+
+
 def test_what_others_ask_meanwhile_waits_for_the_end_of_the_callback() -> None:
     script = """
         function OutgoingFindRequestFilter() say('begins') work('wait') say('ends') end
