@@ -33,7 +33,6 @@ from actors.lua.settings import LuaSettings
 from actors.remote.http_client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
-from api.rest.modality_json import render_modality
 from events.errors import BadConfiguration, Busy
 from events.identifiers import Seq
 from store.environment import Environment
@@ -54,7 +53,7 @@ class FilterInterpreter:
         """Load the scripts. Raises BadConfiguration."""
         self._failures = FailureRecorder(begin)
         http = HttpFunctions(UrllibClient(settings.http_client))
-        functions = http.functions() | configuration_function(shown_configuration(settings))
+        functions = http.functions() | configuration_function(settings.lua.configuration)
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
             LUA_FILTER, interpreter, board, on_failed=self._failures.on_failed, has_life_cycle=False
@@ -136,7 +135,7 @@ class MainInterpreter:
         return (
             rest_functions(self._call_rest)
             | http.functions()
-            | configuration_function(shown_configuration(settings))
+            | configuration_function(settings.lua.configuration)
             | keeping_functions(own.index, own.views, lambda: self._actor.correlation)
             | chain.functions()
         )
@@ -210,14 +209,6 @@ class _Follower:
         """Wait for the end, once the channel is closed."""
         self._wanted.release()
         self._thread.join()
-
-
-def shown_configuration(settings: ServerSettings) -> dict[str, Any]:
-    """Return what GetOrthancConfiguration() does: the options that are given, the modalities in their long form."""
-    given = dict(settings.lua.configuration)
-    if "DicomModalities" in given:
-        given["DicomModalities"] = {modality.name: render_modality(modality) for modality in settings.dicom.modalities}
-    return given
 
 
 def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], board: Board) -> Interpreter:

@@ -28,7 +28,6 @@ from store.log import scan
 from tools.composition import ServerSettings
 from tools.facilities import Facilities
 from tools.lua_dry_run import GUARD, DryRun, describe_operations, show
-from tools.lua_processes import shown_configuration
 from tools.lua_recorded import RecordedDeliveries
 from tools.replay import open_for_reading
 
@@ -81,7 +80,7 @@ class Rehearsal:
         rest = InProcess(create_application(facilities.deps))
         functions = DryRun(rest.call, facilities.views, self._note).functions()
         self._interpreter = Interpreter(
-            functions | configuration_function(shown_configuration(settings)) | self._chain.functions(),
+            functions | configuration_function(settings.lua.configuration) | self._chain.functions(),
             limits=settings.lua.limits,
             sandbox=settings.lua.sandbox,
             output=lambda line: self._note("print", show(line)),

@@ -168,10 +168,10 @@ def read_nested_query(results: Sequence[Any]) -> Dataset:
 
 def _table(results: Sequence[Any]) -> dict[bytes, Any]:
     value = results[0] if results else None
-    if isinstance(value, list):  # also the empty table
-        return {b"%d" % index: member for index, member in enumerate(value, start=1)}
     if isinstance(value, dict):
         return value
+    if value == []:  # the empty table; an array that holds something is no table to Orthanc
+        return {}
     raise WrongOutput("Lua: The script must return a table")
 
 

@@ -160,7 +160,7 @@ def test_what_a_script_reads_is_real(replay: Any) -> None:
     function OnStoredInstance(id)
       local file = io.open(debug.getinfo(1).short_src) or io.open('/dev/null')
       file:close()
-      print(RestApiGet('/instances/' .. id .. '/content/0010-0020'), GetOrthancConfiguration().DicomModalities.sample.AET)
+      print(RestApiGet('/instances/' .. id .. '/content/0010-0020'), GetOrthancConfiguration().DicomModalities.sample[1])
     end"""
     _, lines, _ = replay(script)
     assert [effect[1].split(", ")[1] for effect in kinds(lines)] == ["SAMPLE"] * 2

@@ -4,6 +4,7 @@ Each stands with its source. `when` sees the two values at the place where the a
 the reason: a difference that is not described here fails the test.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,10 +26,21 @@ class Accepted:
 ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
 IN_LIST = r"(/\d+)?"
 
+_CHUNK = '[string "line"]'
 _CONNECTING = "DicomAssociation - connecting to AET "
 _NEVER_STORED = {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}
 
 ACCEPTED: tuple[Accepted, ...] = (
+    Accepted(
+        why="an error in a script of the configuration names its file, where Orthanc says line in what",
+        source="issue: an endless loop ends in a logged error with the script's file and line",
+        method="*",
+        path="/.*",
+        aspect="body/Details",
+        when=lambda ours, theirs: (
+            str(theirs).startswith(_CHUNK) and re.sub(r"^\S+\.lua:", _CHUNK + ":", str(ours)) == theirs
+        ),
+    ),
     Accepted(
         why="a C-GET that the modality could not process has failed, and nobody is told that it went well",
         source="PS3.4 §C.4.3.1.4: 0xCxxx is a failure",
@@ -64,11 +76,11 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: (ours, theirs) in {(30, 27), ("1.12.11", "1.12.7"), ("C-MOVE", ...), (True, ...)},
     ),
     Accepted(
-        why="capabilities are told that 1.12.7 did not know; Sinogram has neither",
+        why="capabilities are told that 1.12.7 did not know; Sinogram has the first of them",
         source="OpenAPI 1.12.11, GET /system: Capabilities",
         path=r"/[/.]*(%73|s)(%79|y)stem.*|/(app/\.\.|%2e%2e)/system",
         aspect="body/Capabilities/(HasKeyValueStores|HasQueues|HasReserveQueueValue)",
-        when=lambda ours, theirs: ours is False and theirs is ...,
+        when=lambda ours, theirs: isinstance(ours, bool) and theirs is ...,
     ),
     Accepted(
         why="Sinogram tells its own version beside the API's",

@@ -15,7 +15,6 @@ local answers = {
   nothing = function() end,
   error = function() error('an error of the script') end,
   fault = function() return answers.of.nothing end,
-  unavailable = function() return RestApiGet('/system') end,
   status = function() return 0xA700 end,
   other_status = function() return 0x0110 end,
   changed = function(dicom) dicom.PatientName = 'changed' return true end,
