@@ -66,11 +66,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     scu.set_defaults(run=_scu)
     _add_servers(scu)
+    lua = kinds.add_parser("lua", help="what Lua scripts cost: filters, callbacks of events, auto-routing")
+    lua.add_argument("--generate", type=int, default=1000, metavar="N", help="instances a measurement (1000)")
+    lua.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
+    lua.add_argument("--no-own", action="store_true", help="do not measure this program")
+    lua.add_argument(
+        "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
+    )
+    lua.set_defaults(run=_lua, target=[])
     replay = kinds.add_parser("replay", help="instances replayed a second")
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
     replay.set_defaults(run=_replay)
-    for each in (ingest, rest, changes, find, query, scu, replay):
+    for each in (ingest, rest, changes, find, query, scu, lua, replay):
         _add_common(each)
 
 
@@ -173,6 +181,21 @@ def _query(options: argparse.Namespace) -> int:
         runs = [] if options.filled else preload(targets[:1], samples, options.studies)
         runs += query(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
     return _report("query", f"query: {options.studies} studies, {options.rounds} rounds", options, runs)
+
+
+def _lua(options: argparse.Namespace) -> int:
+    from tools.bench.scripting import Program, measure_scripts
+    from tools.bench.targets import OWN_COMMAND, OWN_NAME, parse_command
+
+    programs = [] if options.no_own else [Program(OWN_NAME, OWN_COMMAND, is_own=True)]
+    programs += [Program(*parse_command(text), is_own=False) for text in options.start]
+    if not programs:
+        raise InvalidRequest("there is no server to measure")
+    with _work_folder(options) as folder:
+        supply = _samples(options, options.size)
+        runs = list(measure_scripts(programs, supply, rounds=options.rounds, count=options.generate, folder=folder))
+    title = f"lua: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
+    return _report("lua", title, options, runs)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from events.errors import InvalidRequest
 from tools.bench.cstore_load import cstores
@@ -21,6 +21,8 @@ from tools.bench.samples import Samples
 from tools.bench.senders import Outcome, in_background, run_senders
 from tools.bench.targets import Target
 from tools.import_files import find_files, kind_of
+
+T = TypeVar("T")
 
 PRELOAD_CLIENTS: Final = 4
 EXPAND_PATH: Final = "/instances?expand"
@@ -157,7 +159,7 @@ def ingest(
     return runs
 
 
-def in_turns(targets: Sequence[Target], round_number: int) -> Sequence[Target]:
+def in_turns(targets: Sequence[T], round_number: int) -> Sequence[T]:
     """Return the servers in the order of this round: each is first as often as the others."""
     first = (round_number - 1) % len(targets)
     return [*targets[first:], *targets[:first]]

@@ -52,7 +52,7 @@ def send(
     for target in targets:
         _fill(target, files)
     runs = []
-    with _storescp() as sink:
+    with storescp() as sink:
         sinks = ([sink] if sink else []) + [_server(each) for each in destinations]
         for target in targets:
             _introduce(target, sinks)
@@ -84,7 +84,7 @@ def _introduce(target: Target, sinks: Sequence[Destination]) -> None:
 
 
 @contextmanager
-def _storescp() -> Iterator[Destination | None]:
+def storescp() -> Iterator[Destination | None]:
     """A `storescp` that keeps nothing, for as long as the block lasts; None where there is no DCMTK."""
     command = shutil.which(STORESCP)
     if command is None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,14 @@ def _number(target: str, text: str) -> int:
     return int(text)
 
 
+def parse_command(text: str) -> tuple[str, list[str]]:
+    """Read `NAME=COMMAND`. Raises: InvalidRequest."""
+    name, equals, command = text.partition("=")
+    if not equals:
+        raise InvalidRequest(f"{text}: a server to start is NAME=COMMAND")
+    return name, shlex.split(command)
+
+
 @contextmanager
 def targets_for(
     running: Sequence[str], started: Sequence[str], folder: Path, *, own: bool, may_be_none: bool = False
@@ -88,10 +96,8 @@ def targets_for(
     with ExitStack() as stack:
         targets = [stack.enter_context(start(OWN_NAME, OWN_COMMAND, folder / OWN_NAME))] if own else []
         for text in started:
-            name, equals, command = text.partition("=")
-            if not equals:
-                raise InvalidRequest(f"{text}: a server to start is NAME=COMMAND")
-            targets.append(stack.enter_context(start(name, shlex.split(command), folder / name)))
+            name, command = parse_command(text)
+            targets.append(stack.enter_context(start(name, command, folder / name)))
         targets += map(parse_target, running)
         if not targets and not may_be_none:
             raise InvalidRequest("there is no server to measure")
@@ -103,8 +109,13 @@ def targets_for(
 
 
 @contextmanager
-def start(name: str, command: Sequence[str], folder: Path) -> Iterator[Target]:
-    """Start a server with a fresh archive below `folder`; `command` gets the configuration file as its argument."""
+def start(
+    name: str, command: Sequence[str], folder: Path, options: Mapping[str, Any] | None = None
+) -> Iterator[Target]:
+    """Start a server with a fresh archive below `folder`; `command` gets the configuration file as its argument.
+
+    `options` are of that file; relative paths in them are relative to `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     http_port, dicom_port = _free_ports(2)
     configuration = {
@@ -120,7 +131,7 @@ def start(name: str, command: Sequence[str], folder: Path) -> Iterator[Target]:
         "RemoteAccessAllowed": False,
     }
     file = folder / "configuration.json"
-    file.write_text(json.dumps(configuration, indent=2))
+    file.write_text(json.dumps(configuration | dict(options or {}), indent=2))
     log = folder / "log.txt"
     with log.open("ab") as output:
         process = subprocess.Popen([*command, str(file)], stdout=output, stderr=output, start_new_session=True)
