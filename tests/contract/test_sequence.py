@@ -188,6 +188,21 @@ def test_a_filter_that_fails_lets_nothing_go(archive: Core) -> None:
     assert not there.sent
 
 
+def test_filters_are_asked_in_the_name_of_what_caused_the_job(archive: Core) -> None:
+    cause = b"the/root"
+    fill(archive, *study())
+    with (
+        run_scripts("function OutgoingCStoreInstanceFilter() return true end") as scripts,
+        destination() as there,
+        working(archive, [modality(there.port)], scripts.filters) as engine,
+    ):
+        operations = plan([send(ids(engine)[0])])
+        ref, _ = engine.jobs.submit(JOB_TYPE, operations, steps=2, attempts=1, correlation=cause)
+        engine.jobs.wait(ref)
+        assert engine.store(there) == SUCCESS
+    assert [values[3] == cause for values in scripts.asked] == [True, False]
+
+
 # --- commands ---
 
 
