@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 from urllib3.util import Retry, Timeout, make_headers, parse_url
 
 from actors.remote.http_settings import HttpClientSettings
@@ -99,6 +99,7 @@ def _context(settings: HttpClientSettings, peer: Peer | None) -> ssl.SSLContext:
     if not settings.verify_peers:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        urllib3.disable_warnings(InsecureRequestWarning)  # the configuration has asked for it
     if peer is not None and peer.certificate is not None:
         context.load_cert_chain(peer.certificate, peer.private_key, peer.private_key_password)
     return context

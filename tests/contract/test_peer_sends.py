@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from actors.remote.peer import Peer
 from actors.remote.peers import Peers
 from events.identifiers import Level, format_resource_id
 from store.projections.job_rows import JobState
+from tests.contract.certificates import make_certificates
 from tests.contract.operations_stage import SUCCESS, Ended, Engine, working
 from tests.contract.retrieve_stage import fill, study
 from tests.dicom_bytes import MR, dataset, encode
@@ -45,10 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(status: int = 200, content: bytes = STORED) -> Iterator[Any]:
+def serving(status: int = 200, content: bytes = STORED, tls: ssl.SSLContext | None = None) -> Iterator[Any]:
     """A peer: `seen` holds path, headers and body of each request."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = False
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.seen, server.status, server.content = [], status, content
     server.arrived, server.may_answer = threading.Semaphore(0), threading.Event()
     server.may_answer.set()
@@ -148,6 +152,23 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path) -> None:
     peers = Peers([Peer(name="a", url="https://x/", certificate=tmp_path / "none.pem")], HttpClientSettings())
     with pytest.raises(RemoteFailed, match="certificate for peer a cannot be read"):
         peers.store(peers.get("a"), b"x")
+
+
+def test_a_peer_is_shown_our_certificate(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    strict = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.trusted))
+    strict.verify_mode = ssl.CERT_REQUIRED
+    strict.maximum_version = ssl.TLSVersion.TLSv1_2  # the refusal comes with the handshake
+    strict.load_cert_chain(made.server.certificate, made.server.key)
+    with serving(tls=strict) as there:
+        url = f"https://127.0.0.1:{there.server_port}/"
+        known = Peer(name="known", url=url, certificate=made.client.certificate, private_key=made.client.key)
+        peers = Peers([known, Peer(name="unknown", url=url)], HttpClientSettings(verify_peers=False))
+        peers.store(peers.get("known"), b"x")
+        with pytest.raises(RemoteFailed, match="Peer unknown gives no answer"):
+            peers.store(peers.get("unknown"), b"x")
+        peers.close()
+    assert [body for _, _, body in there.seen] == [b"x"]
 
 
 def test_a_job_does_not_wait_for_a_peer_once_it_is_cancelled(archive: Core) -> None:
