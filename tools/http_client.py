@@ -10,9 +10,12 @@ from events.errors import BadConfiguration
 
 def read_http_client(value: Callable[[str], Any], path: Callable[[str], Path]) -> HttpClientSettings:
     """Return the settings; `value` gives each option or its default, `path` one that is a path, in full."""
+    proxy = value("HttpProxy")
+    if proxy and "://" not in proxy:  # Orthanc's form: [user:password@]host:port
+        proxy = f"http://{proxy}"
     return HttpClientSettings(
         timeout_s=float(value("HttpTimeout")),
-        proxy=value("HttpProxy"),
+        proxy=proxy,
         verify_peers=value("HttpsVerifyPeers"),
         ca_certificates=path("HttpsCACertificates") if value("HttpsCACertificates") else None,
     )
@@ -29,4 +32,4 @@ def check_http_client(settings: HttpClientSettings) -> None:
     except OSError as exc:  # that of a file which holds no certificates, too
         raise BadConfiguration(f"HttpsCACertificates: {settings.ca_certificates}: {exc.strerror or exc}") from exc
     except ValueError as exc:
-        raise BadConfiguration("HttpProxy must be http://[user:password@]host:port") from exc
+        raise BadConfiguration("HttpProxy must be [http://][user:password@]host:port") from exc

@@ -106,8 +106,8 @@ class LuaPair:
                 LATER_S,
             )
 
-    def assert_said_alike(self, *, skip: str = "-") -> list[str]:
-        """Fail unless both have printed the same since `forget`, lines that begin with `skip` aside; give it, filters first."""
+    def assert_said_alike(self, *, skip: str | tuple[str, ...] = "-") -> list[str]:
+        """Fail unless both have printed the same since `forget`, lines that begin with one of `skip` aside; give it, filters first."""
         ours, theirs = (
             [line for line in _by_interpreter(self.said(server)) if not line.startswith(skip)]
             for server in self.servers

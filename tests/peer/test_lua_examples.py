@@ -1,0 +1,233 @@
+"""The example scripts of the Orthanc Book's page on Lua, as they stand there: each has the effect that the page describes.
+
+Two of them modify instances and one wants a preview: a server without `/modify` or `/preview` gets the file as it is instead.
+"""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom import config as pydicom_config
+
+from tests.data_factory import SECONDARY_CAPTURE, add_pixels, dataset, encode
+from tests.peer.conftest import Pair, start_pair
+from tests.peer.exchange import Request, Server
+from tests.peer.lua_destinations import NEEDS_STORESCP, modality, titles, web_service
+from tests.peer.lua_stage import SCRIPTS, LuaPair, configured, start_lua_pair, upload
+from tests.peer.servers import Oracle, wait_for
+from tests.peer.test_find import find
+from tests.recording_scp import RecordingScp, recording_scp
+
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern"), NEEDS_STORESCP]
+
+USERS = '"AuthenticationEnabled": true, "RegisteredUsers": {"admin": "secret", "reader": "secret"}, "DicomAlwaysAllowFind": true,'
+ADMIN = {"Authorization": "Basic " + base64.b64encode(b"admin:secret").decode()}
+READER = {"Authorization": "Basic " + base64.b64encode(b"reader:secret").decode()}
+
+
+def example(name: str) -> str:
+    return (SCRIPTS / f"{name}.lua").read_text()
+
+
+# ------------------------------------------------------------------------------------------------------- filters
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[RecordingScp]:
+    with recording_scp([{0x00080052: "STUDY", 0x00100020: "P1", 0x0020000D: "1.2.1"}]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def filtering(oracle: Oracle, recorder: RecordingScp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LuaPair]:
+    """All filters of the page at once, from the configuration."""
+    names = ("only_mr", "rest_admin", "find_incoming", "find_worklist", "find_outgoing")
+    options = f'{USERS} "DicomModalities": {{"rec": ["REC", "127.0.0.1", {recorder.port}]}},'
+    scripts = [SCRIPTS / f"{name}.lua" for name in names]
+    with start_lua_pair(oracle, tmp_path_factory.mktemp("filtering"), *scripts, more=options, headers=ADMIN) as pair:
+        yield pair
+
+
+def test_only_mr_images_are_stored(filtering: LuaPair, tmp_path: Path) -> None:
+    for number, kind in enumerate(("MR", "CT", "mr", None), start=1):
+        filtering.ask("/instances", "POST", encode(dataset(1, 1, 1, number, Modality=kind)))
+        path = tmp_path / f"{kind}.dcm"
+        path.write_bytes(encode(dataset(2, 1, 1, number, Modality=kind)))
+
+        def send(server: Server, path: Path = path) -> int:
+            where = ["-aec", "PEER", "127.0.0.1", str(server.dicom_port), str(path)]
+            return subprocess.run(["storescu", "-xe", *where], capture_output=True, timeout=60, check=False).returncode
+
+        assert filtering.both(send) == (0, 0)
+    uids = [f"2.25.7305.{patient}.1.1.{number}" for patient in (1, 2) for number in (1, 2, 3, 4)]
+    stored: Any = [filtering.ask("/tools/lookup", "POST", uid).json() for uid in uids]
+    assert [uid for uid, found in zip(uids, stored, strict=True) if found] == ["2.25.7305.1.1.1.1", "2.25.7305.2.1.1.1"]
+
+
+@pytest.mark.parametrize(("headers", "allowed"), [(ADMIN, True), (READER, False)])
+def test_only_the_admin_changes_anything(filtering: LuaPair, headers: dict[str, str], allowed: bool) -> None:
+    assert filtering.ask("/patients", **headers).status == 200
+    for method in ("POST", "PUT", "DELETE"):
+        status = filtering.ask("/patients/none", method, None if method == "DELETE" else b"x", **headers).status
+        assert (status != 403) is allowed
+
+
+def test_a_private_tag_is_taken_out_of_a_query(filtering: LuaPair) -> None:
+    keys = ("QueryRetrieveLevel=STUDY", "PatientID", "StudyInstanceUID", "5555,0010=VENDOR")
+    filtering.forget()
+    ours, theirs = filtering.both(lambda server: find(server, keys))
+    assert ours.status == theirs.status == "0000"
+    assert [answer["0020000d"] for answer in ours.answers] == [answer["0020000d"] for answer in theirs.answers] != []
+    filtering.wait_until_said("\t[RemoteAet]")
+    said = [
+        sorted(filtering.said(server)) for server in filtering.servers
+    ]  # the order of a table's members is not stated
+    assert said[0] == said[1]
+
+
+def test_asterisks_are_taken_out_of_questions_to_modalities(filtering: LuaPair, recorder: RecordingScp) -> None:
+    body = json.dumps(
+        {"Level": "Study", "Query": {"PatientID": "*", "PatientName": "D*", "StudyDate": "*"}, "Normalize": False}
+    )
+    asked = []
+    for server in filtering.servers:
+        assert server.ask(Request("/modalities/rec/query", "POST", body)).status == 200
+        asked.append(recorder.take())
+    assert asked[0] == asked[1]
+    identifier = asked[0][0][2]
+    assert (identifier[0x00100020], identifier[0x00100010], identifier[0x00080020]) == ("", "D*", "")
+
+
+def test_what_is_received_is_printed(oracle: Oracle, tmp_path: Path) -> None:
+    with start_lua_pair(oracle, tmp_path, SCRIPTS / "print_received.lua") as pair:
+        pair.forget()
+        pair.ask("/instances", "POST", encode(add_pixels(dataset(1))))
+        pair.settle()
+        said = [sorted(line for line in pair.said(server) if not line.startswith("@")) for server in pair.servers]
+        assert said[0] == said[1]
+        assert "\t[PatientName], string, Doe^Jane^1" in said[0]
+
+
+# --------------------------------------------------------------------------------------------------- auto-routing
+
+
+@pytest.fixture(scope="module")
+def routing(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LuaPair, dict[str, Path]]]:
+    folder = tmp_path_factory.mktemp("routing")
+    with start_lua_pair(oracle, folder) as pair, modality(pair, "sample", folder) as written:
+        yield pair, written
+
+
+def route(routing: tuple[LuaPair, dict[str, Path]], script: str, *files: bytes) -> list[list[str]]:
+    """Install the script over REST, upload the files, wait until they are gone; what the modalities have by then."""
+    pair, written = routing
+    for folder in written.values():
+        for path in folder.iterdir():
+            path.unlink()
+    pair.execute(script)
+    pair.both(lambda server: upload(server, *files))
+
+    def gone(server: Server) -> bool:
+        jobs: Any = server.get_json("/jobs?expand")
+        instances: Any = server.get_json("/instances")
+        return len(instances) == len(pair.sentinels) and all(job["State"] == "Success" for job in jobs)
+
+    for server in pair.servers:
+        wait_for(lambda server=server: gone(server), f"{server.name} to route everything")  # type: ignore[misc] # mypy does not see the default
+    pair.execute("OnStoredInstance = nil")
+    return [titles(written[server.name]) for server in pair.servers]
+
+
+def files_of(*names: str, patient: int) -> list[bytes]:
+    return [
+        encode(add_pixels(dataset(patient, 1, 1, number, PatientName=name))) for number, name in enumerate(names, 1)
+    ]
+
+
+def test_the_one_liner_routes_everything(routing: tuple[LuaPair, dict[str, Path]]) -> None:
+    ours, theirs = route(routing, example("autorouting"), *files_of("a", "b", "c", patient=70))
+    assert ours == theirs == [f"2.25.7305.70.1.1.{number}" for number in (1, 2, 3)]
+
+
+def test_only_david_is_routed(routing: tuple[LuaPair, dict[str, Path]]) -> None:
+    files = files_of("Smith^DAVID", "Smith^Dave", "davidson^x", "", patient=71)
+    ours, theirs = route(routing, example("autorouting_conditional"), *files)
+    assert ours == theirs == [f"2.25.7305.71.1.1.{number}" for number in (1, 3)]
+
+
+def has(server: Server, path: str) -> bool:
+    """Whether a server has this function of instances, which comes later."""
+    instances: Any = server.get_json("/instances")
+    method, body = ("POST", b"{}") if path == "modify" else ("GET", None)
+    return server.ask(Request(f"/instances/{instances[0]}/{path}", method, body)).status == 200
+
+
+def values(folder: Path, keyword: str) -> list[str]:
+    with pydicom_config.disable_value_validation():  # the page's station name is too long
+        return sorted(str(pydicom.dcmread(path, stop_before_pixels=True).get(keyword)) for path in folder.iterdir())
+
+
+def test_the_modified_instance_is_routed(routing: tuple[LuaPair, dict[str, Path]]) -> None:
+    pair, written = routing
+    if not has(pair.pair.ours, "modify"):
+        pytest.skip("/modify is not there yet")
+    route(routing, example("autorouting_modify"), *files_of("a", "b", patient=72))
+    for folder in written.values():
+        assert values(folder, "StationName") == ["My Medical Device"] * 2
+
+
+@pytest.mark.parametrize("as_it_is", [False, True])
+def test_the_rest_api_routes_a_modified_instance(routing: tuple[LuaPair, dict[str, Path]], as_it_is: bool) -> None:
+    """`as_it_is`: around `/modify`, another file stands for the modified one."""
+    pair, written = routing
+    script = example("autorouting_modification")
+    if as_it_is:
+        modified = "RestApiPost('/instances/' .. instanceId .. '/modify', DumpJson(command, true))"
+        assert modified in script
+        other = "(RestApiGet('/instances/' .. instanceId .. '/file'):gsub('7305%.74%.', '7305.75.'))"
+        script = script.replace(modified, other)
+    elif not has(pair.pair.ours, "modify"):
+        pytest.skip("/modify is not there yet")
+    ours, theirs = route(routing, script, *files_of("a", "b", patient=74))
+    assert len(ours) == len(theirs) == 2
+    if as_it_is:
+        assert ours == theirs == [f"2.25.7305.75.1.1.{number}" for number in (1, 2)]
+    else:
+        assert all(values(folder, "StationName") == ["My Medical Device"] * 2 for folder in written.values())
+
+
+# ----------------------------------------------------------------------------------------------------- web service
+
+
+@pytest.mark.parametrize("what", ["preview", "file"])
+def test_a_web_service_is_told(oracle: Oracle, what: str, tmp_path: Path) -> None:
+    """The page's `http://localhost/…` is port 80: here a proxy, which is asked for that very address, answers for it."""
+    with web_service() as service:
+        pair: Pair
+        script = tmp_path / "script.lua"
+        script.write_text(example("preview_to_web_service").replace("/preview", f"/{what}"))
+        with start_pair(oracle, tmp_path, configured(script, more=f'"HttpProxy": "127.0.0.1:{service.port}",')) as pair:
+            seen = []
+            data = encode(add_pixels(dataset(80, SOPClassUID=SECONDARY_CAPTURE), rows=16, columns=16, bits=8))
+            for server in (pair.ours, pair.theirs):
+                upload(server, data)
+                seen.append(service.wait(1))
+            if what == "preview" and not has(pair.ours, what):
+                pytest.skip("/preview is not there yet")
+        method, path, headers, body = seen[0][0]
+        assert (method, path, dict(headers)["content-type"]) == (
+            "POST",
+            "http://localhost/my-web-service/instance-preview",
+            "image/png",
+        )
+        if what == "file":
+            assert seen[0] == seen[1]
+            assert body == data
+        else:
+            assert seen[0][0][:3] == seen[1][0][:3]
+            assert body.startswith(b"\x89PNG")
