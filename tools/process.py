@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,9 @@ SWITCH_INTERVAL_S = 0.0005
 # has to outlive the requests that gateways are finishing.
 STOP_SIGNAL = signal.SIGUSR2
 _NOT_FOR_CHILDREN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # also from a terminal, to the whole group
+
+# For an interpreter whose server is gone. A callback that never ends would keep its process, which nobody watches any more.
+ORPHAN_S = 30.0
 
 _PR_SET_PDEATHSIG = 1
 
@@ -246,7 +250,7 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
 
 
 def _run_lua(order: Order, ending: Ending, bridge: Any, interpreter: Any) -> int:
-    threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
+    threading.Thread(target=_stop_with_core, args=(bridge, ending, ORPHAN_S), daemon=True).start()
     serving = interpreter.serve_bridge(order.settings.index_directory)
     interpreter.start()
     _say(order, READY)
@@ -268,9 +272,12 @@ def _reach_scripts(order: Order) -> dict[str, Any]:
     return {role: reach(folder, role, open_board(fd)) for role, fd in order.boards.items()}
 
 
-def _stop_with_core(bridge: Any, ending: Ending) -> None:
+def _stop_with_core(bridge: Any, ending: Ending, patience_s: float | None = None) -> None:
     bridge.wait_until_gone()
     ending.wish()
+    if patience_s is not None:
+        time.sleep(patience_s)
+        os._exit(1)
 
 
 _RUN = {

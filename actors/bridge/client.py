@@ -57,6 +57,7 @@ class BridgeClient:
             self._presence.settimeout(ASK_TIMEOUT_S)
             self._presence.sendall(frames.encode(["hello", name]))
             frames.decode(frames.receive(self._presence))
+            self._presence.settimeout(None)
         except (OSError, ValueError) as exc:
             self._presence.close()
             raise silence() from exc
@@ -69,8 +70,22 @@ class BridgeClient:
         return self.begin(actor, values, timeout_s=ASK_TIMEOUT_S).result()
 
     def begin(self, actor: str, values: list[Any], *, timeout_s: float | None) -> "Pending":
-        """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy."""
+        """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy.
+
+        Never asks another core than the one that was said hello to: that of the next run has taken back what this process
+        held, and has given its work to others. A script that had asked for a job would have had two.
+        """
+        if self._is_core_gone():
+            raise Busy(f"{frames.owner_of(frames.SOCKET_NAME)} cannot be reached")
         return self._requests.begin(actor, values, timeout_s=timeout_s)
+
+    def _is_core_gone(self) -> bool:
+        try:
+            return not self._presence.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:  # closed by us
+            return True
 
     def ask_index(self, command: Command) -> Any:
         return self.request("index", to_plain(command))
@@ -82,7 +97,6 @@ class BridgeClient:
     def wait_until_gone(self) -> None:
         """Block until the core closes the connection: the end of the server."""
         with contextlib.suppress(OSError):
-            self._presence.settimeout(None)
             while self._presence.recv(64):
                 pass
 
