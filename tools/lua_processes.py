@@ -171,6 +171,7 @@ class MainInterpreter:
         self._facilities.close()
 
     def _break_off(self) -> None:
+        self._actor.break_off()
         self._facilities.stopping.interrupt()
         self._jobs_channel.close()
         self._log_watch.close()

@@ -58,7 +58,7 @@ class _Request:
 
 
 class ScriptsActor:
-    """One interpreter with its mailbox. Only `request`, `ask`, `wake` and `stop` are for other threads."""
+    """One interpreter with its mailbox. Only `request`, `ask`, `wake`, `stop` and `break_off` are for other threads."""
 
     def __init__(
         self,
@@ -84,6 +84,7 @@ class ScriptsActor:
         self._changed = threading.Condition()
         self._is_woken = False
         self._is_stopping = False
+        self._is_broken_off = False
         self._correlations: list[bytes] = []  # of the callbacks under way, the innermost last
         self._deadlines_s: list[float] = []
         self._defined: frozenset[str] = frozenset()
@@ -101,6 +102,14 @@ class ScriptsActor:
             self._is_stopping = True
             self._changed.notify_all()
         self._thread.join()
+
+    def break_off(self) -> None:
+        """Note that what the callback under way waits for is about to be broken off, because the server stops."""
+        self._is_broken_off = True
+
+    @property
+    def is_broken_off(self) -> bool:
+        return self._is_broken_off
 
     def wake(self) -> None:
         """Have the background looked at."""

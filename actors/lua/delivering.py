@@ -35,7 +35,7 @@ from actors.lua.deliveries import DeliveryReader
 from actors.lua.errors import Cause, ScriptFailed
 from actors.lua.events import Delivery, heart_beat
 from actors.lua.recorder import Recorder, failure_command
-from events.errors import SinogramError
+from events.errors import Busy, SinogramError
 from events.identifiers import Seq
 from store.log import read_rows
 from store.views.callbacks import list_waiting
@@ -208,9 +208,16 @@ class Deliverer:
         return True
 
     def _call(self, delivery: Delivery, correlation: bytes) -> list[Command]:
-        """Call a callback and return the job of its chain, if it has one. Raises ScriptFailed."""
+        """Call a callback and return the job of its chain, if it has one.
+
+        Raises ScriptFailed; Busy if the server broke it off in order to stop: it is called again at the next start.
+        """
         with self._chain.collecting() as operations:
-            self._actor.deliver(delivery.callback, delivery.arguments, correlation)
+            try:
+                self._actor.deliver(delivery.callback, delivery.arguments, correlation)
+            finally:
+                if self._actor.is_broken_off:
+                    raise Busy("the server stops")
         if not operations:
             return []
         chain.check(operations, self._targets.modalities(), self._targets.peers())

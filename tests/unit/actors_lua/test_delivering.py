@@ -58,7 +58,7 @@ class Stage:
         }
         interpreter = Interpreter(functions)
         interpreter.load(script.encode(), "stage.lua")
-        actor = ScriptsActor("lua-test", interpreter, self.board, on_failed=lambda *_: None)
+        self.actor = actor = ScriptsActor("lua-test", interpreter, self.board, on_failed=lambda *_: None)
         self.board.publish(interpreter.defined(callbacks.ALL))
         self.deliverer = Deliverer(
             actor,
@@ -143,6 +143,19 @@ def test_the_cursor_follows_and_nothing_is_delivered_twice(begin: Begin) -> None
     second = stage.store("1.2")
     stage.step_until_rest()
     assert stage.said == [first, second]
+
+
+@pytest.mark.parametrize("end", ["", "error('cut short')"])
+def test_a_callback_that_the_end_of_the_server_breaks_off_is_called_again(begin: Begin, end: str) -> None:
+    script = f"function OnStoredInstance(id) Delete(id) say(id) {end} end"
+    stage = begin(script)
+    stored = stage.store("1.1")
+    stage.actor.break_off()
+    assert stage.deliverer.step() == delivering.AGAIN_S
+    assert not {"job-submitted/1", "callback-failed/1"} & set(stage.tags())
+    stage.load("function OnStoredInstance(id) say('again', id) end")
+    stage.step_until_rest()
+    assert stage.said == [stored, f"again {stored}"]
 
 
 def test_the_cursor_passes_events_that_no_callback_is_for(begin: Begin) -> None:
