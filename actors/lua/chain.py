@@ -142,7 +142,9 @@ class Chain:
 
     def _add(self, operation: Operation) -> int:
         if not self._collections:
-            raise HostError(f"{operation.NAME}: there is no callback of an event that could do this when it ends")
+            raise HostError(
+                f"{operation.NAME}: only the callback of an event can ask for this; elsewhere there is RestApiPost()"
+            )
         self._collections[-1].append(operation)
         return len(self._collections[-1]) - 1
 

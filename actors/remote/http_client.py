@@ -74,7 +74,7 @@ class UrllibClient:
                 retries=_RETRIES,
             )
         except (HTTPError, ValueError, OSError) as exc:  # ValueError: a header that cannot be sent
-            raise HttpFailed(type(exc).__name__) from exc  # its text may hold credentials of the address
+            raise HttpFailed(_reason(exc)) from exc
         return Answer(status=response.status, body=response.data)
 
     def close(self) -> None:
@@ -90,6 +90,19 @@ def _headers(method: str, headers: Mapping[str, str], credentials: tuple[str, st
         user, password = (part.encode("utf-8", "replace").decode("latin-1") for part in credentials)
         sent |= make_headers(basic_auth=f"{user}:{password}")
     return sent
+
+
+def _reason(exc: BaseException) -> str:
+    """Say why, without the texts of urllib3: they may hold credentials of the address."""
+    name = type(exc).__name__
+    link: BaseException | None = exc
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+        name = type(link).__name__ if isinstance(link, HTTPError) else name
+        inner = getattr(link, "reason", None)
+        link = inner if isinstance(inner, BaseException) else link.__cause__ or link.__context__
+    return name
 
 
 def _context(settings: HttpClientSettings, peer: Peer | None) -> ssl.SSLContext:

@@ -137,6 +137,16 @@ def test_nobody_there_is_a_failure(client: UrllibClient, url: str) -> None:
         client("GET", url, b"", {})
 
 
+def test_a_failure_says_why_and_no_password(client: UrllibClient) -> None:
+    with pytest.raises(HttpFailed, match="^Connection refused$"):
+        client("GET", f"http://user:secret@127.0.0.1:{free_port()}/", b"", {})
+    with pytest.raises(HttpFailed, match="^Name or service not known$|^Temporary failure in name resolution$"):
+        client("GET", "http://user:secret@nonsense.invalid/", b"", {})
+    with pytest.raises(HttpFailed) as failure:
+        client("GET", "http://user:secret@[/", b"", {})
+    assert "secret" not in str(failure.value)
+
+
 def test_an_address_needs_no_scheme(client: UrllibClient, service: Service) -> None:
     assert client("GET", service.url.removeprefix("http://"), b"", {}).status == 200
 

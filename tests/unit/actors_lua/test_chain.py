@@ -153,7 +153,7 @@ def test_a_modification_is_refused_as_long_as_there_is_none() -> None:
 
 
 def test_outside_of_callbacks_there_is_no_chain() -> None:
-    with pytest.raises(ScriptFailed, match="there is no callback"):
+    with pytest.raises(ScriptFailed, match="delete: only the callback of an event can ask for this"):
         Interpreter(Chain().functions()).execute(b"Delete('x')")
 
 
