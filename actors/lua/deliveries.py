@@ -103,7 +103,11 @@ class DeliveryReader:
     def _stored(self, seq: Seq, at_us: int, event: InstanceStored, told: Origin) -> list[Delivery]:
         try:
             tags = self._read_tags(event)
-        except (OSError, InvalidDicom) as exc:  # its file was lost or damaged, or removed by hand
+        except (
+            OSError,
+            ValueError,
+            InvalidDicom,
+        ) as exc:  # its file was lost, damaged or emptied, which mmap takes ill
             log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
             return []
         instance = Instance(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.index.commands import Command, DeleteResource, SaveCursor
-from actors.lua import callbacks, delivering
+from actors.lua import callbacks, deliveries, delivering
 from actors.lua.actor import ScriptsActor
 from actors.lua.board import Board
 from actors.lua.chain import Chain
@@ -191,6 +191,19 @@ def test_all_that_a_deletion_takes_along_is_told(begin: Begin) -> None:
     }
     assert set(stage.said) == expected
     assert len(stage.said) == 5
+
+
+@pytest.mark.parametrize("mapped_bytes", [0, 1 << 20])
+def test_a_file_that_was_emptied_holds_up_nothing(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, mapped_bytes: int
+) -> None:
+    monkeypatch.setattr(deliveries, "MAPPED_BYTES", mapped_bytes)
+    stage = begin("function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end")
+    for name in ("1.1", "1.2"):
+        stage.store(name)
+    min(path for path in (tmp_path / "blobs").rglob("*") if path.is_file()).write_bytes(b"")
+    stage.step_until_rest()
+    assert stage.said == ["1.2"]
 
 
 def _delete() -> DeleteResource:
