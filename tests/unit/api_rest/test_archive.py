@@ -72,7 +72,7 @@ def test_bzip2_is_skipped_and_lzma_refused_as_in_orthanc() -> None:
         run(zipped({"a": GOOD}, zipfile.ZIP_LZMA))
 
 
-@pytest.mark.parametrize("data", [b"PK\x03\x04junk", zipped({"a": GOOD})[:-30]])
+@pytest.mark.parametrize("data", [b"PK\x03\x04junk", zipped({"a": GOOD})[:-30]], ids=["junk", "cut off"])
 def test_what_cannot_be_opened_is_refused_in_orthancs_words(data: bytes) -> None:
     with pytest.raises(InvalidDicom, match="Cannot open ZIP archive from memory buffer"):
         run(data)
