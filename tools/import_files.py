@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, responses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -102,6 +102,7 @@ class _Import:
             raise InvalidRequest(f"{url} is not the address of a server, such as http://127.0.0.1:8042")
         if parts.username and user is None:
             user = (parts.username, parts.password or "")
+        self._server = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port
         self._path = parts.path.rstrip("/") + "/instances"
@@ -153,12 +154,12 @@ class _Import:
             status, body = self._post(connection, path)
         except OSError as exc:
             if isinstance(exc, ConnectionError | TimeoutError):
-                raise PeerFailed(f"{self._host} does not answer ({exc})") from exc
+                raise PeerFailed(f"{self._server} does not answer ({exc})") from exc
             return self._count(["failed"], failure=f"{path}: {exc.strerror}")
         if status == 401:
-            raise Unauthorized(f"{self._host} wants a user and a password (--user), or refuses these")
+            raise Unauthorized(f"{self._server} wants a user and a password (--user), or refuses these")
         if status != 200:
-            return self._count(["failed"], failure=f"{path}: {status} {_message(body)}")
+            return self._count(["failed"], failure=f"{path}: {status} {_message(body) or responses.get(status, '')}")
         return self._count(_statuses(body), size_bytes)
 
     def _post(self, connection: HTTPConnection, path: Path) -> tuple[int, bytes]:

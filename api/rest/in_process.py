@@ -5,6 +5,7 @@ observed on Orthanc 1.12.7. Its origin is Lua, its correlation that of the callb
 """
 
 import io
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,7 +47,21 @@ class InProcess:
         except Exception:
             log.exception("rest.in-process-failed method=%s", method)
             return None
-        return content if answer.status.startswith("2") else None
+        if answer.status.startswith("2"):
+            return content
+        if answer.status.startswith("4"):  # what is our fault is logged where it arises
+            path = uri.partition("?")[0]
+            log.warning("rest.refused method=%s path=%s status=%s%s", method, path, answer.status, _why(content))
+        return None
+
+
+def _why(content: bytes) -> str:
+    """What the description of an error says."""
+    try:
+        told = json.loads(content)
+        return f" error={told['Message']}" + (f": {told['Details']}" if "Details" in told else "")
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 class _Answer:

@@ -1,5 +1,6 @@
 """`/tools/execute-script` and `/lua/status`: what REST has to do with Lua scripts."""
 
+import logging
 import time
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from store.times import format_us
 from store.views.callbacks import CallbackFailure, count_waiting, get_callback_counts, list_last_failures
 from store.views.snapshot import Snapshot
 
+logger = logging.getLogger("sinogram.http")
+
 SCRIPT_BYTES: Final = 16 << 20  # of a body; half of what the interpreter's bridge takes
 
 
@@ -33,6 +36,7 @@ class ExecuteScript:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         if self._scripts is None:
+            logger.warning("scripts.not-allowed: /tools/execute-script is forbidden unless ExecuteLuaEnabled is true")
             raise Forbidden
         source = read_small(req, SCRIPT_BYTES).partition(b"\0")[0]  # where Orthanc's strings end
         printed = self._scripts.execute(source, correlation_of(req), timeout_s=self._timeout_s)

@@ -112,6 +112,16 @@ def test_a_defect_is_logged_and_no_answer(caplog: pytest.LogCaptureFixture) -> N
     assert "rest.in-process-failed method=GET" in caplog.text
 
 
+def test_why_a_request_was_refused_is_logged(rest: InProcess, caplog: pytest.LogCaptureFixture) -> None:
+    assert rest.call("GET", "/nope", b"", {}) is None
+    assert rest.call("POST", "/modalities/n/echo", b"{}", {}) is None
+    assert rest.call("PUT", "/instances", b"", {}) is None
+    missing, unknown, method = [text for text in caplog.messages if text.startswith("rest.refused")]
+    assert missing == "rest.refused method=GET path=/nope status=404 Not Found error=Unknown resource"
+    assert unknown.endswith("error=Accessing an inexistent item: No modality with symbolic name: n")
+    assert method == "rest.refused method=PUT path=/instances status=405 Method Not Allowed"
+
+
 def test_an_answer_that_breaks_off_is_none_and_closed() -> None:
     class Parts:
         is_closed = False

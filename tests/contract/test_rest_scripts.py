@@ -98,7 +98,7 @@ def test_what_is_longer_than_the_bridge_takes_is_refused(archive: Core) -> None:
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])
-def test_execution_has_to_be_enabled(archive: Core, *, is_enabled: bool) -> None:
+def test_execution_has_to_be_enabled(archive: Core, caplog: pytest.LogCaptureFixture, *, is_enabled: bool) -> None:
     with run_scripts("") as scripts:
         client = None if is_enabled else scripts.client  # one of the two is missing
         with rest_stage(archive, scripts=client, execute_lua_enabled=is_enabled) as stage:
@@ -106,6 +106,7 @@ def test_execution_has_to_be_enabled(archive: Core, *, is_enabled: bool) -> None
             assert (answer.status, answer.body, "Content-Type" in answer.headers) == (403, b"", False)
             assert "execute-script" in json.loads(stage.ask("/tools").body)
         assert scripts.asked == []
+    assert "ExecuteLuaEnabled" in caplog.text  # the answer has no body, as in Orthanc
 
 
 def test_it_is_posted_to(archive: Core) -> None:
