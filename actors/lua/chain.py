@@ -19,6 +19,9 @@ from actors.lua.values import number_text
 
 JOB_TYPE = "SequenceOfOperations"
 DESCRIPTION = "Lua"
+MAX_OPERATIONS = (
+    100_000  # of one callback: a script that loops does not fill the memory, which no limit of Lua's counts
+)
 _OUTPUT_OF = "\0"  # and the number of a modification: its output
 
 
@@ -145,6 +148,8 @@ class Chain:
             raise HostError(
                 f"{operation.NAME}: only the callback of an event can ask for this; elsewhere there is RestApiPost()"
             )
+        if len(self._collections[-1]) >= MAX_OPERATIONS:
+            raise HostError(f"{operation.NAME}: one callback can ask for {MAX_OPERATIONS} operations at most")
         self._collections[-1].append(operation)
         return len(self._collections[-1]) - 1
 
@@ -175,12 +180,16 @@ def plan(operations: list[Operation]) -> dict[str, Any]:
     its arguments, and `needs`: the numbers of the operations without whose success it is passed over. Give it what `check` accepted.
     """
     steps: list[dict[str, Any]] = []
+    on_same: dict[tuple[str, int | None], list[int]] = {}  # operations that are no deletions, by what they work on
     for index, operation in enumerate(operations):
         source = _producer(operations, index) if _is_output(operation.resource) else None
         resource = "" if _is_output(operation.resource) else operation.resource
         needs = set() if source is None else {source}
+        before = on_same.setdefault((resource, source), [])
         if isinstance(operation, Delete):
-            needs |= {other for other, step in enumerate(steps) if _works_on(step, resource, source)}
+            needs |= set(before)
+        else:
+            before.append(index)
         step = {"operation": operation.NAME, "resource": resource, "input": source, "needs": sorted(needs)}
         steps.append(step | operation.arguments())
     return {"description": DESCRIPTION, "operations": steps}
@@ -197,12 +206,6 @@ def _producer(operations: list[Operation], index: int) -> int | None:
         number = int(token) if token.isdecimal() else index
         return number if number < index and isinstance(operations[number], Modify) else None
     return next((other for other in reversed(range(index)) if isinstance(operations[other], Modify)), None)
-
-
-def _works_on(step: dict[str, Any], resource: str, source: int | None) -> bool:
-    if step["operation"] == Delete.NAME:
-        return False
-    return bool(step["resource"] == resource and step["input"] == source)
 
 
 def _resource(value: Any, verb: str) -> str:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
+import msgpack
+
 from actors.index.commands import (
     Command,
     RecordCallbackRecovery,
@@ -47,6 +49,7 @@ RETRY_DELAYS_S: Final = (5, 30)  # then an event is skipped
 ROWS_AHEAD: Final = 256  # of the log, read in one snapshot
 ROWS_UNSAVED: Final = 1000  # that concern no callback, before the cursor is moved over them
 UNSAVED_S: Final = 1.0
+MAX_PLAN_BYTES: Final = 16 << 20  # half of what the bridge takes
 AGAIN_S: Final = 1.0  # until what could not be recorded is sent again
 
 
@@ -221,6 +224,9 @@ class Deliverer:
         if not operations:
             return []
         chain.check(operations, self._targets.modalities(), self._targets.peers())
+        plan = chain.plan(operations)
+        if len(msgpack.packb(plan)) > MAX_PLAN_BYTES:  # it would never arrive, and nothing that comes after it
+            raise ScriptFailed(f"the callback asks for more than a job holds: {len(operations)} operations")
         return [
             SubmitJob(
                 id=uuid.uuid4().bytes,
@@ -229,7 +235,7 @@ class Deliverer:
                 steps=len(operations) + 1,
                 step_timeout_s=0,
                 attempts=strategy_of(chain.JOB_TYPE).attempts,
-                plan=chain.plan(operations),
+                plan=plan,
                 user_data="",
                 correlation=correlation,
             )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.lua import chain as chain_module
 from actors.lua.chain import BadOperation, Chain, check, plan
 from actors.lua.errors import ScriptFailed
 from actors.lua.runtime import Interpreter
@@ -178,3 +179,13 @@ def test_the_sandbox_calls_no_system() -> None:
         Interpreter(Chain(sandbox=True).functions(), sandbox=True).execute(b"print(CallSystem, type(Delete))")
         == b"nil, function\n"
     )
+
+
+def test_a_script_that_asks_for_ever_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_module, "MAX_OPERATIONS", 3)
+    operations = Chain()
+    interpreter = Interpreter(operations.functions())
+    interpreter.load(b"function f() while true do Delete('a') end end", "test.lua")
+    with operations.collecting() as collected, pytest.raises(ScriptFailed, match="3 operations at most"):
+        interpreter.call("f")
+    assert len(collected) == 3

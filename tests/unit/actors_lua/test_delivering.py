@@ -235,6 +235,18 @@ def test_a_chain_to_nowhere_does_nothing_and_is_a_failure(begin: Begin) -> None:
     assert stage.tags().count("callback-failed/1") == 1
 
 
+def test_a_chain_that_no_job_holds_is_a_failure_and_holds_up_nothing(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "MAX_PLAN_BYTES", 1_000)
+    stage = begin("function OnStoredInstance(id, tags) for _ = 1, tags.SOPInstanceUID * 10 do Delete(id) end end")
+    for name in ("2.1", "0.1"):
+        stage.store(name)
+    stage.step_until_rest()
+    assert stage.tags().count("callback-failed/1") == 1
+    assert stage.tags().count("job-submitted/1") == 1
+
+
 FAILS_TWICE = """
     function OnStoredInstance(id, tags)
         say(tags.SOPInstanceUID)
