@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lupa import lua53
 
@@ -30,6 +30,9 @@ from actors.lua.values import FromLua, TooComplex, ready
 log = logging.getLogger(__name__)
 
 type_of_table = type(lua53.LuaRuntime(encoding=None).table())
+PRINTED_BYTES: Final = 16 << 20  # by a chunk, in an answer; half of what the bridge takes
+_TOO_MUCH: Final = f"the script has printed more than {PRINTED_BYTES >> 20} MB"
+
 HostFunction = Callable[..., Any]
 """Takes the script's arguments as values (see `values`); returns one value, or `Results` for none or several.
 Raises HostError for what the script shall see as an error."""
@@ -39,6 +42,23 @@ class Results(tuple[Any, ...]):
     """The results of a host function that returns none or several."""
 
     __slots__ = ()
+
+
+class _Printed:
+    """What a chunk prints, as far as it goes into its answer: no limit of Lua's counts that memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._size = 0
+
+    def add(self, line: bytes) -> None:
+        self._size += len(line) + 1
+        if not self.is_too_much:
+            self.lines.append(line)
+
+    @property
+    def is_too_much(self) -> bool:
+        return self._size > PRINTED_BYTES
 
 
 def _deny(_object: object, _name: object, _is_setting: object) -> object:
@@ -65,7 +85,7 @@ class Interpreter:
         self._output = output
         self._pulse = pulse
         self._clock = clock
-        self._captured: list[list[bytes]] = []
+        self._captured: list[_Printed] = []
         self._lua = lua53.LuaRuntime(
             encoding=None,
             source_encoding="utf-8",
@@ -125,17 +145,20 @@ class Interpreter:
         """Run a chunk in the scripts' environment and return what it printed, a line end after each line.
 
         Raises:
-            ScriptFailed: what it printed before is lost. Source: POST /tools/execute-script
+            ScriptFailed: also if it prints more than `PRINTED_BYTES`; what it printed before is lost.
+                Source: POST /tools/execute-script
 
         """
         chunk = self._chunk(source, b"line")  # the name Orthanc shows: [string "line"]:1:
-        lines: list[bytes] = []
-        self._captured.append(lines)
+        printed = _Printed()
+        self._captured.append(printed)
         try:
             self._do("execute-script", chunk, ())
         finally:
             self._captured.pop()
-        return b"".join(line + b"\n" for line in lines)
+            if printed.is_too_much:
+                raise ScriptFailed(_TOO_MUCH)
+        return b"".join(line + b"\n" for line in printed.lines)
 
     def defines(self, name: str) -> bool:
         """Tell whether there is a global function of this name; a global that is something else does not count."""
@@ -259,8 +282,10 @@ class Interpreter:
         return bool(self._lua.get_memory_used() <= limit)
 
     def _emit(self, line: bytes) -> Any:
-        for lines in self._captured:
-            lines.append(line)
+        for printed in self._captured:
+            printed.add(line)
+        if self._captured and self._captured[-1].is_too_much:
+            return False, _TOO_MUCH.encode()
         if self._output:
             self._output(line)
         return True

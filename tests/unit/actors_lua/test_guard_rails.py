@@ -279,3 +279,14 @@ def test_exceptions_of_python_do_not_reach_the_script() -> None:
         raise KeyError("patient")
 
     assert Interpreter({"Broken": broken}).execute(b"print(pcall(Broken))") == b"false, internal error in Broken()\n"
+
+
+def test_a_chunk_that_prints_for_ever_is_stopped_long_before_the_memory_is_full() -> None:
+    taken: list[int] = []
+    interpreter = Interpreter(output=lambda line: taken.append(len(line)))
+    with pytest.raises(ScriptFailed, match="printed more than 16 MB"):
+        interpreter.execute(b"while true do print(string.rep('x', 1000000)) end")
+    with pytest.raises(ScriptFailed, match="printed more than 16 MB"):
+        interpreter.execute(b"for _ = 1, 40 do pcall(print, string.rep('x', 1000000)) end")
+    assert sum(taken) == 2 * 16_000_000
+    assert interpreter.execute(b"print('fine')") == b"fine\n"
