@@ -1,11 +1,12 @@
 """The command `sinogram`. Each subcommand imports what it runs only when it runs, so that `--help` answers at once.
 
 Exit status: 0 done; 1 it failed, as said on standard error; 2 wrong usage, configuration or medium (a service manager
-should not try again); 70 the server's core died; 130 interrupted.
+should not try again); 70 the server's core died; 130 interrupted; 141 nobody reads the output any more.
 """
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 REFUSED: Final = 2
 INTERRUPTED: Final = 130
+READER_GONE: Final = 141
 LOG_CATEGORIES: Final = ("generic", "plugins", "http", "sqlite", "dicom", "jobs", "lua")
 
 
@@ -26,15 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; `arguments` without the program's name."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
     except (BadConfiguration, BadMedium) as exc:
         print(f"sinogram: {exc}", file=sys.stderr)
         return REFUSED
     except (SinogramError, OSError) as exc:
+        if isinstance(exc, BrokenPipeError) and options.run is not _serve:  # `head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed at the end
+            return READER_GONE
         print(f"sinogram: {exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -245,9 +252,9 @@ def _seconds(text: str) -> float:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not '{text}'")
     return value
 
 

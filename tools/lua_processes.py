@@ -23,7 +23,7 @@ from actors.lua.chain import Chain
 from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.delivering import Deliverer, Targets
-from actors.lua.errors import ScriptFailed
+from actors.lua.errors import ScriptFailed, describe_loading
 from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name
@@ -227,7 +227,7 @@ def load(interpreter: Interpreter, settings: LuaSettings) -> None:
         except OSError as exc:
             raise BadConfiguration(f"LuaScripts: {script}: {exc.strerror}") from exc
         except ScriptFailed as exc:
-            raise BadConfiguration(f"LuaScripts: {script}: {exc.message}") from exc
+            raise BadConfiguration(f"LuaScripts: {describe_loading(script, exc)}") from exc
 
 
 def _print(line: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from actors.jobs.channel import open_local_channel
 from actors.lua import callbacks, chain
 from actors.lua.chain import Chain
-from actors.lua.errors import ScriptFailed
+from actors.lua.errors import ScriptFailed, describe_loading
 from actors.lua.events import Delivery
 from actors.lua.functions import configuration_function
 from actors.lua.runtime import Interpreter
@@ -76,6 +76,7 @@ class Rehearsal:
         self._chain = Chain(sandbox=settings.lua.sandbox)
         self._peers = set(settings.lua.configuration.get("OrthancPeers", {}))
         self._heading = ""
+        self._reader_gone: BrokenPipeError | None = None
         self.counts: Counter[str] = Counter()
         rest = InProcess(create_application(facilities.deps))
         functions = DryRun(rest.call, facilities.views, self._note).functions()
@@ -97,7 +98,9 @@ class Rehearsal:
         try:
             self._interpreter.load_file(script)
         except (OSError, ScriptFailed) as exc:
-            raise BadConfiguration(f"{script}: {exc.strerror if isinstance(exc, OSError) else exc.message}") from exc
+            told = f"{script}: {exc.strerror}" if isinstance(exc, OSError) else describe_loading(script, exc)
+            raise BadConfiguration(told) from exc
+        self._check_reader()
 
     def run(self, environment: Environment, since: int, until: int | None) -> None:
         self._call_at_the_edge(callbacks.INITIALIZE)
@@ -126,14 +129,24 @@ class Rehearsal:
                 self._note("job", operation)
         except ScriptFailed as exc:
             self._note("failed", show(exc.message.encode()))
+        self._check_reader()
 
     def _note(self, kind: str, text: str) -> None:
         """Print what a callback would do; its heading comes with the first of it."""
-        if self._heading:
-            print(self._heading)
-            self._heading = ""
-        print(f"{'':>12}{kind:<{KIND_WIDTH}}{text}")
         self.counts[kind] += 1
+        if self._reader_gone:
+            return
+        try:
+            if self._heading:
+                print(self._heading)
+                self._heading = ""
+            print(f"{'':>12}{kind:<{KIND_WIDTH}}{text}")
+        except BrokenPipeError as exc:  # it must not go through a script, which could catch it
+            self._reader_gone = exc
+
+    def _check_reader(self) -> None:
+        if self._reader_gone:
+            raise self._reader_gone
 
     def print_summary(self) -> None:
         counts = self.counts

@@ -102,7 +102,9 @@ def _count_differences(left: Any, right: Any) -> int:
 def open_for_reading(data: Path) -> Environment:
     """Open the environment of an archive. Raises SinogramError with a sentence for the operator."""
     if not (data / FILE_NAME).exists():
-        raise SinogramError(f"{data} holds no archive ({FILE_NAME} is missing); give the IndexDirectory with --data")
+        raise SinogramError(
+            f"{data} holds no archive ({FILE_NAME} is missing); it has to be the server's IndexDirectory"
+        )
     return Environment(data, writable=False)
 
 

@@ -1,6 +1,7 @@
 """How a script fails."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from events.errors import SinogramError
 
@@ -21,6 +22,11 @@ class ScriptFailed(SinogramError):
         self.message = message
         self.cause = cause
         self.trace = trace  # Lua's traceback, for the log; empty where there is none
+
+
+def describe_loading(script: Path, failure: ScriptFailed) -> str:
+    """Return why a script could not be loaded, with its file, which Lua names in most messages."""
+    return failure.message if failure.message.startswith(f"{script}:") else f"{script}: {failure.message}"
 
 
 class HostError(Exception):

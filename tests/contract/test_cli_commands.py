@@ -57,6 +57,12 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFix
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", ["x", "0", "-1", "1.5", ""])
+def test_a_wrong_number_is_told(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage_status("lua", "replay", "--script", "x.lua", f"--since={number}") == 2
+    assert f"argument --since: must be a whole number, 1 or more, not '{number}'" in capsys.readouterr().err
+
+
 def test_version_names_the_api_that_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert "REST API of Orthanc 1.12.11" in capsys.readouterr().out

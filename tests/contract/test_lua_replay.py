@@ -195,6 +195,21 @@ def test_a_script_that_cannot_be_loaded(replay: Any, script: str) -> None:
     assert "new.lua:1:" in error
 
 
+def test_whoever_reads_may_stop_reading(archive_folder: Path) -> None:
+    (archive_folder / "new.lua").write_text(
+        "function OnStoredInstance() for i = 1, 5000 do print(i); HttpGet('http://x/') end end"
+    )
+    command = [sys.executable, "-m", "tools.cli", "lua", "replay", str(archive_folder), "--since", "1"]
+    command += ["--script", str(archive_folder / "new.lua")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "OnStoredInstance" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
 def test_a_script_or_an_archive_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.json").write_text('{"StorageDirectory": "nowhere"}')
     assert main(["lua", "replay", str(tmp_path / "c.json"), "--script", "x.lua", "--since", "1"]) != 0
