@@ -224,6 +224,8 @@ class Supervisor:
             logger.critical("serve.core-died status=%d; the server ends", code)
             return EXIT_CORE_DIED
         logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
+        if child.order.role in self._watched:  # else its successor would be taken for stuck in what this one was doing
+            self._watched[child.order.role].heartbeat.clear()
         now = time.monotonic()
         # A worker that lived for a while died of its job, or was killed for not letting go of one: jobs answer for that.
         # Likewise an interpreter and its callback.
@@ -247,8 +249,11 @@ class Supervisor:
     # -- stopping -----------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """Stop the gateways and workers, then the interpreters, then the core."""
-        for roles in ({GATEWAY, WORKER}, {LUA_FILTER, LUA_MAIN}, {CORE}):
+        """Stop the gateways and workers, then the interpreters, then the core.
+
+        The filters' interpreter last: a callback under way in the main one may store instances.
+        """
+        for roles in ({GATEWAY, WORKER}, {LUA_MAIN}, {LUA_FILTER}, {CORE}):
             group = [child for child in self._children if child.order.role in roles]
             for child in group:
                 child.process.send_signal(STOP_SIGNAL)

@@ -136,3 +136,30 @@ def test_a_reset_loads_the_scripts_anew(server: ServerUnderTest) -> None:
 def test_scripts_that_read_standard_input_find_it_empty(server: ServerUnderTest) -> None:
     with_script(server, "print('read', io.read('a') == '')").start()
     assert said(server, "read, true") == 2
+
+
+def test_a_callback_under_way_at_the_stop_may_still_store(server: ServerUnderTest) -> None:
+    gate = server.folder / "gate"
+    script = """
+        function ReceivedInstanceFilter() return true end
+        function OnStoredInstance(id)
+            print('waits')
+            io.open('%s'):read('a')
+            local file, refused = RestApiGet('/instances/' .. id .. '/file'), 0
+            for _ = 1, 20 do
+                if RestApiPost('/instances', file) == nil then refused = refused + 1 end
+            end
+            print('refused', refused)
+        end
+    """
+    with_script(server, script % gate)
+    os.mkfifo(gate)
+    server.start()
+    with RestSender(server) as sender:
+        sender.store(image(1, "WELCOME"))
+    wait_for(lambda: said(server, "waits"), "the callback")
+    server.signal(signal.SIGTERM)
+    wait_for(lambda: not server.gateways(), "the end of the gateways")
+    gate.write_text("go on")
+    assert server.wait() == 0
+    assert said(server, "refused, 0") == 1
