@@ -161,6 +161,60 @@ if not sandbox then
     if sub(name, 1, 2) ~= '__' then methods[name] = method end
   end
   files.__index, files.__metatable = methods, 'FILE*'
+
+  -- This Lua was built for any C library: it has no popen, and takes no wait status apart.
+  local execute, open, remove, tmpname, close_default = G.os.execute, G.io.open, G.os.remove, G.os.tmpname, G.io.close
+  local close = methods.close
+  local processes = setmetatable({}, {__mode = 'k'}) -- by the file that popen gave
+
+  local function ended(ok, what, status)
+    if what ~= 'exit' then return ok, what, status end
+    if status & 0x7F ~= 0 then return nil, 'signal', status & 0x7F end
+    return status == 0 or nil, 'exit', status >> 8
+  end
+
+  function G.os.execute(command)
+    if command == nil then return execute() end
+    return ended(execute(command))
+  end
+
+  function G.io.popen(command, mode) -- the command runs to its end: at once for its output, on closing for its input
+    if type(command) == 'number' then command = tostring(command) end
+    if type(command) ~= 'string' then
+      error("bad argument #1 to 'popen' (string expected, got " .. type(command) .. ')', 2)
+    end
+    if mode ~= nil and mode ~= 'r' and mode ~= 'w' then error("bad argument #2 to 'popen' (invalid mode)", 2) end
+    local name = tmpname()
+    if not execute('umask 077; set -C; : > ' .. name) then return nil, 'no temporary file', 17 end
+    local file = open(name, 'r+b')
+    local shell = "exec sh -c '" .. gsub(gsub(command, '\0.*', ''), "'", "'\\''") .. "' "
+    if mode == 'w' then
+      processes[file] = {command = shell .. '< ' .. name, name = name}
+      return file
+    end
+    local process = {ended(execute(shell .. '>> ' .. name))}
+    remove(name)
+    processes[file] = process
+    return file
+  end
+
+  function methods.close(...)
+    local file = ...
+    local process = file ~= nil and processes[file]
+    if not process then return close(...) end
+    close(file)
+    processes[file] = nil
+    if not process.name then return process[1], process[2], process[3] end
+    local ok, what, status = ended(execute(process.command))
+    remove(process.name)
+    return ok, what, status
+  end
+
+  function G.io.close(...)
+    if select('#', ...) == 0 then return close_default() end
+    return methods.close(...)
+  end
+
   G.package.loadlib, G.package.cpath = nil, '' -- a C module would link against another Lua
   G.package.searchers[4], G.package.searchers[3] = nil, nil
 end

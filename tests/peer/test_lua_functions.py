@@ -37,6 +37,10 @@ EXECUTED = {
     "json strings": "print(DumpJson({a = 1, d = '5', f = 1.5, g = true}, true))",
     "parsed": 'PrintRecursive(ParseJson(\'[1, "a", 2.5, true, null, {"b": []}]\'))',
     "not parsed": "print(ParseJson('{'), ParseJson(''))",
+    "statuses of commands": "print(os.execute('exit 3')) print(os.execute('kill -9 $$')) print(os.execute('true')) print(os.execute())",
+    "output of commands": "local f = io.popen('echo hi; exit 4') print(f:read('a'), io.type(f)) print(f:close())",
+    "lines of commands": "for line in io.popen('printf \"1\\\\n2\"'):lines() do print(line) end",
+    "input of commands": "local f = io.popen('cat > /dev/null; exit 5', 'w') f:write('x', 1) print(io.close(f))",
     "nested": "print(RestApiPost('/tools/execute-script', 'print(6 * 7)'))",
     "globals": "for _, n in ipairs{'RestApiGet','RestApiPost','RestApiPut','RestApiDelete','HttpGet','HttpPost','HttpPut','HttpDelete','SetHttpCredentials','SetHttpTimeout','ModifyInstance','ModifyResource','SendToModality','SendToPeer','Delete','CallSystem','PrintRecursive','ParseJson','DumpJson','GetOrthancConfiguration'} do print(n, type(_G[n])) end",
 }
