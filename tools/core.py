@@ -82,7 +82,10 @@ class Core:
         if not os.access(settings.storage_directory, os.W_OK):  # the index folder has its row in the boot table
             raise BadMedium(f"the storage folder {settings.storage_directory} cannot be written")
         self.blobs = BlobStore(settings.storage_directory)
-        self.environment, rows = open_archive(settings.index_directory, self.blobs)
+        try:
+            self.environment, rows = open_archive(settings.index_directory, self.blobs)
+        except BadMedium as exc:
+            raise BadMedium(f"{exc} (index {settings.index_directory}, storage {settings.storage_directory})") from exc
         clear_queries(settings.index_directory)
         self.views = Views(self.environment)
         try:
@@ -118,11 +121,24 @@ class Core:
         except SinogramError as exc:  # a full disk, as a rule: let the operator in, who may delete
             logger.error("core.cursor-not-taken-up error=%s", exc)
 
+    def _look_for_orthanc(self) -> None:
+        """Warn if the folders are those of an Orthanc, whose configuration may have been taken as it is."""
+        for folder in {self.settings.index_directory, self.settings.storage_directory}:
+            if (folder / "index").is_file():
+                logger.warning(
+                    "core.orthanc-archive: %s holds an archive of Orthanc, which is not read and stays as it is; "
+                    "to bring its images here: sinogram import %s",
+                    folder,
+                    self.settings.storage_directory,
+                )
+
     def _carry_out(self, rows: list[boot.Row]) -> None:
         is_in_doubt = any(row.action is Action.VERIFY_BLOBS for row in rows)
         for row in rows:
             logger.warning("boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
             match row.action:
+                case Action.INITIALIZE:
+                    self._look_for_orthanc()
                 case Action.SWEEP_LEASES:
                     sweep = "sweep after power cut" if is_in_doubt else "sweep"
                     self.storage.ask((sweep, leased_folders(self.views)))
