@@ -204,7 +204,10 @@ class Interpreter:
             ok, *results = self._protected(function, *arguments)
             if ok:
                 return tuple(results)
-            raise self._failure(results[0] if results else None)
+            failure = self._failure(results[0] if results else None)
+            if self._lua.get_memory_used() * 2 > self.limits.memory_bytes > 0:  # Lua would wait until there is no room
+                self._lua.gccollect()
+            raise failure
 
     def _protected(self, function: Any, *arguments: Any) -> tuple[Any, ...]:
         """Return True and the results, or False and the value of the error."""

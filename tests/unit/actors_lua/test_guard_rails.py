@@ -133,6 +133,16 @@ def test_a_script_can_catch_that_memory_is_short_and_go_on() -> None:
     assert hungry().execute(b"print(pcall(string.rep, 'x', 1 << 25))").startswith(b"false, not enough memory")
 
 
+@pytest.mark.parametrize("end", ["", "while true do end"])
+def test_what_a_hungry_script_has_taken_is_given_back(end: str) -> None:
+    interpreter = Interpreter(limits=Limits(timeout_s=0, instructions=1_000_000, memory_bytes=16 << 20))
+    with pytest.raises(ScriptFailed):
+        interpreter.execute(
+            f"local t = {{}} for i = 1, 14 + {2 * (not end)} do t[i] = ('x'):rep(1 << 20) .. i end {end}".encode()
+        )
+    assert interpreter.memory_bytes < 1 << 20
+
+
 def test_a_memory_hog_in_pcall_ends_by_the_other_limits() -> None:
     interpreter = Interpreter(limits=Limits(timeout_s=0, instructions=20_000, memory_bytes=1 << 20))
     with pytest.raises(ScriptFailed) as failure:
