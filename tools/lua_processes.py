@@ -22,7 +22,7 @@ from actors.lua.board import Board
 from actors.lua.chain import Chain
 from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
-from actors.lua.delivering import Deliverer, Targets
+from actors.lua.delivering import AGAIN_S, Deliverer, Targets
 from actors.lua.errors import ScriptFailed, describe_loading
 from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
@@ -33,7 +33,7 @@ from actors.lua.settings import LuaSettings
 from actors.remote.http_client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
-from events.errors import BadConfiguration, Busy
+from events.errors import BadConfiguration, Busy, SinogramError
 from events.identifiers import Seq
 from store.environment import Environment
 from tools.composition import ServerSettings
@@ -52,7 +52,10 @@ class FilterInterpreter:
     def __init__(self, settings: ServerSettings, board: Board, begin: Begin) -> None:
         """Load the scripts. Raises BadConfiguration."""
         self._failures = FailureRecorder(begin)
-        http = HttpFunctions(UrllibClient(settings.http_client))
+        client = UrllibClient(settings.http_client)
+        self._actor: ScriptsActor
+        # Apart, so that a server that never ends its answer does not outlast the callback's time.
+        http = HttpFunctions(lambda *request: self._actor.run_apart(lambda: client(*request)))
         functions = http.functions() | configuration_function(settings.lua.configuration)
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
@@ -166,7 +169,7 @@ class MainInterpreter:
         self._failures.stop()
         try:
             self._recorder.advance()
-        except Busy as exc:
+        except SinogramError as exc:  # no core any more, or a full disk
             log.warning("lua.position-not-saved: %s", exc)
         self._facilities.close()
 
@@ -186,6 +189,7 @@ class _Follower:
         self._after = Seq(0)
         self._is_asking = False
         self._wanted = threading.Semaphore(0)
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lua-log-watch", daemon=True)
 
     def start(self) -> None:
@@ -198,16 +202,17 @@ class _Follower:
             self._wanted.release()
 
     def _run(self) -> None:
-        try:
-            while self._wanted.acquire():
+        while self._wanted.acquire() and not self._ending.is_set():
+            try:
                 self._log_end.wait_beyond(self._after)
-                self._is_asking = False
-                self._wake()
-        except Busy:  # the channel is closed: the server stops
-            pass
+            except Busy:  # the server stops, or there was no descriptor left: the actor will look, and ask again
+                self._ending.wait(AGAIN_S)
+            self._is_asking = False
+            self._wake()
 
     def join(self) -> None:
         """Wait for the end, once the channel is closed."""
+        self._ending.set()
         self._wanted.release()
         self._thread.join()
 

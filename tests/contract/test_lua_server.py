@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,39 @@ def test_a_callback_under_way_at_the_stop_may_still_store(server: ServerUnderTes
     gate.write_text("go on")
     assert server.wait() == 0
     assert said(server, "refused, 0") == 1
+
+
+def test_a_web_service_that_never_ends_its_answer_does_not_end_all_filtering(server: ServerUnderTest) -> None:
+    script = """
+        function ReceivedInstanceFilter(dicom)
+            if dicom.PatientID == 'SLOW' then HttpGet('http://127.0.0.1:%d/') end
+            return true
+        end
+    """
+    with drip() as port:
+        with_script(server, script % port, LuaCallbackTimeout=1).start()
+        with RestSender(server) as sender:
+            assert sender.store(image(1, "SLOW"))[0] == 500
+            assert sender.store(image(2, "QUICK")) == (200, "Success")
+
+
+@contextmanager
+def drip() -> Iterator[int]:
+    """Serve one request with a byte every now and then, for as long as anybody reads."""
+    is_over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not is_over.wait(0.2):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            is_over.set()
+            thread.join()
