@@ -143,8 +143,9 @@ function G.setmetatable(...)
   error((gsub(message, "'%?'", "'setmetatable'")), 2)
 end
 
-local function information(...)
-  local frame = getinfo(...)
+local function information(level, ...)
+  if type(level) == 'number' and level >= 1 then level = level + 1 end -- not counting this function
+  local frame = getinfo(level, ...)
   if frame then frame.func = nil end -- ours would be at the script's mercy
   return frame
 end

@@ -41,6 +41,7 @@ EXECUTED = {
     "output of commands": "local f = io.popen('echo hi; exit 4') print(f:read('a'), io.type(f)) print(f:close())",
     "lines of commands": "for line in io.popen('printf \"1\\\\n2\"'):lines() do print(line) end",
     "input of commands": "local f = io.popen('cat > /dev/null; exit 5', 'w') f:write('x', 1) print(io.close(f))",
+    "places": "print(debug.getinfo(1).short_src, debug.getinfo(1, 'l').currentline, debug.getinfo(99))",
     "nested": "print(RestApiPost('/tools/execute-script', 'print(6 * 7)'))",
     "globals": "for _, n in ipairs{'RestApiGet','RestApiPost','RestApiPut','RestApiDelete','HttpGet','HttpPost','HttpPut','HttpDelete','SetHttpCredentials','SetHttpTimeout','ModifyInstance','ModifyResource','SendToModality','SendToPeer','Delete','CallSystem','PrintRecursive','ParseJson','DumpJson','GetOrthancConfiguration'} do print(n, type(_G[n])) end",
 }

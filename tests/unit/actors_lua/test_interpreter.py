@@ -219,3 +219,10 @@ def test_a_callback_that_misses_its_deadline_is_stuck() -> None:
     heart.waits(False)
     heart.ended()
     assert not heart.read().is_stuck(171.0, 10.0)
+
+
+def test_a_script_finds_its_own_place() -> None:
+    printed: list[bytes] = []
+    script = b"print(debug.getinfo(1, 'S').source)\nlocal function f() return debug.getinfo(2, 'l').currentline end\nprint((f()))"
+    Interpreter(output=printed.append).load(script, "/scripts/route.lua")
+    assert printed == [b"@/scripts/route.lua", b"3"]
