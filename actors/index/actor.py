@@ -26,6 +26,8 @@ from actors.index.commands import (
     DropJobOutput,
     ForgetCondemned,
     PurgeRows,
+    RecordCallbackRecovery,
+    RecordCallbackSkip,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
@@ -43,6 +45,7 @@ from store.batch import Batch
 from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
 from store.log import Head, LogWriter, check_end, read_end, read_head
 from store.projections.job_rows import Job
+from store.tables import CONDEMNED
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,10 @@ _FREEING = (
     SaveCursor,
     DropCursor,
 )
+
+# What files of deleted instances may be waiting for. Whatever else it brings with it, such as the job of a callback, may
+# then be written, too: refused, it would hold up the consumer, and all that is deleted would take its space for ever.
+_RELEASING = (SaveCursor, RecordCallbackRecovery, RecordCallbackSkip)
 
 Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970
@@ -147,7 +154,10 @@ class Index(pykka.ThreadingActor):
     def _run(self, w: _Waiting, batch: Batch, *, is_full: bool) -> tuple[Outcome | None, SinogramError | None]:
         head = self._log.head
         try:
-            outcomes = [self._carry_out(part, batch, is_full=is_full) for part in parts_of(w.command)]
+            parts = parts_of(w.command)
+            if is_full:
+                _check_frees(parts, batch)
+            outcomes = [self._carry_out(part, batch) for part in parts]
         except Exception as exc:  # noqa: BLE001  # whatever went wrong with one command, its neighbours go on
             batch.rollback()
             self._log.rewind(head)
@@ -155,9 +165,7 @@ class Index(pykka.ThreadingActor):
         batch.savepoint()
         return merge(outcomes) if isinstance(w.command, Together) else outcomes[0], None
 
-    def _carry_out(self, command: Command, batch: Batch, *, is_full: bool) -> Outcome:
-        if is_full and not isinstance(command, _FREEING):
-            raise StorageFull("the disk of the index is full")
+    def _carry_out(self, command: Command, batch: Batch) -> Outcome:
         outcome = Outcome()
         context = Context(batch, self._log.next_seq, _new_surrogate)
         for planned in decide(command, context, outcome):
@@ -233,6 +241,15 @@ def submit(
         index.tell(_WAKE)
     except pykka.ActorDeadError:
         reply(None, Busy("the server is stopping"))
+
+
+def _check_frees(parts: list[Command], batch: Batch) -> None:
+    """Raise StorageFull unless commands that belong together may be carried out on a full disk."""
+    if all(isinstance(part, _FREEING) for part in parts):
+        return
+    is_releasing = any(isinstance(part, _RELEASING) for part in parts)
+    if not is_releasing or next(batch.keys(CONDEMNED, b""), None) is None:
+        raise StorageFull("the disk of the index is full")
 
 
 def _stored_head(environment: Environment) -> Head:

@@ -17,12 +17,14 @@ from actors.index.commands import (
     DropCursor,
     ForgetCondemned,
     OpenFolder,
+    RecordCallbackRecovery,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
     SaveCursor,
     SetSetting,
     SettleResources,
+    StoreKeyValue,
     Together,
     from_plain,
     to_plain,
@@ -319,6 +321,18 @@ def test_on_a_full_disk_deleting_works_and_spares_the_reserve_as_long_as_it_can(
     assert full.run(store_command("Q"), delete_command("P"))[1] is None
     assert counts(full).instances == 0
     assert (full.env.folder / RESERVE_NAME).exists()
+
+
+def test_on_a_full_disk_a_consumer_goes_on_as_long_as_files_wait_for_it(full: IndexStage) -> None:
+    """Else a callback whose job cannot be recorded holds up the cursor, and no deletion gives back any room."""
+    storing = to_plain(StoreKeyValue(store=b"s", key=b"k", value=b"v"))
+    passing = Together(commands=[storing, to_plain(SaveCursor(consumer="lua", seq=Seq(4)))])
+    assert [type(answer) for answer in full.run(passing)] == [StorageFull], "it would give back nothing"
+    full.ask(delete_command("P"))
+    assert full.run(passing) == [[None, None]]
+    recovering = RecordCallbackRecovery(cause_seq=1, number=0, callback="OnStoredInstance", attempt=2)
+    assert full.run(Together(commands=[storing, to_plain(recovering)])) == [[None, None]]
+    assert [type(answer) for answer in full.run(Together(commands=[storing]))] == [StorageFull]
 
 
 def test_the_reserve_is_given_up_for_a_deletion_that_has_no_other_room(
