@@ -1,7 +1,5 @@
 """What ends an association, put as an error for operators; and whether trying again may help."""
 
-from typing import Final
-
 from actors.remote.errors import RemoteFailed, Trouble
 from store.dicom.network.ending import (
     AbortReason,
@@ -15,27 +13,12 @@ from store.dicom.network.ending import (
 )
 from store.dicom.network.pdu import Rejection
 
-_TRANSIENT: Final = 2  # a rejection's result
-_BY_USER, _BY_ACSE, _BY_PRESENTATION = 1, 2, 3
-_REJECTIONS: Final = {  # source and reason (PS3.8 Table 9-21)
-    (_BY_USER, 1): "No Reason",
-    (_BY_USER, 2): "Application Context Name Not Supported",
-    (_BY_USER, 3): "Calling AE Title Not Recognized",
-    (_BY_USER, 7): "Called AE Title Not Recognized",
-    (_BY_ACSE, 1): "No Reason",
-    (_BY_ACSE, 2): "Protocol Version Not Supported",
-    (_BY_PRESENTATION, 1): "Temporary Congestion",
-    (_BY_PRESENTATION, 2): "Local Limit Exceeded",
-}
-
 
 def explain_rejection(rejection: Rejection, peer: str) -> RemoteFailed:
     """The error for an association that the peer rejects."""
-    reason = _REJECTIONS.get((rejection.source, rejection.reason), f"reason {rejection.source}/{rejection.reason}")
-    kind = "Transient" if rejection.result == _TRANSIENT else "Permanent"
     return RemoteFailed(
-        f'DicomAssociation - connecting to AET "{peer}": Association Rejected: {kind}: {reason}',
-        trouble=Trouble.BUSY if rejection.result == _TRANSIENT else Trouble.FINAL,
+        f'DicomAssociation - connecting to AET "{peer}": Association Rejected: {rejection}',
+        trouble=Trouble.BUSY if rejection.is_transient else Trouble.FINAL,
     )
 
 

@@ -132,7 +132,8 @@ class Association:
         self.request = self._upper_layer.receive_request()
         answer = LOCAL_LIMIT_EXCEEDED if self._is_over_limit else self._negotiate()
         if isinstance(answer, Rejection):
-            log.warning("association rejected with %s: %s", self._peer_name(), answer)
+            called = self.request.called_aet
+            log.warning("association rejected with %s, which calls %r: %s", self._peer_name(), called, answer)
             self._upper_layer.end(pdu.encode_associate_reject(answer))
             return
         self._open(answer)

@@ -47,7 +47,7 @@ def create_move_service(
             aet = command.text(Element.MOVE_DESTINATION)
             destination = find_modality(aet)
             if destination is None:
-                raise UnknownDestination("the move destination is no known modality")
+                raise UnknownDestination(f"the move destination {aet!r} is no known modality")
             originator = Originator(association.request.calling_aet, command.message_id)
             with association.slots:
                 instances = find_instances(views, named)

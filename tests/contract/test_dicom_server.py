@@ -183,6 +183,16 @@ def test_rejections(settings: DicomSettings, options: dict[str, str], expected: 
         assert scu.receive() == Closed()
 
 
+def test_the_log_tells_who_was_rejected_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    with serve(DicomSettings(check_called_aet=True)) as server, Scu(server.port) as scu:
+        scu.ask(associate_request(called="WRONG"))
+        scu.receive()
+    assert (
+        "rejected with 'SCU' at 127.0.0.1, which calls 'WRONG': Permanent: Called AE Title Not Recognized"
+        in caplog.text
+    )
+
+
 def test_settings_are_read_for_each_association() -> None:
     with serve() as server:
         with Scu(server.port) as scu:

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from store.dicom.network.ending import AbortReason, Malformed
 
@@ -20,6 +21,20 @@ class PduType(IntEnum):
     RELEASE_RQ = 5
     RELEASE_RP = 6
     ABORT = 7
+
+
+_TRANSIENT: Final = 2  # a rejection's result
+_BY_USER, _BY_ACSE, _BY_PRESENTATION = 1, 2, 3
+_REJECTIONS: Final = {  # source and reason (PS3.8 Table 9-21)
+    (_BY_USER, 1): "No Reason",
+    (_BY_USER, 2): "Application Context Name Not Supported",
+    (_BY_USER, 3): "Calling AE Title Not Recognized",
+    (_BY_USER, 7): "Called AE Title Not Recognized",
+    (_BY_ACSE, 1): "No Reason",
+    (_BY_ACSE, 2): "Protocol Version Not Supported",
+    (_BY_PRESENTATION, 1): "Temporary Congestion",
+    (_BY_PRESENTATION, 2): "Local Limit Exceeded",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,14 @@ class Rejection:
     result: int
     source: int
     reason: int
+
+    @property
+    def is_transient(self) -> bool:
+        return self.result == _TRANSIENT
+
+    def __str__(self) -> str:
+        reason = _REJECTIONS.get((self.source, self.reason), f"reason {self.source}/{self.reason}")
+        return f"{'Transient' if self.is_transient else 'Permanent'}: {reason}"
 
 
 def decode_associate_request(body: bytes) -> AssociateRequest:
