@@ -1,7 +1,7 @@
 """The same Lua scripts in Sinogram and in a real Orthanc, and what they print, made comparable.
 
-Scripts lie in `lua/`: `tracer.lua` prints every callback with its arguments; the others are the examples of the Orthanc
-Book's page on Lua, as they stand there. What is printed is read from the servers' logs, where both write `Lua says: …`.
+Scripts lie in `lua/`: `tracer.lua` prints every callback with its arguments; the others are such as the Orthanc Book's page
+on Lua shows. What is printed is read from the servers' logs, where both write `Lua says: …`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The example scripts of the Orthanc Book's page on Lua, as they stand there: each has the effect that the page describes.
+"""The kinds of scripts that the Orthanc Book's page on Lua shows, in words of our own: each has the effect it describes.
 
 Two of them modify instances and one wants a preview: a server without `/modify` or `/preview` gets the file as it is instead.
 """
@@ -83,10 +83,9 @@ def test_a_private_tag_is_taken_out_of_a_query(filtering: LuaPair) -> None:
     ours, theirs = filtering.both(lambda server: find(server, keys))
     assert ours.status == theirs.status == "0000"
     assert [answer["0020000d"] for answer in ours.answers] == [answer["0020000d"] for answer in theirs.answers] != []
-    filtering.wait_until_said("\t[RemoteAet]")
-    said = [
-        sorted(filtering.said(server)) for server in filtering.servers
-    ]  # the order of a table's members is not stated
+    for member in ("CalledAet", "Manufacturer", "RemoteAet", "RemoteIp"):  # in whatever order they are told
+        filtering.wait_until_said(f"\t[{member}]")
+    said = [sorted(filtering.said(server)) for server in filtering.servers]
     assert said[0] == said[1]
 
 
@@ -178,7 +177,7 @@ def test_the_modified_instance_is_routed(routing: tuple[LuaPair, dict[str, Path]
         pytest.skip("/modify is not there yet")
     route(routing, example("autorouting_modify"), *files_of("a", "b", patient=72))
     for folder in written.values():
-        assert values(folder, "StationName") == ["My Medical Device"] * 2
+        assert values(folder, "StationName") == ["Station 7"] * 2
 
 
 @pytest.mark.parametrize("as_it_is", [False, True])
@@ -187,9 +186,9 @@ def test_the_rest_api_routes_a_modified_instance(routing: tuple[LuaPair, dict[st
     pair, written = routing
     script = example("autorouting_modification")
     if as_it_is:
-        modified = "RestApiPost('/instances/' .. instanceId .. '/modify', DumpJson(command, true))"
+        modified = "RestApiPost('/instances/' .. original .. '/modify', DumpJson(command, true))"
         assert modified in script
-        other = "(RestApiGet('/instances/' .. instanceId .. '/file'):gsub('7305%.74%.', '7305.75.'))"
+        other = "(RestApiGet('/instances/' .. original .. '/file'):gsub('7305%.74%.', '7305.75.'))"
         script = script.replace(modified, other)
     elif not has(pair.pair.ours, "modify"):
         pytest.skip("/modify is not there yet")
@@ -198,7 +197,7 @@ def test_the_rest_api_routes_a_modified_instance(routing: tuple[LuaPair, dict[st
     if as_it_is:
         assert ours == theirs == [f"2.25.7305.75.1.1.{number}" for number in (1, 2)]
     else:
-        assert all(values(folder, "StationName") == ["My Medical Device"] * 2 for folder in written.values())
+        assert all(values(folder, "StationName") == ["Station 7"] * 2 for folder in written.values())
 
 
 # ----------------------------------------------------------------------------------------------------- web service

@@ -1,3 +1,1 @@
-function OnStoredInstance(instanceId, tags, metadata)
-Delete(SendToModality(instanceId, 'sample'))
-end
+function OnStoredInstance(instance) Delete(SendToModality(instance, 'sample')) end

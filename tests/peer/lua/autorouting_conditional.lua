@@ -1,13 +1,9 @@
-function OnStoredInstance(instanceId, tags, metadata)
--- Extract the value of the "PatientName" DICOM tag
-local patientName = string.lower(tags['PatientName'])
-
-if string.find(patientName, 'david') ~= nil then
--- Only route patients whose name contains "David"
-Delete(SendToModality(instanceId, 'sample'))
-
-else
--- Delete the patients that are not called "David"
-Delete(instanceId)
-end
+-- Who is called David goes to the modality, everybody is deleted.
+function OnStoredInstance(instance, tags)
+  local name = string.lower(tags['PatientName'])
+  if string.find(name, 'david') ~= nil then
+    Delete(SendToModality(instance, 'sample'))
+  else
+    Delete(instance)
+  end
 end

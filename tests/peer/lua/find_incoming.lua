@@ -1,11 +1,7 @@
+-- A private creator that some manufacturer sends is taken out of queries.
 function IncomingFindRequestFilter(query, origin)
--- First display the content of the C-Find query
-PrintRecursive(query)
-PrintRecursive(origin)
-
--- Remove the "PrivateCreator" tag from the query
-local v = query
-v['5555,0010'] = nil
-
-return v
+  PrintRecursive(query)
+  PrintRecursive(origin)
+  query['5555,0010'] = nil
+  return query
 end

@@ -1,9 +1,1 @@
-function ReceivedInstanceFilter(dicom, origin, info)
-
--- Only allow incoming MR images
-if dicom.Modality == 'MR' then
-return true
-else
-return false
-end
-end
+function ReceivedInstanceFilter(dicom) return dicom.Modality == 'MR' end

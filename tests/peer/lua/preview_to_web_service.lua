@@ -1,7 +1,4 @@
-function OnStoredInstance(instanceId, tags, metadata)
-local preview = RestApiGet('/instances/' .. instanceId .. '/preview')
-local headers = {
-["content-type"] = "image/png",
-}
-HttpPost("http://localhost/my-web-service/instance-preview", preview, headers)
+function OnStoredInstance(instance)
+  local preview = RestApiGet('/instances/' .. instance .. '/preview')
+  HttpPost('http://localhost/my-web-service/instance-preview', preview, { ['content-type'] = 'image/png' })
 end

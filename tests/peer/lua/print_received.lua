@@ -1,6 +1,4 @@
-function ReceivedInstanceFilter(dicom, origin, info)
-
-PrintRecursive(dicom)
--- Accept all incoming instances (default behavior)
-return true
+function ReceivedInstanceFilter(dicom)
+  PrintRecursive(dicom)
+  return true
 end

@@ -1,11 +1,4 @@
-function IncomingHttpRequestFilter(method, uri, ip, username, httpHeaders)
--- Only allow GET requests for non-admin users
-
-if method == 'GET' then
-return true
-elseif username == 'admin' then
-return true
-else
-return false
-end
+-- Everybody may read, the administrator may do everything.
+function IncomingHttpRequestFilter(method, uri, ip, username)
+  return method == 'GET' or username == 'admin'
 end
