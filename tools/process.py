@@ -94,6 +94,7 @@ def main() -> int:
     except (EOFError, pickle.UnpicklingError):  # it died before it had written all
         return 1
     _end_with(order.supervisor)
+    _keep_descriptors(order)
     _close_input()
     for number in _NOT_FOR_CHILDREN:
         signal.signal(number, signal.SIG_IGN)
@@ -115,6 +116,12 @@ def main() -> int:
             return 1
         _say(order, REFUSED)
         return 2
+
+
+def _keep_descriptors(order: Order) -> None:
+    """Let nothing that a script starts (`os.execute`) have them: the supervisor learns of our end from the last who has its pipe."""
+    for fd in (order.status_fd, *order.http_fds, *order.dicom_fds, *order.boards.values()):
+        os.set_inheritable(fd, False)
 
 
 def _close_input() -> None:

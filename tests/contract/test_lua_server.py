@@ -141,6 +141,24 @@ def test_scripts_that_read_standard_input_find_it_empty(server: ServerUnderTest)
     assert said(server, "read, true") == 2
 
 
+def test_an_interpreter_is_replaced_although_a_script_has_started_something_that_goes_on(
+    server: ServerUnderTest,
+) -> None:
+    gate = server.folder / "gate"
+    script = f"function OnStoredInstance(id) os.execute('cat {gate} &') print('started') end"
+    with_script(server, script)
+    os.mkfifo(gate)
+    server.start()
+    with RestSender(server) as sender:
+        sender.store(image(1, "WELCOME"))
+    wait_for(lambda: said(server, "started"), "the callback")
+    before = server.named()[MAIN]
+    kill(before)
+    replaced = wait_for(lambda: server.named().get(MAIN), "its successor")
+    gate.write_text("go on")
+    assert replaced != before
+
+
 def test_a_callback_under_way_at_the_stop_may_still_store(server: ServerUnderTest) -> None:
     gate = server.folder / "gate"
     script = """
