@@ -17,13 +17,14 @@ from actors.bridge.server import BridgeServer
 from actors.index.commands import Command
 from actors.jobs.channel import Channel
 from actors.log_watch import LogEnd
+from actors.lua import callbacks
 from actors.lua.actor import ScriptsActor
 from actors.lua.board import Board
 from actors.lua.chain import Chain
 from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.delivering import AGAIN_S, Deliverer, Targets
-from actors.lua.errors import ScriptFailed, describe_loading
+from actors.lua.errors import HostError, ScriptFailed, describe_loading
 from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name
@@ -46,17 +47,36 @@ printed = logging.getLogger("lua")  # what scripts print
 log = logging.getLogger(__name__)
 
 
+def _absent(name: str) -> HostFunction:
+    def refuse(*_: Any) -> Any:
+        raise HostError(f"{name}() cannot be called by filters of received instances, nor while scripts are loaded")
+
+    return refuse
+
+
+# What only lua-main has: nothing that a modality waits for may wait for what the server is doing.
+_ABSENT: Final = {
+    name: _absent(name)
+    for name in (
+        *("RestApiGet", "RestApiPost", "RestApiPut", "RestApiDelete"),
+        *("SendToModality", "SendToPeer", "ModifyInstance", "ModifyResource", "Delete"),
+        *("SetStableStatus", "StoreKeyValue", "GetKeyValue", "DeleteKeyValue"),
+    )
+}
+
+
 class FilterInterpreter:
     """lua-filter."""
 
     def __init__(self, settings: ServerSettings, board: Board, begin: Begin) -> None:
         """Load the scripts. Raises BadConfiguration."""
+        self._board = board
         self._failures = FailureRecorder(begin)
         client = UrllibClient(settings.http_client)
         self._actor: ScriptsActor
         # Apart, so that a server that never ends its answer does not outlast the callback's time.
         http = HttpFunctions(lambda *request: self._actor.run_apart(lambda: client(*request)))
-        functions = http.functions() | configuration_function(settings.lua.configuration)
+        functions = _ABSENT | http.functions() | configuration_function(settings.lua.configuration)
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
             LUA_FILTER, interpreter, board, on_failed=self._failures.on_failed, has_life_cycle=False
@@ -69,6 +89,7 @@ class FilterInterpreter:
 
     def start(self) -> None:
         self._failures.start()
+        _record_killed(self._board, self._failures)
         self._actor.start()
 
     def stop(self) -> None:
@@ -96,6 +117,7 @@ class MainInterpreter:
         """Load the scripts. Raises BadConfiguration."""
         self._jobs_channel = jobs
         self._log_watch = log_watch
+        self._board = board
         self._failures = FailureRecorder(begin)
         self._recorder = Recorder(begin)
         self.client = ScriptsClient(board, self._ask)
@@ -155,6 +177,7 @@ class MainInterpreter:
 
     def start(self) -> None:
         self._failures.start()
+        _record_killed(self._board, self._failures)
         self._follower.start()
         self._actor.start(self._deliverer)
 
@@ -215,6 +238,15 @@ class _Follower:
         self._ending.set()
         self._wanted.release()
         self._thread.join()
+
+
+def _record_killed(board: Board, failures: FailureRecorder) -> None:
+    """Record the filter in which a predecessor was killed; the callback of an event is recorded by the deliverer."""
+    name = board.take_killed()
+    if name in callbacks.ALL and board.left_behind() is None:
+        failures.on_failed(
+            name, ScriptFailed("the interpreter was stuck in this callback and has been killed", cause=Cause.TIME)
+        )
 
 
 def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], board: Board) -> Interpreter:

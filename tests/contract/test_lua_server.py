@@ -51,6 +51,22 @@ def said(server: ServerUnderTest, line: str) -> int:
     return server.log.count(f"Lua says: {line}")
 
 
+def test_a_filter_of_received_instances_is_told_what_it_cannot_call(server: ServerUnderTest) -> None:
+    with_script(
+        server,
+        """
+        function ReceivedInstanceFilter(dicom)
+          for _, name in ipairs{'RestApiGet', 'Delete', 'GetKeyValue'} do print(select(2, pcall(_G[name], 'a', 'b'))) end
+          return RestApiGet('/system') ~= nil
+        end
+        """,
+    ).start()
+    assert stored_by_dicom(server, image(1, "A")) == 0xA700
+    for name in ("RestApiGet", "Delete", "GetKeyValue"):
+        assert said(server, f"{name}() cannot be called by filters of received instances") == 1
+    assert "script.lua:4: RestApiGet() cannot be called by filters of received instances" in server.log
+
+
 @pytest.mark.parametrize("arguments", [(), ("--single-process",)])
 def test_scripts_filter_and_hear_of_what_is_stored(server: ServerUnderTest, arguments: tuple[str, ...]) -> None:
     with_script(server).start(*arguments)
@@ -198,6 +214,20 @@ def test_a_web_service_that_never_ends_its_answer_does_not_end_all_filtering(ser
         with RestSender(server) as sender:
             assert sender.store(image(1, "SLOW"))[0] == 500
             assert sender.store(image(2, "QUICK")) == (200, "Success")
+
+
+def test_a_filter_that_is_stuck_is_recorded(server: ServerUnderTest) -> None:
+    script = """
+        function ReceivedInstanceFilter(dicom)
+            return dicom.PatientID ~= 'HOSTILE' or string.find(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40)) ~= nil
+        end
+    """
+    with_script(server, script, LuaCallbackTimeout=1).start()
+    with RestSender(server) as sender:
+        assert sender.store(image(1, "HOSTILE"))[0] == 503
+        assert sender.store(image(2, "WELCOME")) == (200, "Success")
+    (failure,) = wait_for(lambda: server.get("/lua/status")["LastFailures"], "the failure")
+    assert (failure["Callback"], failure["Cause"], failure["Event"]) == ("ReceivedInstanceFilter", "time", None)
 
 
 @contextmanager
