@@ -24,7 +24,7 @@ from actors.lua.chain import Chain
 from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.delivering import AGAIN_S, Deliverer, Targets
-from actors.lua.errors import HostError, ScriptFailed, describe_loading
+from actors.lua.errors import Cause, HostError, ScriptFailed, describe_loading
 from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name

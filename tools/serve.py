@@ -205,7 +205,7 @@ class Supervisor:
                 continue
             for child in (child for child in self._children if child.order.role == role):
                 logger.error("serve.killed name=%s: it is stuck in %s", child.name, activity.name)
-                board.mark_killed()
+                board.mark_killed(activity.name)
                 child.process.kill()
                 child.process.wait()  # its end is found on its pipe
             board.heartbeat.clear()

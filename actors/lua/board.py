@@ -22,6 +22,8 @@ _MEMORY: Final = 320
 _EVENT: Final = struct.Struct(
     "<QIIB"
 )  # seq of the event, number of the callback it causes, deaths, whether it was killed
+_KILLED: Final = 384
+_NAME: Final = struct.Struct("80s")
 _U64: Final = struct.Struct("<Q")
 _PLACE: Final = {name: _DEFINED + place for place, name in enumerate(callbacks.ALL)}
 
@@ -68,9 +70,16 @@ class Board:
     def end(self) -> None:
         _EVENT.pack_into(self._memory, _UNDER_WAY, 0, 0, 0, 0)
 
-    def mark_killed(self) -> None:
-        """Note that the interpreter is about to be killed for being stuck; by its parent."""
+    def mark_killed(self, callback: str) -> None:
+        """Note that the interpreter is about to be killed for being stuck in a callback; by its parent."""
         self._memory[_UNDER_WAY + _EVENT.size - 1] = 1
+        _NAME.pack_into(self._memory, _KILLED, callback.encode()[: _NAME.size])
+
+    def take_killed(self) -> str:
+        """Return in which callback the predecessor of this process was stuck when it was killed, "" if it was not; once."""
+        (name,) = _NAME.unpack_from(self._memory, _KILLED)
+        _NAME.pack_into(self._memory, _KILLED, b"")
+        return bytes(name).rstrip(b"\0").decode(errors="replace")
 
     def left_behind(self) -> UnderWay | None:
         """Return what the predecessor of this process did not end, if it died in the midst of an event."""

@@ -319,7 +319,7 @@ def test_a_callback_that_kills_its_process_is_a_failure(begin: Begin, *, was_kil
         stage.store(name)
     stage.board.begin(1, 0, deaths=0 if was_killed else 1)
     if was_killed:
-        stage.board.mark_killed()
+        stage.board.mark_killed("OnStoredInstance")
     stage.load(script)
     stage.step_until_rest()
     assert stage.said == ["1.2"]

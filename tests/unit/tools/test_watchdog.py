@@ -59,6 +59,7 @@ def test_one_that_is_stuck_is_killed_and_its_event_says_so(child: Child) -> None
     left = board.left_behind()
     assert left is not None
     assert left.was_killed
+    assert [board.take_killed() for _ in range(2)] == ["OnStoredInstance", ""]
     os.close(child.status_fd)
 
 
