@@ -86,7 +86,9 @@ class ScriptsActor:
         self._is_broken_off = False
         self._correlations: list[bytes] = []  # of the callbacks under way, the innermost last
         self._deadlines_s: list[float] = []
-        self._defined: frozenset[str] = frozenset()
+        self._defined: frozenset[str] | None = (
+            None  # as the board has it; unknown: a predecessor may have written there
+        )
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self, background: Background | None = None) -> None:

@@ -79,6 +79,16 @@ def test_what_is_defined_is_known_without_asking_and_changes_with_a_chunk() -> N
         assert stage.board.defines_events()
 
 
+def test_what_only_a_predecessor_defined_is_defined_no_more() -> None:
+    stage = Stage("", clock=time.monotonic)
+    stage.board.publish({"IncomingHttpRequestFilter"})  # by a chunk; its process has died
+    stage.actor.start()
+    try:
+        assert stage.board.defined() == []
+    finally:
+        stage.actor.stop()
+
+
 def test_a_chunk_returns_what_it_prints() -> None:
     with running("") as stage:
         assert stage.client.execute(b"print('a', 1) print(2)") == b"a, 1\n2\n"
