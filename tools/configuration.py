@@ -118,10 +118,11 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
 
     Raises: BadConfiguration, which lists every problem found, one a line.
     """
-    files = [file for path in paths for file in _files(path)]
+    found = {path: _files(path) for path in paths}
+    files = [file for path in paths for file in found[path]]
     given: dict[str, Any] = {}
     origin: dict[str, Path] = {}
-    warnings: list[str] = []
+    warnings = [f"{path}: a folder without a .json file" for path in paths if not found[path]]
     problems: list[str] = []
     for file in files:
         values, notes = dialect.read(file, environment)

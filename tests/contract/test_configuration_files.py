@@ -66,6 +66,7 @@ def test_a_folder_is_read_in_the_order_of_names_whatever_the_case_of_its_suffix(
 
 def test_an_empty_folder_is_the_default_with_its_data_in_that_folder(tmp_path: Path) -> None:
     assert loaded(tmp_path).storage.storage_directory == tmp_path / "SinogramStorage"
+    assert loaded(tmp_path).warnings == (f"{tmp_path}: a folder without a .json file",)
 
 
 def test_several_files_and_folders_are_merged(write: Write, tmp_path: Path) -> None:
