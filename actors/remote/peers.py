@@ -66,10 +66,11 @@ class Peers:
             self._clients.clear()
 
 
-def _status_of(answer: bytes) -> object:
-    """Return the status in the answer to `POST /instances`, None if it is something else."""
+def _status_of(answer: bytes) -> str:
+    """Return the status in the answer to `POST /instances`, "" if it is something else."""
     try:
         values = json.loads(answer)
-    except ValueError:
-        return None
-    return values.get("Status") if isinstance(values, dict) else None
+    except (ValueError, RecursionError):
+        return ""
+    status = values.get("Status") if isinstance(values, dict) else None
+    return status if isinstance(status, str) else ""

@@ -109,6 +109,8 @@ def test_files_are_posted_as_they_are_stored_and_deleted_then(archive: Core) -> 
         (200, b'{"Status": "FilteredOut"}', "Peer peer does not say that the instance is stored"),
         (200, b"<html>please log in</html>", "Peer peer does not say that the instance is stored"),
         (200, b"[]", "Peer peer does not say that the instance is stored"),
+        (200, b'{"Status": ["Success"]}', "Peer peer does not say that the instance is stored"),
+        (200, b"[" * 100_000, "Peer peer does not say that the instance is stored"),
     ],
 )
 def test_what_is_refused_is_neither_sent_again_nor_deleted(
@@ -122,6 +124,19 @@ def test_what_is_refused_is_neither_sent_again_nor_deleted(
     assert len(there.seen) == 1
     assert (ended.state, ended.code) == (JobState.Failure, 9)
     assert ended.details == f"2 of 2 operations are not done; number 1, store-peer: {details}"
+
+
+def test_what_was_not_sent_for_an_unknown_reason_is_not_deleted(archive: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Peers, "store", fail)
+    fill(archive, *study())
+    with serving() as there, working(archive, configured=[peer(there)]) as engine:
+        (name,) = ids(engine)
+        ended = run(engine, send(name), Delete(resource=name))
+        assert ids(engine) == [name]
+    assert ended.state is JobState.Failure
 
 
 def test_duplicates_are_fine(archive: Core) -> None:

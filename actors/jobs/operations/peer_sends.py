@@ -10,7 +10,7 @@ from typing import Final
 
 from actors.jobs.operation import Workbench
 from actors.jobs.operations.named_resources import Operation, instances_of
-from events.errors import NotFound, SinogramError
+from events.errors import NotFound
 from events.identifiers import ResourceId
 
 MAPPED_BYTES: Final = 1 << 20  # a larger file is mapped
@@ -42,13 +42,13 @@ def _read(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
 
 def _interruptible(bench: Workbench, request: Callable[[], None]) -> None:
     """Make a request in a thread that is left to itself if the run is to end: the client's sockets cannot be hung up."""
-    errors: list[SinogramError] = []
+    errors: list[BaseException] = []  # whatever they are: without one the instance counts as sent, and may be deleted
     over = threading.Event()
 
     def work() -> None:
         try:
             request()
-        except SinogramError as exc:
+        except BaseException as exc:  # noqa: BLE001 # it is raised where the request is waited for
             errors.append(exc)
         finally:
             over.set()
