@@ -98,7 +98,7 @@ class ScriptsActor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the callback under way end, and answer everybody else that it is too late."""
+        """Let the callback under way end, with what it causes, and answer everybody else that it is too late."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -125,7 +125,7 @@ class ScriptsActor:
         if values[0] not in {"call", "execute"} or not isinstance(values[-1], bytes):
             raise InvalidRequest("the interpreter does not understand this request")
         with self._changed:
-            if not self._is_stopping:
+            if not self._is_stopping or (values[-1] and values[-1] in self._correlations):  # the last one needs it
                 self._mailbox.append(_Request(values, reply, self._clock() + PATIENCE_S))
                 self._changed.notify_all()
                 return

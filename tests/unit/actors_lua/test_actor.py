@@ -239,6 +239,28 @@ def test_who_has_given_up_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None
     assert stage.said == []
 
 
+def test_what_the_last_callback_has_caused_is_still_served_while_others_are_told_of_the_stop() -> None:
+    script = """
+        function OutgoingFindRequestFilter() work('query') end
+        function IncomingFindRequestFilter() say('inner') return 5 end
+    """
+    with running(script) as stage:
+        stops = threading.Thread(target=stage.actor.stop)
+
+        def query() -> None:
+            stops.start()
+            with stage.actor._changed:
+                assert stage.actor._changed.wait_for(lambda: stage.actor._is_stopping, WAIT_S)
+            with pytest.raises(Busy, match="stopping"):
+                stage.client.call("IncomingFindRequestFilter", correlation=OTHERS)
+            stage.client.call("IncomingFindRequestFilter", correlation=OURS)
+
+        stage.work[b"query"] = query
+        stage.client.call("OutgoingFindRequestFilter", correlation=OURS)
+        stops.join()
+    assert stage.said == ["inner"]
+
+
 def test_after_the_stop_everybody_is_told() -> None:
     with running("") as stage:
         pass
