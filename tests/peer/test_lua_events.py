@@ -66,6 +66,14 @@ def test_an_upload_and_then_its_stability(stage: LuaPair) -> None:
     ]
 
 
+def test_what_grows_is_stable_again(stage: LuaPair) -> None:
+    received(stage, 208)
+    stage.both(lambda server: upload(server, encode(dataset(208, 1, 1, 2)), encode(dataset(208, 2, 1, 1))))
+    stage.wait_until_said("@ OnStablePatient")
+    stage.settle()
+    assert sum("OnStable" in line for line in stage.assert_said_alike()) == 5
+
+
 def test_a_duplicate_is_told_again_with_its_first_origin(stage: LuaPair, tmp_path: Path) -> None:
     received(stage, 202)
     stage.both(lambda server: upload(server, *study(202)))
