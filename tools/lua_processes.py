@@ -30,7 +30,7 @@ from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name
 from actors.lua.recorder import Begin, FailureRecorder, Recorder
 from actors.lua.runtime import HostFunction, Interpreter
-from actors.lua.settings import LuaSettings
+from actors.lua.settings import LUA_FILTER, LUA_MAIN, LuaSettings
 from actors.remote.http_client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
@@ -39,7 +39,6 @@ from events.identifiers import Seq
 from store.environment import Environment
 from tools.composition import ServerSettings
 from tools.facilities import Facilities
-from tools.process import LUA_FILTER, LUA_MAIN
 
 STOP_PATIENCE_S: Final = 5.0  # for the callback under way, before what it waits for is broken off
 

@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.lua.settings import LUA_FILTER, LUA_MAIN
+
 CORE = "core"
 GATEWAY = "gateway"
 WORKER = "worker"
-LUA_FILTER = "lua-filter"
-LUA_MAIN = "lua-main"
 
 READY = b"R"  # serving
 REFUSED = b"N"  # said why on standard error; trying again would not help

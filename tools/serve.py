@@ -28,10 +28,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from actors.lua.board import Board, create_board_fd, open_board
+from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
 from tools.listening import listen
-from tools.process import CORE, GATEWAY, LUA_FILTER, LUA_MAIN, READY, REFUSED, STOP_SIGNAL, WORKER, Order
+from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, WORKER, Order
 
 logger = logging.getLogger(__name__)
 

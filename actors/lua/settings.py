@@ -7,6 +7,10 @@ from typing import Any, Final
 
 from actors.lua.limits import Limits
 
+# The processes of the two interpreters.
+LUA_FILTER: Final = "lua-filter"  # the filters of received instances
+LUA_MAIN: Final = "lua-main"  # all other callbacks
+
 # How long somebody from outside waits for the main interpreter, which may be in the midst of a slow callback, and for the filters'.
 # Then the answer is Busy: HTTP 503, C-FIND 0xA700, C-STORE 0xA700.
 PATIENCE_S: Final = 30.0

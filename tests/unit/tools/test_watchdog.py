@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from actors.lua.board import Board
-from tools.process import LUA_MAIN, Order
+from actors.lua.settings import LUA_MAIN
+from tools.process import Order
 from tools.serve import Child, Supervisor
 
 
