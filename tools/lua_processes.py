@@ -257,11 +257,9 @@ def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], 
 
 def load(interpreter: Interpreter, settings: LuaSettings) -> None:
     """Run the scripts of `LuaScripts` in their order. Raises BadConfiguration."""
-    for script in settings.scripts:
+    for script, source in zip(settings.scripts, settings.sources, strict=True):
         try:
-            interpreter.load_file(script)
-        except OSError as exc:
-            raise BadConfiguration(f"LuaScripts: {script}: {exc.strerror}") from exc
+            interpreter.load(source, str(script))
         except ScriptFailed as exc:
             raise BadConfiguration(f"LuaScripts: {describe_loading(script, exc)}") from exc
 

@@ -1,11 +1,13 @@
 """The options about scripts: `LuaScripts` and its like, as the interpreters are told of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actors.lua.limits import Limits
 from actors.lua.settings import LuaSettings
+from events.errors import BadConfiguration
 
 _MEGABYTE = 1 << 20
 
@@ -29,6 +31,21 @@ def list_scripts(entries: Sequence[str], folder: Path) -> tuple[list[Path], list
         else:
             problems.append(f"{path} is not a file or folder")
     return scripts, problems
+
+
+def with_sources(settings: LuaSettings) -> LuaSettings:
+    """Read the scripts, so that an interpreter that is started again has those of its server's start.
+
+    Else an edit that is not finished would keep it from starting, and two interpreters might run two versions.
+    Raises BadConfiguration.
+    """
+    sources = []
+    for script in settings.scripts:
+        try:
+            sources.append(script.read_bytes())
+        except OSError as exc:
+            raise BadConfiguration(f"LuaScripts: {script}: {exc.strerror}") from exc
+    return replace(settings, sources=tuple(sources))
 
 
 def read_lua(value: Callable[[str], Any], scripts: Sequence[Path], given: Mapping[str, Any]) -> LuaSettings:

@@ -1,6 +1,7 @@
 """Both interpreters of Lua scripts in the only process of a server. One that is stuck cannot be killed here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from actors.index.commands import Command
@@ -9,6 +10,7 @@ from actors.lua.board import Board
 from actors.lua.client import ScriptsClient
 from tools.composition import ServerSettings
 from tools.core import Core
+from tools.lua_settings import with_sources
 
 
 class LocalInterpreters:
@@ -22,6 +24,7 @@ class LocalInterpreters:
         self._interpreters: list[Any] = []
         if not settings.lua.has_main:
             return
+        settings = replace(settings, lua=with_sources(settings.lua))
         from tools.lua_processes import FilterInterpreter, MainInterpreter
 
         index = open_local_channel(lambda values, reply: core.index.submit(values[0], reply))

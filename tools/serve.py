@@ -25,13 +25,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from actors.lua.board import Board, create_board_fd, open_board
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from events.errors import BadConfiguration, BadMedium
 from tools.composition import ServerSettings
 from tools.listening import listen
+from tools.lua_settings import with_sources
 from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, WORKER, Order
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ class Supervisor:
         self._watched = {role: open_board(fd) for role, fd in self._boards.items()}
 
     def _lua_orders(self) -> list[Order]:
-        return [Order(role, role, self._settings, boards=self._boards) for role in self._boards]
+        settings = replace(self._settings, lua=with_sources(self._settings.lua))
+        return [Order(role, role, settings, boards=self._boards) for role in self._boards]
 
     def _gateway_orders(self) -> list[Order]:
         http = tuple(s.fileno() for s in self._http)

@@ -19,6 +19,7 @@ PATIENCE_S: Final = 30.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LuaSettings:
     scripts: tuple[Path, ...] = ()  # `LuaScripts` in order, folders replaced by the `.lua` files in them
+    sources: tuple[bytes, ...] = field(default=(), repr=False)  # what stands in them, once a start has read them
     limits: Limits = field(default_factory=Limits)  # LuaCallbackTimeout, LuaInstructionLimit, LuaMemoryLimit
     sandbox: bool = False  # LuaSandbox
     heart_beat_s: int = 0  # LuaHeartBeatPeriod; 0: none

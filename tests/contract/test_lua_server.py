@@ -250,3 +250,13 @@ def drip() -> Iterator[int]:
         finally:
             is_over.set()
             thread.join()
+
+
+def test_an_interpreter_that_is_replaced_has_the_scripts_of_the_start(server: ServerUnderTest) -> None:
+    with_script(server).start()
+    (server.folder / "script.lua").write_text("this is not finished")
+    old = server.named()[MAIN]
+    kill(old)
+    wait_for(lambda: server.named().get(MAIN, old) != old and said(server, "loaded") == 3, "a successor")
+    assert stored_by_dicom(server, image(1, "WELCOME")) == 0
+    wait_for(lambda: said(server, "stored WELCOME, true"), "the callback")
