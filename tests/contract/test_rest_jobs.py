@@ -12,9 +12,9 @@ import pytest
 from actors.index.commands import AddJobOutput, EndJob, FailJob, FinishJobStep, InterruptJob, StartJob
 from api.rest import jobs
 from api.rest.app import create_app
-from store.times import format_precise_us
 from events.identifiers import Ref
 from store.blobs.store import folder_number, make_blob_id
+from store.times import format_precise_us
 from tests.clock import Clock
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.job_stage import job_id, submit_command
