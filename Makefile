@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
-# Most of the suite waits for servers that start and stop: on two processors three processes leave little of them idle.
-JOBS ?= 3
+# Most of the suite waits for servers that start and stop: two processes finish it in little more than half the time.
+JOBS ?= 2
 
 .PHONY: run test check format clean
 
