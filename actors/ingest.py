@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import logging
 import mmap
-import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from actors.index.commands import StoreInstance, origin_fields
 from actors.ingest_settings import IngestSettings
 from actors.lua.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from events.errors import Busy, FolderRevoked, NotFound, SinogramError
+from events.identifiers import new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.elements import Buffer
 from store.dicom.summary import HierarchyIds, Summary, summarize
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 # Above this an upload is written to disk as it comes. 50 HTTP threads then hold at most 50 MB.
 SPILL_BYTES = 1 << 20
-CORRELATION_BYTES = 8
 # Empty files kept ready. Creating one and making its name durable took 0.25 ms of the 2.7 ms of a store.
 FILES_AHEAD = 32
 # Files being synced at once. Each thread does nothing but wait for the disk.
@@ -85,7 +84,7 @@ class Ingest:
 
         `correlation` names the request it belongs to in its events; without one it is a request of its own.
         """
-        return Upload(self, origin, correlation or secrets.token_bytes(CORRELATION_BYTES))
+        return Upload(self, origin, correlation or new_correlation())
 
     def start_commit(self, writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
         """Begin to make a blob durable; calling what is returned waits until it is. Raises StorageFull then."""

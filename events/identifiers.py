@@ -7,6 +7,7 @@ created it, which orders resources by creation, is never reused and says nothing
 
 import hashlib
 import re
+import secrets
 import uuid
 from enum import IntEnum
 from typing import NewType
@@ -16,6 +17,8 @@ Ref = NewType("Ref", int)  # a resource: the Seq of the event that created it
 ResourceId = NewType("ResourceId", bytes)  # 20 bytes, SHA-1 (identifying: it can be guessed from a PatientID)
 BlobId = NewType("BlobId", bytes)  # 16 bytes, see `store.blobs`
 Surrogate = NewType("Surrogate", bytes)  # 8 random bytes: the aggregate of a patient or a job in the log
+
+CORRELATION_BYTES = 8
 
 _RESOURCE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}\Z")
 
@@ -48,3 +51,8 @@ def hash_resource_id(*chain: str | bytes) -> ResourceId:
     """Hash PatientID [, StudyInstanceUID [, SeriesInstanceUID [, SOPInstanceUID]]] as Orthanc does, joined with `|`."""
     raw = (part.encode() if isinstance(part, str) else part for part in chain)
     return ResourceId(hashlib.sha1(b"|".join(raw), usedforsecurity=False).digest())
+
+
+def new_correlation() -> bytes:
+    """Return what is to stand in every event that one request causes: random bytes."""
+    return secrets.token_bytes(CORRELATION_BYTES)

@@ -5,21 +5,17 @@ from typing import Any
 
 from actors.index.client import IndexClient
 from actors.index.commands import Command
-from actors.ingest import Ingest
 from actors.jobs.channel import Channel
 from actors.jobs.client import JobsClient
 from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import ScriptFilters
 from actors.remote.asking import create_find_pool
 from actors.remote.interruption import Interruption
-from actors.remote.modalities import Modalities
 from actors.remote.query_store import QueryStore
 from api.rest.deps import Deps
-from store.blobs.store import BlobStore
 from store.environment import Environment
 from store.views.views import Views
 from tools.composition import ServerSettings
-from tools.runtime_settings import RuntimeSettings
+from tools.intake import Intake
 
 
 class Facilities:
@@ -43,19 +39,11 @@ class Facilities:
         """
         self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
         self.views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
-        self.blobs = BlobStore(settings.storage_directory)
         self.index = IndexClient(ask)
         self.jobs = JobsClient(ask, jobs.request)
-        self.modalities = Modalities(
-            settings.dicom.modalities,
-            self.views,
-            self.index,
-            is_stored=settings.modalities_in_database,
-            is_strict_aet=settings.dicom.strict_aet_comparison,
-        )
-        self.runtime = RuntimeSettings(settings, self.views, self.modalities)
-        self.filters = ScriptFilters(received, scripts)
-        self.ingest = Ingest(self.index, self.views, self.blobs, name, self.runtime.ingest, self.filters)
+        self._intake = intake = Intake(settings, name, self.views, self.index, received=received, scripts=scripts)
+        self.blobs, self.modalities, self.runtime = intake.blobs, intake.modalities, intake.runtime
+        self.filters, self.ingest = intake.filters, intake.ingest
         self.stopping = Interruption()
         self._finds = create_find_pool(settings.scu.close_delay_s)
         self.deps = Deps(
@@ -80,6 +68,6 @@ class Facilities:
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
         self._finds.close()
-        self.ingest.close()
+        self._intake.close()
         if self._owned is not None:
             self._owned.close()

@@ -24,7 +24,7 @@ from actors.lua.chain import Chain
 from actors.lua.client import ScriptsClient
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.delivering import AGAIN_S, Deliverer, Targets
-from actors.lua.errors import Cause, HostError, ScriptFailed, describe_loading
+from actors.lua.errors import HostError, ScriptFailed, describe_loading, killed
 from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.lua.keeping import keeping_functions
 from actors.lua.reach import ACTOR, socket_name
@@ -71,11 +71,8 @@ class FilterInterpreter:
         """Load the scripts. Raises BadConfiguration."""
         self._board = board
         self._failures = FailureRecorder(begin)
-        client = UrllibClient(settings.http_client)
         self._actor: ScriptsActor
-        # Apart, so that a server that never ends its answer does not outlast the callback's time.
-        http = HttpFunctions(lambda *request: self._actor.run_apart(lambda: client(*request)))
-        functions = _ABSENT | http.functions() | configuration_function(settings.lua.configuration)
+        functions = _ABSENT | outward_functions(settings, lambda: self._actor)
         interpreter = make_interpreter(settings.lua, functions, board)
         self._actor = ScriptsActor(
             LUA_FILTER, interpreter, board, on_failed=self._failures.on_failed, has_life_cycle=False
@@ -154,12 +151,9 @@ class MainInterpreter:
     def _functions(self, settings: ServerSettings, chain: Chain) -> dict[str, HostFunction]:
         """The functions of scripts; those that may take long leave the interpreter's thread free for what they cause."""
         own = self._facilities
-        client = UrllibClient(settings.http_client)
-        http = HttpFunctions(lambda *request: self._actor.run_apart(lambda: client(*request)))
         return (
             rest_functions(self._call_rest)
-            | http.functions()
-            | configuration_function(settings.lua.configuration)
+            | outward_functions(settings, lambda: self._actor)
             | keeping_functions(own.index, own.views, lambda: self._actor.correlation)
             | chain.functions()
         )
@@ -243,9 +237,14 @@ def _record_killed(board: Board, failures: FailureRecorder) -> None:
     """Record the filter in which a predecessor was killed; the callback of an event is recorded by the deliverer."""
     name = board.take_killed()
     if name in callbacks.ALL and board.left_behind() is None:
-        failures.on_failed(
-            name, ScriptFailed("the interpreter was stuck in this callback and has been killed", cause=Cause.TIME)
-        )
+        failures.on_failed(name, killed())
+
+
+def outward_functions(settings: ServerSettings, actor: Callable[[], ScriptsActor]) -> dict[str, HostFunction]:
+    """The functions of both interpreters. Requests go out apart: an answer that never ends does not outlast the callback's time."""
+    client = UrllibClient(settings.http_client)
+    http = HttpFunctions(lambda *request: actor().run_apart(lambda: client(*request)))
+    return http.functions() | configuration_function(settings.lua.configuration)
 
 
 def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], board: Board) -> Interpreter:

@@ -1,14 +1,14 @@
 """Starting the index and reaching it from within its own process."""
 
 import queue
-import threading
 from typing import Any
 
 import pykka
 
 from actors.index.actor import Clock, Index, Listener, Reply, submit
 from actors.index.commands import Command
-from events.errors import Busy, SinogramError
+from actors.reply import wait_for_reply
+from events.errors import Busy
 from store.environment import Environment
 
 ASK_TIMEOUT_S = 60.0  # a commit takes milliseconds; a minute means that the disk hangs
@@ -31,18 +31,8 @@ class LocalIndex:
 
     def ask(self, command: Command) -> Any:
         """Run a command and wait for its result. Raises SinogramError."""
-        done = threading.Event()
-        answer: list[Any] = [None, Busy("the index does not answer")]
-
-        def reply(result: Any, error: SinogramError | None) -> None:
-            answer[:] = [result, error]
-            done.set()
-
-        self.submit(command, reply)
-        done.wait(ASK_TIMEOUT_S)
-        if answer[1] is not None:
-            raise answer[1]
-        return answer[0]
+        silence = Busy("the index does not answer")
+        return wait_for_reply(lambda reply: self.submit(command, reply), ASK_TIMEOUT_S, silence)
 
     def is_alive(self) -> bool:
         return self._ref.is_alive()

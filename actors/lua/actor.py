@@ -10,7 +10,6 @@ Requests come before the deliveries of events, but for one delivery in so many r
 """
 
 import logging
-import secrets
 import threading
 import time
 from collections import deque
@@ -23,15 +22,15 @@ from actors.lua.board import Board
 from actors.lua.errors import HostError, ScriptFailed
 from actors.lua.runtime import Interpreter
 from actors.lua.settings import PATIENCE_S
-from events.errors import Busy, InvalidRequest, SinogramError
+from actors.reply import Reply, wait_for_reply
+from events.errors import Busy, InvalidRequest
+from events.identifiers import new_correlation
 
 log = logging.getLogger(__name__)
 
 MAX_DEPTH: Final = 16  # callbacks within callbacks; each has a stack of its own in Lua and in two threads
 REQUESTS_IN_A_ROW: Final = 8  # while events wait
-CORRELATION_BYTES: Final = 8
 
-Reply = Callable[[Any, SinogramError | None], None]
 OnFailed = Callable[[str, ScriptFailed], None]
 T = TypeVar("T")
 
@@ -133,20 +132,7 @@ class ScriptsActor:
 
     def ask(self, values: list[Any], timeout_s: float) -> Any:
         """Ask from within this process and wait. Raises Busy."""
-        answered = threading.Event()
-        answer: list[tuple[Any, SinogramError | None]] = []
-
-        def reply(result: Any, error: SinogramError | None) -> None:
-            answer.append((result, error))
-            answered.set()
-
-        self.request(values, reply)
-        if not answered.wait(timeout_s):
-            raise _busy()
-        result, error = answer[0]
-        if error is not None:
-            raise error
-        return result
+        return wait_for_reply(lambda reply: self.request(values, reply), timeout_s, _busy())
 
     # -- for the background and the functions of scripts, on the interpreter's thread ------------------------------
 
@@ -282,7 +268,7 @@ class ScriptsActor:
 
     def _nested(self, correlation: bytes, run: Callable[[], T]) -> T:
         # One of its own where its cause has none: else what it causes could not be told from what others ask.
-        self._correlations.append(correlation or secrets.token_bytes(CORRELATION_BYTES))
+        self._correlations.append(correlation or new_correlation())
         self._deadlines_s.append(self._interpreter.limits.deadline_s(self._clock()))
         try:
             return run()

@@ -19,7 +19,7 @@ from events import codec
 from events.codec import Record
 from events.errors import InvalidDicom
 from events.event import Event
-from events.identifiers import Level, Ref, Seq, format_resource_id
+from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
 from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
@@ -48,7 +48,7 @@ _TAGS_OF: Final = {
 class Caused:
     """What one row of the log causes."""
 
-    correlation: bytes  # of the request that caused the event
+    correlation: bytes  # of the request that caused the event; one of its own where there was none
     deliveries: list[tuple[int, Delivery]]  # each with its number among all that the row causes
 
 
@@ -63,7 +63,8 @@ class DeliveryReader:
     def read(self, seq: Seq, row: bytes, personal: bytes | None, defines: Callable[[str], bool]) -> Caused:
         """Return what a row causes among the callbacks that there are; nothing if its personal part was erased."""
         record = codec.decode_record(seq, row)
-        nothing = Caused(record.correlation, [])
+        correlation = record.correlation or new_correlation()
+        nothing = Caused(correlation, [])
         if not any(record.tag in tags and defines(name) for name, tags in _TAGS_OF.items()):
             return nothing
         event = codec.decode_event(record, personal)
@@ -71,7 +72,7 @@ class DeliveryReader:
             return nothing
         caused = enumerate(self._deliveries(record, event))
         found = [(number, delivery) for number, delivery in caused if defines(delivery.callback)]
-        return Caused(record.correlation, found)
+        return Caused(correlation, found)
 
     def read_again(self, seq: Seq, defines: Callable[[str], bool]) -> Caused:
         """Return what a row that was read before causes."""

@@ -10,7 +10,6 @@ as skipped. So is one in the midst of which the interpreter's process has died t
 
 import heapq
 import logging
-import secrets
 import time
 import uuid
 from collections import deque
@@ -29,16 +28,16 @@ from actors.index.commands import (
 )
 from actors.jobs.retry import strategy_of
 from actors.lua import chain
-from actors.lua.actor import CORRELATION_BYTES, ScriptsActor, log_failure
+from actors.lua.actor import ScriptsActor, log_failure
 from actors.lua.board import Board
 from actors.lua.chain import Chain
 from actors.lua.cursor import CONSUMER, read_cursor
 from actors.lua.deliveries import DeliveryReader
-from actors.lua.errors import Cause, ScriptFailed
+from actors.lua.errors import ScriptFailed, killed
 from actors.lua.events import Delivery, heart_beat
 from actors.lua.recorder import Recorder, failure_command
 from events.errors import Busy, SinogramError
-from events.identifiers import Seq
+from events.identifiers import Seq, new_correlation
 from store.log import read_rows
 from store.views.callbacks import list_waiting
 from store.views.views import Views
@@ -143,11 +142,10 @@ class Deliverer:
 
     def _deliver_row(self, seq: Seq, row: bytes, personal: bytes | None) -> None:
         caused = self._reader.read(seq, row, personal, self._board.defines)
-        correlation = caused.correlation or secrets.token_bytes(CORRELATION_BYTES)
         commands = [
             command
             for number, delivery in caused.deliveries
-            for command in self._try(seq, number, delivery, correlation, failed_before=0)
+            for command in self._try(seq, number, delivery, caused.correlation, failed_before=0)
         ]
         self._rows.popleft()
         self.position = seq
@@ -205,7 +203,7 @@ class Deliverer:
             return False
         self._left_behind = None
         if left.was_killed:
-            raise ScriptFailed("the interpreter was stuck in this callback and has been killed", cause=Cause.TIME)
+            raise killed()
         if left.deaths:
             raise ScriptFailed("the process of the interpreter has died twice in this callback")
         return True
@@ -247,7 +245,7 @@ class Deliverer:
         if not self._board.defines(delivery.callback):
             return
         try:
-            commands = self._call(delivery, secrets.token_bytes(CORRELATION_BYTES))
+            commands = self._call(delivery, new_correlation())
         except ScriptFailed as exc:
             log_failure(delivery.callback, exc)
             commands = [failure_command(delivery.callback, exc)]
@@ -270,7 +268,6 @@ class Deliverer:
 
     def _retry(self, waiting: _Waiting) -> None:
         caused = self._reader.read_again(waiting.seq, self._board.defines)
-        correlation = caused.correlation or secrets.token_bytes(CORRELATION_BYTES)
         heapq.heappop(self._waiting)
         delivery = dict(caused.deliveries).get(waiting.number)
         if delivery is None:  # the callback, or what it would be told of, is gone
@@ -280,7 +277,7 @@ class Deliverer:
             self._recorder.record([skip])
             return
         self._recorder.record(
-            self._try(waiting.seq, waiting.number, delivery, correlation, failed_before=waiting.attempts)
+            self._try(waiting.seq, waiting.number, delivery, caused.correlation, failed_before=waiting.attempts)
         )
 
 

@@ -31,3 +31,8 @@ def describe_loading(script: Path, failure: ScriptFailed) -> str:
 
 class HostError(Exception):
     """What a host function raises to raise an error in the script: its text is the message."""
+
+
+def killed() -> ScriptFailed:
+    """The failure of the callback in which an interpreter was killed."""
+    return ScriptFailed("the interpreter was stuck in this callback and has been killed", cause=Cause.TIME)

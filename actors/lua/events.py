@@ -22,11 +22,10 @@ class JobEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One call that is to be made, and whether it may ask for operations (see `chain`)."""
+    """One call that is to be made; it may ask for operations (see `chain`)."""
 
     callback: str
     arguments: tuple[Any, ...]
-    has_chain: bool = False
 
 
 def _named(level: Level) -> str:
@@ -35,14 +34,12 @@ def _named(level: Level) -> str:
 
 def stored(instance: str, tags: Mapping[str, Any], metadata: Mapping[str, str], origin: Origin) -> Delivery:
     """OnStoredInstance. `tags`: the simplified tags; nulls are absent in Lua."""
-    return Delivery(
-        callback="OnStoredInstance", arguments=(instance, tags, metadata, origin_table(origin)), has_chain=True
-    )
+    return Delivery(callback="OnStoredInstance", arguments=(instance, tags, metadata, origin_table(origin)))
 
 
 def stable(level: Level, resource: str, tags: Mapping[str, str], metadata: Mapping[str, str]) -> Delivery:
     """OnStableStudy and its like. `tags`: the main tags of this level alone."""
-    return Delivery(callback=f"OnStable{_named(level)}", arguments=(resource, tags, metadata), has_chain=True)
+    return Delivery(callback=f"OnStable{_named(level)}", arguments=(resource, tags, metadata))
 
 
 def deleted(level: Level, resource: str) -> Delivery:

@@ -10,28 +10,25 @@ Orthanc 1.12.7; names and purpose are Orthanc's, the results are ours. Values ou
 """
 
 import logging
-import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from actors.index.client import IndexClient
 from actors.lua.runtime import HostFunction
 from actors.lua.values import number_text
 from events.errors import SinogramError
-from events.identifiers import parse_resource_id
+from events.identifiers import new_correlation, parse_resource_id
 from store.views.key_values import get_value
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
-
-_CORRELATION_BYTES: Final = 8
 
 
 def keeping_functions(index: IndexClient, views: Views, correlation: Callable[[], bytes]) -> dict[str, HostFunction]:
     """`correlation` is that of the callback under way."""
 
     def events_of() -> bytes:
-        return correlation() or secrets.token_bytes(_CORRELATION_BYTES)
+        return correlation() or new_correlation()
 
     def set_stable_status(*arguments: Any) -> bool | None:
         resource = None

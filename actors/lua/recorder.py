@@ -34,8 +34,8 @@ class Recorder:
 
         Raises SinogramError of those before; these are not lost then.
         """
-        plain = [to_plain(command) for command in commands]
-        self._queue.append(commands[0] if len(commands) == 1 else Together(commands=plain))
+        is_single = len(commands) == 1
+        self._queue.append(commands[0] if is_single else Together(commands=[to_plain(each) for each in commands]))
         self.advance(keep=1)
 
     def advance(self, *, keep: int = 0) -> None:

@@ -62,7 +62,7 @@ class ScriptFilters:
     @property
     def hears_of_duplicates(self) -> bool:
         """Tell whether a script wants to hear of an instance again that is there already."""
-        return self._main is not None and self._main.defines("OnStoredInstance")
+        return self._defining("OnStoredInstance") is not None
 
     def judge_received(self, file: ReceivedFile, origin: Origin, correlation: bytes = b"") -> Judgement:
         """Ask ReceivedInstanceFilter and, of what came by DICOM and was accepted, ReceivedCStoreInstanceFilter.

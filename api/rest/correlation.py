@@ -1,21 +1,16 @@
 """Correlation of what one request causes: the same random bytes stand in every event of it; and on whose behalf it comes."""
 
-import secrets
 from typing import Final
 
 import falcon
 
 from api.rest.auth import username_of
+from events.identifiers import new_correlation
 from store.records import Origin
 
-CORRELATION_BYTES: Final = 8
 # Keys of the WSGI environment of a request that a script makes (`api.rest.in_process`).
 CORRELATION: Final = "sinogram.correlation"  # of the callback that makes it
 ORIGIN: Final = "sinogram.origin"  # "Lua"
-
-
-def new_correlation() -> bytes:
-    return secrets.token_bytes(CORRELATION_BYTES)
 
 
 def correlation_of(req: falcon.Request) -> bytes:

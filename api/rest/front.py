@@ -18,11 +18,12 @@ from urllib.parse import parse_qs
 
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.auth import CHALLENGE, USERNAME, Gate
-from api.rest.correlation import CORRELATION, new_correlation
+from api.rest.correlation import CORRELATION
 from api.rest.fault import Faults, status_line
 from api.rest.replies import TEXT
 from api.rest.settings import RestSettings
 from events.errors import SinogramError
+from events.identifiers import new_correlation
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]  # PEP 3333

@@ -17,6 +17,7 @@ from actors.lua.errors import HostError, ScriptFailed
 from actors.lua.limits import Limits
 from actors.lua.runtime import Interpreter
 from events.errors import Busy, InvalidRequest
+from events.identifiers import CORRELATION_BYTES
 
 OURS = b"\x01" * 8
 OTHERS = b"\x02" * 8
@@ -320,4 +321,4 @@ def test_a_callback_whose_cause_has_no_correlation_has_one_of_its_own() -> None:
         stage.work[b"query"] = lambda: stage.client.call("IncomingFindRequestFilter", correlation=stage.correlations[0])
         stage.client.call("OutgoingFindRequestFilter")
     assert stage.said == ["inner"]
-    assert len(stage.correlations[0]) == module.CORRELATION_BYTES
+    assert len(stage.correlations[0]) == CORRELATION_BYTES

@@ -1,0 +1,42 @@
+"""What a process needs that stores instances and knows the modalities: gateways, workers and the scripts' process."""
+
+from actors.index.client import IndexClient
+from actors.ingest import Ingest
+from actors.lua.client import ScriptsClient
+from actors.lua.script_filters import ScriptFilters
+from actors.remote.modalities import Modalities
+from store.blobs.store import BlobStore
+from store.views.views import Views
+from tools.composition import ServerSettings
+from tools.runtime_settings import RuntimeSettings
+
+
+class Intake:
+    """One per process. Owns the lease on a blob folder, once something is stored."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        name: str,
+        views: Views,
+        index: IndexClient,
+        *,
+        received: ScriptsClient | None,
+        scripts: ScriptsClient | None,
+    ) -> None:
+        """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one."""
+        self.blobs = BlobStore(settings.storage_directory)
+        self.modalities = Modalities(
+            settings.dicom.modalities,
+            views,
+            index,
+            is_stored=settings.modalities_in_database,
+            is_strict_aet=settings.dicom.strict_aet_comparison,
+        )
+        self.runtime = RuntimeSettings(settings, views, self.modalities)
+        self.filters = ScriptFilters(received, scripts)
+        self.ingest = Ingest(index, views, self.blobs, name, self.runtime.ingest, self.filters)
+
+    def close(self) -> None:
+        """Give back the folder; nothing is under way any more."""
+        self.ingest.close()
