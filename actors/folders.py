@@ -38,7 +38,7 @@ class BlobFolders:
         self._thread: threading.Thread | None = None
 
     def create(self) -> BlobWriter:
-        """Give out an empty blob. Raises StorageFull, Busy."""
+        """Give out an empty blob. Raises StorageFull, StorageFailed, Busy."""
         if not self._ahead:
             return self._make(1)[0]
         try:
@@ -79,8 +79,7 @@ class BlobFolders:
             self._thread.join()
         while self._ready:
             writer = self._ready.popleft()
-            writer.discard()
-            self.release(writer.folder, is_clear=True)
+            self.release(writer.folder, is_clear=writer.discard())
         with self._lock:
             folder, self._folder = self._folder, -1
             if folder < 0 or self._writing.get(folder) or folder in self._tainted:
@@ -90,7 +89,7 @@ class BlobFolders:
     # -- making files -----------------------------------------------------------------------------------------------
 
     def _make(self, count: int) -> list[BlobWriter]:
-        """Create up to `count` files in one folder. Raises StorageFull, Busy."""
+        """Create up to `count` files in one folder. Raises StorageFull, StorageFailed, Busy."""
         with self._lock:
             if self._folder < 0 or self._places >= FOLDER_FILES:
                 self._lease()
@@ -105,8 +104,8 @@ class BlobFolders:
                 writers.append(BlobWriter(self._blobs.path(blob), blob))
         except BaseException:
             for writer in writers:
-                writer.discard()
-            for _ in range(count):
+                self.release(folder, is_clear=writer.discard())
+            for _ in range(count - len(writers)):
                 self.release(folder, is_clear=True)
             raise
         return writers
@@ -167,8 +166,7 @@ class BlobFolders:
                 sync_folder(writers[0].path.parent)
         except OSError:
             for writer in writers:
-                writer.discard()
-                self.release(writer.folder, is_clear=True)
+                self.release(writer.folder, is_clear=writer.discard())
             raise
         for writer in writers:
             writer.is_name_durable = True

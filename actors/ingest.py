@@ -211,14 +211,14 @@ class Upload:
 
     def _take_back(self, writer: BlobWriter) -> None:
         """Have the index forget an instance whose file is not durable; nobody was told that it is stored."""
-        writer.discard()  # at once: whoever is sent the same instance now must not rely on it
+        is_gone = writer.discard()  # at once: whoever is sent the same instance now must not rely on it
         self._is_clear = False
         try:
             self._ingest.index.retract(writer.blob)
         except SinogramError as exc:  # its folder keeps the lease, and the next start retracts it
             logger.error("ingest.not-retracted error=%s", exc)
         else:
-            self._is_clear, self._is_kept = True, False
+            self._is_clear, self._is_kept = is_gone, False
 
     def _index(self, summary: Summary, writer: BlobWriter, md5: bytes) -> str:
         """Have the index add the instance; returns "Success" or "AlreadyStored"."""
@@ -292,7 +292,7 @@ class Upload:
         if writer is None:
             return
         if self._is_clear and not self._is_kept:
-            writer.discard()
+            self._is_clear = writer.discard()
         self._ingest.folders.release(writer.folder, is_clear=self._is_clear)
 
     def __enter__(self) -> Self:

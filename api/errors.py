@@ -13,6 +13,7 @@ from actors.remote import errors as remote
 from events.errors import (
     Busy,
     CorruptLog,
+    DamagedFile,
     Forbidden,
     InvalidDicom,
     InvalidJson,
@@ -22,6 +23,7 @@ from events.errors import (
     PeerFailed,
     RevisionConflict,
     SinogramError,
+    StorageFailed,
     StorageFull,
     Unauthorized,
 )
@@ -112,6 +114,8 @@ ANSWERS: dict[type[Exception], Answer] = {
         HTTPStatus.SERVICE_UNAVAILABLE, 36, "The database is currently not available (probably a transient situation)"
     ),
     StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full"),
+    StorageFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 14, "Cannot write to file"),
+    DamagedFile: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),
     BadField: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),

@@ -49,6 +49,14 @@ class StorageFull(SinogramError):
     """No room for another instance; the operator must act."""
 
 
+class StorageFailed(SinogramError):
+    """The disk refuses or fails (I/O error, read-only, no descriptor left, no permission); the operator must act."""
+
+
+class DamagedFile(SinogramError):
+    """The file of an instance is not what its event says, or is gone; the same instance sent again heals it."""
+
+
 class PeerFailed(SinogramError):
     """A remote server or modality failed or refused; the operator must look there."""
 

@@ -74,6 +74,7 @@ class Environment:
                 max_readers=MAX_READERS,
                 readonly=not writable,
                 create=writable,
+                mode=0o600,  # names and identifiers of all patients lie there
                 readahead=False,  # read-ahead evicts blobs that will be read
                 meminit=False,
                 sync=durable,
@@ -175,8 +176,11 @@ def ensure_reserve(folder: Path) -> None:
     try:
         if path.exists() or free_bytes(folder) < 4 * RESERVE_BYTES:
             return
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, RESERVE_BYTES)
+        finally:
+            os.close(fd)
     except OSError as exc:  # a quota, or somebody was faster: tried again after a later commit
         logger.warning("environment.no-reserve error=%s", exc.strerror)
         path.unlink(missing_ok=True)

@@ -35,6 +35,7 @@ from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, release_reserve
 from store.log import read_end
+from store.privacy import make_folder, mend
 from store.projections import find
 from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
@@ -79,6 +80,8 @@ class Core:
         self._clock = clock
         _make_folder(settings.index_directory)
         _make_folder(settings.storage_directory)
+        for folder in {settings.index_directory, settings.storage_directory}:
+            mend(folder)
         if not os.access(settings.storage_directory, os.W_OK):  # the index folder has its row in the boot table
             raise BadMedium(f"the storage folder {settings.storage_directory} cannot be written")
         self.blobs = BlobStore(settings.storage_directory)
@@ -243,7 +246,7 @@ def _log_refusal(_: Any, error: SinogramError | None) -> None:
 def _make_folder(path: Path) -> None:
     """Make sure of a folder. Raises BadMedium."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as exc:
         raise BadMedium(f"the folder {path} cannot be made: {exc.strerror}") from exc
 

@@ -10,10 +10,13 @@ index's own, with the function that takes their reply, and the mailbox carries o
 """
 
 import logging
+import os
 import queue
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
 from typing import Any, Protocol
 
 import lmdb
@@ -38,7 +41,7 @@ from actors.index.commands import (
 )
 from actors.index.decide import decide
 from actors.index.outcome import Context, Outcome, merge
-from events.errors import Busy, CorruptLog, SinogramError, StorageFull
+from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
 from store.batch import Batch
@@ -135,7 +138,7 @@ class Index(pykka.ThreadingActor):
         except (lmdb.Error, OSError) as exc:
             logger.error("index.commit-failed error=%s commands=%d", exc, len(waiting))
             self._log.rewind(head)
-            refusal = self._refusal_after_failure()
+            refusal = self._refusal_after_failure(exc)
             if isinstance(refusal, StorageFull) and self._can_use_reserve(waiting):
                 self._commit(waiting)
                 return
@@ -185,12 +188,11 @@ class Index(pykka.ThreadingActor):
         is_freeing = any(isinstance(w.command, _FREEING) for w in waiting)
         return is_freeing and release_reserve(self._environment.folder)
 
-    def _refusal_after_failure(self) -> SinogramError:
+    def _refusal_after_failure(self, failure: Exception) -> SinogramError:
         """Tell the waiting commands what a failed commit left of them: nothing, as a rule."""
         try:
             if _stored_head(self._environment) == self._log.head:
-                # A full disk shows as "mdb_txn_commit: Input/output error" or MDB_MAP_FULL; nothing was written.
-                return StorageFull("the index cannot be written; is its disk full?")
+                return _refusal(failure, self._environment.folder)  # nothing was written
         except (lmdb.Error, CorruptLog) as exc:
             logger.critical("index.unreadable error=%s", exc)
         # The environment's root could not be written, and LMDB refuses everything from now on. Whether the commands
@@ -221,7 +223,7 @@ class Index(pykka.ThreadingActor):
         """Queue the next step of a purge; one that the disk has no room for is tried again after the next commit."""
 
         def note(_: Any, error: SinogramError | None) -> None:
-            if isinstance(error, StorageFull):
+            if isinstance(error, StorageFull | StorageFailed):
                 self._stalled.append(root)
             if error is not None:
                 logger.error("index.purge-failed error=%s", error)
@@ -257,6 +259,19 @@ def _stored_head(environment: Environment) -> Head:
         head = read_head(txn, environment.tables)
         check_end(read_end(txn, environment.tables), head.seq, head.hash)
     return head
+
+
+def _refusal(failure: Exception, folder: Path) -> SinogramError:
+    """Tell a full disk from one that fails. LMDB calls a write that was cut short an "Input/output error"."""
+    text = str(failure)
+    if isinstance(failure, lmdb.MapFullError) or any(os.strerror(code) in text for code in (ENOSPC, EDQUOT, EFBIG)):
+        return StorageFull("the index cannot be written; is its disk full?")
+    try:
+        if free_bytes(folder) < INDEX_MARGIN_BYTES:
+            return StorageFull("the index cannot be written; is its disk full?")
+    except OSError:
+        pass
+    return StorageFailed(f"the index cannot be written: {text}")
 
 
 def _new_surrogate() -> Surrogate:

@@ -5,6 +5,7 @@ have its effect (`settle`), so that both go on side by side and a crash still re
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +17,28 @@ from actors.jobs.operation import Factory, RunOver, Task, Workbench
 from actors.lua.errors import ScriptFailed
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
-from events.errors import Busy, InvalidDicom, NotFound, SinogramError, StorageFull
+from events.errors import Busy, DamagedFile, InvalidDicom, NotFound, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Ref
 from store.dicom.network.ending import log_fault
+from store.disk_errors import translated
 from store.projections.job_rows import JobState
 from store.views.jobs import get_job, get_plan
 from store.views.views import Views
 
+log = logging.getLogger(__name__)
+
 AGAIN_S = 1.0  # before a slot asks for work again that could not ask
 INTERNAL_ERROR = -1
 # Orthanc's numbers of what can go wrong here; a remote's errors bring their own.
-_CODES: dict[type[SinogramError], int] = {NotFound: 17, InvalidDicom: 15, StorageFull: 19, Busy: 36, ScriptFailed: 2031}
+_CODES: dict[type[SinogramError], int] = {
+    NotFound: 17,
+    InvalidDicom: 15,
+    StorageFailed: 14,
+    StorageFull: 19,
+    DamagedFile: 20,
+    Busy: 36,
+    ScriptFailed: 2031,
+}
 _NO_STEP = (-1, 0)  # a job may have no steps left to do
 
 
@@ -188,6 +200,10 @@ class Runner:
             trouble = Trouble.BUSY if isinstance(exc, Busy) else Trouble.FINAL
             code = next((_CODES[kind] for kind in type(exc).__mro__ if kind in _CODES), INTERNAL_ERROR)
             return _failure(job, number, trouble, code, str(exc))
+        except OSError as exc:  # a remote's come as RemoteFailed
+            failed = translated(exc, "a file")
+            log.error("jobs.disk-fails job=%d: %s", job, failed)
+            return _failure(job, number, Trouble.FINAL, _CODES[type(failed)], str(failed))
         except Exception as exc:  # noqa: BLE001 # a defect must not take the other slots with it
             log_fault(f"jobs.defect job={job}", exc)
             return _failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error")

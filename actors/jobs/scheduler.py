@@ -51,7 +51,7 @@ from actors.jobs.messages import (
 from actors.jobs.retry import decide, strategy_of
 from actors.jobs.settings import SchedulerSettings
 from actors.remote.errors import Trouble
-from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
+from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Ref
 from store.projections.job_rows import Job
 from store.projections.jobs import COMPLETED, count_completed
@@ -269,7 +269,7 @@ class Scheduler(pykka.ThreadingActor):
             answers.append((result, error))
             if len(answers) < len(commands):
                 return
-            if any(isinstance(refusal, StorageFull) for _, refusal in answers):
+            if any(isinstance(refusal, StorageFull | StorageFailed) for _, refusal in answers):
                 tell(self.actor_ref, Refused(commands, reply))
             else:
                 reply(*answers[-1])

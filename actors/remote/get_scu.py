@@ -12,10 +12,10 @@ from actors.remote.errors import GET_UNAVAILABLE
 from actors.remote.exchange import PENDING, check_status, exchange
 from actors.remote.move_scu import Progress, read_progress
 from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
-from events.errors import Busy, SinogramError, StorageFull
+from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
 from store.dicom.network.command import Command, Element, Field, encode_response
-from store.dicom.network.ending import log_fault
 from store.dicom.network.pdu import Context
+from store.disk_errors import translated
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -25,6 +25,7 @@ STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
 _OUT_OF_RESOURCES: Final = 0xA700
 _CANNOT_UNDERSTAND: Final = 0xC000
 _UNRECOGNIZED_OPERATION: Final = 0x0211
+_TRY_AGAIN: Final = (StorageFull, StorageFailed, CorruptLog, Busy, ScriptFailed)  # nothing is wrong with the instance
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def _serve(association: Association, context: Context, command: Command, receive
         if not association.is_whole:
             raise  # not the instance but the association has failed
         log.warning("C-GET: an instance is refused: %s: %s", type(exc).__name__, exc)
-        return _OUT_OF_RESOURCES if isinstance(exc, StorageFull | Busy | ScriptFailed) else _CANNOT_UNDERSTAND
+        return _OUT_OF_RESOURCES if isinstance(exc, _TRY_AGAIN) else _CANNOT_UNDERSTAND
     except OSError as exc:
-        log_fault("C-GET: an instance cannot be stored", exc)
-        return _CANNOT_UNDERSTAND
+        log.error("C-GET: an instance cannot be stored: %s", translated(exc, "the disk"))
+        return _OUT_OF_RESOURCES

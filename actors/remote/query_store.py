@@ -8,7 +8,6 @@ is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` 
 """
 
 import contextlib
-import errno
 import os
 import uuid
 from array import array
@@ -25,12 +24,14 @@ import msgpack
 from actors.remote.asking import decode
 from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, from_plain, to_plain
-from events.errors import NotFound, StorageFull
+from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset
+from store.disk_errors import DiskErrors
 
 FOLDER = "queries"  # below the index folder
 _UNFINISHED = ".part"
+_ROOM: Final = DiskErrors("the disk of the answers to queries")
 SLACK: Final = 8  # of eight queries one more may be kept for a while than QueryRetrieveSize says
 _FOOTER = Struct("<QQ")  # number of answers, where the table of offsets stands
 _OFFSET = Struct("<Q")
@@ -65,9 +66,10 @@ class QueryStore:
         self._limit = limit
 
     def create(self, query: StoredQuery) -> "QueryWriter":
-        """Begin a file; it is lost unless its writer is told to `keep` it."""
-        self._folder.mkdir(exist_ok=True)
-        return QueryWriter(self._folder, query)
+        """Begin a file; it is lost unless its writer is told to `keep` it. Raises StorageFull, StorageFailed."""
+        with _ROOM:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            return QueryWriter(self._folder, query)
 
     def trim(self) -> None:
         """Remove what is too much; of many, several at once, since each file has to be asked when it was used."""
@@ -127,7 +129,8 @@ class QueryWriter:
         self._final = folder / self.name
         self._offsets = array("Q")
         self._size = 0
-        self._file = self._path.open("w+b")
+        fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(fd, "w+b")
         self._put(
             {
                 "modality": to_plain(query.modality),
@@ -150,13 +153,14 @@ class QueryWriter:
         self._path.unlink(missing_ok=True)
 
     def write(self, answer: Match) -> None:
-        """Raises StorageFull."""
+        """Raises StorageFull, StorageFailed."""
         self._put([answer.dataset, answer.transfer_syntax])
 
     def keep(self) -> str:
         """Make the file complete and known; returns the query's name."""
         self._finish()
-        self._path.rename(self._final)
+        with _ROOM:
+            self._path.rename(self._final)
         return self.name
 
     def read(self) -> "QueryReader":
@@ -168,25 +172,14 @@ class QueryWriter:
         packed = msgpack.packb(record)
         self._offsets.append(self._size)
         self._size += len(packed)
-        with _room():
+        with _ROOM:
             self._file.write(packed)
 
     def _finish(self) -> None:
-        with _room():
+        with _ROOM:
             self._file.write(b"".join(map(_OFFSET.pack, self._offsets)))
             self._file.write(_FOOTER.pack(len(self._offsets) - 1, self._size))
             self._file.flush()
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    """Give a full disk its name."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StorageFull("no room for the answers of a query") from exc
-        raise
 
 
 class QueryReader:

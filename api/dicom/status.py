@@ -1,7 +1,17 @@
 """Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
 from actors.lua.errors import ScriptFailed
-from events.errors import Busy, InvalidDicom, InvalidRequest, NotFound, PeerFailed, StorageFull
+from events.errors import (
+    Busy,
+    CorruptLog,
+    DamagedFile,
+    InvalidDicom,
+    InvalidRequest,
+    NotFound,
+    PeerFailed,
+    StorageFailed,
+    StorageFull,
+)
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -34,6 +44,11 @@ class UnknownDestination(NotFound):
 _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DatasetMismatch, DATASET_DOES_NOT_MATCH_SOP_CLASS),
     (StorageFull, OUT_OF_RESOURCES),
+    # A disk or an index that fails says nothing of the instance: the sender shall keep it and send it again.
+    (StorageFailed, OUT_OF_RESOURCES),
+    (CorruptLog, OUT_OF_RESOURCES),
+    (OSError, OUT_OF_RESOURCES),
+    (MemoryError, OUT_OF_RESOURCES),
     (Busy, OUT_OF_RESOURCES),  # the sender may try again; Orthanc has no such state
     (ScriptFailed, OUT_OF_RESOURCES),  # a filter; so Orthanc
 )
@@ -44,9 +59,12 @@ def store_status(error: Exception) -> int:
     return next((status for kind, status in _STORE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
 
 
+_NOT_THE_PEERS_FAULT = (Busy, StorageFull, StorageFailed, CorruptLog, OSError, MemoryError)
+
+
 def find_status(error: Exception) -> int:
     """The status of a C-FIND that failed: as from Orthanc 0xC000, but 0xA700 where the peer may try again."""
-    return OUT_OF_RESOURCES if isinstance(error, Busy) else CANNOT_UNDERSTAND
+    return OUT_OF_RESOURCES if isinstance(error, _NOT_THE_PEERS_FAULT) else CANNOT_UNDERSTAND
 
 
 _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -54,6 +72,11 @@ _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownDestination, MOVE_DESTINATION_UNKNOWN),
     (Busy, UNABLE_TO_COUNT_MATCHES),
     (StorageFull, UNABLE_TO_PERFORM_SUBOPERATIONS),  # no room for a job
+    (StorageFailed, UNABLE_TO_COUNT_MATCHES),
+    (CorruptLog, UNABLE_TO_COUNT_MATCHES),
+    (OSError, UNABLE_TO_COUNT_MATCHES),
+    (MemoryError, UNABLE_TO_COUNT_MATCHES),
+    (DamagedFile, UNABLE_TO_PERFORM_SUBOPERATIONS),
     (PeerFailed, UNABLE_TO_PERFORM_SUBOPERATIONS),
 )
 

@@ -3,6 +3,7 @@
 The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks.
 """
 
+import errno
 import logging
 import struct
 import zipfile
@@ -12,6 +13,7 @@ from typing import BinaryIO, TypeVar
 
 from api.rest.body import CHUNK_BYTES
 from events.errors import InvalidDicom, MissingTag
+from store.disk_errors import translated
 
 logger = logging.getLogger("sinogram.http")
 T = TypeVar("T")
@@ -35,6 +37,7 @@ def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]],
     try:
         archive = zipfile.ZipFile(file)
     except _DAMAGE as exc:
+        _raise_if_disk(exc)
         raise InvalidDicom("Cannot open ZIP archive from memory buffer") from exc
     stored = []
     with archive:
@@ -65,4 +68,12 @@ def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[byte
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
     except _DAMAGE as exc:
+        _raise_if_disk(exc)
         raise InvalidDicom("A member of the archive is damaged") from exc
+
+
+def _raise_if_disk(exc: Exception) -> None:
+    """Raise what is wrong with the disk that holds the archive, and not with the archive."""
+    told = exc if isinstance(exc, OSError) else exc.__context__  # zipfile says BadZipFile after any error at the end
+    if isinstance(told, OSError) and told.errno not in {None, errno.EINVAL}:
+        raise translated(told, "the temporary directory") from exc

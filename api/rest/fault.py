@@ -10,6 +10,7 @@ from api.errors import Answer, UnknownRoute, answer_for
 from api.rest import orthanc_json
 from api.rest.replies import TEXT
 from events.errors import SinogramError
+from store.disk_errors import translated
 
 logger = logging.getLogger("sinogram.http")
 
@@ -33,6 +34,8 @@ class Faults:
 
     def describe(self, error: Exception, method: str, path: str) -> tuple[Answer, bytes]:
         """Return how an error is answered, with the body, and log what is our fault; `path` is PATH_INFO as WSGI has it."""
+        if isinstance(error, OSError):
+            error = translated(error, "the disk")
         answer = answer_for(error)
         is_ours = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if is_ours and not isinstance(error, SinogramError):

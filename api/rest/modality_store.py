@@ -28,8 +28,10 @@ from api.rest.replies import send_json
 from events.errors import Busy
 from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
 from store.dicom.elements import Buffer
+from store.disk_errors import DiskErrors
 from store.views.retrieve import list_instances
 
+_TEMPORARY: Final = DiskErrors("the temporary directory")
 _MOST_PORTS: Final = 0xFFFF
 _MOST_IDS: Final = 0xFFFF  # of messages
 
@@ -175,11 +177,15 @@ class StoreStraight:
 def _received(deps: Deps, req: falcon.Request) -> Iterator[Buffer]:
     """Receive a body into a file without a name, and map it: it may be larger than the memory."""
     settings = deps.settings
-    with TemporaryFile(dir=settings.temporary_directory, buffering=SMALL_BODY_BYTES) as file:
+    with _TEMPORARY:
+        spool = TemporaryFile(dir=settings.temporary_directory, buffering=SMALL_BODY_BYTES)  # noqa: SIM115  # its own errors are told apart
+    with spool as file:
         size = 0
         for chunk in read_chunks(req, settings):
-            size += file.write(chunk)
-        file.flush()
+            with _TEMPORARY:
+                size += file.write(chunk)
+        with _TEMPORARY:
+            file.flush()
         if not size:
             yield b""
             return

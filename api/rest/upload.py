@@ -15,11 +15,13 @@ from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
 from api.rest.settings import RestSettings
-from events.errors import InvalidDicom, MissingTag, StorageFull
+from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
+from store.disk_errors import DiskErrors
 from store.records import Origin
 
 _MIB = 1 << 20
+_TEMPORARY = DiskErrors("the temporary directory")
 
 
 class Instances(Collection):
@@ -73,7 +75,9 @@ class Receiver:
             upload.discard()
 
     def _store_zip(self, chunks: Iterable[bytes]) -> list[dict[str, str]]:
-        with TemporaryFile(prefix="sinogram-", suffix=".zip", dir=self._settings.temporary_directory) as file:
+        with _TEMPORARY:
+            spool = TemporaryFile(prefix="sinogram-", suffix=".zip", dir=self._settings.temporary_directory)  # noqa: SIM115  # its own errors are told apart from those of what follows
+        with spool as file:
             for chunk in chunks:
                 _spool(file, chunk)
             limit = self._settings.maximum_file_size_in_archive_mb * _MIB
@@ -82,11 +86,9 @@ class Receiver:
 
 
 def _spool(file: IO[bytes], chunk: bytes) -> None:
-    try:
+    with _TEMPORARY:
         file.write(chunk)
         file.flush()  # a full disk shows here, not when the archive is read
-    except OSError as exc:
-        raise StorageFull("The temporary directory cannot hold the archive") from exc
 
 
 def _store(upload: Upload, size: int) -> StoreResult:

@@ -8,20 +8,24 @@ nothing refers to it, so it needs no other name first. Not renaming saves one co
 """
 
 import contextlib
-import errno
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from events.errors import StorageFull
 from events.identifiers import BlobId, format_blob_id
+from store.disk_errors import DiskErrors
+
+logger = logging.getLogger(__name__)
 
 FOLDER_FILES = 4096
 DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FOLDER_MODE = 0o700  # nobody else's, whatever the umask is
+FILE_MODE = 0o600
+_AREA = DiskErrors("the storage area")
 
 
 class BlobStore:
@@ -39,8 +43,9 @@ class BlobStore:
 
     def mark(self, archive: bytes) -> None:
         """Mark the files as an archive's, durably. Raises OSError."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / MARK_NAME).open("wb") as file:
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        with open_private(self.root / MARK_NAME) as file:
             file.write(archive)
             file.flush()
             os.fsync(file.fileno())
@@ -76,20 +81,27 @@ class BlobStore:
     def lay_aside(self, blob: BlobId) -> None:
         """Move a damaged file out of the archive, for somebody to look at; nothing, if it is not there."""
         aside = self.root / DAMAGED
-        aside.mkdir(exist_ok=True)
+        aside.mkdir(mode=FOLDER_MODE, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.path(blob).replace(aside / format_blob_id(blob))
 
     def make_folder(self, number: int, *, sync: bool = True) -> Path:
-        """Create a leased folder, durably. Raises StorageFull, FileExistsError."""
+        """Create a leased folder, durably. Raises StorageFull, StorageFailed, FileExistsError."""
         path = self.folder(number)
-        try:
-            path.mkdir(parents=True)
-            if sync:
-                for parent in (path.parent, self.root, self.root.parent):
-                    sync_folder(parent)
-        except OSError as exc:
-            raise _translated(exc) from exc
+        with _AREA:
+            for above in (self.root, path.parent):
+                above.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            try:
+                path.mkdir(mode=FOLDER_MODE)
+            except FileExistsError:
+                is_new = False
+            else:
+                is_new = True
+                if sync:
+                    for parent in (path.parent, self.root, self.root.parent):
+                        sync_folder(parent)
+        if not is_new:
+            raise FileExistsError(path)
         return path
 
     def sync_folder(self, number: int) -> None:
@@ -136,26 +148,22 @@ class BlobWriter:
     """One file being written. Not thread-safe."""
 
     def __init__(self, path: Path, blob: BlobId) -> None:
-        """Create the file. Raises StorageFull."""
+        """Create the file. Raises StorageFull, StorageFailed."""
         self.blob = blob
         self.path = path
         self.size_bytes = 0
         self.is_name_durable = False  # set by whoever has synced the folder since
-        try:
-            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        except OSError as exc:
-            raise _translated(exc) from exc
+        with _AREA:
+            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes. Raises StorageFull."""
+        """Append bytes. Raises StorageFull, StorageFailed."""
         view = memoryview(data)
-        try:
+        with _AREA:
             while view.nbytes:
                 written = os.write(self._fd, view)
                 self.size_bytes += written
                 view = view[written:]
-        except OSError as exc:
-            raise _translated(exc) from exc
 
     @property
     def folder(self) -> int:
@@ -166,27 +174,33 @@ class BlobWriter:
         return self._fd
 
     def commit(self, *, sync: bool) -> None:
-        """Make the file and its name durable and close it. Raises StorageFull."""
+        """Make the file and its name durable and close it. Raises StorageFull, StorageFailed."""
         try:
-            if sync:
-                os.fsync(self._fd)
-                if not self.is_name_durable:
-                    sync_folder(self.path.parent)
-        except OSError as exc:
-            raise _translated(exc) from exc
+            with _AREA:
+                if sync:
+                    os.fsync(self._fd)
+                    if not self.is_name_durable:
+                        sync_folder(self.path.parent)
         finally:
             self._close()
 
-    def discard(self) -> None:
-        """Close and remove the file."""
+    def discard(self) -> bool:
+        """Close and remove the file; tells whether it is gone: one that a failing disk keeps is left to a sweep."""
         self._close()
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as exc:
+            logger.error("blobs.cannot-discard error=%s", exc.strerror)
+            return False
+        return True
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # what a network file system could not write; the sync has told, or will
+                os.close(fd)
 
 
-def _translated(exc: OSError) -> Exception:
-    return StorageFull("the storage area is full") if exc.errno in _FULL else exc
+def open_private(path: Path) -> BinaryIO:
+    """Create or empty a file that nobody else may read."""
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE), "wb")

@@ -13,7 +13,7 @@ from actors.remote.get_scu import Incoming
 from actors.remote.interruption import Interruption
 from actors.remote.move_scu import Progress
 from actors.remote.requestor import Association, Proposal, open_association
-from events.errors import InvalidDicom, StorageFull
+from events.errors import InvalidDicom, StorageFailed, StorageFull
 from store.dicom.network import pdu
 from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
 from store.dicom.network.pdu import PduType
@@ -300,7 +300,10 @@ def test_instances_are_handed_on_and_answered() -> None:
         (InvalidDicom("bad"), 0xC000),
         (StorageFull("full"), 0xA700),
         (ScriptFailed("boom"), 0xA700),
-        (OSError("disk"), 0xC000),
+        (StorageFailed("disk"), 0xA700),
+        (OSError(5, "disk"), 0xA700),
+        (OSError(30, "disk"), 0xA700),
+        (OSError(24, "disk"), 0xA700),
     ],
 )
 def test_an_instance_that_cannot_be_stored_is_refused_and_read_over(error: Exception, status: int) -> None:

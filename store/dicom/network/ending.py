@@ -1,6 +1,7 @@
 """Why an association ends: raised where it is noticed, answered in `association`."""
 
 import logging
+import os
 import traceback
 from enum import IntEnum
 
@@ -67,6 +68,12 @@ class Malformed(Violation):
 
 
 def log_fault(what: str, error: Exception) -> None:
-    """Log a defect of this server: where it is, not the error's text, which may hold a patient's data."""
+    """Log a defect of this server: where it is, not the error's text, which may hold a patient's data.
+
+    What the operating system refuses is no defect, and its reason holds no patient's data: one line.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        log.error("%s: %s", what, os.strerror(error.errno))
+        return
     where = "".join(traceback.format_tb(error.__traceback__))
     log.error("%s: %s\n%s", what, type(error).__name__, where)

@@ -13,7 +13,7 @@ from actors import folders
 from actors.folders import BlobFolders
 from actors.index.client import IndexClient
 from actors.index.commands import Command, OpenFolder, RetireFolder
-from events.errors import Busy, SinogramError, StorageFull
+from events.errors import Busy, SinogramError, StorageFailed, StorageFull
 from store.blobs import store
 from store.blobs.store import BlobStore, BlobWriter
 from store.tables import LEASES, U64
@@ -312,7 +312,7 @@ def test_a_disk_that_turns_out_full_at_the_sync_is_storage_full(
 def test_a_disk_that_fails_otherwise_is_not_taken_for_full(made: BlobFolders, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = made.create()
     monkeypatch.setattr(os, "fsync", _failing(errno.EIO))
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(StorageFailed, match="Input/output"):
         writer.commit(sync=True)
     writer.discard()
 

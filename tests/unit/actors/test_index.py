@@ -30,7 +30,16 @@ from actors.index.commands import (
     to_plain,
 )
 from actors.index.local import LocalIndex
-from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, NotFound, SinogramError, StorageFull
+from events.errors import (
+    Busy,
+    CorruptLog,
+    FolderRevoked,
+    InvalidDicom,
+    NotFound,
+    SinogramError,
+    StorageFailed,
+    StorageFull,
+)
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 from store import projections
 from store.boot import verify_tail
@@ -229,24 +238,26 @@ def test_a_reply_means_that_the_commit_is_visible(stage: IndexStage) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure",
+    ("failure", "told"),
     [
-        lmdb.DiskError("mdb_txn_commit: No space left on device"),
-        lmdb.Error("mdb_txn_commit: Input/output error"),
-        lmdb.MapFullError("mdb_put: MDB_MAP_FULL"),
-        OSError(5, "Input/output error"),
+        (lmdb.DiskError("mdb_txn_commit: No space left on device"), StorageFull),
+        (lmdb.DiskError("mdb_txn_commit: Disk quota exceeded"), StorageFull),
+        (lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), StorageFull),
+        (lmdb.Error("mdb_txn_commit: Input/output error"), StorageFailed),
+        (lmdb.Error("mdb_txn_commit: Read-only file system"), StorageFailed),
+        (OSError(5, "Input/output error"), StorageFailed),
     ],
-    ids=lambda failure: type(failure).__name__,
+    ids=str,
 )
 def test_a_failed_commit_refuses_all_and_the_next_goes_on(
-    shaky: IndexStage, flaky: FlakyEnvironment, failure: Any
+    shaky: IndexStage, flaky: FlakyEnvironment, failure: Any, told: type[Exception]
 ) -> None:
     shaky.ask(store_command())
     head = shaky.index._log.head
     release_reserve(flaky.folder)  # with which it would be tried again
     flaky.fail_next_commit(failure)
     answers = shaky.run(store_command("A"), store_command("B"), delete_command("P"), delete_command("nobody"))
-    assert [type(answer) for answer in answers] == [StorageFull] * 4
+    assert [type(answer) for answer in answers] == [told] * 4
     assert shaky.index._log.head == head
     assert counts(shaky) == Statistics(1, 1, 1, 1, 1_000)
     assert not shaky.announced.condemned
@@ -357,7 +368,7 @@ def test_the_reserve_is_given_up_for_a_deletion_that_has_no_other_room(
 def test_the_reserve_is_not_given_up_for_anything_else(shaky: IndexStage, flaky: FlakyEnvironment) -> None:
     shaky.ask(store_command())
     flaky.fail_next_commit()
-    assert type(shaky.run(store_command("Q"))[0]) is StorageFull
+    assert type(shaky.run(store_command("Q"))[0]) is StorageFailed
     assert (flaky.folder / RESERVE_NAME).exists()
 
 
@@ -374,7 +385,7 @@ def test_a_disk_that_cannot_be_asked_refuses_instead_of_ending_the_index(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(actor, "free_bytes", fail)
-    with pytest.raises(StorageFull):
+    with pytest.raises(StorageFailed):
         stage.ask(store_command())
     monkeypatch.undo()
     assert stage.ask(store_command()) == "Success"

@@ -28,6 +28,7 @@ class Cellar:
         self.stage = stage
         self.blobs = BlobStore(root)
         self.actor = Storage(IndexClient(stage.ask), stage.views, self.blobs)
+        root.mkdir()
         self.blobs.make_folder(1)
 
     def store(self, instance: str, place: int = 0, folder: int = 1) -> BlobId:

@@ -6,7 +6,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from actors.lua.errors import ScriptFailed
 from api.dicom.sop_classes import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, is_registered
 from api.dicom.status import DatasetMismatch, store_status
-from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFull
+from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFailed, StorageFull
 
 
 def test_every_storage_class_that_pynetdicom_knows_is_known() -> None:
@@ -33,7 +33,11 @@ def test_private_classes_are_not_registered(*, uid: str, expected: bool) -> None
         (DatasetMismatch(), 0xA900),
         (InvalidDicom(), 0xC000),
         (MissingTag(), 0xC000),
-        (CorruptLog(), 0xC000),
+        (StorageFailed(), 0xA700),
+        (CorruptLog(), 0xA700),
+        (OSError(5, "Input/output error"), 0xA700),
+        (PermissionError(13, "Permission denied"), 0xA700),
+        (MemoryError(), 0xA700),
         (SinogramError(), 0xC000),
         (ZeroDivisionError(), 0xC000),
     ],
