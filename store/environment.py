@@ -104,6 +104,10 @@ class Environment:
         cleared: int = self._env.reader_check()
         return cleared
 
+    def sync(self) -> None:
+        """Make durable what was committed to an environment that is not."""
+        self._env.sync(True)
+
     def size_bytes(self) -> int:
         """Return the size of the file on disk."""
         return (self.folder / FILE_NAME).stat().st_size

@@ -25,6 +25,8 @@ Two servers in one run, both started here with fresh archives:
   sinogram bench ingest --start orthanc=/usr/sbin/Orthanc --json ingest.json
 An Orthanc that leaves Nagle's algorithm out, too:
   sinogram bench ingest --start "orthanc=env TCP_NODELAY=1 /usr/sbin/Orthanc"
+An archive of ten million instances (14 GB), to be served with StorageDirectory and IndexDirectory there:
+  sinogram bench fill --data many
 A server that runs already:
   sinogram bench rest --no-own --target it=http://127.0.0.1:8042,dicom=127.0.0.1:4242,aet=ORTHANC,pid=1234
 """
@@ -78,7 +80,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
     replay.set_defaults(run=_replay)
-    for each in (ingest, rest, changes, find, query, scu, lua, replay):
+    filler = kinds.add_parser("fill", help="make an archive of many instances, without their files")
+    filler.add_argument(
+        "--data", type=Path, metavar="DIR", required=True, help="an empty folder; it becomes the archive"
+    )
+    for name, count in (("instances", 10_000_000), ("series", 500_000), ("studies", 200_000), ("patients", 100_000)):
+        filler.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"so many ({count:,})")
+    filler.add_argument("--unsettled", action="store_true", help="leave all of them waiting for StableAge")
+    filler.set_defaults(run=_fill, rounds=1)
+    for each in (ingest, rest, changes, find, query, scu, lua, replay, filler):
         _add_common(each)
 
 
@@ -205,6 +215,21 @@ def _replay(options: argparse.Namespace) -> int:
         data = options.data or make_archive(folder, _samples(options, "small"), options.generate)
         runs = replay(data, rounds=options.rounds)
     return _report("replay", f"replay: {runs[0].count} instances", options, runs)
+
+
+def _fill(options: argparse.Namespace) -> int:
+    from tools.bench.filling import Shape, fill
+
+    _seed(options)
+    shape = Shape(
+        patients=options.patients,
+        studies=options.studies,
+        series=options.series,
+        instances=options.instances,
+        seed=options.seed,
+    )
+    run = fill(options.data, shape, settled=not options.unsettled)
+    return _report("fill", f"fill: {options.data}", options, [run])
 
 
 def _samples(options: argparse.Namespace, size: str, salt: int = 0) -> "Samples":

@@ -1,87 +1,19 @@
 """The stable-tracker: one event per quiet period, whatever arrives, goes, restarts or sets the clock meanwhile."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from actors.index.client import IndexClient
-from actors.index.commands import Command
-from actors.stable import ALARM, RETRY_S, StableTracker, remaining_s
+from actors.stable import ALARM, RETRY_S
+from actors.stable_backlog import remaining_s
 from events.errors import Busy, SinogramError, StorageFull
 from events.identifiers import Level
 from store.tables import U64, UNSTABLE
 from store.views.feed import get_changes
 from tests.clock import DAY_US, Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
+from tests.stable_stage import AGE_S, ALL, Tracking
 from tools.core import Core
-
-AGE_S = 60.0
-ALL = ["StableSeries", "StableStudy", "StablePatient"]
-
-
-class Tracking:
-    """A tracker on the test's own thread, and the index that it asks."""
-
-    def __init__(self, stage: IndexStage, clock: Clock) -> None:
-        self.stage = stage
-        self.clock = clock
-        self.refusal: SinogramError | None = None
-        self.asked = 0
-        self._trackers: list[StableTracker] = []
-        self.restart()
-
-    def restart(self) -> None:
-        """Start a new tracker on what the read models hold; the old one is gone."""
-        self.stop()
-        self.tracker = StableTracker(
-            IndexClient(self._ask),
-            self.stage.views,
-            AGE_S,
-            wall_clock=self.clock,
-            clock=self.clock.monotonic,
-        )
-        self._trackers.append(self.tracker)
-
-    def _ask(self, command: Command) -> Any:
-        self.asked += 1
-        if self.refusal is not None:
-            raise self.refusal
-        return self.stage.ask(command)
-
-    def store(self, instance: str = "I", series: str = "R") -> None:
-        self.stage.ask(store_command(series=series, instance=instance))
-        self.deliver()
-
-    def deliver(self) -> None:
-        """Bring the tracker what the index has announced."""
-        touched, self.stage.announced.touched = self.stage.announced.touched, []
-        if touched:
-            self.tracker.on_receive(touched)
-
-    def set_stability(self, *names: str, is_stable: bool) -> bool:
-        """Do as a script does; returns whether that changed anything."""
-        changed = IndexClient(self._ask).set_stability(chain(*names), is_stable=is_stable)
-        self.deliver()
-        return changed
-
-    def wait(self, seconds: float) -> list[str]:
-        """Let time pass and the alarm ring; returns which resources became stable."""
-        self.clock.advance(seconds)
-        before = self.stage.index._log.head.seq
-        self.tracker.on_receive(ALARM)
-        with self.stage.views.snapshot() as snapshot:
-            return [change.change_type for change in get_changes(snapshot, since=before, limit=0).changes]
-
-    def stop(self) -> None:
-        while self._trackers:
-            self._trackers.pop().on_stop()
-
-    @property
-    def due_in_s(self) -> float | None:
-        """When the alarm is set to, from now."""
-        due = self.tracker._alarm._due
-        return None if due is None else due - self.clock.monotonic()
 
 
 @pytest.fixture
