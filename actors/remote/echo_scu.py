@@ -16,10 +16,9 @@ _SUCCESS: Final = 0
 def echo(association: Association) -> None:
     """Ask whether the peer is there. Raises RemoteFailed, Interrupted."""
     context = association.context_for(VERIFICATION)
-    message_id = association.next_message_id(Field.C_ECHO)
-    association.send(context, encode_request(message_id))
-    response = association.receive_response(Field.C_ECHO, message_id)
-    association.skip_dataset()
+    question = association.begin(Field.C_ECHO, context)
+    association.send(context, encode_request(question.message_id))
+    response = association.receive_response(question)
     status = response.number(Element.STATUS)
     if status != _SUCCESS:
         raise RemoteFailed(

@@ -8,24 +8,21 @@ from typing import Final
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.requestor import Association, encode_cancel
 from store.dicom.network import pdu
-from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
+from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command, encode_response
 from store.dicom.network.pdu import Context
+from store.dicom.network.response import PENDING, SUCCESS, Question, is_done, is_warning
 
-SUCCESS: Final = 0x0000
-CANCELLED: Final = 0xFE00
-PENDING: Final = frozenset({0xFF00, 0xFF01})  # the latter: not all optional keys were matched (PS3.4 Table C.4-1)
 CANCEL_LIMIT_S: Final = 3.0  # for a peer to stop answering once it is asked to; then the association is aborted
 
 _DATASET_FOLLOWS: Final = 0x0001
 _OUT_OF_RESOURCES: Final = 0xA7  # of A700 to A7FF
+_REFUSED: Final = 0xA700  # what comes behind a C-CANCEL
 _CANNOT_PROCESS: Final = 0xC000
 _HINTS: Final = {  # what Orthanc says of it; it answers 422 to the first
     Field.C_FIND: " (unable to process - invalid query ?)",
     Field.C_MOVE: " (unable to process - resource not found ?)",
     Field.C_GET: " (unable to process - resource not found ?)",
 }
-
-_RETRIEVALS: Final = frozenset({Field.C_MOVE, Field.C_GET})
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +43,11 @@ def exchange(
     goes to `on_request`, which answers it. Closing the generator early sends a C-CANCEL and reads over what still comes;
     so does an interruption, without waiting for anything. Raises RemoteFailed, Interrupted.
     """
-    message_id = association.next_message_id(field)
+    question = association.begin(field, context)
     command = {
         Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
         Element.COMMAND_FIELD: field,
-        Element.MESSAGE_ID: message_id,
+        Element.MESSAGE_ID: question.message_id,
         Element.PRIORITY: 0,
         Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
         **elements,
@@ -58,65 +55,64 @@ def exchange(
     association.send(context, encode_command(command), (identifier,))
     is_over = False
     try:
-        for response in _follow(association, field, message_id, on_request):
+        for response in _follow(association, question, on_request):
             is_over = response.number(Element.STATUS) not in PENDING
             yield response
     except Interrupted:
-        last_words = pdu.encode_p_data(context.id, encode_cancel(message_id), is_command=True, is_last=True)
+        last_words = pdu.encode_p_data(context.id, encode_cancel(question.message_id), is_command=True, is_last=True)
         association.abort(last_words)
         raise
     except GeneratorExit:
         if not is_over:  # after the last response there is nothing to cancel, and nothing more would come
-            _give_up(association, context, field, message_id)
+            _give_up(association, question)
         raise
 
 
 def _follow(
-    association: Association, field: Field, message_id: int, on_request: Callable[[Context, Command], None] | None
+    association: Association, question: Question, on_request: Callable[[Context, Command], None] | None
 ) -> Generator[Command, None, None]:
     while True:
         context, command = association.receive()
         if on_request is not None and not command.field & RESPONSE:
             on_request(context, command)
             continue
-        association.expect_response(command, field, message_id)
+        association.expect_response(question, context, command)
         yield command
         if command.number(Element.STATUS) not in PENDING:
             return
 
 
-def _give_up(association: Association, context: Context, field: Field, message_id: int) -> None:
+def _give_up(association: Association, question: Question) -> None:
     """Cancel, and read on to the last response; an association on which that fails is no longer usable."""
+
+    def refuse(context: Context, command: Command) -> None:
+        """Have the peer go on to its last response: it waits for the answer to each sub-operation."""
+        association.skip_dataset()
+        association.send(context, encode_response(command, _REFUSED))
+
     with contextlib.suppress(RemoteFailed, Interrupted):
-        association.cancel(context, message_id)
+        association.cancel(question.context, question.message_id)
         association.limit_answers(CANCEL_LIMIT_S)
         association.skip_dataset()
-        for _ in _follow(association, field, message_id, lambda *_: association.skip_dataset()):
+        for _ in _follow(association, question, refuse):
             association.skip_dataset()
         association.lift_limit()
 
 
 def check_status(association: Association, field: Field, command: Command) -> int:
-    """Return the status of a last response if the request was carried out, with warnings or not. Raises RemoteFailed.
-
-    Of C-MOVE and C-GET the warning says that instances are missing: a failure, as for Orthanc's C-MOVE.
-    """
+    """Return the status of a last response if the request was carried out, with warnings or not. Raises RemoteFailed."""
     status = command.number(Element.STATUS)
-    if status == SUCCESS:
-        return status
     peer, service = association.target.called_aet, field.name.replace("_", "-")
-    if is_warning(status) and field not in _RETRIEVALS:
-        log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X', service, peer, status)
+    if is_done(field, command):
+        if is_warning(field, status):
+            log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X', service, peer, status)
         return status
     hint = _HINTS.get(field, "") if status == _CANNOT_PROCESS else ""
+    if status == SUCCESS:
+        hint = ", but some instances are counted as failed or remaining"
     raise RemoteFailed(
         f'{service} SCU to AET "{peer}" has failed with DIMSE status 0x{status:04X}{hint}',
         trouble=Trouble.BUSY if status >> 8 == _OUT_OF_RESOURCES else Trouble.FINAL,
         dimse_status=status,
         http_status=422 if field == Field.C_FIND and status == _CANNOT_PROCESS else 500,
     )
-
-
-def is_warning(status: int) -> bool:
-    """Whether a request was done, if not quite as asked (PS3.7 §C.1.4)."""
-    return status >> 12 == 0xB or status in {0x0001, 0x0107, 0x0116}

@@ -7,9 +7,10 @@ from typing import Final
 
 from actors.remote.echo_scu import SERVICE_SYNTAXES
 from actors.remote.errors import FIND_UNAVAILABLE
-from actors.remote.exchange import PENDING, check_status, exchange
+from actors.remote.exchange import check_status, exchange
 from actors.remote.requestor import Association, Proposal
 from store.dicom.network.command import Element, Field
+from store.dicom.network.response import PENDING
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -36,8 +37,8 @@ def find(association: Association, model: str, encode: Callable[[str], bytes]) -
     identifier = encode(context.transfer_syntax)
     with closing(exchange(association, context, Field.C_FIND, {}, identifier)) as responses:
         for response in responses:
-            if response.number(Element.STATUS) not in PENDING:
-                association.skip_dataset()
-                check_status(association, Field.C_FIND, response)
-            elif response.has_dataset:
+            if response.number(Element.STATUS) in PENDING:
                 yield Match(association.read_dataset(), context.transfer_syntax)
+            else:
+                # Some announce a dataset here and send none: it is not waited for, and nothing more is asked behind it.
+                check_status(association, Field.C_FIND, response)

@@ -8,13 +8,14 @@ from typing import Final
 
 from actors.lua.errors import ScriptFailed
 from actors.remote.echo_scu import SERVICE_SYNTAXES
-from actors.remote.errors import GET_UNAVAILABLE
-from actors.remote.exchange import PENDING, check_status, exchange
+from actors.remote.errors import GET_UNAVAILABLE, RemoteFailed
+from actors.remote.exchange import check_status, exchange
 from actors.remote.move_scu import Progress, read_progress
 from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
 from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
 from store.dicom.network.command import Command, Element, Field, encode_response
 from store.dicom.network.pdu import Context
+from store.dicom.network.response import PENDING, SUCCESS, is_warning
 from store.disk_errors import translated
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
@@ -61,13 +62,16 @@ def get(
     """Fetch instances; yields each response to the C-GET, the last one included.
 
     `receive` is called for each instance, in this thread. Closing the generator sends a C-CANCEL. Raises RemoteFailed
-    (2045 if the peer has no C-GET), also where single sub-operations have failed (0xB000), Interrupted.
+    (2045 if the peer has no C-GET), also where single sub-operations have failed (0xB000) or the peer counts more of them
+    as done than were taken here; Interrupted.
     """
     context = association.context_for(model, code=GET_UNAVAILABLE)
     identifier = encode(context.transfer_syntax)
+    taken = _Taken()
 
     def on_request(context: Context, command: Command) -> None:
         status = _serve(association, context, command, receive)
+        taken.count(command, status)
         association.skip_dataset()  # what an early refusal left unread
         association.send(context, encode_response(command, status))
 
@@ -76,7 +80,31 @@ def get(
             association.skip_dataset()
             if response.number(Element.STATUS) not in PENDING:
                 check_status(association, Field.C_GET, response)
+                taken.compare(read_progress(response), association.target.called_aet)
             yield read_progress(response)
+
+
+class _Taken:
+    """The sub-operations of one C-GET as they ended here, whatever the peer says of them."""
+
+    def __init__(self) -> None:
+        self._kept = 0
+        self._refused = 0
+
+    def count(self, command: Command, status: int) -> None:
+        if status == SUCCESS or is_warning(Field.C_STORE, status):
+            self._kept += 1
+        elif command.field == Field.C_STORE:
+            self._refused += 1
+
+    def compare(self, told: Progress, peer: str) -> None:
+        """Raises RemoteFailed where a peer believes that more has arrived than is here."""
+        done = (told.completed or 0) + (told.warnings or 0)
+        if self._refused or done > self._kept:
+            raise RemoteFailed(
+                f'C-GET SCU to AET "{peer}": the peer tells of success, but of {done} instances that it counts as sent '
+                f"{self._kept} have arrived and {self._refused} were refused"
+            )
 
 
 def _serve(association: Association, context: Context, command: Command, receive: Receive) -> int:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.remote.echo_scu import SERVICE_SYNTAXES
-from actors.remote.exchange import PENDING, check_status, exchange
+from actors.remote.exchange import check_status, exchange
 from actors.remote.requestor import Association, Proposal
 from store.dicom.network.command import Command, Element, Field
+from store.dicom.network.response import PENDING
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -54,7 +55,7 @@ def read_progress(response: Command) -> Progress:
     """Return the counts of a response to C-MOVE or C-GET."""
 
     def count(element: Element) -> int | None:
-        return response.number(element) if element in response.elements else None
+        return response.number(element) if response.elements.get(element) else None
 
     return Progress(
         status=response.number(Element.STATUS),

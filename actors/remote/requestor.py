@@ -19,10 +19,11 @@ from actors.remote.target import Target
 from actors.remote.tls import client_context
 from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from store.dicom.network import pdu
-from store.dicom.network.command import NO_DATASET, RESPONSE, Command, Element, Field, encode_command
+from store.dicom.network.command import NO_DATASET, Command, Element, Field, encode_command
 from store.dicom.network.connection import Connection, TlsConnection
 from store.dicom.network.ending import AbortReason, AssociationEnded, ConnectionLost, Violation
 from store.dicom.network.pdu import Acceptance, Context, ProposedContext, Rejection, Role
+from store.dicom.network.response import Question
 from store.dicom.network.upper_layer import UpperLayer
 
 MOST_CONTEXTS: Final = 128  # their identifiers are odd bytes (PS3.8 §9.3.2.2)
@@ -109,11 +110,11 @@ class Association:
 
     # --- messages ---
 
-    def next_message_id(self, field: Field) -> int:
-        """The identifier of the next request; what goes wrong from now on is told as of this kind of request."""
+    def begin(self, field: Field, context: Context, sop_instance: str = "") -> Question:
+        """Return what the next request is, its identifier among it; what goes wrong from now on is told as of its kind."""
         self._activity = f"{field.name.replace('_', '-')} to"
         self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
+        return Question(field, self._message_id, context, sop_instance)
 
     def send(self, context: Context, command: bytes, dataset: Iterable[bytes] = ()) -> None:
         """Send a message; its dataset in pieces of any size. Raises RemoteFailed, Interrupted."""
@@ -160,16 +161,19 @@ class Association:
         for _ in self.dataset():
             pass
 
-    def receive_response(self, field: Field, message_id: int) -> Command:
+    def receive_response(self, question: Question) -> Command:
         """Wait for a response to our request; anything else ends the association. Raises RemoteFailed, Interrupted."""
-        _, command = self.receive()
-        self.expect_response(command, field, message_id)
+        context, command = self.receive()
+        self.expect_response(question, context, command)
         return command
 
-    def expect_response(self, command: Command, field: Field, message_id: int) -> None:
-        """Make sure that a message answers our request. Raises RemoteFailed."""
-        if command.field != field | RESPONSE or command.message_id != message_id:
-            raise self.fail(f"a message that does not answer the {field.name.replace('_', '-')}")
+    def expect_response(self, question: Question, context: Context, command: Command) -> None:
+        """Make sure that a message answers our request and has what an answer must have. Raises RemoteFailed."""
+        service = question.field.name.replace("_", "-")
+        if not question.is_answered_by(context, command):
+            raise self.fail(f"a message that does not answer the {service}")
+        if flaw := question.find_flaw(command):
+            raise self.fail(f"a response to the {service} {flaw}")
 
     def cancel(self, context: Context, message_id: int) -> None:
         """Send a C-CANCEL for a request of ours (PS3.7 §9.3.2.3). Raises RemoteFailed, Interrupted."""

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
-from actors.remote.exchange import SUCCESS, check_status
+from actors.remote.exchange import check_status
 from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
 from actors.remote.target import Target
 from actors.remote.transcoding import can_transcode
 from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.pdu import Context
-
-DUPLICATE: Final = 0x0111  # SOP instance (PS3.7 §C.5.7): the peer has it; for Orthanc a success too
 
 _DATASET_FOLLOWS: Final = 0x0001
 _MEDIUM: Final = 0  # priority
@@ -116,11 +114,11 @@ def store(
 
     `settle` is called before the last fragment leaves: until then the peer cannot have stored anything.
     """
-    message_id = association.next_message_id(Field.C_STORE)
+    question = association.begin(Field.C_STORE, context, sop_instance)
     elements: dict[Element, int | str] = {
         Element.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
         Element.COMMAND_FIELD: Field.C_STORE,
-        Element.MESSAGE_ID: message_id,
+        Element.MESSAGE_ID: question.message_id,
         Element.PRIORITY: _MEDIUM,
         Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
         Element.AFFECTED_SOP_INSTANCE_UID: sop_instance,
@@ -129,13 +127,9 @@ def store(
         elements[Element.MOVE_ORIGINATOR_AET] = originator.aet
         elements[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator.message_id
     association.send_large(context, encode_command(elements), dataset, settle)
-    response = association.receive_response(Field.C_STORE, message_id)
-    if response.has_dataset:
-        association.skip_dataset()
-    return response
+    return association.receive_response(question)
 
 
 def check(association: Association, response: Command) -> int:
     """Return the status of a response if the peer has the instance now. Raises RemoteFailed."""
-    status = response.number(Element.STATUS)
-    return status if status in {SUCCESS, DUPLICATE} else check_status(association, Field.C_STORE, response)
+    return check_status(association, Field.C_STORE, response)

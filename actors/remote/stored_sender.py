@@ -13,7 +13,6 @@ from typing import Final
 
 from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
-from actors.remote.exchange import SUCCESS
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.outgoing import Admission
@@ -25,6 +24,7 @@ from events.errors import InvalidDicom, NotFound
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.network.command import Command
+from store.dicom.network.response import SUCCESS
 from store.dicom.part10 import find_dataset
 from store.records import Instance
 from store.views.views import Views

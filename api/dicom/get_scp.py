@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Final
 from actors.remote.modality import Operation
 from actors.remote.transcoding import READABLE, can_transcode, transcode
 from api.dicom.access import find_modality
-from api.dicom.retrieve import SubOperations, answer, send_pending
+from api.dicom.retrieve import SubOperations, answer, logged, send_pending
 from api.dicom.services import Service
 from api.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
-from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
+from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.ending import AbortReason, Violation
 from store.dicom.network.pdu import Context
+from store.dicom.network.response import Question
 from store.dicom.part10 import find_dataset
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
@@ -83,12 +84,13 @@ class _Retrieval:
         with self._association.slots:
             instances = find_instances(self._views, named)
         done = SubOperations(len(instances))
-        for instance in instances:
-            if self._is_cancelled or self._association.is_cancelled(self._command):
-                done.is_cancelled = True
-                break
-            done.count(*self._send(instance))
-            send_pending(self._association, self._context, self._command, done)
+        with logged("C-GET", done):
+            for instance in instances:
+                if self._is_cancelled or self._association.is_cancelled(self._command):
+                    done.is_cancelled = True
+                    break
+                done.count(*self._send(instance))
+                send_pending(self._association, self._context, self._command, done)
         return done
 
     def _send(self, instance: ResourceId) -> tuple[int, str]:
@@ -133,13 +135,20 @@ class _Retrieval:
             }
         )
         self._association.send_large(context, request, dataset)
+        return self._receive_status(Question(Field.C_STORE, self._message_id, context, sop_instance))
+
+    def _receive_status(self, question: Question) -> int:
+        """Wait for the answer to a C-STORE; one that cannot be believed is a failure of this sub-operation."""
         while True:
-            _, response = self._association.receive()
+            context, response = self._association.receive()
             if response.field == Field.C_CANCEL:
                 self._is_cancelled |= response.message_id == self._command.message_id
-            elif response.field == Field.C_STORE | RESPONSE and response.message_id == self._message_id:
+            elif question.is_answered_by(context, response):
                 self._association.skip_dataset()
-                return response.number(Element.STATUS, CANNOT_UNDERSTAND)
+                if flaw := question.find_flaw(response):
+                    log.warning("C-GET: a response to the C-STORE %s", flaw)
+                    return CANNOT_UNDERSTAND
+                return response.number(Element.STATUS)
             else:
                 raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a message that does not answer the C-STORE")
 

@@ -10,14 +10,15 @@ from actors.remote.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFai
 from actors.remote.interruption import Interruption
 from actors.remote.modality import Modality
 from actors.remote.outgoing import Admission
-from actors.remote.store_scu import DUPLICATE, Originator
+from actors.remote.store_scu import Originator
 from actors.remote.stored_sender import StoredSender, StorePool, fallbacks_for
 from actors.remote.target import ScuSettings, Target
-from api.dicom.status import CANNOT_UNDERSTAND, SUCCESS
+from api.dicom.status import SUCCESS
 from events.errors import PeerFailed
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.network.command import Element
+from store.dicom.network.response import DUPLICATE
 from store.views.views import Views
 
 MOST_LOSSES: Final = 2  # associations lost, or not to be had, one after the other: the destination is given up
@@ -85,11 +86,13 @@ class MoveSender:
         self._sender = sender
         self._interruption = interruption
         self._losses = 0
+        self.has_begun = False
 
     def send(self, position: int) -> int:
         """Send an instance; returns the status of its C-STORE. Raises SinogramError where there is none."""
+        self.has_begun = False
         try:
-            response = self._sender.send(position)
+            response = self._sender.send(position, self._on_last_fragment)
         except Interrupted as exc:
             raise PeerFailed("interrupted") from exc
         except RemoteFailed as exc:
@@ -98,8 +101,11 @@ class MoveSender:
         self._losses = 0
         if response is None:  # a script keeps it back
             return SUCCESS
-        status = response.number(Element.STATUS, CANNOT_UNDERSTAND)
+        status = response.number(Element.STATUS)
         return SUCCESS if status == DUPLICATE else status  # as for Orthanc: the destination has it
+
+    def _on_last_fragment(self) -> None:
+        self.has_begun = True
 
     @property
     def is_hopeless(self) -> bool:

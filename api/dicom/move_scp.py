@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.remote.modality import Modality, Operation
 from actors.remote.store_scu import Originator
-from api.dicom.retrieve import SubOperations, answer, send_pending
+from api.dicom.retrieve import SubOperations, answer, logged, send_pending
 from api.dicom.sending import Sender, Sending
 from api.dicom.services import Service
 from api.dicom.status import UnknownDestination
@@ -82,7 +82,7 @@ class _Move:
 
     def run(self, sender: Sender, instances: Sequence[ResourceId]) -> SubOperations:
         done = SubOperations(len(instances))
-        with Sending(sender, instances) as sending:
+        with logged("C-MOVE", done), Sending(sender, instances) as sending:
             while not sending.is_over:
                 # Before waiting: a C-CANCEL may have come in one piece with the request.
                 if self._association.is_cancelled(self._command) and not done.is_cancelled:

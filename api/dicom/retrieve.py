@@ -5,7 +5,8 @@ sub-operation that fails, which ends Orthanc's. What is not in the archive is no
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +18,16 @@ from api.dicom.status import (
     SUCCESS,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     IdentifierMismatch,
-    is_warning,
     retrieve_status,
 )
 from events.errors import InvalidRequest, SinogramError
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
-from store.dicom.network.command import Command, Element, encode_response
+from store.dicom.network.command import Command, Element, Field, encode_response
 from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
 from store.dicom.network.pdu import Context
+from store.dicom.network.response import is_warning
 from store.tables import LookupKind
 from store.views.retrieve import TAG_OF_KIND, Named
 
@@ -65,7 +66,7 @@ class SubOperations:
         self.remaining -= 1
         if status == SUCCESS:
             self.completed += 1
-        elif is_warning(status):
+        elif is_warning(Field.C_STORE, status):
             self.warnings += 1
         else:
             self.failed += 1
@@ -91,6 +92,19 @@ class SubOperations:
         if status in {PENDING, CANCELLED}:
             counts[Element.REMAINING_SUBOPERATIONS] = self.remaining
         return {element: min(count, 0xFFFF) if isinstance(count, int) else count for element, count in counts.items()}
+
+
+@contextmanager
+def logged(service: str, done: SubOperations) -> Iterator[None]:
+    """Where the association ends in the midst of a retrieval, nobody is left to be told the counts but who reads the log."""
+    try:
+        yield
+    except AssociationEnded:
+        log.warning(
+            "%s: the association ended in the midst: %d completed, %d failed, %d with warnings, %d remaining",
+            *(service, done.completed, done.failed, done.warnings, done.remaining),
+        )
+        raise
 
 
 # Does the sub-operations and sends the pending responses; returns the counts at the end.

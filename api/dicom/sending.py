@@ -27,6 +27,11 @@ class Sender(Protocol):
         ...
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the destination may have the instance that `send` was last called for."""
+        ...
+
+    @property
     def is_hopeless(self) -> bool:
         """Whether the destination cannot be reached, so that nothing more need be tried."""
         ...
@@ -49,7 +54,7 @@ class Sending:
         self._sender = sender
         self._instances = instances
         self._ended: deque[tuple[int, ResourceId] | None] = deque()
-        self._is_interrupted = False
+        self._interrupted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dicom-move", daemon=True)
 
     def take(self) -> list[tuple[int, ResourceId]]:
@@ -68,19 +73,23 @@ class Sending:
         return taken
 
     def interrupt(self) -> None:
-        """Stop before the next sub-operation; the one that is under way fails and is not told of."""
-        self._is_interrupted = True
+        """Stop before the next sub-operation.
+
+        One that is under way fails. If the destination may have got the instance it does not remain, so it is told of
+        (PS3.4 §C.4.2.1.6: what remains is what has not been invoked).
+        """
+        self._interrupted.set()
         self._sender.interrupt()
 
     def _run(self) -> None:
         try:
             for position, instance in enumerate(self._instances):
+                if self._interrupted.is_set():
+                    break
                 status = CANNOT_UNDERSTAND if self._sender.is_hopeless else self._send(position)
-                if self._is_interrupted and status == CANNOT_UNDERSTAND:
+                if self._interrupted.is_set() and status == CANNOT_UNDERSTAND and not self._sender.has_begun:
                     break
                 self._tell((status, instance))
-                if self._is_interrupted:
-                    break
         finally:
             self._sender.close()
             self._tell(None)
@@ -89,7 +98,7 @@ class Sending:
         try:
             return self._sender.send(position)
         except SinogramError as exc:
-            if not self._is_interrupted:
+            if not self._interrupted.is_set():
                 log.warning("C-MOVE: an instance cannot be sent: %s: %s", type(exc).__name__, exc)
         except Exception as exc:  # noqa: BLE001 # a defect costs one instance
             log_fault("C-MOVE: an instance cannot be sent", exc)

@@ -84,8 +84,3 @@ _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def retrieve_status(error: Exception) -> int:
     """The status of a C-MOVE or C-GET that came to no sub-operation: the standard's, where Orthanc says 0xC000 to all."""
     return next((status for kind, status in _RETRIEVE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
-
-
-def is_warning(status: int) -> bool:
-    """Whether a C-STORE was done, if not quite as asked (PS3.7 §C.1.4)."""
-    return status >> 12 == 0xB or status in {0x0001, 0x0107, 0x0116}

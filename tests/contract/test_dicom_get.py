@@ -199,7 +199,8 @@ def test_nothing_is_sent_where_the_peer_does_not_take_it(service: Service, *, ha
     [
         (0xA700, 0xA702, (0, 3, 0)),
         (0xB000, 0xB000, (0, 0, 3)),
-        (0x0107, 0xB000, (0, 0, 3)),
+        (0xB007, 0xB000, (0, 0, 3)),
+        (0x0107, 0xA702, (0, 3, 0)),  # a warning of other services
         (0xC123, 0xA702, (0, 3, 0)),
     ],
 )

@@ -8,7 +8,6 @@ import pytest
 from actors.lua.errors import ScriptFailed
 from actors.remote import find_scu, get_scu, move_scu
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.exchange import CANCELLED
 from actors.remote.get_scu import Incoming
 from actors.remote.interruption import Interruption
 from actors.remote.move_scu import Progress
@@ -17,6 +16,7 @@ from events.errors import InvalidDicom, StorageFailed, StorageFull
 from store.dicom.network import pdu
 from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
 from store.dicom.network.pdu import PduType
+from store.dicom.network.response import CANCELLED
 from tests.contract.remote_peer import Peer, PeerServer, peer
 
 FIND, MOVE, GET = find_scu.STUDY_ROOT, move_scu.STUDY_ROOT, get_scu.STUDY_ROOT
@@ -59,7 +59,6 @@ def test_answers_come_as_they_are() -> None:
         assert (asked.number(Element.PRIORITY, 9), peer.dataset) == (0, encode(LE))
         peer.respond(PENDING, dataset=b"one", to=asked)
         peer.respond(NO_OPTIONAL_KEYS, dataset=b"two", to=asked)
-        peer.respond(PENDING, to=asked)  # without a dataset: nothing is found
         peer.respond(0, to=asked)
         peer.end_well()
 
@@ -326,11 +325,35 @@ def test_the_peer_is_told_the_status_that_a_filter_wants() -> None:
         peer.accept(roles=(pdu.Role(CT, is_scu=False, is_scp=True),))
         asked = peer.receive()
         assert send_instance(peer, 1).number(Element.STATUS) == 0xC123
-        peer.respond(0, counts(0, 0, 1, 0), to=asked)
+        peer.respond(0xB000, counts(0, 0, 1, 0), to=asked)
         peer.end_well()
 
+    with peer(script) as server, connect(server) as association, pytest.raises(RemoteFailed, match="0xB000"):
+        get(association, lambda _: 0xC123)
+
+
+def test_whoever_cancels_a_get_refuses_what_still_comes_so_that_the_peer_can_end() -> None:
+    def script(peer: Peer, _: PeerServer) -> None:
+        peer.accept(roles=(pdu.Role(CT, is_scu=False, is_scp=True),))
+        asked = peer.receive()
+        assert send_instance(peer, 1).number(Element.STATUS, -1) == 0
+        peer.respond(PENDING, counts(3, 1, 0, 0), to=asked)
+        assert peer.receive().field == Field.C_CANCEL
+        for number in (2, 3):  # under way, or begun by a peer that has not seen the cancel
+            assert send_instance(peer, number, bytes(10_000)).number(Element.STATUS) == 0xA700
+        peer.respond(CANCELLED, counts(1, 1, 2, 0), b"failed list", to=asked)
+        peer.end_well()
+
+    def receive(incoming: Incoming) -> int:
+        taken.append(incoming.sop_instance)
+        return 0 * sum(len(part) for part in incoming.parts)
+
+    taken: list[str] = []
     with peer(script) as server, connect(server) as association:
-        assert len(get(association, lambda _: 0xC123)) == 1
+        with closing(get_scu.get(association, GET, encode, receive)) as told:
+            assert next(told).remaining == 3
+        assert association.is_usable
+    assert taken == ["1.2.1"]
 
 
 def test_another_request_than_to_store_is_refused() -> None:

@@ -24,6 +24,7 @@ class Field(IntEnum):
 
 
 RESPONSE = 0x8000  # added to a request's CommandField
+NUMBER_BYTES = 2  # all numbers of the command sets we know are US, of one value
 
 
 class Element(IntEnum):
@@ -78,8 +79,9 @@ class Command:
         return self.elements.get(element, b"").decode("latin-1").strip("\0 ")
 
     def number(self, element: Element, default: int = 0) -> int:
+        """The value; the default if it is absent or empty."""
         value = self.elements.get(element)
-        return default if value is None else int.from_bytes(value, "little")
+        return int.from_bytes(value, "little") if value else default
 
 
 def decode_command(data: bytes) -> Command:
@@ -93,16 +95,23 @@ def decode_command(data: bytes) -> Command:
         position += 8
         if group or position + length > end:
             raise Malformed("an element of another group, or longer than the command set")
-        elements[element] = data[position : position + length]
+        value = data[position : position + length]
+        if elements.setdefault(element, value) != value:
+            raise Malformed("an element that is there twice, with two values")
         position += length
-    try:
-        field = int.from_bytes(elements[Element.COMMAND_FIELD], "little")
-        dataset_type = int.from_bytes(elements[Element.DATA_SET_TYPE], "little")
-        is_about_another = field & RESPONSE or field == Field.C_CANCEL
-        message_id = elements[Element.MESSAGE_ID_RESPONDED_TO if is_about_another else Element.MESSAGE_ID]
-    except KeyError as exc:
-        raise Malformed("a command set without field, identifier or dataset type") from exc
-    return Command(field, int.from_bytes(message_id, "little"), dataset_type != NO_DATASET, elements)
+    field = _number(elements, Element.COMMAND_FIELD)
+    dataset_type = _number(elements, Element.DATA_SET_TYPE)
+    is_about_another = field & RESPONSE or field == Field.C_CANCEL
+    message_id = _number(elements, Element.MESSAGE_ID_RESPONDED_TO if is_about_another else Element.MESSAGE_ID)
+    return Command(field, message_id, dataset_type != NO_DATASET, elements)
+
+
+def _number(elements: Mapping[int, bytes], element: Element) -> int:
+    """Return a number that no command set lacks. Raises Malformed."""
+    value = elements.get(element, b"")
+    if len(value) != NUMBER_BYTES:
+        raise Malformed("a command set without field, identifier or dataset type")
+    return int.from_bytes(value, "little")
 
 
 def encode_command(elements: Mapping[Element, int | str]) -> bytes:
