@@ -135,10 +135,10 @@ def encoding_of(keys: Mapping[int, Value], default_encoding: str) -> str | None:
     declared = keys.get(CHARSET)
     if not isinstance(declared, str) or not declared:
         return default_encoding
-    encoding = charset_of(declared, default_encoding).encoding
-    if encoding == "Ascii" and not _ASCII_TERMS.intersection(declared.split("\\")):
+    charset = charset_of(declared, default_encoding)
+    if charset.encoding == "Ascii" and not _ASCII_TERMS.intersection(declared.split("\\")):
         return None
-    return encoding
+    return charset.written
 
 
 def local_aet(modality: Modality, requested: str | None, default: str) -> str:

@@ -30,6 +30,7 @@ from store.dicom.charset_encoding import can_encode, defined_term
 from store.dicom.charsets import charset_of
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
+from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
 from store.dicom.network.command import Command, Element, Field, encode_response
 from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
@@ -49,13 +50,6 @@ _FILTER_FAILED: Final = "The filter of a script has failed"  # its own words may
 _LEVEL_TAG: Final = 0x00080052
 _TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
 _NO_KEYS: Final = frozenset({CHARSET_TAG, _LEVEL_TAG, _TIMEZONE})
-_LEVELS: Final = {
-    "PATIENT": Level.PATIENT,
-    "STUDY": Level.STUDY,
-    "SERIES": Level.SERIES,
-    "IMAGE": Level.INSTANCE,
-    "INSTANCE": Level.INSTANCE,
-}
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +140,7 @@ class _AnswerWriter:
         self._default = default_encoding
         declared = asked.get(CHARSET_TAG)
         declared = declared if isinstance(declared, str) else ""
-        self._declared = charset_of(declared, default_encoding).encoding
+        self._declared = charset_of(declared, default_encoding).written
         self._empty: Dataset = dict.fromkeys(query.wanted)
         self._empty |= {_LEVEL_TAG: asked.get(_LEVEL_TAG), RETRIEVE_AE_TITLE: query.retrieve_aet}
         self._items = {tag: value[0] for tag, value in asked.items() if isinstance(value, tuple) and value and value[0]}
@@ -171,8 +165,8 @@ class _AnswerWriter:
 
 
 def parse_level(value: Value) -> Level:
-    """Read QueryRetrieveLevel, in any case. Raises: InvalidRequest."""
-    level = _LEVELS.get(value.strip().upper()) if isinstance(value, str) else None
+    """Read QueryRetrieveLevel. Raises: InvalidRequest."""
+    level = level_of(value.strip()) if isinstance(value, str) else None
     if level is None:
         raise InvalidRequest("QueryRetrieveLevel is missing or unknown")
     return level
@@ -215,14 +209,15 @@ def _chunks(answers: list[bytes]) -> Iterator[list[bytes]]:
     return (answers[start : start + CHUNK] for start in range(0, len(answers), CHUNK))
 
 
-def _texts(values: Dataset) -> Iterator[str]:
-    for value in values.values():
+def _texts(values: Dataset) -> Iterator[tuple[str, str]]:
+    """Texts with the VRs that they are written in."""
+    for tag, value in values.items():
         if isinstance(value, str):
-            yield value
+            yield value, dictionary_vr(tag)
         elif value is not None:
             for item in value:
                 yield from _texts(item)
 
 
-def _fits(texts: Iterable[str], encoding: str) -> bool:
-    return all(can_encode(text, encoding) for text in texts)
+def _fits(texts: Iterable[tuple[str, str]], encoding: str) -> bool:
+    return all(can_encode(text, encoding, vr) for text, vr in texts)

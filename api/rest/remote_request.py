@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from actors.remote.modality import Modality
 from actors.remote.query import CHARSET, encoding_of, local_aet
@@ -13,20 +13,9 @@ from api.rest.deps import Deps
 from api.rest.tag_names import parse_tag, tag_key
 from events.identifiers import Level
 from store.dicom.dictionary import dictionary_vr
+from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset
 from store.dicom.values import NUMBER_VRS
-
-_LEVELS: Final = {
-    "PATIENT": Level.PATIENT,
-    "PATIENTS": Level.PATIENT,
-    "STUDY": Level.STUDY,
-    "STUDIES": Level.STUDY,
-    "SERIES": Level.SERIES,
-    "INSTANCE": Level.INSTANCE,
-    "INSTANCES": Level.INSTANCE,
-    "IMAGE": Level.INSTANCE,
-    "IMAGES": Level.INSTANCE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ def requested_timeout(body: Mapping[str, Any]) -> int | None:
 
 def parse_level(text: str) -> Level:
     """Return the level that a word in singular or plural names, in any case. Raises OutOfRange."""
-    level = _LEVELS.get(text.upper())
+    level = level_of(text)
     if level is None:
         raise OutOfRange(f"Invalid resource type '{text}'")
     return level

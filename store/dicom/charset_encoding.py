@@ -1,6 +1,13 @@
-"""Text into the bytes of a character set, the way back from `store.dicom.charsets`; what a set lacks is left out, as by Orthanc."""
+"""Text into the bytes of a character set, the way back from `store.dicom.charsets`; what a set lacks is left out, as by Orthanc.
+
+An encoding is one of `store.dicom.charsets.ENCODINGS`, or several defined terms joined by backslashes, whose text is written
+with the escape sequences of `store.dicom.code_extensions`.
+"""
 
 from typing import Final
+
+from store.dicom.code_extension_encoding import encode_extended
+from store.dicom.code_extensions import ONE_VALUE_VRS
 
 # Orthanc's name of an encoding -> the defined term that declares it (PS3.3 §C.12.1.1.2), and Python's codec
 _SETS: Final = {
@@ -11,6 +18,7 @@ _SETS: Final = {
     "Latin3": ("ISO_IR 109", "iso8859-3"),
     "Latin4": ("ISO_IR 110", "iso8859-4"),
     "Latin5": ("ISO_IR 148", "iso8859-9"),
+    "Latin9": ("ISO_IR 203", "iso8859-15"),
     "Cyrillic": ("ISO_IR 144", "iso8859-5"),
     "Windows1251": ("ISO_IR 144", "iso8859-5"),  # the standard has no term for it
     "Arabic": ("ISO_IR 127", "iso8859-6"),
@@ -27,19 +35,27 @@ _SETS: Final = {
 
 def defined_term(encoding: str) -> str:
     """What SpecificCharacterSet says of an encoding."""
-    return _SETS[encoding][0]
+    return encoding if "\\" in encoding else _SETS[encoding][0]
 
 
-def encode_text(text: str, encoding: str) -> bytes:
+def encode_text(text: str, encoding: str, vr: str = "LO") -> bytes:
+    if "\\" in encoding:
+        return encode_extended(text, encoding, vr)[0]
     if text.isascii():
         return text.encode()
+    if encoding == "Japanese" and vr not in ONE_VALUE_VRS:
+        text = text.replace("¥", "")  # it has the code of the backslash, which separates values
     return text.encode(_SETS[encoding][1], "ignore")
 
 
-def can_encode(text: str, encoding: str) -> bool:
+def can_encode(text: str, encoding: str, vr: str = "LO") -> bool:
     """Whether nothing of `text` would be left out."""
+    if "\\" in encoding:
+        return encode_extended(text, encoding, vr)[1]
     if text.isascii():
         return True
+    if encoding == "Japanese" and vr not in ONE_VALUE_VRS and "¥" in text:
+        return False
     try:
         text.encode(_SETS[encoding][1])
     except UnicodeEncodeError:

@@ -1,9 +1,13 @@
 """Text of the character sets of PS3.3 §C.12.1.1.2, decoded as Orthanc does.
 
-A file has one encoding: that of the first value of SpecificCharacterSet that is not empty. If there are several values,
-escape sequences of code extension techniques (PS3.5 §6.1.2.5) are taken out of the text, not followed, except in
-ISO-2022-JP, which is decoded with its shifts. Bytes that mean nothing are dropped. All observed on Orthanc 1.12.7, down to
-which bytes are dropped; Sinogram's identifiers depend on it where a PatientID is not ASCII.
+A dataset has one encoding: that of the first value of SpecificCharacterSet that is not empty. Bytes that mean nothing are
+dropped. All observed on Orthanc 1.12.7, down to which bytes are dropped; Sinogram's identifiers depend on it where a
+PatientID is not ASCII. In three points the standard is followed instead, where Orthanc falsifies text:
+
+- escape sequences of code extension techniques (PS3.5 §6.1.2.5) are followed in all sets; Orthanc does so in ISO-2022-JP alone,
+  and elsewhere takes them out or shows them;
+- a backslash separates values in every VR that may have several (§6.1.2.3). Orthanc makes a yen sign of it under ISO_IR 13;
+- an item of a sequence with a SpecificCharacterSet of its own is read in that (`store.dicom.rendering`).
 """
 
 import re
@@ -11,31 +15,52 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from store.dicom.code_extensions import ASCII, ESCAPES, ROMAN, Decoder, Sets, decode_extended, with_roman_signs
 from store.dicom.iso2022jp import decode_iso2022_jp
 
 
 class Charset:
-    """How the text of a file is encoded."""
+    """How the text of a dataset is encoded."""
 
-    __slots__ = ("encoding", "extended", "keeps_ascii")
+    __slots__ = ("_initial", "_is_iso2022_jp", "encoding", "keeps_ascii", "written")
 
-    def __init__(self, encoding: str, *, extended: bool = False) -> None:
+    def __init__(self, encoding: str, terms: tuple[str, ...] = ("",)) -> None:
         self.encoding = encoding  # one of ENCODINGS
-        self.extended = extended  # several values: escape sequences may occur
-        self.keeps_ascii = not extended and encoding not in _REWRITES_ASCII  # every ASCII byte stands for itself
+        # By what `store.dicom.charset_encoding` writes text that is declared like this: an encoding, or several terms.
+        self.written = encoding
+        # every ASCII byte stands for itself (escape sequences of sets of one byte are not looked for where one set is declared)
+        self.keeps_ascii = len(terms) < 2 and encoding not in _REWRITES_ASCII and terms[0] not in _MULTI_BYTE_EXTENSIONS
+        self._is_iso2022_jp = encoding == "JapaneseKanji" and set(terms) <= _OF_ISO2022_JP
+        self._initial: Sets | None = None  # where escape sequences may occur
+        if len(terms) > 1 or terms[0] in _EXTENSIONS:
+            upper = _skipping("ascii") if encoding == "JapaneseKanji" else ENCODINGS[encoding]
+            self._initial = Sets(ROMAN if encoding == "Japanese" else ASCII, upper)
+            if (
+                len(terms) > 1
+                and encoding not in _WITHOUT_ESCAPES
+                and all(not term or term in _TERMS for term in terms)
+            ):
+                self.written = "\\".join(terms)
 
-    def decode(self, raw: bytes) -> str:
-        """Decode text; what cannot be decoded is left out."""
+    def decode(self, raw: bytes, vr: str = "LO") -> str:
+        """Decode the text of an element; what cannot be decoded is left out."""
+        if self._is_iso2022_jp:
+            return self._shown(decode_iso2022_jp(raw, vr))
+        if self._initial is not None and b"\x1b" in raw and self.encoding not in _WITHOUT_ESCAPES:
+            return decode_extended(raw, self._initial, vr, ENCODINGS)
         decoded = ENCODINGS[self.encoding](raw)
-        return _ESCAPES.sub("", decoded) if self.extended else decoded
+        return self._shown(with_roman_signs(decoded, vr) if self.encoding == "Japanese" else decoded)
+
+    def _shown(self, decoded: str) -> str:
+        return decoded if self._initial is None else _ESCAPES.sub("", decoded)
 
 
 @lru_cache(maxsize=64)
 def charset_of(specific_character_set: str, default: str) -> Charset:
     """The charset that a value of SpecificCharacterSet (0008,0005) declares; `default` is one of ENCODINGS."""
-    terms = [term.strip(" ").upper().replace("_", " ") for term in specific_character_set.split("\\")]
+    terms = tuple(term.strip(" ").upper().replace("_", " ") for term in specific_character_set.split("\\"))
     first = next(filter(None, terms), "")
-    return Charset(_TERMS.get(first, "Ascii") if first else default, extended=len(terms) > 1)
+    return Charset(_TERMS.get(first, "Ascii") if first else default, terms)
 
 
 def _skipping(codec: str) -> Callable[[bytes], str]:
@@ -98,20 +123,14 @@ def _decode_thai(raw: bytes) -> str:
     return raw.translate(None, bytes(range(0x80, 0xA0))).decode("tis-620", "ignore")
 
 
-def _decode_japanese(raw: bytes) -> str:
-    """Shift JIS over JIS X 0201, whose Latin half has a yen sign and an overline."""
-    return _decode_shift_jis(raw).replace("\\", "¥").replace("~", "‾")
-
-
 def _decode_chinese(raw: bytes) -> str:
     return _decode_gb18030(raw).translate(_GB18030_NEWER)
 
 
-_decode_shift_jis: Final = _skipping("shift_jis")
 _decode_gb18030: Final = _skipping("gb18030")
 
 # Orthanc's name of an encoding (`DefaultEncoding`, /tools/default-encoding) -> its decoder
-ENCODINGS: Final[dict[str, Callable[[bytes], str]]] = {
+ENCODINGS: Final[dict[str, Decoder]] = {
     "Ascii": _decode_ascii,
     "Utf8": _decode_utf8,
     "Latin1": _skipping("latin-1"),
@@ -119,13 +138,14 @@ ENCODINGS: Final[dict[str, Callable[[bytes], str]]] = {
     "Latin3": _skipping("iso8859-3"),
     "Latin4": _skipping("iso8859-4"),
     "Latin5": _skipping("iso8859-9"),
+    "Latin9": _skipping("iso8859-15"),  # no encoding of Orthanc 1.12.7, which drops such text
     "Cyrillic": _skipping("iso8859-5"),
     "Windows1251": _skipping("cp1251"),
     "Arabic": _skipping("iso8859-6"),
     "Greek": _skipping("iso8859-7"),
     "Hebrew": _skipping("iso8859-8"),
     "Thai": _decode_thai,
-    "Japanese": _decode_japanese,
+    "Japanese": _skipping("shift_jis"),  # over JIS X 0201: see `with_roman_signs`
     "Chinese": _decode_chinese,
     "JapaneseKanji": decode_iso2022_jp,
     "Korean": _decode_korean,
@@ -138,6 +158,7 @@ _SETS: Final = {
     "109": "Latin3",
     "110": "Latin4",
     "148": "Latin5",
+    "203": "Latin9",
     "144": "Cyrillic",
     "127": "Arabic",
     "126": "Greek",
@@ -152,11 +173,16 @@ _TERMS: Final = {
     "GB18030": "Chinese",
     "GBK": "Chinese",
     "ISO 2022 IR 87": "JapaneseKanji",
+    "ISO 2022 IR 159": "JapaneseKanji",
     "ISO 2022 IR 149": "Korean",
     "ISO 2022 IR 58": "SimplifiedChinese",
 }
 _REWRITES_ASCII: Final = frozenset(("Ascii", "Japanese", "JapaneseKanji"))
-_ESCAPES: Final = re.compile(r"[\x0e\x0f]|\x1b[NOno|}~]|\x1b[ -/]+[0-~]")  # ISO/IEC 2022: shifts, designations
+_WITHOUT_ESCAPES: Final = frozenset(("Utf8", "Chinese"))
+_EXTENSIONS: Final = frozenset(term for term in _TERMS if term.startswith("ISO 2022"))
+_MULTI_BYTE_EXTENSIONS: Final = frozenset(("ISO 2022 IR 149", "ISO 2022 IR 58"))
+_OF_ISO2022_JP: Final = frozenset(("", "ISO 2022 IR 6", "ISO 2022 IR 87", "ISO 2022 IR 159"))
+_ESCAPES: Final = re.compile(ESCAPES.pattern.decode())
 _KOREAN_USER_ROWS: Final = {0xC9: 0xE000, 0xFE: 0xE05E}
 # A whole sequence, captured; or a lead byte with part of its trail and what breaks that off, or a stray byte
 _UTF8_PARTS: Final = re.compile(

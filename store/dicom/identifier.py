@@ -17,7 +17,7 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.elements import Buffer, Element, read_elements
 from store.dicom.matching import Dataset, Value
 from store.dicom.part10 import open_part10
-from store.dicom.rendering import dataset_charset, dataset_elements
+from store.dicom.rendering import dataset_charset, dataset_elements, declared_charset, item_charset
 from store.dicom.syntax import Syntax, read_syntax
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
@@ -25,7 +25,6 @@ CHARSET_TAG: Final = 0x00080005
 
 _LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
 _FORMATS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
-_ASCII: Final = Charset("Ascii")
 
 
 # -- bytes to values --------------------------------------------------------------------------------------------------
@@ -45,10 +44,8 @@ def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) ->
     """
     syntax = _syntax_of(transfer_syntax)
     elements = read_elements(data, 0, syntax)
-    declared = next(
-        (_value(data, each, _ASCII, little=syntax.little) for each in elements if each.tag == CHARSET_TAG), ""
-    )
-    charset = charset_of(declared if isinstance(declared, str) else "", default_encoding)
+    declared = declared_charset(data, elements, little=syntax.little)
+    charset = charset_of(declared or "", default_encoding)
     return _dataset(data, elements, charset, little=syntax.little), _unknown_vrs(elements)
 
 
@@ -84,7 +81,10 @@ def _dataset(data: Buffer, elements: Iterable[Element], charset: Charset, *, lit
 
 def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) -> Value:
     if element.items is not None:
-        return tuple(_dataset(data, item.elements, charset, little=item.little) for item in element.items)
+        return tuple(
+            _dataset(data, item.elements, item_charset(data, item, charset), little=item.little)
+            for item in element.items
+        )
     if element.fragments is not None:
         return None
     raw = bytes(data[element.value : element.value + element.length])
@@ -95,7 +95,7 @@ def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) ->
 
 def _guess_text(raw: bytes, charset: Charset) -> str | None:
     """A private value in implicit VR is text most of the time; None where it does not look so."""
-    shown = charset.decode(raw.rstrip(b"\0 "))
+    shown = charset.decode(raw.rstrip(b"\0 "), "UN")
     return shown if shown.isprintable() else None
 
 
@@ -107,7 +107,7 @@ def _unknown_vrs(elements: Iterable[Element]) -> dict[int, str]:
 
 
 def encode_dataset(values: Mapping[int, Value], transfer_syntax: str, encoding: str) -> bytes:
-    """The bytes of a dataset, in order of tags; text in one of `store.dicom.charsets.ENCODINGS`, which it should declare."""
+    """The bytes of a dataset, in order of tags; text in an encoding of `store.dicom.charset_encoding`, which it should declare."""
     syntax = _syntax_of(transfer_syntax)
     return b"".join([_element(tag, values[tag], syntax, encoding) for tag in sorted(values)])
 
@@ -118,7 +118,7 @@ def _element(tag: int, value: Value, syntax: Syntax, encoding: str) -> bytes:
         items = b"".join(_item(item, syntax, encoding) for item in (value if isinstance(value, tuple) else ()))
         return _sequence_head(tag, syntax) + pack("<I" if syntax.little else ">I", len(items)) + items
     raw = (
-        encode_text(value or "", encoding) if padding else _packed(value or "", vr, syntax)
+        encode_text(value or "", encoding, vr) if padding else _packed(value or "", vr, syntax)
     )  # whatever the VR: as it was read
     if len(raw) & 1:
         raw += padding
@@ -146,7 +146,8 @@ def _sequence_head(tag: int, syntax: Syntax) -> bytes:
 
 
 def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
-    raw = b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values))
+    # The set of the whole holds in items, too; what an item declared when it was read is over.
+    raw = b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values) if tag != CHARSET_TAG)
     return pack(("<" if syntax.little else ">") + "HHI", 0xFFFE, 0xE000, len(raw)) + raw
 
 

@@ -5,6 +5,8 @@ Python's own decoders cannot go on behind bytes they do not know; a file with on
 
 from typing import Final
 
+from store.dicom.code_extensions import decode_kanji, decode_supplement, with_roman_signs
+
 _ESCAPE: Final = 0x1B
 _ASCII, _ROMAN, _KANA, _KANJI, _SUPPLEMENT = range(5)
 _DESIGNATIONS: Final = {
@@ -25,8 +27,8 @@ _BEGINNINGS: Final = frozenset(
 )
 
 
-def decode_iso2022_jp(raw: bytes) -> str:
-    """Decode text; bytes without meaning are dropped."""
+def decode_iso2022_jp(raw: bytes, vr: str = "LT") -> str:
+    """Decode the text of a VR; bytes without meaning are dropped."""
     if raw.isascii() and not _has_shifts(raw):
         return raw.decode("ascii")
     shown: list[str] = []
@@ -41,7 +43,7 @@ def decode_iso2022_jp(raw: bytes) -> str:
         elif state in (_KANJI, _SUPPLEMENT):
             position += _pair(raw, position, state, shown)
         else:
-            shown.append(_single(byte, state))
+            shown.append(_single(byte, state, vr))
             position += 1
     return "".join(shown)
 
@@ -71,36 +73,16 @@ def _pair(raw: bytes, position: int, state: int, shown: list[str]) -> int:
     if not 0x21 <= pair[1] <= 0x7E:
         return 2
     if 0x21 <= pair[0] <= 0x7E:
-        shown.append(_supplement(pair) if state == _SUPPLEMENT else _kanji(pair))
+        shown.append(decode_supplement(pair) if state == _SUPPLEMENT else decode_kanji(pair))
         return 2
     return 1
 
 
-def _kanji(pair: bytes) -> str:
-    """A character of JIS X 0208, with Microsoft's choice of Unicode characters and NEC's row 13."""
-    row, cell = pair[0] - 0x21, pair[1] - 0x21
-    lead = 0x81 + row // 2 if row < 62 else 0xC1 + row // 2
-    trail = cell + 0x9F if row & 1 else cell + 0x40 + (cell >= 63)
-    return _decoded(bytes((lead, trail)), "cp932")
-
-
-def _supplement(pair: bytes) -> str:
-    """A character of JIS X 0212."""
-    return _decoded(bytes((0x8F, pair[0] | 0x80, pair[1] | 0x80)), "euc_jp")
-
-
-def _decoded(raw: bytes, codec: str) -> str:
-    try:
-        return raw.decode(codec)
-    except UnicodeDecodeError:
-        return ""
-
-
-def _single(byte: int, state: int) -> str:
+def _single(byte: int, state: int, vr: str) -> str:
     if byte >= 0x80 or byte in b"\x0e\x0f":
         return ""
     if state == _KANA:
         return chr(0xFF61 + byte - 0x21) if 0x21 <= byte <= 0x5F else ""
     if state == _ROMAN:
-        return {0x5C: "¥", 0x7E: "‾"}.get(byte, chr(byte))
+        return with_roman_signs(chr(byte), vr)
     return chr(byte)

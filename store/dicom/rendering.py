@@ -11,7 +11,7 @@ from typing import Final
 
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
-from store.dicom.elements import PIXEL_DATA, Buffer, Element, read_elements
+from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, read_elements
 from store.dicom.forms import Form, Json, reform_sequence
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
@@ -82,14 +82,23 @@ def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
 
 
 def dataset_charset(file: Part10, elements: Iterable[Element], default_encoding: str) -> Charset:
-    """The character set of a file: that of the top level holds in all items too."""
+    """The character set of a file."""
+    return charset_of(declared_charset(file.data, elements, little=file.syntax.little) or "", default_encoding)
+
+
+def item_charset(data: Buffer, item: Item, around: Charset) -> Charset:
+    """The character set of a sequence item: its own, else that of the dataset around it (PS3.3 §C.12.1.1.2)."""
+    declared = declared_charset(data, item.elements, little=item.little)
+    return charset_of(declared, around.encoding) if declared else around
+
+
+def declared_charset(data: Buffer, elements: Iterable[Element], *, little: bool) -> str | None:
+    """What SpecificCharacterSet of these very elements says; None if it is absent."""
     for element in elements:
         if element.tag == _CHARSET:
-            raw = bytes(file.data[element.value : element.value + element.length])
-            return charset_of(
-                text(raw, _CHARSET, element.vr, Charset("Ascii"), file.syntax.little) or "", default_encoding
-            )
-    return charset_of("", default_encoding)
+            raw = bytes(data[element.value : element.value + element.length])
+            return text(raw, _CHARSET, element.vr, Charset("Ascii"), little) or ""
+    return None
 
 
 class _Renderer:
@@ -117,7 +126,15 @@ class _Renderer:
         return dict(sorted(rendered.items())) if self._form == "simplify" else rendered
 
     def sequence(self, element: Element) -> list[Json]:
-        return [self.dataset(item.elements, little=item.little) for item in element.items or ()]
+        return [self._item(item) for item in element.items or ()]
+
+    def _item(self, item: Item) -> Json:
+        around = self._charset
+        self._charset = item_charset(self._data, item, around)
+        try:
+            return self.dataset(item.elements, little=item.little)
+        finally:
+            self._charset = around
 
     def _element(self, element: Element, creators: _Creators, *, little: bool) -> object:
         if element.items is not None:

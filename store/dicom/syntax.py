@@ -32,6 +32,13 @@ _SYNTAXES = {
     "1.2.840.113619.5.2": Syntax(explicit=False),  # of GE: implicit VR, big endian Pixel Data
     "1.2.840.10008.1.2.1.98": _ENCAPSULATED,  # Encapsulated Uncompressed
     "1.2.840.10008.1.2.5": _ENCAPSULATED,  # RLE Lossless
+    # RFC 2557 MIME encapsulation and XML encoding are about what is around or inside a document: DICOM's own part is plain.
+    "1.2.840.10008.1.2.6.1": _PLAIN,
+    "1.2.840.10008.1.2.6.2": _PLAIN,
+    # SMPTE ST 2110: the pixels flow elsewhere, in real time
+    "1.2.840.10008.1.2.7.1": _PLAIN,
+    "1.2.840.10008.1.2.7.2": _PLAIN,
+    "1.2.840.10008.1.2.7.3": _PLAIN,
     "1.2.840.10008.1.2.8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
     "1.2.840.10008.1.2.4.94": _PLAIN,  # JPIP Referenced: no pixel data
     "1.2.840.10008.1.2.4.95": _DEFLATED,

@@ -36,7 +36,7 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
             raw = raw[: raw.index(b"\0")]
         if vr == "UI":
             raw = raw.translate(None, _WHITESPACE)
-        return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw)
+        return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw, vr)
     if vr in NUMBER_VRS:
         return _numbers(raw, vr, little=little)
     if vr == "AT" and len(raw) >= 4:

@@ -22,7 +22,7 @@ from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings, FindSettings
 from events.errors import Busy
 from events.identifiers import Level
-from store.dicom.matching import Dataset
+from store.dicom.matching import Dataset, OneOf
 from store.views.find import Query
 from tests.contract.dicom_scu import EXPLICIT_LE
 from tests.scripts_stage import run_scripts
@@ -76,7 +76,7 @@ def serving(
         server.stop()
 
 
-def ask(association: Association, **keys: str) -> tuple[int, list[Identifier]]:
+def ask(association: Association, **keys: str | list[str]) -> tuple[int, list[Identifier]]:
     """Send a query; returns the final status and the identifiers of the pending ones."""
     identifier = Identifier()
     with pydicom_config.disable_value_validation():
@@ -106,6 +106,60 @@ def test_an_answer_has_what_was_asked_and_where_to_retrieve_it() -> None:
     (query,) = finder.queries
     assert query.level == Level.STUDY
     assert list(query.keys) == [0x00100020]
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [
+        *(("PATIENTS", Level.PATIENT), ("STUDIES", Level.STUDY), ("SERIES", Level.SERIES), ("IMAGES", Level.INSTANCE)),
+        *(
+            ("INSTANCE", Level.INSTANCE),
+            ("INSTANCES", Level.INSTANCE),
+            ("Studies", Level.STUDY),
+            ("images ", Level.INSTANCE),
+        ),
+    ],
+)
+def test_a_level_may_be_named_in_plural(word: str, level: Level) -> None:
+    finder = FakeFinder(iter([[{}]]))
+    with serving(finder) as association:
+        status, (answer,) = ask(association, QueryRetrieveLevel=word)
+    assert status == 0
+    assert finder.queries[0].level == level
+    assert answer.QueryRetrieveLevel == word.strip()  # as it was asked, so Orthanc 1.12.7
+
+
+@pytest.mark.parametrize("word", ["STUDYS", "SERIE", "FRAMES", "STUDIES\\STUDY"])
+def test_other_words_name_no_level(word: str) -> None:
+    with serving(FakeFinder()) as association:
+        assert ask(association, QueryRetrieveLevel=word) == (0xC000, [])
+
+
+JAPANESE = "ISO 2022 IR 13\\ISO 2022 IR 87"
+
+
+@pytest.mark.parametrize(
+    "declared", [JAPANESE, "\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "ISO 2022 IR 100\\ISO 2022 IR 144"]
+)
+def test_an_answer_is_in_all_the_sets_that_a_query_declares(declared: str) -> None:
+    name = {JAPANESE: "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎", "\\ISO 2022 IR 149": "Hong=洪^吉洞"}.get(declared, "Люк=Л")
+    name = "Yamada=山田" if declared == "\\ISO 2022 IR 87" else name
+    finder = FakeFinder(iter([[{0x00100010: name, 0x00080061: "CT\\MR"}]]))
+    with serving(finder) as association:
+        status, (answer,) = ask(
+            association,
+            SpecificCharacterSet=declared.split("\\"),
+            QueryRetrieveLevel="STUDY",
+            PatientName="",
+            ModalitiesInStudy=["CT", "MR"],
+            StudyInstanceUID=["1.2", "1.3"],
+        )
+    answer.decode()
+    assert status == 0
+    assert list(answer.SpecificCharacterSet) == declared.split("\\")
+    assert (str(answer.PatientName), list(answer.ModalitiesInStudy)) == (name, ["CT", "MR"])
+    assert finder.queries[0].keys[0x0020000D] == OneOf(("1.2", "1.3"))
+    assert finder.queries[0].keys[0x00080061] == OneOf(("CT", "MR"))
 
 
 @pytest.mark.parametrize(("level", "limit"), [("PATIENT", 5), ("STUDY", 5), ("SERIES", 5), ("IMAGE", 7)])

@@ -74,3 +74,24 @@ def test_an_identifier_is_read_with_what_is_above() -> None:
 def test_an_identifier_without_value_is_refused(value: Value) -> None:
     with pytest.raises(IdentifierMismatch):
         parse_named({0x00080052: "STUDY", 0x0020000D: value})
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("PATIENTS", LookupKind.PATIENT_ID),
+        ("studies", LookupKind.STUDY_INSTANCE_UID),
+        ("SERIES", LookupKind.SERIES_INSTANCE_UID),
+        ("Images ", LookupKind.SOP_INSTANCE_UID),
+        ("INSTANCES", LookupKind.SOP_INSTANCE_UID),
+    ],
+)
+def test_a_level_may_be_named_in_plural(word: str, kind: LookupKind) -> None:
+    keys: dict[int, Value] = {0x00100020: "P", 0x0020000D: "1", 0x0020000E: "2", 0x00080018: "3"}
+    assert parse_named(keys | {0x00080052: word}).kind == kind
+
+
+@pytest.mark.parametrize("word", ["STUDYS", "IMAGE\\SERIES", "FRAME"])
+def test_other_words_name_no_level(word: str) -> None:
+    with pytest.raises(IdentifierMismatch):
+        parse_named({0x00080052: word, 0x0020000D: "1"})

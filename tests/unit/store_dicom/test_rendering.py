@@ -132,10 +132,15 @@ def test_encapsulated_pixel_data_is_null() -> None:
     assert render_tags(part10(fragments, "1.2.840.10008.1.2.4.50"), "short") == {"7fe0,0010": None}
 
 
-def test_the_character_set_of_the_top_level_holds_in_items() -> None:
-    nested = item(explicit(0x00080005, "CS", b"ISO_IR 144") + explicit(0x00400009, "SH", b"\xc4\xd0"))
-    file = instance(sequence(0x00400275, nested), charset=b"ISO_IR 100")
-    assert render_tags(file, "short")["0040,0275"] == [{"0008,0005": "ISO_IR 144", "0040,0009": "ÄÐ"}]
+def test_an_item_has_its_own_character_set_or_that_around_it() -> None:
+    name = explicit(0x00400009, "SH", b"\xc4\xd0")
+    inner = sequence(0x00400008, item(name))
+    nested = item(explicit(0x00080005, "CS", b"ISO_IR 144") + inner + name)
+    empty = item(explicit(0x00080005, "CS", b"") + name)
+    file = instance(sequence(0x00400275, nested, empty, item(name)), charset=b"ISO_IR 100")
+    first, second, third = render_tags(file, "short")["0040,0275"]
+    assert first == {"0008,0005": "ISO_IR 144", "0040,0008": [{"0040,0009": "Фа"}], "0040,0009": "Фа"}
+    assert second["0040,0009"] == third["0040,0009"] == "ÄÐ"
 
 
 def test_files_that_declare_no_character_set_have_the_default_encoding() -> None:
