@@ -84,7 +84,7 @@ def test_no_file_meta_information_is_sent() -> None:
         ("", "Latin1"),
         ("ISO_IR 192", "Utf8"),
         ("ISO_IR 6", "Ascii"),
-        ("ISO 2022 IR 6\\ISO 2022 IR 87", "Ascii"),
+        ("ISO 2022 IR 6\\ISO 2022 IR 87", "ISO 2022 IR 6\\ISO 2022 IR 87"),
         ("NOPE", None),
     ],
 )
