@@ -4,10 +4,16 @@ Exit status: 0 done; 1 it failed, as said on standard error; 2 wrong usage, conf
 should not try again); 70 the server's core died; 130 interrupted; 141 nobody reads the output any more.
 """
 
+import sys
+
+if __name__ == "__main__":  # `python -m tools.cli`: before anything is imported that the current folder may hold, too
+    from tools.module_path import leave_current_folder
+
+    leave_current_folder()
+
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final

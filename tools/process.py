@@ -1,12 +1,9 @@
-"""What a child process of the supervisor runs: `python -m tools.process`, with its order on standard input."""
+"""What a child process of the supervisor runs (see `tools.children`), with its order on standard input."""
 
 import contextlib
-import ctypes
-import faulthandler
 import logging
 import os
 import pickle
-import select
 import signal
 import sys
 import threading
@@ -15,6 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from tools.signals import (
+    FOR_THE_SUPERVISOR,
+    MEANINGLESS,
+    STACKS_SIGNAL,
+    STOP_SIGNAL,
+    Ending,
+    Stacks,
+    disregard,
+    end_deaf,
+    let_come,
+)
 
 CORE = "core"
 GATEWAY = "gateway"
@@ -32,15 +40,8 @@ SWITCH_INTERVAL_S = 0.0005
 # this 62% (47%), and sending was done no later.
 NICENESS = {LUA_MAIN: 5, WORKER: 10}
 
-# How the supervisor stops its children. Not SIGTERM: service managers send that to every process at once, and the core
-# has to outlive the requests that gateways are finishing.
-STOP_SIGNAL = signal.SIGUSR2
-_NOT_FOR_CHILDREN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # also from a terminal, to the whole group
-
 # For an interpreter whose server is gone. A callback that never ends would keep its process, which nobody watches any more.
 ORPHAN_S = 30.0
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -58,54 +59,13 @@ class Order:
     supervisor: int = field(default_factory=os.getpid)
 
 
-class Ending:
-    """The wish that this process ends, expressed by a signal or by a thread.
-
-    Not an Event: a signal that comes while the main thread is on its way into `Event.wait` is heard when the wait is
-    over, which is never, or finds the Event's lock taken by the very thread it interrupts. The interpreter writes to a
-    descriptor at once, whatever its threads are doing.
-    """
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def heed(self, *numbers: signal.Signals) -> None:
-        """Take these signals for wishes; for the main thread."""
-        for number in numbers:
-            signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-
-    def wish(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full of wishes
-            os.write(self._write, b"\0")
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a wish, or take all that came before; False if there was none in time."""
-        if not select.select([self._read], [], [], timeout_s)[0]:
-            return False
-        os.read(self._read, 1 << 16)
-        return True
-
-    def close(self) -> None:
-        """Heed nothing any more; for the main thread."""
-        signal.set_wakeup_fd(-1)
-        os.close(self._read)
-        os.close(self._write)
-
-
 def main() -> int:
-    try:
-        order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into our own pipe
-    except (EOFError, pickle.UnpicklingError):  # it died before it had written all
-        return 1
-    _end_with(order.supervisor)
+    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into memory of its own
     _keep_descriptors(order)
     _close_input()
-    for number in _NOT_FOR_CHILDREN:
-        signal.signal(number, signal.SIG_IGN)
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    threading.Thread(target=_end_with_supervisor, args=(order,), name="supervisor", daemon=True).start()
     ending = Ending()
-    ending.heed(STOP_SIGNAL)
+    _take_signals(order, ending)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.nice(NICENESS.get(order.role, 0))
     order.settings.set_up_logging(order.name)
@@ -122,6 +82,16 @@ def main() -> int:
             return 1
         _say(order, REFUSED)
         return 2
+    finally:
+        end_deaf()
+
+
+def _take_signals(order: Order, ending: Ending) -> None:
+    stacks = Stacks(order.name)
+    signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
+    disregard(*FOR_THE_SUPERVISOR, *MEANINGLESS)
+    ending.heed(STOP_SIGNAL)
+    let_come()
 
 
 def _keep_descriptors(order: Order) -> None:
@@ -138,16 +108,16 @@ def _close_input() -> None:
 
 
 def _say(order: Order, word: bytes) -> None:
-    """Tell the supervisor, unless it is gone; then the kernel's signal is on its way."""
+    """Tell the supervisor, unless it is gone."""
     with contextlib.suppress(BrokenPipeError):
         os.write(order.status_fd, word)
 
 
-def _end_with(supervisor: int) -> None:
-    """Have the kernel stop this process when the supervisor is gone, however it went, be it before this call."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, STOP_SIGNAL)
-    if os.getppid() != supervisor:
-        raise SystemExit(1)
+def _end_with_supervisor(order: Order) -> None:
+    """End at once when the supervisor is gone, where the kernel has not seen to that (see `tools.launcher`)."""
+    with contextlib.suppress(OSError):
+        os.read(order.status_fd, 1)  # it never says anything
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _run_core(order: Order, ending: Ending) -> int:
@@ -300,7 +270,3 @@ _RUN = {
     LUA_FILTER: _run_lua_filter,
     LUA_MAIN: _run_lua_main,
 }
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,29 +11,38 @@ interpreters of scripts (where there are scripts), then the others, each answeri
 `POST /tools/shutdown`): the gateways finish what is under way while the workers give their jobs back, then the interpreters
 the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.lua.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
-SIGUSR1 has every process print the stacks of its threads.
+SIGUSR1 has every process print the stacks of its threads. Whatever kills the supervisor kills its children at once, and the next
+start waits for what they still hold (`tools.predecessor`).
 """
 
-import faulthandler
 import logging
 import os
-import pickle
-import selectors
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from actors.lua.board import Board, create_board_fd, open_board
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from events.errors import BadConfiguration, BadMedium
+from tools.children import Child, spawn, wait_for_one
 from tools.composition import ServerSettings
 from tools.listening import listen
 from tools.lua_settings import with_sources
-from tools.process import CORE, GATEWAY, READY, REFUSED, STOP_SIGNAL, WORKER, Order
+from tools.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
+from tools.signals import (
+    FOR_THE_SUPERVISOR,
+    MEANINGLESS,
+    STACKS_SIGNAL,
+    STOP_SIGNAL,
+    Stacks,
+    disregard,
+    end_deaf,
+    open_standard_descriptors,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +59,6 @@ EXIT_REFUSED = 2  # the configuration or the medium
 EXIT_CORE_DIED = 70
 
 
-@dataclass(slots=True)
-class Child:
-    """A running process and the pipe on which it said that it is ready."""
-
-    order: Order
-    process: subprocess.Popen[bytes]
-    status_fd: int
-    started_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def name(self) -> str:
-        return self.order.name
-
-
 class Supervisor:
     """Runs the processes of one server."""
 
@@ -77,6 +72,7 @@ class Supervisor:
         self._watched: dict[str, Board] = {}
         self._restarts: list[float] = []
         self._signals: list[int] = []
+        self._stacks = Stacks("the supervisor")
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -140,37 +136,40 @@ class Supervisor:
         ]
 
     def _spawn(self, order: Order) -> Child:
-        read_fd, write_fd = os.pipe()
-        order.status_fd = write_fd
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tools.process", order.name],  # the name is for `ps` alone
-                stdin=subprocess.PIPE,
-                pass_fds=(write_fd, *order.http_fds, *order.dicom_fds, *order.boards.values()),
-            )
-        finally:
-            os.close(write_fd)
-        assert process.stdin is not None
-        with process.stdin as pipe:  # not in the arguments: the settings hold passwords
-            pipe.write(pickle.dumps(order))
-        child = Child(order, process, read_fd)
+        child = spawn(order)
         self._children.append(child)
         return child
 
     def _await_ready(self, child: Child) -> int | None:
         """Wait until a process says that it serves; returns the exit status if it refused (it has said why) or died."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.status_fd, selectors.EVENT_READ)
-            if not selector.select(START_TIMEOUT_S):
+        while not child.is_ready:
+            left_s = child.started_s + START_TIMEOUT_S - time.monotonic()
+            spoke = wait_for_one([child], self._wake_read, max(left_s, 0.0))
+            if not spoke:
                 logger.error("serve.not-ready name=%s after_s=%d", child.name, START_TIMEOUT_S)
                 return EXIT_CORE_DIED
-        word = os.read(child.status_fd, 1)
-        if word == READY:
-            return None
-        if word == REFUSED:
-            return EXIT_REFUSED
+            if self._is_told_to_stop():
+                logger.warning("serve.stopped-starting name=%s was not ready yet", child.name)
+                return EXIT_OK
+            if child in spoke and (failed := self._first_word(child)) is not None:
+                return failed
+        return None
+
+    def _first_word(self, child: Child) -> int | None:
+        match child.hear():
+            case word if word == READY:
+                child.is_ready = True
+                return None
+            case word if word == REFUSED:
+                return EXIT_REFUSED
         logger.error("serve.died-starting name=%s", child.name)
         return EXIT_CORE_DIED
+
+    def _is_told_to_stop(self) -> bool:
+        """Tell whether a signal has come that ends the server. SIGHUP is kept until it serves."""
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 512)
+        return any(number != signal.SIGHUP for number in self._signals)
 
     def _announce(self) -> None:
         for line in self._settings.greeting():
@@ -180,25 +179,31 @@ class Supervisor:
 
     def _watch(self) -> int | None:
         while True:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._wake_read, selectors.EVENT_READ)
-                for child in self._children:
-                    selector.register(child.status_fd, selectors.EVENT_READ, child)
-                ready = [entry.data for entry, _ in selector.select(WATCHDOG_S if self._watched else None)]
+            ready = wait_for_one(self._children, self._wake_read, self._next_look_s())
             self._end_stuck()
+            self._end_late()
             for child in ready:
                 if child is None:
                     os.read(self._wake_read, 512)
-                elif (status := self._on_word(child)) is not None:
+                elif child in self._children and (status := self._on_word(child)) is not None:
                     return status
             while self._signals:
                 match self._signals.pop(0):
-                    case signal.SIGUSR1:
-                        self._dump()
                     case signal.SIGHUP:
                         return None
                     case _:
                         return EXIT_OK
+
+    def _next_look_s(self) -> float | None:
+        """Return until when there is nothing to look after: interpreters, and those that are being started again."""
+        return WATCHDOG_S if self._watched or not all(child.is_ready for child in self._children) else None
+
+    def _end_late(self) -> None:
+        """Kill those that were started again and do not come to serve; they are found dead on their lines, and replaced."""
+        for child in self._children:
+            if child.is_late(time.monotonic(), START_TIMEOUT_S):
+                logger.error("serve.killed name=%s: it was not ready after %d s", child.name, START_TIMEOUT_S)
+                child.kill()
 
     def _end_stuck(self) -> None:
         """Kill interpreters that have passed the deadline of a callback without noticing."""
@@ -209,13 +214,13 @@ class Supervisor:
             for child in (child for child in self._children if child.order.role == role):
                 logger.error("serve.killed name=%s: it is stuck in %s", child.name, activity.name)
                 board.mark_killed(activity.name)
-                child.process.kill()
-                child.process.wait()  # its end is found on its pipe
+                child.kill()  # its end is found on its line
             board.heartbeat.clear()
 
     def _on_word(self, child: Child) -> int | None:
         """Deal with a process that was started again and serves, or that is gone or going."""
-        if os.read(child.status_fd, 1) == READY:
+        if child.hear() == READY:
+            child.is_ready = True
             logger.info("serve.ready name=%s", child.name)
             return None
         return self._on_death(child)
@@ -244,10 +249,11 @@ class Supervisor:
         self._children.remove(child)
         os.close(child.status_fd)
 
-    def _dump(self) -> None:
-        faulthandler.dump_traceback(all_threads=True)
+    def _show_stacks(self) -> None:
+        """Called by the handler of a signal, whatever we are doing."""
+        self._stacks.show()
         for child in self._children:
-            child.process.send_signal(signal.SIGUSR1)
+            child.process.send_signal(STACKS_SIGNAL)
 
     # -- stopping -----------------------------------------------------------------------------------------------------
 
@@ -266,8 +272,7 @@ class Supervisor:
                     child.process.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     logger.error("serve.killed name=%s: it did not stop in %d s", child.name, STOP_TIMEOUT_S)
-                    child.process.kill()
-                    child.process.wait()
+                    child.kill()
                 self._forget(child)
         for fd in self._boards.values():
             os.close(fd)
@@ -278,14 +283,14 @@ class Supervisor:
         def note(number: int, _: object) -> None:
             self._signals.append(number)
 
-        caught = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         old_fd = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        old = {number: signal.signal(number, note) for number in caught}
+        for number in FOR_THE_SUPERVISOR:
+            signal.signal(number, note)
+        signal.signal(STACKS_SIGNAL, lambda *_: self._show_stacks())
         try:
             yield
         finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+            end_deaf()
             signal.set_wakeup_fd(old_fd)
             for listener in (*self._http, *self._dicom):
                 listener.close()
@@ -295,6 +300,8 @@ class Supervisor:
 
 def serve(settings: ServerSettings, *, single_process: bool = False) -> int:
     """Run the server; returns the exit status (0 stopped, 2 refused to start, 70 the core died)."""
+    open_standard_descriptors()
+    disregard(STOP_SIGNAL, STACKS_SIGNAL, *MEANINGLESS)
     try:
         if single_process:
             from tools.single import serve_in_one_process

@@ -4,7 +4,6 @@ The same core, interpreters of scripts, gateway and worker as always, without th
 interpreter with the gateway (see docs/architecture.md).
 """
 
-import faulthandler
 import signal
 import sys
 
@@ -14,7 +13,8 @@ from tools.core import Core
 from tools.gateway import Gateway
 from tools.listening import listen
 from tools.lua_single import LocalInterpreters
-from tools.process import SWITCH_INTERVAL_S, Ending
+from tools.process import SWITCH_INTERVAL_S
+from tools.signals import FOR_THE_SUPERVISOR, STACKS_SIGNAL, Ending, Stacks, end_deaf
 from tools.worker import Worker
 
 
@@ -60,6 +60,10 @@ class SingleServer:
         self.reset_requested = word == "reset"
         self.ending.wish()
 
+    def on_hangup(self, *_: object) -> None:
+        """The handler of SIGHUP, which `ending` hears as well."""
+        self.reset_requested = True
+
     def start(self) -> None:
         self._interpreters.start()
         self._worker.start()
@@ -81,13 +85,15 @@ def _let_live(_: str) -> None:
 
 
 def serve_in_one_process(settings: ServerSettings) -> int:
-    """Serve until SIGTERM, SIGINT or `POST /tools/shutdown`; returns the exit status."""
+    """Serve until SIGTERM, SIGINT or `POST /tools/shutdown`; returns the exit status. SIGHUP is a reset."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    stacks = Stacks("the only process")
+    signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
     settings.set_up_logging("sinogram")
     while True:
         server = SingleServer(settings)
-        server.ending.heed(signal.SIGTERM, signal.SIGINT)
+        server.ending.heed(*FOR_THE_SUPERVISOR)
+        signal.signal(signal.SIGHUP, server.on_hangup)
         server.start()
         for line in settings.greeting():
             print(line, flush=True)
@@ -95,4 +101,5 @@ def serve_in_one_process(settings: ServerSettings) -> int:
         server.stop()
         server.ending.close()
         if not server.reset_requested:
+            end_deaf()
             return 0

@@ -1,0 +1,100 @@
+"""How the supervisor starts its processes, hears of them and ends them.
+
+A child has a line to the supervisor, a pair of sockets: on it the child says that it serves; its end tells the supervisor of the child's
+death, and the child of the supervisor's. The kernel kills children with their supervisor at once (`tools.launcher`); the line
+is for where it does not.
+"""
+
+import contextlib
+import os
+import pickle
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tools import launcher
+from tools.module_path import safe_path
+from tools.process import Order
+from tools.signals import held_back
+
+
+@dataclass(slots=True)
+class Child:
+    """A running process and the line on which it says that it is ready."""
+
+    order: Order
+    process: subprocess.Popen[bytes]
+    status_fd: int
+    started_s: float = field(default_factory=time.monotonic)
+    is_ready: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.order.name
+
+    def is_late(self, now_s: float, timeout_s: float) -> bool:
+        """Tell whether it should serve by now and does not."""
+        return not self.is_ready and now_s > self.started_s + timeout_s
+
+    def hear(self) -> bytes:
+        """Return the word that it has said; nothing when it is gone."""
+        with contextlib.suppress(ConnectionResetError):
+            return os.read(self.status_fd, 1)
+        return b""
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def spawn(order: Order) -> Child:
+    """Start the process of an order; for the main thread, see `tools.launcher`."""
+    ours, theirs = socket.socketpair()
+    order.status_fd = theirs.fileno()
+    try:
+        process = _start(order)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return Child(order, process, ours.detach())
+
+
+def _start(order: Order) -> "subprocess.Popen[bytes]":
+    # Not in the arguments: the settings hold passwords. Not through a pipe: they may be longer than it, and a child that hangs would hold us.
+    with os.fdopen(os.memfd_create("order"), "w+b") as written:
+        pickle.dump(order, written)
+        written.flush()
+        written.seek(0)
+        passed = (order.status_fd, *order.http_fds, *order.dicom_fds, *order.boards.values())
+        return launch("tools.process", order.name, stdin=written.fileno(), pass_fds=passed)
+
+
+def launch(module: str, name: str, *, stdin: int, pass_fds: Sequence[int]) -> "subprocess.Popen[bytes]":
+    """Run `main` of one of our modules in a process that dies with us; the name is for `ps` alone."""
+    with held_back():
+        return subprocess.Popen(
+            [sys.executable, "-I", *_flags(), launcher.__file__, str(os.getpid()), module, name],
+            stdin=stdin,
+            pass_fds=pass_fds,
+            env=os.environ | {"SINOGRAM_MODULE_PATH": os.pathsep.join(safe_path(sys.path))},
+        )
+
+
+def _flags() -> list[str]:
+    """What isolated mode does not take from the environment."""
+    return (["-B"] if sys.dont_write_bytecode else []) + [f"-W{option}" for option in sys.warnoptions]
+
+
+def wait_for_one(children: Sequence[Child], wake_fd: int, timeout_s: float | None) -> list[Child | None]:
+    """Wait until a child has something to say, or `wake_fd` (None in the answer); nobody if the time is over."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(wake_fd, selectors.EVENT_READ)
+        for child in children:
+            selector.register(child.status_fd, selectors.EVENT_READ, child)
+        return [entry.data for entry, _ in selector.select(timeout_s)]
