@@ -34,6 +34,7 @@ FORMAT_KEY = b"format"
 CLEAN_KEY = b"clean"
 BOOT_KEY = b"boot-id"  # of the machine, when the leases of earlier runs had been swept
 ARCHIVE_KEY = b"archive"  # random bytes that the storage folder bears too
+LOCK_NAME = "lock"  # of the file that a running server locks
 TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
 
 
@@ -146,7 +147,7 @@ class FolderLock:
     """Holds an index folder for one core process; the kernel lets go of it when the process ends."""
 
     def __init__(self, folder: Path) -> None:
-        self._fd = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.is_held = True

@@ -84,6 +84,7 @@ class Environment:
         except lmdb.Error as exc:
             raise BadMedium(f"{folder / FILE_NAME} cannot be opened: {exc}") from exc
         self._env = opened
+        _keep_from_commands(folder / FILE_NAME)
         if writable:
             _lay_out_locks(folder)
         try:
@@ -126,6 +127,15 @@ class Environment:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _keep_from_commands(path: Path) -> None:
+    """Let nothing that a script starts (`os.execute`) have the file: LMDB leaves one of its descriptors open to that."""
+    real = str(path.resolve())
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if str(entry.readlink()) == real:
+                os.set_inheritable(int(entry.name), False)
 
 
 def _lay_out_locks(folder: Path) -> None:

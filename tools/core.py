@@ -40,7 +40,9 @@ from store.projections import find
 from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
+from tools import predecessor
 from tools.core_settings import CoreSettings
+from tools.holders import who_locks
 
 logger = logging.getLogger(__name__)
 
@@ -255,9 +257,8 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
     """Open the environment for writing, as the boot table allows, and claim its files. Raises BadMedium, CorruptLog."""
     medium = boot.look_at_medium(folder)
     boot.plan(medium)
-    lock = boot.FolderLock(folder)
+    lock = _lock(folder, medium)
     try:
-        boot.plan(replace(medium, is_taken=not lock.is_held))
         boot.plan(boot.look_at_file(folder, medium))
         environment = Environment(folder, writable=True)
     except BaseException:
@@ -281,6 +282,27 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
         raise
     environment.on_close(lock.release)
     return environment, rows
+
+
+def _lock(folder: Path, medium: boot.Facts) -> boot.FolderLock:
+    """Lock an index folder; waits for a predecessor's end. Raises BadMedium."""
+
+    def attempt() -> boot.FolderLock | None:
+        lock = boot.FolderLock(folder)
+        if lock.is_held:
+            return lock
+        lock.release()
+        return None
+
+    taken = predecessor.take(attempt, lambda: who_locks(folder / boot.LOCK_NAME), "the index folder")
+    if taken is None:
+        holder = who_locks(folder / boot.LOCK_NAME)
+        try:
+            boot.plan(replace(medium, is_taken=True))
+        except BadMedium as exc:
+            raise BadMedium(f"{exc}: {holder or 'a process that cannot be seen from here'}") from None
+        raise AssertionError("the boot table refuses a folder that is taken")
+    return taken
 
 
 def _begin_run(environment: Environment) -> None:

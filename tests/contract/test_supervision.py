@@ -29,8 +29,8 @@ from tests.fault.servers import (
     wait_for,
 )
 from tools.core import open_archive
-from tools.process import STOP_SIGNAL, Ending
 from tools.serve import RESTARTS_PER_WINDOW
+from tools.signals import STOP_SIGNAL, Ending
 
 EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2", "worker-1", "worker-2"}
 CORE_DIED = 70

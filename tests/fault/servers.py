@@ -67,6 +67,8 @@ class ServerUnderTest:
     folder: Path
     options: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (sys.executable, "-m", "tools.cli")
+    cwd: Path | None = None
     http_port: int = field(default_factory=free_port)
     dicom_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -105,7 +107,8 @@ class ServerUnderTest:
         with (self.folder / "server.log").open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
-                [*_WITH_US, sys.executable, "-m", "tools.cli", "serve", *arguments, str(configuration)],
+                [*_WITH_US, *self.program, "serve", *arguments, str(configuration)],
+                cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -116,7 +119,19 @@ class ServerUnderTest:
 
     def start(self, *arguments: str) -> None:
         """Start, and wait until all processes serve."""
-        process = self.launch(*arguments)
+        self.launch(*arguments)
+        self.wait_until_ready()
+
+    def restart_after(self, killed: "subprocess.Popen[bytes]") -> None:
+        """Start without waiting for the last processes of a supervisor that was killed just now."""
+        self.process = None
+        self.launch()
+        killed.wait()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        process = self.process
+        assert process is not None
 
         def is_up() -> bool:
             if process.poll() is not None:

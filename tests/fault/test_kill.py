@@ -86,9 +86,9 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
             _run_round(server, target, chosen, ledger, supply, f"KILL{number}")
             if server.process is not None and server.process.poll() is not None:
                 server.start()
-            _check(server, ledger, set(ledger.sent) - before)
+            check_against(server, ledger, set(ledger.sent) - before)
             _send_again(server, chosen, ledger, set(ledger.sent) - before)
-        check_bytes(server, _those_present(ledger, check_archive(server)), by_rest=ledger.by_rest)
+        check_bytes(server, those_present(ledger, check_archive(server)), by_rest=ledger.by_rest)
         assert server.stop() == 0
         assert "Traceback" not in (server.folder / "server.log").read_text()
     print(f"{len(ledger.acknowledged)} acknowledged, {len(ledger.deleted)} deleted, {len(ledger.refusals)} refused")
@@ -124,7 +124,7 @@ def _run_round(
 ) -> None:
     """Kill while clients send, and return when the clients have stopped."""
     refused_before = len(ledger.refusals)
-    with _clients(server, ledger, supply, patient, random.Random(chosen.random())):
+    with clients(server, ledger, supply, patient, random.Random(chosen.random())):
         ledger.wait_for_more(chosen.randint(1, 150))
         threading.Event().wait(chosen.uniform(0, 0.05))  # not in step with an answer
         _kill(server, target)
@@ -146,7 +146,7 @@ def _kill(server: ServerUnderTest, target: str) -> None:
 
 
 @contextmanager
-def _clients(
+def clients(
     server: ServerUnderTest, ledger: Ledger, supply: Supply, patient: str, chosen: random.Random
 ) -> Iterator[None]:
     """Send and delete on several threads until the block is left."""
@@ -203,17 +203,17 @@ def _delete(server: ServerUnderTest, ledger: Ledger, chosen: random.Random, stop
             ledger.deleted.add(instance)
 
 
-def _check(server: ServerUnderTest, ledger: Ledger, fresh: set[str]) -> None:
+def check_against(server: ServerUnderTest, ledger: Ledger, fresh: set[str]) -> None:
     """Compare the archive with what the clients know; the bytes of what is `fresh`."""
     present = check_archive(server)
     lost = ledger.acknowledged - ledger.doomed - present
     assert not lost, f"acknowledged and gone: {[ledger.sent[each] for each in lost]}"
     assert not ledger.deleted & present, "deleted and there again"
     assert present <= set(ledger.sent)
-    check_bytes(server, _those_present(ledger, present & fresh), by_rest=ledger.by_rest)
+    check_bytes(server, those_present(ledger, present & fresh), by_rest=ledger.by_rest)
 
 
-def _those_present(ledger: Ledger, present: set[str]) -> list[Instance]:
+def those_present(ledger: Ledger, present: set[str]) -> list[Instance]:
     return [ledger.sent[each] for each in sorted(present)]
 
 

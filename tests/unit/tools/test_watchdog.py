@@ -9,8 +9,9 @@ import pytest
 
 from actors.lua.board import Board
 from actors.lua.settings import LUA_MAIN
+from tools.children import Child
 from tools.process import Order
-from tools.serve import Child, Supervisor
+from tools.serve import Supervisor
 
 
 class Watching(Supervisor):
