@@ -39,7 +39,10 @@ def files_of(server: ServerUnderTest) -> list[Path]:
 
 def stray_files(server: ServerUnderTest) -> set[str]:
     """Names of files that belong to no instance, but for the empty ones that living gateways keep ready."""
-    sizes = {path.name: path.stat().st_size for path in files_of(server)}
+    sizes = {}
+    for path in files_of(server):
+        with contextlib.suppress(FileNotFoundError):  # swept just now
+            sizes[path.name] = path.stat().st_size
     wanted, leased = _wanted_files(server)
     return {name for name, size in sizes.items() if name not in wanted and (size or _folder_of(name) not in leased)}
 
