@@ -32,6 +32,7 @@ from events.errors import Busy, FolderRevoked, NotFound, SinogramError
 from events.identifiers import new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.elements import Buffer
+from store.dicom.received import Announced, Trimmed, read_clean, trim
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
@@ -86,6 +87,14 @@ class Ingest:
         """
         return Upload(self, origin, correlation or new_correlation())
 
+    def receive(self, origin: Origin, announced: Announced) -> "Upload":
+        """Start an upload of a dataset that a C-STORE brings; what is written is the dataset as it comes.
+
+        A file's head is put before it. What its sender has put around it is not kept, and a dataset of another instance is
+        refused before anybody sees it.
+        """
+        return Upload(self, origin, new_correlation(), announced)
+
     def start_commit(self, writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
         """Begin to make a blob durable; calling what is returned waits until it is. Raises StorageFull then."""
         if sync:
@@ -101,10 +110,11 @@ class Ingest:
 class Upload:
     """One DICOM file on its way in. Not thread-safe."""
 
-    def __init__(self, ingest: Ingest, origin: Origin, correlation: bytes) -> None:
+    def __init__(self, ingest: Ingest, origin: Origin, correlation: bytes, announced: Announced | None = None) -> None:
         self._ingest = ingest
         self._origin = origin
         self._correlation = correlation
+        self._announced = announced  # of a dataset from the network
         self._settings = ingest.settings()
         self._chunks: list[bytes | memoryview] = []
         self._buffered = 0
@@ -113,6 +123,11 @@ class Upload:
         self._is_clear = True  # False once the index may have taken the blob without our knowing
         self._is_kept = False  # True once the index refers to the blob
         self._judged: tuple[Summary, Judgement] | None = None
+        self._head_bytes = 0  # of the file meta information, where it is ours
+        if announced is not None:
+            head = announced.file_meta(origin.remote_aet)
+            self._head_bytes = len(head)
+            self.write(head)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
@@ -235,8 +250,51 @@ class Upload:
         return status
 
     def _summarize(self) -> Summary:
+        """Parse the file, once: what this says is what is filtered, indexed and answered, and of what is kept."""
+        encoding, announced = self._settings.default_encoding, self._announced
+        if announced is None:
+            with self._content() as data:
+                return summarize(data, default_encoding=encoding)
+        start = self._head_bytes
         with self._content() as data:
-            return summarize(data, default_encoding=self._settings.default_encoding)
+            summary = read_clean(data, start, announced, encoding)
+        if summary is None:
+            self._trim(start, announced)
+            with self._content() as data:
+                summary = summarize(data, default_encoding=encoding)
+        announced.must_agree(summary)
+        return summary
+
+    def _trim(self, start: int, announced: Announced) -> None:
+        """Keep nothing but a file's head, which ends at `start`, and its dataset."""
+        with self._content() as data:
+            trimmed = trim(data, start, announced)
+            if trimmed is None:
+                return
+            head, is_at_end = bytes(data[:start]), trimmed.start == start and trimmed.inflated_anew is None
+            if self._writer is None:
+                dataset = trimmed.inflated_anew or bytes(data[trimmed.start : trimmed.end])
+                self._chunks = [head + dataset]
+                return
+            if not is_at_end:
+                self._write_anew(head, trimmed, data)
+        if is_at_end:
+            self._writer.truncate(trimmed.end)
+        if self._hash is not None:
+            with self._content() as data:
+                self._hash = hashlib.md5(data, usedforsecurity=False)
+
+    def _write_anew(self, head: bytes, trimmed: Trimmed, data: Buffer) -> None:
+        """Write what is kept to another blob."""
+        old, self._writer = self._writer, self._ingest.folders.create()
+        assert old is not None
+        self._ingest.folders.release(old.folder, is_clear=old.discard())
+        self._writer.write(head)
+        if trimmed.inflated_anew is not None:
+            self._writer.write(trimmed.inflated_anew)
+            return
+        for begin in range(trimmed.start, trimmed.end, SPILL_BYTES):
+            self._writer.write(data[begin : min(begin + SPILL_BYTES, trimmed.end)])
 
     @contextlib.contextmanager
     def _content(self) -> Iterator[Buffer]:

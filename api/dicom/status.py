@@ -5,13 +5,13 @@ from events.errors import (
     Busy,
     CorruptLog,
     DamagedFile,
-    InvalidDicom,
     InvalidRequest,
     NotFound,
     PeerFailed,
     StorageFailed,
     StorageFull,
 )
+from store.dicom.received import DatasetMismatch
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -27,10 +27,6 @@ MOVE_DESTINATION_UNKNOWN = 0xA801
 IDENTIFIER_DOES_NOT_MATCH = 0xA900
 SUBOPERATIONS_WITH_FAILURES = 0xB000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
-
-
-class DatasetMismatch(InvalidDicom):
-    """The dataset's SOP class or instance is not the one the command names."""
 
 
 class IdentifierMismatch(InvalidRequest):

@@ -1,6 +1,6 @@
 """C-STORE: a dataset on its way from the network into an upload, and the status it ends with (PS3.4 Annex B).
 
-The bytes received are the bytes stored: they follow a file meta information that is made from the command. The
+The dataset that is received is what is stored: it follows a file meta information that is made from the command. The
 answer is sent when the instance is durable, or known not to be stored.
 """
 
@@ -10,14 +10,13 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from actors.remote.modality import Operation
-from api.dicom.dataset_head import DatasetHead
 from api.dicom.services import Service
-from api.dicom.status import DatasetMismatch, store_status
+from api.dicom.status import store_status
 from events.errors import SinogramError
-from store.dicom.file_meta import file_meta
 from store.dicom.network.command import Command, Element, Field, encode_response
 from store.dicom.network.ending import AssociationEnded, Refusal, log_fault
 from store.dicom.network.pdu import Context
+from store.dicom.received import Announced
 from store.records import Origin
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Upload(Protocol):
 class Ingest(Protocol):
     """What this module needs of `actors.ingest.Ingest`. Leaving the upload's `with` block discards what is not stored."""
 
-    def open(self, origin: Origin) -> AbstractContextManager[Upload]: ...
+    def receive(self, origin: Origin, announced: Announced) -> AbstractContextManager[Upload]: ...
 
 
 def create_store_service(ingest: Ingest) -> Service:
@@ -91,14 +90,10 @@ class _StoreScp:
             remote_aet=association.request.calling_aet,
             called_aet=association.request.called_aet,
         )
-        head = DatasetHead(context.transfer_syntax)
-        with self._ingest.open(origin) as upload:
-            upload.write(file_meta(sop_class, sop_instance, context.transfer_syntax, remote_aet=origin.remote_aet))
+        announced = Announced(sop_class, sop_instance, context.transfer_syntax)
+        with self._ingest.receive(origin, announced) as upload:
             for part in parts:
-                head.feed(part)
                 upload.write(part)
-            if not head.agrees(sop_class, sop_instance):
-                raise DatasetMismatch("SOP class or instance differs between command and dataset")
             upload.judge()  # without a slot: a script that thinks long must not keep other associations waiting
             with association.slots:
                 return upload.store().dimse_status

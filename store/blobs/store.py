@@ -165,6 +165,12 @@ class BlobWriter:
                 self.size_bytes += written
                 view = view[written:]
 
+    def truncate(self, size_bytes: int) -> None:
+        """Leave out what lies beyond a size; nothing is written afterwards. Raises StorageFailed."""
+        with _AREA:
+            os.ftruncate(self._fd, size_bytes)
+        self.size_bytes = size_bytes
+
     @property
     def folder(self) -> int:
         """The number of the folder it lies in."""

@@ -11,9 +11,9 @@ from typing import Final
 
 from events.errors import NotFound
 from store.dicom.dictionary import parse_tag
-from store.dicom.elements import PIXEL_DATA, Buffer, Element
+from store.dicom.elements import PIXEL_DATA, Buffer, Element, in_order
 from store.dicom.part10 import open_part10
-from store.dicom.rendering import dataset_elements, in_order
+from store.dicom.rendering import dataset_elements
 from store.dicom.values import TEXT_VRS, strip_padding
 
 _WORD_BYTES: Final = {

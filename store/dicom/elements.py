@@ -12,6 +12,7 @@ must end where the dataset ends. What PS3.5 leaves open is decided as Orthanc 1.
 """
 
 import mmap
+from collections.abc import Iterable
 from struct import Struct, error
 from typing import Final, NamedTuple, TypeAlias
 
@@ -80,6 +81,14 @@ def read_elements(data: Buffer, start: int, syntax: Syntax, end: int | None = No
 def read_element(data: Buffer, start: int, syntax: Syntax) -> Element:
     """Read the one element at `start`; its tag is ITEM_END at the end of an item. Raises: InvalidDicom."""
     return _Reader(data, syntax).element(start, len(data), 0)
+
+
+def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
+    """Elements sorted by tag; of those that occur twice the first."""
+    first: dict[int, Element] = {}
+    for element in elements:
+        first.setdefault(element.tag, element)
+    return tuple(first[tag] for tag in sorted(first))
 
 
 def refuse_native(*, encapsulated: bool) -> None:

@@ -14,8 +14,9 @@ from events.errors import InvalidDicom
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import Buffer, Element, read_elements
+from store.dicom.elements import Buffer, Element
 from store.dicom.matching import Dataset, Value
+from store.dicom.padding import read_received
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_charset, dataset_elements, declared_charset, item_charset
 from store.dicom.syntax import Syntax, read_syntax
@@ -38,12 +39,13 @@ def _syntax_of(transfer_syntax: str) -> Syntax:
 
 
 def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) -> tuple[Dataset, dict[int, str]]:
-    """The values of a dataset without file meta information, and the VRs of those whose tags are in no dictionary.
+    """The values of a dataset that a peer has sent, and the VRs of those whose tags are in no dictionary.
 
-    `default_encoding` holds where SpecificCharacterSet is absent. Raises: InvalidDicom.
+    What it has put around the dataset is left out: see `store.dicom.padding`. `default_encoding` holds where
+    SpecificCharacterSet is absent. Raises: InvalidDicom.
     """
     syntax = _syntax_of(transfer_syntax)
-    elements = read_elements(data, 0, syntax)
+    elements = read_received(data, syntax)
     declared = declared_charset(data, elements, little=syntax.little)
     charset = charset_of(declared or "", default_encoding)
     return _dataset(data, elements, charset, little=syntax.little), _unknown_vrs(elements)

@@ -55,13 +55,18 @@ def open_part10(file: Buffer) -> Part10:
         return Part10(file, meta_start, meta_end, meta_end, told or guessed, syntax, guessed=True)
     if not syntax.deflated:
         return Part10(file, meta_start, meta_end, meta_end, told, syntax)
-    return Part10(_inflate(file, meta_end), meta_start, meta_end, 0, told, syntax, inflated=True)
+    return Part10(inflate(file, meta_end), meta_start, meta_end, 0, told, syntax, inflated=True)
 
 
 def find_dataset(file: Buffer) -> int:
     """Where the dataset of a DICOM file begins, as it is stored, deflated or not. Raises: InvalidDicom."""
     meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
     return _read_meta(file, meta_start)[1]
+
+
+def guess_syntax(data: Buffer, start: int) -> Syntax:
+    """How a dataset of which nothing is told has to be read. Raises: InvalidDicom."""
+    return _guess(data, start)[1]
 
 
 def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
@@ -102,7 +107,7 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
     return uid, position
 
 
-def _inflate(file: Buffer, start: int) -> bytes:
+def inflate(file: Buffer, start: int) -> bytes:
     """Inflate a dataset (PS3.5 §A.5: raw deflate, no header); what follows the compressed stream is padding."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -112,3 +117,10 @@ def _inflate(file: Buffer, start: int) -> bytes:
     if not stream.eof:
         raise InvalidDicom("the deflated dataset is cut short or too large")
     return data
+
+
+def deflate(dataset: Buffer) -> bytes:
+    """Deflate a dataset (PS3.5 §A.5): raw, and of even length."""
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = stream.compress(dataset) + stream.flush()
+    return data + bytes(len(data) & 1)

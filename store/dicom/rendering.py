@@ -11,7 +11,7 @@ from typing import Final
 
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
-from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, read_elements
+from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, in_order, read_elements
 from store.dicom.forms import Form, Json, reform_sequence
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
@@ -71,14 +71,6 @@ def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
 def dataset_elements(file: Part10) -> tuple[Element, ...]:
     """The elements of a file's dataset in order of their tags; of one that occurs twice the first."""
     return in_order(read_elements(file.data, file.start, file.syntax))
-
-
-def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
-    """Elements sorted by tag; of those that occur twice the first."""
-    first: dict[int, Element] = {}
-    for element in elements:
-        first.setdefault(element.tag, element)
-    return tuple(first[tag] for tag in sorted(first))
 
 
 def dataset_charset(file: Part10, elements: Iterable[Element], default_encoding: str) -> Charset:

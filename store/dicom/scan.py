@@ -38,38 +38,39 @@ def wire_tag(tag: int) -> int:
     return (tag & 0xFFFF) << 16 | tag >> 16
 
 
-def scan(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int]) -> dict[int, Found]:
-    """Prove the structure of the dataset from `start` to the buffer's end; return where the wanted elements lie.
+def scan(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int]) -> tuple[dict[int, Found], int]:
+    """Prove the structure of the dataset from `start` to the buffer's end; return where the wanted elements lie, and its end.
 
-    `wanted` maps wire tags (`wire_tag`) to tags. Of a tag that occurs twice the first is returned, as Orthanc does. Only
+    It ends before the end of the buffer only at an item delimiter. `wanted` maps wire tags (`wire_tag`) to tags. Of a tag that occurs twice the first is returned, as Orthanc does. Only
     headers are touched, so a large file that is mapped into memory stays on disk.
     Raises: InvalidDicom.
     """
     found: dict[int, Found] = {}
     try:
         if not syntax.little:
-            _scan_any(data, start, syntax, wanted, found)
+            end = _scan_any(data, start, syntax, wanted, found)
         elif syntax.explicit:
-            _scan_explicit(data, start, syntax, wanted, found)
+            end = _scan_explicit(data, start, syntax, wanted, found)
         else:
-            _scan_implicit(data, start, syntax, wanted, found)
+            end = _scan_implicit(data, start, syntax, wanted, found)
     except error as exc:
         raise InvalidDicom("the file ends inside the header of an element") from exc
     if syntax.encapsulated and PIXEL_DATA in found:
         refuse_native(encapsulated=found[PIXEL_DATA][2] < 0)
-    return found
+    return found, end
 
 
-def _scan_any(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]) -> None:
+def _scan_any(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]) -> int:
     tags = frozenset(wanted.values())
+    end = start
     for element in read_elements(data, start, syntax):
         if element.tag in tags:
             _keep(found, element)
+        end = element.end
+    return end
 
 
-def _scan_explicit(
-    data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]
-) -> None:
+def _scan_explicit(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]) -> int:
     """130 elements take about 30 µs; read as `Element`s they would take 200."""
     header, length32 = _EXPLICIT.unpack_from, _LENGTH.unpack_from
     short_vrs, long_vrs = SHORT_VRS, _LONG_PLAIN_VRS
@@ -84,7 +85,7 @@ def _scan_explicit(
         else:
             element = read_element(data, position, syntax)
             if element.tag == ITEM_END:
-                return
+                return position
             if wire in wanted:
                 _keep(found, element)
             position = element.end
@@ -92,12 +93,10 @@ def _scan_explicit(
         if wire in wanted and wanted[wire] not in found:
             found[wanted[wire]] = (short_vrs.get(vr) or long_vrs[vr], value, length, position)
         position = value + length
-    _must_end(position, end)
+    return _must_end(position, end)
 
 
-def _scan_implicit(
-    data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]
-) -> None:
+def _scan_implicit(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int], found: dict[int, Found]) -> int:
     header, sequences = _IMPLICIT.unpack_from, _sequence_wire_tags()
     position, end = start, len(data)
     while position < end:
@@ -105,7 +104,7 @@ def _scan_implicit(
         if length == UNDEFINED or wire in sequences or wire & 0xFFFF == 0xFFFE:
             element = read_element(data, position, syntax)
             if element.tag == ITEM_END:
-                return
+                return position
             if wire in wanted:
                 _keep(found, element)
             position = element.end
@@ -115,12 +114,13 @@ def _scan_implicit(
             tag = wanted[wire]
             found[tag] = (dictionary_vr(tag) or "UN", value, length, position)
         position = value + length
-    _must_end(position, end)
+    return _must_end(position, end)
 
 
-def _must_end(position: int, end: int) -> None:
+def _must_end(position: int, end: int) -> int:
     if position != end:
         raise InvalidDicom("the file ends inside the value of an element")
+    return end
 
 
 def _keep(found: dict[int, Found], element: Element) -> None:

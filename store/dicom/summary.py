@@ -15,6 +15,7 @@ from events.identifiers import Level, ResourceId, hash_resource_id
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.elements import PIXEL_DATA, Buffer, read_element
 from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.padding import FILLERS
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.rendering import render_sequence
 from store.dicom.scan import Found, scan, wire_tag
@@ -77,6 +78,7 @@ class Summary:
     pixel_data_vr: str  # of Pixel Data, where it is not the one to expect; else ""
     index_in_series: int | None
     expected_instances: int | None
+    is_padded: bool = False  # what follows the dataset's elements, or looks like one of them, may be padding
 
 
 class IndexPlan:
@@ -84,7 +86,7 @@ class IndexPlan:
 
     def __init__(self, main_tags: Mapping[Level, Iterable[int]] = MAIN_DICOM_TAGS) -> None:
         self.levels = [(level, tuple(tags)) for level, tags in main_tags.items()]
-        tags = {tag for _, tags in self.levels for tag in tags} | {*_IDENTITY, *_COUNTS}
+        tags = {tag for _, tags in self.levels for tag in tags} | {*_IDENTITY, *_COUNTS, *FILLERS}
         self.wanted = {wire_tag(tag): tag for tag in tags}
 
 
@@ -102,7 +104,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", plan: IndexPlan
     """
     file = open_part10(data)
     plan = plan or default_plan()
-    found = scan(file.data, file.start, file.syntax, plan.wanted)
+    found, end = scan(file.data, file.start, file.syntax, plan.wanted)
     reader = _Texts(file, found, default_encoding)
     patient_id, study, series, sop = _identity(reader)
     tags = {level: reader.main_tags(numbers) for level, numbers in plan.levels}
@@ -120,6 +122,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", plan: IndexPlan
         pixel_data_vr=vr,
         index_in_series=_index_in_series(reader),
         expected_instances=_expected_instances(reader),
+        is_padded=end != len(file.data) or any(tag in found for tag in FILLERS),
     )
 
 

@@ -19,7 +19,7 @@ TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT
     "UT",
 }
 NUMBER_VRS: Final = frozenset(("US", "SS", "UL", "SL", "FL", "FD"))
-_WHITESPACE: Final = b" \t\n\v\f\r"
+WHITESPACE: Final = b" \t\n\v\f\r"
 _PACKED: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _STRUCTS: Final = {
     (vr, little): Struct("<>"[not little] + code) for vr, code in _PACKED.items() for little in (True, False)
@@ -35,7 +35,7 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
         if b"\0" in raw:
             raw = raw[: raw.index(b"\0")]
         if vr == "UI":
-            raw = raw.translate(None, _WHITESPACE)
+            raw = raw.translate(None, WHITESPACE)
         return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw, vr)
     if vr in NUMBER_VRS:
         return _numbers(raw, vr, little=little)
@@ -53,7 +53,7 @@ def strip_padding(raw: bytes, vr: str) -> bytes:
         raw = raw.rstrip(b" ")
     if b"\0" in raw:
         raw = raw[: raw.index(b"\0")]
-    return raw.translate(None, _WHITESPACE) if vr == "UI" else raw
+    return raw.translate(None, WHITESPACE) if vr == "UI" else raw
 
 
 def _numbers(raw: bytes, vr: str, *, little: bool) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from store.dicom.received import Announced
 from store.records import Origin
 
 
@@ -14,10 +15,10 @@ class FakeResult:
 
 
 class FakeUpload:
-    def __init__(self, ingest: "FakeIngest", origin: Origin) -> None:
+    def __init__(self, ingest: "FakeIngest", origin: Origin, announced: Announced) -> None:
         self.ingest = ingest
         self.origin = origin
-        self.data = bytearray()
+        self.data = bytearray(announced.file_meta(origin.remote_aet))
         self.is_stored = False
         self.is_left = threading.Event()
         self.writes = 0
@@ -59,9 +60,9 @@ class FakeIngest:
         self.on_store: Callable[[FakeUpload], None] = lambda _: None
         self.dimse_status = 0
 
-    def open(self, origin: Origin) -> FakeUpload:
+    def receive(self, origin: Origin, announced: Announced) -> FakeUpload:
         self.on_open()
-        upload = FakeUpload(self, origin)
+        upload = FakeUpload(self, origin, announced)
         self.uploads.append(upload)
         return upload
 

@@ -252,19 +252,6 @@ def test_a_failure_has_a_status_and_the_association_goes_on(
     assert isinstance(error, SinogramError) or "'x'" not in refused[0].getMessage(), "the text may be a patient's"
 
 
-@pytest.mark.parametrize(
-    ("dataset", "sop_instance"),
-    [(make_dataset("1.2.3.2"), "1.2.3.1"), (make_dataset("1.2.3.1", "1.2.840.10008.5.1.4.1.1.4"), "1.2.3.1")],
-)
-def test_a_dataset_of_another_instance_is_refused(server: RunningServer, dataset: bytes, sop_instance: str) -> None:
-    with Scu(server.port) as scu:
-        scu.associate()
-        answer = scu.store(dataset, sop_instance)
-    assert isinstance(answer, Response)
-    assert answer.status == 0xA900
-    assert not server.ingest.stored
-
-
 # --- several at once ---
 
 

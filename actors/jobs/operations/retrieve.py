@@ -19,8 +19,8 @@ from actors.remote.requestor import Association, Proposal, open_association
 from events.errors import SinogramError
 from events.identifiers import Level
 from store.dicom.charset_encoding import defined_term
-from store.dicom.file_meta import file_meta
 from store.dicom.identifier import encode_dataset
+from store.dicom.received import Announced
 from store.records import Origin
 
 
@@ -112,15 +112,8 @@ class GetScu(_Retrieve):
 
     def _store(self, incoming: Incoming) -> int:
         """Store an instance durably; one that is stored already is fine. Returns the status to answer. Raises SinogramError."""
-        with self._bench.ingest.open(self._origin) as upload:
-            upload.write(
-                file_meta(
-                    incoming.sop_class,
-                    incoming.sop_instance,
-                    incoming.transfer_syntax,
-                    remote_aet=self._origin.remote_aet,
-                )
-            )
+        announced = Announced(incoming.sop_class, incoming.sop_instance, incoming.transfer_syntax)
+        with self._bench.ingest.receive(self._origin, announced) as upload:
             for part in incoming.parts:
                 upload.write(part)
             return upload.store().dimse_status

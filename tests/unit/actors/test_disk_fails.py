@@ -18,7 +18,8 @@ from events.errors import InvalidDicom, SinogramError, StorageFailed, StorageFul
 from store.blobs.store import BlobStore
 from store.dicom.network.ending import log_fault
 from store.disk_errors import DiskErrors
-from tests.unit.actors.test_ingest import FILE, Gate, gate  # noqa: F401  # a fixture
+from tests.ingest_stage import Gate
+from tests.unit.actors.test_ingest import FILE
 from tests.unit.actors.test_query_store import QUERY
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -41,7 +42,7 @@ def failing(code: int, real: Callable[..., object], path: Path) -> Callable[...,
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("spills", [False, True], ids=["in memory", "spilled"])
 def test_a_store_that_the_disk_fails_is_refused_and_leaves_nothing(
-    gate: Gate,  # noqa: F811
+    gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     call: str,
@@ -70,7 +71,7 @@ def test_a_store_that_the_disk_fails_is_refused_and_leaves_nothing(
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.EACCES], ids=lambda code: errno.errorcode[code])
 def test_a_file_that_cannot_be_discarded_keeps_its_folder_for_a_sweep(
-    gate: Gate,  # noqa: F811
+    gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
     code: int,
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from actors import ingest
 from actors.index.client import IndexClient
-from actors.index.commands import Command, RevokeFolders, StoreInstance, origin_fields
+from actors.index.commands import RevokeFolders, StoreInstance, origin_fields
 from actors.ingest import Ingest, StoreResult
 from actors.ingest_settings import IngestSettings
 from actors.lua.deliveries import read_event
@@ -22,67 +22,14 @@ from actors.storage import Storage, leased_folders
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
-from store.blobs.store import DAMAGED, BlobStore, BlobWriter
+from store.blobs.store import DAMAGED, BlobWriter
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
+from tests.ingest_stage import ORIGIN, Gate, both_ways
 from tests.scripts_stage import run_scripts
 from tools.core import Core
 
-ORIGIN = Origin(kind="RestApi", remote_ip="192.0.2.9", username="alice")
-
-
-class Gate:
-    """An ingest, the index behind it, and hands to make things go wrong on the way between them."""
-
-    def __init__(self, stage: IndexStage, root: Path) -> None:
-        self.stage = stage
-        self.blobs = BlobStore(root)
-        self.before_store: Callable[[StoreInstance], None] = lambda command: None
-        self.settings = IngestSettings()
-        self.ingest = self.open()
-
-    def open(self) -> Ingest:
-        return Ingest(IndexClient(self._ask), self.stage.views, self.blobs, "gateway-1", lambda: self.settings)
-
-    def _ask(self, command: Command) -> Any:
-        if isinstance(command, StoreInstance):
-            self.before_store(command)
-        return self.stage.ask(command)
-
-    def send(self, data: bytes, chunk: int = 1 << 30) -> StoreResult:
-        with self.ingest.open(ORIGIN, b"12345678") as upload:
-            for start in range(0, len(data), chunk):
-                upload.write(memoryview(data)[start : start + chunk])
-            return upload.store()
-
-    @property
-    def files(self) -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in self.blobs.root.rglob("*") if path.is_file()}
-
-    @property
-    def instances(self) -> list[Instance]:
-        with self.stage.views.snapshot() as snapshot:
-            return [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
-
-
-@pytest.fixture
-def gate(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setattr(ingest, "FILES_AHEAD", 0)
-    (tmp_path / "storage").mkdir()
-    made = Gate(stage, tmp_path / "storage")
-    yield made
-    made.ingest.close()
-
-
-@pytest.fixture(params=["in memory", "spilled"])
-def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways: parsed before it touches the disk, and written as it comes."""
-    if request.param == "spilled":
-        monkeypatch.setattr(ingest, "SPILL_BYTES", 300)
-
-
-both_ways = pytest.mark.usefixtures("sizes")
 FILE = encode(add_pixels(dataset()))
 
 

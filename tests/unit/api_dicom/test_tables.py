@@ -7,8 +7,9 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from actors.lua.errors import ScriptFailed
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.dicom.sop_classes import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, is_registered
-from api.dicom.status import DatasetMismatch, store_status
+from api.dicom.status import store_status
 from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFailed, StorageFull
+from store.dicom.received import DatasetMismatch
 from store.dicom.syntax import read_syntax
 
 

@@ -1,0 +1,68 @@
+"""An ingest with a real index behind it, in one process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.index.client import IndexClient
+from actors.index.commands import Command, StoreInstance
+from actors.ingest import Ingest, StoreResult
+from actors.ingest_settings import IngestSettings
+from events.identifiers import Level
+from store.blobs.store import BlobStore
+from store.dicom.received import Announced
+from store.records import Instance, Origin
+from tests.index_stage import IndexStage
+
+ORIGIN = Origin(kind="RestApi", remote_ip="192.0.2.9", username="alice")
+
+
+class Gate:
+    """An ingest, the index behind it, and hands to make things go wrong on the way between them."""
+
+    def __init__(self, stage: IndexStage, root: Path) -> None:
+        self.stage = stage
+        self.blobs = BlobStore(root)
+        self.before_store: Callable[[StoreInstance], None] = lambda command: None
+        self.settings = IngestSettings()
+        self.ingest = self.open()
+
+    def open(self) -> Ingest:
+        return Ingest(IndexClient(self._ask), self.stage.views, self.blobs, "gateway-1", lambda: self.settings)
+
+    def _ask(self, command: Command) -> Any:
+        if isinstance(command, StoreInstance):
+            self.before_store(command)
+        return self.stage.ask(command)
+
+    def send(self, data: bytes, chunk: int = 1 << 30) -> StoreResult:
+        with self.ingest.open(ORIGIN, b"12345678") as upload:
+            for start in range(0, len(data), chunk):
+                upload.write(memoryview(data)[start : start + chunk])
+            return upload.store()
+
+    def receive(self, dataset: bytes, announced: Announced, chunk: int = 1 << 30) -> StoreResult:
+        """Store a dataset as a C-STORE brings it."""
+        with self.ingest.receive(ORIGIN, announced) as upload:
+            for start in range(0, len(dataset), chunk):
+                upload.write(memoryview(dataset)[start : start + chunk])
+            return upload.store()
+
+    def read(self) -> bytes:
+        """The file of the only instance."""
+        (record,) = self.instances
+        return self.blobs.path(record.blob).read_bytes()
+
+    @property
+    def files(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in self.blobs.root.rglob("*") if path.is_file()}
+
+    @property
+    def instances(self) -> list[Instance]:
+        with self.stage.views.snapshot() as snapshot:
+            return [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
+
+
+both_ways = pytest.mark.usefixtures("sizes")
