@@ -27,7 +27,7 @@ from store.environment import (
     peek,
 )
 from store.log import check_end, check_link, read_end, read_head, read_rows
-from store.tables import ALL_TABLES, CONDEMNED, FIND, LEASES, META, SERIES, TOMBSTONES, key
+from store.tables import ALL_TABLES, CONDEMNED, FIND, ID_COUNTS, IDS, LEASES, META, SERIES, TOMBSTONES, key
 
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
@@ -50,6 +50,7 @@ class Action(Enum):
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
     FILL_FIND = "add the rows that queries start from"
+    FILL_ID_COUNTS = "count the identifiers, for pages of lists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class Facts:
     condemned: int = 0
     tombstones: int = 0
     lacks_find: bool = False  # written before there was the table `find`
+    lacks_id_counts: bool = False  # … the table `id-counts`
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,12 @@ TABLE = (
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
     Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
     Row("no rows for queries", lambda f: f.lacks_find, Action.FILL_FIND, "this index was written by an older release"),
+    Row(
+        "no counts of identifiers",
+        lambda f: f.lacks_id_counts,
+        Action.FILL_ID_COUNTS,
+        "this index was written by an older release",
+    ),
 )
 
 
@@ -190,6 +198,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         boot_id = txn.get(BOOT_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
         lacks_find = not count(FIND) and bool(count(SERIES))
+        lacks_id_counts = not count(ID_COUNTS) and bool(count(IDS))
         is_empty = read_head(txn, env.tables).seq == 0
     return replace(
         facts,
@@ -203,6 +212,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         condemned=condemned,
         tombstones=tombstones,
         lacks_find=lacks_find,
+        lacks_id_counts=lacks_id_counts,
     )
 
 

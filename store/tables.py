@@ -33,6 +33,7 @@ STUDIES = b"studies"
 SERIES = b"series"
 INSTANCES = b"instances"
 IDS = b"ids"  # 20-byte identifier -> level, ref
+ID_COUNTS = b"id-counts"  # level + first byte of an identifier -> how many (store.projections.id_counts)
 AGGREGATES = b"aggregates"  # ref of a patient, study or series -> its counters
 CHILDREN = b"children"  # parent ref + child ref -> b""
 CHANGES = b"changes"  # seq -> row of /changes, NewInstance excepted
@@ -65,6 +66,7 @@ READ_MODELS = (
     SERIES,
     INSTANCES,
     IDS,
+    ID_COUNTS,
     AGGREGATES,
     CHILDREN,
     CHANGES,

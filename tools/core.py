@@ -36,7 +36,7 @@ from store.boot import Action
 from store.environment import Environment, ensure_reserve, release_reserve
 from store.log import read_end
 from store.privacy import make_folder, mend
-from store.projections import find
+from store.projections import find, id_counts
 from store.projections.job_rows import Job
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
@@ -50,6 +50,8 @@ STOP_TIMEOUT_S = 20.0
 READER_CHECK_S = 60.0
 
 Reply = Callable[[Any, SinogramError | None], None]
+
+_FILLING = {Action.FILL_FIND: find.fill, Action.FILL_ID_COUNTS: id_counts.fill}
 
 
 def utc_now_us() -> int:
@@ -269,8 +271,9 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
         rows = boot.plan(facts if blobs is None else boot.look_at_blobs(environment, blobs, facts))
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
-        if any(row.action is Action.FILL_FIND for row in rows):
-            _fill_find(environment)
+        for row in rows:
+            if row.action in _FILLING:
+                _fill(environment, _FILLING[row.action])
         environment.forget_dead_readers()
         _begin_run(environment)
         if blobs is not None:
@@ -316,10 +319,10 @@ def _begin_run(environment: Environment) -> None:
         _begin_run(environment)
 
 
-def _fill_find(environment: Environment) -> None:
+def _fill(environment: Environment, fill: Callable[[Batch], None]) -> None:
     with environment.begin(write=True) as txn:
         batch = Batch(txn, environment.tables)
-        find.fill(batch)
+        fill(batch)
         batch.flush()
 
 

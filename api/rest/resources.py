@@ -1,6 +1,7 @@
 """`/patients`, `/studies`, `/series`, `/instances`: lists, single resources, what is above and below them, deletion."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import falcon
@@ -10,13 +11,14 @@ from api.rest.arguments import TagForm
 from api.rest.auth import username_of
 from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
-from api.rest.finding import find, find_below, list_ids
+from api.rest.finding import find, find_below
 from api.rest.render_resources import COLLECTION, Contents, parse_contents, render, render_link
 from api.rest.replies import JSON, send_json, wants_xml
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
 from events.errors import NotFound
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
 from store.records import Instance, Resource
+from store.views.id_order import PIECE_IDS, list_pieces
 from store.views.snapshot import Snapshot
 
 # Records per snapshot of a long list: 10 ms of reading, 0.4 MB of JSON.
@@ -52,20 +54,38 @@ class Collection:
         style = Style(req, self._deps, allow_contents=True)
         page = arguments.paging(req, f"/{COLLECTION[self._level]}")
         expand = arguments.boolean(req, "expand") or style.contents is not None
-        with self._deps.views.snapshot() as s:
-            ids = list_ids(s, self._level, page)
+        pieces = list_pieces(self._deps.views, self._level, page.since, page.limit)
+        first = next(pieces, [])
         if expand:
-            send_expanded(req, resp, self._deps, self._level, ids, style)
+            _send_expanded(req, resp, self._deps, self._level, first, pieces, style)
         else:
-            send_json(req, resp, [format_resource_id(resource) for resource in ids])
+            shown = ([format_resource_id(resource) for resource in piece] for piece in chain([first], pieces))
+            _send_pieces(req, resp, shown, is_long=len(first) == PIECE_IDS)
 
 
 def send_expanded(
     req: falcon.Request, resp: falcon.Response, deps: Deps, level: Level, ids: list[ResourceId], style: Style
 ) -> None:
     """Answer with whole resources; a long list is streamed."""
-    pieces = _render_pieces(deps, level, ids, style)
-    if len(ids) <= CHUNK_RECORDS or wants_xml(req):
+    _send_expanded(req, resp, deps, level, ids, iter(()), style)
+
+
+def _send_expanded(
+    req: falcon.Request,
+    resp: falcon.Response,
+    deps: Deps,
+    level: Level,
+    first: list[ResourceId],
+    more: Iterator[list[ResourceId]],
+    style: Style,
+) -> None:
+    pieces = (shown for ids in chain([first], more) for shown in _render_pieces(deps, level, ids, style))
+    _send_pieces(req, resp, pieces, is_long=len(first) > CHUNK_RECORDS)
+
+
+def _send_pieces(req: falcon.Request, resp: falcon.Response, pieces: Iterator[list[Any]], *, is_long: bool) -> None:
+    """Answer with a list that comes in pieces; a long one is streamed."""
+    if not is_long or wants_xml(req):
         send_json(req, resp, [shown for piece in pieces for shown in piece])
         return
     resp.content_type = JSON

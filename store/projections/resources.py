@@ -4,7 +4,7 @@ from events.identifiers import Level, Ref, ResourceId
 from events.resources import InstanceReceivedAgain, InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.batch import Batch
 from store.log import Appended
-from store.projections import rows
+from store.projections import id_counts, rows
 from store.tables import (
     CHILDREN,
     IDS,
@@ -42,6 +42,11 @@ def apply(batch: Batch, appended: Appended) -> None:
 
 
 def _introduce(batch: Batch, level: Level, ref: Ref, resource_id: ResourceId, parent: Ref | None) -> None:
+    before = batch.get(IDS, resource_id)
+    if before is None or before[0] != level:  # else an earlier life, whose rows are still being purged
+        if before is not None:
+            id_counts.add(batch, before[0], resource_id, -1)
+        id_counts.add(batch, level, resource_id, 1)
     batch.put(IDS, resource_id, LEVEL_REF.pack(level, ref))
     if parent is not None:
         batch.put(CHILDREN, child_key(parent, ref), b"")
@@ -52,3 +57,4 @@ def forget(batch: Batch, level: Level, ref: Ref, resource_id: bytes) -> None:
     batch.delete(rows.TABLE_OF_LEVEL[level], key(ref))
     if batch.get(IDS, resource_id) == LEVEL_REF.pack(level, ref):
         batch.delete(IDS, resource_id)
+        id_counts.add(batch, level, resource_id, -1)
