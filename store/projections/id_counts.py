@@ -17,12 +17,14 @@ _NONE = bytes(COUNTS.size)
 def add(batch: Batch, level: int, resource_id: bytes, number: int) -> None:
     """Count an identifier that is new, or gone (-1)."""
     row_key = bytes((level, resource_id[0]))
-    counts = list(COUNTS.unpack(batch.get(ID_COUNTS, row_key) or _NONE))
-    counts[resource_id[1] >> 4] += number
-    if any(counts):
-        batch.put(ID_COUNTS, row_key, COUNTS.pack(*counts))
-    else:
+    row = batch.get(ID_COUNTS, row_key) or _NONE
+    at = (resource_id[1] >> 4) * 4
+    count = int.from_bytes(row[at : at + 4], "big") + number
+    row = row[:at] + count.to_bytes(4, "big") + row[at + 4 :]
+    if row == _NONE:
         batch.delete(ID_COUNTS, row_key)
+    else:
+        batch.put(ID_COUNTS, row_key, row)
 
 
 def fill(batch: Batch) -> None:
