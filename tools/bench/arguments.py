@@ -88,7 +88,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         filler.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"so many ({count:,})")
     filler.add_argument("--unsettled", action="store_true", help="leave all of them waiting for StableAge")
     filler.set_defaults(run=_fill, rounds=1)
-    for each in (ingest, rest, changes, find, query, scu, lua, replay, filler):
+    flat = kinds.add_parser(
+        "flat", help="whether large archives take longer than small ones: start, requests, deletion"
+    )
+    flat.add_argument(
+        "--data", action="append", type=Path, metavar="DIR", required=True, help="an archive of `bench fill` (repeat)"
+    )
+    flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
+    flat.set_defaults(run=_flat)
+    for each in (ingest, rest, changes, find, query, scu, lua, replay, filler, flat):
         _add_common(each)
 
 
@@ -230,6 +238,15 @@ def _fill(options: argparse.Namespace) -> int:
     )
     run = fill(options.data, shape, settled=not options.unsettled)
     return _report("fill", f"fill: {options.data}", options, [run])
+
+
+def _flat(options: argparse.Namespace) -> int:
+    from tools.bench.flatness import flat
+
+    _seed(options)
+    with _work_folder(options) as folder:
+        runs = flat(options.data, folder, rounds=options.rounds, count=options.requests, seed=options.seed)
+    return _report("flat", f"flat: {options.requests} requests a run, {options.rounds} rounds", options, runs)
 
 
 def _samples(options: argparse.Namespace, size: str, salt: int = 0) -> "Samples":

@@ -33,6 +33,7 @@ class Run:
     p50_ms: float | None = None
     p99_ms: float | None = None
     rss_anon_mb: float | None = None  # after it
+    processor_ms: float | None = None  # of the server's processes for one exchange, where that was measured
     failures: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -73,6 +74,7 @@ class Summary:
     p50_ms: float | None  # medians of the rounds
     p99_ms: float | None
     rss_anon_mb: float | None  # the highest
+    processor_ms: float | None  # the median
     ratio: float | None  # of the first server's rate to this one's; None for the first
     failures: int
 
@@ -98,6 +100,7 @@ def summarize(runs: Sequence[Run]) -> list[Summary]:
                 p50_ms=_median_of(run.p50_ms for run in group),
                 p99_ms=_median_of(run.p99_ms for run in group),
                 rss_anon_mb=max((run.rss_anon_mb for run in group if run.rss_anon_mb is not None), default=None),
+                processor_ms=_median_of(run.processor_ms for run in group),
                 ratio=round(base / rates[key], 2) if target != first and base and rates[key] else None,
                 failures=sum(len(run.failures) for run in group),
             )
@@ -117,7 +120,7 @@ def print_table(title: str, runs: Sequence[Run]) -> None:
     table = Table(title=title, title_justify="left")
     for heading in ("scenario", "server"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("rate /s", "lowest–highest", "p50 ms", "p99 ms", "RssAnon MB", "ratio", "failed"):
+    for heading in ("rate /s", "lowest–highest", "p50 ms", "p99 ms", "CPU ms", "RssAnon MB", "ratio", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
     previous = ""
     for line in summarize(runs):
@@ -130,6 +133,7 @@ def print_table(title: str, runs: Sequence[Run]) -> None:
             f"{line.lowest_rate:.1f}–{line.highest_rate:.1f}",
             _shown(line.p50_ms, 2),
             _shown(line.p99_ms, 2),
+            _shown(line.processor_ms, 2),
             _shown(line.rss_anon_mb, 0),
             _shown(line.ratio, 2),
             str(line.failures) if line.failures else "",
