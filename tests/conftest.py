@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.codecs.pool import CodecPool
 from store.environment import Environment
 from tests.clock import Clock
 from tests.index_stage import IndexStage
@@ -61,3 +62,11 @@ def archive_factory(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Core
 def archive(archive_factory: Callable[..., Core]) -> Core:
     """A running core."""
     return archive_factory()
+
+
+@pytest.fixture
+def codecs() -> Iterator[CodecPool]:
+    """Codec processes; none is started before a test decodes something."""
+    pool = CodecPool()
+    yield pool
+    pool.close()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from actors.codecs.limits import CodecSettings
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
 from actors.lua.settings import PATIENCE_S, LuaSettings
@@ -49,6 +50,7 @@ class ServerSettings:
     modalities_in_database: bool
     query_retrieve_size: int
     ingest: IngestSettings
+    codecs: CodecSettings
     lua: LuaSettings
     http_client: HttpClientSettings
     peers: tuple[Peer, ...]
@@ -114,6 +116,13 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
         query_retrieve_size=configuration.value("QueryRetrieveSize"),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
+        codecs=CodecSettings(
+            processes=configuration.value("CodecProcesses"),
+            memory_mb=configuration.value("CodecMemory"),
+            processor_s=configuration.value("CodecProcessorTime"),
+            timeout_s=configuration.value("CodecTimeout"),
+            scratch=storage.temporary_directory,
+        ),
         lua=configuration.lua,
         http_client=configuration.http_client,
         peers=configuration.peers,

@@ -42,6 +42,7 @@ class Facilities:
         self.index = IndexClient(ask)
         self.jobs = JobsClient(ask, jobs.request)
         self._intake = intake = Intake(settings, name, self.views, self.index, received=received, scripts=scripts)
+        self.codecs = intake.codecs
         self.blobs, self.modalities, self.runtime = intake.blobs, intake.modalities, intake.runtime
         self.filters, self.ingest = intake.filters, intake.ingest
         self.stopping = Interruption()
@@ -56,6 +57,7 @@ class Facilities:
             queries=QueryStore(settings.index_directory, settings.query_retrieve_size),
             scu=settings.scu,
             finds=self._finds,
+            codecs=self.codecs,
             stopping=self.stopping,
             settings=settings.rest,
             scripts=scripts,

@@ -58,12 +58,12 @@ class Gateway:
             scripts=scripts,
             environment=environment,
         )
-        destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, self._admission)
+        destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, own.codecs, self._admission)
         services = (
             create_echo_service(),
             create_store_service(own.ingest),
             create_find_service(Finder(own.views, own.blobs), own.filters),
-            create_get_service(own.views, own.blobs, decompresses=settings.scu.transcode),
+            create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
             create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
         )
         self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, own.runtime.dicom) for fd in dicom_fds]

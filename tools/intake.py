@@ -1,5 +1,6 @@
 """What a process needs that stores instances and knows the modalities: gateways, workers and the scripts' process."""
 
+from actors.codecs.pool import CodecPool
 from actors.index.client import IndexClient
 from actors.ingest import Ingest
 from actors.lua.client import ScriptsClient
@@ -25,6 +26,7 @@ class Intake:
         scripts: ScriptsClient | None,
     ) -> None:
         """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one."""
+        self.codecs = CodecPool(settings.codecs)
         self.blobs = BlobStore(settings.storage_directory)
         self.modalities = Modalities(
             settings.dicom.modalities,
@@ -39,4 +41,5 @@ class Intake:
 
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
+        self.codecs.close()
         self.ingest.close()

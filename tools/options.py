@@ -299,6 +299,10 @@ OPTIONS: Final = _rows(
     Option("SequentialDicomReaderWindowCapacity", _COUNT, 128),
     # Sinogram's own
     Option("GatewayProcesses", Whole(0, 64), 0, honoured=True),  # 0: one per core, at most 4
+    Option("CodecProcesses", Whole(1, 64), 2, honoured=True),  # of each process that decodes
+    Option("CodecMemory", Whole(512, 2**20), 2048, honoured=True),  # megabytes
+    Option("CodecProcessorTime", Whole(1, 86_400), 30, honoured=True),  # seconds a frame
+    Option("CodecTimeout", Whole(1, 86_400), 60, honoured=True),  # seconds a frame
 )
 
 

@@ -48,6 +48,7 @@ class WorkerBench:
             peers=self._peers,
             scu=self._scu,
             associations=self._associations,
+            codecs=self._intake.codecs,
             filters=self._intake.filters,
             temporary_directory=self._temporary_directory,
             interruption=interruption,

@@ -15,6 +15,7 @@ from store.blobs.store import BlobStore
 from store.views.views import Views
 
 if TYPE_CHECKING:  # a worker without work imports none of it
+    from actors.codecs.pool import CodecPool
     from actors.index.client import IndexClient
     from actors.ingest import Ingest
     from actors.jobs.client import JobsClient
@@ -54,6 +55,7 @@ class Workbench:
     peers: "Peers"
     scu: "ScuSettings"
     associations: "StorePool"
+    codecs: "CodecPool"
     filters: "ScriptFilters"
     temporary_directory: Path
     interruption: "Interruption"  # the wish that this run ends at once

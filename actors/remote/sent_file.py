@@ -1,11 +1,14 @@
 """A DICOM file that is not of the archive, sent to a destination on an association of its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
+from actors.codecs.pool import CodecPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.remote.interruption import Interruption
 from actors.remote.outgoing import Admission
-from actors.remote.requestor import Association, open_association
+from actors.remote.requestor import open_association
 from actors.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
 from actors.remote.target import Target
 from actors.remote.transcoding import transcode
@@ -28,9 +31,13 @@ def send_file(
     data: Buffer,
     fallbacks: tuple[str, ...],
     interruption: Interruption,
+    codecs: CodecPool,
+    opened: Callable[[], BinaryIO] | None = None,
     admits: Admission = lambda _data, _transfer_syntax: True,
 ) -> SentFile:
     """Send a file; `fallbacks` are the transfer syntaxes it may be transcoded to, `admits` is asked before.
+
+    `opened` opens the file that `data` shows, unless it is small.
 
     Raises InvalidDicom, Forbidden (it is not admitted), RemoteFailed, Interrupted, and what `admits` raises.
     """
@@ -51,17 +58,11 @@ def send_file(
             raise not_negotiated(target, kind) from exc
         raise
     with association, memoryview(data) as view:
-        _send(association, kind, summary.sop_uid, view, fallbacks)
+        context = choose_context(association, kind, fallbacks)
+        if context.transfer_syntax == kind.transfer_syntax:
+            with view[find_dataset(data) :] as dataset:
+                check(association, store(association, context, summary.sop_uid, dataset))
+        else:
+            dataset = transcode(view, context.transfer_syntax, codecs, opened, interruption.check)
+            check(association, store(association, context, summary.sop_uid, dataset))
     return SentFile(summary.sop_class, summary.sop_uid)
-
-
-def _send(
-    association: Association, kind: Kind, sop_instance: str, data: memoryview, fallbacks: tuple[str, ...]
-) -> None:
-    context = choose_context(association, kind, fallbacks)
-    if context.transfer_syntax != kind.transfer_syntax:
-        dataset = memoryview(transcode(data, context.transfer_syntax))
-        check(association, store(association, context, sop_instance, dataset))
-        return
-    with data[find_dataset(data) :] as dataset:
-        check(association, store(association, context, sop_instance, dataset))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from actors.codecs.pool import CodecPool
 from actors.remote.association_pool import AssociationPool
 from actors.remote.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
@@ -58,6 +59,7 @@ class StoredSender:
         pool: StorePool,
         target: Target,
         instances: Sequence[ResourceId],
+        codecs: CodecPool,
         *,
         fallbacks: tuple[str, ...],
         interruption: Interruption,
@@ -69,6 +71,7 @@ class StoredSender:
         `admits` is asked about each instance; one that it refuses is not sent.
         """
         self._blobs = blobs
+        self._codecs = codecs
         self._pool = pool
         self._target = target
         self._fallbacks = fallbacks
@@ -135,9 +138,16 @@ class StoredSender:
         if context.transfer_syntax == record.transfer_syntax:
             dataset = data[find_dataset(data) :]
         else:
-            dataset = memoryview(transcode(data, context.transfer_syntax))
+            dataset = self._transcode(record, data, context.transfer_syntax)
         uid = record.tags.get(_SOP_INSTANCE_UID, "")
         return store(association, context, uid, dataset, originator=self._originator, settle=settle)
+
+    def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> memoryview:
+        opened = partial(self._blobs.open, record.blob) if record.size_bytes > MAPPED_BYTES else None
+        try:
+            return transcode(data, transfer_syntax, self._codecs, opened, self._interruption.check)
+        except FileNotFoundError as exc:
+            raise NotFound("An instance has been deleted while it was decoded") from exc
 
     def _read(self, record: Instance) -> memoryview:
         with self._blobs.open(record.blob) as file:

@@ -1,40 +1,38 @@
 """A DICOM file's dataset in another, uncompressed, transfer syntax, for a peer that cannot take it as it is stored.
 
 Between uncompressed syntaxes only headers and byte order change (`store.dicom.encoding`). What is compressed is
-decoded by the library that serves its syntax, frame by frame; the values of all other elements are left as they are,
+decoded frame by frame in a process of its own (`actors.codecs`); the values of all other elements are left as they are,
 and so is the SOP Instance UID: the instance is the same. As with DCMTK, and so Orthanc, JPEG's YBR becomes RGB, while
 lossless syntaxes keep the samples they hold.
 
-The decoders, and numpy with them, are imported when the first compressed file has to be decoded.
+All frames are decoded before the first byte leaves, for a dataset that breaks off would end the association, and with it
+what others have to do there. So a large image waits in a file without a name, not in memory.
 """
 
-import warnings
-from collections.abc import Iterator
-from io import BytesIO
-from typing import Any, Final
+import mmap
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final
 
-from actors.remote.extended_jpeg import JPEG_EXTENDED, decode_deep, is_deep
+from actors.codecs.native import decode_frames, readable
+from actors.codecs.pool import CodecPool
 from events.errors import InvalidDicom
-from store.dicom.elements import PIXEL_DATA, Buffer, Element, read_elements
-from store.dicom.encoding import Change, encode_dataset
+from store.dicom.elements import PIXEL_DATA, UNDEFINED, Buffer, Element, read_elements
+from store.dicom.encoding import Change, Room, encode_dataset, lay_out
 from store.dicom.part10 import Part10, open_part10
+from store.dicom.pixels.codestream import DECODABLE
+from store.dicom.pixels.description import PixelDescription, UndecodablePixels, describe_pixels
+from store.dicom.pixels.frames import find_frames
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference
 READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, "1.2.840.10008.1.2.1.99"})
+IN_MEMORY_BYTES: Final = 64 << 20  # a larger decoded dataset lies in a file
 
-_FAMILY: Final = "1.2.840.10008.1.2."
-_RLE: Final = "1.2.840.10008.1.2.5"
-_LOSSY_JPEG: Final = frozenset({_FAMILY + "4.50", JPEG_EXTENDED})
-# Which library decodes what; pydicom's name of each.
-_DECODERS: Final = {
-    _RLE: "pydicom",
-    **dict.fromkeys((_FAMILY + f"4.{number}" for number in (50, 51, 57, 70, 80, 81)), "gdcm"),
-    **dict.fromkeys((_FAMILY + f"4.{number}" for number in (90, 91, 201, 202, 203)), "pylibjpeg"),
-}
 _PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
 _PLANAR_CONFIGURATION: Final = 0x00280006
-_BITS_ALLOCATED: Final = 0x00280100
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
@@ -44,32 +42,47 @@ class CannotTranscode(InvalidDicom):
 
 def can_transcode(source: str, target: str) -> bool:
     """Tell whether files of one transfer syntax can be made into another; a single file may still fail."""
-    return target in UNCOMPRESSED and (source in READABLE or source in _DECODERS)
+    return target in UNCOMPRESSED and (source in READABLE or source in DECODABLE)
 
 
-def transcode(file: Buffer, target: str) -> bytes:
+def transcode(
+    file: Buffer,
+    target: str,
+    codecs: CodecPool,
+    opened: Callable[[], BinaryIO] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> memoryview:
     """Return the dataset of a DICOM file, without meta information, in explicit or implicit VR little endian.
 
+    `opened` opens the file that the buffer shows, for a buffer that is too large to be copied; `check` is called before each
+    frame, and what it raises ends the work.
     Raises CannotTranscode for a syntax that is not supported, or pixels that cannot be decoded; InvalidDicom for a file
-    that is none.
+    that is none; OSError.
     """
     part10 = open_part10(file)
     source = part10.transfer_syntax
     if not can_transcode(source, target):
         raise CannotTranscode(f"Cannot transcode from {source or 'an unknown transfer syntax'} to {target}")
     elements = read_elements(part10.data, part10.start, part10.syntax)
-    changes = _decompress(file, part10, elements) if part10.syntax.encapsulated else {}
-    return encode_dataset(part10, elements, explicit=target == EXPLICIT_LE, changes=changes)
+    explicit = target == EXPLICIT_LE
+    if not part10.syntax.encapsulated:
+        return memoryview(encode_dataset(part10, elements, explicit=explicit))
+    changes = _without_fragments(elements)
+    if not any(element.tag == PIXEL_DATA for element in elements):
+        return memoryview(encode_dataset(part10, elements, explicit=explicit, changes=changes))
+    try:
+        return _Decompression(part10, elements, changes, explicit=explicit, scratch=codecs.settings.scratch).run(
+            codecs, opened, check
+        )
+    except UndecodablePixels as exc:
+        raise CannotTranscode(f"Cannot decode the pixels of an instance in {source}: {exc}") from exc
 
 
-def _decompress(file: Buffer, part10: Part10, elements: tuple[Element, ...]) -> dict[int, Change]:
-    """Return what has to change in a compressed dataset."""
+def _without_fragments(elements: tuple[Element, ...]) -> dict[int, Change]:
+    """Return what has no place in an uncompressed dataset."""
     changes: dict[int, Change] = dict.fromkeys(_OFFSET_TABLES)
     # A compressed icon inside a sequence goes with its sequence: it is a thumbnail of what is there.
-    changes |= dict.fromkeys(element.tag for element in elements if _holds_fragments(element))
-    if any(element.tag == PIXEL_DATA for element in elements):
-        changes |= _decode(file, part10.transfer_syntax)
-    return changes
+    return changes | dict.fromkeys(element.tag for element in elements if _holds_fragments(element))
 
 
 def _holds_fragments(element: Element) -> bool:
@@ -80,55 +93,69 @@ def _holds_fragments(element: Element) -> bool:
     )
 
 
-def _decode(file: Buffer, syntax: str) -> dict[int, Change]:
-    """Decode all frames; returns the elements that describe them and Pixel Data itself."""
-    frames, described = _decode_frames(file, syntax)
-    pixels = b"".join(frame.tobytes() for frame in frames)
-    bits = 8 * frames[0].itemsize
+class _Decompression:
+    """One dataset whose pixels are decoded into their place."""
+
+    def __init__(
+        self,
+        part10: Part10,
+        elements: tuple[Element, ...],
+        changes: dict[int, Change],
+        *,
+        explicit: bool,
+        scratch: Path | None,
+    ) -> None:
+        self._part10 = part10
+        self._elements = elements
+        self._changes = changes
+        self._explicit = explicit
+        self._scratch = scratch
+        self._described = described = describe_pixels(part10.data, elements)
+        self._frames = find_frames(part10.data, elements, described.frames)
+        self._pixel_bytes = described.frames * described.frame_bytes
+        if self._pixel_bytes >= UNDEFINED - 1:
+            raise UndecodablePixels("The pixels are longer than an uncompressed dataset can hold")
+        self._dataset = memoryview(b"")
+
+    def run(self, codecs: CodecPool, opened: Callable[[], BinaryIO] | None, check: Callable[[], None]) -> memoryview:
+        source = None if opened is None else opened()
+        try:
+            with readable(self._part10.data, source) as file:
+                decode_frames(
+                    codecs, file, self._part10.transfer_syntax, self._described, self._frames, self._place, check
+                )
+        finally:
+            if source is not None:
+                source.close()
+        return self._dataset
+
+    def _place(self, photometric_interpretation: str) -> memoryview:
+        """Lay the dataset out; returns the place of the pixels."""
+        room = Room(self._pixel_bytes + (self._pixel_bytes & 1))
+        changes = self._changes | _pixel_changes(self._described, photometric_interpretation, room)
+        head, tail = lay_out(self._part10, self._elements, explicit=self._explicit, changes=changes)
+        end = len(head) + room.size_bytes
+        self._dataset = dataset = _zeros(end + len(tail), self._scratch)
+        dataset[: len(head)] = head
+        dataset[end:] = tail
+        return dataset[len(head) : len(head) + self._pixel_bytes]
+
+
+def _pixel_changes(described: PixelDescription, photometric_interpretation: str, room: Room) -> dict[int, Change]:
+    value = photometric_interpretation.encode("ascii")
     changes: dict[int, Change] = {
-        _PHOTOMETRIC_INTERPRETATION: ("CS", _even(str(described["photometric_interpretation"]))),
-        _BITS_ALLOCATED: ("US", bits.to_bytes(2, "little")),
-        PIXEL_DATA: ("OB" if bits == 8 else "OW", pixels),
+        _PHOTOMETRIC_INTERPRETATION: ("CS", value + b" " * (len(value) & 1)),
+        PIXEL_DATA: ("OB" if described.bits_allocated == 8 else "OW", room),
     }
-    if described["samples_per_pixel"] > 1:
-        changes[_PLANAR_CONFIGURATION] = ("US", bytes(2))  # numpy's frames are in the order of pixels
+    if described.samples > 1:
+        changes[_PLANAR_CONFIGURATION] = ("US", bytes(2))  # color by pixel, as all codestreams are decoded
     return changes
 
 
-def _decode_frames(file: Buffer, syntax: str) -> tuple[list[Any], dict[str, Any]]:
-    from pydicom import dcmread
-
-    with warnings.catch_warnings():  # what else is odd about the file is not ours to say
-        warnings.simplefilter("ignore")
-        try:
-            dataset = dcmread(BytesIO(file), force=True, specific_tags=_pixel_tags())
-            decoded = list(_iterate(dataset, syntax))
-        except Exception as exc:  # libraries of several kinds, each with errors of its own
-            raise CannotTranscode(f"Cannot decode the pixels of an instance in {syntax}: {type(exc).__name__}") from exc
-    if not decoded:
-        raise CannotTranscode("An instance has no frames to decode")
-    return [array for array, _ in decoded], dict(decoded[-1][1])
-
-
-def _iterate(dataset: Any, syntax: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Iterate over decoded frames as arrays, each with the attributes that describe it now."""
-    if is_deep(dataset, syntax):
-        described = {"photometric_interpretation": dataset.PhotometricInterpretation, "samples_per_pixel": 1}
-        yield from ((frame, described) for frame in decode_deep(dataset))
-        return
-    from pydicom.pixels.decoders.base import get_decoder
-
-    decoder = get_decoder(syntax)
-    plugin = _DECODERS[syntax]
-    yield from decoder.iter_array(dataset, decoding_plugin=plugin, raw=False, as_rgb=syntax in _LOSSY_JPEG)
-
-
-def _pixel_tags() -> list[int]:
-    """The elements that decoding needs: the Image Pixel module, and how many frames there are (PS3.3 §C.7.6.3)."""
-    group = (2, 4, 6, 8, 0x10, 0x11, 0x100, 0x101, 0x102, 0x103)
-    return [*(0x00280000 | number for number in group), *_OFFSET_TABLES, PIXEL_DATA, 0x00080016]
-
-
-def _even(text: str) -> bytes:
-    raw = text.encode("ascii")
-    return raw + b" " * (len(raw) & 1)
+def _zeros(size_bytes: int, scratch: Path | None) -> memoryview:
+    """Memory of a size, or a map of a file without a name. Raises OSError where the disk is full."""
+    if size_bytes <= IN_MEMORY_BYTES:
+        return memoryview(bytearray(size_bytes))
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        os.posix_fallocate(file.fileno(), 0, size_bytes)  # a map of a file with holes ends in SIGBUS on a full disk
+        return memoryview(mmap.mmap(file.fileno(), size_bytes))

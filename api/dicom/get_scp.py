@@ -9,8 +9,10 @@ fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 import logging
 import mmap
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from actors.codecs.pool import CodecPool
 from actors.remote.modality import Operation
 from actors.remote.transcoding import READABLE, can_transcode, transcode
 from api.dicom.access import find_modality
@@ -41,13 +43,13 @@ _DATASET_FOLLOWS: Final = 0x0001
 log = logging.getLogger(__name__)
 
 
-def create_get_service(views: Views, blobs: BlobStore, *, decompresses: bool = True) -> Service:
+def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, decompresses: bool = True) -> Service:
     """Serve C-GET; `decompresses` is the option TranscodeDicomProtocol."""
 
     def handle(association: "Association", context: Context, command: Command) -> None:
         modality = find_modality(association.settings, association.request.calling_aet)
         may_decompress = decompresses and (modality is None or modality.allow_transcoding)
-        run = _Retrieval(association, context, command, views, blobs, may_decompress=may_decompress)
+        run = _Retrieval(association, context, command, views, blobs, codecs, may_decompress=may_decompress)
         answer(association, context, command, run.retrieve)
 
     return Service(
@@ -68,6 +70,7 @@ class _Retrieval:
         command: Command,
         views: Views,
         blobs: BlobStore,
+        codecs: CodecPool,
         *,
         may_decompress: bool,
     ) -> None:
@@ -76,6 +79,7 @@ class _Retrieval:
         self._command = command
         self._views = views
         self._blobs = blobs
+        self._codecs = codecs
         self._may_decompress = may_decompress
         self._message_id = 0  # of the last C-STORE
         self._is_cancelled = False
@@ -119,7 +123,7 @@ class _Retrieval:
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         if transfer_syntax == record.transfer_syntax:
             return data[find_dataset(data) :]
-        return memoryview(transcode(data, transfer_syntax))
+        return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob))
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
         """Send a C-STORE and wait for its status."""

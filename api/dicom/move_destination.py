@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from actors.codecs.pool import CodecPool
 from actors.jobs.client import JobsClient
 from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.jobs.retry import strategy_of
@@ -33,6 +34,7 @@ class MoveDestinations:
         blobs: BlobStore,
         scu: ScuSettings,
         jobs: JobsClient,
+        codecs: CodecPool,
         admission: Callable[[Target], Admission] | None = None,
     ) -> None:
         """`admission` makes the filter of what goes to a destination."""
@@ -43,6 +45,7 @@ class MoveDestinations:
         self._pool = StorePool(close_delay_s=0)
         self._scu = scu
         self._jobs = jobs
+        self._codecs = codecs
         self._admission = admission
 
     def open_sender(
@@ -57,6 +60,7 @@ class MoveDestinations:
             self._pool,
             target,
             instances,
+            self._codecs,
             fallbacks=fallbacks_for(self._scu, destination),
             interruption=interruption,
             originator=originator,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from actors.codecs.pool import CodecPool
 from actors.index.client import IndexClient
 from actors.jobs.client import JobsClient
 from actors.lua.client import ScriptsClient
@@ -69,6 +70,7 @@ class Deps:
     queries: QueryStore
     scu: ScuSettings
     finds: FindPool
+    codecs: CodecPool
     settings: RestSettings
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again

@@ -1,11 +1,12 @@
 """`/modalities/{name}/store` and `store-straight`: instances sent to a modality. Source: observed on Orthanc 1.12.7."""
 
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import falcon
 
@@ -165,17 +166,19 @@ class StoreStraight:
         modality = find_modality(deps, name)
         target = remote_of(deps, modality, None, None).target(deps)
         admits = admission(deps.filters, target, lambda: runtime.default_encoding(deps), correlation_of(req))
-        with _received(deps, req) as data:
+        with _received(deps, req) as (data, opened):
             try:
-                sent = send_file(target, data, fallbacks_for(deps.scu, modality), deps.stopping, admits)
+                sent = send_file(
+                    target, data, fallbacks_for(deps.scu, modality), deps.stopping, deps.codecs, opened, admits
+                )
             except Interrupted as exc:
                 raise Busy("the server stops") from exc
         send_json(req, resp, {"SOPClassUID": sent.sop_class, "SOPInstanceUID": sent.sop_instance})
 
 
 @contextmanager
-def _received(deps: Deps, req: falcon.Request) -> Iterator[Buffer]:
-    """Receive a body into a file without a name, and map it: it may be larger than the memory."""
+def _received(deps: Deps, req: falcon.Request) -> Iterator[tuple[Buffer, Callable[[], BinaryIO] | None]]:
+    """Receive a body into a file without a name, and map it: it may be larger than the memory. Also what opens it again."""
     settings = deps.settings
     with _TEMPORARY:
         spool = TemporaryFile(dir=settings.temporary_directory, buffering=SMALL_BODY_BYTES)  # noqa: SIM115  # its own errors are told apart
@@ -187,7 +190,7 @@ def _received(deps: Deps, req: falcon.Request) -> Iterator[Buffer]:
         with _TEMPORARY:
             file.flush()
         if not size:
-            yield b""
+            yield b"", None
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            yield mapped
+            yield mapped, lambda: os.fdopen(os.dup(file.fileno()), "rb")

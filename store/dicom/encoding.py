@@ -8,7 +8,7 @@ standard retired them, and they would be wrong now. Source: PS3.5 §7, Annex A.
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
@@ -16,7 +16,15 @@ from store.dicom.elements import ITEM, LONG_VRS, SEQUENCE_END, UNDEFINED, Elemen
 from store.dicom.part10 import Part10
 
 Part: TypeAlias = bytes | memoryview
-Change: TypeAlias = tuple[str, bytes] | None  # VR and value of an element from now on; None to leave it out
+
+
+class Room(NamedTuple):
+    """In the place of a value that somebody else writes, after the dataset is laid out around it."""
+
+    size_bytes: int  # even
+
+
+Change: TypeAlias = tuple[str, bytes | Room] | None  # VR and value of an element from now on; None to leave it out
 
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _SHORT_LIMIT: Final = 0x10000  # beyond the 16 bits that most VRs have for their length
@@ -43,7 +51,20 @@ def encode_dataset(
     Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe.
     """
     writer = _Writer(file, explicit=explicit)
-    return b"".join(writer.dataset(elements, dict(changes or {})))
+    return b"".join(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
+
+
+def lay_out(
+    file: Part10, elements: Sequence[Element], *, explicit: bool, changes: Mapping[int, Change]
+) -> tuple[bytes, bytes]:
+    """Return what comes before and what comes behind the one `Room` among the changes. Raises as `encode_dataset`."""
+    writer = _Writer(file, explicit=explicit)
+    parts = list(writer.dataset(elements, dict(changes)))
+    where = next(place for place, part in enumerate(parts) if isinstance(part, Room))
+    before, behind = parts[:where], parts[where + 1 :]
+    return b"".join(part for part in before if not isinstance(part, Room)), b"".join(
+        part for part in behind if not isinstance(part, Room)
+    )
 
 
 class _Writer:
@@ -56,7 +77,7 @@ class _Writer:
         # Elements already in the form that is asked for are taken as they stand, header and all.
         self._is_same_form = file.syntax.little and file.syntax.explicit is explicit
 
-    def dataset(self, elements: Sequence[Element], changes: dict[int, Change]) -> Iterator[Part]:
+    def dataset(self, elements: Sequence[Element], changes: dict[int, Change]) -> Iterator[Part | Room]:
         signed = self._is_signed(elements, little=self._little, default=False)
         for element in elements:
             for tag in sorted(tag for tag in changes if tag < element.tag):
@@ -70,10 +91,12 @@ class _Writer:
         for tag in sorted(changes):
             yield from self._changed(tag, changes[tag])
 
-    def _changed(self, tag: int, change: Change) -> Iterable[Part]:
+    def _changed(self, tag: int, change: Change) -> Iterable[Part | Room]:
         if change is None:
             return ()
         vr, value = change
+        if isinstance(value, Room):
+            return self._header(tag, vr, value.size_bytes), value
         value += bytes(len(value) & 1)
         return self._header(tag, vr, len(value)), value
 

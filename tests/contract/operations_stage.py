@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+from actors.codecs.pool import CodecPool
 from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
@@ -93,6 +94,7 @@ def working(
     """An engine with one slot, which does what the server's workers do."""
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
     pool = StorePool(0)
+    codecs = CodecPool()
     peers = Peers(configured, HttpClientSettings())
     channel = open_local_channel(archive.jobs.on_request)
     jobs = JobsClient(archive.index.ask, channel.request)
@@ -108,6 +110,7 @@ def working(
             peers=peers,
             scu=ScuSettings(aet="OURS"),
             associations=pool,
+            codecs=codecs,
             filters=filters,
             temporary_directory=Path(gettempdir()),
             interruption=interruption,
@@ -122,5 +125,6 @@ def working(
         channel.close()
         runner.join()
         pool.close()
+        codecs.close()
         peers.close()
         ingest.close()

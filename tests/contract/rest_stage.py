@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from actors.codecs.pool import CodecPool
 from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.jobs.channel import open_local_channel
@@ -94,6 +95,7 @@ def rest_stage(
     queries = QueryStore(archive.settings.index_directory, query_retrieve_size)
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings, filters)
     finds = create_find_pool(5)
+    codecs = CodecPool()
     controls: list[str] = []
 
     def control(word: str) -> Callable[[], None]:
@@ -108,6 +110,7 @@ def rest_stage(
         queries=queries,
         scu=ScuSettings(aet="SINOGRAM", timeout_s=5),
         finds=finds,
+        codecs=codecs,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
         scripts=scripts,
@@ -119,4 +122,5 @@ def rest_stage(
         yield RestStage(create_app(deps), deps, controls)
     finally:
         finds.close()
+        codecs.close()
         ingest.close()

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from actors.codecs.pool import CodecPool
 from actors.remote.modality import Modality
 from api.dicom.get_scp import PATIENT_ROOT, STUDY_ROOT, create_get_service
 from api.dicom.services import Service
@@ -21,11 +22,11 @@ LITTLE = "1.2.840.10008.1.2.1"
 
 
 @pytest.fixture
-def service(archive: Core) -> Service:
+def service(archive: Core, codecs: CodecPool) -> Service:
     """Patient 1: two studies of two series of three instances; patient 2: an MR and a CT."""
     fill(archive, *study(1, 1, series=2, instances=3), *study(1, 2, series=2, instances=3))
     fill(archive, *study(2), encode(dataset(2, 1, 1, 2, SOPClassUID=CT)))
-    return create_get_service(archive.views, archive.blobs)
+    return create_get_service(archive.views, archive.blobs, codecs)
 
 
 def names(told: Told) -> list[str]:
@@ -130,10 +131,10 @@ def test_an_identifier_that_names_nothing_does_not_match_its_class(service: Serv
 
 
 @pytest.mark.parametrize("syntax", [LITTLE, ImplicitVRLittleEndian, ExplicitVRBigEndian, JPEG2000Lossless])
-def test_a_dataset_goes_out_as_it_is_stored(archive: Core, syntax: str) -> None:
+def test_a_dataset_goes_out_as_it_is_stored(archive: Core, codecs: CodecPool, syntax: str) -> None:
     file = encode(dataset(4), syntax)
     fill(archive, file)
-    with serving(create_get_service(archive.views, archive.blobs)) as port:
+    with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
         contexts = [(MR, LITTLE), (CT, syntax), (MR, syntax)]
         told = get(port, STUDY_ROOT, STUDY_4, contexts=contexts)
     assert told.received == [(uid(4, 1, 1, 1), syntax, file[find_dataset(file) :])]
@@ -143,9 +144,11 @@ def test_a_dataset_goes_out_as_it_is_stored(archive: Core, syntax: str) -> None:
     ("stored", "accepted"),
     [(ImplicitVRLittleEndian, LITTLE), (ExplicitVRBigEndian, LITTLE), (LITTLE, ImplicitVRLittleEndian)],
 )
-def test_a_dataset_is_written_again_for_another_syntax(archive: Core, stored: str, accepted: str) -> None:
+def test_a_dataset_is_written_again_for_another_syntax(
+    archive: Core, codecs: CodecPool, stored: str, accepted: str
+) -> None:
     fill(archive, encode(dataset(4), stored))
-    with serving(create_get_service(archive.views, archive.blobs, decompresses=False)) as port:
+    with serving(create_get_service(archive.views, archive.blobs, codecs, decompresses=False)) as port:
         told = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, JPEG2000Lossless), (MR, accepted)])
     ((name, syntax, data),) = told.received
     assert (name, syntax) == (uid(4, 1, 1, 1), accepted)
@@ -153,13 +156,13 @@ def test_a_dataset_is_written_again_for_another_syntax(archive: Core, stored: st
 
 
 @pytest.mark.parametrize("why_not", ["", "TranscodeDicomProtocol", "AllowTranscoding"])
-def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, why_not: str) -> None:
+def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, codecs: CodecPool, why_not: str) -> None:
     original = add_pixels(dataset(4))
     compressed = dcmread(BytesIO(encode(original)))
     compressed.compress(RLELossless, generate_instance_uid=False)
     fill(archive, encode(compressed, RLELossless))
     asker = Modality(name="a", aet="ASKING", host="", port=1, allow_transcoding=why_not != "AllowTranscoding")
-    service = create_get_service(archive.views, archive.blobs, decompresses=why_not != "TranscodeDicomProtocol")
+    service = create_get_service(archive.views, archive.blobs, codecs, decompresses=why_not != "TranscodeDicomProtocol")
     with serving(service, settings=replace(SETTINGS, modalities=(asker,))) as port:
         told = get(port, STUDY_ROOT, STUDY_4)
         as_stored = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, LITTLE), (MR, RLELossless)])

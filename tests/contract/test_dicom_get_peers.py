@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.codecs.pool import CodecPool
 from actors.remote.modality import Modality, Operation
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from api.dicom.services import Service
@@ -33,7 +34,7 @@ SERIES = {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": uid(1, 1, 1)}
 def service(archive: Core) -> Service:
     """Of an archive with a series of three instances."""
     fill(archive, *study(instances=3))
-    return create_get_service(archive.views, archive.blobs)
+    return create_get_service(archive.views, archive.blobs, CodecPool())
 
 
 def ask_rawly(scu: Scu) -> None:

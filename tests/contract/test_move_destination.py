@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actors.codecs.pool import CodecPool
 from actors.jobs.client import JobsClient
 from actors.jobs.operations.store_plan import JOB_TYPE, from_plan
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
@@ -57,7 +58,12 @@ def mover(
     client = JobsClient((jobs or Jobs()).ask, lambda _: None)
     scu = ScuSettings(aet="OURS", timeout_s=timeout_s)
     destinations = MoveDestinations(
-        archive.views, archive.blobs, scu, client, lambda target: admission(filters, target, lambda: "Latin1")
+        archive.views,
+        archive.blobs,
+        scu,
+        client,
+        CodecPool(),
+        lambda target: admission(filters, target, lambda: "Latin1"),
     )
     service = create_move_service(
         archive.views, {"THERE": there}.get, destinations.open_sender, destinations.submit_job

@@ -12,6 +12,7 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import ThreadedAssociationServer
 
+from actors.codecs.pool import CodecPool
 from actors.jobs.operations.retrieve_plan import JOB_TYPE as RETRIEVE_TYPE
 from actors.jobs.operations.retrieve_plan import MOVE, Retrieval, RetrievePlan
 from actors.jobs.operations.retrieve_plan import to_plan as to_retrieve_plan
@@ -223,6 +224,6 @@ def test_a_get_of_which_a_part_fails_is_a_failure(engine: Engine) -> None:
 
 def test_a_get_from_ourselves_finds_everything_stored(engine: Engine) -> None:
     fill(engine.core, *study(instances=5))
-    with serving(create_get_service(engine.core.views, engine.core.blobs)) as port:
+    with serving(create_get_service(engine.core.views, engine.core.blobs, CodecPool())) as port:
         assert _retrieve(engine, _retrieve_plan(port, "C-GET", uid(1, 1))) == SUCCESS
     assert len(engine.instances()) == 5

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.codecs.pool import CodecPool
 from actors.jobs.client import JobsClient
 from actors.remote.modality import Modality, Operation
 from actors.remote.target import ScuSettings
@@ -54,7 +55,7 @@ def tls_of(certificates: Certificates) -> TlsSettings:
 
 def test_datasets_come_back_over_tls(archive: Core, files: list[bytes], certificates: Certificates) -> None:
     settings = replace(SETTINGS, tls=tls_of(certificates))
-    with serving(create_get_service(archive.views, archive.blobs), settings=settings) as port:
+    with serving(create_get_service(archive.views, archive.blobs, CodecPool()), settings=settings) as port:
         told = get(port, GET_ROOT, STUDY, tls=client_of(certificates))
         cancelled = get(port, GET_ROOT, STUDY, tls=client_of(certificates), cancel_after=1)
     assert [data for _, _, data in told.received] == [file[find_dataset(file) :] for file in files]
@@ -70,7 +71,7 @@ def test_a_move_over_tls_to_tls(archive: Core, files: list[bytes], certificates:
         modality = Modality(name="there", aet="THERE", host="127.0.0.1", port=there, use_tls=True)
         scu = ScuSettings(aet="OURS", tls=tls_of(certificates))
         jobs = JobsClient(lambda _: None, lambda _: None)
-        destinations = MoveDestinations(archive.views, archive.blobs, scu, jobs)
+        destinations = MoveDestinations(archive.views, archive.blobs, scu, jobs, CodecPool())
         service = create_move_service(
             archive.views, {"THERE": modality}.get, destinations.open_sender, destinations.submit_job
         )

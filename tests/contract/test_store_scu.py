@@ -9,6 +9,7 @@ import pytest
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.events import Event
 
+from actors.codecs.pool import CodecPool
 from actors.remote.errors import Interrupted, RemoteFailed, Trouble
 from actors.remote.interruption import Interruption
 from actors.remote.store_scu import Originator
@@ -47,6 +48,7 @@ def sending(archive: Core, there: Destination, pool: StorePool, **options: Any) 
         pool,
         options.pop("target", there.target()),
         instances_of(archive),
+        options.pop("codecs", None) or CodecPool(),
         fallbacks=options.pop("fallbacks", UNCOMPRESSED),
         interruption=options.pop("interruption", Interruption()),
         **options,
@@ -108,13 +110,13 @@ def test_nothing_is_offered_besides_where_transcoding_is_off(archive: Core, pool
 
 @pytest.mark.parametrize("accepted", [EXPLICIT, IMPLICIT])
 def test_a_compressed_instance_is_decompressed_for_a_destination_that_needs_it(
-    archive: Core, pool: StorePool, accepted: str
+    archive: Core, pool: StorePool, codecs: CodecPool, accepted: str
 ) -> None:
     fill(archive, SHIPPED["MR_small_RLE.dcm"])
     with destination(accepted) as there:
-        assert send_all(archive, there, pool) == [0]
+        assert send_all(archive, there, pool, codecs=codecs) == [0]
     assert there.sent[0].transfer_syntax == accepted
-    assert there.sent[0].dataset == transcode(SHIPPED["MR_small_RLE.dcm"], accepted)
+    assert there.sent[0].dataset == transcode(SHIPPED["MR_small_RLE.dcm"], accepted, codecs)
 
 
 def test_an_uncompressed_instance_is_written_again_for_a_destination_that_needs_it(
@@ -140,12 +142,12 @@ def test_what_fits_no_context_fails_alone(archive: Core, pool: StorePool) -> Non
     assert len(there.proposed) == 1
 
 
-def test_pixels_that_cannot_be_decoded_fail_alone(archive: Core, pool: StorePool) -> None:
+def test_pixels_that_cannot_be_decoded_fail_alone(archive: Core, pool: StorePool, codecs: CodecPool) -> None:
     broken = bytearray(SHIPPED["MR_small_jp2klossless.dcm"])
     where = broken.index(b"\xff\x4f\xff\x51")  # the beginning of the codestream
     broken[where : where + 200] = bytes(200)
     fill(archive, bytes(broken), encode(dataset()))
-    with destination(EXPLICIT) as there, sending(archive, there, pool) as sender:
+    with destination(EXPLICIT) as there, sending(archive, there, pool, codecs=codecs) as sender:
         with pytest.raises(InvalidDicom, match="Cannot decode"):
             sender.send(0)
         assert sender.check(sender.send(1)) == 0

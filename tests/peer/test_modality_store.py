@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 import pytest
 
+from actors.codecs.pool import CodecPool
 from actors.remote.transcoding import transcode
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
@@ -107,7 +108,7 @@ def test_the_bytes_arrive_as_they_are_stored(ours: Server, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("option", "syntax"), [("+xi", IMPLICIT_LE), ("+xe", EXPLICIT_LE)])
 def test_everything_is_made_fit_for_what_the_destination_takes(
-    ours: Server, tmp_path: Path, option: str, syntax: str
+    ours: Server, tmp_path: Path, codecs: CodecPool, option: str, syntax: str
 ) -> None:
     with storescp(ours, tmp_path, option, "+B") as received:
         assert store(ours).status == 200
@@ -116,7 +117,7 @@ def test_everything_is_made_fit_for_what_the_destination_takes(
     expected = {
         name_of(file): file[find_dataset(file) :]
         if open_part10(file).transfer_syntax in kept
-        else transcode(file, syntax)
+        else transcode(file, syntax, codecs)
         for file in samples()
     }
     assert files == expected

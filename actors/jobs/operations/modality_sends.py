@@ -59,6 +59,7 @@ class ModalitySends:
             bench.associations,
             target,
             instances,
+            bench.codecs,
             fallbacks=fallbacks_for(bench.scu, modality),
             interruption=bench.interruption,
             admits=admission(

@@ -30,6 +30,7 @@ class ModalityStore:
             bench.associations,
             target,
             plan.instances,
+            bench.codecs,
             fallbacks=fallbacks_for(bench.scu, plan.modality),
             interruption=bench.interruption,
             originator=Originator(plan.originator_aet, plan.originator_id) if plan.originator_aet else None,

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from actors.remote.transcoding import CannotTranscode, can_transcode, transcode
+from actors.codecs.pool import CodecPool
+from actors.remote import transcoding
+from actors.remote.transcoding import CannotTranscode, can_transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import PIXEL_DATA, Element, read_elements
 from store.dicom.file_meta import file_meta
@@ -19,6 +21,20 @@ from tests.dicom_bytes import add_pixels, dataset, element, encode, item
 
 SAMPLES = {sample.name: sample for sample in (*made_files(), *shipped_files())}
 DECODED_BY_DCMTK = "d30242775a414c01"  # SHA-256 of the pixels of both files of 12-bit JPEG
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_codecs() -> Iterator[None]:
+    _CODECS.append(CodecPool())
+    yield
+    _CODECS.pop().close()
+
+
+_CODECS: list[CodecPool] = []
+
+
+def transcode(file: bytes, target: str) -> bytes:
+    return bytes(transcoding.transcode(file, target, _CODECS[0]))
 
 
 def _is_uncompressed(sample: Sample) -> bool:

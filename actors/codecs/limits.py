@@ -1,0 +1,20 @@
+"""What a codec's process may use, and for how long it is kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+IDLE_S: Final = 60.0  # a process that nobody has used for so long ends
+MOST_FRAMES: Final = 2000  # of one process; then it is replaced, with whatever a library has leaked
+KEPT_BYTES: Final = 64 << 20  # a process whose frame was larger ends with its image, and gives the memory back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecSettings:
+    """The limits of one pool."""
+
+    processes: int = 2  # at most, of each server process that decodes
+    memory_mb: int = 2048  # address space of one process
+    processor_s: int = 30  # for one frame
+    timeout_s: int = 60  # for one frame, by the clock
+    scratch: Path | None = None  # where decoded images lie that are too large for memory; None: the system's place

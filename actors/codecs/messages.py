@@ -1,0 +1,136 @@
+"""What the pool asks a codec's process, and what it is answered: msgpack behind its length, never a pickle.
+
+A request names the file (a descriptor that travels with it), where in it the frame lies, and what is wanted of it. The
+pixels come back in memory that both processes share; the answer says how many bytes of it they are.
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+from struct import Struct
+from typing import Any, Final
+
+import msgpack
+
+from store.dicom.pixels.description import PixelDescription
+from store.dicom.pixels.frames import Frame
+
+MOST_BYTES: Final = 4 << 20  # of a message: a frame in more fragments than that is none
+
+_LENGTH: Final = Struct("<I")
+_FIELDS: Final = tuple(PixelDescription.__dataclass_fields__)
+
+
+class Wanted(StrEnum):
+    """What is to be done."""
+
+    NATIVE = "native"  # the frame as uncompressed pixels, color by pixel
+
+
+class Outcome(StrEnum):
+    """How it went."""
+
+    DONE = "done"
+    REFUSED = "refused"  # this frame cannot be had; the text says why
+    LAST_WORDS = "last"  # the same, and the process ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One frame."""
+
+    wanted: Wanted
+    transfer_syntax: str
+    frame: Frame
+    described: PixelDescription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What became of it."""
+
+    outcome: Outcome
+    text: str = ""  # why not
+    size_bytes: int = 0  # of the pixels in shared memory
+    photometric_interpretation: str = ""  # of the pixels
+
+
+class PeerGone(Exception):
+    """The other process has closed the connection, or talks nonsense."""
+
+
+def encode_request(request: Request) -> bytes:
+    return _frame([request.wanted, request.transfer_syntax, request.frame, astuple(request.described)])
+
+
+def decode_request(body: bytes) -> Request:
+    wanted, syntax, frame, described = msgpack.unpackb(body)
+    return Request(
+        wanted=Wanted(wanted),
+        transfer_syntax=syntax,
+        frame=tuple((offset, length) for offset, length in frame),
+        described=PixelDescription(**dict(zip(_FIELDS, described, strict=True))),
+    )
+
+
+def encode_reply(reply: Reply) -> bytes:
+    return _frame([reply.outcome, reply.text, reply.size_bytes, reply.photometric_interpretation])
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Read a reply. Raises PeerGone for what is none."""
+    try:
+        outcome, text, size, photometric = msgpack.unpackb(body)
+        return Reply(
+            outcome=Outcome(outcome), text=str(text), size_bytes=int(size), photometric_interpretation=str(photometric)
+        )
+    except (ValueError, TypeError, msgpack.UnpackException) as exc:
+        raise PeerGone("nonsense") from exc
+
+
+def _frame(members: Sequence[Any]) -> bytes:
+    body: bytes = msgpack.packb(members)
+    return _LENGTH.pack(len(body)) + body
+
+
+def send_with_file(link: socket.socket, message: bytes, file: int) -> None:
+    """Send a message; a descriptor goes with its first bytes. Raises OSError."""
+    sent = socket.send_fds(link, [message], [file])
+    if sent < len(message):
+        link.sendall(memoryview(message)[sent:])
+
+
+def receive(link: socket.socket) -> bytes:
+    """Wait for a message. Raises PeerGone, OSError."""
+    return _receive_body(link, b"")
+
+
+def receive_with_file(link: socket.socket) -> tuple[bytes, int]:
+    """Wait for a message and the descriptor that comes with it. Raises PeerGone, OSError."""
+    head, files, _, _ = socket.recv_fds(link, _LENGTH.size, 1)
+    if not head or len(files) != 1:
+        for file in files:
+            os.close(file)
+        raise PeerGone("closed")
+    return _receive_body(link, head), files[0]
+
+
+def _receive_body(link: socket.socket, head: bytes) -> bytes:
+    head += _receive_exactly(link, _LENGTH.size - len(head))
+    (length,) = _LENGTH.unpack(head)
+    if length > MOST_BYTES:
+        raise PeerGone("nonsense")
+    return _receive_exactly(link, length)
+
+
+def _receive_exactly(link: socket.socket, count: int) -> bytes:
+    parts = []
+    while count:
+        part = link.recv(count)
+        if not part:
+            raise PeerGone("closed")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
