@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from actors.codecs.pool import CodecPool
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import decode_dataset, encode_dataset
@@ -49,7 +50,7 @@ OTHER_CANCEL = encode_command(
 @pytest.fixture
 def service(archive: Core) -> Service:
     fill(archive, *study(1, 1, instances=COUNT))
-    return create_get_service(archive.views, archive.blobs)
+    return create_get_service(archive.views, archive.blobs, CodecPool())
 
 
 @dataclass
