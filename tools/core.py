@@ -38,6 +38,7 @@ from store.log import read_end
 from store.privacy import make_folder, mend
 from store.projections import find, id_counts
 from store.projections.job_rows import Job
+from store.run_clock import begin_run, recorded_clock, uptime_us
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
 from tools import predecessor
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 20.0
 READER_CHECK_S = 60.0
+CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
 
 Reply = Callable[[Any, SinogramError | None], None]
 
@@ -73,10 +75,12 @@ class Core:
         *,
         control: dict[str, Callable[[], None]] | None = None,
         clock: Callable[[], int] = utc_now_us,
+        since_boot: Callable[[], int] = uptime_us,
         kill_worker: Callable[[str], None] = kill_process,
     ) -> None:
         """Open the archive and carry out what the boot table says. Raises BadMedium, CorruptLog.
 
+        `clock` gives UTC, `since_boot` what nobody can set; both in microseconds.
         `kill_worker` ends the worker process of that name, which does not let go of a job.
         """
         self.settings = settings
@@ -95,6 +99,7 @@ class Core:
             raise BadMedium(f"{exc} (index {settings.index_directory}, storage {settings.storage_directory})") from exc
         clear_queries(settings.index_directory)
         self.views = Views(self.environment)
+        recorded = self._begin_clock(since_boot)
         try:
             self.index = LocalIndex(self.environment, clock)
         except BaseException:
@@ -103,10 +108,10 @@ class Core:
         self.client = IndexClient(self.index.ask)
         self.storage: pykka.ActorRef[Storage] = Storage.start(self.client, self.views, self.blobs)
         self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(
-            self.client, self.views, settings.stable_age_s, wall_clock=clock
+            self.client, self.views, settings.stable_age_s, wall_clock=recorded
         )
         self.scheduler: pykka.ActorRef[Scheduler] = Scheduler.start(
-            self.index.submit, self.views, settings.jobs, clock=clock, kill=kill_worker
+            self.index.submit, self.views, settings.jobs, clock=recorded, kill=kill_worker
         )
         self.jobs = SchedulerDoor(self.scheduler, self.index.submit)
         self.log = LogWatch()
@@ -117,6 +122,17 @@ class Core:
         self._carry_out(rows)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
+
+    def _begin_clock(self, since_boot: Callable[[], int]) -> Callable[[], int]:
+        """Return the clock on which times of earlier runs are measured."""
+        try:
+            begin_run(self.environment, self._clock(), since_boot())
+        except lmdb.Error as exc:  # a full disk: the wall clock is believed
+            logger.warning("core.clock-not-recorded error=%s", exc)
+        recorded = recorded_clock(self.environment, self._clock, since_boot)
+        if (ahead_s := (self._clock() - recorded()) / 1e6) > CLOCK_STEP_S:
+            logger.warning("core.clock-was-set forward_s=%d: what waits for its time goes on waiting", ahead_s)
+        return recorded
 
     def _end_of_log(self) -> Seq:
         with self.views.snapshot() as snapshot:

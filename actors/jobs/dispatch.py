@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from actors.jobs.queue import JobQueue, is_suspect
+from actors.jobs.retry import longest_wait_s
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 
@@ -32,10 +33,14 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """One moment on two clocks: retries are due by the wall's, which restarts survive; patience is measured by ours."""
+    """One moment on two clocks: all waiting is measured by ours; the wall's tells what an earlier run has waited already."""
 
-    wall_us: int  # UTC
+    wall_us: int  # UTC, as it would be had nobody set that clock forward (`store.run_clock`)
     monotonic_s: float
+
+    @property
+    def monotonic_us(self) -> int:
+        return round(self.monotonic_s * 1e6)
 
 
 @dataclass(slots=True)
@@ -79,11 +84,20 @@ class Dispatch:
 
     def on_job(self, job: Job, now: Now) -> None:
         """Take note of how a job stands now."""
-        self._queue.put(job)
+        self._queue.put(job, self._due_us(job, now) if job.progress.state is JobState.Retry else 0)
         run = self._runs.get(job.ref)
         if run is not None and job.progress.position > run.position:
             run.position, run.is_suspect = job.progress.position, False
             run.heard_s = now.monotonic_s
+
+    def _due_us(self, job: Job, now: Now) -> int:
+        """Return when a job is to be tried again, on our clock: never later than its delay from now, however the wall's was set."""
+        known = self._queue.get(job.ref)
+        if known is not None and known.progress.due_us == job.progress.due_us:
+            due_us = self._queue.due_us(job.ref)
+            return now.monotonic_us if due_us is None else due_us  # its time had come
+        wait_us = min(job.progress.due_us - now.wall_us, int(longest_wait_s(job.type, job.progress.tries) * 1e6))
+        return now.monotonic_us + max(wait_us, 0)
 
     def knows(self, ref: Ref) -> bool:
         """Tell whether this job is known not to have ended."""
@@ -101,7 +115,7 @@ class Dispatch:
         """Put the next job into a slot's hand; None if none can start now. Its start is then to be recorded."""
         if not self._free or any(run.is_suspect for run in self._runs.values()):
             return None
-        job = self._queue.choose(self._runs, self._limit, now.wall_us)
+        job = self._queue.choose(self._runs, self._limit, now.monotonic_us)
         if job is None:
             return None
         run = Run(
@@ -170,7 +184,7 @@ class Dispatch:
             return None
         if job.progress.state is not JobState.Running:
             return Order.STOP
-        return Order.YIELD if self._queue.must_make_way(self._runs, now.wall_us) else None
+        return Order.YIELD if self._queue.must_make_way(self._runs, now.monotonic_us) else None
 
     def overdue(self, now: Now) -> set[str]:
         """Return the processes with a run that does not end though it was told to, each once."""
@@ -188,7 +202,7 @@ class Dispatch:
         moments = [self._patience_s(run, now) for run in self._runs.values()]
         due_us = self._queue.next_due_us()
         if due_us is not None and self._free:
-            moments.append((due_us - now.wall_us) / 1e6)
+            moments.append((due_us - now.monotonic_us) / 1e6)
         return min((max(moment, 0.0) for moment in moments if moment is not None), default=None)
 
     def _patience_s(self, run: Run, now: Now) -> float | None:

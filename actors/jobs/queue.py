@@ -16,14 +16,12 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
 
-from actors.jobs.retry import LONGEST_DELAY_S
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 
 SUSPECT_CRASHES = 2
 MAX_CRASHES = 3
 
-_LONGEST_DELAY_US = int(LONGEST_DELAY_S * 1e6)
 _Rank = tuple[
     int, bool, int, Ref
 ]  # priority negated, whether innocent, since when it waits, job: the least comes first
@@ -46,9 +44,10 @@ class JobQueue:
         self._ranks: dict[Ref, _Rank] = {}  # of those that wait for a worker
         self._order: list[_Rank] = []  # the same, sorted
         self._later: list[tuple[int, Ref]] = []  # heap of jobs to be tried again, by time; may be stale
+        self._dues: dict[Ref, int] = {}  # the same, without what is stale
 
-    def put(self, job: Job) -> None:
-        """Take note of how a job stands now."""
+    def put(self, job: Job, due_us: int = 0) -> None:
+        """Take note of how a job stands now; one to be tried again is due at `due_us`, on the clock of `choose`."""
         state = job.progress.state
         if state.is_completed:
             self.remove(job.ref)
@@ -59,7 +58,8 @@ class JobQueue:
             return
         self._leave(job.ref)
         if state is JobState.Retry:
-            heapq.heappush(self._later, (job.progress.due_us, job.ref))
+            self._dues[job.ref] = due_us
+            heapq.heappush(self._later, (due_us, job.ref))
 
     def remove(self, ref: Ref) -> None:
         self._jobs.pop(ref, None)
@@ -96,16 +96,16 @@ class JobQueue:
     def _in_order(self, held: Collection[Ref]) -> Iterator[Job]:
         return (self._jobs[rank[-1]] for rank in self._order if rank[-1] not in held)
 
+    def due_us(self, ref: Ref) -> int | None:
+        """Return when a job is to be tried again, None if it does not wait for its time."""
+        return self._dues.get(ref)
+
     def _is_due_at(self, due_us: int, ref: Ref) -> bool:
-        job = self._jobs.get(ref)
-        return job is not None and job.progress.state is JobState.Retry and job.progress.due_us == due_us
+        return self._dues.get(ref) == due_us
 
     def _wake(self, now_us: int) -> None:
-        """Let the jobs whose time has come take their places.
-
-        A time further off than any delay means that somebody has set the clock back: it has come as well.
-        """
-        while (due_us := self.next_due_us()) is not None and not 0 < due_us - now_us <= _LONGEST_DELAY_US:
+        """Let the jobs whose time has come take their places."""
+        while (due_us := self.next_due_us()) is not None and due_us <= now_us:
             self._wait(self._jobs[heapq.heappop(self._later)[1]])
 
     def _wait(self, job: Job) -> None:
@@ -116,6 +116,7 @@ class JobQueue:
             insort(self._order, rank)
 
     def _leave(self, ref: Ref) -> None:
+        self._dues.pop(ref, None)
         rank = self._ranks.pop(ref, None)
         if rank is not None:
             del self._order[bisect_left(self._order, rank)]

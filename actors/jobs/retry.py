@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from actors.remote.errors import Trouble
 
-LONGEST_DELAY_S = 300.0
 _MANY = 64  # tries after which every delay is at its longest; the power itself would outgrow a float
 
 
@@ -62,5 +61,13 @@ def decide(strategy: Strategy, trouble: Trouble, *, tries: int, attempts: int) -
     """
     if trouble not in strategy.worth_it or tries + 1 >= attempts:
         return None
-    delay_s = min(strategy.first_delay_s * strategy.factor ** min(tries, _MANY), strategy.longest_delay_s)
-    return Again(int(delay_s * 1000))
+    return Again(int(_delay_s(strategy, tries) * 1000))
+
+
+def longest_wait_s(job_type: str, tries: int) -> float:
+    """Return how long a job waits at most that has failed so many times in a row, whatever a clock says."""
+    return _delay_s(strategy_of(job_type), max(0, tries - 1)) or LONGEST_DELAY_S
+
+
+def _delay_s(strategy: Strategy, tries: int) -> float:
+    return min(strategy.first_delay_s * strategy.factor ** min(tries, _MANY), strategy.longest_delay_s)

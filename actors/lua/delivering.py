@@ -39,7 +39,8 @@ from actors.lua.recorder import Recorder, failure_command
 from events.errors import Busy, SinogramError
 from events.identifiers import Seq, new_correlation
 from store.log import read_rows
-from store.views.callbacks import list_waiting
+from store.run_clock import set_forward_us, uptime_us
+from store.views.callbacks import WaitingCallback, list_waiting
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Targets:
 class _Waiting:
     """A delivery that has failed and is due again."""
 
-    due_us: int
+    due_s: float  # on the monotonic clock
     seq: Seq
     number: int
     attempts: int  # that have failed
@@ -88,6 +89,7 @@ class Deliverer:
         heart_beat_s: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        since_boot_us: Callable[[], int] = uptime_us,
     ) -> None:
         """`watch` has the actor woken once the log has events beyond a sequence; it returns at once."""
         self._actor = actor
@@ -99,17 +101,15 @@ class Deliverer:
         self._recorder = recorder
         self._watch = watch
         self._clock = clock
-        self._now_us = wall_clock_us
         self._heart_beat_s = heart_beat_s
         self._beats_at_s = clock() + heart_beat_s
         self._rows: deque[tuple[Seq, bytes, bytes | None]] = deque()
         self._left_behind = board.left_behind()
         with views.snapshot() as snapshot:
             self.position = read_cursor(snapshot) or Seq(0)
-            self._waiting = [
-                _Waiting(due_us=w.due_us, seq=w.cause_seq, number=w.number, attempts=w.attempt, callback=w.callback)
-                for w in list_waiting(snapshot)
-            ]
+            now_us = wall_clock_us()
+            now_us -= set_forward_us(snapshot.txn, snapshot.tables, now_us, since_boot_us())
+            self._waiting = [_waiting(waiting, now_us, clock()) for waiting in list_waiting(snapshot)]
         heapq.heapify(self._waiting)
         self._read_to = self._saved = self.position
         self._saved_at_s = clock()
@@ -120,7 +120,7 @@ class Deliverer:
             self._recorder.advance(keep=1)
             if self._heart_beat_s and self._clock() >= self._beats_at_s:
                 self._beat()
-            elif self._waiting and self._waiting[0].due_us <= self._now_us():
+            elif self._waiting and self._waiting[0].due_s <= self._clock():
                 self._retry(self._waiting[0])
             elif self._rows or self._read():
                 self._deliver_row(*self._rows[0])
@@ -164,7 +164,7 @@ class Deliverer:
             self._save([])
             self._recorder.advance()
         self._watch(self._read_to)
-        dues_s = [(self._waiting[0].due_us - self._now_us()) / 1e6] if self._waiting else []
+        dues_s = [self._waiting[0].due_s - now_s] if self._waiting else []
         if self._heart_beat_s:
             dues_s.append(self._beats_at_s - now_s)
         if self.position > self._saved:
@@ -261,10 +261,12 @@ class Deliverer:
                 failure_command(callback, failure, cause_seq=seq, number=number, attempt=attempts),
                 RecordCallbackSkip(cause_seq=seq, number=number, callback=callback, attempts=attempts),
             ]
-        delay_ms = RETRY_DELAYS_S[attempts - 1] * 1000
-        waiting = _Waiting(self._now_us() + delay_ms * 1000, seq, number, attempts, callback)
+        delay_s = RETRY_DELAYS_S[attempts - 1]
+        waiting = _Waiting(self._clock() + delay_s, seq, number, attempts, callback)
         heapq.heappush(self._waiting, waiting)
-        return [failure_command(callback, failure, cause_seq=seq, number=number, attempt=attempts, delay_ms=delay_ms)]
+        return [
+            failure_command(callback, failure, cause_seq=seq, number=number, attempt=attempts, delay_ms=delay_s * 1000)
+        ]
 
     def _retry(self, waiting: _Waiting) -> None:
         caused = self._reader.read_again(waiting.seq, self._board.defines)
@@ -279,6 +281,13 @@ class Deliverer:
         self._recorder.record(
             self._try(waiting.seq, waiting.number, delivery, caused.correlation, failed_before=waiting.attempts)
         )
+
+
+def _waiting(waiting: WaitingCallback, now_us: int, now_s: float) -> _Waiting:
+    """Take up what an earlier process was waiting for: never longer than its delay, however the wall clock was set."""
+    longest_s = RETRY_DELAYS_S[min(max(waiting.attempt, 1), len(RETRY_DELAYS_S)) - 1]
+    left_s = min(max((waiting.due_us - now_us) / 1e6, 0.0), longest_s)
+    return _Waiting(now_s + left_s, waiting.cause_seq, waiting.number, waiting.attempt, waiting.callback)
 
 
 def _recovery(seq: Seq, number: int, callback: str, attempt: int) -> RecordCallbackRecovery:

@@ -28,6 +28,7 @@ from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 from store.disk_errors import DiskErrors
+from store.run_clock import uptime_us
 
 FOLDER = "queries"  # below the index folder
 _UNFINISHED = ".part"
@@ -96,7 +97,7 @@ class QueryStore:
         except FileNotFoundError as exc:
             raise NotFound from exc
         with contextlib.suppress(FileNotFoundError):
-            os.utime(path)
+            _mark_used(path)
         return reader
 
     def remove(self, name: str) -> None:
@@ -110,6 +111,12 @@ class QueryStore:
                 return [entry for entry in entries if not entry.name.endswith(_UNFINISHED)]
         except FileNotFoundError:
             return []
+
+
+def _mark_used(path: Path) -> None:
+    """Date a file by a clock that nobody sets: were the wall's set back, queries in use would be taken for the oldest."""
+    now_ns = uptime_us() * 1000
+    os.utime(path, ns=(now_ns, now_ns))
 
 
 def _is_name(name: str) -> bool:
@@ -159,6 +166,7 @@ class QueryWriter:
     def keep(self) -> str:
         """Make the file complete and known; returns the query's name."""
         self._finish()
+        _mark_used(self._path)
         with _ROOM:
             self._path.rename(self._final)
         return self.name

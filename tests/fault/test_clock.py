@@ -14,6 +14,7 @@ from actors.ingest import Ingest
 from actors.ingest_settings import IngestSettings
 from actors.stable import ALARM, StableTracker
 from store.records import Origin
+from store.run_clock import recorded_clock, set_forward_us
 from store.views.feed import EventEntry, get_changes, get_events
 from tests.fault.instances import Instance
 from tests.fault.servers import wait_for
@@ -29,14 +30,22 @@ LEVELS = ["Series", "Study", "Patient"]  # in this order they become stable
 
 
 class WallClock:
-    """UTC as the tests want it, a millisecond later at each look."""
+    """UTC as the tests want it, a millisecond later at each look, and the time since the machine booted, which nobody can set."""
 
     def __init__(self) -> None:
         self.now_us = NOON_US
+        self.since_boot_us = DAY_US
 
     def __call__(self) -> int:
-        self.now_us += 1000
+        self.pass_time(1000)
         return self.now_us
+
+    def since_boot(self) -> int:
+        return self.since_boot_us
+
+    def pass_time(self, microseconds: int) -> None:
+        self.now_us += microseconds
+        self.since_boot_us += microseconds
 
 
 class Stopwatch:
@@ -52,7 +61,7 @@ class Stopwatch:
 @contextmanager
 def running(folder: Path, clock: WallClock, *, stable_age_s: float = NEVER_S) -> Iterator[Core]:
     settings = CoreSettings(index_directory=folder, storage_directory=folder, stable_age_s=stable_age_s)
-    core = Core(settings, clock=clock)
+    core = Core(settings, clock=clock, since_boot=clock.since_boot)
     try:
         yield core
     finally:
@@ -84,7 +93,8 @@ def stable_changes(core: Core) -> list[str]:
 @contextmanager
 def tracker(core: Core, wall_clock: WallClock, stopwatch: Stopwatch) -> "Iterator[pykka.ActorRef[StableTracker]]":
     """A stable-tracker on clocks of the test's, beside the core's own, which never finds anything quiet enough."""
-    started = StableTracker.start(core.client, core.views, STABLE_AGE_S, wall_clock=wall_clock, clock=stopwatch)
+    recorded = recorded_clock(core.environment, wall_clock, wall_clock.since_boot)
+    started = StableTracker.start(core.client, core.views, STABLE_AGE_S, wall_clock=recorded, clock=stopwatch)
     try:
         yield started
     finally:
@@ -127,7 +137,7 @@ def test_a_day_later_what_was_waiting_is_stable_at_once_and_once(tmp_path: Path)
     clock, stopwatch = WallClock(), Stopwatch()
     with running(tmp_path, clock) as core:
         store(core, 1)
-    clock.now_us += DAY_US
+    clock.pass_time(DAY_US)
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         wait_for(lambda: len(stable_changes(core)) == 3, "three events of the alarm that was due")
         started.ask(ALARM)
@@ -159,7 +169,7 @@ def test_what_waited_for_half_its_time_before_a_restart_waits_for_the_other_half
     clock, stopwatch = WallClock(), Stopwatch()
     with running(tmp_path, clock) as core:
         store(core, 1)
-    clock.now_us += int(STABLE_AGE_S / 2 * 1e6)
+    clock.pass_time(int(STABLE_AGE_S / 2 * 1e6))
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         stopwatch.now_s += STABLE_AGE_S / 2 - 1
         started.ask(ALARM)
@@ -167,6 +177,64 @@ def test_what_waited_for_half_its_time_before_a_restart_waits_for_the_other_half
         stopwatch.now_s += 1
         started.ask(ALARM)
         assert stable_changes(core) == LEVELS
+
+
+SHIFTS = {"ten years": 3650 * DAY_US, "a day": DAY_US, "a day back": -DAY_US, "ten years back": -3650 * DAY_US}
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("when", ["while the server is down", "while it runs", "and back again"])
+def test_nothing_is_stable_early_however_the_clock_is_set(tmp_path: Path, shift: str, when: str) -> None:
+    clock, stopwatch = WallClock(), Stopwatch()
+    with running(tmp_path, clock) as core:
+        store(core, 1)
+        if when != "while the server is down":
+            clock.now_us += SHIFTS[shift]
+            store(core, 2)
+    if when != "while it runs":
+        clock.now_us += SHIFTS[shift] if when == "while the server is down" else -SHIFTS[shift]
+    clock.pass_time(1_000_000)
+    with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
+        stopwatch.now_s += STABLE_AGE_S - 1.1
+        settle(started, stopwatch)
+        assert stable_changes(core) == []
+        stopwatch.now_s += 1.2
+        settle(started, stopwatch)
+        assert stable_changes(core) == LEVELS
+
+
+@pytest.mark.parametrize("shift", [0, DAY_US, -DAY_US])
+def test_how_far_the_clock_was_set_forward_is_known_after_a_restart(tmp_path: Path, shift: int) -> None:
+    clock = WallClock()
+    with running(tmp_path, clock):
+        pass
+    clock.pass_time(5_000_000)
+    clock.now_us += shift
+    with running(tmp_path, clock) as core, core.views.snapshot() as snapshot:
+        ahead_us = set_forward_us(snapshot.txn, snapshot.tables, clock.now_us, clock.since_boot())
+        assert 0 <= ahead_us - max(shift, 0) < 1_000_000
+        ahead_us = set_forward_us(snapshot.txn, snapshot.tables, clock.now_us + DAY_US, clock.since_boot())
+        assert 0 <= ahead_us - max(shift, 0) - DAY_US < 1_000_000, "and what is set from then on"
+
+
+def test_after_a_boot_of_the_machine_the_wall_clock_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = WallClock()
+    with running(tmp_path, clock):
+        pass
+    clock.pass_time(DAY_US)
+    clock.since_boot_us = 1_000_000
+    monkeypatch.setattr("store.run_clock.read_boot_id", lambda: b"another boot")
+    with running(tmp_path, clock) as core, core.views.snapshot() as snapshot:
+        assert set_forward_us(snapshot.txn, snapshot.tables, clock.now_us, clock.since_boot()) == 0
+
+
+def settle(started: "pykka.ActorRef[StableTracker]", stopwatch: Stopwatch) -> None:
+    """Let the tracker do its small steps, each after its rest."""
+    for _ in range(10):
+        started.ask(ALARM)
+        stopwatch.now_s += 1e-3
 
 
 def test_an_instance_that_arrives_begins_a_new_period_of_quiet(tmp_path: Path) -> None:

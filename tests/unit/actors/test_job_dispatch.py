@@ -249,12 +249,48 @@ def test_who_runs_is_asked_to_make_way_for_a_suspect(desk: Desk) -> None:
 
 
 def test_retries_are_waited_for_while_a_slot_is_free(desk: Desk) -> None:
-    desk.put(job(1, state=Retry, due_us=NOW + 8_000_000))
+    desk.put(job(1, state=Retry, tries=2, due_us=NOW + 8_000_000))
     assert desk.dispatch.pause_s(desk.now) == 8
     assert desk.start() is None
     desk.pass_time(8)
     assert desk.start_all() == [1]
     assert desk.dispatch.pause_s(desk.now) is None
     busy = Desk(slots=0)
-    busy.put(job(1, state=Retry, due_us=NOW + 8_000_000))
+    busy.put(job(1, state=Retry, tries=2, due_us=NOW + 8_000_000))
     assert busy.dispatch.pause_s(busy.now) is None
+
+
+DAY_S = 86_400
+DELAYS_S = {1: 2, 2: 8, 3: 32}  # tries that have failed -> seconds until the next, of a job that sends
+
+
+@pytest.mark.parametrize("tries", DELAYS_S)
+@pytest.mark.parametrize("shift_s", [-3650 * DAY_S, -DAY_S, -1, 0, 1, DAY_S, 3650 * DAY_S])
+def test_a_retry_waits_its_delay_however_the_clock_is_set_meanwhile(desk: Desk, tries: int, shift_s: int) -> None:
+    delay_s = DELAYS_S[tries]
+    desk.put(job(1, state=Retry, tries=tries, due_us=NOW + delay_s * 1_000_000))
+    desk.now = replace(desk.now, wall_us=desk.now.wall_us + shift_s * 1_000_000)
+    assert desk.dispatch.pause_s(desk.now) == delay_s
+    desk.pass_time(delay_s - 0.001)
+    assert desk.start() is None
+    desk.pass_time(0.001)
+    assert desk.start_all() == [1]
+
+
+@pytest.mark.parametrize(("ahead_s", "expected_s"), [(-DAY_S, 0), (0, 0), (3, 3), (8, 8), (9, 8), (3650 * DAY_S, 8)])
+def test_a_retry_of_an_earlier_run_waits_what_is_left_of_its_delay_at_most_all_of_it(
+    desk: Desk, ahead_s: int, expected_s: int
+) -> None:
+    desk.put(job(1, state=Retry, tries=2, due_us=NOW + ahead_s * 1_000_000))
+    assert desk.dispatch.pause_s(desk.now) == expected_s
+
+
+def test_news_of_a_retry_does_not_make_it_wait_anew(desk: Desk) -> None:
+    desk.put(job(1, state=Retry, tries=2, due_us=NOW + 8_000_000))
+    desk.pass_time(5)
+    desk.now = replace(desk.now, wall_us=NOW - DAY_S * 1_000_000)
+    desk.change(1, position=1)
+    assert desk.dispatch.pause_s(desk.now) == 3
+    desk.pass_time(3)
+    desk.change(1, position=2)
+    assert desk.start_all() == [1]

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES, JobQueue, is_suspect, is_to_blame
-from actors.jobs.retry import LONGEST_DELAY_S
 from events.identifiers import Ref, Seq
 from store.projections.job_rows import Job, JobState, Progress
 
@@ -48,7 +47,7 @@ class Pool:
 
     def put(self, *jobs: Job) -> "Pool":
         for one in jobs:
-            self.queue.put(one)
+            self.queue.put(one, one.progress.due_us)
         return self
 
     def hold(self, *jobs: Job) -> "Pool":
@@ -181,14 +180,6 @@ def test_news_of_a_job_that_is_due_does_not_send_it_away_again() -> None:
     assert pool.start() == 1
 
 
-def test_a_clock_that_was_set_back_holds_up_nobody() -> None:
-    """No delay is longer than the longest, so one that seems so is over."""
-    longest = int(LONGEST_DELAY_S * SECOND)
-    pool = Pool().put(job(1, state=Retry, due_us=NOW + longest))
-    assert pool.start() is None
-    assert pool.start(NOW - 1) == 1
-
-
 # -- suspects -----------------------------------------------------------------------------------------------------------
 
 
@@ -284,7 +275,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(told=jobs)
     def put(self, told: Job) -> None:
-        self.queue.put(told)
+        self.queue.put(told, told.progress.due_us)
         self.known[told.ref] = told
         if told.progress.state.is_completed:
             del self.known[told.ref]

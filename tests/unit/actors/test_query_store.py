@@ -14,6 +14,7 @@ from events.errors import NotFound, PeerFailed, StorageFull
 from events.identifiers import Level
 from store.dicom.identifier import encode_dataset
 from store.dicom.matching import Dataset
+from store.run_clock import uptime_us
 
 PATIENT_ID = 0x00100020
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -63,6 +64,16 @@ def test_an_answer_is_found_by_its_number_by_another_process(store: QueryStore, 
         for number in (-1, 1_000):
             with pytest.raises(IndexError):
                 reader.answer(number)
+
+
+def test_queries_are_dated_by_a_clock_that_nobody_sets(store: QueryStore, tmp_path: Path) -> None:
+    """Else, after the wall's was set back by a day, the queries in use were the oldest."""
+    before = uptime_us()
+    name = keep(store, [])
+    kept = (tmp_path / "queries" / name).stat().st_mtime_ns // 1000
+    store.open(name).__exit__(None, None, None)
+    used = (tmp_path / "queries" / name).stat().st_mtime_ns // 1000
+    assert before <= kept <= used <= uptime_us()
 
 
 def test_a_query_without_answers_is_kept(store: QueryStore) -> None:

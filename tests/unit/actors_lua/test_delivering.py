@@ -20,6 +20,7 @@ from events.errors import SinogramError, StorageFull
 from events.identifiers import Level, format_resource_id
 from store.blobs.store import BlobStore
 from store.environment import Environment
+from store.run_clock import begin_run
 from store.tables import CURSORS, U64
 from store.views.callbacks import list_waiting
 from store.views.feed import get_events
@@ -71,6 +72,7 @@ class Stage:
             watch=self.watched.append,
             clock=self.clock.monotonic,
             wall_clock_us=self.clock,
+            since_boot_us=lambda: int(self.clock.monotonic() * 1e6),
             **options,
         )
 
@@ -156,6 +158,29 @@ def test_a_callback_that_the_end_of_the_server_breaks_off_is_called_again(begin:
     stage.load("function OnStoredInstance(id) say('again', id) end")
     stage.step_until_rest()
     assert stage.said == [stored, f"again {stored}"]
+
+
+@pytest.mark.parametrize("days", [-3650, -1, 0, 1, 3650])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_callback_is_called_again_after_its_delay_however_the_clock_is_set(
+    begin: Begin, days: int, *, is_restarted: bool
+) -> None:
+    script = "function OnStoredInstance(id) say(id) error('no') end"
+    stage = begin(script)
+    stored = stage.store("1.1")
+    begin_run(stage.index.env, stage.clock(), int(stage.clock.monotonic() * 1e6))
+    stage.step_until_rest()
+    stage.clock.set_by_a_day(days)
+    if is_restarted:
+        stage.load(script)
+    delay_s = delivering.RETRY_DELAYS_S[0]
+    stage.step_until_rest()
+    stage.clock.advance(delay_s - 0.01)
+    stage.step_until_rest()
+    assert stage.said == [stored]
+    stage.clock.advance(0.02)
+    stage.step_until_rest()
+    assert stage.said == [stored, stored]
 
 
 def test_the_cursor_passes_events_that_no_callback_is_for(begin: Begin) -> None:
