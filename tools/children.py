@@ -71,8 +71,7 @@ def _start(order: Order) -> "subprocess.Popen[bytes]":
         pickle.dump(order, written)
         written.flush()
         written.seek(0)
-        passed = (order.status_fd, *order.http_fds, *order.dicom_fds, *order.boards.values())
-        return launch("tools.process", order.name, stdin=written.fileno(), pass_fds=passed)
+        return launch("tools.process", order.name, stdin=written.fileno(), pass_fds=order.descriptors())
 
 
 def launch(module: str, name: str, *, stdin: int, pass_fds: Sequence[int]) -> "subprocess.Popen[bytes]":

@@ -203,6 +203,7 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         find=_find(configuration),
         synchronous_move=configuration.value("SynchronousCMove"),
         threads_count=dicom.threads,
+        maximum_associations=configuration.value("DicomMaximumAssociations"),
     )
 
 

@@ -19,6 +19,7 @@ from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
 from api.dicom.move_destination import MoveDestinations
 from api.dicom.move_scp import create_move_service
+from api.dicom.places import Places
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
@@ -45,8 +46,9 @@ class Gateway:
         received: ScriptsClient | None = None,
         scripts: ScriptsClient | None = None,
         environment: Environment | None = None,
+        places: Places | None = None,
     ) -> None:
-        """See `tools.facilities.Facilities`."""
+        """See `tools.facilities.Facilities`; `places` are those of the associations of all gateways."""
         self._jobs_channel = jobs
         self._facilities = own = Facilities(
             settings,
@@ -66,7 +68,9 @@ class Gateway:
             create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
             create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
         )
-        self._dicom = [DicomServer(socket.socket(fileno=os.dup(fd)), services, own.runtime.dicom) for fd in dicom_fds]
+        self._dicom = [
+            DicomServer(socket.socket(fileno=os.dup(fd)), services, own.runtime.dicom, places) for fd in dicom_fds
+        ]
         app = create_app(own.deps)
         self._http = [
             HttpServer(

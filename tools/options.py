@@ -303,6 +303,7 @@ OPTIONS: Final = _rows(
     Option("CodecMemory", Whole(512, 2**20), 2048, honoured=True),  # megabytes
     Option("CodecProcessorTime", Whole(1, 86_400), 30, honoured=True),  # seconds a frame
     Option("CodecTimeout", Whole(1, 86_400), 60, honoured=True),  # seconds a frame
+    Option("DicomMaximumAssociations", Whole(1, 100_000), 200, honoured=True),
 )
 
 

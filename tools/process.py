@@ -53,10 +53,17 @@ class Order:
     settings: Any  # tools.composition.ServerSettings; untyped here so that a child imports only what its role needs
     http_fds: tuple[int, ...] = ()
     dicom_fds: tuple[int, ...] = ()
+    number: int = 0  # of a gateway, from 0
+    places_fd: int = -1  # of a gateway: memory that tells how many associations each of them has
     slots: int = 0  # of a worker: how many jobs it may carry out at once
     boards: dict[str, int] = field(default_factory=dict)  # role of a Lua interpreter -> descriptor of its board
     status_fd: int = -1
     supervisor: int = field(default_factory=os.getpid)
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return what of the supervisor's is handed down."""
+        places = (self.places_fd,) if self.places_fd >= 0 else ()
+        return (self.status_fd, *self.http_fds, *self.dicom_fds, *self.boards.values(), *places)
 
 
 def main() -> int:
@@ -96,7 +103,7 @@ def _take_signals(order: Order, ending: Ending) -> None:
 
 def _keep_descriptors(order: Order) -> None:
     """Let nothing that a script starts (`os.execute`) have them: the supervisor learns of our end from the last who has its pipe."""
-    for fd in (order.status_fd, *order.http_fds, *order.dicom_fds, *order.boards.values()):
+    for fd in order.descriptors():
         os.set_inheritable(fd, False)
 
 
@@ -146,6 +153,7 @@ def _identity(order: Order) -> str:
 def _run_gateway(order: Order, ending: Ending) -> int:
     from actors.bridge.client import BridgeClient
     from actors.jobs.channel import open_channel
+    from api.dicom.places import Places
     from tools.gateway import Gateway
 
     identity = _identity(order)
@@ -161,6 +169,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
         dicom_fds=order.dicom_fds,
         received=scripts.get(LUA_FILTER),
         scripts=scripts.get(LUA_MAIN),
+        places=Places(order.places_fd, order.number),
     )
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     gateway.start()

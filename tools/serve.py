@@ -27,6 +27,7 @@ from dataclasses import replace
 
 from actors.lua.board import Board, create_board_fd, open_board
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
 from tools.children import Child, spawn, wait_for_one
 from tools.composition import ServerSettings
@@ -70,6 +71,8 @@ class Supervisor:
         self._children: list[Child] = []
         self._boards: dict[str, int] = {}  # of the interpreters: what a child leaves there its successor finds
         self._watched: dict[str, Board] = {}
+        self._places_fd = create_places_fd(settings.gateways)  # of all gateways' associations
+        self._places = Places(self._places_fd)
         self._restarts: list[float] = []
         self._signals: list[int] = []
         self._stacks = Stacks("the supervisor")
@@ -123,9 +126,10 @@ class Supervisor:
     def _gateway_orders(self) -> list[Order]:
         http = tuple(s.fileno() for s in self._http)
         dicom = tuple(s.fileno() for s in self._dicom)
-        names = [f"{GATEWAY}-{number}" for number in range(1, self._settings.gateways + 1)]
+        shared = {"http_fds": http, "dicom_fds": dicom, "boards": self._boards, "places_fd": self._places_fd}
         return [
-            Order(GATEWAY, name, self._settings, http_fds=http, dicom_fds=dicom, boards=self._boards) for name in names
+            Order(GATEWAY, f"{GATEWAY}-{number + 1}", self._settings, number=number, **shared)  # type: ignore[arg-type]
+            for number in range(self._settings.gateways)
         ]
 
     def _worker_orders(self) -> list[Order]:
@@ -248,6 +252,8 @@ class Supervisor:
     def _forget(self, child: Child) -> None:
         self._children.remove(child)
         os.close(child.status_fd)
+        if child.order.role == GATEWAY:
+            self._places.free(child.order.number)
 
     def _show_stacks(self) -> None:
         """Called by the handler of a signal, whatever we are doing."""

@@ -6,6 +6,7 @@ interpreter with the gateway (see docs/architecture.md).
 
 import signal
 import sys
+from typing import Any
 
 from actors.jobs.channel import open_local_channel
 from tools.composition import ServerSettings
@@ -33,7 +34,7 @@ class SingleServer:
         self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
         self.core = Core(settings.core(), kill_worker=_let_live)
         self._interpreters = LocalInterpreters(settings, self.core, self._control)
-        clients = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
+        clients: dict[str, Any] = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
         self._channel = open_local_channel(self.core.jobs.on_request)
         self._worker = Worker(
             settings,

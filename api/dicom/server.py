@@ -4,6 +4,9 @@ What `DicomThreadsCount` means here: so many operations may load this machine at
 query), through the semaphore `slots` that handlers take around that part alone. Nothing that waits for a peer's network
 holds a slot, so slow peers cannot hold up others, and a slot is always given back after a time this machine determines.
 Orthanc counts differently: its threads also receive.
+
+Several processes accept on the same socket. Which of them takes a connection, and how many associations there may be in all of
+them, is a matter of `places`.
 """
 
 import errno
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterable
 from actors.remote.tls import server_context
 from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
+from api.dicom.places import PATIENCE_STEPS, STEP_MS, Places
 from api.dicom.services import Service, Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import Ingest, create_store_service
@@ -25,7 +29,7 @@ from events.errors import BadConfiguration
 from store.dicom.network.connection import Connection, TlsConnection
 from store.dicom.network.ending import log_fault
 
-REJECTED_AT_ONCE = 16  # associations beyond the limit that are told so; any further connection is just closed
+REJECTED_AT_ONCE = 16  # associations beyond the limit that each process tells so; any further connection is just closed
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_DESCRIPTOR_PAUSE_MS = 500
 
@@ -36,11 +40,18 @@ class DicomServer:
     """Serves a listening socket, which it owns from now on and which other processes may share."""
 
     def __init__(
-        self, listener: socket.socket, services: Iterable[Service], settings_now: Callable[[], DicomSettings]
+        self,
+        listener: socket.socket,
+        services: Iterable[Service],
+        settings_now: Callable[[], DicomSettings],
+        places: Places | None = None,
     ) -> None:
+        """`places` are those of all processes that share the listener; without them there is this one."""
         self._listener = listener
         self._services = Services(services)
         self._settings_now = settings_now
+        self._places = places or Places()
+        self._rejecting = 0  # associations beyond the limit that are being told so
         self._slots = threading.BoundedSemaphore(max(1, settings_now().threads_count))
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._lock = threading.Lock()
@@ -54,6 +65,7 @@ class DicomServer:
 
     def start(self) -> None:
         self._listener.setblocking(False)  # another process that shares it may be quicker
+        self._places.open()
         self._acceptor.start()
 
     def stop(self, grace_s: float = 5.0) -> None:
@@ -61,6 +73,7 @@ class DicomServer:
 
         Returns when no thread and no descriptor is left. Call once.
         """
+        self._places.close()
         os.eventfd_write(self._wake, 1)
         if self._acceptor.ident is not None:
             self._acceptor.join()
@@ -87,6 +100,8 @@ class DicomServer:
         while True:
             if any(descriptor == self._wake for descriptor, _ in poll.poll()):
                 return
+            if not self._is_ours(only_wake):
+                continue
             try:
                 sock, address = self._listener.accept()
             except BlockingIOError:
@@ -98,15 +113,20 @@ class DicomServer:
                 continue
             self._take(sock, address[0].removeprefix("::ffff:"))
 
+    def _is_ours(self, only_wake: select.poll) -> bool:
+        """Whether to take the connection that waits: at once if no other process serves less, else if none of those does."""
+        for _ in range(PATIENCE_STEPS):
+            if self._places.is_our_turn():
+                return True
+            taken = self._places.taken_ever()
+            if only_wake.poll(STEP_MS) or self._places.taken_ever() != taken:
+                return False  # to be looked at anew
+        return True
+
     def _take(self, sock: socket.socket, remote_ip: str) -> None:
         try:
             sock.setblocking(True)
             settings = self._settings_now()
-            excess = self.association_count - settings.maximum_associations
-            if excess >= REJECTED_AT_ONCE:
-                log.warning("too many associations: connection from %s closed", remote_ip)
-                sock.close()
-                return
             connection = open_connection(sock, settings)
         except (OSError, BadConfiguration) as exc:  # the peer is gone already, or certificates are since the start
             log.warning("connection from %s dropped: %s", remote_ip, exc)
@@ -116,17 +136,35 @@ class DicomServer:
             log_fault(f"connection from {remote_ip} dropped", exc)
             sock.close()
             return
+        has_place = self._places.take(settings.maximum_associations)
+        with self._lock:
+            is_told = has_place or self._rejecting < REJECTED_AT_ONCE
+            self._rejecting += is_told and not has_place
+        if not is_told:
+            log.warning("too many associations: connection from %s closed", remote_ip)
+            connection.close()
+            return
         association = Association(
-            connection, remote_ip, settings, self._services, self._slots, is_over_limit=excess >= 0
+            connection, remote_ip, settings, self._services, self._slots, is_over_limit=not has_place
         )
         try:
-            self._start_thread(association)
+            self._start_thread(association, has_place=has_place)
         except RuntimeError as exc:  # there is no thread to be had
             log.warning("connection from %s dropped: %s", remote_ip, exc)
             connection.close()
+            self._leave(has_place=has_place)
 
-    def _start_thread(self, association: Association) -> None:
-        thread = threading.Thread(target=self._run, args=(association,), name="dicom-association", daemon=True)
+    def _leave(self, *, has_place: bool) -> None:
+        if has_place:
+            self._places.give_back()
+            return
+        with self._lock:
+            self._rejecting -= 1
+
+    def _start_thread(self, association: Association, *, has_place: bool) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(association, has_place), name="dicom-association", daemon=True
+        )
         with self._lock:
             self._threads[thread] = association
         try:
@@ -136,10 +174,11 @@ class DicomServer:
                 del self._threads[thread]
             raise
 
-    def _run(self, association: Association) -> None:
+    def _run(self, association: Association, has_place: bool) -> None:  # a thread's argument
         try:
             association.run()
         finally:
+            self._leave(has_place=has_place)
             with self._lock:
                 del self._threads[threading.current_thread()]
 

@@ -37,5 +37,5 @@ class DicomSettings:
     find: FindSettings = FindSettings()
     synchronous_move: bool = True  # SynchronousCMove: the peer waits for all sub-operations; else they are a job
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
-    maximum_associations: int = 200  # no option: beyond it peers are told to come back later
+    maximum_associations: int = 200  # DicomMaximumAssociations, of all gateways: beyond it peers are told to come back
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)
