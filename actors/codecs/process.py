@@ -96,7 +96,7 @@ class _Codec:
         except MemoryError:
             return Reply(outcome=Outcome.LAST_WORDS, text="A frame needs more memory than CodecMemory allows")
         except Exception as exc:  # noqa: BLE001  # libraries of several kinds, each with errors of its own
-            return Reply(outcome=Outcome.LAST_WORDS, text=f"A frame cannot be decoded: {type(exc).__name__}")
+            return Reply(outcome=Outcome.REFUSED, text=f"A frame cannot be decoded: {type(exc).__name__}")
 
     def _make_native(self, frame: bytes, request: Request) -> Reply:
         size = request.described.frame_bytes

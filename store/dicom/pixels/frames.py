@@ -21,6 +21,7 @@ EXTENDED_OFFSETS: Final = 0x7FE00001
 
 # SOI of JPEG and JPEG-LS, with the marker that follows; SOC and SIZ of JPEG 2000. RLE frames have no mark.
 _BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
+_MARK_BYTES: Final = 4
 
 
 def find_frames(data: Buffer, elements: Sequence[Element], count: int) -> tuple[Frame, ...]:
@@ -44,11 +45,17 @@ def find_frames(data: Buffer, elements: Sequence[Element], count: int) -> tuple[
 
 def _by_codestreams(data: Buffer, fragments: Sequence[Extent]) -> list[int]:
     """The places of the fragments in which a codestream begins."""
-    return [
-        place
-        for place, (offset, length) in enumerate(fragments)
-        if bytes(data[offset : offset + min(length, 4)]).startswith(_BEGINNINGS)
-    ]
+    return [place for place in range(len(fragments)) if _first_bytes(data, fragments, place).startswith(_BEGINNINGS)]
+
+
+def _first_bytes(data: Buffer, fragments: Sequence[Extent], place: int) -> bytes:
+    """The first four bytes from a fragment on: some are shorter than that."""
+    found = b""
+    for offset, length in fragments[place : place + _MARK_BYTES]:
+        found += bytes(data[offset : offset + min(length, _MARK_BYTES - len(found))])
+        if len(found) == _MARK_BYTES:
+            break
+    return found
 
 
 def _by_tables(data: Buffer, elements: Sequence[Element], fragments: Sequence[Extent], count: int) -> list[int]:
