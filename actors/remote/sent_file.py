@@ -14,7 +14,7 @@ from actors.remote.target import Target
 from actors.remote.transcoding import transcode
 from events.errors import Forbidden, InvalidDicom
 from store.dicom.elements import Buffer
-from store.dicom.part10 import find_dataset
+from store.dicom.sendable import sendable_dataset
 from store.dicom.summary import summarize
 
 
@@ -60,7 +60,7 @@ def send_file(
     with association, memoryview(data) as view:
         context = choose_context(association, kind, fallbacks)
         if context.transfer_syntax == kind.transfer_syntax:
-            with view[find_dataset(data) :] as dataset:
+            with sendable_dataset(view) as dataset:
                 check(association, store(association, context, summary.sop_uid, dataset))
         else:
             dataset = transcode(view, context.transfer_syntax, codecs, opened, interruption.check)

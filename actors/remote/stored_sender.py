@@ -26,7 +26,7 @@ from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.network.command import Command
 from store.dicom.network.response import SUCCESS
-from store.dicom.part10 import find_dataset
+from store.dicom.sendable import sendable_dataset
 from store.records import Instance
 from store.views.views import Views
 
@@ -136,7 +136,7 @@ class StoredSender:
         association = negotiated.association
         context = choose_context(association, Kind(record.sop_class, record.transfer_syntax), self._fallbacks)
         if context.transfer_syntax == record.transfer_syntax:
-            dataset = data[find_dataset(data) :]
+            dataset = sendable_dataset(data)
         else:
             dataset = self._transcode(record, data, context.transfer_syntax)
         uid = record.tags.get(_SOP_INSTANCE_UID, "")

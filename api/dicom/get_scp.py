@@ -26,7 +26,7 @@ from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.ending import AbortReason, Violation
 from store.dicom.network.pdu import Context
 from store.dicom.network.response import Question
-from store.dicom.part10 import find_dataset
+from store.dicom.sendable import sendable_dataset
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
@@ -122,7 +122,7 @@ class _Retrieval:
             # Not closed here: it ends with the last view of it.
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         if transfer_syntax == record.transfer_syntax:
-            return data[find_dataset(data) :]
+            return sendable_dataset(data)
         return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob))
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:

@@ -1,8 +1,10 @@
-"""The elements of a dataset, written again in little endian with another, or the same, form of value representations.
+"""The elements of a dataset, written again: in another form of value representations, or in its own, put right.
 
-Values are copied as they are; only their headers change, and their byte order where the source is big endian. So no
-value is ever judged, and none can be lost for being odd. Sequences that are not taken as they stand get defined lengths. Group lengths are left out: the
-standard retired them, and they would be wrong now. Source: PS3.5 §7, Annex A.
+Values are copied as they are; only their headers change, their byte order where that is asked for, and what pads them to an even
+length. So no value is ever judged, and none can be lost for being odd. What is written is regular (`store.dicom.regular`): elements
+in order and each once, the first of those that occur twice, none of groups 0000 and 0002. Sequences that are not taken as they
+stand get defined lengths. Group lengths are left out: the standard retired them, and they would be wrong now. Source: PS3.5 §7,
+Annex A.
 """
 
 from array import array
@@ -12,8 +14,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import ITEM, LONG_VRS, SEQUENCE_END, UNDEFINED, Element
+from store.dicom.elements import ITEM, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED, Element, in_order
+from store.dicom.offset_tables import correct_extended_table, moved_offsets
 from store.dicom.part10 import Part10
+from store.dicom.regular import is_regular
+from store.dicom.values import TEXT_VRS
 
 Part: TypeAlias = bytes | memoryview
 
@@ -29,10 +34,23 @@ Change: TypeAlias = tuple[str, bytes | Room] | None  # VR and value of an elemen
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _SHORT_LIMIT: Final = 0x10000  # beyond the 16 bits that most VRs have for their length
 
-_IMPLICIT_HEADER: Final = Struct("<HHI")
-_SHORT_HEADER: Final = Struct("<HH2sH")
-_LONG_HEADER: Final = Struct("<HH2sHI")
+
+class _Headers(NamedTuple):
+    """What stands before values, in one byte order."""
+
+    implicit: Struct
+    short: Struct
+    long: Struct
+
+
+_HEADERS: Final = {
+    True: _Headers(Struct("<HHI"), Struct("<HH2sH"), Struct("<HH2sHI")),
+    False: _Headers(Struct(">HHI"), Struct(">HH2sH"), Struct(">HH2sHI")),
+}
+_BLANK: Final = 0x20
+_FOREIGN_GROUPS: Final = frozenset((0, 2))  # of commands and files
 _LONG: Final = frozenset(LONG_VRS.values())
+_SHORT: Final = frozenset(SHORT_VRS.values())
 # In implicit VR the dictionary leaves these open; what they are then (PS3.5 §A.1, PS3.3 §C.11).
 _CHOICES: Final = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW", "": "UN"}
 _SIGN_DECIDES: Final = "US or SS"
@@ -50,7 +68,7 @@ def encode_dataset(
 
     Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe.
     """
-    writer = _Writer(file, explicit=explicit)
+    writer = _Writer(file, explicit=explicit, little=True)
     return b"".join(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
 
 
@@ -58,7 +76,7 @@ def lay_out(
     file: Part10, elements: Sequence[Element], *, explicit: bool, changes: Mapping[int, Change]
 ) -> tuple[bytes, bytes]:
     """Return what comes before and what comes behind the one `Room` among the changes. Raises as `encode_dataset`."""
-    writer = _Writer(file, explicit=explicit)
+    writer = _Writer(file, explicit=explicit, little=True)
     parts = list(writer.dataset(elements, dict(changes)))
     where = next(place for place, part in enumerate(parts) if isinstance(part, Room))
     before, behind = parts[:where], parts[where + 1 :]
@@ -67,24 +85,39 @@ def lay_out(
     )
 
 
+def rewrite_dataset(file: Part10, elements: Sequence[Element]) -> bytes:
+    """Return a whole dataset in the transfer syntax it has (but for deflation), put right; encapsulated Pixel Data stays so.
+
+    Fragments of odd length are padded, and the tables that tell where frames begin are corrected.
+    """
+    writer = _Writer(file, explicit=file.syntax.explicit, little=file.syntax.little, keeps_fragments=True)
+    parts = writer.dataset(elements, {**correct_extended_table(file.data, elements)})
+    return b"".join(part for part in parts if not isinstance(part, Room))
+
+
 class _Writer:
     """Writes elements of one file."""
 
-    def __init__(self, file: Part10, *, explicit: bool) -> None:
+    def __init__(self, file: Part10, *, explicit: bool, little: bool, keeps_fragments: bool = False) -> None:
         self._data = memoryview(file.data)
+        self._syntax = file.syntax
         self._little = file.syntax.little
         self._explicit = explicit
+        self._writes_little = little
+        self._headers = _HEADERS[little]
+        self._keeps_fragments = keeps_fragments
         # Elements already in the form that is asked for are taken as they stand, header and all.
-        self._is_same_form = file.syntax.little and file.syntax.explicit is explicit
+        self._is_same_form = file.syntax.little is little and file.syntax.explicit is explicit
 
     def dataset(self, elements: Sequence[Element], changes: dict[int, Change]) -> Iterator[Part | Room]:
+        elements = [element for element in in_order(elements) if element.tag >> 16 not in _FOREIGN_GROUPS]
         signed = self._is_signed(elements, little=self._little, default=False)
         for element in elements:
             for tag in sorted(tag for tag in changes if tag < element.tag):
                 yield from self._changed(tag, changes.pop(tag))
             if element.tag in changes:
                 yield from self._changed(element.tag, changes.pop(element.tag))
-            elif self._is_same_form and element.tag & 0xFFFF and element.fragments is None:
+            elif self._is_same_form and element.tag & 0xFFFF and self._is_sound(element):
                 yield self._data[element.start : element.end]
             else:
                 yield from self._element(element, little=self._little, signed=signed)
@@ -97,14 +130,21 @@ class _Writer:
         vr, value = change
         if isinstance(value, Room):
             return self._header(tag, vr, value.size_bytes), value
-        value += bytes(len(value) & 1)
+        value += _padding(value, vr)
         return self._header(tag, vr, len(value)), value
+
+    def _is_sound(self, element: Element) -> bool:
+        """Whether an element can be taken as it stands."""
+        if element.items is None:
+            is_known = not self._explicit or element.vr in _SHORT or element.vr in _LONG
+            return is_known and element.fragments is None and not element.length & 1
+        return is_regular(self._data[: element.end], element.start, self._syntax)
 
     def _element(self, element: Element, *, little: bool, signed: bool) -> Iterable[Part]:
         if not element.tag & 0xFFFF:
             return ()
         if element.fragments is not None:
-            raise InvalidDicom("encapsulated Pixel Data in an uncompressed transfer syntax")
+            return self._fragments(element)
         if element.items is not None:
             value = b"".join(part for item in element.items for part in self._item(item.elements, item.little, signed))
             return self._sequence(element.tag, value)
@@ -112,41 +152,56 @@ class _Writer:
         vr = ("SS" if signed else "US") if element.vr == _SIGN_DECIDES else _CHOICES.get(element.vr, element.vr)
         return self._header(element.tag, vr, len(value_bytes)), value_bytes
 
+    def _fragments(self, element: Element) -> Iterator[Part]:
+        if not self._keeps_fragments:
+            raise InvalidDicom("encapsulated Pixel Data in an uncompressed transfer syntax")
+        fragments = element.fragments or ()
+        yield self._header(element.tag, "OB" if element.vr not in {"OB", "OW"} else element.vr, UNDEFINED)
+        for place, (start, length) in enumerate(fragments):
+            value = bytes(self._data[start : start + length])
+            if place == 0:
+                value = moved_offsets(value, "<I", fragments)
+            value += bytes(len(value) & 1)
+            yield self._headers.implicit.pack(ITEM >> 16, ITEM & 0xFFFF, len(value))
+            yield value
+        yield self._headers.implicit.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
+
     def _sequence(self, tag: int, value: bytes) -> Iterable[Part]:
         if self._explicit or dictionary_vr(tag) == "SQ":
             return self._header(tag, "SQ", len(value)), value
         # A reader of implicit VR that does not know the tag sees by its undefined length that it is a sequence.
-        end = _IMPLICIT_HEADER.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
-        return _IMPLICIT_HEADER.pack(tag >> 16, tag & 0xFFFF, UNDEFINED), value, end
+        end = self._headers.implicit.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
+        return self._headers.implicit.pack(tag >> 16, tag & 0xFFFF, UNDEFINED), value, end
 
     def _item(self, elements: Sequence[Element], little: bool, signed: bool) -> Iterator[Part]:
+        elements = in_order(elements)
         signed = self._is_signed(elements, little=little, default=signed)
         parts = [part for element in elements for part in self._element(element, little=little, signed=signed)]
-        yield _IMPLICIT_HEADER.pack(ITEM >> 16, ITEM & 0xFFFF, sum(map(len, parts)))
+        yield self._headers.implicit.pack(ITEM >> 16, ITEM & 0xFFFF, sum(map(len, parts)))
         yield from parts
 
     def _value(self, element: Element, *, little: bool) -> Part:
         value = self._data[element.value : element.value + element.length]
-        code = None if little else _WORD_CODES.get(element.vr)
+        code = None if little is self._writes_little else _WORD_CODES.get(element.vr)
         if code is not None:
             words = array(code)
             whole = len(value) // words.itemsize * words.itemsize
             words.frombytes(value[:whole])
             words.byteswap()
-            return words.tobytes() + value[whole:]
-        return value if len(value) % 2 == 0 else bytes(value) + b"\0"  # odd lengths are read, never written
+            value = memoryview(words.tobytes() + value[whole:])
+        return bytes(value) + _padding(value, element.vr) if len(value) & 1 else value
 
     def _header(self, tag: int, vr: str, length: int) -> bytes:
-        if length >= UNDEFINED:
+        if length > UNDEFINED or (length == UNDEFINED and tag != PIXEL_DATA):
             raise InvalidDicom("a value is longer than DICOM can say")
         group, number = tag >> 16, tag & 0xFFFF
         if not self._explicit:
-            return _IMPLICIT_HEADER.pack(group, number, length)
-        if vr in _LONG or len(vr) != 2:
-            return _LONG_HEADER.pack(group, number, vr.encode() if len(vr) == 2 else b"UN", 0, length)
+            return self._headers.implicit.pack(group, number, length)
+        if vr in _LONG or vr not in _SHORT:  # one that nobody knows has no form that all readers agree about
+            return self._headers.long.pack(group, number, vr.encode() if vr in _LONG else b"UN", 0, length)
         if length >= _SHORT_LIMIT:  # PS3.5 §6.2.2, note on UN: what has no room for its length
-            return _LONG_HEADER.pack(group, number, b"UN", 0, length)
-        return _SHORT_HEADER.pack(group, number, vr.encode(), length)
+            return self._headers.long.pack(group, number, b"UN", 0, length)
+        return self._headers.short.pack(group, number, vr.encode(), length)
 
     def _is_signed(self, elements: Sequence[Element], *, little: bool, default: bool) -> bool:
         """Tell whether values of these elements that may be signed are."""
@@ -155,3 +210,14 @@ class _Writer:
                 raw = bytes(self._data[element.value : element.value + 2])
                 return int.from_bytes(raw, "little" if little else "big") == 1
         return default
+
+
+def _padding(value: Part, vr: str) -> bytes:
+    """What makes a value's length even (PS3.5 §6.2): a blank for text, but a zero byte for UIDs and bytes.
+
+    Text of odd length that ends with a blank gets a zero byte too, as from Orthanc: else its readers would take both blanks off,
+    and see another PatientID than we do.
+    """
+    if not len(value) & 1:
+        return b""
+    return b" " if vr in TEXT_VRS and vr != "UI" and value[-1] != _BLANK else b"\0"

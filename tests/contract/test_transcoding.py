@@ -11,7 +11,7 @@ from actors.codecs.pool import CodecPool
 from actors.remote import transcoding
 from actors.remote.transcoding import CannotTranscode, can_transcode
 from events.errors import InvalidDicom
-from store.dicom.elements import PIXEL_DATA, Element, read_elements
+from store.dicom.elements import PIXEL_DATA, Element, in_order, read_elements
 from store.dicom.file_meta import file_meta
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import render_tags
@@ -59,20 +59,25 @@ def _rendered(file: bytes) -> Any:
 
 
 def _values(file: bytes) -> list[tuple[int, bytes]]:
-    """All values of a file, also those in items, without their VRs."""
+    """All values of a file, also those in items, without their VRs; of elements that occur twice the first."""
     part10 = open_part10(file)
 
     def walk(elements: Iterable[Element]) -> Iterator[tuple[int, bytes]]:
-        for each in elements:
+        for each in in_order(elements):
             if each.items is not None:
                 yield each.tag, b"items"
                 for item in each.items:
                     yield from walk(item.elements)
             elif each.tag & 0xFFFF:
                 value = bytes(part10.data[each.value : each.value + each.length])
-                yield each.tag, value + b"\0" * (len(value) & 1)
+                yield each.tag, value
 
     return list(walk(read_elements(part10.data, part10.start, part10.syntax)))
+
+
+def _bare(file: bytes) -> list[tuple[int, bytes]]:
+    """All values without what may pad them."""
+    return [(tag, value.rstrip(b"\0 ")) for tag, value in _values(file)]
 
 
 def _value(encoded: bytes, tag: int) -> bytes:
@@ -94,7 +99,7 @@ def test_values_are_the_same_in_implicit_vr(name: str) -> None:
     source = SAMPLES[name].data
     there = _as_file(transcode(source, IMPLICIT_LE), IMPLICIT_LE)
     if open_part10(source).syntax.little:
-        assert _values(there) == _values(source)
+        assert _bare(there) == _bare(source)
     else:
         assert _values(there) == _values(_as_file(transcode(source, EXPLICIT_LE), EXPLICIT_LE))
 
