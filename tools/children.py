@@ -9,6 +9,7 @@ import contextlib
 import os
 import pickle
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -16,10 +17,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from tools import launcher
 from tools.module_path import safe_path
 from tools.process import Order
 from tools.signals import held_back
+
+INTERPRETERS = frozenset({LUA_FILTER, LUA_MAIN})
 
 
 @dataclass(slots=True)
@@ -31,6 +35,7 @@ class Child:
     status_fd: int
     started_s: float = field(default_factory=time.monotonic)
     is_ready: bool = False
+    was_stuck: bool = False  # and was killed for it
 
     @property
     def name(self) -> str:
@@ -47,6 +52,10 @@ class Child:
         return b""
 
     def kill(self) -> None:
+        """End it at once, an interpreter with the commands that scripts have started; wait for its end."""
+        if self.order.role in INTERPRETERS:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
 
@@ -71,16 +80,22 @@ def _start(order: Order) -> "subprocess.Popen[bytes]":
         pickle.dump(order, written)
         written.flush()
         written.seek(0)
-        return launch("tools.process", order.name, stdin=written.fileno(), pass_fds=order.descriptors())
+        own_group = order.role in INTERPRETERS  # what scripts start can be killed with it
+        return launch(
+            "tools.process", order.name, stdin=written.fileno(), pass_fds=order.descriptors(), own_group=own_group
+        )
 
 
-def launch(module: str, name: str, *, stdin: int, pass_fds: Sequence[int]) -> "subprocess.Popen[bytes]":
+def launch(
+    module: str, name: str, *, stdin: int, pass_fds: Sequence[int], own_group: bool = False
+) -> "subprocess.Popen[bytes]":
     """Run `main` of one of our modules in a process that dies with us; the name is for `ps` alone."""
     with held_back():
         return subprocess.Popen(
             [sys.executable, "-I", *_flags(), launcher.__file__, str(os.getpid()), module, name],
             stdin=stdin,
             pass_fds=pass_fds,
+            process_group=0 if own_group else None,
             env=os.environ | {"SINOGRAM_MODULE_PATH": os.pathsep.join(safe_path(sys.path))},
         )
 

@@ -89,7 +89,11 @@ class FilterInterpreter:
         self._actor.start()
 
     def stop(self) -> None:
+        """Let the filter under way end, for a while."""
+        breaking_off = threading.Timer(STOP_PATIENCE_S, self._actor.break_off)
+        breaking_off.start()
         self._actor.stop()
+        breaking_off.cancel()
         self._failures.stop()
 
 
@@ -127,7 +131,7 @@ class MainInterpreter:
             scripts=self.client,
             environment=environment,
         )
-        self._rest = InProcess(create_application(own.deps))
+        self._rest = InProcess(create_application(own.deps), settings.lua.limits.answer_bytes)
         chain = Chain(sandbox=settings.lua.sandbox)
         interpreter = make_interpreter(settings.lua, self._functions(settings, chain), board)
         self._actor = ScriptsActor(LUA_MAIN, interpreter, board, on_failed=self._failures.on_failed)
@@ -242,7 +246,7 @@ def _record_killed(board: Board, failures: FailureRecorder) -> None:
 
 def outward_functions(settings: ServerSettings, actor: Callable[[], ScriptsActor]) -> dict[str, HostFunction]:
     """The functions of both interpreters. Requests go out apart: an answer that never ends does not outlast the callback's time."""
-    client = UrllibClient(settings.http_client)
+    client = UrllibClient(settings.http_client, most_bytes=settings.lua.limits.answer_bytes)
     http = HttpFunctions(lambda *request: actor().run_apart(lambda: client(*request)))
     return http.functions() | configuration_function(settings.lua.configuration)
 

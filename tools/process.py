@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.lua.heartbeat import TICK_S
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from tools.signals import (
     FOR_THE_SUPERVISOR,
@@ -215,7 +216,9 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
     from tools.lua_processes import FilterInterpreter
 
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
-    interpreter = FilterInterpreter(order.settings, open_board(order.boards[LUA_FILTER]), bridge.begin_index)
+    board = open_board(order.boards[LUA_FILTER])
+    _show_life(board)
+    interpreter = FilterInterpreter(order.settings, board, bridge.begin_index)
     return _run_lua(order, ending, bridge, interpreter)
 
 
@@ -227,9 +230,11 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
 
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
+    board = open_board(order.boards[LUA_MAIN])
+    _show_life(board)
     interpreter = MainInterpreter(
         order.settings,
-        open_board(order.boards[LUA_MAIN]),
+        board,
         name=identity,
         ask=bridge.ask_index,
         begin=bridge.begin_index,
@@ -239,6 +244,17 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
         received=_reach_scripts(order).get(LUA_FILTER),
     )
     return _run_lua(order, ending, bridge, interpreter)
+
+
+def _show_life(board: Any) -> None:
+    """Let the supervisor see whether threads of this process run at all."""
+
+    def tick() -> None:
+        while True:
+            board.heartbeat.tick()
+            time.sleep(TICK_S)
+
+    threading.Thread(target=tick, name="lua-life", daemon=True).start()
 
 
 def _run_lua(order: Order, ending: Ending, bridge: Any, interpreter: Any) -> int:
@@ -269,7 +285,7 @@ def _stop_with_core(bridge: Any, ending: Ending, patience_s: float | None = None
     ending.wish()
     if patience_s is not None:
         time.sleep(patience_s)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)  # an interpreter: it leads a group of its own, with what its scripts have started
 
 
 _RUN = {

@@ -25,11 +25,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from actors.lua.board import Board, create_board_fd, open_board
+from actors.lua.board import create_board_fd, open_board
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
-from tools.children import Child, spawn, wait_for_one
+from tools.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.composition import ServerSettings
 from tools.listening import listen
 from tools.lua_settings import with_sources
@@ -44,15 +44,15 @@ from tools.signals import (
     end_deaf,
     open_standard_descriptors,
 )
+from tools.watchdog import LOOK_S, Watchdog
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0  # a core that sweeps after a crash may take its time
 STOP_TIMEOUT_S = 30.0  # then a process is killed
+LUA_STOP_TIMEOUT_S = 12.0  # likewise an interpreter, which ends callbacks after 5 s: it is stuck
 RESTART_WINDOW_S = 60.0
 SHORT_LIFE_S = 5.0  # of a worker or interpreter that cannot work at all
-WATCHDOG_S = 1.0  # between two looks at the interpreters
-STUCK_GRACE_S = 5.0  # beyond the deadline of a callback, which normally ends it
 RESTARTS_PER_WINDOW = 10  # a process that dies more often than this ends the whole
 
 EXIT_OK = 0
@@ -70,7 +70,7 @@ class Supervisor:
         self._dicom = listen(("",), settings.dicom_port) if settings.dicom_enabled else []
         self._children: list[Child] = []
         self._boards: dict[str, int] = {}  # of the interpreters: what a child leaves there its successor finds
-        self._watched: dict[str, Board] = {}
+        self._watchdog = Watchdog({})
         self._places_fd = create_places_fd(settings.gateways)  # of all gateways' associations
         self._places = Places(self._places_fd)
         self._restarts: list[float] = []
@@ -117,7 +117,7 @@ class Supervisor:
         lua = self._settings.lua
         roles = [role for role, is_there in ((LUA_FILTER, lua.has_filters), (LUA_MAIN, lua.has_main)) if is_there]
         self._boards = {role: create_board_fd(role) for role in roles}
-        self._watched = {role: open_board(fd) for role, fd in self._boards.items()}
+        self._watchdog = Watchdog({role: open_board(fd) for role, fd in self._boards.items()})
 
     def _lua_orders(self) -> list[Order]:
         settings = replace(self._settings, lua=with_sources(self._settings.lua))
@@ -148,7 +148,11 @@ class Supervisor:
         """Wait until a process says that it serves; returns the exit status if it refused (it has said why) or died."""
         while not child.is_ready:
             left_s = child.started_s + START_TIMEOUT_S - time.monotonic()
-            spoke = wait_for_one([child], self._wake_read, max(left_s, 0.0))
+            look_s = LOOK_S if child.order.role in INTERPRETERS else left_s
+            spoke = wait_for_one([child], self._wake_read, max(min(look_s, left_s), 0.0))
+            self._end_stuck()  # a script that never ends being loaded
+            if not spoke and look_s < left_s:
+                continue
             if not spoke:
                 logger.error("serve.not-ready name=%s after_s=%d", child.name, START_TIMEOUT_S)
                 return EXIT_CORE_DIED
@@ -164,7 +168,7 @@ class Supervisor:
             case word if word == READY:
                 child.is_ready = True
                 return None
-            case word if word == REFUSED:
+            case word if word == REFUSED or child.was_stuck:
                 return EXIT_REFUSED
         logger.error("serve.died-starting name=%s", child.name)
         return EXIT_CORE_DIED
@@ -200,7 +204,7 @@ class Supervisor:
 
     def _next_look_s(self) -> float | None:
         """Return until when there is nothing to look after: interpreters, and those that are being started again."""
-        return WATCHDOG_S if self._watched or not all(child.is_ready for child in self._children) else None
+        return LOOK_S if self._watchdog.roles or not all(child.is_ready for child in self._children) else None
 
     def _end_late(self) -> None:
         """Kill those that were started again and do not come to serve; they are found dead on their lines, and replaced."""
@@ -210,16 +214,14 @@ class Supervisor:
                 child.kill()
 
     def _end_stuck(self) -> None:
-        """Kill interpreters that have passed the deadline of a callback without noticing."""
-        for role, board in self._watched.items():
-            activity = board.heartbeat.read()
-            if not activity.is_stuck(time.monotonic(), STUCK_GRACE_S):
-                continue
+        """Kill the interpreters that will not go on."""
+        for role, what in list(self._watchdog.find_stuck(time.monotonic())):
             for child in (child for child in self._children if child.order.role == role):
-                logger.error("serve.killed name=%s: it is stuck in %s", child.name, activity.name)
-                board.mark_killed(activity.name)
-                child.kill()  # its end is found on its line
-            board.heartbeat.clear()
+                logger.error("serve.killed name=%s: it is stuck in %s", child.name, what)
+                self._watchdog.note_killed(role)
+                child.was_stuck = True
+                child.kill()  # its end is found on its pipe
+            self._watchdog.forget(role)
 
     def _on_word(self, child: Child) -> int | None:
         """Deal with a process that was started again and serves, or that is gone or going."""
@@ -230,18 +232,20 @@ class Supervisor:
         return self._on_death(child)
 
     def _on_death(self, child: Child) -> int | None:
+        if child.order.role in INTERPRETERS:
+            child.kill()  # it is gone, or going; what its scripts have started goes with it
         code = child.process.wait()
         self._forget(child)
         if child.order.role == CORE:
             logger.critical("serve.core-died status=%d; the server ends", code)
             return EXIT_CORE_DIED
         logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
-        if child.order.role in self._watched:  # else its successor would be taken for stuck in what this one was doing
-            self._watched[child.order.role].heartbeat.clear()
+        if child.order.role in self._watchdog.roles:
+            self._watchdog.forget(child.order.role)
         now = time.monotonic()
         # A worker that lived for a while died of its job, or was killed for not letting go of one: jobs answer for that.
         # Likewise an interpreter and its callback.
-        if child.order.role not in {WORKER, LUA_FILTER, LUA_MAIN} or now < child.started_s + SHORT_LIFE_S:
+        if child.order.role not in INTERPRETERS | {WORKER} or now < child.started_s + SHORT_LIFE_S:
             self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S] + [now]
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
@@ -272,17 +276,18 @@ class Supervisor:
             group = [child for child in self._children if child.order.role in roles]
             for child in group:
                 child.process.send_signal(STOP_SIGNAL)
-            deadline = time.monotonic() + STOP_TIMEOUT_S
+            patience_s = LUA_STOP_TIMEOUT_S if roles <= INTERPRETERS else STOP_TIMEOUT_S
+            deadline = time.monotonic() + patience_s
             for child in group:
                 try:
                     child.process.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    logger.error("serve.killed name=%s: it did not stop in %d s", child.name, STOP_TIMEOUT_S)
+                    logger.error("serve.killed name=%s: it did not stop in %d s", child.name, patience_s)
                     child.kill()
                 self._forget(child)
         for fd in self._boards.values():
             os.close(fd)
-        self._boards, self._watched = {}, {}
+        self._boards, self._watchdog = {}, Watchdog({})
 
     @contextmanager
     def _catch_signals(self) -> Iterator[None]:

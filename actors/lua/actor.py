@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH: Final = 16  # callbacks within callbacks; each has a stack of its own in Lua and in two threads
 REQUESTS_IN_A_ROW: Final = 8  # while events wait
+BETWEEN_S: Final = 90.0  # for what is done around a callback, such as recording it: the index is given 60 s to answer
 
 OnFailed = Callable[[str, ScriptFailed], None]
 T = TypeVar("T")
@@ -104,8 +105,9 @@ class ScriptsActor:
         self._thread.join()
 
     def break_off(self) -> None:
-        """Note that what the callback under way waits for is about to be broken off, because the server stops."""
+        """End the callback under way, because the server stops; what it waits for is about to be broken off, too."""
         self._is_broken_off = True
+        self._interpreter.break_off()
 
     @property
     def is_broken_off(self) -> bool:
@@ -191,6 +193,7 @@ class ScriptsActor:
         self._call_at_the_edge(callbacks.INITIALIZE)
         due_s, in_a_row = self._clock(), 0
         while (request := self._next(due_s, in_a_row)) is not _STOP:
+            self._board.heartbeat.between(BETWEEN_S)
             if isinstance(request, _Request):
                 self._answer(request)
                 in_a_row += 1
@@ -198,6 +201,8 @@ class ScriptsActor:
                 in_a_row = 0
                 pause_s = self._step(self._background)
                 due_s = self._clock() + (threading.TIMEOUT_MAX if pause_s is None else pause_s)
+            self._board.heartbeat.ended()
+        self._interpreter.go_on()
         self._call_at_the_edge(callbacks.FINALIZE)
         with self._changed:
             left, self._mailbox = self._mailbox, deque()

@@ -2,7 +2,11 @@
 
 Lua's hook ends a script that loops, but not a C function that takes for ever (`string.find` with a pathological pattern, a read from a
 pipe). The interpreter's process therefore writes what it does into 128 bytes of shared memory, and its parent kills it when the
-deadline of the callback is long past. Times are of the monotonic clock, which all processes of a machine share.
+deadline of the callback is long past. Between callbacks the thread that runs them says so, too, and has little time for it. Times are
+of the monotonic clock, which all processes of a machine share.
+
+All that is said by the interpreter's thread. A process in which no thread runs any more (one holds Python's lock for good) is known
+by its ticks: a thread of its own counts seconds.
 """
 
 import mmap
@@ -14,7 +18,10 @@ from typing import Protocol
 
 SIZE_BYTES = 128
 _ROW = struct.Struct("<QdddB79p")  # version (odd while it is written), beat, started, deadline, waiting, name
-
+_TICKS = struct.Struct("<Q")
+_TICKS_AT = SIZE_BYTES - _TICKS.size
+TICK_S = 1.0
+BETWEEN = "(between callbacks)"
 
 _TRIES = 1000  # some hundred microseconds; a row takes one to write
 
@@ -34,11 +41,11 @@ class Activity:
     started_s: float
     beat_s: float  # when Lua's hook last ran
     deadline_s: float  # inf: no limit
-    waiting: bool  # in a function of ours, which ends by itself
+    waiting: bool  # in a function of ours, which looks at the deadline itself
 
-    def is_stuck(self, now_s: float, grace_s: float) -> bool:
-        """Tell whether the callback has passed its deadline and did not even notice."""
-        return bool(self.name) and not self.waiting and now_s > self.deadline_s + grace_s
+    def is_stuck(self, now_s: float, grace_s: float, waiting_grace_s: float) -> bool:
+        """Tell whether the callback has passed its deadline and did not even notice, nor did a function of ours."""
+        return bool(self.name) and now_s > self.deadline_s + (waiting_grace_s if self.waiting else grace_s)
 
 
 class Heartbeat:
@@ -49,6 +56,8 @@ class Heartbeat:
         self._clock = clock
         self._version = 0
         self._stack: list[tuple[str, float, float]] = []  # callbacks within callbacks
+        self._patience_s = 0.0  # of what is lowest, when it is no callback
+        self._ticks = 0
         self._beat_s = 0.0
         self._waiting = False
 
@@ -57,6 +66,11 @@ class Heartbeat:
         self._stack.append((name, self._beat_s, deadline_s))
         self._waiting = False
         self._write()
+
+    def between(self, patience_s: float) -> None:
+        """Say that something is done around callbacks, each part of which takes no longer than this; ended by `ended`."""
+        self._patience_s = patience_s
+        self.started(BETWEEN, self._clock() + patience_s)
 
     def beat(self, now_s: float) -> None:
         self._beat_s = now_s
@@ -69,7 +83,20 @@ class Heartbeat:
     def ended(self) -> None:
         self._stack.pop()
         self._waiting = bool(self._stack)  # whoever called it is in a host function
+        if len(self._stack) == 1 and self._stack[0][0] == BETWEEN:
+            now_s = self._clock()
+            self._stack[0] = (BETWEEN, now_s, now_s + self._patience_s)
         self._write()
+
+    def tick(self) -> None:
+        """Say that this process lives; for a thread that does nothing else, every `TICK_S`."""
+        self._ticks += 1
+        _TICKS.pack_into(self._memory, _TICKS_AT, self._ticks)
+
+    def ticks(self) -> int:
+        """Return how often the other process has ticked; 0 is not yet."""
+        (count,) = _TICKS.unpack_from(self._memory, _TICKS_AT)
+        return int(count)
 
     def _write(self) -> None:
         name, started_s, deadline_s = self._stack[-1] if self._stack else ("", 0.0, 0.0)
@@ -83,6 +110,7 @@ class Heartbeat:
         self._stack.clear()
         struct.pack_into("<Q", self._memory, 0, 0)  # whatever it was in the midst of writing
         self._version = 0
+        _TICKS.pack_into(self._memory, _TICKS_AT, 0)
         self._write()
 
     def read(self) -> Activity:

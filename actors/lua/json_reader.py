@@ -17,6 +17,8 @@ _NUMBER = re.compile(rb"[-+]?[0-9]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]*)?")
 _PLAIN = re.compile(rb'[^"\\]*')
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
 _SHORT = {ord(b): t for b, t in zip('"/\\bfnrt', [b'"', b"/", b"\\", b"\b", b"\f", b"\n", b"\r", b"\t"], strict=True)}
+_COMMA_BYTES = 16  # what Lua needs for a member, at least
+_BRACKET_BYTES = 56  # and for a table
 _SPECIAL = re.compile(rb"\\u[dD]|\xed")  # halves of pairs: Python's reader lets them pass alone
 
 
@@ -43,6 +45,18 @@ def _bytes(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {_bytes(key): _bytes(member, depth + 1) for key, member in value.items()}
     return value
+
+
+def needs_more_than(text: bytes, most_bytes: int) -> bool:
+    """Tell whether the values of a text cannot fit into that much of Lua's memory; Python's own copy takes five times as much."""
+    if _structure_bytes(text) <= most_bytes:
+        return False
+    without_escapes = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    return sum(map(_structure_bytes, without_escapes.split(b'"')[::2])) > most_bytes  # what is outside of strings
+
+
+def _structure_bytes(text: bytes) -> int:
+    return _COMMA_BYTES * text.count(b",") + _BRACKET_BYTES * (text.count(b"[") + text.count(b"{"))
 
 
 def parse_json(text: bytes) -> Any:

@@ -76,15 +76,16 @@ def number(value: float) -> str:
 
 
 class JsonWriter:
-    """Walks Lua's tables. `tonumber`: Lua's own."""
+    """Walks Lua's tables. `tonumber`: Lua's own; `most_bytes`: see `values.FromLua`."""
 
-    def __init__(self, table_type: type, tonumber: Callable[[bytes], Any]) -> None:
+    def __init__(self, table_type: type, tonumber: Callable[[bytes], Any], most_bytes: int = 0) -> None:
         self._table_type = table_type
         self._tonumber = tonumber
+        self._most_bytes = most_bytes
 
     def dump(self, value: Any, *, keep_strings: bool) -> bytes:
         """Raise what `values.FromLua` raises."""
-        return self._text(value, FromLua(self._table_type), 0, keep_strings).encode()
+        return self._text(value, FromLua(self._table_type, self._most_bytes), 0, keep_strings).encode()
 
     def _text(self, value: Any, walk: FromLua, depth: int, keep: bool) -> str:
         if isinstance(value, bytes):

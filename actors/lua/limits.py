@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+UNLIMITED_ANSWER_BYTES: Final = 1 << 30  # where LuaMemoryLimit is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +25,8 @@ class Limits:
     @property
     def budget(self) -> float:
         return self.instructions if self.instructions > 0 else math.inf
+
+    @property
+    def answer_bytes(self) -> int:
+        """The most that an answer to a script's request may have: what would fit into its memory."""
+        return self.memory_bytes or UNLIMITED_ANSWER_BYTES

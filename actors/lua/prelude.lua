@@ -5,18 +5,31 @@
 -- could swallow an error (pcall, xpcall, load, coroutine.resume) looks at `stopped` afterwards and raises it again. Code
 -- that Lua runs without hooks (message handlers of a failing hook, finalizers) is never a script's.
 --
+-- What keeps an error of Lua from unwinding frames of Python, which would leave the process hanging for good: while Python has
+-- the word, Lua's memory has no limit, its collector rests, and nothing of a script's is run. `enter` and `leave` are the edges;
+-- between them Lua's functions for C may be called without protection, and are. For the same reason scripts live in a table
+-- of their own: lupa looks `debug.traceback` up among the real globals before each call, and a script's metatable would run there.
+--
 -- Nothing here may call a function a script can replace: only the locals below, no methods of strings.
 
-local clock, enter, leave, emit, sandbox, compatible = ...
+local clock, python_enters, python_leaves, emit, sandbox, compatible = ...
 
-local G = _G
+local globals = _G
+local G = {} -- the globals of scripts
+for name, value in next, globals do G[name] = value end
+G._G, G.package.loaded._G = G, G
 local assert, error, getmetatable, next, pairs, pcall = assert, error, getmetatable, next, pairs, pcall
 local rawget, rawset, select, setmetatable, tonumber = rawget, rawset, select, setmetatable, tonumber
 local tostring, type, xpcall, load, loadfile = tostring, type, xpcall, load, loadfile
+local collectgarbage = collectgarbage
 local create, resume = coroutine.create, coroutine.resume
 local getinfo, sethook, traceback = debug.getinfo, debug.sethook, debug.traceback
 local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
-local math = math
+local math, HUGE = math, math.huge
+local find_file = package.searchpath
+local _ENV = {} -- of what follows: whatever is no local is missing, here as among the real globals
+
+for name in next, globals do globals[name] = nil end
 
 local STEP = 1000 -- instructions between two looks at the clock: a third of a millisecond at most, unless C code is slow
 local NO_MEMORY = 'not enough memory' -- Lua's own words
@@ -26,6 +39,30 @@ local OWN = '=sinogram' -- this chunk's name; errors of scripts are not placed h
 local deadline_s, budget, seconds, instructions = math.huge, math.huge, 0, 0
 local stopped, trace
 local running = false -- a script's code, not a call of Python that only looks after the interpreter
+local collecting = true -- unless a script has stopped the collector
+
+-- ---------------------------------------------------------------------------------------------- from and to Python
+
+local function enter()
+  collectgarbage('stop') -- a finalizer that fails raises its error wherever the collector was
+  python_enters()
+end
+
+local function leave() -- tells whether what Python gave fits into the memory that scripts may have
+  local fits = python_leaves(false)
+  if not fits then
+    collectgarbage('collect')
+    fits = python_leaves(false) or not python_leaves(true)
+  end
+  if collecting then collectgarbage('restart') end
+  return fits
+end
+
+function G.collectgarbage(...)
+  local what = ...
+  if what == 'stop' then collecting = false elseif what == 'restart' then collecting = true end
+  return collectgarbage(...)
+end
 
 -- ---------------------------------------------------------------------------------------------------------- limits
 
@@ -50,8 +87,13 @@ local function look()
   if not stopped then
     if budget <= 0 then
       stop('stopped after %d instructions', instructions)
-    elseif clock() >= deadline_s then
-      stop('stopped after %g seconds', seconds)
+    else
+      local now_s = clock()
+      if now_s == HUGE then
+        stop('stopped, for the server stops', 0)
+      elseif now_s >= deadline_s then
+        stop('stopped after %g seconds', seconds)
+      end
     end
   end
   if stopped then error(stopped, 0) end
@@ -92,16 +134,18 @@ local BINARY = 'attempt to load a binary chunk (only text is allowed)' -- Lua do
 
 function G.load(chunk, name, mode, ...) -- a chunk may be a function of the script, and load swallows its errors
   if not text_only(mode) then return nil, BINARY end
+  if select('#', ...) == 0 then return passed(load(chunk, name, 't', G)) end
   return passed(load(chunk, name, 't', ...))
 end
 
 function G.loadfile(name, mode, ...)
   if not text_only(mode) then return nil, BINARY end
+  if select('#', ...) == 0 then return loadfile(name, 't', G) end
   return loadfile(name, 't', ...)
 end
 
 function G.dofile(name)
-  local f, message = loadfile(name, 't')
+  local f, message = loadfile(name, 't', G)
   if not f then error(message, 0) end
   return f()
 end
@@ -217,7 +261,17 @@ if not sandbox then
   end
 
   G.package.loadlib, G.package.cpath = nil, '' -- a C module would link against another Lua
-  G.package.searchers[4], G.package.searchers[3] = nil, nil
+  local package, searchers = G.package, G.package.searchers
+  searchers[4], searchers[3] = nil, nil
+  searchers[2] = function(name)
+    if type(package.path) ~= 'string' then error("'package.path' must be a string", 0) end
+    local path, message = find_file(name, package.path)
+    if not path then return message end
+    local chunk
+    chunk, message = loadfile(path, 't', G)
+    if chunk then return chunk, path end
+    error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t" .. message, 0)
+  end
 end
 
 function G.os.exit()
@@ -301,8 +355,8 @@ end
 
 -- ------------------------------------------------------------------------------------------------------ functions
 
-local function host(f) -- f gives true and its results, or false and a message. Python's part allocates without a limit:
-  local function answer(ok, ...) -- running out of memory there would tear Python's stack down
+local function host(f) -- f gives true and its results, or false and a message
+  local function answer(ok, ...)
     running = true -- a callback within this one has ended meanwhile
     if not leave() then error(NO_MEMORY, 0) end
     if ok then return ... end
@@ -388,13 +442,17 @@ return {
     for i = 1, #names do digits = digits .. (type(rawget(G, names[i])) == 'function' and '1' or '0') end
     return digits
   end,
-  compile = function(source, name) return load(source, name, 't') end,
+  compile = function(source, name) return load(source, name, 't', G) end,
   run = function(f, ...)
     trace = nil
     if not leave() then return back(false, NO_MEMORY) end
     return back(xpcall(guarded, keep_trace, f, ...))
   end,
-  idle = function() running = false end,
+  idle = function()
+    running = false
+    collectgarbage('stop')
+  end,
+  collect = function() collectgarbage('collect') end,
   trace = function() return trace end,
   limit = function(at, of_seconds, left, of_instructions, reason) -- returns what it replaces, to be put back
     local a, b, c, d, r = deadline_s, seconds, budget, instructions, stopped

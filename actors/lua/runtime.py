@@ -11,6 +11,7 @@ string is an error like others (there it ends the process); a PrintRecursive of 
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from lupa import lua53
 
 from actors.lua.errors import Cause, HostError, ScriptFailed
 from actors.lua.heartbeat import Pulse
-from actors.lua.json_reader import BadJson, parse_json
+from actors.lua.json_reader import BadJson, needs_more_than, parse_json
 from actors.lua.json_writer import JsonWriter
 from actors.lua.limits import Limits
 from actors.lua.values import FromLua, TooComplex, ready
@@ -86,6 +87,7 @@ class Interpreter:
         self._pulse = pulse
         self._clock = clock
         self._captured: list[_Printed] = []
+        self._is_broken_off = False
         self._lua = lua53.LuaRuntime(
             encoding=None,
             source_encoding="utf-8",
@@ -100,9 +102,9 @@ class Interpreter:
         prelude = chunk(self._look, self._enter, self._leave, self._emit, sandbox, True)
         self._run, self._limit, self._stopped = prelude[b"run"], prelude[b"limit"], prelude[b"stopped"]
         self._lookup, self._compile, self._trace = prelude[b"lookup"], prelude[b"compile"], prelude[b"trace"]
-        self._idle = prelude[b"idle"]
+        self._idle, self._collect = prelude[b"idle"], prelude[b"collect"]
         self._tostring, self._define, self._census = prelude[b"tostring"], prelude[b"define"], prelude[b"census"]
-        self._json = JsonWriter(type_of_table, prelude[b"tonumber"])
+        self._json = JsonWriter(type_of_table, prelude[b"tonumber"], self.limits.memory_bytes)
         self._define(b"ParseJson", self._guarded("ParseJson", self._parse_json))
         self._define(b"DumpJson", self._guarded("DumpJson", self._dump_json))
         for name, function in (functions or {}).items():
@@ -114,7 +116,7 @@ class Interpreter:
         """Give scripts a global function."""
 
         def call(*arguments: Any) -> Any:
-            copy = FromLua(type_of_table)
+            copy = self._copier()
             results = function(*[copy(argument) for argument in arguments])
             if isinstance(results, Results):
                 return (True, *[self._to_lua(result) for result in results])
@@ -139,7 +141,8 @@ class Interpreter:
             ScriptFailed
 
         """
-        self._do(name, self._chunk(source.removeprefix(b"\xef\xbb\xbf"), b"@" + name.encode()), ())
+        with self._limited(name):
+            self._do(self._chunk(source.removeprefix(b"\xef\xbb\xbf"), b"@" + name.encode()), ())
 
     def execute(self, source: bytes) -> bytes:
         """Run a chunk in the scripts' environment and return what it printed, a line end after each line.
@@ -149,11 +152,11 @@ class Interpreter:
                 Source: POST /tools/execute-script
 
         """
-        chunk = self._chunk(source, b"line")  # the name Orthanc shows: [string "line"]:1:
         printed = _Printed()
         self._captured.append(printed)
         try:
-            self._do("execute-script", chunk, ())
+            with self._limited("execute-script"):
+                self._do(self._chunk(source, b"line"), ())  # the name Orthanc shows: [string "line"]:1:
         finally:
             self._captured.pop()
             if printed.is_too_much:
@@ -179,12 +182,23 @@ class Interpreter:
         function = self._lookup(name.encode())
         if function is None:
             raise ScriptFailed(f"no function {name}")
-        results = self._do(name, function, [self._to_lua(argument) for argument in arguments])
-        copy = FromLua(type_of_table)
-        try:
-            return tuple(copy(result) for result in results)
-        except (TypeError, TooComplex) as exc:
-            raise ScriptFailed(f"{name}: {exc}") from exc
+        with self._limited(name):
+            results = self._do(function, [self._to_lua(argument) for argument in arguments])
+            copy = self._copier()
+            try:
+                return tuple(copy(result) for result in results)
+            except (TypeError, TooComplex) as exc:
+                raise ScriptFailed(f"{name}: {exc}", cause=_cause(str(exc))) from exc
+
+    def break_off(self) -> None:
+        """Have whatever runs stopped, and what comes, until `go_on`; for any thread."""
+        self._is_broken_off = True
+
+    def go_on(self) -> None:
+        self._is_broken_off = False
+
+    def _copier(self) -> FromLua:
+        return FromLua(type_of_table, self.limits.memory_bytes)
 
     @property
     def memory_bytes(self) -> int:
@@ -197,17 +211,21 @@ class Interpreter:
         if not isinstance(compiled, tuple):
             return compiled
         message = compiled[1].decode("utf-8", "replace")
-        raise ScriptFailed(message, cause=Cause.MEMORY if "not enough memory" in message else Cause.SYNTAX)
+        raise ScriptFailed(message, cause=_cause(message, Cause.SYNTAX))
 
-    def _do(self, name: str, function: Any, arguments: Any) -> tuple[Any, ...]:
-        with self._limited(name):
-            ok, *results = self._protected(function, *arguments)
-            if ok:
-                return tuple(results)
-            failure = self._failure(results[0] if results else None)
-            if self._lua.get_memory_used() * 2 > self.limits.memory_bytes > 0:  # Lua would wait until there is no room
-                self._lua.gccollect()
-            raise failure
+    def _do(self, function: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        ok, *results = self._protected(function, *arguments)
+        if ok:
+            return tuple(results)
+        # Raised without a name of its own: with one, this frame and the failure would keep each other, and Lua's values, alive.
+        raise self._failed(results[0] if results else None)
+
+    def _failed(self, value: Any) -> ScriptFailed:
+        failure = self._failure(value)
+        if self._lua.get_memory_used() * 2 > self.limits.memory_bytes > 0:  # Lua would wait until there is no room
+            with suppress(lua53.LuaError):  # not lupa's own: a finalizer that fails would unwind our frames
+                self._collect()
+        return failure
 
     def _protected(self, function: Any, *arguments: Any) -> tuple[Any, ...]:
         """Return True and the results, or False and the value of the error."""
@@ -247,14 +265,15 @@ class Interpreter:
             return ScriptFailed(stopped.decode("utf-8", "replace"), cause=Cause.INSTRUCTIONS if spent else Cause.TIME)
         return ScriptFailed(
             message,
-            cause=Cause.MEMORY if "not enough memory" in message else Cause.ERROR,
+            cause=_cause(message),
             trace=trace.decode("utf-8", "replace").strip() if trace else "",
         )
 
     def _message(self, value: Any) -> str:
-        ok, *texts = self._protected(
-            self._tostring, value
-        )  # a script's __tostring runs under what is left of its limits
+        if isinstance(value, bytes):
+            return str(value, "utf-8", "replace")
+        # A script's __tostring runs under what is left of its limits.
+        ok, *texts = self._protected(self._tostring, value)
         text = texts[0] if ok and isinstance(texts[0], bytes) else b"error"
         if isinstance(value, type_of_table) and text.startswith(b"table: "):
             text = b"(error object is a table value)"
@@ -266,23 +285,25 @@ class Interpreter:
         now_s = self._clock()
         if self._pulse:
             self._pulse.beat(now_s)
-        return now_s
+        return math.inf if self._is_broken_off else now_s
 
     def _enter(self) -> None:
         self._lua.set_max_memory(0)
         if self._pulse:
             self._pulse.waits(True)
 
-    def _leave(self) -> bool:
-        """Tell whether what Python gave fits into the memory that scripts may have."""
+    def _leave(self, is_full: bool) -> bool:
+        """Have the limit count again, unless what Python gave does not fit. Then Lua collects and calls again, with `is_full` at last.
+
+        Must not fail, and is the last that Python does: from here on Lua may run out of memory.
+        """
         limit = self.limits.memory_bytes
-        self._lua.set_max_memory(limit)
+        if 0 < limit < self._lua.get_memory_used() and not is_full:
+            return False
         if self._pulse:
             self._pulse.waits(False)
-        if not limit or self._lua.get_memory_used() <= limit:
-            return True
-        self._lua.gccollect()
-        return bool(self._lua.get_memory_used() <= limit)
+        self._lua.set_max_memory(limit)
+        return True
 
     def _emit(self, line: bytes) -> Any:
         for printed in self._captured:
@@ -318,8 +339,11 @@ class Interpreter:
         if isinstance(text, bool) or not isinstance(text, bytes | int | float):
             log.error("Lua: Bad parameters to ParseJson()")
             return True, None
+        text = text if isinstance(text, bytes) else self._tostring(text)
+        if self.limits.memory_bytes > 0 and needs_more_than(text, self.limits.memory_bytes):
+            raise HostError("not enough memory for what ParseJson() was given")
         try:
-            return True, self._to_lua(parse_json(text if isinstance(text, bytes) else self._tostring(text)))
+            return True, self._to_lua(parse_json(text))
         except BadJson as exc:
             log.error("Cannot parse JSON: %s", exc)
             return True, None
@@ -329,3 +353,7 @@ class Interpreter:
             log.error("Lua: Bad parameters to DumpJson()")
             return True, None
         return True, self._json.dump(arguments[0], keep_strings=arguments[1:] == (True,))
+
+
+def _cause(message: str, other: Cause = Cause.ERROR) -> Cause:
+    return Cause.MEMORY if "not enough memory" in message else other

@@ -11,6 +11,9 @@ from typing import Any
 
 MAX_DEPTH = 100  # tables within tables; Orthanc crashes at 16
 MAX_NODES = 2_000_000  # of one conversion: tables that hold each other's members many times grow without bound
+MAX_BYTES = (
+    1 << 30
+)  # of strings in one conversion where no limit of memory says less: a table may hold one string many times
 
 _INT64 = range(-(2**63), 2**63)
 _NUMERIC = frozenset("-0123456789")
@@ -52,12 +55,13 @@ def is_array(keys: Sequence[bytes]) -> bool:
 class FromLua:
     """Copies values out of Lua; one object for one conversion, because it counts.
 
-    Raises (when called): TooComplex, TypeError (keys)
+    `most_bytes`: of all strings together, 0 is `MAX_BYTES`. Raises (when called): TooComplex, TypeError (keys)
     """
 
-    def __init__(self, table_type: type) -> None:
+    def __init__(self, table_type: type, most_bytes: int = 0) -> None:
         self._table_type = table_type
         self._nodes = 0
+        self._left_bytes = most_bytes or MAX_BYTES
 
     def __call__(self, value: Any, depth: int = 0) -> Any:
         if value is None or isinstance(value, bytes | bool | int | float):
@@ -72,11 +76,20 @@ class FromLua:
     def members(self, table: Any, depth: int) -> list[tuple[bytes, Any]]:
         if depth >= MAX_DEPTH:
             raise TooComplex("a table holds itself or is nested too deeply")
-        items = list(table.items())
-        self._nodes += len(items) + 1
-        if self._nodes > MAX_NODES:
-            raise TooComplex("a table has too many members")
-        return [(key_text(key), member) for key, member in items]
+        self._nodes += 1
+        members = []
+        for key, member in table.items():  # one by one: each string is copied as it comes
+            self._nodes += 1
+            if isinstance(member, bytes):
+                self._left_bytes -= len(member)
+            name = key_text(key)
+            self._left_bytes -= len(name)
+            if self._nodes > MAX_NODES:
+                raise TooComplex("a table has too many members")
+            if self._left_bytes < 0:
+                raise TooComplex("not enough memory: the strings of a table take more than LuaMemoryLimit")
+            members.append((name, member))
+        return members
 
 
 def ready(value: object) -> Any:

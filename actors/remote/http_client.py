@@ -18,6 +18,7 @@ from actors.remote.peer import Peer
 
 REDIRECTS: Final = 10
 CONNECTIONS: Final = 8  # kept per server
+PART_BYTES: Final = 1 << 18  # of an answer, read at a time where it is limited
 FORM: Final = "application/x-www-form-urlencoded"  # of a body that names no type, as Orthanc has it
 _RETRIES: Final = Retry(connect=0, read=0, other=0, status=0, redirect=REDIRECTS, raise_on_redirect=False)
 
@@ -35,12 +36,13 @@ class Answer:
 class UrllibClient:
     """Thread-safe."""
 
-    def __init__(self, settings: HttpClientSettings, peer: Peer | None = None) -> None:
-        """Open nothing yet. `peer` is asked with the certificate for it, if there is one.
+    def __init__(self, settings: HttpClientSettings, peer: Peer | None = None, *, most_bytes: int = 0) -> None:
+        """Open nothing yet. `peer` is asked with the certificate for it, if there is one. `most_bytes` of an answer; 0: no limit.
 
         Raises OSError, for certificates that cannot be read, and ValueError, for a proxy that is no address.
         """
         self._timeout_s = settings.timeout_s
+        self._most_bytes = most_bytes
         context = _context(settings, peer)
         if settings.proxy:
             if "://" not in settings.proxy:
@@ -72,10 +74,24 @@ class UrllibClient:
                 headers=_headers(method, headers, credentials),
                 timeout=Timeout(connect=limit_s, read=limit_s),
                 retries=_RETRIES,
+                preload_content=False,
             )
+            return Answer(status=response.status, body=self._read(response))
         except (HTTPError, ValueError, OSError) as exc:  # ValueError: a header that cannot be sent
             raise HttpFailed(_reason(exc)) from exc
-        return Answer(status=response.status, body=response.data)
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        if not self._most_bytes:
+            return response.data
+        parts, left_bytes = [], self._most_bytes
+        for part in response.stream(PART_BYTES):
+            left_bytes -= len(part)
+            if left_bytes < 0:
+                response.close()
+                raise HttpFailed(f"the answer has more than {self._most_bytes} bytes")
+            parts.append(part)
+        response.release_conn()
+        return b"".join(parts)
 
     def close(self) -> None:
         self._pool.clear()

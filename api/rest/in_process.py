@@ -7,7 +7,7 @@ observed on Orthanc 1.12.7. Its origin is Lua, its correlation that of the callb
 import io
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -23,8 +23,10 @@ _NO_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"
 class InProcess:
     """Calls a WSGI application. Thread-safe."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, most_bytes: int = 1 << 30) -> None:
+        """`most_bytes` of an answer: beyond, it is none."""
         self._application = application
+        self._most_bytes = most_bytes
 
     def call(
         self, method: str, uri: str, body: bytes, headers: Mapping[str, str], correlation: bytes = b""
@@ -41,18 +43,37 @@ class InProcess:
         try:
             parts = self._application(environ, answer.start)
             try:
-                content = b"".join(parts)
+                content = self._gather(parts)
             finally:
                 _close(parts)
+        except _TooLarge:
+            log.error("rest.answer-too-large method=%s path=%s most_bytes=%d", method, _path(uri), self._most_bytes)
+            return None
         except Exception:
             log.exception("rest.in-process-failed method=%s", method)
             return None
         if answer.status.startswith("2"):
             return content
         if answer.status.startswith("4"):  # what is our fault is logged where it arises
-            path = uri.partition("?")[0]
-            log.warning("rest.refused method=%s path=%s status=%s%s", method, path, answer.status, _why(content))
+            log.warning("rest.refused method=%s path=%s status=%s%s", method, _path(uri), answer.status, _why(content))
         return None
+
+    def _gather(self, parts: Iterable[bytes]) -> bytes:
+        gathered, left_bytes = [], self._most_bytes
+        for part in parts:
+            left_bytes -= len(part)
+            if left_bytes < 0:
+                raise _TooLarge
+            gathered.append(part)
+        return b"".join(gathered)
+
+
+class _TooLarge(Exception):
+    """An answer that scripts have no room for."""
+
+
+def _path(uri: str) -> str:
+    return uri.partition("?")[0]
 
 
 def _why(content: bytes) -> str:

@@ -8,6 +8,7 @@ import falcon
 
 from actors.lua.board import Board
 from actors.lua.cursor import read_cursor
+from actors.lua.heartbeat import BETWEEN
 from api.rest.body import read_small
 from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
@@ -70,7 +71,7 @@ def _render_board(board: Board) -> dict[str, Any]:
     return {
         "Callbacks": board.defined(),
         "MemoryBytes": board.memory_bytes,
-        "Running": running if activity.name else None,
+        "Running": running if activity.name not in {"", BETWEEN} else None,
     }
 
 

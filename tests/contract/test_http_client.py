@@ -177,3 +177,12 @@ def test_settings_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadConfiguration):
             check_http_client(settings)
+
+
+@pytest.mark.parametrize("path", ["/", "/redirect", "/missing"])
+def test_an_answer_beyond_what_is_allowed_is_none(service: Service, path: str) -> None:
+    client = UrllibClient(HttpClientSettings(timeout_s=20), most_bytes=256)
+    assert len(client("POST", service.url + path, BINARY[:256], {}).body) <= 256
+    with pytest.raises(HttpFailed, match="the answer has more than 100 bytes"):
+        UrllibClient(HttpClientSettings(timeout_s=20), most_bytes=100)("POST", service.url + "/", BINARY, {})
+    client.close()

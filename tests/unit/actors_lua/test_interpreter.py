@@ -1,5 +1,6 @@
 """Loading, calling, printing, errors, and bytes that are no text."""
 
+import itertools
 import logging
 import mmap
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.lua.errors import Cause, HostError, ScriptFailed
-from actors.lua.heartbeat import SIZE_BYTES, Heartbeat
+from actors.lua.heartbeat import BETWEEN, SIZE_BYTES, Heartbeat
 from actors.lua.limits import Limits
 from actors.lua.runtime import Interpreter, Results
 
@@ -206,19 +207,50 @@ def test_the_heartbeat_tells_what_runs() -> None:
         ("Callback", True, 160.0),
     ]
     assert heart.read().name == ""
-    assert not heart.read().is_stuck(1e9, 1)
+    assert not heart.read().is_stuck(1e9, 1, 1)
 
 
 def test_a_callback_that_misses_its_deadline_is_stuck() -> None:
     heart = Heartbeat(mmap.mmap(-1, SIZE_BYTES), lambda: 100.0)
     heart.started("OnStoredInstance", 160.0)
-    assert not heart.read().is_stuck(169.0, 10.0)
-    assert heart.read().is_stuck(171.0, 10.0)
+    assert not heart.read().is_stuck(169.0, 10.0, 20.0)
+    assert heart.read().is_stuck(171.0, 10.0, 20.0)
     heart.waits(True)
-    assert not heart.read().is_stuck(171.0, 10.0)
+    assert not heart.read().is_stuck(171.0, 10.0, 20.0)
+    assert heart.read().is_stuck(181.0, 10.0, 20.0)
     heart.waits(False)
     heart.ended()
-    assert not heart.read().is_stuck(171.0, 10.0)
+    assert not heart.read().is_stuck(1e9, 10.0, 20.0)
+
+
+def test_what_is_done_between_callbacks_has_its_time_after_each_of_them() -> None:
+    now = [100.0]
+    heart = Heartbeat(mmap.mmap(-1, SIZE_BYTES), lambda: now[0])
+    heart.between(90.0)
+    heart.started("OnDeletedInstance", 400.0)
+    now[0] = 399.0
+    heart.ended()
+    assert (heart.read().name, heart.read().deadline_s) == (BETWEEN, 489.0)
+    heart.ended()
+    assert heart.read().name == ""
+
+
+@pytest.mark.parametrize("body", ["while true do end", "pcall(function() while true do end end)", "Nested()"])
+def test_a_callback_is_broken_off_though_nothing_limits_it(body: str) -> None:
+    looks = itertools.count()
+
+    def clock() -> float:
+        if next(looks) > 100:
+            interpreter.break_off()
+        return 0.0
+
+    interpreter = Interpreter({"Nested": lambda: interpreter.call("Endless")}, limits=Limits(timeout_s=0), clock=clock)
+    interpreter.load(f"function Endless() while true do end end function Callback() {body} end".encode(), "f.lua")
+    with pytest.raises(ScriptFailed):
+        interpreter.call("Callback")
+    interpreter.go_on()
+    looks = itertools.count()
+    assert interpreter.execute(b"print(1)") == b"1\n"
 
 
 def test_a_script_finds_its_own_place() -> None:

@@ -1,9 +1,11 @@
 """The supervisor and what interpreters of scripts leave behind on their boards."""
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from actors.lua.settings import LUA_MAIN
 from tools.children import Child
 from tools.process import Order
 from tools.serve import Supervisor
+from tools.watchdog import GRACE_S, STILL_LOOKS, WAITING_GRACE_S, Watchdog
 
 
 class Watching(Supervisor):
@@ -20,7 +23,7 @@ class Watching(Supervisor):
     def __init__(self, child: Child, board: Board) -> None:
         self._first = child
         self._children = [child]
-        self._watched = {LUA_MAIN: board}
+        self._watchdog = Watchdog({LUA_MAIN: board})
         self._restarts = []
         self.spawned: list[Order] = []
 
@@ -32,7 +35,7 @@ class Watching(Supervisor):
 @pytest.fixture
 def child() -> Iterator[Child]:
     read_fd, write_fd = os.pipe()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, process_group=0) as process:
         os.close(write_fd)
         yield Child(Order(LUA_MAIN, LUA_MAIN, None), process, read_fd)
         process.kill()
@@ -65,10 +68,77 @@ def test_one_that_is_stuck_is_killed_and_its_event_says_so(child: Child) -> None
     os.close(child.status_fd)
 
 
-def test_one_that_waits_in_a_function_of_ours_is_left_alone(child: Child) -> None:
+def test_what_its_scripts_have_started_dies_with_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"import os; os.system('sleep 600 & echo $! > {pid}.new; mv {pid}.new {pid}; wait')"
+    read_fd, write_fd = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", script], process_group=0) as process:
+        os.close(write_fd)
+        child = Child(Order(LUA_MAIN, LUA_MAIN, None), process, read_fd)
+        while not pid.exists():
+            assert process.poll() is None
+            select.select([], [], [], 0.01)
+        handle = os.pidfd_open(int(pid.read_text()))
+        child.kill()
+        assert select.select([handle], [], [], 10)[0]  # its end
+    os.close(handle)
+    os.close(read_fd)
+
+
+# -- what is stuck, by what the board says ------------------------------------------------------------------------------
+
+
+def found(board: Board, now_s: float) -> list[str]:
+    return [what for _, what in Watchdog({LUA_MAIN: board}).find_stuck(now_s)]
+
+
+def test_one_that_waits_in_a_function_of_ours_is_stuck_somewhat_later() -> None:
     board = Board()
-    board.heartbeat.started("OnStoredInstance", deadline_s=0.0)
+    board.heartbeat.started("OnStoredInstance", deadline_s=100.0)
     board.heartbeat.waits(True)
-    Watching(child, board)._end_stuck()
-    assert child.process.poll() is None
-    os.close(child.status_fd)
+    assert found(board, 100 + GRACE_S + 1) == []
+    assert found(board, 100 + WAITING_GRACE_S + 1) == ["OnStoredInstance"]
+
+
+def test_one_may_be_stuck_between_callbacks() -> None:
+    board = Board()
+    board.heartbeat.between(90.0)
+    deadline_s = board.heartbeat.read().deadline_s
+    assert found(board, deadline_s) == []
+    assert found(board, deadline_s + WAITING_GRACE_S + 1) == ["(between callbacks)"]
+
+
+@pytest.mark.parametrize("doing", ["nothing", "a callback without a limit", "a function of ours"])
+def test_one_of_which_no_thread_runs_is_stuck_whatever_it_does(doing: str) -> None:
+    board = Board()
+    board.heartbeat.tick()
+    if doing != "nothing":
+        board.heartbeat.started("OnStoredInstance", deadline_s=float("inf"))
+        board.heartbeat.waits(doing == "a function of ours")
+    watchdog = Watchdog({LUA_MAIN: board})
+    looks = [list(watchdog.find_stuck(float(second))) for second in range(STILL_LOOKS + 1)]
+    assert [bool(look) for look in looks] == [False] * STILL_LOOKS + [True]
+
+
+def test_a_machine_that_was_stopped_for_an_hour_makes_nobody_stuck() -> None:
+    board = Board()
+    watchdog = Watchdog({LUA_MAIN: board})
+    for second in [*range(20), *range(3600, 3620)]:
+        board.heartbeat.tick() if second != 3600 else None
+        assert not list(watchdog.find_stuck(float(second)))
+
+
+def test_one_that_has_not_begun_to_tick_is_being_started() -> None:
+    watchdog = Watchdog({LUA_MAIN: Board()})
+    assert not [second for second in range(200) if list(watchdog.find_stuck(float(second)))]
+
+
+def test_the_successor_of_a_still_one_is_given_its_time() -> None:
+    board = Board()
+    board.heartbeat.tick()
+    watchdog = Watchdog({LUA_MAIN: board})
+    for second in range(STILL_LOOKS):
+        assert not list(watchdog.find_stuck(float(second)))
+    watchdog.forget(LUA_MAIN)
+    board.heartbeat.tick()
+    assert not list(watchdog.find_stuck(float(STILL_LOOKS)))
