@@ -49,6 +49,7 @@ class LocalInterpreters:
             environment=core.environment,
         )
         self.scripts = main.client
+        self.scripts.board.heartbeat.tick()  # nobody counts further: where one is stuck, all are
         self._interpreters.append(main)
 
     def start(self) -> None:

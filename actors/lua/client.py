@@ -28,13 +28,15 @@ class ScriptsClient:
         """Tell whether scripts define a callback; costs less than a microsecond."""
         return self.board.defines(name)
 
-    def call(self, name: str, *arguments: Any, correlation: bytes = b"") -> tuple[Any, ...]:
+    def call(
+        self, name: str, *arguments: Any, correlation: bytes = b"", timeout_s: float = PATIENCE_S
+    ) -> tuple[Any, ...]:
         """Call a callback and return its results.
 
         `correlation` is that of the request it is called for: if a callback under way has caused that, it is served in the midst
         of that callback. Raises ScriptFailed; Busy if the interpreter has no time, or has died of it.
         """
-        return tuple(_result(self._ask(["call", name, list(arguments), correlation], PATIENCE_S)))
+        return tuple(_result(self._ask(["call", name, list(arguments), correlation], timeout_s)))
 
     def execute(self, source: bytes, correlation: bytes = b"", *, timeout_s: float = PATIENCE_S) -> bytes:
         """Run a chunk in the scripts' environment; returns what it printed.

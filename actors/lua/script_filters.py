@@ -22,6 +22,7 @@ from actors.lua.filters import (
     simplified_tags,
     verdict,
 )
+from actors.lua.settings import PATIENCE_S
 from store.dicom.elements import Buffer
 from store.dicom.matching import Dataset
 from store.records import Origin
@@ -107,13 +108,23 @@ class ScriptFilters:
         username: str,
         headers: Mapping[str, str | bytes],
         correlation: bytes = b"",
+        *,
+        timeout_s: float = PATIENCE_S,
     ) -> bool:
         """Ask IncomingHttpRequestFilter; `uri` is decoded and has no query."""
         client = self._defining(callbacks.INCOMING_HTTP)
         if client is None:
             return True
         arguments = http_arguments(method, uri, ip, username, headers)
-        return verdict(client.call(callbacks.INCOMING_HTTP, *arguments, correlation=correlation))
+        return verdict(client.call(callbacks.INCOMING_HTTP, *arguments, correlation=correlation, timeout_s=timeout_s))
+
+    def main_activity(self) -> tuple[str, float, bool]:
+        """Return what the main interpreter does, since when, and whether its process has shown that it lives."""
+        if self._main is None:
+            return "", 0.0, False
+        heartbeat = self._main.board.heartbeat
+        activity = heartbeat.read()
+        return activity.name, activity.started_s, heartbeat.ticks() > 0
 
     def filter_find(
         self, query: Dataset, origin: Origin, manufacturer_of: Callable[[str], str], correlation: bytes = b""

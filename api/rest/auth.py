@@ -25,6 +25,11 @@ class Gate:
         if settings.authentication_enabled:
             self._users = _encode(settings.registered_users)
 
+    @property
+    def authenticates(self) -> bool:
+        """Tell whether whoever is admitted has proved who they are."""
+        return self._users is not None
+
     def admit(self, environ: dict[str, Any]) -> bool:
         """Tell whether a request may pass, and note its user in the environment.
 

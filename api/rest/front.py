@@ -8,22 +8,26 @@ on Orthanc 1.12.7:
   value is 400;
 - doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference;
 - IncomingHttpRequestFilter is asked about whatever got so far, unknown paths and the user interface too, and before the 404 of
-  HEAD and OPTIONS, which it sees as GET. false is 403 without a body.
+  HEAD and OPTIONS, which it sees as GET. false is 403 without a body. When it cannot be asked: `api.rest.admission`.
 """
 
+import logging
 import posixpath
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from api.rest.admission import Admission, is_administration
 from api.rest.auth import CHALLENGE, USERNAME, Gate
 from api.rest.correlation import CORRELATION
 from api.rest.fault import Faults, status_line
 from api.rest.replies import TEXT
 from api.rest.settings import RestSettings
-from events.errors import SinogramError
+from events.errors import Busy, SinogramError
 from events.identifiers import new_correlation
+
+logger = logging.getLogger("sinogram.http")
 
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]  # PEP 3333
@@ -42,6 +46,7 @@ class Front:
         self._application = application
         self._gate = Gate(settings)
         self._filters = filters
+        self._admission = Admission(filters)
         self._faults = Faults(describe=settings.http_describe_errors)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -72,7 +77,7 @@ class Front:
         correlation = environ.setdefault(CORRELATION, new_correlation())
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         try:
-            is_admitted = self._filters.admits_request(
+            is_admitted = self._admission.ask(
                 method,
                 _raw(path),
                 environ["REMOTE_ADDR"],
@@ -81,6 +86,9 @@ class Front:
                 correlation,
             )
         except SinogramError as exc:
+            if isinstance(exc, Busy) and is_administration(environ, is_authenticated=self._gate.authenticates):
+                logger.warning("http.administration path=%s: IncomingHttpRequestFilter cannot be asked", path)
+                return None
             answer, body = self._faults.describe(exc, "GET" if method in _HIDDEN else method, path)
             return status_line(answer), body
         return None if is_admitted else ("403 Forbidden", b"")

@@ -1,8 +1,12 @@
 """What happens to a request before it is routed: who may ask, with which method, for which path."""
 
+import ctypes
 import json
+import os
+import socket
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from actors.lua.board import Board
 from actors.lua.client import ScriptsClient
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from api.rest.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
 from api.rest.auth import USERNAME
 from api.rest.front import Front, normalize_path
 from api.rest.settings import RestSettings
@@ -272,12 +277,161 @@ def test_a_filter_that_fails_refuses_and_is_described(
     assert inner == {}
 
 
-def test_a_filter_that_has_no_time_is_answered_503() -> None:
-    board = Board()
-    board.publish({"IncomingHttpRequestFilter"})
+class Silent:
+    """An interpreter that is not there, or does not answer."""
 
-    def have_no_time(_values: list[Any], _timeout_s: float) -> Any:
+    def __init__(self) -> None:
+        self.board = Board()
+        self.board.publish({"IncomingHttpRequestFilter"})
+        self.asked: list[float] = []  # how long somebody would have waited
+        self.filters = ScriptFilters(main=ScriptsClient(self.board, self._ask))
+
+    def _ask(self, _values: list[Any], timeout_s: float) -> Any:
+        self.asked.append(timeout_s)
         raise Busy("the Lua interpreter is busy")
 
-    filters = ScriptFilters(main=ScriptsClient(board, have_no_time))
-    assert ask({}, PLAIN, filters)[0] == "503 Service Unavailable"
+
+def test_a_filter_that_has_no_time_is_answered_503() -> None:
+    silent = Silent()
+    assert ask({}, PLAIN, silent.filters)[0] == "503 Service Unavailable"
+    assert silent.asked == [PATIENCE_S]
+
+
+# -- while the filter cannot be asked: who administers the server goes on ---------------------------------------------
+
+SHUTDOWN = {"REQUEST_METHOD": "POST", "PATH_INFO": "/tools/shutdown"}
+ALICE = {"HTTP_AUTHORIZATION": basic("alice:secret"), "REMOTE_ADDR": "192.0.2.1"}
+ANYWHERE = RestSettings(authentication_enabled=True, registered_users={"alice": "secret"}, remote_access_allowed=True)
+
+
+@pytest.fixture
+def connected() -> Iterator[str]:
+    """A port to which this user has a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        yield str(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/tools/shutdown", "200 OK"),
+        ("POST", "//tools/./reset/", "200 OK"),
+        ("GET", "/lua/status", "200 OK"),
+        ("GET", "/tools/shutdown", "503 Service Unavailable"),
+        ("GET", "/system", "503 Service Unavailable"),
+        ("POST", "/tools/execute-script", "503 Service Unavailable"),
+        ("DELETE", "/lua/status", "503 Service Unavailable"),
+        ("HEAD", "/lua/status", "503 Service Unavailable"),
+    ],
+)
+def test_an_administrator_can_stop_the_server_and_see_what_is_wrong(
+    method: str, path: str, status: str, connected: str
+) -> None:
+    request = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    assert ask(request | ALICE, ANYWHERE, Silent().filters)[0] == status
+    assert ask(request | {"SERVER_PORT": connected}, PLAIN, Silent().filters)[0] == status
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REMOTE_ADDR": "192.0.2.1"},
+        {"HTTP_X_FORWARDED_FOR": "192.0.2.1"},
+        {"HTTP_FORWARDED": "for=192.0.2.1"},
+        {"HTTP_VIA": "1.1 proxy"},
+        {"HTTP_ORIGIN": "https://example.org"},
+        {"HTTP_AUTHORIZATION": basic("alice:secret")},  # says who it is, and proves nothing
+        {"SERVER_PORT": "1"},
+    ],
+)
+def test_nobody_else_is_an_administrator(environ: dict[str, str], connected: str) -> None:
+    unchecked = RestSettings(remote_access_allowed=True)
+    port = "1" if "HTTP_AUTHORIZATION" in environ else connected
+    request = SHUTDOWN | {"SERVER_PORT": port} | environ
+    assert ask(request, unchecked, Silent().filters)[0] == "503 Service Unavailable"
+
+
+def test_who_does_not_know_the_password_is_no_administrator(connected: str) -> None:
+    request = SHUTDOWN | {"SERVER_PORT": connected, "HTTP_AUTHORIZATION": basic("alice:wrong")}
+    assert ask(request, ANYWHERE, Silent().filters)[0] == "401 Unauthorized"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_of_this_machine_among_the_clients_lets_nobody_in(connected: str) -> None:
+    set_user = ctypes.CDLL(None).setfsuid  # of what this thread makes: its sockets, too
+    set_user(65534)
+    try:
+        proxy = socket.create_connection(("127.0.0.1", int(connected)))
+    finally:
+        set_user(0)
+    with proxy:
+        assert ask(SHUTDOWN | {"SERVER_PORT": connected}, PLAIN, Silent().filters)[0] == "503 Service Unavailable"
+    assert ask(SHUTDOWN | {"SERVER_PORT": connected}, PLAIN, Silent().filters)[0] == "200 OK"
+
+
+def test_a_filter_that_was_asked_and_refuses_or_fails_is_not_passed_by(connected: str) -> None:
+    for verdict, status in (("return false", "403 Forbidden"), ("error('x')", "500 Internal Server Error")):
+        with run_scripts(f"function IncomingHttpRequestFilter() {verdict} end") as running:
+            assert ask(SHUTDOWN | ALICE, ANYWHERE, running.filters)[0] == status
+            assert ask(SHUTDOWN | {"SERVER_PORT": connected}, PLAIN, running.filters)[0] == status
+
+
+# -- while the filter cannot be asked: everybody else is told soon ----------------------------------------------------
+
+
+def test_once_a_request_was_not_answered_others_do_not_wait_until_something_changes() -> None:
+    silent, now = Silent(), [100.0]
+    silent.board.heartbeat.tick()
+    silent.board.heartbeat.started("OnStoredInstance", float("inf"))
+    admission = Admission(silent.filters, lambda: now[0])
+
+    def ask_once() -> None:
+        with pytest.raises(Busy):
+            admission.ask("GET", "/", "", "", {})
+
+    for _ in range(5):
+        ask_once()
+    assert len(silent.asked) == 1
+    now[0] += PROBE_S  # one tries again
+    ask_once()
+    ask_once()
+    assert len(silent.asked) == 2
+    silent.board.heartbeat.ended()
+    silent.board.heartbeat.started("OnStableStudy", float("inf"))  # another callback
+    ask_once()
+    assert len(silent.asked) == 3
+
+
+def test_an_interpreter_that_is_there_again_is_asked_at_once() -> None:
+    silent = Silent()
+    admission = Admission(silent.filters, lambda: 0.0)
+    for _ in range(3):
+        with pytest.raises(Busy):
+            admission.ask("GET", "/", "", "", {})
+    assert len(silent.asked) == 1
+    silent.board.heartbeat.tick()
+    for _ in range(3):  # it lives, and does nothing now: each may find it free
+        with pytest.raises(Busy):
+            admission.ask("GET", "/", "", "", {})
+    assert len(silent.asked) == 4
+
+
+def test_a_callback_that_takes_long_has_few_requests_waiting() -> None:
+    silent = Silent()
+    silent.board.heartbeat.tick()
+    silent.board.heartbeat.started("OnStoredInstance", float("inf"))
+    started_s = silent.board.heartbeat.read().started_s
+    waiting: list[int] = []
+    admission: Admission
+
+    def nest(_values: list[Any], _timeout_s: float) -> Any:  # each asks while those before it wait
+        waiting.append(1)
+        with suppress(Busy):
+            admission.ask("GET", "/", "", "", {})
+        raise Busy("too late")
+
+    filters = ScriptFilters(main=ScriptsClient(silent.board, nest))
+    admission = Admission(filters, lambda: started_s + 2 * SLOW_S)
+    with pytest.raises(Busy):
+        admission.ask("GET", "/", "", "", {})
+    assert len(waiting) == MOST_WAITING
