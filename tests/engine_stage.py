@@ -1,6 +1,7 @@
 """The job engine on the test's own thread: index and scheduler as the core has them, each moved one step at a time."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Core:
     def on_jobs(self, jobs: list[Job]) -> None:
         self.door.on_jobs(jobs)
 
-    def on_appended(self, head: Seq) -> None:
+    def on_appended(self, head: Seq, tags: AbstractSet[str]) -> None:
         pass
 
 

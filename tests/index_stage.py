@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from actors.index.actor import Index, Reply, _Waiting
@@ -32,7 +33,7 @@ class Announcements:
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs += jobs
 
-    def on_appended(self, head: Seq) -> None:
+    def on_appended(self, head: Seq, tags: AbstractSet[str]) -> None:
         self.heads.append(head)
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,8 +193,8 @@ class Core:
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs.on_jobs(jobs)
 
-    def on_appended(self, head: Seq) -> None:
-        self.log.on_appended(head)
+    def on_appended(self, head: Seq, tags: AbstractSet[str]) -> None:
+        self.log.on_appended(head, tags)
 
     # -- the bridge -----------------------------------------------------------------------------------------------
 

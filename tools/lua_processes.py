@@ -147,10 +147,13 @@ class MainInterpreter:
                 peers=lambda: {peer.name for peer in settings.peers},
             ),
             self._recorder,
-            watch=self._follower.watch,
+            watch=self._watch,
             heart_beat_s=settings.lua.heart_beat_s,
         )
         load(interpreter, settings.lua)
+
+    def _watch(self, seq: Seq, tags: frozenset[str]) -> None:
+        self._follower.watch(seq, tags, self._deliverer.on_passed)
 
     def _functions(self, settings: ServerSettings, chain: Chain) -> dict[str, HostFunction]:
         """The functions of scripts; those that may take long leave the interpreter's thread free for what they cause."""
@@ -207,6 +210,8 @@ class _Follower:
         self._log_end = log_end
         self._wake = wake
         self._after = Seq(0)
+        self._tags: frozenset[str] = frozenset()
+        self._on_passed: Callable[[Seq, frozenset[str]], None] = lambda _seq, _tags: None
         self._is_asking = False
         self._wanted = threading.Semaphore(0)
         self._ending = threading.Event()
@@ -215,16 +220,19 @@ class _Follower:
     def start(self) -> None:
         self._thread.start()
 
-    def watch(self, seq: Seq) -> None:
-        """Have the actor woken once the log has events after `seq`; for the actor's thread."""
+    def watch(self, seq: Seq, tags: frozenset[str], on_passed: Callable[[Seq, frozenset[str]], None]) -> None:
+        """Have the actor woken once the log has events of these tags after `seq`; for the actor's thread.
+
+        `on_passed` is told before up to where there are none.
+        """
         if not self._is_asking:
-            self._is_asking, self._after = True, seq
+            self._is_asking, self._after, self._tags, self._on_passed = True, seq, tags, on_passed
             self._wanted.release()
 
     def _run(self) -> None:
         while self._wanted.acquire() and not self._ending.is_set():
             try:
-                self._log_end.wait_beyond(self._after)
+                self._on_passed(self._log_end.wait_beyond(self._after, self._tags), self._tags)
             except Busy:  # the server stops, or there was no descriptor left: the actor will look, and ask again
                 self._ending.wait(AGAIN_S)
             self._is_asking = False

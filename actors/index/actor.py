@@ -14,6 +14,7 @@ import os
 import queue
 import secrets
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -85,7 +86,7 @@ class Listener(Protocol):
 
     def on_jobs(self, jobs: list[Job]) -> None: ...
 
-    def on_appended(self, head: Seq) -> None: ...
+    def on_appended(self, head: Seq, tags: AbstractSet[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Index(pykka.ThreadingActor):
         self._waiting = waiting
         self._listener: Listener | None = None
         self._log = LogWriter(_stored_head(environment))
+        self._tags: set[str] = set()  # of the events of the commit under way
         self._stalled: list[Ref] = []  # purges whose next step could not be committed
 
     def on_receive(self, message: Any) -> Any:
@@ -129,6 +131,7 @@ class Index(pykka.ThreadingActor):
 
     def _commit(self, waiting: list[_Waiting]) -> None:
         head = self._log.head
+        self._tags = set()
         try:
             is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
             with self._environment.begin(write=True) as txn:
@@ -181,6 +184,7 @@ class Index(pykka.ThreadingActor):
                 correlation=getattr(command, "correlation", b""),
             )
             projections.apply(batch, appended)
+            self._tags.add(planned.event.TAG)
         return outcome
 
     def _can_use_reserve(self, waiting: list[_Waiting]) -> bool:
@@ -217,7 +221,7 @@ class Index(pykka.ThreadingActor):
         if jobs:
             self._listener.on_jobs(jobs)
         if has_grown:
-            self._listener.on_appended(self._log.head.seq)
+            self._listener.on_appended(self._log.head.seq, self._tags)
 
     def _purge(self, root: Ref) -> None:
         """Queue the next step of a purge; one that the disk has no room for is tried again after the next commit."""

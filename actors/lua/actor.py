@@ -43,6 +43,10 @@ class Background(Protocol):
         """Do one thing and return in how many seconds there will be another; 0 is at once, None when there is news."""
         ...
 
+    def on_defined(self) -> None:
+        """Take note that callbacks were defined or removed, before those are told who have done it."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class _Request:
@@ -291,6 +295,9 @@ class ScriptsActor:
         if defined != self._defined:
             self._defined = defined
             self._board.publish(defined)
+            if self._background is not None:
+                self._background.on_defined()
+                self._is_woken = True
         self._board.note_memory(self._interpreter.memory_bytes)
 
 

@@ -44,6 +44,11 @@ _TAGS_OF: Final = {
 }
 
 
+def tags_of(defines: Callable[[str], bool]) -> frozenset[str]:
+    """Return the tags of the events that concern the callbacks that there are."""
+    return frozenset(tag for name, tags in _TAGS_OF.items() if defines(name) for tag in tags)
+
+
 @dataclass(frozen=True, slots=True)
 class Caused:
     """What one row of the log causes."""

@@ -4,6 +4,9 @@ A callback is called when what caused it is durable. Its chain of operations bec
 after a crash a callback may be called a second time, but its job is never submitted twice. The next callback is called while that
 transaction is under way.
 
+Events that concern no callback are not read: the log is watched for the tags of those that do. Where there are none, there is no
+cursor, and nothing is watched; a callback that a script defines later hears of what happens from then on.
+
 A callback that fails is recorded and does not stop the next one. It is called again after `RETRY_DELAYS_S`; the event is then recorded
 as skipped. So is one in the midst of which the interpreter's process has died twice, or was killed for being stuck.
 """
@@ -21,6 +24,7 @@ import msgpack
 
 from actors.index.commands import (
     Command,
+    DropCursor,
     RecordCallbackRecovery,
     RecordCallbackSkip,
     SaveCursor,
@@ -32,13 +36,13 @@ from actors.lua.actor import ScriptsActor, log_failure
 from actors.lua.board import Board
 from actors.lua.chain import Chain
 from actors.lua.cursor import CONSUMER, read_cursor
-from actors.lua.deliveries import DeliveryReader
+from actors.lua.deliveries import DeliveryReader, tags_of
 from actors.lua.errors import ScriptFailed, killed
 from actors.lua.events import Delivery, heart_beat
 from actors.lua.recorder import Recorder, failure_command
 from events.errors import Busy, SinogramError
 from events.identifiers import Seq, new_correlation
-from store.log import read_rows
+from store.log import read_end, read_rows
 from store.run_clock import set_forward_us, uptime_us
 from store.views.callbacks import WaitingCallback, list_waiting
 from store.views.views import Views
@@ -85,13 +89,13 @@ class Deliverer:
         targets: Targets,
         recorder: Recorder,
         *,
-        watch: Callable[[Seq], None],
+        watch: Callable[[Seq, frozenset[str]], None],
         heart_beat_s: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         since_boot_us: Callable[[], int] = uptime_us,
     ) -> None:
-        """`watch` has the actor woken once the log has events beyond a sequence; it returns at once."""
+        """`watch` has the actor woken once the log has events of some tags beyond a sequence; it returns at once."""
         self._actor = actor
         self._board = board
         self._reader = reader
@@ -105,8 +109,11 @@ class Deliverer:
         self._beats_at_s = clock() + heart_beat_s
         self._rows: deque[tuple[Seq, bytes, bytes | None]] = deque()
         self._left_behind = board.left_behind()
+        self._passed: tuple[Seq, frozenset[str]] = (Seq(0), frozenset())
         with views.snapshot() as snapshot:
-            self.position = read_cursor(snapshot) or Seq(0)
+            cursor = read_cursor(snapshot)
+            self._has_cursor = cursor is not None
+            self.position = read_end(snapshot.txn, snapshot.tables)[0] if cursor is None else cursor
             now_us = wall_clock_us()
             now_us -= set_forward_us(snapshot.txn, snapshot.tables, now_us, since_boot_us())
             self._waiting = [_waiting(waiting, now_us, clock()) for waiting in list_waiting(snapshot)]
@@ -114,14 +121,55 @@ class Deliverer:
         self._read_to = self._saved = self.position
         self._saved_at_s = clock()
 
+    # -- who listens ----------------------------------------------------------------------------------------------------
+
+    def on_defined(self) -> None:
+        """Take note that callbacks were defined or removed, before anybody is told so who may count on it."""
+        if self._has_cursor or not tags_of(self._board.defines):
+            return
+        with self._views.snapshot() as snapshot:
+            self._begin_at(read_end(snapshot.txn, snapshot.tables)[0])
+        try:
+            self._recorder.record([SaveCursor(consumer=CONSUMER, seq=self.position)])
+            self._recorder.advance()
+        except SinogramError as exc:  # it stays first among what is recorded
+            log.warning("lua.postponed: %s", exc)
+
+    def _begin_at(self, end: Seq) -> None:
+        self._has_cursor = True
+        self.position = self._read_to = self._saved = end
+        self._saved_at_s = self._clock()
+
+    def _retire(self) -> None:
+        """Nobody listens any more, or yet: files of deleted instances need not wait for us."""
+        self._rows.clear()
+        if self._has_cursor:
+            self._has_cursor = False
+            self._recorder.record([DropCursor(consumer=CONSUMER)])
+        self._recorder.advance()
+
+    def on_passed(self, seq: Seq, tags: frozenset[str]) -> None:
+        """Take note that the log holds no event of these tags between the position that was watched and `seq`; for any thread."""
+        self._passed = (seq, tags)
+
+    def _skip(self) -> None:
+        """Go on behind what concerns nobody."""
+        seq, tags = self._passed
+        if seq > self._read_to and not self._rows and tags_of(self._board.defines) <= tags:
+            self.position = self._read_to = seq
+
     def step(self) -> float | None:
         """Deliver one event, or see how long there is nothing to deliver."""
         try:
             self._recorder.advance(keep=1)
+            self._skip()
             if self._heart_beat_s and self._clock() >= self._beats_at_s:
                 self._beat()
             elif self._waiting and self._waiting[0].due_s <= self._clock():
                 self._retry(self._waiting[0])
+            elif not tags_of(self._board.defines) and not self._waiting:
+                self._retire()
+                return self._pause_s()
             elif self._rows or self._read():
                 self._deliver_row(*self._rows[0])
             else:
@@ -163,11 +211,15 @@ class Deliverer:
         if self.position > self._saved and now_s >= self._saved_at_s + UNSAVED_S:
             self._save([])
             self._recorder.advance()
-        self._watch(self._read_to)
+        self._watch(self._read_to, tags_of(self._board.defines))
+        return self._pause_s()
+
+    def _pause_s(self) -> float | None:
+        now_s = self._clock()
         dues_s = [self._waiting[0].due_s - now_s] if self._waiting else []
         if self._heart_beat_s:
             dues_s.append(self._beats_at_s - now_s)
-        if self.position > self._saved:
+        if self._has_cursor and self.position > self._saved:
             dues_s.append(self._saved_at_s + UNSAVED_S - now_s)
         return max(min(dues_s), 0.0) if dues_s else None
 

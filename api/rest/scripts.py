@@ -59,7 +59,8 @@ class LuaStatus:
                 "Scripts": list(self._deps.settings.lua_scripts),
                 "ExecuteLuaEnabled": self._deps.settings.execute_lua_enabled,
                 "Interpreters": {name: _render_board(board) for name, board in boards.items()},
-                "Events": _render_position(snapshot) | _render_counts(snapshot),
+                "Events": _render_position(snapshot, has_scripts=self._deps.scripts is not None)
+                | _render_counts(snapshot),
                 "LastFailures": [_render_failure(failure) for failure in list_last_failures(snapshot)],
             }
         send_json(req, resp, shown)
@@ -75,10 +76,11 @@ def _render_board(board: Board) -> dict[str, Any]:
     }
 
 
-def _render_position(snapshot: Snapshot) -> dict[str, Any]:
-    """The position is null where no scripts are configured: nobody reads the log for callbacks."""
+def _render_position(snapshot: Snapshot, *, has_scripts: bool) -> dict[str, Any]:
+    """The position is null where no callback listens to events, and where no scripts are configured so is the lag."""
     cursor, (end, _) = read_cursor(snapshot), read_end(snapshot.txn, snapshot.tables)
-    return {"Cursor": cursor, "Last": end, "Lag": None if cursor is None else end - cursor}
+    lag = end - cursor if cursor is not None else 0 if has_scripts else None
+    return {"Cursor": cursor, "Last": end, "Lag": lag}
 
 
 def _render_counts(snapshot: Snapshot) -> dict[str, int]:

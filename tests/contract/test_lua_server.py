@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -260,3 +261,41 @@ def test_an_interpreter_that_is_replaced_has_the_scripts_of_the_start(server: Se
     wait_for(lambda: server.named().get(MAIN, old) != old and said(server, "loaded") == 3, "a successor")
     assert stored_by_dicom(server, image(1, "WELCOME")) == 0
     wait_for(lambda: said(server, "stored WELCOME, true"), "the callback")
+
+
+STUCK = "string.find(('a'):rep(300000), ('.-'):rep(12) .. 'b')"
+
+
+def test_a_server_of_which_the_request_filter_is_stuck_can_be_asked_why_and_be_stopped(server: ServerUnderTest) -> None:
+    script = f"function IncomingHttpRequestFilter(_, uri) if uri == '/stuck' then {STUCK} end return uri ~= '/lua/status' end"
+    with_script(server, script, LuaCallbackTimeout=120, GatewayProcesses=1).start()
+    assert server.request("GET", "/system").status == 200
+    assert server.request("GET", "/lua/status").status == 403, "who can be asked is asked"
+    assert server.request("GET", "/stuck").status == 503
+    began_s = time.monotonic()
+    assert server.request("GET", "/system").status == 503
+    assert server.get("/lua/status")["Interpreters"]["Main"]["Running"]["Callback"] == "IncomingHttpRequestFilter"
+    assert time.monotonic() - began_s < 5
+    assert server.request("POST", "/tools/shutdown").status == 200
+    assert server.wait() == 0
+
+
+def test_a_script_that_is_stuck_while_it_is_loaded_stops_the_start(server: ServerUnderTest) -> None:
+    process = with_script(server, STUCK, LuaCallbackTimeout=1).launch()
+    assert process.wait(60) == EXIT_REFUSED
+    assert "it is stuck in" in server.log
+    assert "script.lua" in server.log
+
+
+def test_what_no_callback_hears_of_is_removed_at_once(server: ServerUnderTest) -> None:
+    with_script(server, "function ReceivedInstanceFilter() return true end").start()
+    with RestSender(server) as sender:
+        assert sender.store(image(1, "A")) == (200, "Success")
+    told = server.get("/lua/status")["Events"]
+    assert (told["Cursor"], told["Lag"]) == (None, 0)
+    stored = (server.storage / "blobs").rglob("*")
+    files = [path for path in stored if path.is_file() and path.read_bytes()[128:132] == b"DICM"]
+    assert files
+    (patient,) = server.get("/patients")
+    assert server.request("DELETE", f"/patients/{patient}").status == 200
+    wait_for(lambda: not any(path.exists() for path in files), "the file to be removed")

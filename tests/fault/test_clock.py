@@ -282,5 +282,5 @@ class _Forward:
     def on_jobs(self, jobs: object) -> None:
         pass
 
-    def on_appended(self, head: object) -> None:
+    def on_appended(self, head: object, tags: object) -> None:
         pass

@@ -1,5 +1,6 @@
 """The log watch: answers at once who lags behind, later who has caught up, and nobody twice."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -51,14 +52,53 @@ def test_the_end_of_the_log_does_not_move_back(watch: LogWatch, answers: Answers
     assert answers == [7]
 
 
+def test_who_looks_for_some_tags_is_told_of_those_alone_and_up_to_where_there_are_none(
+    watch: LogWatch, answers: Answers
+) -> None:
+    watch.on_request(["after", 7, ["a", "b"]], answers.take)
+    watch.on_request(["after", 7, ["c"]], answers.take)
+    watch.on_appended(Seq(9), {"x"})
+    watch.on_appended(Seq(10), {"y", "b"})
+    assert answers == [9]
+    watch.on_appended(Seq(11), {"c"})
+    assert answers == [9, 10]
+
+
+def test_who_looks_for_some_tags_and_lags_behind_is_told_nothing_of_what_was_before(
+    watch: LogWatch, answers: Answers
+) -> None:
+    watch.on_request(["after", 5, ["a"]], answers.take)
+    assert answers == [5]
+
+
+@pytest.mark.parametrize("tags", [[], ["a"]])
+def test_what_concerns_nobody_is_told_of_after_a_while(tags: list[str]) -> None:
+    watch = LogWatch(tail_s=0.0)
+    watch.on_appended(Seq(7))
+    answered, told = threading.Event(), list[Any]()
+
+    def take(result: Any, error: SinogramError | None) -> None:
+        told.append((result, error))
+        answered.set()
+
+    watch.on_request(["after", 7, tags], take)
+    assert not answered.is_set()
+    watch.on_appended(Seq(9), {"x"})
+    assert answered.wait(20)
+    assert told == [(9, None)]
+
+
 def test_at_the_stop_everybody_hears_busy(watch: LogWatch, answers: Answers) -> None:
     watch.on_request(["after", 7], answers.take)
+    watch.on_request(["after", 7, ["a"]], answers.take)
     watch.stop()
     watch.on_request(["after", 0], answers.take)
-    assert answers == [Busy, Busy]
+    assert answers == [Busy, Busy, Busy]
 
 
-@pytest.mark.parametrize("values", [[], ["after"], ["after", "x"], ["before", 1]])
+@pytest.mark.parametrize(
+    "values", [[], ["after"], ["after", "x"], ["before", 1], ["after", 1, "x"], ["after", 1, [], 2]]
+)
 def test_nonsense_is_refused(watch: LogWatch, answers: Answers, values: list[Any]) -> None:
     with pytest.raises(InvalidRequest):
         watch.on_request(values, answers.take)

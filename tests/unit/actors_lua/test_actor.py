@@ -286,6 +286,9 @@ class _Backlog:
         self.has_stepped.set()
         return 0.0
 
+    def on_defined(self) -> None:
+        """Nothing to note."""
+
 
 def test_neither_requests_nor_events_starve() -> None:
     backlog = _Backlog()
@@ -307,6 +310,9 @@ def test_a_background_with_a_defect_is_tried_again_and_requests_go_on() -> None:
     class Defective:
         def step(self) -> float:
             raise ValueError("defect")
+
+        def on_defined(self) -> None:
+            """Nothing to note."""
 
     with running("function OnHeartBeat() return 1 end", Defective()) as stage:
         assert stage.client.call("OnHeartBeat") == (1,)

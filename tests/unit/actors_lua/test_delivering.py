@@ -17,7 +17,8 @@ from actors.lua.delivering import Deliverer, Targets
 from actors.lua.recorder import Recorder
 from actors.lua.runtime import Interpreter
 from events.errors import SinogramError, StorageFull
-from events.identifiers import Level, format_resource_id
+from events.identifiers import Level, Seq, format_resource_id
+from events.resources import InstanceStored
 from store.blobs.store import BlobStore
 from store.environment import Environment
 from store.run_clock import begin_run
@@ -57,7 +58,7 @@ class Stage:
         functions = operations.functions() | {
             "say": lambda *texts: self.said.append(" ".join(t.decode() for t in texts))
         }
-        interpreter = Interpreter(functions)
+        self.interpreter = interpreter = Interpreter(functions)
         interpreter.load(script.encode(), "stage.lua")
         self.actor = actor = ScriptsActor("lua-test", interpreter, self.board, on_failed=lambda *_: None)
         self.board.publish(interpreter.defined(callbacks.ALL))
@@ -69,12 +70,23 @@ class Stage:
             operations,
             Targets(modalities=lambda: {"sample"}, peers=set),
             Recorder(self.begin),
-            watch=self.watched.append,
+            watch=self.watch,
             clock=self.clock.monotonic,
             wall_clock_us=self.clock,
             since_boot_us=lambda: int(self.clock.monotonic() * 1e6),
             **options,
         )
+        self.deliverer.on_defined()
+
+    def watch(self, seq: int, tags: frozenset[str]) -> None:
+        self.watched.append(seq)
+        self.tags_watched = tags
+
+    def define(self, script: str) -> None:
+        """Do what an executed script does, as far as the deliverer is told of it."""
+        self.interpreter.execute(script.encode())
+        self.board.publish(self.interpreter.defined(callbacks.ALL))
+        self.deliverer.on_defined()
 
     def begin(self, command: Command) -> Callable[[], Any]:
         if self.disk.is_full:
@@ -184,7 +196,7 @@ def test_a_callback_is_called_again_after_its_delay_however_the_clock_is_set(
 
 
 def test_the_cursor_passes_events_that_no_callback_is_for(begin: Begin) -> None:
-    stage = begin("")
+    stage = begin("function OnJobSuccess() end")
     stage.store("1.1")
     stage.step_until_rest()
     stage.clock.advance(delivering.UNSAVED_S)
@@ -398,3 +410,99 @@ def test_a_start_goes_on_from_the_cursor(begin: Begin) -> None:
     stage.load("function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end")
     stage.step_until_rest()
     assert stage.said == ["1.2"]
+
+
+# -- who listens to what ------------------------------------------------------------------------------------------------
+
+
+def has_cursor(stage: Stage) -> bool:
+    with stage.index.views.snapshot() as snapshot:
+        return snapshot.row(CURSORS, CONSUMER.encode()) is not None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "-- a comment",
+        "function IncomingHttpRequestFilter() end",
+        "function OnHeartBeat() end",
+        "OnStoredInstance = 1",
+    ],
+)
+def test_where_no_callback_listens_nothing_is_read_watched_or_kept(begin: Begin, script: str) -> None:
+    stage = begin(script)
+    stage.index.ask(SaveCursor(consumer=CONSUMER, seq=Seq(0)))  # of a start, which knows nothing of scripts yet
+    stage.load(script)
+    stage.store("1.1")
+    assert stage.step_until_rest() is None
+    assert stage.watched == []
+    assert not has_cursor(stage)
+
+
+@pytest.mark.parametrize("script", ["", "function IncomingFindRequestFilter() end", "function OnStableStudy() end"])
+def test_a_callback_that_is_defined_later_hears_of_what_happens_from_then_on(begin: Begin, script: str) -> None:
+    stage = begin(script)
+    stage.store("1.1")
+    stage.step_until_rest()
+    stage.define("function OnStoredInstance(id) say(id) end")
+    later = stage.store("1.2")
+    stage.step_until_rest()
+    assert stage.said == [later]
+    assert stage.cursor == stage.deliverer.position
+    stage.define("OnStoredInstance = nil OnStableStudy = nil")
+    stage.store("1.3")
+    stage.step_until_rest()
+    assert not has_cursor(stage)
+    stage.define("function OnStoredInstance(id) say(id) end")
+    last = stage.store("1.4")
+    stage.step_until_rest()
+    assert stage.said == [later, last]
+
+
+def test_a_callback_that_is_defined_while_the_disk_is_full_misses_nothing(begin: Begin) -> None:
+    stage = begin("")
+    stage.store("1.1")
+    stage.step_until_rest()
+    stage.disk.is_full = True
+    stage.define("function OnStoredInstance(id) say(id) end")
+    stage.disk.is_full = False
+    later = stage.store("1.2")
+    stage.step_until_rest()
+    assert stage.said == [later]
+    assert has_cursor(stage)
+
+
+@pytest.mark.parametrize("name", ["OnStableStudy", "OnDeletedSeries", "OnJobSuccess"])
+def test_what_concerns_no_callback_is_passed_unread(begin: Begin, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = begin(f"function {name}(id) say(id) end")
+    stage.step_until_rest()
+    read: list[int] = []
+    real = DeliveryReader.read
+
+    def note(self: DeliveryReader, seq: Seq, *arguments: Any) -> Any:
+        read.append(seq)
+        return real(self, seq, *arguments)
+
+    monkeypatch.setattr(DeliveryReader, "read", note)
+    assert InstanceStored.TAG not in stage.tags_watched
+    for place in range(20):
+        stage.store(f"1.{place}")
+    end = len(stage.tags())
+    stage.deliverer.on_passed(Seq(end), stage.tags_watched)
+    stage.step_until_rest()
+    stage.clock.advance(10)
+    stage.step_until_rest()
+    assert read == []
+    assert stage.cursor == end  # so that no file waits for it
+
+
+def test_what_was_passed_for_others_is_read_for_a_callback_that_is_new(begin: Begin) -> None:
+    stage = begin("function OnStableStudy(id) say(id) end")
+    stage.step_until_rest()
+    watched = stage.tags_watched
+    stage.define("function OnStoredInstance(id) say(id) end")
+    stored = stage.store("1.1")
+    stage.deliverer.on_passed(Seq(len(stage.tags())), watched)  # the answer to a question that is out of date
+    stage.step_until_rest()
+    assert stage.said == [stored]

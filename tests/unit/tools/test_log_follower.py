@@ -25,6 +25,10 @@ class Follower:
         self.channel: Channel = open_local_channel(self.log.on_request)
         self.follower = _Follower(LogEnd(self.channel), self.woken.release)
         self.follower.start()
+        self.passed: list[tuple[Seq, frozenset[str]]] = []
+
+    def watch(self, seq: int, *tags: str) -> None:
+        self.follower.watch(Seq(seq), frozenset(tags), lambda passed, of: self.passed.append((passed, of)))
 
     def was_woken(self) -> bool:
         return self.woken.acquire(timeout=SOON_S)
@@ -48,9 +52,10 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Follower]]:
 def test_it_wakes_once_for_each_wish(stage: Callable[[], Follower]) -> None:
     made = stage()
     for head in (1, 2):
-        made.follower.watch(Seq(head - 1))
-        made.log.on_appended(Seq(head))
+        made.watch(head - 1, "a")
+        made.log.on_appended(Seq(head), {"a"})
         assert made.was_woken()
+    assert made.passed == [(Seq(0), frozenset({"a"})), (Seq(1), frozenset({"a"}))]
 
 
 def test_a_question_that_could_not_be_asked_is_asked_again(
@@ -59,14 +64,14 @@ def test_a_question_that_could_not_be_asked_is_asked_again(
     made = stage()
     with monkeypatch.context() as patch:
 
-        def no_descriptor(_: object, __: Seq) -> Seq:
+        def no_descriptor(*_: object) -> Seq:
             raise Busy("the core of the server cannot be reached")
 
         patch.setattr(LogEnd, "wait_beyond", no_descriptor)
-        made.follower.watch(Seq(0))
+        made.watch(0, "a")
         assert made.was_woken(), "so that the actor looks, and asks again"
-    made.follower.watch(Seq(0))
-    made.log.on_appended(Seq(1))
+    made.watch(0, "a")
+    made.log.on_appended(Seq(1), {"a"})
     assert made.was_woken()
 
 
