@@ -1,7 +1,8 @@
 """C-STORE as a client (PS3.4 Annex B): which contexts to propose for what is held, which one to use, one exchange.
 
 Every transfer syntax in which instances of a SOP class are stored is a context of its own, so that the peer cannot
-choose another one for it; where datasets may be transcoded, a further context per class offers the uncompressed syntaxes.
+choose another one for it; where datasets may be transcoded, so is every uncompressed one, for of several syntaxes in one
+context it is the peer that chooses, and not `DicomScuPreferredTransferSyntax`.
 An association has room for 128 contexts: what does not fit is for the next one.
 """
 
@@ -47,26 +48,28 @@ def plan_contexts(kinds: Iterable[Kind], fallbacks: Sequence[str]) -> tuple[list
     for kind in kinds:
         if kind in planned:
             continue
-        room -= 1 + (kind.sop_class not in stored and bool(fallbacks))
+        held = stored.get(kind.sop_class, [])
+        with_it = [*held, kind.transfer_syntax]
+        room -= len(_contexts(with_it, fallbacks)) - len(_contexts(held, fallbacks))
         if room < 0:
             break
         planned.add(kind)
-        stored.setdefault(kind.sop_class, []).append(kind.transfer_syntax)
+        stored[kind.sop_class] = with_it
     proposals = [
-        Proposal(sop_class, syntaxes)
-        for sop_class, held in stored.items()
-        # The stored syntax last: whatever it has accepted, gdcmscu 3.0 reads all datasets in that of the last context.
-        for syntaxes in (_offers(held, fallbacks), *((syntax,) for syntax in held))
-        if syntaxes
+        Proposal(sop_class, (syntax,)) for sop_class, held in stored.items() for syntax in _contexts(held, fallbacks)
     ]
     return proposals, frozenset(planned)
 
 
-def _offers(held: Sequence[str], fallbacks: Sequence[str]) -> tuple[str, ...]:
-    """The syntaxes that at least one of those held can be made into, other than themselves."""
-    return tuple(
+def _contexts(held: Sequence[str], fallbacks: Sequence[str]) -> list[str]:
+    """The syntaxes of a class's contexts: those that at least one of those held can be made into, then those held.
+
+    The latter last: whatever it has accepted, gdcmscu 3.0 reads all datasets in that of the last context.
+    """
+    made = (
         syntax for syntax in fallbacks if syntax not in held and any(can_transcode(source, syntax) for source in held)
     )
+    return [*made, *held]
 
 
 def choose_context(association: Association, kind: Kind, fallbacks: Sequence[str]) -> Context:

@@ -21,7 +21,7 @@ from store.dicom.part10 import find_dataset
 from tests.contract.destination import EXPLICIT, IMPLICIT, Destination, destination
 from tests.contract.retrieve_stage import fill
 from tests.data_factory import shipped_files
-from tests.dicom_bytes import MR, add_pixels, dataset, encode, uid
+from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
 from tools.core import Core
 
 RLE = "1.2.840.10008.1.2.5"
@@ -106,6 +106,27 @@ def test_nothing_is_offered_besides_where_transcoding_is_off(archive: Core, pool
     with destination(RLE) as there:
         send_all(archive, there, pool, fallbacks=())
     assert there.proposed == [[(MR, (RLE,))]]
+
+
+@pytest.mark.parametrize("preferred", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize("answered_first", [EXPLICIT, IMPLICIT])
+def test_the_preferred_syntax_decides_whatever_the_destination_would_choose(
+    archive: Core, pool: StorePool, codecs: CodecPool, preferred: str, answered_first: str
+) -> None:
+    fill(archive, SHIPPED["MR_small_RLE.dcm"])
+    fallbacks = tuple(sorted(UNCOMPRESSED, key=lambda syntax: syntax != preferred))
+    # pynetdicom accepts of a context's syntaxes the one it supports first.
+    with destination(answered_first, *(syntax for syntax in UNCOMPRESSED if syntax != answered_first)) as there:
+        assert send_all(archive, there, pool, fallbacks=fallbacks, codecs=codecs) == [0]
+    assert there.proposed == [[(MR, (fallbacks[0],)), (MR, (fallbacks[1],)), (MR, (RLE,))]]
+    assert [sent.transfer_syntax for sent in there.sent] == [preferred]
+
+
+def test_what_is_stored_uncompressed_is_preferred_as_it_is(archive: Core, pool: StorePool) -> None:
+    fill(archive, encode(dataset(instance=1)), encode(dataset(instance=2, SOPClassUID=CT), IMPLICIT))
+    with destination(EXPLICIT, IMPLICIT, classes=(MR, CT)) as there:
+        send_all(archive, there, pool)
+    assert [sent.transfer_syntax for sent in there.sent] == [EXPLICIT, IMPLICIT]
 
 
 @pytest.mark.parametrize("accepted", [EXPLICIT, IMPLICIT])

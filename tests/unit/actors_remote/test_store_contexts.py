@@ -20,12 +20,19 @@ def _proposals(*kinds: Kind, fallbacks: tuple[str, ...] = UNCOMPRESSED) -> list[
 def test_the_stored_syntax_is_proposed_alone_behind_the_others() -> None:
     assert _proposals(Kind(MR, EXPLICIT_LE)) == [(MR, IMPLICIT_LE), (MR, EXPLICIT_LE)]
     assert _proposals(Kind(MR, IMPLICIT_LE)) == [(MR, EXPLICIT_LE), (MR, IMPLICIT_LE)]
-    assert _proposals(Kind(MR, RLE)) == [(MR, EXPLICIT_LE, IMPLICIT_LE), (MR, RLE)]
-    assert _proposals(Kind(MR, EXPLICIT_BE)) == [(MR, EXPLICIT_LE, IMPLICIT_LE), (MR, EXPLICIT_BE)]
+    assert _proposals(Kind(MR, RLE)) == [(MR, EXPLICIT_LE), (MR, IMPLICIT_LE), (MR, RLE)]
+    assert _proposals(Kind(MR, EXPLICIT_BE)) == [(MR, EXPLICIT_LE), (MR, IMPLICIT_LE), (MR, EXPLICIT_BE)]
 
 
 def test_syntaxes_are_offered_in_the_order_of_preference() -> None:
-    assert _proposals(Kind(MR, RLE), fallbacks=(IMPLICIT_LE, EXPLICIT_LE))[0] == (MR, IMPLICIT_LE, EXPLICIT_LE)
+    proposed = _proposals(Kind(MR, RLE), fallbacks=(IMPLICIT_LE, EXPLICIT_LE))
+    assert proposed == [(MR, IMPLICIT_LE), (MR, EXPLICIT_LE), (MR, RLE)]
+
+
+def test_no_context_leaves_the_peer_a_choice() -> None:
+    kinds = [Kind(sop_class, syntax) for sop_class in (CT, MR) for syntax in (RLE, EXPLICIT_BE, VIDEO, IMPLICIT_LE)]
+    for fallbacks in (UNCOMPRESSED, UNCOMPRESSED[::-1], UNCOMPRESSED[:1], ()):
+        assert {len(proposal) for proposal in _proposals(*kinds, fallbacks=fallbacks)} == {2}
 
 
 def test_a_class_in_several_syntaxes_is_offered_the_rest_once() -> None:
@@ -50,6 +57,15 @@ def test_an_association_takes_the_first_kinds_that_fit() -> None:
     assert len(proposals) == MOST_CONTEXTS
     assert planned == set(kinds[:64])
     assert plan_contexts(kinds, ())[1] == set(kinds)
+
+
+def test_compressed_kinds_take_three_contexts_each_and_what_is_held_besides_no_more() -> None:
+    compressed = [Kind(f"1.2.{number}", RLE) for number in range(100)]
+    proposals, planned = plan_contexts(compressed, UNCOMPRESSED)
+    assert (len(proposals), set(planned)) == (126, set(compressed[:42]))
+    both = [kind for number in range(100) for kind in (Kind(f"1.2.{number}", RLE), Kind(f"1.2.{number}", EXPLICIT_LE))]
+    proposals, planned = plan_contexts(both, UNCOMPRESSED)
+    assert (len(proposals), set(planned)) == (126, set(both[:84]))
 
 
 def test_nothing_held_is_nothing_proposed() -> None:
