@@ -9,6 +9,7 @@ from actors.codecs.limits import CodecSettings
 from actors.ingest_settings import IngestSettings
 from actors.jobs.settings import SchedulerSettings
 from actors.lua.settings import PATIENCE_S, LuaSettings
+from actors.remote.answer_limits import AnswerLimits
 from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Operation
 from actors.remote.peer import Peer
@@ -49,6 +50,7 @@ class ServerSettings:
     scu: ScuSettings
     modalities_in_database: bool
     query_retrieve_size: int
+    answer_limits: AnswerLimits
     ingest: IngestSettings
     codecs: CodecSettings
     lua: LuaSettings
@@ -115,6 +117,10 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         scu=_scu(configuration),
         modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
         query_retrieve_size=configuration.value("QueryRetrieveSize"),
+        answer_limits=AnswerLimits(
+            query_bytes=configuration.value("MaximumQueryAnswersSizeMB") << 20,
+            folder_bytes=configuration.value("MaximumQueryFolderSizeMB") << 20,
+        ),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         codecs=CodecSettings(
             processes=configuration.value("CodecProcesses"),

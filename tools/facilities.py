@@ -54,7 +54,7 @@ class Facilities:
             index=self.index,
             jobs=self.jobs,
             modalities=self.modalities,
-            queries=QueryStore(settings.index_directory, settings.query_retrieve_size),
+            queries=QueryStore(settings.index_directory, settings.query_retrieve_size, settings.answer_limits),
             scu=settings.scu,
             finds=self._finds,
             codecs=self.codecs,

@@ -304,6 +304,8 @@ OPTIONS: Final = _rows(
     Option("CodecProcessorTime", Whole(1, 86_400), 30, honoured=True),  # seconds a frame
     Option("CodecTimeout", Whole(1, 86_400), 60, honoured=True),  # seconds a frame
     Option("DicomMaximumAssociations", Whole(1, 100_000), 200, honoured=True),
+    Option("MaximumQueryAnswersSizeMB", _COUNT, 256, honoured=True),
+    Option("MaximumQueryFolderSizeMB", _COUNT, 2048, honoured=True),
 )
 
 

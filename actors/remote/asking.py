@@ -26,7 +26,7 @@ from store.dicom.matching import Dataset
 
 KEPT_S: Final = 1.0  # and no longer than DicomAssociationCloseDelay
 
-Find = Callable[[str, Dataset, str], Iterator[Match]]  # see `_find`
+Find = Callable[[str, Dataset, str], Generator[Match, None, None]]  # see `_find`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +70,8 @@ def check(target: Target, stopping: Interruption, *, checks_find: bool) -> None:
         echo_scu.echo(association)
         if checks_find:
             nothing = find_identifier(Level.STUDY, {STUDY_INSTANCE_UID: f"2.25.{uuid4().int}"}, "Generic", "Ascii")
-            for _ in _find(association, FIND_MODEL[Level.STUDY], nothing, "Ascii"):
-                pass
+            with closing(_find(association, FIND_MODEL[Level.STUDY], nothing, "Ascii")) as answers:
+                next(answers, None)  # one is enough, others are cancelled
 
 
 def ask(

@@ -4,14 +4,16 @@ A file holds records of msgpack, first the query, then an answer each, then wher
 many answers there are and where that table stands. So an answer is found by its number without reading the others, and
 100,000 of them are never in memory together. Answers are kept as they came and decoded when somebody looks at them,
 which takes as long as receiving them does. A file is written under a name that nobody looks for and renamed when it
-is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` the one that was used longest ago goes.
+is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` the one that was used longest ago goes, and so
+it does if they take more room than `MaximumQueryFolderSizeMB`.
 """
 
 import contextlib
+import fcntl
 import os
 import uuid
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -21,9 +23,11 @@ from typing import Any, Final, Self
 
 import msgpack
 
+from actors.remote.answer_limits import AnswerLimits
 from actors.remote.asking import decode
 from actors.remote.find_scu import Match
 from actors.remote.modality import Modality, from_plain, to_plain
+from actors.remote.query_folder import UNFINISHED, make_room
 from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset
@@ -31,8 +35,9 @@ from store.disk_errors import DiskErrors
 from store.run_clock import uptime_us
 
 FOLDER = "queries"  # below the index folder
-_UNFINISHED = ".part"
 _ROOM: Final = DiskErrors("the disk of the answers to queries")
+CHECK_BYTES: Final = 1 << 20  # between two looks at how large the folder is; of 100 files one takes 0.3 ms
+NO_OTHER_LIMITS: Final = AnswerLimits()
 SLACK: Final = 8  # of eight queries one more may be kept for a while than QueryRetrieveSize says
 _FOOTER = Struct("<QQ")  # number of answers, where the table of offsets stands
 _OFFSET = Struct("<Q")
@@ -61,16 +66,25 @@ def clear_queries(index_directory: Path) -> None:
 class QueryStore:
     """Thread-safe; one per process, all on one folder."""
 
-    def __init__(self, index_directory: Path, limit: int) -> None:
+    def __init__(self, index_directory: Path, limit: int, limits: AnswerLimits = NO_OTHER_LIMITS) -> None:
         """`limit` is the option QueryRetrieveSize."""
+        self.limits = limits
         self._folder = index_directory / FOLDER
         self._limit = limit
+        self._unchecked_bytes = 0  # written since the folder was measured
 
     def create(self, query: StoredQuery) -> "QueryWriter":
         """Begin a file; it is lost unless its writer is told to `keep` it. Raises StorageFull, StorageFailed."""
         with _ROOM:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            return QueryWriter(self._folder, query)
+            return QueryWriter(self._folder, query, self._on_written)
+
+    def _on_written(self, size_bytes: int) -> None:
+        """Look after the folder, now and then. Raises StorageFull."""
+        self._unchecked_bytes += size_bytes
+        if self.limits.folder_bytes and self._unchecked_bytes >= min(CHECK_BYTES, self.limits.folder_bytes):
+            self._unchecked_bytes = 0
+            make_room(self._folder, self.limits.folder_bytes)
 
     def trim(self) -> None:
         """Remove what is too much; of many, several at once, since each file has to be asked when it was used."""
@@ -108,7 +122,7 @@ class QueryStore:
     def _files(self) -> list["os.DirEntry[str]"]:
         try:
             with os.scandir(self._folder) as entries:  # of 100 files 0.1 ms; with pathlib it takes 0.6
-                return [entry for entry in entries if not entry.name.endswith(_UNFINISHED)]
+                return [entry for entry in entries if not entry.name.endswith(UNFINISHED)]
         except FileNotFoundError:
             return []
 
@@ -129,15 +143,19 @@ def _is_name(name: str) -> bool:
 class QueryWriter:
     """A file that is being written; a context manager."""
 
-    def __init__(self, folder: Path, query: StoredQuery) -> None:
+    def __init__(self, folder: Path, query: StoredQuery, on_written: Callable[[int], None]) -> None:
+        """`on_written` is told how many bytes have been written."""
+        self._on_written = on_written
+        self._is_handed_on = False
         self.name = str(uuid.uuid4())
         self.level = query.level
-        self._path = folder / (self.name + _UNFINISHED)
+        self._path = folder / (self.name + UNFINISHED)
         self._final = folder / self.name
         self._offsets = array("Q")
         self._size = 0
         fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(fd, "w+b")
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as somebody writes or reads it, see `query_folder`
         self._put(
             {
                 "modality": to_plain(query.modality),
@@ -157,11 +175,14 @@ class QueryWriter:
     ) -> None:
         with contextlib.suppress(OSError):  # of what is still to be written: it is no longer wanted
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        if not self._is_handed_on:
+            self._path.unlink(missing_ok=True)
 
     def write(self, answer: Match) -> None:
         """Raises StorageFull, StorageFailed."""
+        before = self._size
         self._put([answer.dataset, answer.transfer_syntax])
+        self._on_written(self._size - before + _OFFSET.size)
 
     def keep(self) -> str:
         """Make the file complete and known; returns the query's name."""
@@ -172,9 +193,10 @@ class QueryWriter:
         return self.name
 
     def read(self) -> "QueryReader":
-        """Make the file complete and return what reads it, of which nobody else knows."""
+        """Make the file complete and return what reads it, of which nobody else knows; it goes when it has been read."""
         self._finish()
-        return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0))
+        self._is_handed_on = True
+        return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0), self._path)
 
     def _put(self, record: object) -> None:
         packed = msgpack.packb(record)
@@ -193,8 +215,10 @@ class QueryWriter:
 class QueryReader:
     """A query and its answers; a context manager. Reads at places, so that nobody minds where the file stands."""
 
-    def __init__(self, file: RawIOBase) -> None:
+    def __init__(self, file: RawIOBase, goes_with: Path | None = None) -> None:
+        """`goes_with` is removed when the reader is closed."""
         self._file = file
+        self._goes_with = goes_with
         size = os.fstat(file.fileno()).st_size
         self.count, self._table = _FOOTER.unpack(self._read(size - _FOOTER.size, _FOOTER.size))
         header = self._record(0)
@@ -214,6 +238,8 @@ class QueryReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        if self._goes_with is not None:
+            self._goes_with.unlink(missing_ok=True)
 
     def answer(self, number: int) -> Dataset:
         """Return an answer by its number, from 0. Raises IndexError, PeerFailed."""

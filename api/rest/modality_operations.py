@@ -130,11 +130,13 @@ class FindAll:
         keys = _read_keys(req)
         remote = remote_of(deps, find_modality(deps, name), None, None)
         default = runtime.default_encoding(deps)
+        budget = deps.queries.limits.budget(remote.modality.aet, in_memory=True)
         with open_for_finding(remote.target(deps), deps.stopping) as find:
 
             def below(level: Level, keys: Dataset) -> list[dict[str, Any]]:
                 identifier, encoding = _identifier(deps, remote.modality, level, _template(level, keys))
-                found = [decode(match, default) for match in find(FIND_MODEL[level], identifier, encoding)]
+                with closing(find(FIND_MODEL[level], identifier, encoding)) as matches:
+                    found = [decode(budget.take(match), default) for match in matches]
                 shown = [render_answer(answer, "simplify", default) for answer in found]
                 if level != Level.SERIES:
                     name = "Studies" if level == Level.PATIENT else "Series"
@@ -203,8 +205,9 @@ class FindWorklist:
         encoding = check_keys(deps, keys)
         default = runtime.default_encoding(deps)
         identifier = worklist_identifier(keys, encoding)
+        budget = deps.queries.limits.budget(remote.modality.aet, in_memory=True)
         with closing(ask(remote.target(deps), WORKLIST, identifier, encoding, deps.stopping, deps.finds)) as answers:
-            shown = [render_worklist(decode(answer, default), form) for answer in answers]
+            shown = [render_worklist(decode(budget.take(answer), default), form) for answer in answers]
         send_json(req, resp, shown)
 
 

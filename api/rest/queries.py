@@ -81,11 +81,12 @@ def start_query(
 
 
 def write_answers(deps: Deps, remote: Remote, writer: QueryWriter, identifier: Dataset, encoding: str) -> None:
-    """Ask a modality and write down what it answers. Raises RemoteFailed, Busy."""
+    """Ask a modality and write down what it answers. Raises RemoteFailed, Busy, StorageFull."""
     model = FIND_MODEL[writer.level]
+    budget = deps.queries.limits.budget(remote.modality.aet)
     with closing(ask(remote.target(deps), model, identifier, encoding, deps.stopping, deps.finds)) as answers:
         for answer in answers:
-            writer.write(answer)
+            writer.write(budget.take(answer))
 
 
 def open_query(deps: Deps, identifier: str) -> QueryReader:

@@ -15,9 +15,10 @@ from actors.jobs.channel import open_local_channel
 from actors.jobs.client import JobsClient
 from actors.lua.client import ScriptsClient
 from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from actors.remote.answer_limits import AnswerLimits
 from actors.remote.asking import create_find_pool
 from actors.remote.modalities import Modalities
-from actors.remote.query_store import QueryStore
+from actors.remote.query_store import NO_OTHER_LIMITS, QueryStore
 from actors.remote.target import ScuSettings
 from api.rest.app import create_app
 from api.rest.deps import Deps
@@ -87,12 +88,13 @@ def rest_stage(
     *,
     modalities_in_database: bool = False,
     query_retrieve_size: int = 100,
+    answer_limits: AnswerLimits = NO_OTHER_LIMITS,
     scripts: ScriptsClient | None = None,
     filters: ScriptFilters = NO_FILTERS,
     **settings: Any,
 ) -> Iterator[RestStage]:
     """Build the application on a running archive."""
-    queries = QueryStore(archive.settings.index_directory, query_retrieve_size)
+    queries = QueryStore(archive.settings.index_directory, query_retrieve_size, answer_limits)
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings, filters)
     finds = create_find_pool(5)
     codecs = CodecPool()
