@@ -84,9 +84,12 @@ def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
 
 
 def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
-    """The transfer syntax ("" if not told) and the end of group 0002, which is always explicit little endian."""
-    uid, position = "", start
-    while not start < position == len(file):
+    """The transfer syntax ("" if not told) and the end of group 0002, which is always explicit little endian.
+
+    The first that is told counts, and the group ends where its length says: elements of it that follow are the dataset's.
+    """
+    uid, position, told_end = "", start, -1
+    while not start < position == len(file) and not (position == told_end and uid):
         try:
             group, number, vr, length = _HEADER.unpack_from(file, position)
             if group != 2:
@@ -101,7 +104,9 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
             raise InvalidDicom("the file ends inside its meta information") from exc
         if value + length > len(file):
             raise InvalidDicom("the file ends inside its meta information")
-        if number == _TRANSFER_SYNTAX:
+        if number == 0 and position == start and length == 4:
+            told_end = value + 4 + _U32.unpack_from(file, value)[0]
+        elif number == _TRANSFER_SYNTAX and not uid:
             uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
     return uid, position

@@ -2,6 +2,9 @@
 
 import pytest
 
+from actors.remote.asking import decode
+from actors.remote.find_scu import Match
+from events.errors import InvalidDicom, PeerFailed
 from store.dicom.charset_encoding import can_encode, defined_term, encode_text
 from store.dicom.charsets import ENCODINGS, charset_of
 from store.dicom.dictionary import dictionary_vr
@@ -31,6 +34,45 @@ def test_what_is_encoded_decodes_to_the_same(syntax: str) -> None:
     decoded, unknown = decode_dataset(encode_dataset(VALUES, syntax, "Utf8"), syntax, "Latin1")
     assert decoded == VALUES
     assert unknown == {}
+
+
+PADDING = {
+    "a zero": bytes(1),
+    "two zeros": bytes(2),
+    "zeros as long as an element": bytes(16),
+    "a line end": b"\r\n",
+    "blanks": b" " * 12,
+    "stray bytes": b"abcdefg",
+    "a file's fill": b"\xff" * 9,
+}
+
+
+@pytest.mark.parametrize("kind", PADDING)
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_a_peer_has_padded_decodes_to_the_same(syntax: str, kind: str) -> None:
+    data = encode_dataset(VALUES, syntax, "Utf8") + PADDING[kind]
+    assert decode_dataset(data, syntax, "Latin1") == (VALUES, {})
+    # An answer of /queries, as it was kept.
+    assert decode(Match(data, syntax), "Latin1") == VALUES
+
+
+@pytest.mark.parametrize("head", [b"\2\0\x10\0UI\x04\x001.2\0", b"\0\0\0\0\4\0\0\0\1\0\0\0"])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_belongs_into_files_and_commands_does_not_stop_a_reader(syntax: str, head: bytes) -> None:
+    if syntax == SYNTAXES[2] and head.startswith(b"\0\0"):
+        return  # cannot be told from something else in big endian
+    decoded, _ = decode_dataset(head + encode_dataset(VALUES, syntax, "Utf8") + bytes(2), syntax, "Latin1")
+    assert decoded == VALUES
+
+
+@pytest.mark.parametrize("rest", [b"abcdefgh", b"\x10\0\x20\0\x40\0\0\0P", bytes(8) + b"cut" + b"\1" * 6])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_may_be_the_rest_of_a_key_is_refused(syntax: str, rest: bytes) -> None:
+    data = encode_dataset(VALUES, syntax, "Utf8") + rest
+    with pytest.raises(InvalidDicom):
+        decode_dataset(data, syntax, "Latin1")
+    with pytest.raises(PeerFailed):
+        decode(Match(data, syntax), "Latin1")
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
