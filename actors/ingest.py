@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import logging
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -32,7 +32,7 @@ from events.errors import Busy, FolderRevoked, NotFound, SinogramError
 from events.identifiers import new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.elements import Buffer
-from store.dicom.received import Announced, Trimmed, read_clean, trim
+from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Origin
 from store.views.views import Views
@@ -255,11 +255,10 @@ class Upload:
         if announced is None:
             with self._content() as data:
                 return summarize(data, default_encoding=encoding)
-        start = self._head_bytes
         with self._content() as data:
-            summary = read_clean(data, start, announced, encoding)
+            summary = read_clean(data, self._head_bytes, announced, encoding)
         if summary is None:
-            self._trim(start, announced)
+            self._trim(self._head_bytes, announced)
             with self._content() as data:
                 summary = summarize(data, default_encoding=encoding)
         announced.must_agree(summary)
@@ -271,30 +270,26 @@ class Upload:
             trimmed = trim(data, start, announced)
             if trimmed is None:
                 return
-            head, is_at_end = bytes(data[:start]), trimmed.start == start and trimmed.inflated_anew is None
             if self._writer is None:
-                dataset = trimmed.inflated_anew or bytes(data[trimmed.start : trimmed.end])
-                self._chunks = [head + dataset]
+                self._chunks = [b"".join(trimmed.parts(data))]
                 return
-            if not is_at_end:
-                self._write_anew(head, trimmed, data)
-        if is_at_end:
+            if not trimmed.ends_early:
+                self._write_anew(trimmed.parts(data))
+        if trimmed.ends_early:
             self._writer.truncate(trimmed.end)
         if self._hash is not None:
             with self._content() as data:
                 self._hash = hashlib.md5(data, usedforsecurity=False)
 
-    def _write_anew(self, head: bytes, trimmed: Trimmed, data: Buffer) -> None:
+    def _write_anew(self, parts: Iterable[bytes]) -> None:
         """Write what is kept to another blob."""
         old, self._writer = self._writer, self._ingest.folders.create()
-        assert old is not None
-        self._ingest.folders.release(old.folder, is_clear=old.discard())
-        self._writer.write(head)
-        if trimmed.inflated_anew is not None:
-            self._writer.write(trimmed.inflated_anew)
-            return
-        for begin in range(trimmed.start, trimmed.end, SPILL_BYTES):
-            self._writer.write(data[begin : min(begin + SPILL_BYTES, trimmed.end)])
+        try:
+            for part in parts:
+                self._writer.write(part)
+        finally:
+            if old is not None:
+                self._ingest.folders.release(old.folder, is_clear=old.discard())
 
     @contextlib.contextmanager
     def _content(self) -> Iterator[Buffer]:

@@ -4,7 +4,9 @@ The command says which instance it is about, the association in which transfer s
 instance is refused; what its sender has put around it is left out of what is kept, and has no say in anything.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from events.errors import InvalidDicom, MissingTag
 from store.dicom.elements import Buffer
@@ -14,6 +16,8 @@ from store.dicom.part10 import deflate, guess_syntax, inflate
 from store.dicom.summary import Summary, summarize
 from store.dicom.syntax import read_syntax
 from store.dicom.values import WHITESPACE
+
+_PIECE_BYTES: Final = 1 << 20
 
 
 class DatasetMismatch(InvalidDicom):
@@ -49,11 +53,26 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What is to be kept of a dataset: this part of it, or, where it is deflated, these bytes instead of it."""
+    """What is to be kept of a file: its head, and this part of it, or, where it is deflated, these bytes instead of the part."""
 
+    head_bytes: int
     start: int
     end: int
     inflated_anew: bytes | None = None
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether what is kept is the file's beginning."""
+        return self.start == self.head_bytes and self.inflated_anew is None
+
+    def parts(self, file: Buffer) -> Iterator[bytes]:
+        """What is kept, in pieces."""
+        yield bytes(file[: self.head_bytes])
+        if self.inflated_anew is not None:
+            yield self.inflated_anew
+            return
+        for begin in range(self.start, self.end, _PIECE_BYTES):
+            yield bytes(file[begin : min(begin + _PIECE_BYTES, self.end)])
 
 
 def read_clean(file: Buffer, start: int, announced: Announced, default_encoding: str) -> Summary | None:
@@ -77,10 +96,10 @@ def trim(file: Buffer, start: int, announced: Announced) -> Trimmed | None:
     syntax = read_syntax(announced.transfer_syntax) or guess_syntax(file, start)
     if not syntax.deflated:
         first, end = dataset_span(file, start, syntax)
-        return None if (first, end) == (start, len(file)) else Trimmed(first, end)
+        return None if (first, end) == (start, len(file)) else Trimmed(start, first, end)
     data = inflate(file, start)
     first, end = dataset_span(data, 0, syntax)
-    return None if (first, end) == (0, len(data)) else Trimmed(start, len(file), deflate(data[first:end]))
+    return None if (first, end) == (0, len(data)) else Trimmed(start, start, len(file), deflate(data[first:end]))
 
 
 def _uid(text: str) -> str:

@@ -15,10 +15,10 @@ class FakeResult:
 
 
 class FakeUpload:
-    def __init__(self, ingest: "FakeIngest", origin: Origin, announced: Announced) -> None:
+    def __init__(self, ingest: "FakeIngest", origin: Origin) -> None:
         self.ingest = ingest
         self.origin = origin
-        self.data = bytearray(announced.file_meta(origin.remote_aet))
+        self.data = bytearray()
         self.is_stored = False
         self.is_left = threading.Event()
         self.writes = 0
@@ -62,8 +62,9 @@ class FakeIngest:
 
     def receive(self, origin: Origin, announced: Announced) -> FakeUpload:
         self.on_open()
-        upload = FakeUpload(self, origin, announced)
+        upload = FakeUpload(self, origin)
         self.uploads.append(upload)
+        upload.write(announced.file_meta(origin.remote_aet))
         return upload
 
     @property
