@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import msgpack
 
-from store.dicom.pixels.description import PixelDescription
-from store.dicom.pixels.frames import Frame
+from store.dicom.pixels.description import Frame, PixelDescription
 
 MOST_BYTES: Final = 4 << 20  # of a message: a frame in more fragments than that is none
 

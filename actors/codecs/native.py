@@ -8,8 +8,7 @@ from typing import BinaryIO
 from actors.codecs.messages import Request, Wanted
 from actors.codecs.pool import CodecPool
 from store.dicom.elements import Buffer
-from store.dicom.pixels.description import PixelDescription, UndecodablePixels
-from store.dicom.pixels.frames import Frame
+from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 
 
 def decode_frames(

@@ -23,8 +23,9 @@ from store.dicom.elements import PIXEL_DATA, UNDEFINED, Buffer, Element, read_el
 from store.dicom.encoding import Change, Room, encode_dataset, lay_out
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.pixels.codestream import DECODABLE
-from store.dicom.pixels.description import PixelDescription, UndecodablePixels, describe_pixels
+from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
+from store.dicom.pixels.image_module import describe_pixels
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference

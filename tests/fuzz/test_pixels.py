@@ -18,7 +18,7 @@ from actors.codecs.pool import CodecPool
 from actors.remote.transcoding import transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import PIXEL_DATA, read_elements
-from store.dicom.pixels.description import describe_pixels
+from store.dicom.pixels.image_module import describe_pixels
 from store.dicom.syntax import EXPLICIT_LE, Syntax
 from tests.pixel_files import (
     BASELINE,
@@ -180,7 +180,10 @@ def _split(chance: random.Random, made: Input) -> None:
 
 def _shuffle(chance: random.Random, made: Input) -> None:
     made.is_only_cut = False
-    chance.choice((chance.shuffle, lambda frames: frames.append(frames[0]), lambda frames: frames.pop()))(made.frames)
+    if made.frames:
+        chance.choice((chance.shuffle, lambda frames: frames.append(frames[0]), lambda frames: frames.pop()))(
+            made.frames
+        )
 
 
 def _change_table(chance: random.Random, made: Input) -> None:

@@ -51,7 +51,8 @@ def _agree_on_bits(described: PixelDescription, found: Codestream) -> int | None
         raise UndecodablePixels(f"A frame has {found.bits} bits a sample, {described.bits_allocated} are allocated")
     if described.high_bit != described.bits_stored - 1 and found.bits <= described.high_bit:
         raise UndecodablePixels(f"High Bit is {described.high_bit}, a frame has {found.bits} bits a sample")
-    if found.coding is Coding.DCT and found.bits < described.bits_stored:
+    # Without loss fewer bits are a smaller range of the same samples; with loss, or as bytes, they are another image.
+    if found.bits < described.bits_stored and (found.coding is Coding.DCT or found.bits <= 8):
         raise UndecodablePixels(
             f"A frame has {found.bits} bits a sample, the dataset announces {described.bits_stored}"
         )

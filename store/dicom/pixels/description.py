@@ -1,33 +1,12 @@
-"""What a dataset says of its pixels: the Image Pixel module (PS3.3 §C.7.6.3), and how many frames there are."""
+"""What a dataset says of its pixels, as a value; without the dictionary, which a codec's process has no need to load."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TypeAlias
 
 from events.errors import InvalidDicom
-from store.dicom.elements import Buffer, Element
 
-_SAMPLES: Final = 0x00280002
-_PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
-_FRAMES: Final = 0x00280008
-_ROWS: Final = 0x00280010
-_COLUMNS: Final = 0x00280011
-_BITS_ALLOCATED: Final = 0x00280100
-_BITS_STORED: Final = 0x00280101
-_HIGH_BIT: Final = 0x00280102
-_REPRESENTATION: Final = 0x00280103
-
-_NAMES: Final = {
-    _SAMPLES: "Samples per Pixel",
-    _PHOTOMETRIC_INTERPRETATION: "Photometric Interpretation",
-    _FRAMES: "Number of Frames",
-    _ROWS: "Rows",
-    _COLUMNS: "Columns",
-    _BITS_ALLOCATED: "Bits Allocated",
-    _BITS_STORED: "Bits Stored",
-    _HIGH_BIT: "High Bit",
-    _REPRESENTATION: "Pixel Representation",
-}
+Extent: TypeAlias = tuple[int, int]  # offset in the file, length
+Frame: TypeAlias = tuple[Extent, ...]
 
 
 class UndecodablePixels(InvalidDicom):
@@ -52,68 +31,3 @@ class PixelDescription:
     def frame_bytes(self) -> int:
         """The size of a decoded frame."""
         return self.rows * self.columns * self.samples * self.bits_allocated // 8
-
-
-def describe_pixels(data: Buffer, elements: Sequence[Element]) -> PixelDescription:
-    """Read the description from the elements of a dataset in little endian. Raises UndecodablePixels."""
-    reader = _Reader(data, elements)
-    bits_stored = reader.number(_BITS_STORED)
-    described = PixelDescription(
-        frames=reader.frames(),
-        rows=reader.number(_ROWS),
-        columns=reader.number(_COLUMNS),
-        samples=reader.number(_SAMPLES),
-        bits_allocated=reader.number(_BITS_ALLOCATED),
-        bits_stored=bits_stored,
-        high_bit=reader.number(_HIGH_BIT, bits_stored - 1),
-        signed=reader.number(_REPRESENTATION, 0) == 1,
-        photometric_interpretation=reader.text(_PHOTOMETRIC_INTERPRETATION).upper(),
-    )
-    _refuse_nonsense(described)
-    return described
-
-
-def _refuse_nonsense(described: PixelDescription) -> None:
-    if not described.rows or not described.columns:
-        raise UndecodablePixels("An image has no rows or no columns")
-    if described.bits_allocated not in {8, 16, 32}:
-        raise UndecodablePixels(f"Bits Allocated is {described.bits_allocated}; 8, 16 and 32 can be decoded")
-    if not 0 < described.bits_stored <= described.bits_allocated:
-        raise UndecodablePixels(
-            f"Bits Stored is {described.bits_stored} where {described.bits_allocated} are allocated"
-        )
-    if not described.bits_stored - 1 <= described.high_bit < described.bits_allocated:
-        raise UndecodablePixels(f"High Bit is {described.high_bit} where {described.bits_stored} bits are stored")
-    if described.samples not in {1, 3}:
-        raise UndecodablePixels(f"Samples per Pixel is {described.samples}; 1 and 3 can be decoded")
-
-
-class _Reader:
-    """Reads values of the top level; of an element that occurs twice the first, as everywhere."""
-
-    def __init__(self, data: Buffer, elements: Sequence[Element]) -> None:
-        self._data = data
-        self._elements = {element.tag: element for element in reversed(elements) if element.tag in _NAMES}
-
-    def number(self, tag: int, default: int | None = None) -> int:
-        raw = self._raw(tag)
-        if not raw and default is not None:
-            return default
-        if len(raw) < 2:
-            raise UndecodablePixels(f"{_NAMES[tag]} is missing")
-        return int.from_bytes(raw[:2], "little")
-
-    def text(self, tag: int) -> str:
-        return self._raw(tag).decode("ascii", "replace").strip("\0 ")
-
-    def frames(self) -> int:
-        told = self.text(_FRAMES)
-        if not told:
-            return 1
-        if not told.removeprefix("+").isdecimal() or len(told) > 12 or not int(told):
-            raise UndecodablePixels("Number of Frames is no number of frames")
-        return int(told)
-
-    def _raw(self, tag: int) -> bytes:
-        element = self._elements.get(tag)
-        return b"" if element is None else bytes(self._data[element.value : element.value + min(element.length, 64)])

@@ -9,13 +9,10 @@ Whether a frame is whole is seen later, by its codestream.
 from collections.abc import Sequence
 from itertools import pairwise
 from struct import error, unpack_from
-from typing import Final, TypeAlias
+from typing import Final
 
 from store.dicom.elements import PIXEL_DATA, Buffer, Element
-from store.dicom.pixels.description import UndecodablePixels
-
-Extent: TypeAlias = tuple[int, int]  # offset in the file, length
-Frame: TypeAlias = tuple[Extent, ...]
+from store.dicom.pixels.description import Extent, Frame, UndecodablePixels
 
 EXTENDED_OFFSETS: Final = 0x7FE00001
 

@@ -9,8 +9,9 @@ import pytest
 
 from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
-from store.dicom.pixels.description import UndecodablePixels, describe_pixels
+from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.frames import find_frames
+from store.dicom.pixels.image_module import describe_pixels
 from tests.pixel_files import JPEG_LS, RLE, offsets, pixel_file
 
 SAMPLES = np.zeros((4, 6), "u1")

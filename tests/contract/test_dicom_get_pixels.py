@@ -1,0 +1,61 @@
+"""C-GET of compressed images for who takes no compressed ones: what cannot be decoded fails alone."""
+
+from typing import Any
+
+import pytest
+
+from actors.codecs.pool import CodecPool
+from api.dicom.get_scp import STUDY_ROOT, create_get_service
+from tests.contract.retrieve_stage import Told, fill, get, serving
+from tests.dicom_bytes import MR, uid
+from tests.pixel_files import ENCODERS, EXACT, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
+from tools.core import Core
+
+LITTLE = "1.2.840.10008.1.2.1"
+STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(9, 1)}
+SAMPLES = gray(16)
+WRONG: dict[str, dict[str, Any]] = {
+    "a row too many": {"Rows": 25},
+    "a column too many": {"Columns": 31},
+    "32 bits": {"BitsAllocated": 32},
+    "no number of frames": {"NumberOfFrames": "0"},
+    "frames that are not there": {"NumberOfFrames": "2"},
+    "colours that are not there": {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0},
+}
+
+
+def asked(archive: Core, codecs: CodecPool, *files: bytes) -> Told:
+    fill(archive, *files)
+    with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
+        return get(port, STUDY_ROOT, STUDY, contexts=[(MR, LITTLE)])
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_images_that_contradict_themselves_fail_and_the_others_arrive(
+    archive: Core, codecs: CodecPool, what: str
+) -> None:
+    bad = [
+        pixel_file(syntax, SAMPLES, [ENCODERS[syntax](SAMPLES)], instance=number, **WRONG[what])
+        for number, syntax in enumerate((LOSSLESS_SV1, JPEG_LS), 1)
+    ]
+    good = [
+        pixel_file(syntax, SAMPLES, [ENCODERS[syntax](SAMPLES)], instance=number)
+        for number, syntax in enumerate(EXACT, 3)
+    ]
+    told = asked(archive, codecs, *bad, *good)
+    assert sorted(told.failed) == [uid(9, 1, 1, 1), uid(9, 1, 1, 2)]
+    assert told.status == 0xB000
+    assert sorted(name for name, _, _ in told.received) == sorted(uid(9, 1, 1, number) for number in range(3, 9))
+    assert all(SAMPLES.tobytes() in data for _, _, data in told.received)
+
+
+def test_all_frames_arrive_under_an_offset_table_of_the_first(archive: Core, codecs: CodecPool) -> None:
+    samples = [gray(16, seed=seed) for seed in range(3)]
+    files = [
+        pixel_file(syntax, samples[0], [ENCODERS[syntax](each) for each in samples], table=[0], instance=number)
+        for number, syntax in enumerate((RLE, LOSSLESS_SV1, JPEG_LS), 1)
+    ]
+    told = asked(archive, codecs, *files)
+    assert (told.status, len(told.received)) == (0, 3)
+    whole = b"".join(each.tobytes() for each in samples)
+    assert all(whole in data for _, _, data in told.received)
