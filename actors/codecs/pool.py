@@ -33,7 +33,14 @@ from actors.codecs.messages import (
 from actors.codecs.shared import SharedMemory
 from store.dicom.pixels.description import UndecodablePixels
 
-_SPAWNING: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+# One thread each; and memory is kept from frame to frame: to give it back and fault it in again costs up to 1 ms a frame.
+_SPAWNING: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
 
 log = logging.getLogger(__name__)
 
