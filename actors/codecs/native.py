@@ -23,7 +23,7 @@ def decode_frames(
     """Decode all frames of a file that is open as a descriptor.
 
     `place` is told the photometric interpretation of the pixels, once the first frame is decoded, and returns where all go;
-    `check` is called before each frame, and what it raises ends the work. Raises UndecodablePixels, OSError.
+    `check` is called before each frame, and what it raises ends the work. Raises UndecodablePixels, Busy.
     """
     size = described.frame_bytes
     target: memoryview | None = None

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 from actors.codecs.limits import IDLE_S, KEPT_BYTES, MOST_FRAMES, CodecSettings
@@ -31,7 +31,9 @@ from actors.codecs.messages import (
     send_with_file,
 )
 from actors.codecs.shared import SharedMemory
+from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
+from store.disk_errors import explain
 
 # One thread each; and memory is kept from frame to frame: to give it back and fault it in again costs up to 1 ms a frame.
 _SPAWNING: Final = {
@@ -58,7 +60,7 @@ class CodecPool:
 
     @contextmanager
     def lease(self) -> Iterator["CodecProcess"]:
-        """Have a process for the frames of one image; waits while all are leased. Raises UndecodablePixels, OSError."""
+        """Have a process for the frames of one image; waits while all are leased. Raises Busy."""
         with self._room:
             process = self._take()
             try:
@@ -73,7 +75,10 @@ class CodecPool:
                 if process.is_fit:
                     return process
                 process.end()
-        return CodecProcess(self.settings)
+        try:
+            return CodecProcess(self.settings)
+        except OSError as exc:
+            raise Busy(f"A codec process cannot be started: {explain(exc)}") from exc
 
     def _give_back(self, process: "CodecProcess") -> None:
         with self._lock:
@@ -122,21 +127,21 @@ class CodecProcess:
         self._has_failed = False
         self._has_ended = False
         self.used_s = time.monotonic()
-        self._shared = SharedMemory()
-        self._link, theirs = socket.socketpair()
-        self._link.settimeout(settings.timeout_s)
-        # Its end is heard in the process. Not inherited by others: pipes of Python's are closed when a program is run.
-        their_life, self._life = os.pipe()
-        try:
-            self._process = self._start(theirs.fileno(), their_life)
-        except OSError:
-            self._link.close()
-            os.close(self._life)
-            self._shared.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(their_life)
+        with ExitStack() as undo:
+            self._shared = SharedMemory()
+            undo.callback(self._shared.close)
+            self._link, theirs = socket.socketpair()
+            undo.callback(self._link.close)
+            self._link.settimeout(settings.timeout_s)
+            with theirs:
+                # Its end is heard in the process. Not inherited by others: Python's pipes are closed when a program is run.
+                their_life, self._life = os.pipe()
+                undo.callback(os.close, self._life)
+                try:
+                    self._process = self._start(theirs.fileno(), their_life)
+                finally:
+                    os.close(their_life)
+            undo.pop_all()
 
     def _start(self, link: int, life: int) -> subprocess.Popen[bytes]:
         limits = (str(self._settings.memory_mb), str(self._settings.processor_s))

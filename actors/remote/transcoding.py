@@ -27,6 +27,7 @@ from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import describe_pixels
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.disk_errors import DiskErrors
 
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference
 READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, "1.2.840.10008.1.2.1.99"})
@@ -34,6 +35,7 @@ IN_MEMORY_BYTES: Final = 64 << 20  # a larger decoded dataset lies in a file
 
 _PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
 _PLANAR_CONFIGURATION: Final = 0x00280006
+_SCRATCH: Final = DiskErrors("TemporaryDirectory")
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
@@ -58,7 +60,7 @@ def transcode(
     `opened` opens the file that the buffer shows, for a buffer that is too large to be copied; `check` is called before each
     frame, and what it raises ends the work.
     Raises CannotTranscode for a syntax that is not supported, or pixels that cannot be decoded; InvalidDicom for a file
-    that is none; OSError.
+    that is none; StorageFull and StorageFailed if TemporaryDirectory has no room for what is decoded; Busy; OSError of `opened`.
     """
     part10 = open_part10(file)
     source = part10.transfer_syntax
@@ -154,9 +156,9 @@ def _pixel_changes(described: PixelDescription, photometric_interpretation: str,
 
 
 def _zeros(size_bytes: int, scratch: Path | None) -> memoryview:
-    """Memory of a size, or a map of a file without a name. Raises OSError where the disk is full."""
+    """Memory of a size, or a map of a file without a name. Raises StorageFull, StorageFailed."""
     if size_bytes <= IN_MEMORY_BYTES:
         return memoryview(bytearray(size_bytes))
-    with tempfile.TemporaryFile(dir=scratch) as file:
+    with _SCRATCH, tempfile.TemporaryFile(dir=scratch) as file:
         os.posix_fallocate(file.fileno(), 0, size_bytes)  # a map of a file with holes ends in SIGBUS on a full disk
         return memoryview(mmap.mmap(file.fileno(), size_bytes))

@@ -18,7 +18,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "a row too many": {"Rows": 25},
     "a column too many": {"Columns": 31},
     "32 bits": {"BitsAllocated": 32},
-    "no number of frames": {"NumberOfFrames": "0"},
+    "no number of frames": {"NumberOfFrames": "-1"},
     "frames that are not there": {"NumberOfFrames": "2"},
     "colours that are not there": {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0},
 }

@@ -85,9 +85,9 @@ class _Reader:
         told = self.text(_FRAMES)
         if not told:
             return 1
-        if not told.removeprefix("+").isdecimal() or len(told) > 12 or not int(told):
+        if not told.removeprefix("+").isdecimal() or len(told) > 12:
             raise UndecodablePixels("Number of Frames is no number of frames")
-        return int(told)
+        return int(told) or 1  # as DCMTK and Orthanc read 0; that there are no more is seen by the codestream
 
     def _raw(self, tag: int) -> bytes:
         element = self._elements.get(tag)

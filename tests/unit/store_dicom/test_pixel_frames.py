@@ -89,13 +89,13 @@ def test_fewer_frames_than_codestreams_are_an_error() -> None:
         found(pixel_file(JPEG_LS, SAMPLES, JPEGS, NumberOfFrames="2"))
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5", "99999999999999999999"])
+@pytest.mark.parametrize("count", ["-1", "x", "1.5", "99999999999999999999"])
 def test_a_number_of_frames_that_is_none_is_an_error(count: str) -> None:
     with pytest.raises(UndecodablePixels, match="Number of Frames"):
         found(pixel_file(JPEG_LS, SAMPLES, JPEGS[:1], NumberOfFrames=count))
 
 
-@pytest.mark.parametrize("count", [None, "", "1", " 1 ", "+1", "01"])
+@pytest.mark.parametrize("count", [None, "", "0", "1", " 1 ", "+1", "01"])
 def test_an_absent_number_of_frames_is_one(count: str | None) -> None:
     assert found(pixel_file(JPEG_LS, SAMPLES, JPEGS[:1], NumberOfFrames=count)) == JPEGS[:1]
 
