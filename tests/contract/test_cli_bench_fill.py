@@ -1,5 +1,6 @@
-"""`sinogram bench fill`: the archive is what the index itself would have written."""
+"""`sinogram bench fill`: the archive is what the index itself would have written; `bench flat` measures over it."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -112,4 +113,25 @@ def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path: Path, sh
 def test_an_archive_that_is_there_is_left_alone(archive: Path) -> None:
     with pytest.raises(InvalidRequest, match="already"):
         fill(archive, SHAPE)
+    assert replay.replay(archive, verify=True) == 0
+
+
+def test_flat_asks_an_archive_at_every_level_and_leaves_it_whole(archive: Path, tmp_path: Path) -> None:
+    report = tmp_path / "flat.json"
+    command = [
+        "bench",
+        "flat",
+        "--data",
+        str(archive),
+        "--rounds=1",
+        "--requests=2",
+        f"--json={report}",
+        f"--work={tmp_path}",
+    ]
+    assert main(command) == 0
+    lines = {line["scenario"]: line for line in json.loads(report.read_text())["summary"]}
+    assert {"start", "GET /statistics", "POST /instances", "DELETE /studies/{id}"} < lines.keys()
+    assert len([name for name in lines if name.startswith(("C-FIND", "GET /changes", "GET /instances"))]) >= 9
+    assert lines["start"]["processor_ms"] > 100, "the whole tree of processes is counted"
+    assert lines["POST /instances"]["processor_ms"] < lines["start"]["processor_ms"]
     assert replay.replay(archive, verify=True) == 0

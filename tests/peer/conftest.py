@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +75,11 @@ def start_pair(
     oracle: Oracle, folder: Path, options: str = "", headers: dict[str, str] | None = None
 ) -> Iterator[Pair]:
     """Both servers with an empty archive; `options` are JSON lines put into the shared configuration file."""
-    with (
-        running("sinogram", sinogram_command(), folder, options, headers or {}) as ours,
-        running("orthanc", [oracle.command], folder, options, headers or {}, gently=False) as theirs,
-    ):
+    right = running("orthanc", [oracle.command], folder, options, headers or {}, gently=False)
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(stack.enter_context, right)  # while ours starts
+        ours = stack.enter_context(running("sinogram", sinogram_command(), folder, options, headers or {}))
+        theirs = starting.result()
         theirs.version = oracle.version
         yield Pair(ours, theirs, oracle)
 

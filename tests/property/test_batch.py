@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from store.batch import Batch
 from store.environment import Environment
 from store.tables import CHANGES, CHILDREN
+from tests.examples import examples
 
 TABLES = (CHANGES, CHILDREN)
 tables = st.sampled_from(TABLES)
@@ -103,4 +104,4 @@ def _copy(model: Model) -> Model:
 
 
 TestBatch = BatchMachine.TestCase
-TestBatch.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBatch.settings = settings(max_examples=examples(30), stateful_step_count=30, deadline=None)

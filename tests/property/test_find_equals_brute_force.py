@@ -27,6 +27,7 @@ from store.views import find, find_plan
 from store.views.find import Finder, Query
 from store.views.snapshot import Snapshot
 from tests.clock import Clock
+from tests.examples import examples
 from tests.index_stage import IndexStage, delete_command, store_command
 
 MODALITIES_IN_STUDY = 0x00080061
@@ -104,7 +105,7 @@ queries = st.dictionaries(st.sampled_from(sorted(TEXTS)), st.none(), min_size=1,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     level=st.sampled_from(Level), asked=queries, batch=st.sampled_from([1, 2, 200]), limit=st.sampled_from([0, 0, 3])
 )

@@ -27,6 +27,7 @@ from store.tables import ALL_TABLES, BLOBS, CONDEMNED, JOB_OUTPUTS, JOBS_COMPLET
 from store.views.jobs import find_job, list_failures, list_jobs
 from tests.clock import Clock
 from tests.engine_stage import EngineStage
+from tests.examples import examples
 from tests.job_stage import job_id, output_command, submit_command
 from tests.job_workers import Effect, Process, Slot, Workplace
 from tests.jobs_model import HISTORY, JobsModel
@@ -419,4 +420,4 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
 
 
 TestJobs = JobsMachine.TestCase
-TestJobs.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestJobs.settings = settings(max_examples=examples(50), stateful_step_count=60, deadline=None)

@@ -29,6 +29,7 @@ from store.log import END, scan
 from store.records import Origin
 from store.tables import EVENTS, PERSONAL, TOTALS, U64, key
 from tests.clock import DAY_US, Clock
+from tests.examples import examples
 from tests.flaky_environment import FlakyEnvironment
 from tests.golden import samples
 from tests.index_stage import IndexStage, chain, delete_command, store_command
@@ -190,7 +191,7 @@ def test_a_log_that_nobody_touched_is_whole(whole: Log, capsys: pytest.CaptureFi
     assert f"{len(whole.events)} events; every link holds" in capsys.readouterr().out
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(which=places, place=places, mask=masks)
 def test_no_byte_of_an_event_can_be_altered_unseen(whole: Log, which: float, place: float, mask: int) -> None:
     row_key = list(whole.events)[int(which * len(whole.events))]
@@ -198,7 +199,7 @@ def test_no_byte_of_an_event_can_be_altered_unseen(whole: Log, which: float, pla
     assert verify(Log(damaged, whole.personal, whole.end)) == 2
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(which=places, place=places, mask=masks)
 def test_no_byte_of_a_personal_part_can_be_altered_unseen(whole: Log, which: float, place: float, mask: int) -> None:
     row_key = list(whole.personal)[int(which * len(whole.personal))]

@@ -57,6 +57,7 @@ from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 from tests.archive_model import ArchiveModel, Names, level_of
 from tests.clock import Clock
+from tests.examples import examples
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tests.job_stage import job_id, output_command, submit_command
 from tests.jobs_model import JobsModel
@@ -499,4 +500,4 @@ def _check(commands: list[Command], answers: list[Any], expected: list[Any]) -> 
 
 
 TestArchive = ArchiveMachine.TestCase
-TestArchive.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestArchive.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)

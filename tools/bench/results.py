@@ -17,7 +17,7 @@ from rich.table import Table
 from tools.bench.senders import Outcome
 
 SHOWN_FAILURES = 3
-UNBOUND_WIDTH = 120  # columns
+UNBOUND_WIDTH = 136  # columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
