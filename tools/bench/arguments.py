@@ -290,6 +290,6 @@ def _report(kind: str, title: str, options: argparse.Namespace, runs: "list[Run]
     print_table(title, runs)
     if options.json:
         settings = {name: value for name, value in vars(options).items() if name not in {"run", "target", "json"}}
-        settings["target"] = [text.partition(",user=")[0] for text in options.target]  # no passwords
+        settings["target"] = [text.partition(",user=")[0] for text in getattr(options, "target", ())]  # no passwords
         write_json(options.json, kind, json.loads(json.dumps(settings, default=str)), runs)
     return 1 if any(run.failures for run in runs) else 0
