@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,8 @@ class Target:
     def get(self, path: str) -> Any:
         """Ask for JSON. Raises: PeerFailed."""
         try:
-            return json.loads(self.client().get(path))
+            with closing(self.client()) as client:
+                return json.loads(client.get(path))
         except OSError as exc:
             raise PeerFailed(f"{self.name} does not answer at {self.url}: {exc}") from exc
 
@@ -151,7 +152,8 @@ def _wait_until_ready(target: Target, process: subprocess.Popen[bytes], log: Pat
             last = log.read_text(errors="replace")[-2000:]
             raise PeerFailed(f"{target.name} ended with {process.returncode} while it started:\n{last}")
         try:
-            target.client().get("/system")
+            with closing(target.client()) as client:
+                client.get("/system")
         except (OSError, PeerFailed) as exc:
             if time.monotonic() > deadline:
                 raise PeerFailed(f"{target.name} did not answer within {START_TIMEOUT_S:.0f} s: {exc}") from exc
