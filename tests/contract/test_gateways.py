@@ -27,8 +27,8 @@ FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/fo
 HTTP_THREADS = 2
 POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the first time
 MOST_GROWTH_BYTES = 100_000_000
-# 300 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
-LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "300000000")) & ~1
+# 200 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
+LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000")) & ~1
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from actors.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES, JobQueue, is_suspect, is_to_blame
 from events.identifiers import Ref, Seq
 from store.projections.job_rows import Job, JobState, Progress
+from tests.examples import examples
 
 Pending, Running, Paused, Retry = JobState.Pending, JobState.Running, JobState.Paused, JobState.Retry
 NOW = 1_700_000_000_000_000
@@ -352,4 +353,4 @@ def place(one: Job) -> tuple[int, bool, int, int]:
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
