@@ -11,7 +11,7 @@ import threading
 from collections import deque
 
 from actors.index.client import IndexClient
-from events.errors import SinogramError
+from events.errors import SinogramError, StorageFailed
 from store.blobs.store import FOLDER_FILES, BlobStore, BlobWriter, make_blob_id, sync_folder
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,25 @@ class BlobFolders:
 
     def _make(self, count: int) -> list[BlobWriter]:
         """Create up to `count` files in one folder. Raises StorageFull, StorageFailed, Busy."""
+        try:
+            return self._make_here(count)
+        except StorageFailed as exc:
+            if not isinstance(exc.__cause__, FileNotFoundError | NotADirectoryError) or not self._leave_lost():
+                raise
+        return self._make_here(count)
+
+    def _leave_lost(self) -> bool:
+        """Give up the present folder if somebody has removed it; its lease stays for a sweep. Tells whether it was so."""
+        with self._lock:
+            lost = self._folder
+            if lost < 0 or self._blobs.folder(lost).is_dir():
+                return lost < 0
+            logger.error("folders.lost folder=%d: it is gone, and so are the files in it", lost)
+            self._tainted.add(lost)
+            self._folder = -1
+        return True
+
+    def _make_here(self, count: int) -> list[BlobWriter]:
         with self._lock:
             if self._folder < 0 or self._places >= FOLDER_FILES:
                 self._lease()

@@ -25,16 +25,16 @@ from typing import Any, Self
 
 from actors.folders import BlobFolders
 from actors.index.client import IndexClient
-from actors.index.commands import StoreInstance, origin_fields
+from actors.index.commands import StoreInstance
 from actors.ingest_settings import IngestSettings
 from actors.lua.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
-from events.errors import Busy, FolderRevoked, NotFound, SinogramError
-from events.identifiers import new_correlation
+from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, SinogramError
+from events.identifiers import BlobId, new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.elements import Buffer
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, Summary, summarize
-from store.records import Origin
+from store.records import Instance, Origin
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class Upload:
         self._is_clear = True  # False once the index may have taken the blob without our knowing
         self._is_kept = False  # True once the index refers to the blob
         self._judged: tuple[Summary, Judgement] | None = None
+        self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
         if announced is not None:
             head = announced.file_meta(origin.remote_aet)
@@ -209,8 +210,9 @@ class Upload:
         writer = self._spill()
         wait_until_durable = self._ingest.start_commit(writer, sync=self._settings.sync)
         try:
-            if not self._settings.hash:
-                wait_until_durable()  # without a digest nobody could tell after a power cut whether it was
+            # Without a digest nobody could tell after a power cut whether it was; and what heals is never retracted.
+            if not self._settings.hash or self._heals:
+                wait_until_durable()
             md5 = _md5(data) if self._settings.hash else b""
             status = self._index(summary, writer, md5)
         except BaseException:
@@ -307,8 +309,10 @@ class Upload:
         with self._ingest.views.snapshot() as snapshot:
             known = snapshot.get_instance(summary.ids.instance)
             may_be_on_its_way = known is not None and snapshot.is_leased(folder_number(known.blob))
-        if known is None or not may_be_on_its_way or not self._settings.sync:
-            return known is not None
+        if known is None or not self._is_whole(known):
+            return False
+        if not may_be_on_its_way or not self._settings.sync:
+            return True
         # Its own upload may still wait for the disk. Ours is not acknowledged on the strength of that.
         try:
             self._ingest.blobs.sync(known.blob)
@@ -317,6 +321,18 @@ class Upload:
         with self._ingest.views.snapshot() as snapshot:
             still = snapshot.get_instance(summary.ids.instance)
         return still is not None and still.blob == known.blob
+
+    def _is_whole(self, known: Instance) -> bool:
+        """Tell whether the file of this instance is what was stored; one that is not, ours is to replace."""
+        self._heals = BlobId(b"")
+        try:
+            self._ingest.blobs.check_instance(known)
+        except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
+            return False
+        except DamagedFile:
+            self._heals = known.blob
+            return False
+        return True
 
     def _command(self, summary: Summary, writer: BlobWriter, md5: bytes) -> StoreInstance:
         return StoreInstance(
@@ -335,7 +351,12 @@ class Upload:
             index_in_series=summary.index_in_series,
             expected_instances=summary.expected_instances,
             correlation=self._correlation,
-            **origin_fields(self._origin),
+            heals=self._heals,
+            remote_ip=self._origin.remote_ip,
+            remote_aet=self._origin.remote_aet,
+            called_aet=self._origin.called_aet,
+            username=self._origin.username,
+            origin=self._origin.kind,
         )
 
     def discard(self) -> None:

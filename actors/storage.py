@@ -5,17 +5,21 @@ of the log has passed it, and those that a writer which died left in its leased 
 index to forget what it has removed. A file that cannot be removed stays condemned and is tried again at the next
 deletion or start. While files wait for a consumer that lags behind, it is looked after them now and then.
 
-A small file is synced while its event is committed (`actors.ingest`), so after a power cut the log may know instances
-whose files never reached the disk. Nobody was told that they are stored. They lie in leased folders, so the sweep finds
-them by their MD5 and asks the index to retract them; what it keeps it makes durable before it gives the lease back.
+A small file is synced while its event is committed (`actors.ingest`), so after a run that was cut off the log may know
+instances whose files never reached the disk, whether or not the machine was restarted: a disk that went away loses what
+was not synced, too. Nobody was told that they are stored. They lie in leased folders and are of the last minute before the
+end of the log; a sweep at the start finds them by their MD5 and asks the index to retract them. What it keeps it makes
+durable before it gives the lease back. An older instance was acknowledged: of its file the size is compared, and damage
+is recorded, as by whoever reads a file.
+
+At a start it also looks again at all files that are listed as damaged: somebody may have put them back.
 """
 
 import contextlib
-import hashlib
 import logging
 import os
 import time
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import pykka
@@ -24,9 +28,11 @@ from actors.alarm import Alarm
 from actors.index.client import IndexClient
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
+from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore, folder_number
+from store.log import read_head
 from store.records import Instance
-from store.tables import BLOBS, CONDEMNED, CURSORS, LEASES, U64
+from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, U64
 from store.views.callbacks import list_waiting
 from store.views.snapshot import Snapshot
 from store.views.views import Views
@@ -34,12 +40,18 @@ from store.views.views import Views
 logger = logging.getLogger(__name__)
 
 REMOVE = "remove"  # message: there are condemned blobs
+RECHECK = "recheck"  # message: look again at the files that are listed as damaged
+RECHECKS_PER_STEP = 50
+UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
+SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.ingest.SPILL_BYTES)
 HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
 class Storage(pykka.ThreadingActor):
-    """See the module's text. Messages: REMOVE, ("remove", after which blob) ("sweep", folders) or ("sweep after power cut", folders)."""
+    """See the module's text. Messages: REMOVE, ("remove", after which blob), RECHECK, ("recheck", after which row), ("sweep", folders) or
+    ("sweep after a cut", folders).
+    """
 
     use_daemon_thread = True
 
@@ -58,10 +70,14 @@ class Storage(pykka.ThreadingActor):
             match message:
                 case ("sweep", list(folders)):
                     return self._sweep(folders, verify=False)
-                case ("sweep after power cut", list(folders)):
+                case ("sweep after a cut", list(folders)):
                     return self._sweep(folders, verify=True)
                 case ("remove", bytes(after)):
                     self._remove_condemned(after)
+                case ("recheck", bytes(after)):
+                    self._recheck(after)
+                case "recheck":
+                    self._recheck(b"")
                 case _:
                     self._remove_condemned(b"")
         except SinogramError as exc:
@@ -111,23 +127,58 @@ class Storage(pykka.ThreadingActor):
             return False
         return True
 
-    def _retract_damaged(self, folder: int) -> None:
-        """Remove the instances whose files in a folder are not what their events say; such files are laid aside."""
+    def _recheck(self, after: bytes) -> None:
+        """Look at some of the files that are listed as damaged; such as are whole again are no longer listed."""
         with self._views.snapshot() as snapshot:
+            rows = list(islice(snapshot.keys(DAMAGED_FILES, b"", after + b"\0"), RECHECKS_PER_STEP))
+            instances = [_instance(snapshot, Ref(U64.unpack(row)[0])) for row in rows]
+        for instance in instances:
+            if instance is None:
+                continue
+            try:
+                damage = check(self._blobs.path(instance.blob), instance, digest=True)
+            except OSError as exc:
+                logger.error("storage.cannot-check error=%s", exc.strerror)
+                continue
+            if damage is None:
+                logger.warning("storage.recovered ref=%d: its file is whole again", instance.ref)
+                self._index.report_recovery(instance.blob)
+        if len(rows) == RECHECKS_PER_STEP:
+            self.actor_ref.tell(("recheck", rows[-1]))
+
+    def _check_leased(self, folder: int) -> None:
+        """Find the damaged files of a folder that was being written into when the last run was cut off.
+
+        Instances that nobody was told of are retracted and their files laid aside; of all others damage is recorded.
+        """
+        with self._views.snapshot() as snapshot:
+            acknowledged_us = read_head(snapshot.txn, snapshot.tables).at_us - int(UNACKNOWLEDGED_S * 1_000_000)
             owned = [
                 (BlobId(blob), Ref(U64.unpack(snapshot.row(BLOBS, blob) or bytes(8))[0]))
                 for blob in snapshot.keys(BLOBS, folder.to_bytes(6, "big"))
             ]
         for blob, ref in owned:
             with self._views.snapshot() as snapshot:
-                try:
-                    instance = snapshot.get_ref(Level.INSTANCE, ref)
-                except KeyError:  # deleted meanwhile
-                    continue
-            if isinstance(instance, Instance) and not _is_whole(self._blobs.path(blob), instance):
-                logger.error("storage.retracted ref=%d: the power cut came before its file was on disk", ref)
+                instance = _instance(snapshot, ref)
+            if instance is None:  # deleted meanwhile
+                continue
+            may_be_lost = instance.received_us >= acknowledged_us
+            digest = may_be_lost and instance.size_bytes <= SYNCED_BESIDE_BYTES
+            try:
+                damage = check(self._blobs.path(blob), instance, digest=digest)
+            except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
+                logger.error("storage.cannot-check error=%s", exc.strerror)
+                continue
+            # Without a digest it was durable before its event. One that cannot be read may well be whole.
+            if damage is None:
+                continue
+            if may_be_lost and instance.md5 and damage.kind is not Kind.UNREADABLE:
+                logger.error("storage.retracted ref=%d: the cut came before its file was on disk", ref)
                 self._blobs.lay_aside(blob)
                 self._index.retract(blob)
+            else:
+                logger.error("storage.damaged ref=%d kind=%s", ref, damage.kind)
+                self._index.report_damage(damage)
 
     def _sweep(self, folders: list[int], *, verify: bool) -> int:
         """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
@@ -136,7 +187,7 @@ class Storage(pykka.ThreadingActor):
             os.sync()  # of the files that stay, some may not have been synced by their writers
         for folder in folders:
             if verify:
-                self._retract_damaged(folder)
+                self._check_leased(folder)
             names = list(self._blobs.list_folder(folder))
             with self._views.snapshot() as snapshot:
                 orphans = [
@@ -158,22 +209,12 @@ class Storage(pykka.ThreadingActor):
         return count
 
 
-def _is_whole(path: Path, instance: Instance) -> bool:
-    """Tell whether a file is what its event says. One without a digest was durable before its event."""
-    if not instance.md5:
-        return True
+def _instance(snapshot: Snapshot, ref: Ref) -> Instance | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, _md5).digest() == instance.md5
-    except FileNotFoundError:
-        return False
-    except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
-        logger.error("storage.cannot-read blob=%s error=%s", path.name, exc.strerror)
-        return True
-
-
-def _md5() -> Any:
-    return hashlib.md5(usedforsecurity=False)
+        instance = snapshot.get_ref(Level.INSTANCE, ref)
+    except KeyError:
+        return None
+    return instance if isinstance(instance, Instance) else None
 
 
 def leased_folders(views: Views) -> list[int]:

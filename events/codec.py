@@ -21,7 +21,7 @@ from typing import Any
 
 import msgpack
 
-from events import jobs, resources, scripts, server
+from events import files, jobs, resources, scripts, server
 from events.errors import CorruptLog
 from events.event import Event, field_names
 from events.identifiers import Seq, Surrogate
@@ -50,6 +50,9 @@ EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
             resources.ResourceUnsettled,
             resources.ResourceDeleted,
             resources.RowsPurged,
+            files.FileDamaged,
+            files.FileRecovered,
+            files.FileHealed,
             server.ChangesCleared,
             server.ExportsCleared,
             server.ResourceExported,

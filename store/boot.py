@@ -32,7 +32,6 @@ from store.tables import ALL_TABLES, CONDEMNED, FIND, ID_COUNTS, IDS, LEASES, ME
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
 CLEAN_KEY = b"clean"
-BOOT_KEY = b"boot-id"  # of the machine, when the leases of earlier runs had been swept
 ARCHIVE_KEY = b"archive"  # random bytes that the storage folder bears too
 LOCK_NAME = "lock"  # of the file that a running server locks
 TAIL_EVENTS = 10_000  # re-checked after an unclean stop: half a second
@@ -45,8 +44,7 @@ class Action(Enum):
     INITIALIZE = "initialize"
     WARN_FULL = "warn that only reading and deleting work"
     VERIFY_TAIL = "verify the last events"
-    VERIFY_BLOBS = "check the files of the last run's leased folders against their MD5"
-    SWEEP_LEASES = "remove the files that the last run left unfinished"
+    SWEEP_LEASES = "check the files of the last run's leased folders, and remove those that it left unfinished"
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
     FILL_FIND = "add the rows that queries start from"
@@ -67,7 +65,6 @@ class Facts:
     is_storage_lost: bool = False  # it bears none, though there are events
     is_disk_full: bool = False
     is_clean: bool = True
-    are_blobs_in_doubt: bool = False  # the machine was restarted under a run that held leases, or it left some
     leases: int = 0
     condemned: int = 0
     tombstones: int = 0
@@ -125,12 +122,12 @@ TABLE = (
         "not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"
     ),
     Row(
-        "blobs in doubt",
-        lambda f: f.are_blobs_in_doubt,
-        Action.VERIFY_BLOBS,
-        "the last files may never have reached the disk; they were not acknowledged",
+        # Whether or not the machine was restarted: a disk that went away has lost what was not synced, too.
+        "unfinished blobs",
+        lambda f: f.leases > 0,
+        Action.SWEEP_LEASES,
+        "files may be left without an event, or may not have reached the disk",
     ),
-    Row("unfinished blobs", lambda f: f.leases > 0, Action.SWEEP_LEASES, "files may be left without an event"),
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
     Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
     Row("no rows for queries", lambda f: f.lacks_find, Action.FILL_FIND, "this index was written by an older release"),
@@ -195,7 +192,6 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
 
         stored = txn.get(FORMAT_KEY, db=env.tables[META])
         clean = txn.get(CLEAN_KEY, db=env.tables[META])
-        boot_id = txn.get(BOOT_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
         lacks_find = not count(FIND) and bool(count(SERIES))
         lacks_id_counts = not count(ID_COUNTS) and bool(count(IDS))
@@ -206,8 +202,6 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         format=_format(stored),
         is_map_full=env.size_bytes() > MAP_BYTES - (64 << 20),
         is_clean=clean == b"\1",
-        # A clean stop leaves leases only where an upload ended in doubt.
-        are_blobs_in_doubt=leases > 0 and (clean == b"\1" or boot_id != read_boot_id()),
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
@@ -240,14 +234,6 @@ def claim_blobs(env: Environment, blobs: BlobStore) -> None:
         raise BadMedium(f"the storage folder cannot be written: {exc.strerror}") from exc
 
 
-def read_boot_id() -> bytes:
-    """Return what tells one start of this machine from the next; random where the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
-    except OSError:
-        return os.urandom(16)
-
-
 def _format(stored: bytes | None) -> int | None:
     return None if stored is None else int.from_bytes(stored, "big")
 
@@ -266,12 +252,6 @@ def _mark(env: Environment, *, clean: bool) -> None:
         txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
         txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)
         txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
-
-
-def mark_swept(env: Environment) -> None:
-    """Record that no lease is older than this start of the machine: only now are the last run's files no more in doubt."""
-    with env.begin(write=True) as txn:
-        txn.put(BOOT_KEY, read_boot_id(), db=env.tables[META])
 
 
 def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:

@@ -42,6 +42,7 @@ CHANGES_OF = b"changes-of"  # ref + seq -> b""; changes of a resource other than
 LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
 FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.projections.find)
 BLOBS = b"blobs"  # blob -> ref of its owner
+DAMAGED_FILES = b"damaged-files"  # ref of an instance whose file is damaged -> what is wrong (store.projections.files)
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
 UNSTABLE = (
     b"unstable"  # ref of a patient, study or series that waits for StableAge -> since when, or b"": its last update
@@ -75,6 +76,7 @@ READ_MODELS = (
     LOOKUP,
     FIND,
     BLOBS,
+    DAMAGED_FILES,
     TOMBSTONES,
     UNSTABLE,
     TOUCHES,

@@ -18,6 +18,7 @@ import lmdb
 import pykka
 
 from actors.bridge.server import BridgeServer, Dispatch
+from actors.damage_reports import reporter
 from actors.index.client import IndexClient
 from actors.index.commands import PurgeRows, RevokeFolders, from_plain
 from actors.index.local import LocalIndex
@@ -27,7 +28,7 @@ from actors.log_watch import LogWatch
 from actors.lua.cursor import take_up_cursor
 from actors.remote.query_store import clear_queries
 from actors.stable import StableTracker
-from actors.storage import REMOVE, Storage, leased_folders
+from actors.storage import RECHECK, REMOVE, Storage, leased_folders
 from events.errors import BadMedium, InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
@@ -107,6 +108,7 @@ class Core:
             self.environment.close()
             raise
         self.client = IndexClient(self.index.ask)
+        self.blobs.on_damage = reporter(self.client)
         self.storage: pykka.ActorRef[Storage] = Storage.start(self.client, self.views, self.blobs)
         self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(
             self.client, self.views, settings.stable_age_s, wall_clock=recorded
@@ -157,15 +159,13 @@ class Core:
                 )
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
-        is_in_doubt = any(row.action is Action.VERIFY_BLOBS for row in rows)
         for row in rows:
             logger.warning("boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
             match row.action:
                 case Action.INITIALIZE:
                     self._look_for_orthanc()
                 case Action.SWEEP_LEASES:
-                    sweep = "sweep after power cut" if is_in_doubt else "sweep"
-                    self.storage.ask((sweep, leased_folders(self.views)))
+                    self.storage.ask(("sweep after a cut", leased_folders(self.views)))
                 case Action.REMOVE_CONDEMNED:
                     self.storage.tell(REMOVE)
                 case Action.RESUME_PURGES:
@@ -173,14 +173,7 @@ class Core:
                         self.index.submit(PurgeRows(resource=root), _log_refusal)
                 case _:
                     pass  # done by open_archive
-        if not is_in_doubt or not leased_folders(self.views):
-            self._mark_swept()
-
-    def _mark_swept(self) -> None:
-        try:
-            boot.mark_swept(self.environment)
-        except lmdb.Error as exc:  # a full disk: the next start checks more files than it had to
-            logger.warning("core.not-marked-swept error=%s", exc)
+        self.storage.tell(RECHECK)
 
     # -- what the index announces ---------------------------------------------------------------------------------
 

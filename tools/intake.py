@@ -1,6 +1,7 @@
 """What a process needs that stores instances and knows the modalities: gateways, workers and the scripts' process."""
 
 from actors.codecs.pool import CodecPool
+from actors.damage_reports import reporter
 from actors.index.client import IndexClient
 from actors.ingest import Ingest
 from actors.lua.client import ScriptsClient
@@ -28,6 +29,7 @@ class Intake:
         """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one."""
         self.codecs = CodecPool(settings.codecs)
         self.blobs = BlobStore(settings.storage_directory)
+        self.blobs.on_damage = reporter(index)
         self.modalities = Modalities(
             settings.dicom.modalities,
             views,

@@ -16,6 +16,8 @@ from actors.index.commands import (
     NoteDuplicate,
     OpenFolder,
     RemoveModality,
+    ReportDamage,
+    ReportRecovery,
     RetireFolder,
     RetractInstance,
     RevokeFolders,
@@ -31,6 +33,7 @@ from actors.index.commands import (
     to_plain,
 )
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+from store.blobs.damage import Damage
 from store.records import Origin
 
 Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
@@ -84,6 +87,14 @@ class IndexClient:
     def retract(self, blob: BlobId) -> None:
         """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""
         self._ask(RetractInstance(blob=blob))
+
+    def report_damage(self, damage: Damage) -> bool:
+        """Record that a file is gone or damaged; returns whether an instance has that file."""
+        return bool(self._ask(ReportDamage(blob=damage.blob, kind=damage.kind, found_bytes=damage.found_bytes)))
+
+    def report_recovery(self, blob: BlobId) -> bool:
+        """Record that a file which was damaged is whole again; returns whether an instance has that file."""
+        return bool(self._ask(ReportRecovery(blob=blob)))
 
     def settle(self, resources: Sequence[tuple[Level, Ref, Seq]]) -> None:
         """Declare resources stable, in this order, each unless something arrived after the sequence given with it."""

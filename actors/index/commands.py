@@ -40,6 +40,7 @@ class StoreInstance(Command):
     called_aet: str
     username: str
     correlation: bytes
+    heals: bytes = b""  # the damaged blob of this instance that this one, durable already, takes the place of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,24 @@ class DeleteResource(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetractInstance(Command):
     """Remove an instance whose file could not be made durable: it was never acknowledged. Nothing, if it is unknown."""
+
+    ACTOR: ClassVar[str] = "storage"
+    blob: BlobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDamage(Command):
+    """Record that the file of an instance is gone or damaged. Replies whether an instance has that file."""
+
+    ACTOR: ClassVar[str] = "storage"
+    blob: BlobId
+    kind: str  # of store.blobs.damage.Kind
+    found_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRecovery(Command):
+    """Record that a file which was damaged is whole again. Replies whether an instance has that file."""
 
     ACTOR: ClassVar[str] = "storage"
     blob: BlobId
@@ -383,6 +402,8 @@ COMMANDS: dict[str, type[Command]] = {
         NoteDuplicate,
         DeleteResource,
         RetractInstance,
+        ReportDamage,
+        ReportRecovery,
         PurgeRows,
         SettleResources,
         SetStability,

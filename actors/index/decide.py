@@ -23,6 +23,7 @@ from actors.index.commands import (
     SetSetting,
     StoreInstance,
 )
+from actors.index.decide_files import FILE_COMMANDS, decide_files, heal
 from actors.index.decide_jobs import JOB_COMMANDS, decide_job
 from actors.index.decide_scripts import SCRIPT_COMMANDS, decide_script
 from actors.index.decide_server import SERVER_COMMANDS, decide_server
@@ -83,6 +84,8 @@ def decide(command: Command, context: Context, outcome: Outcome) -> Steps:
             yield from _purge(command.resource, context, outcome)
         case NoteDuplicate():
             yield from _note_duplicate(command, context, outcome)
+        case _ if isinstance(command, FILE_COMMANDS):
+            yield from decide_files(command, context, outcome)
         case _ if isinstance(command, STABILITY_COMMANDS):
             yield from decide_stability(command, context, outcome)
         case _ if isinstance(command, SCRIPT_COMMANDS):
@@ -102,11 +105,14 @@ def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
     batch = context.batch
     existing = _find_for_store(batch, Level.INSTANCE, command.instance)
     if existing is not None:
-        row = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")
-        outcome.reply = "Success" if row[rows.INSTANCE_BLOB] == command.blob else "AlreadyStored"
+        held = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")[rows.INSTANCE_BLOB]
+        outcome.reply = "Success" if held in {command.blob, command.heals} else "AlreadyStored"
+        if command.heals == held and command.blob != held:
+            _check_lease(command, batch)
+            yield from heal(command, existing, context)
+            outcome.condemned = True
         return
-    if not batch.get(LEASES, key(folder_number(command.blob))):
-        raise FolderRevoked("the process that received this instance has been replaced; send it again")
+    _check_lease(command, batch)
     series, study, patient = _find_above(command, batch)
     instance = context.next_seq()
     created = iter(range(instance + 1, instance + 4))
@@ -147,6 +153,11 @@ def _store(command: StoreInstance, context: Context, outcome: Outcome) -> Steps:
         (Level.STUDY, study_ref, instance),
         (Level.PATIENT, patient_ref, instance),
     ]
+
+
+def _check_lease(command: StoreInstance, batch: Batch) -> None:
+    if not batch.get(LEASES, key(folder_number(command.blob))):
+        raise FolderRevoked("the process that received this instance has been replaced; send it again")
 
 
 def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref | None, Ref | None]:

@@ -17,7 +17,7 @@ from actors.lua.events import Delivery, JobEnd
 from actors.lua.filters import simplified_tags
 from events import codec
 from events.codec import Record
-from events.errors import InvalidDicom
+from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
 from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
@@ -31,8 +31,6 @@ from store.views.snapshot import Snapshot
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
-
-MAPPED_BYTES: Final = 1 << 20  # larger files are mapped instead of read
 
 _TAGS_OF: Final = {
     "OnStoredInstance": (InstanceStored.TAG, InstanceReceivedAgain.TAG),
@@ -112,6 +110,7 @@ class DeliveryReader:
         except (
             OSError,
             ValueError,
+            DamagedFile,
             InvalidDicom,
         ) as exc:  # its file was lost, damaged or emptied, which mmap takes ill
             log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
@@ -142,11 +141,18 @@ class DeliveryReader:
         return self._stored(record.seq, record.at_us, event, _origin(again))
 
     def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
-        with self._blobs.open(event.blob) as file:
-            if event.size_bytes <= MAPPED_BYTES:
-                return self._render(file.read())
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-                return self._render(mapped)
+        try:
+            data = self._blobs.read_instance(event, whole=False)
+        except FileNotFoundError:  # it was damaged, and another file has taken its place
+            with self._views.snapshot() as snapshot:
+                current = snapshot.get_instance(event.id)
+            if current is None or current.blob == event.blob:
+                raise
+            data = self._blobs.read_instance(current, whole=False)
+        if isinstance(data, bytes):
+            return self._render(data)
+        with data:
+            return self._render(data)
 
     def _render(self, data: bytes | mmap.mmap) -> Mapping[str, Any]:
         return simplified_tags(data, self._default_encoding())

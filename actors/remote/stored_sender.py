@@ -4,7 +4,6 @@ What is held decides what is proposed: some rows are read ahead of the instance 
 made for all of them. When an instance comes that it was not proposed for, the next one is. Not thread-safe.
 """
 
-import mmap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from store.records import Instance
 from store.views.views import Views
 
 ROWS_AHEAD: Final = 256  # read in one snapshot, about 4 ms; their kinds are proposed together
-MAPPED_BYTES: Final = 1 << 20  # a larger file is mapped; reading a smaller one costs less than its page faults
 TRUSTED_S: Final = 1.0  # an association that has been idle for longer may have been closed by the peer
 
 _SOP_INSTANCE_UID: Final = 0x00080018
@@ -86,7 +84,7 @@ class StoredSender:
     def send(self, position: int, settle: Callable[[], None] | None = None) -> Command | None:
         """Send an instance; returns the peer's response, whatever it says, or None if it is not to be sent.
 
-        Raises NotFound if the instance has been deleted, InvalidDicom if it cannot be sent to this peer, RemoteFailed,
+        Raises NotFound if the instance has been deleted, DamagedFile, InvalidDicom if it cannot be sent to this peer, RemoteFailed,
         Interrupted; ScriptFailed and Busy if the filter cannot say.
         """
         record = self._ahead.read(position)
@@ -150,11 +148,7 @@ class StoredSender:
             raise NotFound("An instance has been deleted while it was decoded") from exc
 
     def _read(self, record: Instance) -> memoryview:
-        with self._blobs.open(record.blob) as file:
-            if record.size_bytes <= MAPPED_BYTES:
-                return memoryview(file.read())
-            # Not closed here: it ends with the last view of it.
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return memoryview(self._blobs.read_instance(record))
 
     # --- associations ---
 

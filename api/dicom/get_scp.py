@@ -7,7 +7,6 @@ fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 """
 
 import logging
-import mmap
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,8 +17,8 @@ from actors.remote.transcoding import READABLE, can_transcode, transcode
 from api.dicom.access import find_modality
 from api.dicom.retrieve import SubOperations, answer, logged, send_pending
 from api.dicom.services import Service
-from api.dicom.status import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED
-from events.errors import SinogramError
+from api.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
+from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.network.command import Command, Element, Field, encode_command
@@ -111,6 +110,9 @@ class _Retrieval:
         try:
             with self._association.slots:
                 dataset = self._read(record, context.transfer_syntax)
+        except DamagedFile as exc:
+            log.error("C-GET: an instance cannot be sent: %s", exc)
+            return OUT_OF_RESOURCES, uid
         except (OSError, ValueError, SinogramError) as exc:
             log.warning("C-GET: an instance cannot be sent: %s: %s", type(exc).__name__, exc)
             return CANNOT_UNDERSTAND, uid
@@ -118,9 +120,7 @@ class _Retrieval:
 
     def _read(self, record: Instance, transfer_syntax: str) -> memoryview:
         """The dataset in a transfer syntax; a view of the file where that is its own. Raises OSError, SinogramError."""
-        with self._blobs.open(record.blob) as file:
-            # Not closed here: it ends with the last view of it.
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = memoryview(self._blobs.read_instance(record))
         if transfer_syntax == record.transfer_syntax:
             return sendable_dataset(data)
         return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob))

@@ -1,9 +1,9 @@
 """Reading the DICOM files behind instances: rendered tags, headers, raw values."""
 
 import mmap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from api.errors import UnknownTag
 from api.rest import runtime
@@ -14,22 +14,39 @@ from store.dicom import content
 from store.dicom.rendering import render_header, render_tags
 from store.records import Instance
 
-SMALL_FILE_BYTES = 1 << 20  # up to here one read is cheaper than a memory map
+T = TypeVar("T")
+
+
+def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) -> T:
+    """Return what `read` makes of an instance's file, asked again if another file has taken its place meanwhile.
+
+    Raises NotFound if the instance was deleted meanwhile, and what `read` raises.
+    """
+    try:
+        return read(instance)
+    except FileNotFoundError:
+        with deps.views.snapshot() as s:
+            current = s.get_instance(instance.id)
+        if current is None or current.blob == instance.blob:
+            raise NotFound from None
+    try:
+        return read(current)
+    except FileNotFoundError:
+        raise NotFound from None
 
 
 @contextmanager
 def opened(deps: Deps, instance: Instance) -> Iterator[bytes | mmap.mmap]:
-    """Give the bytes of an instance's file. Raises NotFound if it was deleted meanwhile."""
-    try:
-        file = deps.blobs.open(instance.blob)
-    except FileNotFoundError as exc:
-        raise NotFound from exc
-    with file:
-        if instance.size_bytes <= SMALL_FILE_BYTES:
-            yield file.read()
-            return
-        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-            yield mapped
+    """Give the bytes of an instance's file, of which only some are looked at.
+
+    Raises NotFound if it was deleted meanwhile, DamagedFile.
+    """
+    data = of_current(deps, instance, lambda current: deps.blobs.read_instance(current, whole=False))
+    if isinstance(data, bytes):
+        yield data
+        return
+    with data:
+        yield data
 
 
 def read_tags(

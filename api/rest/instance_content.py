@@ -1,8 +1,9 @@
 """What lies below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
 
+import os
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import FileIO
 
 import falcon
 
@@ -13,7 +14,7 @@ from api.rest.deps import Deps
 from api.rest.finding import find_instance
 from api.rest.replies import BINARY, send_json
 from api.rest.tag_names import parse_tag
-from events.errors import NotFound
+from store.blobs.store import MAPPED_BYTES
 from store.records import Instance
 
 CHUNK_BYTES = 1 << 18
@@ -42,16 +43,16 @@ class File(_OfInstance):
         if name:
             resp.set_header("Content-Disposition", f'filename="{name}"')
         resp.content_type = DICOM
-        try:
-            file = self._deps.blobs.open(instance.blob)
-        except FileNotFoundError as exc:
-            raise NotFound from exc
-        if instance.size_bytes <= dicom_files.SMALL_FILE_BYTES:
-            with file:
-                resp.data = file.read()
+        whole = dicom_files.of_current(self._deps, instance, self._open)
+        if isinstance(whole, bytes):
+            resp.data = whole
             return
-        resp.content_length = instance.size_bytes
-        resp.stream = _chunks(file)
+        resp.content_length = os.fstat(whole.fileno()).st_size
+        resp.stream = _chunks(whole)
+
+    def _open(self, instance: Instance) -> bytes | FileIO:
+        blobs = self._deps.blobs
+        return blobs.read_small(instance) if instance.size_bytes <= MAPPED_BYTES else blobs.open_instance(instance)
 
 
 def file_name(query: str, default: str) -> str:
@@ -71,7 +72,7 @@ def _refuse_transcoding(req: falcon.Request, instance: Instance) -> None:
     raise NotImplementedYet("Transcoding is not available yet")
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _chunks(file: FileIO) -> Iterator[bytes]:
     with file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

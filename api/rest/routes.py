@@ -23,6 +23,7 @@ from api.rest.retrieves import Retrieve, RetrieveAnswers
 from api.rest.runtime import LOG_CATEGORIES
 from api.rest.scripts import ExecuteScript, LuaStatus
 from api.rest.statistics import ArchiveStatistics, ResourceStatistics
+from api.rest.storage_status import StorageStatus
 from api.rest.system import ExplorerExtensions, Favicon, Listing, Plugin, Plugins, Root, System
 from api.rest.tools import (
     AcceptedSopClasses,
@@ -58,6 +59,7 @@ def list_routes(deps: Deps) -> Routes:
         "/exports": Exports(deps),
         "/events": Events(deps),
         "/lua/status": LuaStatus(deps),
+        "/storage/status": StorageStatus(deps),
         "/patients": Collection(deps, PATIENT),
         "/studies": Collection(deps, STUDY),
         "/series": Collection(deps, SERIES),

@@ -8,19 +8,36 @@ nothing refers to it, so it needs no other name first. Not renaming saves one co
 """
 
 import contextlib
+import errno
 import logging
+import mmap
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from events.errors import DamagedFile, StorageFailed
 from events.identifiers import BlobId, format_blob_id
+from store.blobs.damage import (
+    DIGEST_BYTES,
+    Damage,
+    Damaged,
+    Kind,
+    Remembered,
+    StoredFile,
+    check_content,
+    check_digest,
+    open_file,
+    raise_damaged,
+)
 from store.disk_errors import DiskErrors
 
 logger = logging.getLogger(__name__)
 
 FOLDER_FILES = 4096
+MAPPED_BYTES = 1 << 20  # a larger file is mapped; reading a smaller one costs less than its page faults
 DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
 FOLDER_MODE = 0o700  # nobody else's, whatever the umask is
@@ -33,6 +50,9 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "blobs"
+        # Told of damage to the file of an instance; answers whether the file is still wanted. Set by who knows the index.
+        self.on_damage: Callable[[Damage], bool] = lambda _: True
+        self._remembered = Remembered()
 
     def owner(self) -> bytes | None:
         """Return the mark of the archive whose files these are, None where there is none."""
@@ -63,9 +83,85 @@ class BlobStore:
         """Open a blob for reading. Raises FileNotFoundError if its instance was deleted meanwhile."""
         return self.path(blob).open("rb")
 
+    def open_instance(self, file: StoredFile, *, whole: bool = True) -> FileIO:
+        """Open the file of an instance; `whole` if all of it will be read, so that its digest is worth its time.
+
+        Raises DamagedFile, which has been reported then, StorageFailed, FileNotFoundError if it is no longer wanted.
+        """
+        try:
+            with _AREA:
+                opened = open_file(self.path(file.blob), file)
+                try:
+                    if whole and file.size_bytes <= DIGEST_BYTES:
+                        self._check(opened, file)
+                except BaseException:
+                    opened.close()
+                    raise
+        except Damaged as exc:
+            raise self._told(exc.damage) from exc
+        return opened
+
+    def check_instance(self, file: StoredFile) -> None:
+        """Look at the file of an instance from end to end, however large it is. Raises as `open_instance`."""
+        try:
+            with _AREA, open_file(self.path(file.blob), file) as opened:
+                self._check(opened, file)
+        except Damaged as exc:
+            raise self._told(exc.damage) from exc
+
+    def read_instance(self, file: StoredFile, *, whole: bool = True) -> bytes | mmap.mmap:
+        """Return the content of an instance's file: a small one's bytes, else a memory map, which ends with its last view.
+
+        Raises as `open_instance`.
+        """
+        if file.size_bytes > MAPPED_BYTES:
+            with self.open_instance(file, whole=whole) as opened, _AREA:
+                return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        return self.read_small(file)
+
+    def read_small(self, file: StoredFile) -> bytes:
+        """Return the bytes of an instance's file. Raises as `open_instance`."""
+        try:
+            with _AREA, open_file(self.path(file.blob), file) as opened:
+                return self._read_small(opened, file)
+        except Damaged as exc:
+            raise self._told(exc.damage) from exc
+
+    def _read_small(self, opened: FileIO, file: StoredFile) -> bytes:
+        try:
+            data = opened.read(file.size_bytes + 1)
+        except OSError as exc:
+            raise_damaged(exc, file.blob)
+            raise
+        if len(data) != file.size_bytes or not self._remembered.knows(file.blob, opened.fileno()):
+            check_content(data, file)
+            self._remembered.add(file.blob, opened.fileno())
+        return data
+
+    def _check(self, opened: FileIO, file: StoredFile) -> None:
+        if file.md5 and not self._remembered.knows(file.blob, opened.fileno()):
+            check_digest(opened, file)
+            opened.seek(0)
+            self._remembered.add(file.blob, opened.fileno())
+
+    def _told(self, damage: Damage) -> Exception:
+        """Report damage; returns what whoever reads is told."""
+        if damage.kind is Kind.MISSING and not self.root.is_dir():
+            return StorageFailed("the storage folder is not there; is its disk mounted?")
+        if not self.on_damage(damage):
+            return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return DamagedFile(f"the file of this instance is {damage.kind}; the same instance sent again heals it")
+
     def remove(self, blob: BlobId) -> None:
-        """Remove a blob; one that is gone already is as good."""
-        self.path(blob).unlink(missing_ok=True)
+        """Remove a blob; one that is gone already is as good. What stands in its place and is no file is laid aside."""
+        try:
+            self.path(blob).unlink(missing_ok=True)
+        except (IsADirectoryError, PermissionError):
+            if not self.path(blob).is_dir():
+                raise
+            self.lay_aside(blob)
+        except NotADirectoryError:  # something stands in the place of its folder
+            pass
 
     def sync(self, blob: BlobId) -> None:
         """Make a file and its name durable. Raises OSError, FileNotFoundError if it was removed meanwhile."""
@@ -106,7 +202,7 @@ class BlobStore:
 
     def sync_folder(self, number: int) -> None:
         """Make durable which files a folder holds, and which no longer; one that is gone is as good."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             sync_folder(self.folder(number))
 
     def list_folder(self, number: int) -> Iterator[tuple[str, BlobId | None]]:
@@ -183,6 +279,10 @@ class BlobWriter:
         """Make the file and its name durable and close it. Raises StorageFull, StorageFailed."""
         try:
             with _AREA:
+                if (
+                    self._fd >= 0 and not os.fstat(self._fd).st_nlink
+                ):  # removed by somebody since it was made ready: it would be lost
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
                 if sync:
                     os.fsync(self._fd)
                     if not self.is_name_durable:

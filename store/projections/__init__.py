@@ -6,7 +6,7 @@ same bytes. `store.tables.NON_EVENT` names the rows that are not projected.
 
 from store.batch import Batch
 from store.log import Appended
-from store.projections import blobs, changes, counters, find, jobs, lookup, purge, resources, scripts, server
+from store.projections import blobs, changes, counters, files, find, jobs, lookup, purge, resources, scripts, server
 
 _PROJECTIONS = (
     resources.apply,
@@ -15,6 +15,7 @@ _PROJECTIONS = (
     lookup.apply,
     find.apply,
     blobs.apply,
+    files.apply,
     purge.apply,
     jobs.apply,
     server.apply,

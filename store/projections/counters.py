@@ -97,6 +97,13 @@ def _add_totals(batch: Batch, *deltas: int) -> None:
     batch.put(TOTALS, STATISTICS, pack_totals(tuple(a + b for a, b in zip(old, deltas, strict=True))))
 
 
+def add_bytes(batch: Batch, ancestors: tuple[Ref, ...], size_bytes: int) -> None:
+    """Note that a file below has another size."""
+    for ref in ancestors:
+        _add(batch, ref, size_bytes=size_bytes)
+    _add_totals(batch, 0, 0, 0, 0, size_bytes)
+
+
 def subtract(batch: Batch, level: Level, lost: Aggregate, ancestors: tuple[Ref, ...]) -> None:
     """Take a deleted resource with all below it out of its ancestors' counters and out of the totals."""
     studies = lost.studies + (level == Level.STUDY)

@@ -12,7 +12,7 @@ from events.identifiers import Level, Ref, Seq
 from events.resources import ResourceDeleted, RowsPurged
 from store.batch import Batch
 from store.log import Appended
-from store.projections import changes, counters, find, lookup, resources, rows
+from store.projections import changes, counters, files, find, lookup, resources, rows
 from store.projections.rows import EMPTY_AGGREGATE, Aggregate, unpack_aggregate
 from store.tables import (
     AGGREGATES,
@@ -88,6 +88,7 @@ def _forget(batch: Batch, level: Level, ref: Ref, row: list[object], deleted_at:
     if level != Level.INSTANCE:
         counters.forget(batch, ref)
         return
+    files.forget(batch, ref)
     blob: bytes = row[rows.INSTANCE_BLOB]  # type: ignore[assignment]
     batch.delete(BLOBS, blob)
     batch.put(CONDEMNED, blob, U64.pack(seq))

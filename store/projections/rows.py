@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 
+from events.files import FileHealed
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.records import Instance, Origin, Resource, Tags
@@ -65,6 +66,23 @@ def instance_row(event: InstanceStored, at_us: int) -> bytes:
             event.tags,
         ]
     )
+
+
+def healed_row(event: FileHealed, old: bytes) -> bytes:
+    """Return an instance's row with another file; when and from where the instance came stays as it was."""
+    row = unpack(old)
+    row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = [
+        event.blob,
+        event.size_bytes,
+        event.md5,
+        event.transfer_syntax,
+        event.sop_class,
+        event.pixel_data_offset,
+        event.pixel_data_vr,
+        event.index_in_series,
+    ]
+    row[INSTANCE_TAGS] = event.tags
+    return pack(row)
 
 
 def series_row(event: SeriesCreated) -> bytes:

@@ -5,6 +5,7 @@ archive neither keeps old pages of the index alive nor grows in memory. Tags tha
 file of the resource's oldest instance, outside the snapshot.
 """
 
+import logging
 import mmap
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from events.errors import InvalidDicom
-from events.identifiers import BlobId, Level, Ref
+from events.identifiers import BlobId, Level, Ref, format_blob_id
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
@@ -25,6 +26,8 @@ from store.tables import CHILDREN, SERIES, U64, child_key, key
 from store.views.find_plan import MODALITIES_IN_STUDY, Source, choose_source, keys_of
 from store.views.snapshot import Snapshot
 from store.views.views import Views
+
+logger = logging.getLogger(__name__)
 
 BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
 BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
@@ -130,6 +133,9 @@ class Finder:
         except FileNotFoundError:
             return None  # deleted since
         except (InvalidDicom, ValueError):
+            return {}
+        except OSError as exc:  # one file that the disk does not give is no reason to find nothing
+            logger.error("find.file-unreadable blob=%s error=%s", format_blob_id(blob), exc.strerror)
             return {}
 
 

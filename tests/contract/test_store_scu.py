@@ -15,7 +15,7 @@ from actors.remote.interruption import Interruption
 from actors.remote.store_scu import Originator
 from actors.remote.stored_sender import StoredSender, StorePool
 from actors.remote.transcoding import UNCOMPRESSED, transcode
-from events.errors import InvalidDicom, NotFound
+from events.errors import DamagedFile, InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
 from store.dicom.part10 import find_dataset
 from tests.contract.destination import EXPLICIT, IMPLICIT, Destination, destination
@@ -233,7 +233,7 @@ def test_an_instance_whose_file_is_missing_fails_alone(archive: Core, pool: Stor
     assert record is not None
     archive.blobs.remove(record.blob)
     with destination() as there, sending(archive, there, pool) as sender:
-        with pytest.raises(NotFound, match="missing"):
+        with pytest.raises(DamagedFile, match="missing"):
             sender.send(0)
         assert sender.check(sender.send(1)) == 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from events import codec
 from events.event import Event
+from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
 from events.jobs import (
     JobCancelled,
@@ -186,6 +187,29 @@ EVENTS: dict[str, Event] = {
     "callback-skipped/1": CallbackSkipped(cause_seq=70_000, number=0, callback="OnDeletedStudy", attempts=3),
     "key-value-stored/1": KeyValueStored(store=b"routing", key=b"last", value=b"\x00\xff\n"),
     "key-value-deleted/1": KeyValueDeleted(store=b"", key=b"last"),
+    "file-damaged/1": FileDamaged(
+        instance=Ref(300), blob=BlobId(bytes(range(0x80, 0x90))), kind="truncated", found_bytes=70_000
+    ),
+    "file-recovered/1": FileRecovered(instance=Ref(300), blob=BlobId(bytes(range(0x80, 0x90)))),
+    "file-healed/1": FileHealed(
+        instance=Ref(300),
+        damaged=BlobId(bytes(range(0x80, 0x90))),
+        blob=BlobId(bytes(range(0x90, 0xA0))),
+        size_bytes=5_000_000_000,
+        transfer_syntax="1.2.840.10008.1.2.4.70",
+        sop_class="1.2.840.10008.5.1.4.1.1.4",
+        pixel_data_offset=1_234,
+        pixel_data_vr="OB",
+        index_in_series=None,
+        origin="DicomProtocol",
+        id=ID,
+        tags={0x00080018: "1.2.3.4"},
+        md5=bytes(range(0xA0, 0xB0)),
+        remote_ip="192.0.2.7",
+        remote_aet="MODALITY",
+        called_aet="SINOGRAM",
+        username="",
+    ),
 }
 
 

@@ -3,21 +3,17 @@
 What a crash repeats is one operation, whose instances the peer knows as duplicates.
 """
 
-import mmap
 import threading
 from collections.abc import Callable
-from typing import Final
 
 from actors.jobs.operation import Workbench
 from actors.jobs.operations.named_resources import Operation, instances_of
 from events.errors import NotFound
 from events.identifiers import ResourceId
 
-MAPPED_BYTES: Final = 1 << 20  # a larger file is mapped
-
 
 def send_to_peer(bench: Workbench, operation: Operation, settle: Callable[[], None]) -> None:
-    """Send all instances of the resource. Raises NotFound, RemoteFailed, Interrupted."""
+    """Send all instances of the resource. Raises NotFound, DamagedFile, RemoteFailed, Interrupted."""
     peer = bench.peers.get(operation["peer"])
     for instance in instances_of(bench.views, operation):
         file = _read(bench, instance)
@@ -31,11 +27,8 @@ def _read(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
     if record is None:
         raise NotFound("The resource is not there any more")
     try:
-        with bench.blobs.open(record.blob) as file:
-            if record.size_bytes <= MAPPED_BYTES:
-                return file.read()
-            # Not closed here: it ends with the last view of it.
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = bench.blobs.read_instance(record)
+        return data if isinstance(data, bytes) else memoryview(data)
     except FileNotFoundError as exc:
         raise NotFound("The file of an instance is missing") from exc
 

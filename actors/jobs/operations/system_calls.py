@@ -40,7 +40,7 @@ def _copied(bench: Workbench, instance: ResourceId) -> Iterator[Path]:
     with TemporaryDirectory(prefix="sinogram-", dir=bench.temporary_directory) as folder:
         file = Path(folder, f"{format_resource_id(instance)}.dcm")
         try:
-            with bench.blobs.open(record.blob) as source, file.open("wb") as copy:
+            with bench.blobs.open_instance(record) as source, file.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
         except FileNotFoundError as exc:
             raise NotFound("The file of an instance is missing") from exc

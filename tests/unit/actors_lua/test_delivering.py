@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.index.commands import Command, DeleteResource, SaveCursor
-from actors.lua import callbacks, deliveries, delivering
+from actors.lua import callbacks, delivering
 from actors.lua.actor import ScriptsActor
 from actors.lua.board import Board
 from actors.lua.chain import Chain
@@ -106,11 +106,19 @@ class Stage:
 
     def store(self, name: str, patient: str = "P", correlation: bytes = b"") -> str:
         """Store an instance; returns its identifier."""
-        command = store_command(patient, instance=name, folder=self.folder, place=self.places, correlation=correlation)
+        data = encode(dataset(PatientID=patient, SOPInstanceUID=name))
+        command = store_command(
+            patient,
+            instance=name,
+            folder=self.folder,
+            place=self.places,
+            size_bytes=len(data),
+            correlation=correlation,
+        )
         self.places += 1
         path = self.blobs.path(command.blob)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(dataset(PatientID=patient, SOPInstanceUID=name)))
+        path.write_bytes(data)
         self.index.ask(command)
         return format_resource_id(command.instance)
 
@@ -234,7 +242,7 @@ def test_all_that_a_deletion_takes_along_is_told(begin: Begin) -> None:
 def test_a_file_that_was_emptied_holds_up_nothing(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, mapped_bytes: int
 ) -> None:
-    monkeypatch.setattr(deliveries, "MAPPED_BYTES", mapped_bytes)
+    monkeypatch.setattr("store.blobs.store.MAPPED_BYTES", mapped_bytes)
     stage = begin("function OnStoredInstance(id, tags) say(tags.SOPInstanceUID) end")
     for name in ("1.1", "1.2"):
         stage.store(name)

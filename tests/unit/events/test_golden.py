@@ -86,6 +86,23 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "callback-skipped/1": ([70_000, 0, "OnDeletedStudy", 3], None),
     "key-value-stored/1": ([], [b"routing", b"last", b"\x00\xff\n"]),
     "key-value-deleted/1": ([], [b"", b"last"]),
+    "file-damaged/1": ([300, bytes(range(0x80, 0x90)), "truncated", 70_000], None),
+    "file-recovered/1": ([300, bytes(range(0x80, 0x90))], None),
+    "file-healed/1": (
+        [
+            300,
+            bytes(range(0x80, 0x90)),
+            bytes(range(0x90, 0xA0)),
+            5_000_000_000,
+            "1.2.840.10008.1.2.4.70",
+            "1.2.840.10008.5.1.4.1.1.4",
+            1_234,
+            "OB",
+            None,
+            "DicomProtocol",
+        ],
+        [ID, {0x00080018: "1.2.3.4"}, bytes(range(0xA0, 0xB0)), "192.0.2.7", "MODALITY", "SINOGRAM", ""],
+    ),
 }
 
 

@@ -26,7 +26,6 @@ Change = Callable[[lmdb.Transaction, Environment], None]
 def use(folder: Path) -> list[Action]:
     """Open an archive and stop it cleanly; returns what its start had to do."""
     env, rows = open_archive(folder)
-    boot.mark_swept(env)
     boot.mark_clean(env)
     env.close()
     return [row.action for row in rows]
@@ -44,7 +43,6 @@ def names_of_tables(folder: Path) -> set[bytes]:
 
 def store_some(folder: Path) -> None:
     env, _ = open_archive(folder)
-    boot.mark_swept(env)
     stage = IndexStage(env, Clock())
     for number in range(5):
         stage.ask(store_command(instance=str(number), folder=stage.lease()))
@@ -74,17 +72,15 @@ def test_a_run_that_was_cut_off_is_verified_and_its_folders_are_swept(tmp_path: 
 def test_a_lease_that_a_clean_stop_left_is_of_a_folder_in_doubt(tmp_path: Path) -> None:
     use(tmp_path)
     change(tmp_path, lambda txn, env: txn.put(key(1), bytes(16), db=env.tables[LEASES]))
-    assert use(tmp_path) == [Action.VERIFY_BLOBS, Action.SWEEP_LEASES]
+    assert use(tmp_path) == [Action.SWEEP_LEASES]
 
 
-def test_after_a_power_cut_files_are_in_doubt_until_a_sweep_is_through(tmp_path: Path) -> None:
+def test_files_are_in_doubt_until_a_sweep_is_through(tmp_path: Path) -> None:
     store_some(tmp_path)
-    change(tmp_path, lambda txn, env: txn.put(boot.BOOT_KEY, b"before the power cut", db=env.tables[META]))
-    expected = [Action.VERIFY_TAIL, Action.VERIFY_BLOBS, Action.SWEEP_LEASES]
     for _ in range(2):  # the second start finds that the first was cut off in the middle of its sweep
         env, rows = open_archive(tmp_path)
         env.close()
-        assert [row.action for row in rows] == expected
+        assert [row.action for row in rows] == [Action.VERIFY_TAIL, Action.SWEEP_LEASES]
     change(tmp_path, lambda txn, env: txn.drop(env.tables[LEASES], delete=False))
     assert use(tmp_path) == [Action.VERIFY_TAIL]
 

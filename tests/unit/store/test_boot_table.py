@@ -24,7 +24,6 @@ ALONE: dict[str, Facts] = {
     "new": NEW,
     "full disk": replace(CLEAN, is_disk_full=True),
     "not stopped cleanly": replace(CLEAN, is_clean=False),
-    "blobs in doubt": replace(CLEAN, are_blobs_in_doubt=True),
     "unfinished blobs": replace(CLEAN, leases=1),
     "condemned blobs": replace(CLEAN, condemned=1),
     "unfinished deletion": replace(CLEAN, tombstones=1),

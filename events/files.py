@@ -1,0 +1,65 @@
+"""Events about the files of instances: what the disk has done to them, and what became of that.
+
+They have the aggregate of the instance's patient. An instance stays what it is while its file is damaged: it is listed,
+and whoever asks for its file is told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from events.event import Event, personal
+from events.identifiers import BlobId, Ref, ResourceId
+
+
+class FileEvent(Event):
+    """Family of the events that concern the files of instances."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDamaged(FileEvent):
+    """The file of an instance was found to be gone, or not what was stored."""
+
+    TAG: ClassVar[str] = "file-damaged/1"
+    instance: Ref
+    blob: BlobId
+    kind: str  # of store.blobs.damage.Kind
+    found_bytes: int | None  # its size; None where it has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecovered(FileEvent):
+    """A file that was damaged or gone is what it should be again: somebody has put it back, or mounted its disk."""
+
+    TAG: ClassVar[str] = "file-recovered/1"
+    instance: Ref
+    blob: BlobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHealed(FileEvent):
+    """The same instance was sent again, and its durable file has taken the place of a damaged one.
+
+    The values are those of `InstanceStored`; those of the file as it came now. The bytes may differ from the first ones.
+    """
+
+    TAG: ClassVar[str] = "file-healed/1"
+    instance: Ref
+    damaged: BlobId  # what it replaces
+    blob: BlobId
+    size_bytes: int
+    transfer_syntax: str
+    sop_class: str
+    pixel_data_offset: int | None
+    pixel_data_vr: str
+    index_in_series: int | None
+    origin: str
+    id: ResourceId = personal()
+    tags: Mapping[int, str] = personal()
+    md5: bytes = personal()
+    remote_ip: str = personal()
+    remote_aet: str = personal()
+    called_aet: str = personal()
+    username: str = personal()

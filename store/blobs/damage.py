@@ -1,0 +1,160 @@
+"""What can be wrong with the file of an instance, and how that is found.
+
+The size is compared whenever a file is opened: one fstat. The digest is computed when a whole file up to `DIGEST_BYTES`
+is read, once in a process as long as the file's inode, size and time of change stay what they were: MD5 takes 1.6 ms a
+megabyte, a third of what reading and sending the file takes. Larger files are checked by `sinogram fsck`.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from enum import StrEnum
+from io import FileIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from events.identifiers import BlobId
+
+DIGEST_BYTES = 16 << 20
+REMEMBERED = 16_384  # files of which a process remembers that their digest was right; some 4 MB
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    MISSING = "missing"
+    EMPTIED = "emptied"
+    TRUNCATED = "truncated"
+    OVERLONG = "overlong"
+    ALTERED = "altered"  # its size is right, its digest is not
+    NO_FILE = "no-file"  # a folder, a device or the like stands in its place
+    UNREADABLE = "unreadable"  # the disk or the rights do not let it be read
+
+
+class StoredFile(Protocol):
+    """What an instance's row or event says of its file."""
+
+    @property
+    def blob(self) -> BlobId: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def md5(self) -> bytes: ...  # b"" where it was not computed
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What was found."""
+
+    blob: BlobId
+    kind: Kind
+    found_bytes: int | None = None
+
+
+class Damaged(Exception):  # passes from where it is found to where it is told
+    """A file is not what was stored."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(damage.kind)
+        self.damage = damage
+
+
+# What this process or machine is short of: says nothing of the file.
+_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+_NO_FILE = frozenset({errno.ENXIO, errno.ELOOP, errno.ENODEV, errno.EISDIR})
+
+
+def open_file(path: Path, file: StoredFile) -> FileIO:
+    """Open a file of the right size for reading. Raises Damaged; OSError where nothing can be said of it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place would be waited for
+        opened = FileIO(fd)
+    except OSError as exc:
+        raise_damaged(exc, file.blob)
+        raise
+    try:
+        status = os.fstat(fd)
+        kind = _judge(status, file.size_bytes)
+    except BaseException:
+        opened.close()
+        raise
+    if kind is not None:
+        opened.close()
+        raise Damaged(Damage(file.blob, kind, None if kind is Kind.NO_FILE else status.st_size))
+    return opened
+
+
+def raise_damaged(exc: OSError, blob: BlobId) -> None:
+    """Raise Damaged unless the error says nothing of the file."""
+    if exc.errno in _SHORTAGE:
+        return
+    if exc.errno in _GONE:
+        raise Damaged(Damage(blob, Kind.MISSING)) from exc
+    raise Damaged(Damage(blob, Kind.NO_FILE if exc.errno in _NO_FILE else Kind.UNREADABLE)) from exc
+
+
+def _judge(status: os.stat_result, size_bytes: int) -> Kind | None:
+    if not stat.S_ISREG(status.st_mode):
+        return Kind.NO_FILE
+    if status.st_size == size_bytes:
+        return None
+    if status.st_size > size_bytes:
+        return Kind.OVERLONG
+    return Kind.TRUNCATED if status.st_size else Kind.EMPTIED
+
+
+def check(path: Path, file: StoredFile, *, digest: bool) -> Damage | None:
+    """Return what is wrong with a file, looked at from end to end with `digest`. Raises OSError, as `open_file`."""
+    try:
+        with open_file(path, file) as opened:
+            if digest and file.md5:
+                check_digest(opened, file)
+    except Damaged as exc:
+        return exc.damage
+    return None
+
+
+def check_digest(opened: FileIO, file: StoredFile) -> None:
+    """Read a file from its beginning to its end. Raises Damaged, OSError."""
+    try:
+        found = hashlib.file_digest(opened, _md5).digest()
+    except OSError as exc:
+        raise_damaged(exc, file.blob)
+        raise
+    if found != file.md5:
+        raise Damaged(Damage(file.blob, Kind.ALTERED, file.size_bytes))
+
+
+def check_content(data: bytes, file: StoredFile) -> None:
+    """Raises Damaged."""
+    if len(data) != file.size_bytes:  # it was cut between two looks
+        raise Damaged(Damage(file.blob, Kind.TRUNCATED, len(data)))
+    if file.md5 and hashlib.md5(data, usedforsecurity=False).digest() != file.md5:
+        raise Damaged(Damage(file.blob, Kind.ALTERED, len(data)))
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
+
+
+class Remembered:
+    """The files whose digest was found right in this process. Thread-safe as far as dictionaries are."""
+
+    def __init__(self) -> None:
+        self._files: dict[BlobId, tuple[int, ...]] = {}
+
+    def knows(self, blob: BlobId, fd: int) -> bool:
+        return self._files.get(blob) == _identity(fd)
+
+    def add(self, blob: BlobId, fd: int) -> None:
+        while len(self._files) >= REMEMBERED:
+            self._files.pop(next(iter(self._files), blob), None)
+        self._files[blob] = _identity(fd)
+
+
+def _identity(fd: int) -> tuple[int, ...]:
+    status = os.fstat(fd)
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
