@@ -65,6 +65,10 @@ class CorruptLog(SinogramError):
     """The log contradicts itself; nothing more is written."""
 
 
+class CorruptIndex(CorruptLog):
+    """A table of the index holds what cannot be read; the operator builds a new one from the log."""
+
+
 class BadConfiguration(SinogramError):
     """A configuration file, option or value is wrong; the server does not start."""
 

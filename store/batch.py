@@ -27,6 +27,7 @@ class Batch:
         self._written: dict[bytes, dict[bytes, bytes | None]] = {name: {} for name in ALL_TABLES}
         self._cleared: set[bytes] = set()
         self._undo: list[_Undo] = []
+        self.last_table = b""  # that was read: names it where a row cannot be decoded
 
     def get(self, table: bytes, key: bytes) -> bytes | None:
         value = self._written[table].get(key, _ABSENT)
@@ -34,6 +35,7 @@ class Batch:
             return value  # type: ignore[return-value]  # the sentinel is the only object that is no row
         if table in self._cleared:
             return None
+        self.last_table = table
         found: bytes | None = self._txn.get(key, db=self._tables[table])
         return found
 
@@ -69,6 +71,7 @@ class Batch:
                 yield key, value
 
     def _stored_keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
+        self.last_table = table
         with self._txn.cursor(db=self._tables[table]) as cursor:
             found = cursor.set_range(prefix)
             while found:

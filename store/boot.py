@@ -234,6 +234,14 @@ def claim_blobs(env: Environment, blobs: BlobStore) -> None:
         raise BadMedium(f"the storage folder cannot be written: {exc.strerror}") from exc
 
 
+def read_boot_id() -> bytes:
+    """Return what tells one start of this machine from the next; random where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        return os.urandom(16)
+
+
 def _format(stored: bytes | None) -> int | None:
     return None if stored is None else int.from_bytes(stored, "big")
 

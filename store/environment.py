@@ -145,6 +145,21 @@ def _lay_out_locks(folder: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
+def missing_bytes(folder: Path) -> int:
+    """Return by how much the file is shorter than its pages say; reading behind its end would end the process.
+
+    A page at the end that was freed before it was ever written may be missing without harm. Raises BadMedium.
+    """
+    path = folder / FILE_NAME
+    try:
+        with lmdb.open(str(path), subdir=False, readonly=True, lock=False, max_dbs=1) as env:
+            needed: int = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    except lmdb.Error as exc:
+        reason = str(exc).rpartition(": ")[2]
+        raise BadMedium(f"{path} is no index, or its first pages are damaged ({reason}); put a copy back") from exc
+    return max(0, needed - path.stat().st_size)
+
+
 def peek(folder: Path, table: bytes, row_key: bytes) -> tuple[frozenset[bytes], bytes | None]:
     """Return the names of all tables in the file of `folder`, and one row; changes nothing. Raises BadMedium."""
     try:

@@ -40,7 +40,7 @@ def read_head(txn: lmdb.Transaction, tables: Any) -> Head:
     with txn.cursor(db=tables[EVENTS]) as cursor:
         if not cursor.last():
             return EMPTY_HEAD
-        seq, row = Seq(U64.unpack(cursor.key())[0]), cursor.value()
+        seq, row = _seq_of(cursor.key()), cursor.value()
     return Head(seq, codec.hash_row(row), codec.decode_record(seq, row).at_us)
 
 
@@ -109,7 +109,15 @@ def read_end(txn: lmdb.Transaction, tables: Any) -> tuple[Seq, bytes]:
     packed = txn.get(END, db=tables[TOTALS])
     if packed is None:
         return EMPTY_HEAD.seq, EMPTY_HEAD.hash
+    if len(packed) != U64.size + len(codec.GENESIS):
+        raise CorruptLog("the table 'totals' of the index is damaged: it does not say which event is the last")
     return Seq(U64.unpack_from(packed)[0]), packed[U64.size :]
+
+
+def _seq_of(row_key: bytes) -> Seq:
+    if len(row_key) != U64.size:
+        raise CorruptLog("the table 'events' of the index is damaged: a key in it is no sequence")
+    return Seq(U64.unpack(row_key)[0])
 
 
 def check_end(recorded: tuple[Seq, bytes], seq: int, row_hash: bytes) -> None:
@@ -133,7 +141,7 @@ def read_rows(txn: lmdb.Transaction, tables: Any, since: int, limit: int) -> lis
             while has_personal and personal.key() < row_key:
                 has_personal = personal.next()
             mine = personal.value() if has_personal and personal.key() == row_key else None
-            rows.append((Seq(U64.unpack(row_key)[0]), row, mine))
+            rows.append((_seq_of(row_key), row, mine))
             if len(rows) >= limit:
                 break
     return rows

@@ -11,11 +11,11 @@ import stat
 from pathlib import Path
 
 from store.blobs.store import FILE_MODE, FOLDER_MODE
+from store.boot import LOCK_NAME
 from store.environment import FILE_NAME, RESERVE_NAME
 
 logger = logging.getLogger(__name__)
 
-LOCK_NAME = "lock"
 QUERIES_NAME = "queries"
 SCRATCH_PREFIX = "sinogram-replay-"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="run the server"))
     _add_log(commands.add_parser("log", help="look at the event log of an archive"))
     _add_replay(commands.add_parser("replay", help="rebuild every read model from the log"))
+    _add_fsck(
+        commands.add_parser("fsck", help="check that every instance has its file, whole, and every file its instance")
+    )
     _add_import(commands.add_parser("import", help="send files and folders to a running server"))
     _add_jobs(commands.add_parser("jobs", help="see what a running server works on"))
     _add_lua(commands.add_parser("lua", help="try Lua scripts"))
@@ -145,13 +148,31 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--verify", action="store_true", help="compare with the live read models, byte for byte")
     parser.add_argument("--until", type=_positive, metavar="SEQ", help="stop after this event")
+    parser.add_argument("--into", type=Path, metavar="NEW", help="build a new index in this folder, with the log in it")
     parser.set_defaults(run=_replay)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from tools.replay import replay
 
-    return replay(options.data, verify=options.verify, until=options.until)
+    return replay(options.data, verify=options.verify, until=options.until, into=options.into)
+
+
+def _add_fsck(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--storage", type=Path, metavar="DIR", help="the StorageDirectory, if it is another folder")
+    parser.add_argument("--quick", action="store_true", help="compare sizes alone, no digests")
+    parser.epilog = (
+        "Changes nothing, stopped server or running. Exit status: 0 all is well, 1 something was found, "
+        "2 the index itself is damaged."
+    )
+    parser.set_defaults(run=_fsck)
+
+
+def _fsck(options: argparse.Namespace) -> int:
+    from tools.fsck import fsck
+
+    return fsck(options.data, options.storage, digests=not options.quick)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,7 @@ from store import boot
 from store.batch import Batch
 from store.blobs.store import BlobStore
 from store.boot import Action
-from store.environment import Environment, ensure_reserve, release_reserve
+from store.environment import Environment, ensure_reserve, missing_bytes, release_reserve
 from store.log import read_end
 from store.privacy import make_folder, mend
 from store.projections import find, id_counts
@@ -46,6 +46,7 @@ from store.views.views import Views
 from tools import predecessor
 from tools.core_settings import CoreSettings
 from tools.holders import who_locks
+from tools.index_walk import remedy, walk
 
 logger = logging.getLogger(__name__)
 
@@ -271,6 +272,7 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
     boot.plan(medium)
     lock = _lock(folder, medium)
     try:
+        _refuse_if_cut(folder, medium)
         boot.plan(boot.look_at_file(folder, medium))
         environment = Environment(folder, writable=True)
     except BaseException:
@@ -316,6 +318,15 @@ def _lock(folder: Path, medium: boot.Facts) -> boot.FolderLock:
             raise BadMedium(f"{exc}: {holder or 'a process that cannot be seen from here'}") from None
         raise AssertionError("the boot table refuses a folder that is taken")
     return taken
+
+
+def _refuse_if_cut(folder: Path, medium: boot.Facts) -> None:
+    """Refuse a file that has lost its end: reading there would end this process, start after start. Raises BadMedium."""
+    if medium.is_new or not missing_bytes(folder):
+        return
+    damaged = walk(folder)
+    if damaged:
+        raise BadMedium(f"the index is damaged: {damaged[0].what}; {remedy(damaged[0].table)}")
 
 
 def _begin_run(environment: Environment) -> None:

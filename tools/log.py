@@ -6,21 +6,43 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from events import codec
 from events.errors import CorruptLog
 from events.identifiers import Seq
+from store.damaged_rows import UNREADABLE, describe
 from store.environment import Environment
 from store.log import check_end, check_link, read_end, read_head, scan
+from store.tables import EVENTS
 from store.views.feed import EventEntry, get_events
 from store.views.snapshot import Snapshot
+from tools.fsck import count_damaged
 from tools.replay import open_for_reading
+
+P = ParamSpec("P")
+
+
+def _told(command: Callable[P, int]) -> Callable[P, int]:
+    """Have a command say which table is damaged instead of how LMDB or a decoder has met it."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **named: P.kwargs) -> int:
+        try:
+            return command(*arguments, **named)
+        except UNREADABLE as exc:
+            print(f"the log is damaged: {describe(EVENTS, exc)}", file=sys.stderr)
+            return 2
+
+    return run
+
 
 POLL_S = 0.5  # how often `tail --follow` looks for new events
 
 
+@_told
 def tail(data: Path, *, count: int = 20, follow: bool = False, personal: bool = False) -> int:
     """Print the last events, one a line; with `follow` go on as they come, until interrupted."""
     with open_for_reading(data) as env:
@@ -58,6 +80,7 @@ def _shown(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+@_told
 def show(data: Path, seq: int, *, personal: bool = False) -> int:
     """Print one event with its envelope as JSON."""
     with open_for_reading(data) as env, env.begin() as txn:
@@ -88,6 +111,7 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
+@_told
 def stats(data: Path) -> int:
     """Print how many events of each type there are and what they weigh."""
     counts: Counter[str] = Counter()
@@ -106,8 +130,9 @@ def stats(data: Path) -> int:
     return 0
 
 
+@_told
 def verify(data: Path, *, progress: Callable[[int], None] | None = None) -> int:
-    """Check every link, date and personal digest of the log; exit status 0 whole, 2 damaged."""
+    """Check every link, date and personal digest of the log; exit status 0 whole, 1 files are damaged, 2 the log is."""
     previous_seq, previous_hash, previous_at_us, erased = 0, codec.GENESIS, 0, 0
     try:
         with open_for_reading(data) as env:
@@ -124,11 +149,15 @@ def verify(data: Path, *, progress: Callable[[int], None] | None = None) -> int:
                     progress(seq)
             if not end[0] <= previous_seq <= _end(env)[0]:
                 check_end(end, previous_seq, previous_hash)
+            damaged = count_damaged(env, data)
     except CorruptLog as exc:
         print(f"the log is damaged: {exc}", file=sys.stderr)
         return 2
     note = f", {erased} of them erased" if erased else ""
     print(f"{previous_seq} events{note}; every link holds; the last hash is {previous_hash.hex()}")
+    if damaged:
+        print(f"but {damaged:,} of the files are damaged or missing: 'sinogram fsck' says which", file=sys.stderr)
+        return 1
     return 0
 
 

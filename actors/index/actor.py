@@ -46,6 +46,7 @@ from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, Storag
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
 from store.batch import Batch
+from store.damaged_rows import UNREADABLE, describe
 from store.environment import INDEX_MARGIN_BYTES, Environment, ensure_reserve, free_bytes, release_reserve
 from store.log import Head, LogWriter, check_end, read_end, read_head
 from store.projections.job_rows import Job
@@ -167,7 +168,7 @@ class Index(pykka.ThreadingActor):
         except Exception as exc:  # noqa: BLE001  # whatever went wrong with one command, its neighbours go on
             batch.rollback()
             self._log.rewind(head)
-            return None, _as_refusal(exc, w.command)
+            return None, _as_refusal(exc, w.command, batch.last_table)
         batch.savepoint()
         return merge(outcomes) if isinstance(w.command, Together) else outcomes[0], None
 
@@ -282,8 +283,12 @@ def _new_surrogate() -> Surrogate:
     return Surrogate(secrets.token_bytes(8))
 
 
-def _as_refusal(exc: Exception, command: Command) -> SinogramError:
+def _as_refusal(exc: Exception, command: Command, table: bytes) -> SinogramError:
     if isinstance(exc, SinogramError):
         return exc
+    if isinstance(exc, UNREADABLE):
+        error = describe(table, exc)
+        logger.critical("index.damaged command=%s: %s", type(command).__name__, error)
+        return error
     logger.error("index.command-failed command=%s", type(command).__name__, exc_info=exc)
     return CorruptLog(f"the index failed on {type(command).__name__}")

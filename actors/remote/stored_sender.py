@@ -22,7 +22,7 @@ from actors.remote.target import ScuSettings, Target
 from actors.remote.transcoding import UNCOMPRESSED, transcode
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import ResourceId
-from store.blobs.store import BlobStore
+from store.blobs.store import MAPPED_BYTES, BlobStore
 from store.dicom.network.command import Command
 from store.dicom.network.response import SUCCESS
 from store.dicom.sendable import sendable_dataset

@@ -20,6 +20,7 @@ from events.resources import (
 )
 from events.server import ChangesCleared
 from store.batch import Batch
+from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
 from store.records import Change
@@ -108,6 +109,7 @@ def _forget_row(batch: Batch, seq: Seq) -> None:
         batch.delete(CHANGES_BY_TYPE, typed_change_key(row[0], seq))
 
 
+@decodes
 def read_change(seq: Seq, row: bytes) -> Change:
     change_type, level, at_us, resource = _ROW.unpack(row)
     return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)

@@ -7,6 +7,7 @@ import msgpack
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import Ref, Seq
 from store.batch import Batch
+from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections import counters, rows
 from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, INSTANCES, TOUCHES, U64, key, touch_key
@@ -67,5 +68,6 @@ def forget(batch: Batch, ref: Ref) -> None:
         batch.delete(DAMAGED_FILES, key(ref))
 
 
+@decodes
 def unpack_damaged(row: bytes) -> DamagedRow:
     return DamagedRow(*msgpack.unpackb(row))

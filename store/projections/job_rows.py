@@ -7,6 +7,7 @@ from struct import Struct
 import msgpack
 
 from events.identifiers import BlobId, Ref, Seq
+from store.damaged_rows import decodes
 
 # state, run, position, failed steps, tries, crashes, code; sequences: queued, last event, outcome, completion;
 # times: due, started, changed, runtime, completed
@@ -72,6 +73,7 @@ class Progress:
         )
 
 
+@decodes
 def unpack_progress(row: bytes) -> Progress:
     values = _PROGRESS.unpack(row)
     names = Progress.__slots__
@@ -111,6 +113,7 @@ def pack_job(job: Job) -> bytes:
     return packed
 
 
+@decodes
 def unpack_job(ref: Ref, row: bytes, progress: bytes) -> Job:
     name, kind, priority, steps, step_timeout_s, attempts, created_us, aggregate = msgpack.unpackb(row)
     return Job(
@@ -132,6 +135,7 @@ def pack_output(output: Output) -> bytes:
     return packed
 
 
+@decodes
 def unpack_output(row: bytes) -> Output:
     blob, size_bytes, media_type, added = msgpack.unpackb(row)
     return Output(blob=blob, size_bytes=size_bytes, media_type=media_type, added=Seq(added))

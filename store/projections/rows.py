@@ -1,5 +1,6 @@
 """The bytes of the read models' rows. They are rebuilt by replay, so they may change with any release."""
 
+import struct
 from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Any
@@ -9,6 +10,7 @@ import msgpack
 from events.files import FileHealed
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from store.damaged_rows import DECODING, DamagedRow
 from store.records import Instance, Origin, Resource, Tags
 from store.tables import INSTANCES, PATIENTS, SERIES, STUDIES
 
@@ -21,6 +23,7 @@ INSTANCE_INDEX, INSTANCE_TAGS = 12, 18
 SERIES_STUDY, SERIES_PATIENT, SERIES_TAGS, SERIES_EXPECTED = 1, 2, 3, 4
 STUDY_PATIENT, STUDY_TAGS, STUDY_PATIENT_TAGS = 1, 2, 3
 PATIENT_SURROGATE, PATIENT_TAGS = 1, 2
+_VALUES_OF_LEVEL = {Level.PATIENT: 3, Level.STUDY: 4, Level.SERIES: 5}
 
 
 def pack(row: list[Any]) -> bytes:
@@ -29,7 +32,13 @@ def pack(row: list[Any]) -> bytes:
 
 
 def unpack(row: bytes) -> list[Any]:
-    values: list[Any] = msgpack.unpackb(row, strict_map_key=False)
+    """Raises DamagedRow."""
+    try:
+        values: list[Any] = msgpack.unpackb(row, strict_map_key=False)
+        if values[ID].__class__ is not bytes:
+            raise TypeError
+    except DECODING as exc:
+        raise DamagedRow from exc
     return values
 
 
@@ -133,7 +142,10 @@ def unpack_aggregate(row: bytes | None) -> Aggregate:
     """Return the counters of a row, or empty ones where there is no row yet."""
     if row is None:
         return EMPTY_AGGREGATE
-    stable, last_seq, last_update_us, size, instances, series, studies = _AGGREGATE.unpack(row)
+    try:
+        stable, last_seq, last_update_us, size, instances, series, studies = _AGGREGATE.unpack(row)
+    except struct.error as exc:
+        raise DamagedRow from exc
     return Aggregate(bool(stable), last_seq, last_update_us, size, instances, series, studies)
 
 
@@ -155,6 +167,8 @@ def pack_totals(totals: tuple[int, ...]) -> bytes:
 
 def read_instance(ref: Ref, row: bytes) -> Instance:
     values = unpack(row)
+    if len(values) != INSTANCE_TAGS + 1:
+        raise DamagedRow
     (
         id_,
         series,
@@ -195,7 +209,10 @@ def read_instance(ref: Ref, row: bytes) -> Instance:
 
 
 def read_resource(level: Level, ref: Ref, row: bytes, aggregate: Aggregate) -> Resource:
+    """Raises DamagedRow."""
     values = unpack(row)
+    if len(values) != _VALUES_OF_LEVEL[level]:
+        raise DamagedRow
     parent: Ref | None = None
     patient_tags: Tags = {}
     expected: int | None = None

@@ -15,6 +15,7 @@ from events.scripts import (
     KeyValueStored,
 )
 from store.batch import Batch
+from store.damaged_rows import decodes
 from store.log import Appended
 from store.tables import (
     CALLBACK_FAILURES,
@@ -90,10 +91,12 @@ def _count(batch: Batch, *, failed: int = 0, recovered: int = 0, skipped: int = 
     batch.put(TOTALS, COUNTS, new.pack())
 
 
+@decodes
 def unpack_waiting(row: bytes) -> Waiting:
     due_us, attempt = _WAITING.unpack_from(row)
     return Waiting(due_us, attempt, row[_WAITING.size :].decode())
 
 
+@decodes
 def unpack_counts(row: bytes | None) -> CallbackCounts:
     return CallbackCounts() if row is None else CallbackCounts(*_COUNTS.unpack(row))

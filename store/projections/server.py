@@ -11,6 +11,7 @@ import msgpack
 from events.identifiers import Level, ResourceId, Seq
 from events.server import ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.batch import Batch
+from store.damaged_rows import decodes
 from store.log import Appended
 from store.records import Export
 from store.tables import EXPORTS, MODALITIES, key, modality_key
@@ -32,6 +33,7 @@ def apply(batch: Batch, appended: Appended) -> None:
             pass
 
 
+@decodes
 def unpack_modality(row: bytes) -> dict[str, Any]:
     values: dict[str, Any] = msgpack.unpackb(row)
     return values
@@ -43,6 +45,7 @@ def _pack_export(event: ResourceExported, at_us: int) -> bytes:
     return packed
 
 
+@decodes
 def unpack_export(seq: Seq, row: bytes) -> Export:
     level, at_us, modality, resource, *identifiers = msgpack.unpackb(row)
     return Export(seq, Level(level), at_us, modality, ResourceId(resource), *identifiers)

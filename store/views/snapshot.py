@@ -36,16 +36,19 @@ class Snapshot:
     def __init__(self, txn: lmdb.Transaction, tables: Any) -> None:
         self.txn = txn
         self.tables = tables
+        self.last_table = b""  # that was read: names it where a row cannot be decoded
         self._something_hidden: bool | None = None
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
     def row(self, table: bytes, row_key: bytes) -> bytes | None:
+        self.last_table = table
         found: bytes | None = self.txn.get(row_key, db=self.tables[table])
         return found
 
     def keys(self, table: bytes, prefix: bytes, start: bytes | None = None) -> Iterator[bytes]:
         """Iterate in order over the keys with a prefix, from `start` on if given."""
+        self.last_table = table
         with self.txn.cursor(db=self.tables[table]) as cursor:
             found = cursor.set_range(prefix if start is None else start)
             while found:
@@ -81,7 +84,9 @@ class Snapshot:
             raise KeyError(ref)
         if level == Level.INSTANCE:
             return rows.read_instance(ref, packed)
-        return rows.read_resource(level, ref, packed, rows.unpack_aggregate(self.row(AGGREGATES, key(ref))))
+        aggregate = rows.unpack_aggregate(self.row(AGGREGATES, key(ref)))
+        self.last_table = rows.TABLE_OF_LEVEL[level]
+        return rows.read_resource(level, ref, packed, aggregate)
 
     def get_resource(self, level: Level, ref: Ref) -> Resource:
         record = self.get_ref(level, ref)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from store.damaged_rows import UNREADABLE, describe
 from store.environment import Environment
 from store.views.snapshot import Snapshot
 
@@ -15,6 +16,11 @@ class Views:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """Open the archive as it is now, for a second at most."""
-        with self._environment.begin() as txn:
-            yield Snapshot(txn, self._environment.tables)
+        """Open the archive as it is now, for a second at most. Raises CorruptIndex, StorageFailed where it cannot be read."""
+        snapshot: Snapshot | None = None
+        try:
+            with self._environment.begin() as txn:
+                snapshot = Snapshot(txn, self._environment.tables)
+                yield snapshot
+        except UNREADABLE as exc:
+            raise describe(b"" if snapshot is None else snapshot.last_table, exc) from exc

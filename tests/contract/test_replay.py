@@ -1,5 +1,10 @@
 """`sinogram replay`: the read models are what the log says, at every event of it, or the command says where they are not."""
 
+import fcntl
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,3 +212,111 @@ def test_a_running_archive_can_be_replayed_from_another_process(archive_folder: 
         )
     assert (done.returncode, done.stderr) == (0, "")
     assert "equal to the live read models" in done.stdout
+
+
+def test_scratch_folders_that_killed_replays_have_left_go_and_one_at_work_stays(
+    archive_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = [archive_folder / f"sinogram-replay-{name}" for name in ("one", "two", "at-work")]
+    for folder in left:
+        folder.mkdir()
+        (folder / "sinogram.mdb").write_bytes(b"x")
+    held = os.open(left[2], os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert main(["replay", "--data", str(archive_folder)]) == 0
+    assert sorted(archive_folder.glob("sinogram-replay-*")) == [left[2]]
+    os.close(held)
+    assert main(["replay", "--data", str(archive_folder)]) == 0
+    assert not list(archive_folder.glob("sinogram-replay-*"))
+
+
+def test_a_replay_that_is_killed_leaves_nothing_behind_the_next_one(archive_folder: Path) -> None:
+    script = (
+        "import os, signal; from tools import replay; from tools.cli import main; "
+        "replay.follow = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        f"main(['replay', '--data', {str(archive_folder)!r}])"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(archive_folder.glob("sinogram-replay-*"))) == 1
+    assert main(["replay", "--data", str(archive_folder), "--verify"]) == 0
+    assert not list(archive_folder.glob("sinogram-replay-*"))
+
+
+def test_beside_a_running_server_no_snapshot_is_held_and_both_sides_stand_at_the_same_event(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each piece that is compared the archive goes on: stores, deletes, purges."""
+    monkeypatch.setattr(replay_module, "SNAPSHOT_S", 0.0)
+    monkeypatch.setattr(replay_module, "_LOOK_EVERY", 3)
+    monkeypatch.setattr(replay_module, "BATCH_EVENTS", 50)
+    monkeypatch.setattr(decide, "PURGE_STEP_INSTANCES", 2)
+    for name in ("live", "fresh"):
+        (tmp_path / name).mkdir()
+    with (
+        Environment(tmp_path / "live", writable=True, durable=False) as live,
+        Environment(tmp_path / "fresh", writable=True, durable=False) as fresh,
+    ):
+        stage = IndexStage(live, clock)
+        live_through(stage, clock, lambda: None)
+        folder = stage.lease()
+        rounds = 0
+        begin = live.begin
+        is_going_on = False
+
+        def go_on(*, write: bool = False) -> lmdb.Transaction:
+            nonlocal rounds, is_going_on
+            if not write and not is_going_on and rounds < 60:
+                is_going_on = True
+                rounds += 1
+                stage.ask(store_command("Z", "S", f"R{rounds % 4}", str(rounds), folder=folder))
+                if rounds % 10 == 0:
+                    stage.ask(delete_command("Z", "S", f"R{rounds % 4}"))
+                    stage.purge_all()
+                is_going_on = False
+            return begin(write=write)
+
+        monkeypatch.setattr(live, "begin", go_on)
+        going = replay_module.Rebuilding(fresh)
+        replay_module.follow(live, going, 20)
+        assert replay_module.compare(live, going) == {}
+        assert rounds == 60
+        with begin(write=True) as txn:
+            txn.put(b"x", b"y", db=live.tables[IDS])
+        assert replay_module.compare(live, going) == {"ids": 1}
+
+
+def test_no_reader_of_the_live_side_is_open_while_the_rebuilt_rows_are_written(
+    archive_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "BATCH_EVENTS", 5)
+    follow, apply, begin = replay_module.follow, replay_module.Rebuilding.apply, Environment.begin
+    readers: list[lmdb.Transaction] = []
+    is_following = False
+    count = 0
+
+    def note(env: Environment, *, write: bool = False) -> lmdb.Transaction:
+        txn = begin(env, write=write)
+        if not write and is_following:
+            readers.append(txn)
+        return txn
+
+    def look(going: replay_module.Rebuilding, rows: list[tuple[Seq, bytes, bytes | None]]) -> None:
+        nonlocal count
+        count += is_following
+        for txn in readers if is_following else ():
+            with pytest.raises(lmdb.Error):  # it has ended
+                txn.stat(None)
+        apply(going, rows)
+
+    def watched(live: Environment, going: replay_module.Rebuilding, until: int) -> None:
+        nonlocal is_following
+        is_following = True
+        follow(live, going, until)
+        is_following = False
+
+    monkeypatch.setattr(Environment, "begin", note)
+    monkeypatch.setattr(replay_module.Rebuilding, "apply", look)
+    monkeypatch.setattr(replay_module, "follow", watched)
+    assert main(["replay", "--data", str(archive_folder)]) == 0
+    assert count == -(-ALL_EVENTS // 5)

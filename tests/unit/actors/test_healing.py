@@ -34,10 +34,9 @@ from store.views.feed import get_history
 from tests.clock import Clock
 from tests.data_factory import add_pixels, dataset, encode
 from tests.index_stage import IndexStage
-from tests.unit.actors.test_ingest import FILE, ORIGIN, Gate, sizes  # noqa: F401  # a fixture
+from tests.ingest_stage import Gate, both_ways
+from tests.unit.actors.test_ingest import FILE
 from tools.replay import differences, rebuild
-
-both_ways = pytest.mark.usefixtures("sizes")
 
 
 class Ward(Gate):
