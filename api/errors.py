@@ -12,6 +12,7 @@ from actors.lua import filters
 from actors.remote import errors as remote
 from events.errors import (
     Busy,
+    CorruptIndex,
     CorruptLog,
     DamagedFile,
     Forbidden,
@@ -136,6 +137,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         HTTPStatus.INTERNAL_SERVER_ERROR, 2035, "The Lua function does not return a string", with_details=False
     ),
     filters.UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
+    CorruptIndex: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 11, "Error with the database engine"),
     CorruptLog: _INTERNAL,
     SinogramError: _INTERNAL,
     Exception: _INTERNAL,

@@ -256,6 +256,11 @@ def mark_clean(env: Environment) -> None:
 
 
 def _mark(env: Environment, *, clean: bool) -> None:
+    """Write nothing that stands there already: on a full disk there may be no page left for it."""
+    with env.begin() as txn:
+        stored = [txn.get(name, db=env.tables[META]) for name in (FORMAT_KEY, CLEAN_KEY, ARCHIVE_KEY)]
+    if stored[:2] == [key(FORMAT), b"\1" if clean else b"\0"] and stored[2] is not None:
+        return
     with env.begin(write=True) as txn:
         txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
         txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)

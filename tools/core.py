@@ -349,6 +349,9 @@ def _fill(environment: Environment, fill: Callable[[Batch], None]) -> None:
 
 def _forget_settings(environment: Environment) -> None:
     """Empty what REST changed for the last run."""
+    with environment.begin() as txn:
+        if not txn.stat(environment.tables[SETTINGS])["entries"]:
+            return
     with environment.begin(write=True) as txn:
         txn.drop(environment.tables[SETTINGS], delete=False)
 

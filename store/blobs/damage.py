@@ -1,8 +1,8 @@
 """What can be wrong with the file of an instance, and how that is found.
 
 The size is compared whenever a file is opened: one fstat. The digest is computed when a whole file up to `DIGEST_BYTES`
-is read, once in a process as long as the file's inode, size and time of change stay what they were: MD5 takes 1.6 ms a
-megabyte, a third of what reading and sending the file takes. Larger files are checked by `sinogram fsck`.
+is read, once in a process as long as the file's inode, size and time of change stay what they were: 170 kB took 0.29 ms of processor time the first time,
+0.04 ms from then on. Larger files are checked by `sinogram fsck`.
 """
 
 import errno

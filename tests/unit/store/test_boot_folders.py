@@ -13,11 +13,12 @@ from events.errors import BadMedium, CorruptLog
 from store import boot, environment
 from store.blobs.store import MARK_NAME, BlobStore
 from store.boot import Action
-from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment
+from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment, release_reserve
 from store.log import END
 from store.tables import CONDEMNED, EVENTS, LEASES, META, SETTINGS, TOMBSTONES, TOTALS, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, store_command
+from tools import core
 from tools.core import open_archive
 
 Change = Callable[[lmdb.Transaction, Environment], None]
@@ -321,3 +322,39 @@ def test_a_crash_before_the_storage_folder_is_marked_is_made_good(tmp_path: Path
     env, _ = open_archive(tmp_path, blobs)
     env.close()
     assert blobs.owner() is not None
+
+
+class _Full(Environment):
+    """Takes no write at all, like that of a disk without a page left."""
+
+    def begin(self, *, write: bool = False) -> lmdb.Transaction:
+        if write:
+            raise lmdb.DiskError("mdb_txn_commit: No space left on device")
+        return super().begin(write=write)
+
+
+def test_a_run_that_could_not_note_its_end_starts_again_without_a_page_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody could delete anything. Its reserve is spent, too."""
+    store_some(tmp_path)
+    release_reserve(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(core, "Environment", _Full)
+        patch.setattr(core, "ensure_reserve", lambda folder: None)
+        env, _ = open_archive(tmp_path)
+        env.close()
+    assert use(tmp_path) == [Action.VERIFY_TAIL, Action.SWEEP_LEASES]
+
+
+@pytest.mark.parametrize("what", ["settings", "a clean end"])
+def test_what_must_be_written_and_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    store_some(tmp_path)
+    if what == "settings":
+        change(tmp_path, lambda txn, env: txn.put(b"LogLevel", b"\xa0", db=env.tables[SETTINGS]))
+    else:
+        use(tmp_path)
+    release_reserve(tmp_path)
+    monkeypatch.setattr(core, "Environment", _Full)
+    with pytest.raises(BadMedium, match="is its disk full"):
+        open_archive(tmp_path)
