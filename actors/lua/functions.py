@@ -6,6 +6,7 @@ Source: observed on 1.12.7.
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from actors.lua.values import number_text
 from actors.remote.http_client import Answer, HttpFailed
 
 log = logging.getLogger(__name__)
+
+_CREDENTIALS = re.compile(r"^((?:[^/?#]*://)?)[^/]*@")
 
 
 class Rest(Protocol):
@@ -104,12 +107,15 @@ class HttpFunctions:
                 method, address, body, _headers(arguments[texts:]), self._credentials, self._timeout_s
             )
         except HttpFailed as exc:
-            log.error("Lua: Error in %s for URL %s: %s", name, address, exc)
+            log.error("Lua: Error in %s for URL %s: %s", name, _shown(address), exc)
             return None
         if answer.status < 400:
             return b"SUCCESS" if method == "DELETE" else answer.body
         log.error(
-            "Error in HTTP request, received HTTP status %d after %s request on: %s", answer.status, method, address
+            "Error in HTTP request, received HTTP status %d after %s request on: %s",
+            answer.status,
+            method,
+            _shown(address),
         )
         return None if method == "DELETE" else b""
 
@@ -133,6 +139,11 @@ class HttpFunctions:
 def configuration_function(configuration: Mapping[str, Any]) -> dict[str, HostFunction]:
     """GetOrthancConfiguration(): the whole configuration, as Orthanc gives it; arguments are ignored."""
     return {"GetOrthancConfiguration": lambda *_: configuration}
+
+
+def _shown(address: str) -> str:
+    """Return an address for the log: without a user and a password, and without its query, which may hold a token."""
+    return _CREDENTIALS.sub(r"\1***@", address, count=1).partition("?")[0].partition("#")[0]
 
 
 def _text(value: Any) -> bytes | None:

@@ -6,8 +6,10 @@ One transaction under way at a time, so that they are recorded in their order: t
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.index.commands import Command, RecordCallbackFailure, Together, to_plain
@@ -19,6 +21,9 @@ log = logging.getLogger(__name__)
 Begin = Callable[[Command], Callable[[], Any]]  # sends a command off; what is returned waits until it is durable
 MOST_WAITING: Final = 1000  # failures of filters that are not recorded yet
 MESSAGE_CHARACTERS: Final = 1000
+# Of each callback, so that a filter that fails for each request does not fill the log of events at the pace of traffic.
+MOST_RECORDED: Final = 10
+WINDOW_S: Final = 60.0
 
 
 class Recorder:
@@ -51,10 +56,15 @@ class Recorder:
 
 
 class FailureRecorder:
-    """Records failures of callbacks that somebody waits for: those are told at once, the log afterwards."""
+    """Records failures of callbacks that somebody waits for: those are told at once, the log afterwards.
 
-    def __init__(self, begin: Begin) -> None:
+    Of each callback `MOST_RECORDED` in `WINDOW_S`; the next that is recorded says how many were not.
+    """
+
+    def __init__(self, begin: Begin, clock: Callable[[], float] = time.monotonic) -> None:
         self._begin = begin
+        self._clock = clock
+        self._windows: dict[str, _Window] = {}
         self._waiting: queue.Queue[Command | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="lua-failures", daemon=True)
 
@@ -66,8 +76,17 @@ class FailureRecorder:
         self._thread.join()
 
     def on_failed(self, callback: str, failure: ScriptFailed) -> None:
+        window = self._windows.setdefault(callback, _Window(self._clock()))
+        if self._clock() >= window.began_s + WINDOW_S:
+            window.began_s, window.recorded = self._clock(), 0
+        if window.recorded >= MOST_RECORDED:
+            window.left_out += 1
+            return
+        window.recorded += 1
+        left_out, window.left_out = window.left_out, 0
+        note = f"; {left_out} more failures were not recorded" if left_out else ""
         try:
-            self._waiting.put_nowait(failure_command(callback, failure))
+            self._waiting.put_nowait(failure_command(callback, failure, note=note))
         except queue.Full:
             log.warning("lua.failure-not-recorded callback=%s: too many at once", callback)
 
@@ -79,10 +98,26 @@ class FailureRecorder:
                 log.warning("lua.failure-not-recorded: %s", exc)
 
 
+@dataclass(slots=True)
+class _Window:
+    """What was recorded of one callback since a moment."""
+
+    began_s: float
+    recorded: int = 0
+    left_out: int = 0
+
+
 def failure_command(
-    callback: str, failure: ScriptFailed, *, cause_seq: int = 0, number: int = 0, attempt: int = 1, delay_ms: int = 0
+    callback: str,
+    failure: ScriptFailed,
+    *,
+    cause_seq: int = 0,
+    number: int = 0,
+    attempt: int = 1,
+    delay_ms: int = 0,
+    note: str = "",
 ) -> RecordCallbackFailure:
-    """`cause_seq` 0: no event of the log caused the call; `delay_ms` 0: it will not be repeated."""
+    """`cause_seq` 0: no event of the log caused the call; `delay_ms` 0: it will not be repeated; `note` follows the message."""
     return RecordCallbackFailure(
         cause_seq=cause_seq,
         number=number,
@@ -90,5 +125,5 @@ def failure_command(
         attempt=attempt,
         delay_ms=delay_ms,
         cause=failure.cause.value,
-        message=failure.message[:MESSAGE_CHARACTERS],
+        message=failure.message[:MESSAGE_CHARACTERS] + note,
     )

@@ -164,3 +164,24 @@ def test_routing_by_the_rest_api(interpreter: Interpreter, server: Server) -> No
         ("DELETE", "/instances/one", b""),
         ("DELETE", "/instances/two", b""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://alice:secret@h/404", "http://***@h/404"),
+        ("alice:secret@h/404", "***@h/404"),
+        ("http://secret@h/404", "http://***@h/404"),
+        ("http://a:se?cret@h/404", "http://***@h/404"),
+        ("http://a:se@cret@h/404", "http://***@h/404"),
+        ("http://h/404?token=secret404", "http://h/404"),
+        ("http://h/404/a@b#secret404", "http://h/404/a@b"),
+    ],
+)
+def test_the_log_shows_no_credentials_of_an_address(
+    interpreter: Interpreter, address: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interpreter.execute(f"HttpGet('{address}') HttpPost('{address}', '')".encode())
+    assert caplog.text.count(shown) == 2
+    assert "secret" not in caplog.text
+    assert "cret" not in caplog.text
