@@ -23,7 +23,7 @@ from actors.lua.script_filters import ScriptFilters
 from api.rest.auth import is_loopback
 from events.errors import Busy
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 10.0  # an interpreter that is killed for being stuck in a short callback is there again by then
 PROBE_S: Final = 10.0
 SLOW_S: Final = 1.0  # a callback that runs for longer has no more than
 MOST_WAITING: Final = 4  # requests waiting for it
