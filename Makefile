@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a machine with Python ≥ 3.11 and its venv module:
 #   make run    environment, install, server on its embedded default
 #   make test   environment, install, whole suite
+# and a third does at length what the suite does in short, for hours: make nightly (docs/testing.md)
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -8,13 +9,23 @@ CONFIG ?=
 # Most of the suite waits for servers that start and stop: two processes finish it in little more than half the time.
 JOBS ?= 2
 
-.PHONY: run test check format clean
+.PHONY: run test nightly check format clean
 
 run: $(VENV)/.installed
 	$(BIN)/sinogram serve $(CONFIG)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+nightly: export SINOGRAM_RESTARTS ?= 50
+nightly: export SINOGRAM_KILL_ROUNDS ?= 100
+nightly: export SINOGRAM_JOB_KILLS ?= 20
+nightly: export SINOGRAM_LUA_INSTANCES ?= 2000
+nightly: export SINOGRAM_LUA_SECONDS ?= 60
+nightly: export SINOGRAM_FUZZ_INPUTS ?= 50000
+nightly: export SINOGRAM_TEST_LARGE_BYTES ?= 2000000000
+nightly: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -o timeout=14400 tests/fault $(wildcard tests/fuzz) tests/contract/test_gateways.py $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

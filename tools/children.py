@@ -43,7 +43,7 @@ class Child:
 
     def is_late(self, now_s: float, timeout_s: float) -> bool:
         """Tell whether it should serve by now and does not."""
-        return not self.is_ready and now_s > self.started_s + timeout_s
+        return not self.is_ready and self.process.returncode is None and now_s > self.started_s + timeout_s
 
     def hear(self) -> bytes:
         """Return the word that it has said; nothing when it is gone."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from events.errors import BadConfiguration, BadMedium, SinogramError
+from tools.signals import open_standard_descriptors
 
 if TYPE_CHECKING:
     from tools.rest_reader import RestReader
@@ -32,6 +33,7 @@ LOG_CATEGORIES: Final = ("generic", "plugins", "http", "sqlite", "dicom", "jobs"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; `arguments` without the program's name."""
+    open_standard_descriptors()
     options = _parser().parse_args(arguments)
     try:
         status = int(options.run(options))

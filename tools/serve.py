@@ -42,7 +42,6 @@ from tools.signals import (
     Stacks,
     disregard,
     end_deaf,
-    open_standard_descriptors,
 )
 from tools.watchdog import LOOK_S, Watchdog
 
@@ -311,7 +310,6 @@ class Supervisor:
 
 def serve(settings: ServerSettings, *, single_process: bool = False) -> int:
     """Run the server; returns the exit status (0 stopped, 2 refused to start, 70 the core died)."""
-    open_standard_descriptors()
     disregard(STOP_SIGNAL, STACKS_SIGNAL, *MEANINGLESS)
     try:
         if single_process:
