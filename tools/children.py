@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
 from tools import launcher
@@ -96,8 +97,18 @@ def launch(
             stdin=stdin,
             pass_fds=pass_fds,
             process_group=0 if own_group else None,
-            env=os.environ | {"SINOGRAM_MODULE_PATH": os.pathsep.join(safe_path(sys.path))},
+            env=child_environment(),
         )
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a child; what it starts in its turn does not come to the current folder by PYTHONPATH either."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    absolute = safe_path([entry for entry in given if Path(entry).is_absolute()])
+    return dict(os.environ) | {
+        "SINOGRAM_MODULE_PATH": os.pathsep.join(safe_path(sys.path)),
+        "PYTHONPATH": os.pathsep.join(absolute),  # empty is as good as none
+    }
 
 
 def _flags() -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.servers import ServerUnderTest, free_port, server_in
+from tools.children import child_environment
 from tools.module_path import OUR_PACKAGES, safe_path
 
 ROOT = Path(__file__).parents[2]
@@ -120,3 +121,14 @@ def test_a_path_keeps_what_is_installed_wherever_one_stands(tmp_path: Path, monk
     assert safe_path(path) == [str(packages), "/elsewhere"]
     monkeypatch.chdir(packages)
     assert safe_path(path) == [str(tmp_path), str(tmp_path / "link"), str(packages), "/elsewhere"]
+
+
+@pytest.mark.parametrize("given", ["", ":", "{here}", ".:{lib}", "lib::{lib}", "{lib}:{here}"])
+def test_what_children_start_in_their_turn_is_not_led_there_by_pythonpath(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """Codec processes, and commands of scripts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", given.format(here=tmp_path, lib=tmp_path / "lib"))
+    expected = str(tmp_path / "lib") if "{lib}" in given else ""
+    assert child_environment()["PYTHONPATH"] == expected

@@ -18,6 +18,7 @@ from tools.children import Child
 from tools.process import Order
 from tools.serve import Supervisor
 from tools.signals import format_stacks
+from tools.watchdog import Watchdog
 
 KINDS = (SUPERVISOR, CORE, "gateway-1", "worker-1", "lua-filter", "lua-main")
 HARMLESS = (
@@ -166,7 +167,7 @@ class Waiting(Supervisor):
 
     def __init__(self, child: Child) -> None:
         self._children, self._first = [child], child
-        self._watched = {}
+        self._watchdog = Watchdog({})
         self._restarts = []
         self._signals = []
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -182,10 +183,10 @@ def _hanging() -> Child:
     ours, theirs = os.pipe()
     process = subprocess.Popen(["sleep", "600"], pass_fds=(theirs,))
     os.close(theirs)
-    return Child(Order("gateway", "gateway-1", None), process, ours)
+    return Child(Order("worker", "worker-1", None), process, ours)
 
 
-def test_a_gateway_that_was_started_again_and_hangs_is_replaced(
+def test_one_that_was_started_again_and_hangs_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(serve, "START_TIMEOUT_S", 0.05)
@@ -194,7 +195,7 @@ def test_a_gateway_that_was_started_again_and_hangs_is_replaced(
     assert supervisor._watch() == 0
     assert supervisor.spawned == [child.order]
     assert child.process.returncode == -signal.SIGKILL
-    assert "gateway-1: it was not ready" in caplog.text
+    assert "worker-1: it was not ready" in caplog.text
 
 
 def test_one_that_serves_is_left_alone_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
