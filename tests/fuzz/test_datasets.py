@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 
 from events.errors import InvalidDicom, InvalidRequest, NotFound
 from store.dicom.content import content
-from store.dicom.elements import read_elements
+from store.dicom.elements import Element, read_elements
 from store.dicom.encoding import encode_dataset
 from store.dicom.identifier import decode_dataset, pick
 from store.dicom.part10 import open_part10
@@ -17,6 +18,7 @@ from tests.fuzz import dicom_inputs
 from tests.fuzz.mutation import inputs, nothing_left, told
 
 SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+IDENTITY = {0x00080016: "UI", 0x00080018: "UI", 0x00100020: "LO", 0x0020000D: "UI", 0x0020000E: "UI"}
 
 
 def test_a_file_is_summarized_or_refused_and_what_is_accepted_can_be_shown_and_sent() -> None:
@@ -48,13 +50,19 @@ def check_accepted(data: bytes, summary: Summary) -> None:
     for explicit in (True, False):
         with contextlib.suppress(InvalidDicom):  # compressed pixels, or a value that no length can describe
             again = encode_dataset(file, elements, explicit=explicit)
-            check_same(again, SYNTAXES[explicit], summary)
+            assert len(again) % 2 == 0
+            if has_honest_identity(elements):
+                check_same(again, SYNTAXES[explicit], summary)
+
+
+def has_honest_identity(elements: Sequence[Element]) -> bool:
+    """Tell whether the identifiers have the VRs of the dictionary: what a UID in a PN is differs in implicit VR."""
+    return all(element.vr == IDENTITY[element.tag] for element in elements if element.tag in IDENTITY)
 
 
 def check_same(dataset: bytes, transfer_syntax: str, summary: Summary) -> None:
     announced = Announced(summary.sop_class or MR, summary.sop_uid, transfer_syntax)
     meta = announced.file_meta("FUZZ")
-    assert len(dataset) % 2 == 0
     assert summarize(meta + dataset).ids == summary.ids
 
 
