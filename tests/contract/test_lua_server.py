@@ -158,22 +158,29 @@ def test_scripts_that_read_standard_input_find_it_empty(server: ServerUnderTest)
     assert said(server, "read, true") == 2
 
 
-def test_an_interpreter_is_replaced_although_a_script_has_started_something_that_goes_on(
-    server: ServerUnderTest,
-) -> None:
+def test_an_interpreter_is_replaced_and_what_a_script_has_started_ends_with_it(server: ServerUnderTest) -> None:
     gate = server.folder / "gate"
-    script = f"function OnStoredInstance(id) os.execute('cat {gate} &') print('started') end"
+    script = f"function OnStoredInstance(id) os.execute('sleep 600 3<>{gate} &') print('started') end"
     with_script(server, script)
     os.mkfifo(gate)
     server.start()
     with RestSender(server) as sender:
         sender.store(image(1, "WELCOME"))
-    wait_for(lambda: said(server, "started"), "the callback")
+    wait_for(lambda: said(server, "started") and is_read(gate), "the callback")
     before = server.named()[MAIN]
     kill(before)
     replaced = wait_for(lambda: server.named().get(MAIN), "its successor")
-    gate.write_text("go on")
     assert replaced != before
+    wait_for(lambda: not is_read(gate), "the end of the command")
+
+
+def is_read(pipe: Path) -> bool:
+    """Tell whether somebody has a pipe open, or waits for it."""
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 def test_a_callback_under_way_at_the_stop_may_still_store(server: ServerUnderTest) -> None:
@@ -282,7 +289,7 @@ def test_a_server_of_which_the_request_filter_is_stuck_can_be_asked_why_and_be_s
 
 def test_a_script_that_is_stuck_while_it_is_loaded_stops_the_start(server: ServerUnderTest) -> None:
     process = with_script(server, STUCK, LuaCallbackTimeout=1).launch()
-    assert process.wait(60) == EXIT_REFUSED
+    assert process.wait(120) == EXIT_REFUSED
     assert "it is stuck in" in server.log
     assert "script.lua" in server.log
 
