@@ -20,12 +20,12 @@ from store.dicom.padding import read_received
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_charset, dataset_elements, declared_charset, item_charset
 from store.dicom.syntax import Syntax, read_syntax
-from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
+from store.dicom.values import FLOAT_VRS, NUMBER_CODES, TEXT_VRS, text
 
 CHARSET_TAG: Final = 0x00080005
+MAX_VALUE_BYTES: Final = 1 << 20  # a longer value has no text: neither a query nor an answer has room for it
 
 _LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
-_FORMATS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 
 
 # -- bytes to values --------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) ->
             _dataset(data, item.elements, item_charset(data, item, charset), little=item.little)
             for item in element.items
         )
-    if element.fragments is not None:
+    if element.fragments is not None or element.length > MAX_VALUE_BYTES:
         return None
     raw = bytes(data[element.value : element.value + element.length])
     if element.vr == "UN" and not dictionary_vr(element.tag):
@@ -155,7 +155,7 @@ def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
 
 def _packed(value: str, vr: str, syntax: Syntax) -> bytes:
     """The bytes of numbers; nothing for what is none, and for VRs that have no text."""
-    if vr not in NUMBER_VRS and vr != "AT":
+    if vr not in NUMBER_CODES and vr != "AT":
         return b""
     try:
         return _numbers(value, vr, "<" if syntax.little else ">")
@@ -170,6 +170,6 @@ def _numbers(value: str, vr: str, order: str) -> bytes:
     if vr == "AT":
         return b"".join(pack(order + "HH", int(part[:4], 16), int(part[5:9], 16)) for part in parts)
     try:
-        return b"".join(pack(order + _FORMATS[vr], float(part) if vr in {"FL", "FD"} else int(part)) for part in parts)
+        return b"".join(pack(order + NUMBER_CODES[vr], float(part) if vr in FLOAT_VRS else int(part)) for part in parts)
     except Exception as exc:
         raise ValueError(vr) from exc

@@ -15,7 +15,7 @@ from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, in_order, re
 from store.dicom.forms import Form, Json, reform_sequence
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
-from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, count_numbers, strip_padding, text
 
 __all__ = ["dataset_elements", "in_order", "reform_sequence", "render_header", "render_sequence", "render_tags"]
 
@@ -23,7 +23,11 @@ MAX_TEXT_BYTES: Final = 256  # of UTF-8; longer text is `TooLong` unless its tag
 _CHARSET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _META_SYNTAX: Final = Syntax()
-_OTHER_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW"))
+# Of long values in one dataset, all together; what is beyond is too long whatever `ignore_length` says. Numbers may become ten
+# times as much text.
+MAX_SHOWN_BYTES: Final = 1 << 24
+_HEAD_BYTES: Final = 1 << 12  # of a value that should be some words at most
+_BINARY_VRS: Final = frozenset(("OB", "OW"))
 _AMBIGUOUS: Final = frozenset(("US or SS", "US or OW", "US or SS or OW", "OB or OW"))
 # Elements that have the sign of pixel values. Orthanc leaves all others of VR "US or SS" without text in implicit VR.
 _PIXEL_VALUES: Final = frozenset(
@@ -88,7 +92,7 @@ def declared_charset(data: Buffer, elements: Iterable[Element], *, little: bool)
     """What SpecificCharacterSet of these very elements says; None if it is absent."""
     for element in elements:
         if element.tag == _CHARSET:
-            raw = bytes(data[element.value : element.value + element.length])
+            raw = bytes(data[element.value : element.value + min(element.length, _HEAD_BYTES)])
             return text(raw, _CHARSET, element.vr, Charset("Ascii"), little) or ""
     return None
 
@@ -101,6 +105,7 @@ class _Renderer:
         self._form = form
         self._charset = charset
         self._ignore_length = ignore_length
+        self._room_bytes = MAX_SHOWN_BYTES
 
     def dataset(
         self, elements: Iterable[Element], wanted: Callable[[Element], bool] | None = None, *, little: bool
@@ -131,11 +136,26 @@ class _Renderer:
     def _element(self, element: Element, creators: _Creators, *, little: bool) -> object:
         if element.items is not None:
             return self._labelled("Sequence", self.sequence(element), element, {})
+        if self._is_surely_too_long(element):
+            return self._labelled("TooLong", None, element, creators)
         shown = self._text(element, little=little)
         kind = "String" if shown is not None else "Null"
         if shown is not None and not self._fits(element, shown):
             kind, shown = "TooLong", None
         return self._labelled(kind, shown, element, creators)
+
+    def _is_surely_too_long(self, element: Element) -> bool:
+        """Whether a large value need not be read to know, or is more than can be shown."""
+        if element.length <= MAX_TEXT_BYTES or element.fragments is not None:
+            return False
+        count = count_numbers(element.vr, element.length)
+        if not count and element.vr not in TEXT_VRS:
+            return False
+        is_free = self._ignore_length is None or element.tag in self._ignore_length
+        if count * 2 - 1 > MAX_TEXT_BYTES and not is_free:
+            return True
+        self._room_bytes -= element.length
+        return self._room_bytes < 0
 
     def _labelled(self, kind: str, value: object, element: Element, creators: _Creators) -> object:
         if self._form != "full":
@@ -152,7 +172,7 @@ class _Renderer:
         return len(shown.encode()) <= MAX_TEXT_BYTES
 
     def _text(self, element: Element, *, little: bool) -> str | None:
-        if element.fragments is not None or element.vr in _OTHER_VRS:
+        if element.fragments is not None or element.vr in _BINARY_VRS or element.length > MAX_SHOWN_BYTES:
             return None
         raw = bytes(self._data[element.value : element.value + element.length])
         return text(raw, element.tag, element.vr, self._charset, little)
@@ -167,7 +187,7 @@ class _Renderer:
         for element in elements:
             in_place, highest = element.tag > highest, max(highest, element.tag)
             if in_place and _is_creator(element.tag) and element.vr in TEXT_VRS:
-                raw = bytes(self._data[element.value : element.value + element.length])
+                raw = bytes(self._data[element.value : element.value + min(element.length, _HEAD_BYTES)])
                 name = strip_padding(raw, element.vr).decode("utf-8", "replace")
                 creators[element.tag >> 16 << 8 | element.tag & 0xFF] = (element.start, name)
         return creators

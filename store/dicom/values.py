@@ -2,8 +2,9 @@
 
 Observed on Orthanc 1.12.7: text keeps leading spaces; trailing spaces are taken off if the value has an even length (an
 odd one cannot have been padded); a NUL ends it; UI loses all white space. Numbers are joined with a backslash, floats get
-17 significant digits, of AT only the first value is shown. 64-bit integers and the "other" VRs have no text; UN has if
-the dictionary says that its tag is text, and keeps its padding then.
+17 significant digits, of AT only the first value is shown; so is of numbers whose length is no multiple of a value's. OB, OW, SV
+and UV have no text; UN has if the dictionary says that its tag is text, and keeps its padding then. OD, OF, OL and OV are shown
+as the numbers they are, as by Orthanc 1.12.11; 1.12.7 shows nothing of them.
 """
 
 from struct import Struct
@@ -20,9 +21,21 @@ TEXT_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT
 }
 NUMBER_VRS: Final = frozenset(("US", "SS", "UL", "SL", "FL", "FD"))
 WHITESPACE: Final = b" \t\n\v\f\r"
-_PACKED: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+NUMBER_CODES: Final = {  # of the module `struct`
+    "US": "H",
+    "SS": "h",
+    "UL": "I",
+    "SL": "i",
+    "FL": "f",
+    "FD": "d",
+    "OL": "I",
+    "OV": "Q",
+    "OF": "f",
+    "OD": "d",
+}
+FLOAT_VRS: Final = frozenset(("FL", "FD", "OF", "OD"))
 _STRUCTS: Final = {
-    (vr, little): Struct("<>"[not little] + code) for vr, code in _PACKED.items() for little in (True, False)
+    (vr, little): Struct("<>"[not little] + code) for vr, code in NUMBER_CODES.items() for little in (True, False)
 }
 _PAIRS: Final = {True: Struct("<HH"), False: Struct(">HH")}
 
@@ -37,7 +50,7 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
         if vr == "UI":
             raw = raw.translate(None, WHITESPACE)
         return str(raw, "ascii") if charset.keeps_ascii and raw.isascii() else charset.decode(raw, vr)
-    if vr in NUMBER_VRS:
+    if vr in NUMBER_CODES:
         return _numbers(raw, vr, little=little)
     if vr == "AT" and len(raw) >= 4:
         group, number = _PAIRS[little].unpack_from(raw)
@@ -45,6 +58,13 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
     if vr == "UN" and dictionary_vr(tag) in TEXT_VRS:
         return charset.decode(raw if len(raw) & 1 else raw.removesuffix(b"\0"))
     return None
+
+
+def count_numbers(vr: str, length: int) -> int:
+    """How many numbers a value of `length` bytes is shown as; 0 if it is none of numbers."""
+    size = _STRUCTS[vr, True].size if vr in NUMBER_CODES else 0
+    length += length & 1
+    return 0 if not size else length // size if not length % size else 1
 
 
 def strip_padding(raw: bytes, vr: str) -> bytes:
@@ -59,9 +79,10 @@ def strip_padding(raw: bytes, vr: str) -> bytes:
 def _numbers(raw: bytes, vr: str, *, little: bool) -> str | None:
     packed = _STRUCTS[vr, little]
     raw += bytes(len(raw) & 1)
-    raw = raw[: len(raw) - len(raw) % packed.size]
-    if not raw:
+    if len(raw) % packed.size:
+        raw = raw[: packed.size]
+    if len(raw) < packed.size:
         return None
-    if vr in ("FL", "FD"):
+    if vr in FLOAT_VRS:
         return "\\".join(f"{value:.17g}" for (value,) in packed.iter_unpack(raw))
     return "\\".join(str(value) for (value,) in packed.iter_unpack(raw))

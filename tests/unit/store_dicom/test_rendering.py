@@ -1,10 +1,11 @@
 """Orthanc's JSON of datasets. Expectations were observed on Orthanc 1.12.7."""
 
+import json
 from typing import Any
 
 import pytest
 
-from store.dicom.rendering import reform_sequence, render_header, render_tags
+from store.dicom.rendering import MAX_SHOWN_BYTES, reform_sequence, render_header, render_tags
 from tests.unit.store_dicom.dicom_bytes import (
     SEQUENCE_END,
     UNDEFINED,
@@ -125,6 +126,40 @@ def test_nothing_behind_pixel_data_is_shown_at_the_top_level() -> None:
     assert list(tags) == ["0088,0200", "7fe0,0010"]
     assert tags["7fe0,0010"] == {"Name": "PixelData", "Type": "Null", "Value": None}
     assert list(tags["0088,0200"]["Value"][0]) == ["7fe0,0010", "7fe1,0010", "fffc,fffc"]
+
+
+@pytest.mark.parametrize(("vr", "size"), [("OF", 4), ("OD", 8), ("OL", 4), ("OV", 8), ("US", 2), ("FD", 8)])
+def test_long_lists_of_numbers_are_too_long_until_somebody_asks(vr: str, size: int) -> None:
+    file = instance(explicit(0x00189999, vr, bytes(size * 129)))
+    assert render_tags(file)["0018,9999"]["Type"] == "TooLong"
+    assert render_tags(file, "simplify")["Unknown Tag & Data"] is None
+    free = render_tags(file, ignore_length=frozenset((0x00189999,)))["0018,9999"]
+    assert free["Value"] == "\\".join("0" * 129)
+    short = instance(explicit(0x00189999, vr, bytes(size * 128)))
+    assert render_tags(short, "short")["0018,9999"] == "\\".join("0" * 128)
+
+
+@pytest.mark.parametrize("vr", ["OF", "OL", "UT", "UC"])
+def test_values_beyond_all_measure_are_too_long_for_everybody(vr: str) -> None:
+    half = explicit(0x00189998, vr, b"0" * (MAX_SHOWN_BYTES // 2))
+    whole = explicit(0x00189999, vr, b"0" * MAX_SHOWN_BYTES)
+    tags = render_tags(instance(half, whole), ignore_length=frozenset((0x00189998, 0x00189999)))
+    assert tags["0018,9998"]["Type"] == "String"
+    assert tags["0018,9999"]["Type"] == "TooLong"
+
+
+def test_other_numbers_are_null_where_they_are_none_and_json_stays_valid() -> None:
+    file = instance(
+        explicit(0x00189997, "OF", b""),
+        explicit(0x00189998, "OD", b"\0" * 6),
+        explicit(0x00189999, "OF", b"\0\0\xc0\x7f\0\0\x80\x7f"),
+        explicit(0x7FE00008, "OF", b"\0\0\x80\x3f" * 2),
+    )
+    tags = render_tags(file)
+    assert [tags[f"0018,999{last}"]["Type"] for last in (7, 8)] == ["Null", "Null"]
+    assert tags["0018,9999"]["Value"] == "nan\\inf"
+    assert tags["7fe0,0008"]["Value"] == "1\\1"
+    assert json.loads(json.dumps(tags, allow_nan=False)) == tags
 
 
 def test_encapsulated_pixel_data_is_null() -> None:

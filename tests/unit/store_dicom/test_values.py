@@ -43,7 +43,24 @@ INSTITUTION = 0x00080080  # LO in the dictionary
         ("SV", b"\1" * 8, None),
         ("UV", b"\1" * 8, None),
         ("OB", b"ab", None),
-        ("OF", bytes(4), None),
+        # The first alone where the length is no multiple of a value's
+        ("UL", pack("<II", 1, 2) + b"ab", "1"),
+        ("FL", pack("<ff", 1, 2) + b"a", "1"),
+        ("FL", pack("<ff", 1, 2) + b"\0\0\x80", "1\\2\\1.1754943508222875e-38"),  # an odd length gets a byte
+        ("FD", pack("<dd", 1, 2) + b"abcd", "1"),
+        # "Other" numbers, as Orthanc 1.12.11 shows them
+        ("OF", pack("<fff", 1.5, -2.25, 1e30), "1.5\\-2.25\\1.0000000150474662e+30"),
+        ("OF", pack("<fff", float("nan"), float("inf"), -float("inf")), "nan\\inf\\-inf"),
+        ("OF", bytes(4), "0"),
+        ("OF", b"", None),
+        ("OF", pack("<ff", 1, 2) + b"ab", "1"),
+        ("OD", pack("<dd", 1 / 3, -1e300), "0.33333333333333331\\-1.0000000000000001e+300"),
+        ("OD", b"abcd", None),
+        ("OL", pack("<III", 7, 8, 2**32 - 1), "7\\8\\4294967295"),
+        ("OL", pack("<II", 7, 8) + b"ab", "7"),
+        ("OV", pack("<QQQ", 7, 8, 2**64 - 1), "7\\8\\18446744073709551615"),
+        ("OV", bytes(12), "0"),
+        ("OW", bytes(4), None),
         ("XX", b"ab", None),
     ],
 )
@@ -68,4 +85,8 @@ def test_un_is_text_where_the_dictionary_says_so(tag: int, raw: bytes, shown: st
 def test_numbers_in_big_endian() -> None:
     charset = charset_of("", "Latin1")
     assert text(b"\0\1", 0x00280010, "US", charset, False) == "1"
+    assert text(pack(">ff", 1.5, 2), 0x00660016, "OF", charset, False) == "1.5\\2"
+    assert text(pack(">dd", 1.5, 2), 0x00660022, "OD", charset, False) == "1.5\\2"
+    assert text(pack(">II", 1, 2), 0x00660040, "OL", charset, False) == "1\\2"
+    assert text(pack(">QQ", 1, 2), 0x7FE00001, "OV", charset, False) == "1\\2"
     assert text(b"\0\x08\0\x18", 0x00280009, "AT", charset, False) == "0008,0018"
