@@ -18,6 +18,7 @@ from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
+from store.dicom.limits import Limits, set_limits
 from tools import logging_setup
 from tools.configuration import Configuration
 from tools.core_settings import CoreSettings
@@ -53,6 +54,7 @@ class ServerSettings:
     answer_limits: AnswerLimits
     ingest: IngestSettings
     codecs: CodecSettings
+    limits: Limits
     lua: LuaSettings
     http_client: HttpClientSettings
     peers: tuple[Peer, ...]
@@ -75,6 +77,9 @@ class ServerSettings:
 
     def set_up_logging(self, process: str) -> None:
         logging_setup.configure(self.log, process)
+
+    def set_up_limits(self) -> None:
+        set_limits(self.limits)
 
     def greeting(self) -> list[str]:
         """What an operator reads when the server is up."""
@@ -120,6 +125,11 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         answer_limits=AnswerLimits(
             query_bytes=configuration.value("MaximumQueryAnswersSizeMB") << 20,
             folder_bytes=configuration.value("MaximumQueryFolderSizeMB") << 20,
+        ),
+        limits=Limits(
+            inflated_bytes=configuration.value("MaximumInflatedSizeMB") << 20,
+            elements=configuration.value("MaximumDatasetElements"),
+            folder=str(storage.temporary_directory),
         ),
         ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
         codecs=CodecSettings(

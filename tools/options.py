@@ -298,6 +298,8 @@ OPTIONS: Final = _rows(
     Option("SequentialDicomReaderWindowSize", _COUNT, 4),
     Option("SequentialDicomReaderWindowCapacity", _COUNT, 128),
     # Sinogram's own
+    Option("MaximumDatasetElements", Whole(1000), 500_000, honoured=True),
+    Option("MaximumInflatedSizeMB", Whole(1, 1 << 20), 1024, honoured=True),
     Option("GatewayProcesses", Whole(0, 64), 0, honoured=True),  # 0: one per core, at most 4
     Option("CodecProcesses", Whole(1, 64), 2, honoured=True),  # of each process that decodes
     Option("CodecMemory", Whole(512, 2**20), 2048, honoured=True),  # megabytes

@@ -77,6 +77,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.nice(NICENESS.get(order.role, 0))
     order.settings.set_up_logging(order.name)
+    order.settings.set_up_limits()
     try:
         return _RUN[order.role](order, ending)
     except Exception as exc:

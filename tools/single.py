@@ -91,6 +91,7 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     stacks = Stacks("the only process")
     signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
     settings.set_up_logging("sinogram")
+    settings.set_up_limits()
     while True:
         server = SingleServer(settings)
         server.ending.heed(*FOR_THE_SUPERVISOR)

@@ -15,6 +15,7 @@ from api.rest.replies import JSON, send_json, wants_xml
 from api.rest.tag_names import tag_key, tag_name
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
+from store.dicom.limits import large_datasets
 from store.records import Instance, Resource
 from store.views.snapshot import Snapshot
 
@@ -53,8 +54,9 @@ class Module:
         ignore_length = parse_ignore_length(req)
         with self._deps.views.snapshot() as s:
             instance = first_instance(s, find_below(s, self._level, identifier))
-        shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=ignore_length)
-        send_json(req, resp, pick(shown, self._tags, form))
+        with large_datasets.scope():
+            shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=ignore_length)
+            send_json(req, resp, pick(shown, self._tags, form))
 
 
 def pick(tags: Tags, wanted: frozenset[int], form: TagForm) -> Tags:

@@ -15,6 +15,7 @@ from api.rest.finding import find_instance
 from api.rest.replies import BINARY, send_json
 from api.rest.tag_names import parse_tag
 from store.blobs.store import MAPPED_BYTES
+from store.dicom.limits import large_datasets
 from store.records import Instance
 
 CHUNK_BYTES = 1 << 18
@@ -90,8 +91,9 @@ class TagsOf(_OfInstance):
         # The name promises the form: arguments do not change that of simplified-tags.
         form = arguments.tag_form(req, self._form) if self._form == "full" else self._form
         arguments.boolean(req, "whole")  # checked; what follows Pixel Data is not rendered yet
-        shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=parse_ignore_length(req))
-        send_json(req, resp, shown)
+        with large_datasets.scope():  # until it is text, what is shown costs more than what is read
+            shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=parse_ignore_length(req))
+            send_json(req, resp, shown)
 
 
 def parse_ignore_length(req: falcon.Request) -> list[int]:

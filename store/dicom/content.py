@@ -12,6 +12,7 @@ from typing import Final
 from events.errors import NotFound
 from store.dicom.dictionary import parse_tag
 from store.dicom.elements import PIXEL_DATA, Buffer, Element, in_order
+from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_elements
 from store.dicom.values import TEXT_VRS, strip_padding
@@ -37,10 +38,14 @@ class ContentListing:
 def content(data: Buffer, path: Sequence[str]) -> ContentListing | bytes:
     """What `path` leads to: a list of names, or the bytes of a value in little endian.
 
-    Raises: InvalidDicom; UnknownTag; NotFound.
+    Raises: InvalidDicom; UnknownTag; NotFound; Busy, if it is a large one and others do not finish.
     """
+    with large_datasets.scope():
+        return _content(data, [name for name in path if name])
+
+
+def _content(data: Buffer, names: Sequence[str]) -> ContentListing | bytes:
     file = open_part10(data)
-    names = [name for name in path if name]
     tags = [_tag(name) for name in names[::2]]
     elements, little = dataset_elements(file), file.syntax.little
     for number, tag in enumerate(tags):

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
+from store.dicom.limits import Tally, held_tally, large_datasets, passing_tally
 from store.dicom.syntax import Syntax
 
 Buffer: TypeAlias = bytes | memoryview | mmap.mmap
@@ -63,13 +64,18 @@ class Item(NamedTuple):
     little: bool  # byte order of the values
 
 
-def read_elements(data: Buffer, start: int, syntax: Syntax, end: int | None = None) -> tuple[Element, ...]:
+def read_elements(
+    data: Buffer, start: int, syntax: Syntax, end: int | None = None, tally: Tally | None = None
+) -> tuple[Element, ...]:
     """Read the whole dataset from `start` to `end` (that of the buffer by default), nested items included.
 
-    Raises: InvalidDicom, if the structure does not end where it should.
+    `tally` says how many elements it may have. Raises: InvalidDicom, if the structure does not end where it should; Busy, if
+    it is one of the large datasets of which a process holds one at a time.
     """
     stop = len(data) if end is None else end
-    item = _Reader(data, syntax).members(start, stop, depth=0, delimited=False)
+    with large_datasets.scope():
+        reader = _Reader(data, syntax, tally or held_tally(), keeps=True)
+        item = reader.members(start, stop, depth=0, delimited=False)
     if syntax.encapsulated:
         for element in item.elements:
             if element.tag == PIXEL_DATA:
@@ -78,9 +84,17 @@ def read_elements(data: Buffer, start: int, syntax: Syntax, end: int | None = No
     return item.elements
 
 
-def read_element(data: Buffer, start: int, syntax: Syntax) -> Element:
-    """Read the one element at `start`; its tag is ITEM_END at the end of an item. Raises: InvalidDicom."""
-    return _Reader(data, syntax).element(start, len(data), 0)
+def read_element(
+    data: Buffer, start: int, syntax: Syntax, tally: Tally | None = None, *, keeps: bool = False
+) -> Element:
+    """Read the one element at `start`; its tag is ITEM_END at the end of an item. Raises: InvalidDicom; Busy.
+
+    Its structure is proved; items and fragments are empty unless it `keeps` them. `tally` counts them.
+    """
+    if not keeps:
+        return _Reader(data, syntax, tally or passing_tally(), keeps=False).element(start, len(data), 0)
+    with large_datasets.scope():
+        return _Reader(data, syntax, tally or held_tally(), keeps=True).element(start, len(data), 0)
 
 
 def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
@@ -100,10 +114,12 @@ def refuse_native(*, encapsulated: bool) -> None:
 class _Reader:
     """Reads elements of one buffer in one syntax; recursion is bounded by MAX_DEPTH."""
 
-    __slots__ = ("_data", "_end", "_explicit", "_little", "_tag", "_u16", "_u32")
+    __slots__ = ("_data", "_end", "_explicit", "_keeps", "_little", "_tag", "_tally", "_u16", "_u32")
 
-    def __init__(self, data: Buffer, syntax: Syntax) -> None:
+    def __init__(self, data: Buffer, syntax: Syntax, tally: Tally, *, keeps: bool) -> None:
         self._data = data
+        self._tally = tally
+        self._keeps = keeps
         self._end = len(data)
         self._explicit = syntax.explicit
         self._little = syntax.little
@@ -119,13 +135,15 @@ class _Reader:
             position = element.end
             if element.tag == ITEM_END:
                 return Item(tuple(elements), position, self._little)
-            elements.append(element)
+            if self._keeps:
+                elements.append(element)
         if delimited:
             raise InvalidDicom("an item of undefined length has no delimiter")
         return Item(tuple(elements), position, self._little)
 
     def element(self, start: int, stop: int, depth: int) -> Element:
         """The element at `start`, whose value must end at `stop` at the latest; an ITEM_END is returned as element."""
+        self._count()
         try:
             tag, vr, value, length = self._header(start)
         except error as exc:
@@ -144,6 +162,12 @@ class _Reader:
         if value + length > self._end:
             raise InvalidDicom("the file ends inside the value of an element")
         return Element(tag, vr, start, value, length, value + length)
+
+    def _count(self) -> None:
+        tally = self._tally
+        if not tally.left:
+            tally.go_on()
+        tally.left -= 1
 
     def _header(self, start: int) -> tuple[int, str, int, int]:
         """Tag, VR, offset of the value, length. Raises: struct.error at the end of the buffer."""
@@ -166,7 +190,8 @@ class _Reader:
 
     def _undefined(self, tag: int, vr: str, start: int, value: int, depth: int) -> Element:
         if vr in ("SQ", "UN"):
-            reader = self if vr == "SQ" or not self._explicit else _Reader(self._data, _IMPLICIT_LE)
+            is_implicit = vr == "UN" and self._explicit
+            reader = _Reader(self._data, _IMPLICIT_LE, self._tally, keeps=self._keeps) if is_implicit else self
             items, end = reader.items(value, self._end, depth, delimited=True)
             return Element(tag, "SQ", start, value, end - 8 - value, end, items)
         if tag == PIXEL_DATA and vr in ("OB", "OW", "OB or OW"):
@@ -180,6 +205,7 @@ class _Reader:
             raise InvalidDicom(f"items are nested more than {MAX_DEPTH} deep")
         items: list[Item] = []
         while position < stop:
+            self._count()
             tag, length = self._item_header(position)
             position += 8
             if tag == SEQUENCE_END:
@@ -188,7 +214,8 @@ class _Reader:
                 item = self.members(position, self._end, depth + 1, delimited=True)
             else:
                 item = self.members(position, min(position + length, self._end), depth + 1, delimited=False)
-            items.append(item)
+            if self._keeps:
+                items.append(item)
             position = item.end
         if delimited or position < stop:
             raise InvalidDicom("the file ends inside a sequence")
@@ -198,13 +225,15 @@ class _Reader:
         """The fragments of encapsulated Pixel Data and the offset behind their delimiter (PS3.5 §A.4)."""
         fragments: list[tuple[int, int]] = []
         while True:
+            self._count()
             tag, length = self._item_header(position)
             position += 8
             if tag == SEQUENCE_END:
                 return tuple(fragments), position
             if position + length > self._end:
                 raise InvalidDicom("the file ends inside a fragment of Pixel Data")
-            fragments.append((position, length))
+            if self._keeps:
+                fragments.append((position, length))
             position += length
 
     def _item_header(self, position: int) -> tuple[int, int]:

@@ -14,11 +14,13 @@ from events.errors import InvalidDicom
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import Buffer, Element
+from store.dicom.elements import Buffer, Element, read_element
+from store.dicom.limits import large_datasets
 from store.dicom.matching import Dataset, Value
 from store.dicom.padding import read_received
 from store.dicom.part10 import open_part10
-from store.dicom.rendering import dataset_charset, dataset_elements, declared_charset, item_charset
+from store.dicom.rendering import dataset_charset, declared_charset, item_charset
+from store.dicom.scan import scan, wire_tag
 from store.dicom.syntax import Syntax, read_syntax
 from store.dicom.values import FLOAT_VRS, NUMBER_CODES, TEXT_VRS, text
 
@@ -52,12 +54,15 @@ def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) ->
 
 
 def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
-    """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom."""
+    """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom; Busy."""
     file = open_part10(data)
-    elements = dataset_elements(file)
-    charset = dataset_charset(file, elements, default_encoding)
-    wanted = frozenset(tags)
-    return _dataset(file.data, (each for each in elements if each.tag in wanted), charset, little=file.syntax.little)
+    wanted = (CHARSET_TAG, *tags)
+    found, _ = scan(file.data, file.start, file.syntax, {wire_tag(tag): tag for tag in wanted})
+    with large_datasets.scope():
+        elements = [read_element(file.data, found[tag][3], file.syntax, keeps=True) for tag in wanted if tag in found]
+        charset = dataset_charset(file, elements, default_encoding)
+        first = 0 if CHARSET_TAG in wanted[1:] else 1 if CHARSET_TAG in found else 0
+        return _dataset(file.data, elements[first:], charset, little=file.syntax.little)
 
 
 def parse_items(rendered: str) -> tuple[Dataset, ...]:

@@ -19,6 +19,7 @@ from store.dicom.elements import (
     read_element,
     read_elements,
 )
+from store.dicom.limits import identifier_tally, passing_tally
 from store.dicom.syntax import Syntax
 
 # A fill of zeros or blanks can be read as elements; whoever finds one with such a tag has to look closer.
@@ -38,9 +39,10 @@ def dataset_span(data: Buffer, start: int, syntax: Syntax) -> tuple[int, int]:
     """Where the elements of a dataset begin and end, which lies from `start` to the end of a buffer. Raises: InvalidDicom."""
     first = position = _skip_foreign(data, start, syntax)
     fill = _find_fill(data, first)
+    tally = passing_tally()
     while position < len(data) and not fill <= position:
         try:
-            element = read_element(data, position, syntax)
+            element = read_element(data, position, syntax, tally)
         except InvalidDicom:
             if _is_padding(data, position, fill, syntax):
                 break
@@ -54,16 +56,16 @@ def dataset_span(data: Buffer, start: int, syntax: Syntax) -> tuple[int, int]:
 
 
 def read_received(data: Buffer, syntax: Syntax) -> tuple[Element, ...]:
-    """The elements of a dataset that is all of a buffer, without what senders put around it. Raises: InvalidDicom."""
+    """The elements of an identifier that is all of a buffer, without what senders put around it. Raises: InvalidDicom."""
     try:
-        elements = read_elements(data, 0, syntax)
+        elements = read_elements(data, 0, syntax, tally=identifier_tally())
     except InvalidDicom:
         pass  # it may be padded
     else:
         if not any(element.tag in FILLERS for element in elements):
             return elements
     first, end = dataset_span(data, 0, syntax)
-    return read_elements(data, first, syntax, end)
+    return read_elements(data, first, syntax, end, identifier_tally())
 
 
 def begins_foreign(data: Buffer, start: int) -> bool:

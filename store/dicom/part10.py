@@ -5,16 +5,16 @@ preamble that begins with group 0002, and a bare dataset. A transfer syntax that
 guessed from the first element.
 """
 
-import zlib
 from dataclasses import dataclass
 from struct import Struct, error
 from typing import Final
 
 from events.errors import InvalidDicom
 from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
+from store.dicom.inflating import inflate
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax, read_syntax
 
-MAX_INFLATED_BYTES: Final = 1 << 30  # of a deflated dataset; a bomb of 1 MB would otherwise become 1 GB and more
+MAX_META_ELEMENTS: Final = 10_000
 
 _PREAMBLE_BYTES: Final = 128
 _HEADER: Final = Struct("<HH2sH")
@@ -89,7 +89,9 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
     The first that is told counts, and the group ends where its length says: elements of it that follow are the dataset's.
     """
     uid, position, told_end = "", start, -1
-    while not start < position == len(file) and not (position == told_end and uid):
+    for _ in range(MAX_META_ELEMENTS):
+        if start < position == len(file) or (position == told_end and uid):
+            return uid, position
         try:
             group, number, vr, length = _HEADER.unpack_from(file, position)
             if group != 2:
@@ -109,23 +111,4 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
         elif number == _TRANSFER_SYNTAX and not uid:
             uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
-    return uid, position
-
-
-def inflate(file: Buffer, start: int) -> bytes:
-    """Inflate a dataset (PS3.5 §A.5: raw deflate, no header); what follows the compressed stream is padding."""
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        data = stream.decompress(bytes(file[start:]), MAX_INFLATED_BYTES)
-    except zlib.error as exc:
-        raise InvalidDicom("the dataset cannot be inflated") from exc
-    if not stream.eof:
-        raise InvalidDicom("the deflated dataset is cut short or too large")
-    return data
-
-
-def deflate(dataset: Buffer) -> bytes:
-    """Deflate a dataset (PS3.5 §A.5): raw, and of even length."""
-    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    data = stream.compress(dataset) + stream.flush()
-    return data + bytes(len(data) & 1)
+    raise InvalidDicom("the meta information has too many elements")

@@ -11,8 +11,9 @@ from typing import Final
 from events.errors import InvalidDicom, MissingTag
 from store.dicom.elements import Buffer
 from store.dicom.file_meta import file_meta
+from store.dicom.inflating import deflate, inflate
 from store.dicom.padding import begins_foreign, dataset_span
-from store.dicom.part10 import deflate, guess_syntax, inflate
+from store.dicom.part10 import guess_syntax
 from store.dicom.summary import Summary, summarize
 from store.dicom.syntax import read_syntax
 from store.dicom.values import WHITESPACE
@@ -99,7 +100,7 @@ def trim(file: Buffer, start: int, announced: Announced) -> Trimmed | None:
         return None if (first, end) == (start, len(file)) else Trimmed(start, first, end)
     data = inflate(file, start)
     first, end = dataset_span(data, 0, syntax)
-    return None if (first, end) == (0, len(data)) else Trimmed(start, start, len(file), deflate(data[first:end]))
+    return None if (first, end) == (0, len(data)) else Trimmed(start, start, len(file), deflate(data, first, end))
 
 
 def _uid(text: str) -> str:

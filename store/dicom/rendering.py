@@ -13,6 +13,7 @@ from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
 from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, in_order, read_elements
 from store.dicom.forms import Form, Json, reform_sequence
+from store.dicom.limits import large_datasets
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, count_numbers, strip_padding, text
@@ -48,12 +49,13 @@ def render_tags(
 ) -> Json:
     """The dataset of a DICOM file as JSON. `ignore_length` names tags whose text is shown however long it is.
 
-    Raises: InvalidDicom.
+    Raises: InvalidDicom; Busy, if it is a large one and others do not finish.
     """
     file = open_part10(data)
-    elements = read_elements(file.data, file.start, file.syntax)
-    charset = dataset_charset(file, in_order(elements), default_encoding)
-    return _Renderer(file.data, form, charset, ignore_length).dataset(elements, _in_tags, little=file.syntax.little)
+    with large_datasets.scope():
+        elements = read_elements(file.data, file.start, file.syntax)
+        charset = dataset_charset(file, in_order(elements), default_encoding)
+        return _Renderer(file.data, form, charset, ignore_length).dataset(elements, _in_tags, little=file.syntax.little)
 
 
 def render_header(data: Buffer, form: Form = "full") -> Json:

@@ -23,6 +23,7 @@ from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
 MAX_TEXT_BYTES: Final = 256  # longer text, counted in UTF-8, is not indexed
 MAX_VALUE_BYTES: Final = 1 << 16  # longer values are not looked at: Pixel Data, or padding without end
+MAX_SEQUENCE_BYTES: Final = 1 << 18  # longer sequences are not indexed; as JSON they would be ten times as much
 
 _QUICK_VRS: Final = TEXT_VRS - {"UI"}
 _QUICK_BYTES: Final = MAX_TEXT_BYTES // 4  # whatever the encoding, not too long
@@ -173,7 +174,9 @@ class _Texts:
     def _read(self, tag: int, place: Found) -> str | None:
         vr, value, length, start = place
         if vr == "SQ":
-            element = read_element(self._file.data, start, self._file.syntax)
+            if length > MAX_SEQUENCE_BYTES:
+                return None
+            element = read_element(self._file.data, start, self._file.syntax, keeps=True)
             return render_sequence(self._file.data, element, self._charset)
         if not 0 <= length <= MAX_VALUE_BYTES:
             return None
