@@ -143,7 +143,10 @@ class _Reader:
 
     def element(self, start: int, stop: int, depth: int) -> Element:
         """The element at `start`, whose value must end at `stop` at the latest; an ITEM_END is returned as element."""
-        self._count()
+        tally = self._tally  # as `_count`, without the call
+        if not tally.left:
+            tally.go_on()
+        tally.left -= 1
         try:
             tag, vr, value, length = self._header(start)
         except error as exc:

@@ -8,10 +8,9 @@ The limits are the process's own: set once at its start, before any dataset is r
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from events.errors import Busy, InvalidDicom
 
@@ -33,30 +32,37 @@ class Limits:
     folder: str | None = None  # for what is inflated; None: the system's for temporary files
 
 
+class _Holding(threading.local):
+    """What a thread has of a turn."""
+
+    depth = 0  # of scopes
+    is_holder = False
+
+
 class _Turn:
     """A semaphore whose holder may take it again."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._semaphore = threading.BoundedSemaphore()
-        self._thread = threading.local()
+        self._thread = _Holding()
 
-    @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> Self:
         """Whatever is taken inside is given back at the end of the outermost scope."""
-        depth = getattr(self._thread, "depth", 0)
-        self._thread.depth = depth + 1
-        try:
-            yield
-        finally:
-            self._thread.depth = depth
-            if not depth and getattr(self._thread, "is_holder", False):
-                self._thread.is_holder = False
-                self._semaphore.release()
+        return self
+
+    def __enter__(self) -> None:
+        self._thread.depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._thread.depth -= 1
+        if self._thread.is_holder and not self._thread.depth:
+            self._thread.is_holder = False
+            self._semaphore.release()
 
     def take(self) -> None:
         """Raise Busy if others do not finish. To be called in a scope."""
-        if not getattr(self._thread, "is_holder", False):
+        if not self._thread.is_holder:
             if not self._semaphore.acquire(timeout=WAIT_S):
                 raise Busy(f"{self._what}: others have been at work for {WAIT_S:.0f} s, try again later")
             self._thread.is_holder = True
