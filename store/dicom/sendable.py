@@ -2,7 +2,8 @@
 
 from store.dicom.elements import Buffer, read_elements
 from store.dicom.encoding import rewrite_dataset
-from store.dicom.part10 import deflate, open_part10
+from store.dicom.inflating import deflate
+from store.dicom.part10 import open_part10
 from store.dicom.regular import are_regular, is_regular
 
 
@@ -20,4 +21,4 @@ def sendable_dataset(file: Buffer) -> memoryview:
     if not syntax.little and elements and elements[-1].end == len(data) and are_regular(elements):
         return stored
     dataset = rewrite_dataset(opened, elements)
-    return memoryview(deflate(dataset) if opened.inflated else dataset)
+    return memoryview(deflate(dataset, 0, len(dataset)) if opened.inflated else dataset)
