@@ -17,6 +17,7 @@ from api.rest.resources import Collection
 from api.rest.settings import RestSettings
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
+from store.dicom.limits import BeyondLimits
 from store.disk_errors import DiskErrors
 from store.records import Origin
 
@@ -98,7 +99,9 @@ def _store(upload: Upload, size: int) -> StoreResult:
     try:
         return upload.store()
     except InvalidDicom as exc:
-        if str(exc).startswith("missing "):  # a file with empty identifiers: Orthanc says so
+        if str(exc).startswith("missing ") or isinstance(
+            exc, BeyondLimits
+        ):  # a file with empty identifiers: Orthanc says so
             raise
         raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {size} bytes)") from exc
     except MissingTag as exc:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.limits import Tally, held_tally, large_datasets, passing_tally
+from store.dicom.limits import BeyondLimits, Tally, held_tally, large_datasets, passing_tally
 from store.dicom.syntax import Syntax
 
 Buffer: TypeAlias = bytes | memoryview | mmap.mmap
@@ -205,7 +205,7 @@ class _Reader:
     def items(self, position: int, stop: int, depth: int, *, delimited: bool) -> tuple[tuple[Item, ...], int]:
         """The items of a sequence and the offset behind it."""
         if depth >= MAX_DEPTH:
-            raise InvalidDicom(f"items are nested more than {MAX_DEPTH} deep")
+            raise BeyondLimits(f"items are nested more than {MAX_DEPTH} deep")
         items: list[Item] = []
         while position < stop:
             self._count()

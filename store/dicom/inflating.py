@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Final, Self
 
 from events.errors import Busy, InvalidDicom, StorageFull
-from store.dicom.limits import INFLATED_AT_ONCE, LARGE_INFLATED_BYTES, WAIT_S, limits
+from store.dicom.limits import INFLATED_AT_ONCE, LARGE_INFLATED_BYTES, WAIT_S, BeyondLimits, limits
 
 _INPUT_BYTES: Final = 1 << 14  # what deflate makes at most 16 MB of
 _OUTPUT_BYTES: Final = 1 << 18
@@ -103,7 +103,7 @@ def _inflated_parts(file: bytes | memoryview | mmap.mmap, start: int) -> Iterato
                 raise InvalidDicom("the deflated dataset is cut short")
             size += len(part)
             if size > limit:
-                raise InvalidDicom(
+                raise BeyondLimits(
                     f"the deflated dataset has more than {limit >> 20} MB; MaximumInflatedSizeMB sets the limit"
                 )
             if part:

@@ -22,6 +22,10 @@ INFLATED_AT_ONCE: Final = 2
 IDENTIFIER_ELEMENTS: Final = 10_000  # of a query or an answer to one; real ones have some dozens
 
 
+class BeyondLimits(InvalidDicom):
+    """A dataset costs more than it may; the text says which limit, and who can raise it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one dataset."""
@@ -80,10 +84,10 @@ class Tally:
         self._option = option
 
     def go_on(self) -> None:
-        """Called where nothing is left. Raises: InvalidDicom beyond the limit; Busy."""
+        """Called where nothing is left. Raises: BeyondLimits; Busy."""
         if not self._limit:
             hint = f"; {self._option} sets the limit" if self._option else ""
-            raise InvalidDicom(f"the dataset has too many elements and items{hint}")
+            raise BeyondLimits(f"the dataset has too many elements and items{hint}")
         large_datasets.take()
         self.left, self._limit = self._limit, 0
 

@@ -12,6 +12,7 @@ from typing import Final
 from events.errors import InvalidDicom
 from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
 from store.dicom.inflating import inflate
+from store.dicom.limits import BeyondLimits
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax, read_syntax
 
 MAX_META_ELEMENTS: Final = 10_000
@@ -111,4 +112,4 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
         elif number == _TRANSFER_SYNTAX and not uid:
             uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
-    raise InvalidDicom("the meta information has too many elements")
+    raise BeyondLimits("the meta information has too many elements")

@@ -22,7 +22,7 @@ from store.dicom.elements import (
     read_element,
     refuse_native,
 )
-from store.dicom.limits import Tally, passing_tally
+from store.dicom.limits import BeyondLimits, Tally, passing_tally
 from store.dicom.syntax import Syntax
 
 Found: TypeAlias = tuple[str, int, int, int]  # VR, offset of the value, its length (-1: fragments), offset of the tag
@@ -134,7 +134,7 @@ def _scan_implicit(
 
 def _must_end(position: int, end: int) -> int:
     if position < end:
-        raise InvalidDicom("the dataset has too many elements")
+        raise BeyondLimits("the dataset has too many elements")
     if position > end:
         raise InvalidDicom("the file ends inside the value of an element")
     return end

@@ -98,7 +98,7 @@ def test_what_is_below_the_limits_is_shown(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_the_structure_of_a_file_is_proved_without_holding_it(kind: str) -> None:
-    data = FILES[kind](50_000)
+    data = FILES[kind](40_000)
     tracemalloc.start()
     try:
         summarize(data)
