@@ -10,6 +10,7 @@ import pytest
 from api.rest.settings import RestSettings
 from api.rest.upload import Receiver
 from events.errors import InvalidDicom, InvalidRequest, MissingTag, StorageFull
+from store.dicom.limits import BeyondLimits
 from store.records import Origin
 from tests.unit.api_rest.fakes import FakeIngest
 
@@ -77,6 +78,12 @@ def test_a_missing_identifier_is_told_without_details(receiver: Receiver, ingest
     with pytest.raises(MissingTag) as caught:
         receiver.receive(iter([b"DICOM"]), allow_zip=True)
     assert caught.value.args == ()
+
+
+def test_a_limit_is_told_in_its_own_words(receiver: Receiver, ingest: FakeIngest) -> None:
+    ingest.error = BeyondLimits("the dataset has too many elements and items")
+    with pytest.raises(InvalidDicom, match="too many elements"):
+        receiver.receive(iter([b"DICOM"]), allow_zip=True)
 
 
 def test_empty_identifiers_are_told_as_such(receiver: Receiver, ingest: FakeIngest) -> None:
