@@ -89,12 +89,19 @@ def _declared_sets(declared: str) -> tuple[bool, bytes, tuple[_Set, ...]]:
         elif number in _UPPER_CODECS:
             escape, codec = _UPPER_CODECS[number]
             sets.append(_Set(escape, is_upper=True, encode=_encoder(codec)))
-    initial = KATAKANA if terms[0] == "13" else _UPPER_CODECS.get(terms[0], (b"", ""))[0]
-    return terms[0] == "13", b"" if initial in _MULTI_BYTE else initial, tuple(sets)
+    first = next(filter(None, terms), "")  # as it is read
+    initial = KATAKANA if first == "13" else _UPPER_CODECS.get(first, (b"", ""))[0]
+    return first == "13", b"" if initial in _MULTI_BYTE else initial, tuple(sets)
 
 
 def _encoder(codec: str) -> Callable[[str], bytes]:
-    return lambda character: character.encode(codec, "ignore")
+    def encode(character: str) -> bytes:
+        code = character.encode(codec, "ignore")
+        return (
+            code if len(code) <= 2 else b""
+        )  # Python spells syllables that KS X 1001 lacks in letters; hardly anybody reads that
+
+    return encode
 
 
 def _encode_katakana(character: str) -> bytes:

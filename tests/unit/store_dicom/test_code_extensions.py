@@ -79,6 +79,7 @@ def test_escape_sequences_are_followed(declared: str, raw: bytes, shown: str) ->
         ("ISO 2022 IR 13\\ISO 2022 IR 87", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
         ("ISO 2022 IR 13\\ISO 2022 IR 87\\ISO 2022 IR 159", "~^丂山～=構‾"),
         ("\\ISO 2022 IR 87", "Yamada^Tarou=表^構"),
+        ("\\ISO 2022 IR 13\\ISO 2022 IR 149", "~ﾔ=洪‾"),
         ("\\ISO 2022 IR 149", "Hong^Gildong=洪^吉洞"),
         ("\\ISO 2022 IR 58", "Zhang^XiaoDong=张^小东"),
         ("ISO 2022 IR 100\\ISO 2022 IR 144", "Jérôme=Люк^é"),
@@ -103,6 +104,20 @@ def test_a_yen_sign_is_never_written_as_what_separates_values(encoding: str) -> 
     assert not can_encode("1¥2", encoding, "LO")
     assert encode_text("1¥2", encoding, "LT") == b"1\\2"
     assert can_encode("1¥2", encoding, "LT")
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "kept"),
+    [
+        ("\\ISO 2022 IR 149", "팮길", b"\x1b$)C\xb1\xe6"),  # a syllable that KS X 1001 lacks
+        ("\\ISO 2022 IR 58", "東东", b"\x1b$)A\xb6\xab"),
+        ("ISO 2022 IR 13\\ISO 2022 IR 87", "Ж张ﾔ", b"\x1b$B'(\x1b(J\xd4"),
+        ("ISO 2022 IR 100\\ISO 2022 IR 144", "é山", b"\xe9"),
+    ],
+)
+def test_what_none_of_the_sets_has_is_left_out_and_told(declared: str, text: str, kept: bytes) -> None:
+    assert encode_text(text, declared, "LO") == kept
+    assert not can_encode(text, declared, "LO")
 
 
 @pytest.mark.parametrize("declared", ["ISO_IR 192\\ISO 2022 IR 87", "GB18030\\ISO 2022 IR 58", "FOO\\BAR"])
