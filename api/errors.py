@@ -46,6 +46,14 @@ class BodyTooLarge(InvalidRequest):
     """The request's body exceeds `MaximumRequestBodySizeMB`."""
 
 
+class BodyBroken(InvalidRequest):
+    """The request's body did not come to its end: the connection did, or the chunks are malformed."""
+
+
+class BodySilent(InvalidRequest):
+    """The client has stopped sending the body of its request (`HttpRequestTimeout`)."""
+
+
 class NotImplementedYet(SinogramError):  # named like the classes of events.errors
     """Orthanc can do it, this server cannot yet."""
 
@@ -100,6 +108,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadType: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
     UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
     BodyTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 8, "Bad request", with_body=False),
+    BodySilent: Answer(HTTPStatus.REQUEST_TIMEOUT, 8, "Bad request"),
     NotFound: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource", with_body=False),
     UnknownRoute: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource"),
     Unauthorized: Answer(

@@ -16,6 +16,7 @@ from actors.remote.peer import Peer
 from actors.remote.target import ScuSettings
 from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
+from api.rest.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from store.dicom.limits import Limits, set_limits
@@ -24,6 +25,7 @@ from tools.configuration import Configuration
 from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
 from tools.http_client import check_http_client
+from tools.https import check_https
 from tools.logging_setup import LogOptions
 
 _DAY_S = 86_400.0
@@ -43,7 +45,8 @@ class ServerSettings:
     http_addresses: tuple[str, ...]
     http_port: int
     http_threads: int
-    keep_alive: bool
+    keep_alive_s: int  # 0: a connection serves one request
+    https: HttpsSettings | None
     dicom_enabled: bool
     dicom_port: int
     rest: RestSettings
@@ -86,7 +89,8 @@ class ServerSettings:
         lines = [f"Sinogram {self.rest.sinogram_version} is ready; its data is in {self.storage_directory}"]
         if self.http_enabled:
             host = "localhost" if self.http_addresses[0] in {"127.0.0.1", "0.0.0.0", "::"} else self.http_addresses[0]  # noqa: S104
-            lines.append(f"  REST   http://{host}:{self.http_port}    try: curl http://{host}:{self.http_port}/changes")
+            url = f"{'https' if self.https else 'http'}://{host}:{self.http_port}"
+            lines.append(f"  REST   {url}    try: curl {url}/changes")
         if self.dicom_enabled:
             aet, port = self.dicom.aet, self.dicom_port
             lines.append(
@@ -99,6 +103,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
     """Fill in the settings of every part. Raises: BadConfiguration for certificates that cannot be used."""
     storage, http, dicom = configuration.storage, configuration.http, configuration.dicom
     check_tls(dicom.tls)
+    check_https(http.https)
     check_http_client(configuration.http_client)
     return ServerSettings(
         index_directory=storage.index_directory,
@@ -114,7 +119,8 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         http_addresses=http.bind_addresses,
         http_port=http.port,
         http_threads=http.threads,
-        keep_alive=http.keep_alive,
+        keep_alive_s=http.keep_alive_s,
+        https=http.https,
         dicom_enabled=dicom.enabled,
         dicom_port=dicom.port,
         rest=_rest(configuration, log),

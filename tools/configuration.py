@@ -19,10 +19,12 @@ from actors.remote.http_settings import HttpClientSettings
 from actors.remote.modality import Modality
 from actors.remote.peer import Peer
 from actors.remote.tls import TlsSettings
+from api.rest.https import HttpsSettings
 from events.errors import BadConfiguration
 from tools import dialect
 from tools.dicom_tls import read_tls, tls_problems
 from tools.http_client import read_http_client
+from tools.https import read_https
 from tools.lua_settings import list_scripts, read_lua
 from tools.modalities import read_modalities
 from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
@@ -51,8 +53,8 @@ class HttpOptions:
     authentication_enabled: bool
     registered_users: Mapping[str, str] = field(repr=False)  # user -> password
     describe_errors: bool
-    keep_alive: bool
-    keep_alive_timeout_s: int
+    keep_alive_s: int  # 0: a connection serves one request
+    https: HttpsSettings | None
     threads: int
     request_timeout_s: int
     maximum_request_body_size_mb: int  # 0 = no ceiling
@@ -239,8 +241,8 @@ def _typed(
             authentication_enabled=remote if authentication is None else authentication,
             registered_users=value("RegisteredUsers"),
             describe_errors=value("HttpDescribeErrors"),
-            keep_alive=value("KeepAlive"),
-            keep_alive_timeout_s=value("KeepAliveTimeout"),
+            keep_alive_s=value("KeepAliveTimeout") if value("KeepAlive") else 0,
+            https=read_https(value, texts, lambda name: folders.get(name, folders[None]) / value(name)),
             threads=value("HttpThreadsCount"),
             request_timeout_s=value("HttpRequestTimeout"),
             maximum_request_body_size_mb=value("MaximumRequestBodySizeMB"),

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from actors.index.commands import Command
@@ -23,11 +24,14 @@ from api.dicom.places import Places
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
+from api.rest.https import https_context
 from api.rest.server import HttpServer
 from store.environment import Environment
 from store.views.find import Finder
 from tools.composition import ServerSettings
 from tools.facilities import Facilities
+
+_BROKEN_OFF_S = 1.0  # for requests whose connection was broken; what they were doing is over soon
 
 
 class Gateway:
@@ -77,8 +81,9 @@ class Gateway:
                 app,
                 os.dup(fd),
                 threads=settings.http_threads,
-                header_timeout_ms=settings.rest.http_request_timeout_s * 1000,
-                keep_alive=settings.keep_alive,
+                silence_s=settings.rest.http_request_timeout_s,
+                keep_alive_s=settings.keep_alive_s,
+                tls=https_context(settings.https) if settings.https else None,
             )
             for fd in http_fds
         ]
@@ -98,10 +103,19 @@ class Gateway:
         self._facilities.stopping.interrupt()  # who waits for a modality is told, too
         self._jobs_channel.close()  # who waits for a job is told that the server stops; the job goes on afterwards
         # All at once: a slow upload must not use up the time of the associations, nor the other way round.
-        stops = [*(http.stop for http in self._http), *(dicom.stop for dicom in self._dicom)]
+        stops: list[Callable[[], object]] = [
+            *(partial(_stop_http, http) for http in self._http),
+            *(dicom.stop for dicom in self._dicom),
+        ]
         enders = [threading.Thread(target=stop) for stop in stops]
         for ender in enders:
             ender.start()
         for ender in enders:
             ender.join()
         self._facilities.close()
+
+
+def _stop_http(server: HttpServer) -> None:
+    """Let requests finish; who has not finished then is cut off."""
+    if not server.stop():
+        server.abort(_BROKEN_OFF_S)

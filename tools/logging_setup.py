@@ -63,7 +63,7 @@ def set_level(level: str, category: str | None = None) -> None:
     if category is None:
         for each in CATEGORIES:
             set_level(level, each)
-        logging.getLogger("granian").setLevel(_FOREIGN[level])
+        logging.getLogger("aiohttp").setLevel(_FOREIGN[level])
         return
     for name in CATEGORIES[category]:
         own = name.partition(".")[0] in CATEGORIES["generic"]

@@ -1,7 +1,7 @@
 """A request's body as a stream of chunks: whole or chunked, plain or gzip, bounded and never all in memory.
 
-falcon's `bounded_stream` takes a chunked body for an empty one, so `wsgi.input` is read itself; granian's may give less
-than was asked for before the end, so it is read until it gives nothing.
+falcon's `bounded_stream` takes a chunked body for an empty one, so `wsgi.input` (`api.rest.incoming_body`) is read itself. It
+may give less than was asked for before the end, so it is read until it gives nothing.
 """
 
 import zlib
@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import falcon
 
-from api.errors import BodyTooLarge, OutOfRange
-from api.rest.connections import is_any_cut
+from api.errors import BodyBroken, BodyTooLarge, OutOfRange
 from api.rest.settings import RestSettings
 from events.errors import InvalidDicom, InvalidRequest
 
@@ -26,7 +25,7 @@ class Readable(Protocol):
 
 
 def read_chunks(req: falcon.Request, settings: RestSettings) -> Iterator[bytes]:
-    """Iterate over a body as the client meant it, inflated if it came as gzip. Raises BodyTooLarge, InvalidRequest."""
+    """Iterate over a body as the client meant it, inflated if it came as gzip. Raises BodyTooLarge, BodyBroken, BodySilent."""
     limit = settings.maximum_request_body_size_mb * _MIB
     declared = _declared_length(req)
     if limit and declared is not None and declared > limit:
@@ -79,14 +78,8 @@ def _read_raw(req: falcon.Request, declared: int | None, limit: int) -> Iterator
         if limit and received > limit:
             raise BodyTooLarge
         yield chunk
-    if received < declared if declared is not None else _is_cut(req):
-        raise InvalidRequest("The connection ended before the body did")
-
-
-def _is_cut(req: falcon.Request) -> bool:
-    """Tell whether a chunked body ended because the client went away; its end looks the same either way."""
-    is_chunked = "HTTP_TRANSFER_ENCODING" in req.env
-    return is_chunked and is_any_cut(req.env["REMOTE_ADDR"], int(req.env["SERVER_PORT"]))
+    if declared is not None and received < declared:
+        raise BodyBroken("The body is shorter than its Content-Length")
 
 
 def inflate(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:

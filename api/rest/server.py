@@ -1,52 +1,51 @@
-"""granian's WSGI worker in this process, on a socket that is already bound and listening.
+"""The HTTP server: aiohttp's, on a socket that is already bound and listening, with its event loop in a thread of its own.
 
-granian's own server forks workers and installs signal handlers; a gateway is such a worker already and has signals of
-its own. So its worker class is driven directly, as `granian.server.mp` does it. That is private API: granian is pinned
-to 2.8.x, and no other module touches it. Several servers may run in one interpreter.
+aiohttp parses requests, keeps connections, reads what is left of a body that was not wanted (so that a client that is still
+sending can read its answer), and knows which connection is whose. Several servers may run in one interpreter.
 
-A request is parsed by granian's runtime thread; only a complete header costs one of the Python threads, so a client
-that dribbles its header blocks nobody and is dropped after `header_timeout_ms`, as is a connection that stays idle. Bodies that
-stop coming are ended by `api.rest.patience`, clients that stop reading by the kernel (`TCP_USER_TIMEOUT`).
+Limits: a client has `silence_s` to complete its header and may be silent as long within a body; one that takes nothing of
+its answer for as long is dropped, by the kernel too (`TCP_USER_TIMEOUT`). Lines and fields of a header hold 32 KiB, 128 fields.
 """
 
 import asyncio
 import logging
-import os
 import socket
-import sys
+import ssl
 import threading
-from collections.abc import Callable
 from typing import Any
 
-from granian import _futures, _granian, wsgi
-from granian.http import HTTP1Settings
+import uvloop
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from api.rest.front import Application
-from api.rest.patience import BodyWatch, WatchedBody
+from api.rest.wsgi import WsgiHandler
 
 logger = logging.getLogger("sinogram.http")
 
-# granian's stubs do not tell these signatures.
-_native: Any = _granian
-_python: Any = _futures
-_wsgi: Any = wsgi
-
-TIMEOUT_MS = 30_000  # Orthanc's `HttpRequestTimeout`: how long a client may be silent
+SILENCE_S = 30.0  # Orthanc's `HttpRequestTimeout`
 DEFAULT_THREADS = 16  # Orthanc has 50; more than this only queue for the interpreter
-_DAY_MS = 86_400_000
-IDLE_THREAD_S = 30
-BACKLOG = 1024  # connections accepted at a time; the kernel's queue holds the others
+LINGERING_S = 10.0  # for which the rest of a body is read that nobody wanted
+HEADER_BYTES = 1 << 15  # of a line, and of a field
+READ_BYTES = 1 << 18  # a 170 kB slice in one or two reads
 STOP_TIMEOUT_S = 5.0
+_LOOK_S = 0.02  # between two looks at what is under way, while the server stops
+_DAY_S = 86_400.0
 
-_WITH_BODY = frozenset({"POST", "PUT"})
-_BASE_ENVIRON: dict[str, Any] = {
-    "SCRIPT_NAME": "",
-    "wsgi.version": (1, 0),
-    "wsgi.input_terminated": True,
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": False,
-    "wsgi.run_once": False,
-}
+
+class _MalformedRequests(logging.Filter):
+    """Tells of requests that are no HTTP in a line, without a stack: whoever can connect can cause them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            logger.info("http.malformed-request error=%s", type(error).__name__)
+            return False
+        return True
+
+
+_protocol_logger = logging.getLogger("sinogram.http.protocol")
+_protocol_logger.addFilter(_MalformedRequests())
 
 
 class HttpServer:
@@ -58,95 +57,116 @@ class HttpServer:
         fd: int,
         *,
         threads: int = DEFAULT_THREADS,
-        header_timeout_ms: int = TIMEOUT_MS,
-        keep_alive: bool = True,
-        tls: tuple[Any, ...] | None = None,
+        silence_s: float = SILENCE_S,
+        keep_alive_s: float | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`fd` is a listening TCP socket, owned by the server from now on. A timeout of 0 means a day.
+        """`fd` is a listening TCP socket, owned by the server from now on. A silence of 0 means a day.
 
-        A client has `header_timeout_ms` to complete its header, and may be silent as long within a body.
-
-        `tls` is granian's tuple (enabled, certificate, key, password, least protocol, CA, CRLs, verify clients).
+        `keep_alive_s` is how long a connection may be idle between two requests (0: it serves one request), None as long as silence.
         """
-        header_timeout_ms = header_timeout_ms or _DAY_MS
-        _tune(fd, header_timeout_ms)
-        self._watch = BodyWatch(header_timeout_ms / 1000)
-        # granian looks methods up on the loop and, for WSGI, never runs it; without one it aborts the process.
-        self._loop = asyncio.new_event_loop()
-        self._loop.close()
-        self._scheduler = _python._new_cbscheduler(  # noqa: SLF001  # see the module's text
-            self._loop, _adapt(application, self._watch), impl_asyncio=False
+        self._silence_s = silence_s or _DAY_S
+        self._keep_alive_s = self._silence_s if keep_alive_s is None else keep_alive_s
+        self._tls = tls
+        self._listener = socket.socket(fileno=fd)
+        _tune(self._listener, int(self._silence_s * 1000))
+        self._handler = WsgiHandler(
+            application,
+            threads=max(threads, 1),
+            silence_s=self._silence_s,
+            is_kept_alive=self._keep_alive_s > 0,
+            on_begun=self._on_begun,
+            on_answered=self._on_answered,
         )
-        self._signal = _native.WorkerSignal()
-        self._stopped = threading.Event()
-        self._signal.add_cb(self._stopped.set)
-        self._worker = _native.WSGIWorker(
-            1,  # number of the worker, shown in granian's messages
-            (None, _native.SocketHolder(fd, False, BACKLOG)),
-            None,  # no channel for metrics
-            1,  # runtime threads
-            max(threads, 1),  # the runtime's own blocking threads
-            max(threads, 1),  # Python threads
-            IDLE_THREAD_S,
-            BACKLOG,
-            "1",
-            HTTP1Settings(header_read_timeout=header_timeout_ms, keep_alive=keep_alive),
-            None,
-            None,  # no static files
-            *(tls or (False, None, None, None, "tls1.3", None, [], False)),
-            (None, None),
-        )
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._busy: set[web.RequestHandler] = set()
+        self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}  # connections that have been answered
+        self._web: web.Server
+        self._accepting: asyncio.Server
+        self._thread = threading.Thread(target=self._loop.run_forever, name="http-loop", daemon=True)
 
     def start(self) -> None:
         """Serve from now on; returns at once."""
-        self._watch.start()
-        self._worker.serve_mtr(self._scheduler, self._loop, self._signal)
+        self._thread.start()
+        self._run(self._open())
+
+    async def _open(self) -> None:
+        self._web = web.Server(
+            self._handler,
+            logger=_protocol_logger,
+            access_log=None,
+            keepalive_timeout=self._silence_s,  # this is also what a header may take
+            lingering_time=LINGERING_S,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            read_bufsize=READ_BYTES,
+            auto_decompress=False,  # bodies are inflated within limits (`api.rest.body`)
+        )
+        self._accepting = await self._loop.create_server(self._web, sock=self._listener, ssl=self._tls)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
-        """Stop accepting and wait for requests under way; returns whether all ended in time."""
-        self._signal.set()
-        ended = self._stopped.wait(timeout_s)
-        self._watch.stop()
+        """Stop accepting and wait for requests under way; returns whether all ended in time. May be called again."""
+        if self._loop.is_closed():
+            return True
+        ended: bool = self._run(self._end(timeout_s))
         if not ended:
-            logger.warning("http.stop-timeout seconds=%s", timeout_s)
-        return ended
+            logger.warning("http.stop-timeout seconds=%s requests=%d", timeout_s, self._handler.under_way)
+            return False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._handler.close()
+        return True
+
+    def abort(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+        """Break the connections of requests that do not end, and stop; returns whether all have ended then."""
+        if not self._loop.is_closed():
+            self._run(self._break_all())
+        return self.stop(timeout_s)
+
+    async def _break_all(self) -> None:
+        for connection in self._web.connections:
+            connection.force_close()
+
+    async def _end(self, timeout_s: float) -> bool:
+        self._accepting.close()
+        self._handler.is_stopping = True  # what is answered from now on is the last on its connection
+        connections = self._web.connections
+        transports = [connection.transport for connection in connections if connection.transport is not None]
+        # Not the busy ones: aiohttp takes nothing more from a connection that is closed, of its body neither.
+        for connection in set(connections) - self._busy:
+            connection.force_close()  # sends what is to be sent
+        deadline = self._loop.time() + timeout_s
+        while self._handler.under_way or any(transport.get_write_buffer_size() for transport in transports):
+            if self._loop.time() >= deadline:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        await self._web.shutdown(0)
+        return True
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _on_begun(self, request: web.BaseRequest) -> None:
+        self._busy.add(request.protocol)
+        idle = self._idle.pop(request.protocol, None)
+        if idle is not None:
+            idle.cancel()
+
+    def _on_answered(self, request: web.BaseRequest) -> None:
+        """Close the connection if no other request comes on it in time; not while the rest of a body is still coming."""
+        self._busy.discard(request.protocol)
+        if self._keep_alive_s and request.content.at_eof():
+            connection = request.protocol
+            self._idle[connection] = self._loop.call_later(self._keep_alive_s, self._close_idle, connection)
+
+    def _close_idle(self, connection: web.RequestHandler) -> None:
+        self._idle.pop(connection, None)
+        connection.force_close()
 
 
-def _tune(fd: int, timeout_ms: int) -> None:
+def _tune(listener: socket.socket, timeout_ms: int) -> None:
     """Set what accepted connections inherit: no delay for small answers, and an end to clients that read no more."""
-    with socket.socket(fileno=os.dup(fd)) as listener:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-
-def _adapt(application: Application, watch: BodyWatch) -> Callable[[Any, dict[str, Any]], int]:
-    """Return what granian calls for each request; unlike its own adapter it keeps `os.environ` out of the headers."""
-    base = _BASE_ENVIRON | {"wsgi.errors": sys.stderr}
-
-    def run(proto: Any, scope: dict[str, Any]) -> int:
-        status = 500
-        headers: list[tuple[str, str]] = []
-
-        def start_response(line: str, given: list[tuple[str, str]], _exc_info: Any = None) -> None:
-            nonlocal status, headers
-            status = int(line[:3])
-            headers = given
-
-        environ = base | scope
-        if scope["REQUEST_METHOD"] in _WITH_BODY:
-            address = (scope["REMOTE_ADDR"], int(scope["SERVER_PORT"]))
-            environ["wsgi.input"] = WatchedBody(scope["wsgi.input"], watch, *address)
-        try:
-            body = application(environ, start_response)
-        except Exception:
-            logger.exception("http.application-failed path=%s", scope.get("PATH_INFO"))
-            proto.response_bytes(500, [], b"")
-            return 500
-        if isinstance(body, list):
-            proto.response_bytes(status, headers, b"".join(body))
-        else:
-            proto.response_iter(status, headers, _wsgi.ResponseIterWrap(body))
-        return status
-
-    return run
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -50,7 +50,7 @@ class RestStage:
 
 
 def call(app: Application, path: str, method: str, body: bytes, headers: dict[str, str]) -> Answer:
-    """Send one request through an application as granian would."""
+    """Send one request through an application as the HTTP server would."""
     parts = urlsplit("http://host" + path)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,

@@ -8,7 +8,7 @@ import pytest
 
 from tools.logging_setup import CATEGORIES, LogOptions, configure, set_level
 
-TOUCHED = ("granian", *(name for names in CATEGORIES.values() for name in names))
+TOUCHED = ("aiohttp", *(name for names in CATEGORIES.values() for name in names))
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def test_one_category_is_raised_alone() -> None:
     assert logging.getLogger("api.dicom.scp").isEnabledFor(logging.DEBUG)
     assert logging.getLogger("pynetdicom").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("api.rest.app").isEnabledFor(logging.DEBUG)
-    assert not logging.getLogger("granian").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("aiohttp").isEnabledFor(logging.INFO)
 
 
 def test_an_unknown_level_or_category_is_refused() -> None:

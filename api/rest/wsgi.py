@@ -1,0 +1,227 @@
+"""From a request of aiohttp's to the WSGI application and back (PEP 3333).
+
+The event loop does what waits: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
+application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
+(`api.rest.incoming_body`) hold up nobody else.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+
+from api.rest.front import Application
+from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
+
+logger = logging.getLogger("sinogram.http")
+
+# Threads that may wait for the rest of a body.
+WAITING_THREADS: Final = 64
+# Bodies gathered at the same time, in one process; beyond it a body goes to the thread that reads it as it comes.
+GATHERED_TOGETHER_BYTES: Final = 64 << 20
+
+IS_CLIENT_GONE: Final = "sinogram.is_client_gone"  # key of the environment: a function without arguments
+
+_BASE_ENVIRON: Final[dict[str, Any]] = {
+    "SCRIPT_NAME": "",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.version": (1, 0),
+    "wsgi.input_terminated": True,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
+_SERVER: Final = ("Server", "Sinogram")  # without it the versions of libraries would be told
+_NO_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+_END: Final = object()
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the application has answered."""
+
+    status: int = 500
+    reason: str = "Internal Server Error"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    parts: Iterable[bytes] = ()
+
+    def start(self, line: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+        self.status, self.reason, self.headers = int(line[:3]), line[4:], headers
+
+
+class WsgiHandler:
+    """Answers the requests of one server. Called on its event loop."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        threads: int,
+        silence_s: float,
+        is_kept_alive: bool,
+        on_begun: Callable[[web.BaseRequest], None],
+        on_answered: Callable[[web.BaseRequest], None],
+    ) -> None:
+        self._application = application
+        self._silence_s = silence_s
+        self._is_kept_alive = is_kept_alive
+        self._on_begun = on_begun
+        self._on_answered = on_answered
+        self._ready = ThreadPoolExecutor(threads, thread_name_prefix="http")
+        self._waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="http-body")
+        self._gathered_bytes = 0
+        self.under_way = 0
+        self.is_stopping = False
+
+    def close(self) -> None:
+        """End the threads; nothing is under way any more."""
+        self._ready.shutdown()
+        self._waiting.shutdown()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.under_way += 1
+        self._on_begun(request)
+        try:
+            return await self._handle(request)
+        finally:
+            self.under_way -= 1
+            self._on_answered(request)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = IncomingBody(request, self._silence_s)
+        held = await self._gather(request, body)
+        try:
+            environ = make_environ(request, body)
+            pool = self._ready if body.is_complete else self._waiting
+            answer = await asyncio.get_running_loop().run_in_executor(pool, self._call, environ)
+        finally:
+            self._gathered_bytes -= held
+        return await self._send(request, answer)
+
+    async def _gather(self, request: web.BaseRequest, body: IncomingBody) -> int:
+        """Gather the beginning of a body; returns for how many bytes there has to be room."""
+        if body.is_complete or body.awaits_leave:
+            return 0
+        room = min(request.content_length or GATHERED_BYTES, GATHERED_BYTES)
+        if self._gathered_bytes + room > GATHERED_TOGETHER_BYTES:
+            return 0
+        self._gathered_bytes += room
+        await body.gather(room)
+        return room
+
+    def _call(self, environ: dict[str, Any]) -> _Answer:
+        """Run the application; in a thread."""
+        answer = _Answer()
+        try:
+            answer.parts = self._application(environ, answer.start)
+        except Exception:
+            logger.exception("http.application-failed")
+            return _Answer()
+        if isinstance(answer.parts, list):
+            answer.parts = [b"".join(answer.parts)]
+        return answer
+
+    async def _send(self, request: web.BaseRequest, answer: _Answer) -> web.StreamResponse:
+        answer.headers.append(_SERVER)
+        if isinstance(answer.parts, tuple | list):
+            body = answer.parts[0] if answer.parts else b""
+            response: web.StreamResponse = web.Response(
+                status=answer.status, reason=answer.reason, headers=answer.headers, body=body
+            )
+            self._settle_connection(response)
+            return response
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
+        self._settle_connection(response)
+        await self._stream(request, response, answer.parts)
+        return response
+
+    def _settle_connection(self, response: web.StreamResponse) -> None:
+        if self.is_stopping or not self._is_kept_alive:
+            response.force_close()
+
+    async def _stream(self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes]) -> None:
+        """Hand out an answer piece by piece: the next one is made when the one before has gone."""
+        loop = asyncio.get_running_loop()
+        pieces = iter(parts)
+        try:
+            await self._in_time(response.prepare(request))
+            while (piece := await loop.run_in_executor(self._ready, _next, pieces)) is not _END:
+                await self._in_time(response.write(piece))
+            await self._in_time(response.write_eof())
+        except (TimeoutError, ConnectionError):
+            logger.info("http.reader-gone")
+            abort(request)
+        except Exception:
+            # The status has been sent: a connection that breaks is all that tells the client.
+            logger.exception("http.answer-broken-off")
+            abort(request)
+        finally:
+            await loop.run_in_executor(self._ready, _close, parts)
+
+    async def _in_time(self, writing: Awaitable[Any]) -> None:
+        """Wait for a piece to leave. Raises TimeoutError for a reader that takes nothing."""
+        async with asyncio.timeout(self._silence_s):
+            await writing
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Break the connection: what was sent is not the whole answer."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _next(pieces: Iterator[bytes]) -> Any:
+    return next(pieces, _END)
+
+
+def _close(parts: Any) -> None:
+    close = getattr(parts, "close", None)
+    if close is not None:
+        close()
+
+
+def make_environ(request: web.BaseRequest, body: IncomingBody) -> dict[str, Any]:
+    """Return the environment of a request. Nothing of `os.environ` is in it."""
+    target = _origin_form(request.raw_path)
+    path, _, query = target.partition("?")
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    server = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return {
+        **_BASE_ENVIRON,
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
+        "QUERY_STRING": query.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "REMOTE_ADDR": peer[0] if peer else "",
+        "SERVER_NAME": server[0] if server else "",
+        "SERVER_PORT": str(server[1]) if server else "0",
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        IS_CLIENT_GONE: lambda: request.transport is None or request.transport.is_closing(),
+        **_header_variables(request.raw_headers),
+    }
+
+
+def _origin_form(target: str) -> str:
+    """The path and query of a request target, which may be a whole URI (RFC 9112 §3.2.2)."""
+    if not target.startswith("/"):
+        _, scheme, rest = target.partition("://")
+        target = "/" + rest.partition("/")[2] if scheme else "/" + target
+    return target.partition("#")[0]
+
+
+def _header_variables(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """The headers as CGI names them; those that come more than once are joined (RFC 9110 §5.3)."""
+    variables: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        key = name if name in _NO_PREFIX else f"HTTP_{name}"
+        value = raw_value.decode("latin-1")
+        variables[key] = f"{variables[key]}, {value}" if key in variables else value
+    return variables
