@@ -168,6 +168,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         http_request_timeout_s=http.request_timeout_s,
         maximum_request_body_size_mb=http.maximum_request_body_size_mb,
         maximum_file_size_in_archive_mb=http.maximum_file_size_in_archive_mb,
+        maximum_archive_size_mb=http.maximum_archive_size_mb,
         temporary_directory=configuration.storage.temporary_directory,
         default_encoding=dicom.default_encoding,
         unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,

@@ -27,7 +27,7 @@ from tools.http_client import read_http_client
 from tools.https import read_https
 from tools.lua_settings import list_scripts, read_lua
 from tools.modalities import read_modalities
-from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, suggestion
+from tools.options import ENCODINGS, OPTIONS, PLUGIN_SECTIONS, PROTECTING, suggestion
 from tools.peers import read_peers
 from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
 
@@ -59,6 +59,7 @@ class HttpOptions:
     request_timeout_s: int
     maximum_request_body_size_mb: int  # 0 = no ceiling
     maximum_file_size_in_archive_mb: int  # 0 = no ceiling
+    maximum_archive_size_mb: int  # 0 = no ceiling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +172,10 @@ def _contradictions(given: Mapping[str, Any], origin: Mapping[str, Path]) -> lis
     if remote and given.get("AuthenticationEnabled", True) and not given.get("RegisteredUsers"):
         reason = "must name a user, for remote access is allowed with authentication"
         problems.append(f"{origin['RemoteAccessAllowed']}: RegisteredUsers: {reason}")
+    for name in sorted(given.keys() & PROTECTING):
+        if not OPTIONS[name].honoured and OPTIONS[name].differs(given[name]):
+            reason = "protects the archive, and this release cannot keep it yet; without it the server starts"
+            problems.append(f"{origin[name]}: {name}: {reason}")
     if "RejectSopClasses" in given and "RejectedSopClasses" in given:
         problems.append(f"{origin['RejectSopClasses']}: RejectSopClasses: RejectedSopClasses is there too")
     return problems
@@ -247,6 +252,7 @@ def _typed(
             request_timeout_s=value("HttpRequestTimeout"),
             maximum_request_body_size_mb=value("MaximumRequestBodySizeMB"),
             maximum_file_size_in_archive_mb=value("MaximumFileSizeInArchiveMB"),
+            maximum_archive_size_mb=value("MaximumArchiveSizeMB"),
         ),
         dicom=DicomOptions(
             enabled=value("DicomServerEnabled"),

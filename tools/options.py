@@ -153,6 +153,8 @@ PLUGIN_SECTIONS: Final = frozenset(
         "WholeSlideImaging Worklists"
     )
 )
+# Who sets one of these relies on it: while it is not honoured, a value other than the default stops the start.
+PROTECTING: Final = frozenset(_words("CheckRevisions MaximumPatientCount MaximumStorageSize ReadOnly"))
 _YES, _NO, _COUNT, _TEXT, _SECTION, _PORT = Boolean(), Boolean(), Whole(), Text(), Section(), Whole(0, 65535)
 
 
@@ -209,6 +211,7 @@ OPTIONS: Final = _rows(
     Option("HttpRequestTimeout", Whole(1), 30, honoured=True),
     Option("MaximumRequestBodySizeMB", _COUNT, 8192, honoured=True),
     Option("MaximumFileSizeInArchiveMB", _COUNT, 4096, honoured=True),
+    Option("MaximumArchiveSizeMB", _COUNT, 65_536, honoured=True),  # ours
     *_switches("OrthancExplorerEnabled TcpNoDelay WebDavEnabled WebDavUploadAllowed", default=True),
     *_switches("MetricsEnabled SynchronousZipStream", default=True),
     *_switches("HttpCompressionEnabled WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8", default=False),

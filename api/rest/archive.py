@@ -1,6 +1,8 @@
 """ZIP uploads: every member that is a DICOM file goes the way of an upload, the others are skipped as Orthanc does.
 
-The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks.
+The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks. A bomb is met by
+limits: of members, of the bytes of one and of all of them, and by the sizes of the directory, which in an archive that is one
+cannot exceed it. Work ends when the client has gone.
 """
 
 import errno
@@ -9,10 +11,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar
+from dataclasses import dataclass
+from os import SEEK_END
+from typing import BinaryIO, Final, TypeVar
 
 from api.rest.body import CHUNK_BYTES
-from events.errors import InvalidDicom, MissingTag
+from events.errors import InvalidDicom, InvalidRequest, MissingTag
 from store.disk_errors import translated
 
 logger = logging.getLogger("sinogram.http")
@@ -26,13 +30,32 @@ _ENCRYPTED = 0x1  # general purpose flag
 # What zipfile raises over damaged archives; OSError is a seek to a place that cannot be.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OSError)
 
+MAXIMUM_MEMBERS: Final = 1_000_000  # of one archive; its directory is in memory, some 500 bytes a member
 
-def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]], T]) -> list[T]:
+
+class ClientGone(InvalidRequest):
+    """Whoever has sent the archive does not wait for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """In bytes, once inflated; 0 = no limit."""
+
+    member: int = 0  # MaximumFileSizeInArchiveMB; larger ones are skipped
+    total: int = 0  # MaximumArchiveSizeMB; an archive of more is refused before anything is stored
+
+
+def store_members(
+    file: BinaryIO,
+    limits: ArchiveLimits,
+    store: Callable[[Iterator[bytes]], T],
+    is_client_gone: Callable[[], bool] = lambda: False,
+) -> list[T]:
     """Store each DICOM file in a ZIP and return what `store` said, in the order of the archive.
 
-    Skipped: folders, encrypted and damaged members, what is no DICOM file, members above `limit` bytes (0 = none) once
-    they are inflated. Raises InvalidDicom if the archive cannot be read at all or is compressed in a way Orthanc
-    cannot read; what `store` raises for other reasons ends the whole.
+    Skipped: folders, encrypted and damaged members, what is no DICOM file, members above the limit.
+    Raises InvalidDicom if the archive cannot be read at all, is more than the limits allow, or is compressed in a way Orthanc
+    cannot read; ClientGone; what `store` raises for other reasons ends the whole.
     """
     try:
         archive = zipfile.ZipFile(file)
@@ -41,31 +64,46 @@ def store_members(file: BinaryIO, limit: int, store: Callable[[Iterator[bytes]],
         raise InvalidDicom("Cannot open ZIP archive from memory buffer") from exc
     stored = []
     with archive:
-        for member in archive.infolist():
+        members = archive.infolist()
+        _check_claims(members, file, limits)
+        for member in members:
             if member.is_dir() or member.file_size == 0 or member.flag_bits & _ENCRYPTED:
                 continue
             if member.compress_type == zipfile.ZIP_BZIP2:  # Orthanc skips these and refuses all else it cannot read
                 continue
             if member.compress_type not in _METHODS:
                 raise InvalidDicom("Invalid file or unsupported compression method (e.g. Deflate64)")
-            if limit and member.file_size > limit:
+            if limits.member and member.file_size > limits.member:
                 logger.warning("http.zip-member-too-large bytes=%d", member.file_size)
                 continue
             try:
-                stored.append(store(_inflate(archive, member)))
+                stored.append(store(_inflate(archive, member, is_client_gone)))
             except (InvalidDicom, MissingTag) as exc:
                 logger.info("http.zip-member-skipped reason=%s", type(exc).__name__)
     return stored
 
 
-def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def _check_claims(members: list[zipfile.ZipInfo], file: BinaryIO, limits: ArchiveLimits) -> None:
+    """Refuse what the directory of the archive says to be a bomb. Raises InvalidDicom."""
+    if len(members) > MAXIMUM_MEMBERS:
+        raise InvalidDicom(f"The ZIP archive has more than {MAXIMUM_MEMBERS} members")
+    if sum(member.compress_size for member in members) > file.seek(0, SEEK_END):
+        raise InvalidDicom("The members of the ZIP archive overlap: together they are larger than the archive")
+    total = sum(member.file_size for member in members)
+    if limits.total and total > limits.total:
+        raise InvalidDicom(f"The ZIP archive exceeds MaximumArchiveSizeMB once it is inflated: {total} bytes")
+
+
+def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, is_client_gone: Callable[[], bool]) -> Iterator[bytes]:
     """Yield a member's bytes; zipfile stops at the size the directory states and checks the CRC.
 
-    Raises InvalidDicom where the archive is damaged.
+    Raises InvalidDicom where the archive is damaged, ClientGone.
     """
     try:
         with archive.open(member) as stream:
             while chunk := stream.read(CHUNK_BYTES):
+                if is_client_gone():
+                    raise ClientGone("The client has left while its archive was being stored")
                 yield chunk
     except _DAMAGE as exc:
         _raise_if_disk(exc)

@@ -29,6 +29,7 @@ class RestSettings:
     http_request_timeout_s: int = 30
     maximum_request_body_size_mb: int = 8192  # 0 = no ceiling
     maximum_file_size_in_archive_mb: int = 4096  # of one inflated file, in a ZIP or a gzip body; 0 = no ceiling
+    maximum_archive_size_mb: int = 65_536  # of all files of a ZIP, once inflated; 0 = no ceiling
     temporary_directory: Path = field(default_factory=lambda: Path(gettempdir()))
 
     # Starting values of what PUT routes change at run time (then in the shared settings, see `api.rest.runtime`).

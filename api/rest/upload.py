@@ -1,12 +1,12 @@
 """`POST /instances`: DICOM files, ZIP archives and forms of both, streamed to ingest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 import falcon
 
-from api.rest.archive import MAGIC_BYTES, MAGICS, store_members
+from api.rest.archive import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
 from api.rest.body import is_gzip, read_chunks
 from api.rest.correlation import correlation_of, origin_of
 from api.rest.deps import Deps, Ingest, StoreResult, Upload
@@ -15,6 +15,7 @@ from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
 from api.rest.settings import RestSettings
+from api.rest.wsgi import client_gone
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import BeyondLimits
@@ -32,7 +33,9 @@ class Instances(Collection):
         super().__init__(deps, Level.INSTANCE)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        receiver = Receiver(self._deps.ingest, self._deps.settings, origin_of(req), correlation_of(req))
+        receiver = Receiver(
+            self._deps.ingest, self._deps.settings, origin_of(req), correlation_of(req), client_gone(req)
+        )
         chunks = read_chunks(req, self._deps.settings)
         boundary = parse_boundary(req.content_type or "")
         if boundary is None:
@@ -48,11 +51,19 @@ class Instances(Collection):
 class Receiver:
     """Takes the files of one request."""
 
-    def __init__(self, ingest: Ingest, settings: RestSettings, origin: Origin, correlation: bytes) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        settings: RestSettings,
+        origin: Origin,
+        correlation: bytes,
+        is_client_gone: Callable[[], bool],
+    ) -> None:
         self._ingest = ingest
         self._settings = settings
         self._origin = origin
         self._correlation = correlation
+        self._is_client_gone = is_client_gone
 
     def receive(self, chunks: Iterator[bytes], *, allow_zip: bool) -> Any:
         """Store a file or an archive and return what Orthanc answers: an object, or a list of them.
@@ -81,8 +92,11 @@ class Receiver:
         with spool as file:
             for chunk in chunks:
                 _spool(file, chunk)
-            limit = self._settings.maximum_file_size_in_archive_mb * _MIB
-            results = store_members(file, limit, self._store_file)
+            limits = ArchiveLimits(
+                member=self._settings.maximum_file_size_in_archive_mb * _MIB,
+                total=self._settings.maximum_archive_size_mb * _MIB,
+            )
+            results = store_members(file, limits, self._store_file, self._is_client_gone)
         return [render_stored(result) for result in results]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+import falcon
 from aiohttp import web
 
 from api.rest.front import Application
@@ -168,6 +169,12 @@ class WsgiHandler:
         """Wait for a piece to leave. Raises TimeoutError for a reader that takes nothing."""
         async with asyncio.timeout(self._silence_s):
             await writing
+
+
+def client_gone(req: falcon.Request) -> Callable[[], bool]:
+    """Return what tells whether a client has left, for work that only makes sense if somebody waits for it."""
+    is_gone: Callable[[], bool] = req.env.get(IS_CLIENT_GONE, lambda: False)
+    return is_gone
 
 
 def abort(request: web.BaseRequest) -> None:

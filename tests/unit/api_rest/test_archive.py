@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 import zipfile
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest.archive import MAGICS, store_members
+from api.rest.archive import MAGICS, ArchiveLimits, ClientGone, store_members
 from events.errors import InvalidDicom, MissingTag, StorageFull
 
 GOOD = b"DICOM file"
@@ -32,8 +33,8 @@ def store(chunks: Iterator[bytes]) -> bytes:
     return data
 
 
-def run(data: bytes, limit: int = 0) -> list[bytes]:
-    return store_members(io.BytesIO(data), limit, store)
+def run(data: bytes, limit: int = 0, total: int = 0) -> list[bytes]:
+    return store_members(io.BytesIO(data), ArchiveLimits(limit, total), store)
 
 
 def test_members_are_stored_in_the_order_of_the_archive() -> None:
@@ -83,7 +84,7 @@ def test_a_full_disk_ends_the_whole() -> None:
         raise StorageFull
 
     with pytest.raises(StorageFull):
-        store_members(io.BytesIO(zipped({"a": GOOD})), 0, fail)
+        store_members(io.BytesIO(zipped({"a": GOOD})), ArchiveLimits(), fail)
 
 
 @given(st.data())
@@ -98,3 +99,56 @@ def test_no_damage_brings_the_server_into_trouble(data: st.DataObject) -> None:
 def test_the_magic_numbers_are_those_of_real_archives() -> None:
     assert zipped({"a": b""})[:4] in MAGICS
     assert zipped({})[:4] in MAGICS
+
+
+def directory_of(data: bytes) -> tuple[bytes, bytes]:
+    """Return the local records and the directory of an archive."""
+    end = data.rindex(b"PK\x05\x06")
+    (start,) = struct.unpack_from("<I", data, end + 16)
+    return data[:start], data[start:end]
+
+
+def overlapping(count: int) -> bytes:
+    """An archive whose directory names its one member many times."""
+    local, directory = directory_of(zipped({"a": b"DICOM" + bytes(100_000)}))
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, count, count, len(directory) * count, len(local), 0)
+    return local + directory * count + end
+
+
+def test_members_that_overlap_are_refused_before_any_is_stored() -> None:
+    with pytest.raises(InvalidDicom, match="overlap"):
+        run(overlapping(100))
+
+
+def test_what_is_too_much_in_all_is_refused_before_any_is_stored() -> None:
+    data = zipped({str(number): b"DICOM" + bytes(1000) for number in range(10)})
+    with pytest.raises(InvalidDicom, match="MaximumArchiveSizeMB"):
+        run(data, total=10_049)
+    assert len(run(data, total=10_050)) == 10
+
+
+def test_a_member_that_holds_more_than_it_says_is_no_member() -> None:
+    data = bytearray(zipped({"a": b"DICOM" + bytes(100_000), "b": GOOD}))
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<I", data, data.index(signature) + offset, 10)
+    assert run(bytes(data), total=1000) == [GOOD]
+
+
+def test_work_ends_when_the_client_has_gone() -> None:
+    left: list[bytes] = []
+
+    def store_and_leave(chunks: Iterator[bytes]) -> bytes:
+        left.append(store(chunks))
+        return left[-1]
+
+    archive = io.BytesIO(zipped({"a": GOOD, "b": GOOD, "c": GOOD}))
+    with pytest.raises(ClientGone):
+        store_members(archive, ArchiveLimits(), store_and_leave, lambda: bool(left))
+    assert left == [GOOD]
+
+
+def test_a_client_that_leaves_within_a_member_ends_it() -> None:
+    asked = iter([False, True])
+    archive = io.BytesIO(zipped({"a": b"DICOM" + bytes(1 << 20)}))
+    with pytest.raises(ClientGone):
+        store_members(archive, ArchiveLimits(), store, lambda: next(asked))

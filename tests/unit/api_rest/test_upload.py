@@ -32,7 +32,7 @@ def ingest() -> FakeIngest:
 
 @pytest.fixture
 def receiver(ingest: FakeIngest, tmp_path: Path) -> Receiver:
-    return Receiver(ingest, RestSettings(temporary_directory=tmp_path), ORIGIN, b"12345678")
+    return Receiver(ingest, RestSettings(temporary_directory=tmp_path), ORIGIN, b"12345678", lambda: False)
 
 
 def zipped(**members: bytes) -> bytes:
