@@ -5,8 +5,9 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,34 +15,10 @@ import falcon
 import pytest
 
 from api.rest.body import read_chunks
-from api.rest.front import Application
 from api.rest.server import HttpServer
 from api.rest.settings import RestSettings
 from events.errors import InvalidRequest
-
-SILENCE_S = 0.6
-DEADLINE_S = 10.0
-
-
-@contextmanager
-def serving(application: Application, *, threads: int = 2, is_alone: bool = True) -> Iterator[tuple[str, int]]:
-    """Run a server; gives its address. Nothing of it is left at the end."""
-    before = set(threading.enumerate())
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        server = HttpServer(application, os.dup(listener.fileno()), threads=threads, silence_s=SILENCE_S)
-        server.start()
-        try:
-            yield listener.getsockname()
-        finally:
-            assert server.stop()
-    if is_alone:
-        assert set(threading.enumerate()) <= before
-
-
-def connect(address: tuple[str, int], data: bytes) -> socket.socket:
-    client = socket.create_connection(address, timeout=DEADLINE_S)
-    client.sendall(data)
-    return client
+from tests.contract.http_serving import DEADLINE_S, connect, serving
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, bytes]:
@@ -98,6 +75,26 @@ def test_an_idle_connection_is_dropped() -> None:
         assert client.recv(1000) == b""
 
 
+def test_a_connection_is_kept_for_as_long_as_configured() -> None:
+    with serving(echo, silence_s=10, keep_alive_s=0.2) as address:
+        with connect(address, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            client.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1000).endswith(b"/b")
+            assert client.recv(1000) == b""  # long before the silence is over
+        with connect(address, b"") as client:  # one that has asked nothing yet has the time of a header
+            threading.Event().wait(0.4)
+            client.sendall(b"GET /c HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1000).endswith(b"/c")
+
+
+def test_a_connection_that_is_not_kept_serves_one_request() -> None:
+    with serving(echo, keep_alive_s=0) as address, connect(address, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert b"Connection: close" in answer
+    assert answer.endswith(b"/a")
+
+
 def test_silent_bodies_are_dropped_and_others_go_on(reader: Reader) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
     with serving(reader) as address, connect(address, head) as client:
@@ -109,6 +106,57 @@ def test_silent_bodies_are_dropped_and_others_go_on(reader: Reader) -> None:
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
 STATED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabcde"
+
+
+BROKEN = {
+    "a size that is no number": b"ZZZZ\r\nabc",
+    "a negative size": b"-3\r\nabc\r\n",
+    "a size beyond all measure": b"FFFFFFFFFFFFFFFFFF\r\nabc",
+    "more bytes than the size": b"3\r\nabcdef\r\n0\r\n\r\n",
+    "no end of a chunk": b"3\r\nabc0\r\n\r\n",
+    "another request in its place": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "late"])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_body_whose_framing_breaks_is_no_body(reader: Reader, broken: str, *, is_late: bool) -> None:
+    with serving(reader) as address, connect(address, CHUNKED if is_late else CHUNKED + BROKEN[broken]) as client:
+        if is_late:
+            wait_for_thread("http-body")
+            client.sendall(BROKEN[broken])
+        assert client.recv(1000).split()[1] in {b"400", b"408", b"200"}
+    assert all(body in {"BodyBroken", "BodySilent"} for body in reader.bodies)
+
+
+def wait_for_thread(prefix: str) -> None:
+    """Wait until a thread of that name has begun; it waits for the rest of the body then."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not any(thread.name.startswith(prefix) for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def test_one_silent_client_cuts_off_no_neighbour(reader: Reader) -> None:
+    """Behind a proxy all clients have one address."""
+    whole = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n\r\n"
+    with serving(reader) as address, connect(address, STATED), connect(address, whole) as slow:
+        for _ in range(40):  # 2 s in all; never silent for 0.6 s
+            threading.Event().wait(0.05)
+            slow.sendall(b"x" * 200)
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+    assert sorted(reader.bodies, key=str) == ["BodySilent", b"x" * 8000]
+
+
+def test_slow_bodies_starve_nobody() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    reader = Reader(threading.Event(), [])
+    with serving(reader, threads=1, silence_s=30) as address:
+        slow = [connect(address, head) for _ in range(40)]
+        wait_for_thread("http-body")
+        assert get(address, "/other") == (200, b"/other")
+        for client in slow:
+            client.close()
 
 
 def test_a_chunked_body_is_read_to_its_end(reader: Reader) -> None:

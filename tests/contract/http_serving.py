@@ -1,0 +1,42 @@
+"""The HTTP server on a port of loopback, around any application."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from api.rest.front import Application
+from api.rest.server import HttpServer
+
+DEADLINE_S = 10.0
+
+
+@contextmanager
+def serving(
+    application: Application,
+    *,
+    threads: int = 2,
+    silence_s: float = 0.6,
+    keep_alive_s: float | None = None,
+    is_alone: bool = True,
+) -> Iterator[tuple[str, int]]:
+    """Run a server; gives its address. Nothing of it is left at the end."""
+    before = set(threading.enumerate())
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        server = HttpServer(
+            application, os.dup(listener.fileno()), threads=threads, silence_s=silence_s, keep_alive_s=keep_alive_s
+        )
+        server.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            assert server.stop() or server.abort()
+    if is_alone:
+        assert set(threading.enumerate()) <= before
+
+
+def connect(address: tuple[str, int], data: bytes) -> socket.socket:
+    client = socket.create_connection(address, timeout=DEADLINE_S)
+    client.sendall(data)
+    return client
