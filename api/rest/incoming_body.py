@@ -65,13 +65,15 @@ class IncomingBody:
         self._is_complete = self._request.content.at_eof()
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; nothing at the end. Raises BodyBroken, BodySilent."""
+        """Return the next bytes, at most `size`, nothing at the end; all of them without a size. Raises BodyBroken, BodySilent."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(PIECE_BYTES), b""))
         while not self._pieces:
             if self._is_complete:
                 return b""
             asyncio.run_coroutine_threadsafe(self._receive(), self._loop).result()
         piece = self._pieces.popleft()
-        if 0 <= size < len(piece):
+        if size < len(piece):
             self._pieces.appendleft(piece[size:])
             piece = piece[:size]
         return piece

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,13 +20,19 @@ def serving(
     threads: int = 2,
     silence_s: float = 0.6,
     keep_alive_s: float | None = None,
+    tls: ssl.SSLContext | None = None,
     is_alone: bool = True,
 ) -> Iterator[tuple[str, int]]:
     """Run a server; gives its address. Nothing of it is left at the end."""
     before = set(threading.enumerate())
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         server = HttpServer(
-            application, os.dup(listener.fileno()), threads=threads, silence_s=silence_s, keep_alive_s=keep_alive_s
+            application,
+            os.dup(listener.fileno()),
+            threads=threads,
+            silence_s=silence_s,
+            keep_alive_s=keep_alive_s,
+            tls=tls,
         )
         server.start()
         try:
