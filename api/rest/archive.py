@@ -16,7 +16,8 @@ from os import SEEK_END
 from typing import BinaryIO, Final, TypeVar
 
 from api.rest.body import CHUNK_BYTES
-from events.errors import InvalidDicom, InvalidRequest, MissingTag
+from api.rest.wsgi import ClientGone
+from events.errors import InvalidDicom, MissingTag
 from store.disk_errors import translated
 
 logger = logging.getLogger("sinogram.http")
@@ -31,10 +32,6 @@ _ENCRYPTED = 0x1  # general purpose flag
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OSError)
 
 MAXIMUM_MEMBERS: Final = 1_000_000  # of one archive; its directory is in memory, some 500 bytes a member
-
-
-class ClientGone(InvalidRequest):
-    """Whoever has sent the archive does not wait for the answer any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,8 @@ def store_members(
         members = archive.infolist()
         _check_claims(members, file, limits)
         for member in members:
-            if member.is_dir() or member.file_size == 0 or member.flag_bits & _ENCRYPTED:
+            # Names say nothing: one may be missing, or end with a slash like that of a folder.
+            if member.file_size == 0 or member.flag_bits & _ENCRYPTED:
                 continue
             if member.compress_type == zipfile.ZIP_BZIP2:  # Orthanc skips these and refuses all else it cannot read
                 continue

@@ -1,6 +1,7 @@
 """multipart/form-data as a stream: the parts' bytes as they come, nothing kept but what may be a boundary.
 
-Source: RFC 2046 §5.1.1, RFC 7578. Part headers are not looked at: whatever a form uploads is taken for a file.
+Source: RFC 2046 §5.1.1, RFC 7578. Part headers are not looked at: whatever a form uploads is taken for a file. A form ends
+with its last boundary; the two hyphens behind it may be missing, as in Orthanc.
 """
 
 import re
@@ -9,8 +10,12 @@ from enum import Enum, auto
 
 from events.errors import InvalidRequest
 
-_BOUNDARY = re.compile(r"""boundary=(?:"([^"]+)"|([^;\s"]+))""", re.IGNORECASE)
+_FORM = "multipart/form-data"
+_BLANKS = " \t"
+# A name, and a value up to the next semicolon; one between quotation marks may hold semicolons.
+_PARAMETER = re.compile(r';([^=;]*)=[ \t]*("[^"]*"(?=[ \t]*(?:;|$))|[^;]*)')
 MAX_HEADER_BYTES = 1 << 16  # of one part
+_ENDS = frozenset((b"", b"-", b"\r", b"\r\n", b"\n"))  # what may stand behind the last delimiter instead of two hyphens
 
 
 class Mark(Enum):
@@ -21,16 +26,21 @@ class Mark(Enum):
 
 def parse_boundary(content_type: str) -> bytes | None:
     """Return the boundary of a form, None if the body is something else (or names no boundary, as in Orthanc)."""
-    if not content_type.lower().startswith("multipart/form-data"):
+    if content_type.partition(";")[0].strip(_BLANKS).lower() != _FORM:
         return None
-    match = _BOUNDARY.search(content_type)
-    return (match[1] or match[2]).encode("latin-1") if match else None
+    named = [match for match in _PARAMETER.finditer(content_type) if match[1].strip(_BLANKS).lower() == "boundary"]
+    boundary = _unquoted(named[-1][2].strip(_BLANKS)) if named else ""  # the last one counts
+    return boundary.encode("latin-1", "replace") or None
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def split(chunks: Iterable[bytes], boundary: bytes) -> Iterator[bytes | Mark]:
     """Yield the bytes of every part, each part closed by `Mark.END_OF_PART`.
 
-    Raises InvalidRequest where the last boundary is missing: what came before it may be cut short.
+    Raises InvalidRequest where a part does not end with a boundary: it may be cut short.
     """
     delimiter = b"\r\n--" + boundary
     source = iter(chunks)
@@ -59,13 +69,16 @@ def _fill(buffer: bytearray, source: Iterator[bytes]) -> bool:
 
 def _need(buffer: bytearray, source: Iterator[bytes]) -> None:
     if not _fill(buffer, source):
-        raise InvalidRequest("The multipart body is incomplete")
+        raise InvalidRequest("The multipart body is incomplete: its last part does not end with the boundary")
 
 
 def _is_last(buffer: bytearray, source: Iterator[bytes]) -> bool:
-    """Tell whether the delimiter just passed closes the body."""
-    while len(buffer) < 2:
-        _need(buffer, source)
+    """Tell whether the delimiter just passed closes the body: by its hyphens, or because nothing follows."""
+    while len(buffer) < 3:  # a line break and something behind it
+        if buffer.startswith(b"--"):
+            return True
+        if not _fill(buffer, source):
+            return bytes(buffer) in _ENDS
     return buffer.startswith(b"--")
 
 

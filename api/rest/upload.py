@@ -1,21 +1,23 @@
 """`POST /instances`: DICOM files, ZIP archives and forms of both, streamed to ingest."""
 
 from collections.abc import Callable, Iterable, Iterator
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import IO, Any
 
 import falcon
 
 from api.rest.archive import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
-from api.rest.body import is_gzip, read_chunks
+from api.rest.auth import username_of
+from api.rest.body import CHUNK_BYTES, is_gzip, read_chunks
 from api.rest.correlation import correlation_of, origin_of
 from api.rest.deps import Deps, Ingest, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
+from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
 from api.rest.settings import RestSettings
-from api.rest.wsgi import client_gone
+from api.rest.wsgi import ClientGone, client_gone
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import BeyondLimits
@@ -23,6 +25,7 @@ from store.disk_errors import DiskErrors
 from store.records import Origin
 
 _MIB = 1 << 20
+_FORM_IN_MEMORY_BYTES = 1 << 20  # beyond, a form is kept in a temporary file until all of it is there
 _TEMPORARY = DiskErrors("the temporary directory")
 
 
@@ -31,6 +34,7 @@ class Instances(Collection):
 
     def __init__(self, deps: Deps) -> None:
         super().__init__(deps, Level.INSTANCE)
+        self._pieces = Pieces(deps.settings)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         receiver = Receiver(
@@ -42,10 +46,49 @@ class Instances(Collection):
             # Orthanc looks for a ZIP in the body as it came, not in what a gzip body holds.
             send_json(req, resp, receiver.receive(chunks, allow_zip=not is_gzip(req)))
             return
-        for part in _group(split(chunks, boundary)):
-            receiver.receive(part, allow_zip=True)
+        pieced = parse_pieced(req.env, f"{req.remote_addr}\0{username_of(req)}")
+        with _keep_whole(chunks, boundary, self._deps.settings) as form:
+            for part in _group(split(_read(form), boundary)):
+                if receiver.is_client_gone():
+                    raise ClientGone
+                self._take(receiver, part, pieced)
         resp.content_type = None  # Orthanc's answer to a form is 200 and empty
         resp.data = b""
+
+    def _take(self, receiver: "Receiver", part: Iterator[bytes], pieced: PiecedFile | None) -> None:
+        """Store a part of a form, or the file that becomes whole by it."""
+        if pieced is None:
+            receiver.receive(part, allow_zip=True)
+            return
+        whole = self._pieces.add(pieced, part)
+        if whole is not None:
+            with whole:
+                receiver.receive(_read(whole), allow_zip=True)
+
+
+def _keep_whole(chunks: Iterator[bytes], boundary: bytes, settings: RestSettings) -> IO[bytes]:
+    """Return a form that has come to its end. Raises InvalidRequest for one that has not: nothing of it may be stored."""
+    kept = SpooledTemporaryFile(_FORM_IN_MEMORY_BYTES, "w+b", prefix="sinogram-", dir=str(settings.temporary_directory))  # noqa: SIM115  # the caller closes it
+    try:
+        for _ in split(_copy(chunks, kept), boundary):
+            pass
+        with _TEMPORARY:
+            kept.seek(0)
+    except BaseException:
+        kept.close()
+        raise
+    return kept
+
+
+def _copy(chunks: Iterator[bytes], file: IO[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        with _TEMPORARY:
+            file.write(chunk)
+        yield chunk
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(CHUNK_BYTES), b"")
 
 
 class Receiver:
@@ -63,7 +106,7 @@ class Receiver:
         self._settings = settings
         self._origin = origin
         self._correlation = correlation
-        self._is_client_gone = is_client_gone
+        self.is_client_gone = is_client_gone
 
     def receive(self, chunks: Iterator[bytes], *, allow_zip: bool) -> Any:
         """Store a file or an archive and return what Orthanc answers: an object, or a list of them.
@@ -96,7 +139,7 @@ class Receiver:
                 member=self._settings.maximum_file_size_in_archive_mb * _MIB,
                 total=self._settings.maximum_archive_size_mb * _MIB,
             )
-            results = store_members(file, limits, self._store_file, self._is_client_gone)
+            results = store_members(file, limits, self._store_file, self.is_client_gone)
         return [render_stored(result) for result in results]
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import falcon
@@ -19,8 +19,10 @@ from aiohttp import web
 
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
+from events.errors import InvalidRequest
 
 logger = logging.getLogger("sinogram.http")
+T = TypeVar("T")
 
 # Threads that may wait for the rest of a body.
 WAITING_THREADS: Final = 64
@@ -171,10 +173,23 @@ class WsgiHandler:
             await writing
 
 
+class ClientGone(InvalidRequest):
+    """Whoever has sent the request does not wait for the answer any more."""
+
+
 def client_gone(req: falcon.Request) -> Callable[[], bool]:
     """Return what tells whether a client has left, for work that only makes sense if somebody waits for it."""
     is_gone: Callable[[], bool] = req.env.get(IS_CLIENT_GONE, lambda: False)
     return is_gone
+
+
+def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
+    """Yield what takes long to make or to use. Raises ClientGone as soon as nobody waits for it."""
+    is_gone = client_gone(req)
+    for item in items:
+        if is_gone():
+            raise ClientGone("The client has left before its answer was there")
+        yield item
 
 
 def abort(request: web.BaseRequest) -> None:

@@ -4,13 +4,15 @@ import contextlib
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest.archive import MAGICS, ArchiveLimits, ClientGone, store_members
+from api.rest.archive import MAGICS, ArchiveLimits, store_members
+from api.rest.wsgi import ClientGone
 from events.errors import InvalidDicom, MissingTag, StorageFull
 
 GOOD = b"DICOM file"
@@ -44,6 +46,32 @@ def test_members_are_stored_in_the_order_of_the_archive() -> None:
 def test_what_is_no_dicom_file_is_skipped() -> None:
     members = {"x.txt": b"text", "folder/": b"", "empty": b"", "no-uid": b"no tags", "good": GOOD}
     assert run(zipped(members)) == [GOOD]
+
+
+def named(*members: tuple[bytes, bytes]) -> bytes:
+    """An archive whose members have the very names that are given, which zipfile would not write."""
+    local = central = b""
+    for name, data in members:
+        sizes = struct.pack("<3I2H", zlib.crc32(data), len(data), len(data), len(name), 0)
+        entry = struct.pack("<5H", 20, 0, 0, 0, 0x21) + sizes
+        central += b"PK\1\2" + struct.pack("<H", 20) + entry + struct.pack("<3H2I", 0, 0, 0, 0, len(local)) + name
+        local += b"PK\3\4" + entry + name + data
+    return (
+        local
+        + central
+        + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(members), len(members), len(central), len(local), 0)
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [b"", b"/", b"folder/", b"\0", b"a\0b", b"\xff\xfe", b"../../a", b"C:\\a", b"a" * 60_000]
+)
+def test_whatever_a_member_is_called_it_is_stored(name: bytes) -> None:
+    assert run(named((name, GOOD), (b"other", b"DICOM 2"))) == [GOOD, b"DICOM 2"]
+
+
+def test_folders_without_content_are_skipped() -> None:
+    assert run(named((b"", b""), (b"/", b""), (b"folder/", b""), (b"a", GOOD))) == [GOOD]
 
 
 def test_an_empty_archive_holds_nothing() -> None:

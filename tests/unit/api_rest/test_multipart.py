@@ -54,10 +54,22 @@ def test_a_body_without_boundary_holds_nothing() -> None:
     assert parts_of(iter([b"garbage"])) == []
 
 
-@pytest.mark.parametrize("length", range(8, len(form([b"one", b"two"])) - 4))
+TWO = form([b"one", b"two"])
+DELIMITERS = (TWO.index(b"--XX"), TWO.index(b"\r\n--XX", 4) + 2, TWO.rindex(b"--XX"))
+ENDS = {place + 4 + more for place in DELIMITERS for more in range(3)}  # cut right behind a delimiter, or its line
+
+
+@pytest.mark.parametrize("length", sorted(set(range(8, len(TWO) - 4)) - ENDS))
 def test_a_form_that_is_cut_short_is_refused(length: int) -> None:
     with pytest.raises(InvalidRequest):
-        list(split(iter([form([b"one", b"two"])[:length]]), b"XX"))
+        list(split(iter([TWO[:length]]), b"XX"))
+
+
+@pytest.mark.parametrize("end", [b"", b"-", b"--", b"--\r\n", b"\r\n", b"\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_last_boundary_ends_the_form_with_and_without_its_hyphens(end: bytes, size: int) -> None:
+    body = TWO[: DELIMITERS[2] + 4] + end
+    assert parts_of(cut(body, size)) == [b"one", b"two"]
 
 
 def test_endless_headers_are_refused() -> None:
@@ -77,6 +89,19 @@ def test_pieces_are_no_larger_than_what_came() -> None:
         ('multipart/form-data; boundary="X X"', b"X X"),
         ("Multipart/Form-Data; BOUNDARY=XX", b"XX"),
         ("multipart/form-data; charset=utf-8; boundary=XX; foo=bar", b"XX"),
+        ("multipart/form-data; boundary = XX", b"XX"),
+        ("multipart/form-data; boundary= XX", b"XX"),
+        ("multipart/form-data ;boundary =\tXX ;charset=utf-8", b"XX"),
+        ('multipart/form-data; boundary = "X;X" ; charset=utf-8', b"X;X"),
+        ("multipart/form-data; boundary='XX'", b"'XX'"),
+        ('multipart/form-data; boundary="XX', b'"XX'),
+        ('multipart/form-data; boundary=XX"', b'XX"'),
+        ("multipart/form-data; xboundary=YY; boundary=XX", b"XX"),
+        ("multipart/form-data; boundary=YY; boundary=XX", b"XX"),
+        ('multipart/form-data; charset="; boundary=YY"; boundary=XX', b"XX"),
+        ('multipart/form-data; boundary=""', None),
+        ("multipart/form-datax; boundary=XX", None),
+        ("multipart/form-data, boundary=XX", None),
         ("multipart/form-data", None),
         ("multipart/form-data; boundary=", None),
         ("multipart/related; boundary=XX", None),
