@@ -81,6 +81,15 @@ class Batch:
                 yield key
                 found = cursor.next()
 
+    def stored_backwards(self, table: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over the rows that the transaction found, the last first; what was written since is not among them."""
+        self.last_table = table
+        with self._txn.cursor(db=self._tables[table]) as cursor:
+            found = cursor.last()
+            while found:
+                yield cursor.item()
+                found = cursor.prev()
+
     def savepoint(self) -> None:
         """Everything so far stays, whatever happens to what comes next."""
         self._undo.clear()

@@ -27,7 +27,21 @@ from store.environment import (
     peek,
 )
 from store.log import check_end, check_link, read_end, read_head, read_rows
-from store.tables import ALL_TABLES, CONDEMNED, FIND, ID_COUNTS, IDS, LEASES, META, SERIES, TOMBSTONES, key
+from store.projections.changes import LAST
+from store.tables import (
+    ALL_TABLES,
+    CONDEMNED,
+    FIND,
+    ID_COUNTS,
+    IDS,
+    LEASES,
+    META,
+    SERIES,
+    TOMBSTONES,
+    TOTALS,
+    TOUCHES,
+    key,
+)
 
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
@@ -49,6 +63,7 @@ class Action(Enum):
     RESUME_PURGES = "go on removing the rows of deleted resources"
     FILL_FIND = "add the rows that queries start from"
     FILL_ID_COUNTS = "count the identifiers, for pages of lists"
+    FILL_LAST_CHANGE = "look for the last change in the log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +85,7 @@ class Facts:
     tombstones: int = 0
     lacks_find: bool = False  # written before there was the table `find`
     lacks_id_counts: bool = False  # … the table `id-counts`
+    lacks_last_change: bool = False  # … the sequence of the last change
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +153,12 @@ TABLE = (
         Action.FILL_ID_COUNTS,
         "this index was written by an older release",
     ),
+    Row(
+        "no last change",
+        lambda f: f.lacks_last_change,
+        Action.FILL_LAST_CHANGE,
+        "this index was written by an older release",
+    ),
 )
 
 
@@ -195,6 +217,9 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
         lacks_find = not count(FIND) and bool(count(SERIES))
         lacks_id_counts = not count(ID_COUNTS) and bool(count(IDS))
+        # An archive that ever had an instance has its identifier, or what is kept of one that was deleted.
+        had_changes = bool(count(IDS) or count(TOUCHES))
+        lacks_last_change = had_changes and txn.get(LAST, db=env.tables[TOTALS]) is None
         is_empty = read_head(txn, env.tables).seq == 0
     return replace(
         facts,
@@ -207,6 +232,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         tombstones=tombstones,
         lacks_find=lacks_find,
         lacks_id_counts=lacks_id_counts,
+        lacks_last_change=lacks_last_change,
     )
 
 

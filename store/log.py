@@ -99,6 +99,13 @@ def read_event(batch: Batch, seq: Seq) -> Event | None:
     return codec.decode_event(codec.decode_record(seq, row), batch.get(PERSONAL, key(seq)))
 
 
+def tags_backwards(batch: Batch) -> Iterator[tuple[Seq, str]]:
+    """Iterate over the stored events, the newest first: sequence and tag."""
+    for row_key, row in batch.stored_backwards(EVENTS):
+        seq = _seq_of(row_key)
+        yield seq, codec.decode_record(seq, row).tag
+
+
 def write_end(batch: Batch, seq: Seq, row_hash: bytes) -> None:
     """Record which event is the last."""
     batch.put(TOTALS, END, key(seq) + row_hash)

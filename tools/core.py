@@ -38,7 +38,7 @@ from store.boot import Action
 from store.environment import Environment, ensure_reserve, missing_bytes, release_reserve
 from store.log import read_end
 from store.privacy import make_folder, mend
-from store.projections import find, id_counts
+from store.projections import changes, find, id_counts
 from store.projections.job_rows import Job
 from store.run_clock import begin_run, recorded_clock, uptime_us
 from store.tables import SETTINGS, TOMBSTONES, U64
@@ -56,7 +56,11 @@ CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
 
 Reply = Callable[[Any, SinogramError | None], None]
 
-_FILLING = {Action.FILL_FIND: find.fill, Action.FILL_ID_COUNTS: id_counts.fill}
+_FILLING = {
+    Action.FILL_FIND: find.fill,
+    Action.FILL_ID_COUNTS: id_counts.fill,
+    Action.FILL_LAST_CHANGE: changes.fill,
+}
 
 
 def utc_now_us() -> int:

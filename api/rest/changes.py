@@ -12,7 +12,7 @@ from api.rest.replies import send_json, send_text
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
 from store.times import format_us
-from store.views.feed import get_changes, get_last_change
+from store.views.feed import get_changes, get_last_change, get_last_seq
 from store.views.snapshot import Snapshot
 
 DEFAULT_LIMIT = 100
@@ -36,9 +36,7 @@ class Changes:
         types = _types(req)
         since, limit, to = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT, to=-1)
         with self._deps.views.snapshot() as s:
-            page = get_last_change(s)
-            if not req.has_param("last"):
-                page = _page(s, max(since, 0), limit, to, types, newest=page.last)
+            page = get_last_change(s) if req.has_param("last") else _page(s, max(since, 0), limit, to, types)
         send_json(req, resp, render_changes(page))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
@@ -46,8 +44,9 @@ class Changes:
         send_text(resp)
 
 
-def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str], *, newest: int) -> ChangesPage:
-    """Return a page as Orthanc cuts it; one without changes names the newest change as its last."""
+def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str]) -> ChangesPage:
+    """Return a page as Orthanc cuts it; one without changes names the last change ever, so that who polls goes on there."""
+    newest = get_last_seq(s)
     if limit < 0 or to == 0:
         return ChangesPage([], True, 0, newest)
     page = get_changes(s, since=since, limit=max(limit, 1), to=to if to > 0 else None, types=types)

@@ -50,7 +50,6 @@ class RestSettings:
     check_revisions: bool = False
     default_retrieve_method: str = "C-MOVE"
     ingest_transcoding: str = ""
-    is_http_server_secure: bool = True
     maximum_patient_count: int = 0
     maximum_storage_mode: str = "Recycle"
     maximum_storage_size_mb: int = 0
@@ -59,3 +58,8 @@ class RestSettings:
     read_only: bool = False
     storage_compression: bool = False
     user_metadata: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_http_server_secure(self) -> bool:
+        """Whether nobody gets in from elsewhere without a password of the operator's choice, as Orthanc means it."""
+        return not self.remote_access_allowed or (self.authentication_enabled and bool(self.registered_users))

@@ -16,7 +16,10 @@ EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
 
 
 class System:
-    """`/system`: the fields of Orthanc 1.12.11's OpenAPI document, those older releases had, and our version."""
+    """`/system`: the fields of Orthanc 1.12.11's OpenAPI document, those older releases had, and our version.
+
+    What is announced here is there: clients choose their requests by it.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._settings = deps.settings
@@ -30,7 +33,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "ApiVersion": ORTHANC_API_VERSION,
         "Capabilities": {
             "HasExtendedChanges": True,
-            "HasExtendedFind": True,
+            "HasExtendedFind": False,
             "HasKeyValueStores": True,
             "HasQueues": False,
             "HasReserveQueueValue": False,
@@ -43,7 +46,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "DicomAet": settings.dicom_aet,
         "DicomDefaultRetrieveMethod": settings.default_retrieve_method,
         "DicomPort": settings.dicom_port,
-        "HasLabels": True,
+        "HasLabels": False,
         "HttpPort": settings.http_port,
         "IngestTranscoding": settings.ingest_transcoding,
         "IsHttpServerSecure": settings.is_http_server_secure,
@@ -54,7 +57,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "Name": settings.name,
         "OverwriteInstances": settings.overwrite_instances,
         "PatientLevelEnabled": settings.patient_level_enabled,
-        "PluginsEnabled": True,
+        "PluginsEnabled": False,
         "ReadOnly": settings.read_only,
         "SinogramVersion": settings.sinogram_version,
         "StorageAreaPlugin": None,

@@ -4,6 +4,8 @@ As in Orthanc, a resource's rows vanish with the resource. The log itself (`GET 
 
 `NewInstance` needs no row here: the row of the instance, whose ref is the sequence of its event, says the same, and
 vanishes with it. `DELETE /changes` leaves those rows, so it records the sequence up to which they no longer count.
+
+The sequence of the last change outlives its row: who polls would else go back to the start.
 """
 
 from enum import IntEnum
@@ -12,6 +14,7 @@ from struct import Struct
 from events.event import Event
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import (
+    InstanceStored,
     PatientCreated,
     ResourceStabilized,
     SeriesCompleted,
@@ -21,7 +24,7 @@ from events.resources import (
 from events.server import ChangesCleared
 from store.batch import Batch
 from store.damaged_rows import decodes
-from store.log import Appended
+from store.log import Appended, tags_backwards
 from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
 from store.records import Change
 from store.tables import CHANGES, CHANGES_BY_TYPE, CHANGES_OF, TOTALS, U64, change_of_key, key, typed_change_key
@@ -58,13 +61,17 @@ _STABLE = {
     Level.STUDY: ChangeType.StableStudy,
     Level.SERIES: ChangeType.StableSeries,
 }
+_CHANGES = {of.TAG for of in (InstanceStored, *_CREATION, SeriesCompleted, ResourceStabilized)}
 _ROW = Struct(">BBQ20s")
 CLEARED = b"changes-cleared"  # in `totals`: the sequence of the last ChangesCleared
+LAST = b"changes-last"  # in `totals`: the sequence of the last change ever, there or gone
 
 
 def apply(batch: Batch, appended: Appended) -> None:
     event, seq = appended.event, appended.seq
     match event:
+        case InstanceStored():
+            batch.put(TOTALS, LAST, key(seq))
         case SeriesCreated() | StudyCreated() | PatientCreated():
             change_type, level = _CREATION[type(event)]
             _put(batch, seq, change_type, level, appended.at_us, event.id)
@@ -84,6 +91,7 @@ def apply(batch: Batch, appended: Appended) -> None:
 def _put(batch: Batch, seq: Seq, change_type: ChangeType, level: Level, at_us: int, resource: ResourceId) -> None:
     batch.put(CHANGES, key(seq), _ROW.pack(change_type, level, at_us, resource))
     batch.put(CHANGES_BY_TYPE, typed_change_key(change_type, seq), b"")
+    batch.put(TOTALS, LAST, key(seq))
 
 
 def _put_later(batch: Batch, appended: Appended, change_type: ChangeType, level: Level, ref: Ref) -> None:
@@ -113,3 +121,10 @@ def _forget_row(batch: Batch, seq: Seq) -> None:
 def read_change(seq: Seq, row: bytes) -> Change:
     change_type, level, at_us, resource = _ROW.unpack(row)
     return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)
+
+
+def fill(batch: Batch) -> None:
+    """Look for the last change in the log, for an archive of before its sequence was kept."""
+    last = next((seq for seq, tag in tags_backwards(batch) if tag in _CHANGES), None)
+    if last is not None:
+        batch.put(TOTALS, LAST, key(last))

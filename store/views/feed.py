@@ -9,7 +9,7 @@ from events import codec
 from events.event import field_names
 from events.identifiers import Level, Ref, ResourceId, Seq
 from store.log import read_rows
-from store.projections.changes import CLEARED, ChangeType, read_change
+from store.projections.changes import CLEARED, LAST, ChangeType, read_change
 from store.records import Change, ChangesPage, Instance
 from store.tables import (
     CHANGES,
@@ -59,8 +59,14 @@ def get_changes(
 def get_last_change(snapshot: Snapshot) -> ChangesPage:
     """Return the page that holds the newest change alone (`/changes?last`)."""
     found = list(_take(_walk(snapshot, 0, None, (), backwards=True), 1))
-    seq = found[0].seq if found else 0
+    seq = found[0].seq if found else get_last_seq(snapshot)
     return ChangesPage(found, True, seq, seq)
+
+
+def get_last_seq(snapshot: Snapshot) -> int:
+    """Return the sequence of the last change there ever was, 0 before the first: its row may be gone."""
+    found: int = U64.unpack(snapshot.row(TOTALS, LAST) or bytes(8))[0]
+    return found
 
 
 def _take(changes: Iterator[Change], count: int) -> Iterator[Change]:
