@@ -28,7 +28,7 @@ from actors.index.client import IndexClient
 from actors.index.commands import StoreInstance
 from actors.ingest_settings import IngestSettings
 from actors.lua.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
-from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, SinogramError
+from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
 from store.dicom.elements import Buffer
@@ -83,7 +83,8 @@ class Ingest:
     def open(self, origin: Origin, correlation: bytes = b"") -> "Upload":
         """Start an upload; leave its `with` block to discard it unless it was stored.
 
-        `correlation` names the request it belongs to in its events; without one it is a request of its own.
+        `correlation` names the request it belongs to in its events; without one it is a request of its own. Raises
+        ReadOnlyArchive.
         """
         return Upload(self, origin, correlation or new_correlation())
 
@@ -91,7 +92,7 @@ class Ingest:
         """Start an upload of a dataset that a C-STORE brings; what is written is the dataset as it comes.
 
         A file's head is put before it. What its sender has put around it is not kept, and a dataset of another instance is
-        refused before anybody sees it.
+        refused before anybody sees it. Raises ReadOnlyArchive.
         """
         return Upload(self, origin, new_correlation(), announced)
 
@@ -116,6 +117,8 @@ class Upload:
         self._correlation = correlation
         self._announced = announced  # of a dataset from the network
         self._settings = ingest.settings()
+        if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
+            raise ReadOnlyArchive
         self._chunks: list[bytes | memoryview] = []
         self._buffered = 0
         self._writer: BlobWriter | None = None

@@ -10,3 +10,4 @@ class IngestSettings:
     default_encoding: str = "Latin1"  # DefaultEncoding
     sync: bool = True  # SyncStorageArea
     hash: bool = True  # StoreMD5ForAttachments
+    read_only: bool = False  # ReadOnly

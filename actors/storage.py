@@ -55,8 +55,9 @@ class Storage(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, index: IndexClient, views: Views, blobs: BlobStore) -> None:
+    def __init__(self, index: IndexClient, views: Views, blobs: BlobStore, *, read_only: bool = False) -> None:
         super().__init__()
+        self._read_only = read_only  # no file is removed; what is to be waits for a start without it
         self._index = index
         self._views = views
         self._blobs = blobs
@@ -68,16 +69,18 @@ class Storage(pykka.ThreadingActor):
     def on_receive(self, message: Any) -> Any:
         try:
             match message:
+                case "recheck":
+                    self._recheck(b"")
+                case ("recheck", bytes(after)):
+                    self._recheck(after)
+                case _ if self._read_only:
+                    return 0
                 case ("sweep", list(folders)):
                     return self._sweep(folders, verify=False)
                 case ("sweep after a cut", list(folders)):
                     return self._sweep(folders, verify=True)
                 case ("remove", bytes(after)):
                     self._remove_condemned(after)
-                case ("recheck", bytes(after)):
-                    self._recheck(after)
-                case "recheck":
-                    self._recheck(b"")
                 case _:
                     self._remove_condemned(b"")
         except SinogramError as exc:

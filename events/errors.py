@@ -45,6 +45,15 @@ class FolderRevoked(Busy):
     """The blob of this instance lies in a folder that was taken from its writer: it is not stored, and never will be."""
 
 
+class ReadOnlyArchive(SinogramError):
+    """The server was started with ReadOnly: nothing that the archive holds may change."""
+
+    def __init__(
+        self, message: str = "the server has been started with ReadOnly: the archive cannot be changed"
+    ) -> None:
+        super().__init__(message)
+
+
 class StorageFull(SinogramError):
     """No room for another instance; the operator must act."""
 

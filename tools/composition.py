@@ -68,6 +68,7 @@ class ServerSettings:
             index_directory=self.index_directory,
             storage_directory=self.storage_directory,
             stable_age_s=self.stable_age_s,
+            read_only=self.rest.read_only,
             jobs=self.jobs,
             lua_is_on=self.lua.has_main,
         )
@@ -137,7 +138,12 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
             elements=configuration.value("MaximumDatasetElements"),
             folder=str(storage.temporary_directory),
         ),
-        ingest=IngestSettings(default_encoding=dicom.default_encoding, sync=storage.sync, hash=storage.store_md5),
+        ingest=IngestSettings(
+            default_encoding=dicom.default_encoding,
+            sync=storage.sync,
+            hash=storage.store_md5,
+            read_only=configuration.value("ReadOnly"),
+        ),
         codecs=CodecSettings(
             processes=configuration.value("CodecProcesses"),
             memory_mb=configuration.value("CodecMemory"),
@@ -182,6 +188,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         execute_lua_timeout_s=PATIENCE_S + (configuration.lua.limits.timeout_s or _DAY_S),
         log_exported_resources=configuration.value("LogExportedResources"),
         default_retrieve_method=configuration.value("DicomDefaultRetrieveMethod"),
+        read_only=configuration.value("ReadOnly"),
     )
 
 

@@ -108,16 +108,18 @@ class Core:
         self.views = Views(self.environment)
         recorded = self._begin_clock(since_boot)
         try:
-            self.index = LocalIndex(self.environment, clock)
+            self.index = LocalIndex(self.environment, clock, read_only=settings.read_only)
         except BaseException:
             self.environment.close()
             raise
         self.client = IndexClient(self.index.ask)
         self.blobs.on_damage = reporter(self.client)
-        self.storage: pykka.ActorRef[Storage] = Storage.start(self.client, self.views, self.blobs)
-        self.stable: pykka.ActorRef[StableTracker] = StableTracker.start(
-            self.client, self.views, settings.stable_age_s, wall_clock=recorded
+        self.storage: pykka.ActorRef[Storage] = Storage.start(
+            self.client, self.views, self.blobs, read_only=settings.read_only
         )
+        self.stable: pykka.ActorRef[StableTracker] | None = None  # with ReadOnly nothing ripens
+        if not settings.read_only:
+            self.stable = StableTracker.start(self.client, self.views, settings.stable_age_s, wall_clock=recorded)
         self.scheduler: pykka.ActorRef[Scheduler] = Scheduler.start(
             self.index.submit, self.views, settings.jobs, clock=recorded, kill=kill_worker
         )
@@ -173,7 +175,7 @@ class Core:
                     self.storage.ask(("sweep after a cut", leased_folders(self.views)))
                 case Action.REMOVE_CONDEMNED:
                     self.storage.tell(REMOVE)
-                case Action.RESUME_PURGES:
+                case Action.RESUME_PURGES if not self.settings.read_only:
                     for root in _tombstones(self.views):
                         self.index.submit(PurgeRows(resource=root), _log_refusal)
                 case _:
@@ -183,7 +185,8 @@ class Core:
     # -- what the index announces ---------------------------------------------------------------------------------
 
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
-        _tell(self.stable, touched)
+        if self.stable is not None:
+            _tell(self.stable, touched)
 
     def on_condemned(self) -> None:
         _tell(self.storage, REMOVE)
@@ -221,7 +224,8 @@ class Core:
         logger.info("core.process-gone name=%s", name)
         self.environment.forget_dead_readers()
         # Here and now, not when the storage actor comes to it: a successor of the same name may be on its way in.
-        self.index.submit(RevokeFolders(owner=name), self._on_revoked)
+        if not self.settings.read_only:  # else it had none, and those of an earlier run wait for a start without it
+            self.index.submit(RevokeFolders(owner=name), self._on_revoked)
         self.jobs.on_gone(name)
 
     def _on_revoked(self, folders: Any, error: SinogramError | None) -> None:
@@ -234,7 +238,7 @@ class Core:
 
     def is_alive(self) -> bool:
         actors = (self.index, self.stable, self.storage, self.scheduler)
-        return all(actor.is_alive() for actor in actors)
+        return all(actor.is_alive() for actor in actors if actor is not None)
 
     def stop(self) -> None:
         """Stop in the reverse order of the start; everything that was acknowledged is durable already."""
@@ -242,7 +246,8 @@ class Core:
             self._bridge.stop()
         self.log.stop()
         self.scheduler.stop(timeout=STOP_TIMEOUT_S)
-        self.stable.stop(timeout=STOP_TIMEOUT_S)
+        if self.stable is not None:
+            self.stable.stop(timeout=STOP_TIMEOUT_S)
         self.storage.stop(timeout=STOP_TIMEOUT_S)
         self.index.stop()
         try:

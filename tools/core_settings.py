@@ -11,5 +11,6 @@ class CoreSettings:
     index_directory: Path
     storage_directory: Path
     stable_age_s: float = 60.0  # StableAge
+    read_only: bool = False  # ReadOnly
     lua_is_on: bool = False  # LuaScripts or ExecuteLuaEnabled: somebody reads the log for callbacks
     jobs: SchedulerSettings = field(default_factory=SchedulerSettings)

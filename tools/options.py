@@ -154,7 +154,7 @@ PLUGIN_SECTIONS: Final = frozenset(
     )
 )
 # Who sets one of these relies on it: while it is not honoured, a value other than the default stops the start.
-PROTECTING: Final = frozenset(_words("CheckRevisions MaximumPatientCount MaximumStorageSize ReadOnly"))
+PROTECTING: Final = frozenset(_words("CheckRevisions MaximumPatientCount MaximumStorageSize"))
 _YES, _NO, _COUNT, _TEXT, _SECTION, _PORT = Boolean(), Boolean(), Whole(), Text(), Section(), Whole(0, 65535)
 
 
@@ -181,7 +181,8 @@ OPTIONS: Final = _rows(
     Option("StorageMemoryCapacity", _COUNT, 512),
     *_switches("StoreMD5ForAttachments SyncStorageArea", default=True, honoured=True),
     *_switches("StoreDicom PatientLevelEnabled", default=True),
-    *_switches("StorageCompression ReadOnly CheckRevisions", default=False),
+    *_switches("StorageCompression CheckRevisions", default=False),
+    Option("ReadOnly", _NO, default=False, honoured=True),
     Option("ExtraMainDicomTags", _SECTION, {}),
     Option("Warnings", _SECTION, {}),
     Option("UserMetadata", _SECTION, {}),

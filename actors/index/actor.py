@@ -42,6 +42,7 @@ from actors.index.commands import (
 )
 from actors.index.decide import decide
 from actors.index.outcome import Context, Outcome, merge
+from actors.index.read_only import check_records
 from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
@@ -101,8 +102,11 @@ class Index(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, environment: Environment, clock: Clock, waiting: "queue.SimpleQueue[_Waiting]") -> None:
+    def __init__(
+        self, environment: Environment, clock: Clock, waiting: "queue.SimpleQueue[_Waiting]", *, read_only: bool = False
+    ) -> None:
         super().__init__()
+        self._read_only = read_only
         self._environment = environment
         self._clock = clock
         self._waiting = waiting
@@ -162,6 +166,8 @@ class Index(pykka.ThreadingActor):
         head = self._log.head
         try:
             parts = parts_of(w.command)
+            if self._read_only:
+                check_records(parts)
             if is_full:
                 _check_frees(parts, batch)
             outcomes = [self._carry_out(part, batch) for part in parts]

@@ -17,10 +17,10 @@ ASK_TIMEOUT_S = 60.0  # a commit takes milliseconds; a minute means that the dis
 class LocalIndex:
     """The running index actor."""
 
-    def __init__(self, environment: Environment, clock: Clock) -> None:
+    def __init__(self, environment: Environment, clock: Clock, *, read_only: bool = False) -> None:
         """Start the actor. Raises CorruptLog if the log's end cannot be read."""
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._ref: pykka.ActorRef[Index] = Index.start(environment, clock, self._waiting)
+        self._ref: pykka.ActorRef[Index] = Index.start(environment, clock, self._waiting, read_only=read_only)
 
     def set_listener(self, listener: Listener) -> None:
         self._ref.ask(listener, timeout=ASK_TIMEOUT_S)

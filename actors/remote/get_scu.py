@@ -12,7 +12,7 @@ from actors.remote.errors import GET_UNAVAILABLE, RemoteFailed
 from actors.remote.exchange import check_status, exchange
 from actors.remote.move_scu import Progress, read_progress
 from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal
-from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
+from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
 from store.dicom.network.command import Command, Element, Field, encode_response
 from store.dicom.network.pdu import Context
 from store.dicom.network.response import PENDING, SUCCESS, is_warning
@@ -26,7 +26,8 @@ STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
 _OUT_OF_RESOURCES: Final = 0xA700
 _CANNOT_UNDERSTAND: Final = 0xC000
 _UNRECOGNIZED_OPERATION: Final = 0x0211
-_TRY_AGAIN: Final = (StorageFull, StorageFailed, CorruptLog, Busy, ScriptFailed)  # nothing is wrong with the instance
+# Nothing is wrong with the instance.
+_TRY_AGAIN: Final = (StorageFull, StorageFailed, CorruptLog, Busy, ReadOnlyArchive, ScriptFailed)
 
 log = logging.getLogger(__name__)
 

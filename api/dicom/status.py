@@ -8,6 +8,7 @@ from events.errors import (
     InvalidRequest,
     NotFound,
     PeerFailed,
+    ReadOnlyArchive,
     StorageFailed,
     StorageFull,
 )
@@ -40,6 +41,7 @@ class UnknownDestination(NotFound):
 _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DatasetMismatch, DATASET_DOES_NOT_MATCH_SOP_CLASS),
     (StorageFull, OUT_OF_RESOURCES),
+    (ReadOnlyArchive, OUT_OF_RESOURCES),  # so Orthanc
     # A disk or an index that fails says nothing of the instance: the sender shall keep it and send it again.
     (StorageFailed, OUT_OF_RESOURCES),
     (CorruptLog, OUT_OF_RESOURCES),

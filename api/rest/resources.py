@@ -113,6 +113,10 @@ class Single:
             shown = style.render(s, find(s, self._level, identifier))
         send_json(req, resp, shown)
 
+
+class Removable(Single):
+    """The same where the archive may change; with `ReadOnly` there is no such route, as in Orthanc."""
+
     def on_delete(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         resource = parse_resource_id(identifier)
         if resource is None:

@@ -18,7 +18,7 @@ from api.rest.modality_store import Store, StoreStraight
 from api.rest.queries import OneQuery, Queries, QueryKeys, QueryLevel, QueryModality, StartQuery
 from api.rest.query_answers import AnswerContent, Answers, OneAnswer, QueryBelow
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
-from api.rest.resources import Above, Below, Collection, Single
+from api.rest.resources import Above, Below, Collection, Removable, Single
 from api.rest.retrieves import Retrieve, RetrieveAnswers
 from api.rest.runtime import LOG_CATEGORIES
 from api.rest.scripts import ExecuteScript, LuaStatus
@@ -63,7 +63,7 @@ def list_routes(deps: Deps) -> Routes:
         "/patients": Collection(deps, PATIENT),
         "/studies": Collection(deps, STUDY),
         "/series": Collection(deps, SERIES),
-        "/instances": Instances(deps),
+        "/instances": Collection(deps, INSTANCE) if deps.settings.read_only else Instances(deps),
         "/studies/{identifier}/module-patient": Module(deps, STUDY, PATIENT),
         "/instances/{identifier}/file": File(deps),
         "/instances/{identifier}/tags": TagsOf(deps, "full"),
@@ -84,7 +84,7 @@ def list_routes(deps: Deps) -> Routes:
 def _routes_of_level(deps: Deps, level: Level) -> Routes:
     one = f"/{COLLECTION[level]}/{{identifier}}"
     routes: Routes = {
-        one: Single(deps, level),
+        one: Single(deps, level) if deps.settings.read_only else Removable(deps, level),
         f"{one}/module": Module(deps, level, level),
         f"{one}/statistics": ResourceStatistics(deps, level),
     }

@@ -61,7 +61,14 @@ _STABLE = {
     Level.STUDY: ChangeType.StableStudy,
     Level.SERIES: ChangeType.StableSeries,
 }
-_CHANGES = {of.TAG for of in (InstanceStored, *_CREATION, SeriesCompleted, ResourceStabilized)}
+_CHANGES = {
+    InstanceStored.TAG,
+    SeriesCreated.TAG,
+    StudyCreated.TAG,
+    PatientCreated.TAG,
+    SeriesCompleted.TAG,
+    ResourceStabilized.TAG,
+}
 _ROW = Struct(">BBQ20s")
 CLEARED = b"changes-cleared"  # in `totals`: the sequence of the last ChangesCleared
 LAST = b"changes-last"  # in `totals`: the sequence of the last change ever, there or gone

@@ -88,6 +88,7 @@ def test_an_unsettled_one_is_settled_by_the_server_and_taken_on_as_its_own(tmp_p
     folder = make(tmp_path / "unsettled", unsettled=True)
     core = Core(CoreSettings(index_directory=folder, storage_directory=folder, stable_age_s=0.0))
     try:
+        assert core.stable is not None
         core.stable.ask("alarm")
         with core.views.snapshot() as s:
             assert len(get_changes(s, types=["StableSeries", "StableStudy", "StablePatient"]).changes) == 19

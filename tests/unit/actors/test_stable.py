@@ -252,6 +252,7 @@ def test_the_running_actor_stabilizes_what_was_stored(archive_factory: Callable[
     folder = archive.client.open_folder("gateway-1")
     archive.client.store_instance(store_command(folder=folder))
     archive.client.clear_exports()  # now the index has announced the store
+    assert archive.stable is not None
     archive.stable.ask(ALARM)
     with archive.views.snapshot() as snapshot:
         assert [change.change_type for change in get_changes(snapshot).changes][-3:] == ALL
