@@ -171,6 +171,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         authentication_enabled=http.authentication_enabled,
         registered_users=http.registered_users,
         http_describe_errors=http.describe_errors,
+        http_compression_enabled=configuration.value("HttpCompressionEnabled"),
         http_request_timeout_s=http.request_timeout_s,
         maximum_request_body_size_mb=http.maximum_request_body_size_mb,
         maximum_file_size_in_archive_mb=http.maximum_file_size_in_archive_mb,

@@ -191,7 +191,7 @@ def _notices(given: Mapping[str, Any], origin: Mapping[str, Path]) -> list[str]:
             notices.append(f"{origin[name]}: {name}: unknown option, ignored{hint}")
     if plugins := sorted(name for name in given if name in PLUGIN_SECTIONS):
         notices.append(f"sections of plugins, ignored: {', '.join(plugins)}")
-    later = [n for n, v in given.items() if (row := OPTIONS.get(n)) and not row.honoured and row.differs(v)]
+    later = [n for n, v in given.items() if (row := OPTIONS.get(n)) and row.status == "later" and row.differs(v)]
     if later:
         notices.append(f"options this release does not honour yet: {', '.join(sorted(later))}")
     if given.get("RemoteAccessAllowed") and not given.get("AuthenticationEnabled", True):

@@ -17,6 +17,7 @@ def read_http_client(value: Callable[[str], Any], path: Callable[[str], Path]) -
         timeout_s=float(value("HttpTimeout")),
         proxy=proxy,
         verify_peers=value("HttpsVerifyPeers"),
+        verbose=value("HttpVerbose"),
         ca_certificates=path("HttpsCACertificates") if value("HttpsCACertificates") else None,
     )
 

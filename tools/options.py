@@ -123,6 +123,11 @@ class Option:
     honoured: bool = False
     secret: bool = False  # no message may repeat the value
 
+    @property
+    def status(self) -> str:
+        """What this release makes of it: "yes", "no effect" (nothing here depends on it) or "later"."""
+        return "yes" if self.honoured else "no effect" if self.name in WITHOUT_EFFECT else "later"
+
     def problem(self, value: object) -> str | None:
         """Say what is wrong with `value`, naming it where that gives no secret away."""
         reason = self.kind.problem(value)
@@ -151,6 +156,17 @@ PLUGIN_SECTIONS: Final = frozenset(
         "GoogleCloudStorage Housekeeper Indexer Keycloak MultitenantDicom MySQL Neuro Odbc OrthancExplorer2 Ohif PostgreSQL "
         "Python PythonScript PythonVerbose ServeFolders Stl StoneWebViewer TcIa Transfers VolView WebViewer "
         "WholeSlideImaging Worklists"
+    )
+)
+# Sizes of caches and pools of Orthanc's own code, and what holds here whatever they say: small answers are never held back, and
+# logs never name a patient.
+WITHOUT_EFFECT: Final = frozenset(
+    _words(
+        "MaximumStorageCacheSize StorageLoaderThreadsCount StorageMemoryCapacity MallocArenaMax LoaderThreads ZipLoaderThreads "
+        "MaximumConcurrentDcmtkTranscoders DicomParserThreadsCount DicomParserMemoryCapacity DicomParserCacheSize "
+        "TranscoderThreadsCount TranscoderMemoryCapacity TranscoderCacheSize SequentialDicomReaderThreadsCount "
+        "SequentialDicomReaderWindowSize SequentialDicomReaderWindowCapacity TcpNoDelay DeidentifyLogs "
+        "DeidentifyLogsDicomVersion"
     )
 )
 # Who sets one of these relies on it: while it is not honoured, a value other than the default stops the start.
@@ -215,7 +231,8 @@ OPTIONS: Final = _rows(
     Option("MaximumArchiveSizeMB", _COUNT, 65_536, honoured=True),  # ours
     *_switches("OrthancExplorerEnabled TcpNoDelay WebDavEnabled WebDavUploadAllowed", default=True),
     *_switches("MetricsEnabled SynchronousZipStream", default=True),
-    *_switches("HttpCompressionEnabled WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8", default=False),
+    Option("HttpCompressionEnabled", _NO, default=False, honoured=True),
+    *_switches("WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8", default=False),
     Option("ZipLoaderThreads", _COUNT, 0),
     Option("LoaderThreads", _COUNT, 0),
     # HTTP security
@@ -229,7 +246,8 @@ OPTIONS: Final = _rows(
     Option("SslTrustedClientCertificates", _TEXT, "trustedClientCertificates.pem", honoured=True),
     # HTTP client
     Option("OrthancPeers", _SECTION, {}, honoured=True, secret=True),
-    *_switches("OrthancPeersInDatabase HttpVerbose", default=False),
+    *_switches("OrthancPeersInDatabase", default=False),
+    Option("HttpVerbose", _NO, default=False, honoured=True),
     Option("HttpProxy", _TEXT, "", secret=True, honoured=True),
     Option("HttpTimeout", _COUNT, 60, honoured=True),
     Option("HttpsVerifyPeers", _YES, default=True, honoured=True),

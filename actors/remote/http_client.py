@@ -4,7 +4,9 @@ Connections are kept for a while and used again. Redirects are followed, as Orth
 whether it had an effect is not known.
 """
 
+import logging
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +17,8 @@ from urllib3.util import Retry, Timeout, make_headers, parse_url
 
 from actors.remote.http_settings import HttpClientSettings
 from actors.remote.peer import Peer
+
+logger = logging.getLogger(__name__)
 
 REDIRECTS: Final = 10
 CONNECTIONS: Final = 8  # kept per server
@@ -43,6 +47,7 @@ class UrllibClient:
         """
         self._timeout_s = settings.timeout_s
         self._most_bytes = most_bytes
+        self._verbose = settings.verbose
         context = _context(settings, peer)
         if settings.proxy:
             if "://" not in settings.proxy:
@@ -65,6 +70,29 @@ class UrllibClient:
         timeout_s: float = 0.0,
     ) -> Answer:
         """Make a request and read the whole answer. `timeout_s` 0: that of the settings. Raises HttpFailed."""
+        began_s = time.monotonic()
+        try:
+            answer = self._request(method, url, body, headers, credentials, timeout_s)
+        except HttpFailed as exc:
+            self._tell(method, url, str(exc), began_s)
+            raise
+        self._tell(method, url, str(answer.status), began_s)
+        return answer
+
+    def _tell(self, method: str, url: str, outcome: str, began_s: float) -> None:
+        if self._verbose:
+            took_ms = (time.monotonic() - began_s) * 1000
+            logger.warning("http-client %s %s: %s after %d ms", method, _shown(url), outcome, took_ms)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | memoryview,
+        headers: Mapping[str, str],
+        credentials: tuple[str, str] | None,
+        timeout_s: float,
+    ) -> Answer:
         limit_s = timeout_s or self._timeout_s or None
         try:
             response = self._pool.request(
@@ -95,6 +123,15 @@ class UrllibClient:
 
     def close(self) -> None:
         self._pool.clear()
+
+
+def _shown(url: str) -> str:
+    """An address without credentials and query, which may name a patient."""
+    try:
+        parts = parse_url(url)
+    except HTTPError:
+        return "an address that is none"
+    return f"{parts.scheme or 'http'}://{parts.netloc or ''}{parts.path or ''}"
 
 
 def _headers(method: str, headers: Mapping[str, str], credentials: tuple[str, str] | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import falcon
 
+from api.rest.compression import Compression
 from api.rest.deps import Deps
 from api.rest.fault import Faults
 from api.rest.front import Application, Front
@@ -10,7 +11,8 @@ from api.rest.routes import list_routes
 
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: what it is given does."""
-    return Front(create_application(deps), deps.settings, deps.filters)
+    front = Front(create_application(deps), deps.settings, deps.filters)
+    return Compression(front) if deps.settings.http_compression_enabled else front
 
 
 def create_application(deps: Deps) -> Application:

@@ -26,6 +26,7 @@ class RestSettings:
     registered_users: Mapping[str, str] = field(default_factory=dict)  # user -> password
 
     http_describe_errors: bool = True
+    http_compression_enabled: bool = False
     http_request_timeout_s: int = 30
     maximum_request_body_size_mb: int = 8192  # 0 = no ceiling
     maximum_file_size_in_archive_mb: int = 4096  # of one inflated file, in a ZIP or a gzip body; 0 = no ceiling

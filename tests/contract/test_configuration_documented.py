@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 def row(option: Option) -> str:
     """The line of the page's table for an option."""
     default = "" if option.default is None else f"`{json.dumps(option.default)}`"
-    return f"| `{option.name}` | {default} | {'yes' if option.honoured else 'later'} |"
+    return f"| `{option.name}` | {default} | {option.status} |"
 
 
 @pytest.mark.parametrize("name", OPTIONS)

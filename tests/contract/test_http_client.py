@@ -186,3 +186,21 @@ def test_an_answer_beyond_what_is_allowed_is_none(service: Service, path: str) -
     with pytest.raises(HttpFailed, match="the answer has more than 100 bytes"):
         UrllibClient(HttpClientSettings(timeout_s=20), most_bytes=100)("POST", service.url + "/", BINARY, {})
     client.close()
+
+
+@pytest.mark.parametrize("is_verbose", [True, False])
+def test_http_verbose_logs_each_request_without_secrets(
+    service: Service, caplog: pytest.LogCaptureFixture, is_verbose: bool
+) -> None:
+    client = UrllibClient(HttpClientSettings(timeout_s=5.0, verbose=is_verbose))
+    address = service.url.partition("://")[2]
+    client("GET", f"http://alice:secret@{address}/path?PatientName=Doe", b"", {}, ("bob", "hidden"))
+    with pytest.raises(HttpFailed):
+        client("GET", "http://127.0.0.1:9/none", b"", {})
+    client.close()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 * is_verbose
+    if is_verbose:
+        assert lines[0].startswith(f"http-client GET http://{address}/path: 200 after ")
+        assert "Connection refused" in lines[1]
+    assert not any(word in line for line in lines for word in ("alice", "secret", "Doe", "bob", "hidden"))

@@ -1,8 +1,13 @@
 """The table of options: what each kind takes and refuses."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tools.options import OPTIONS, PLUGIN_SECTIONS, suggestion
+from events.errors import BadConfiguration
+from tools.configuration import load
+from tools.options import OPTIONS, PLUGIN_SECTIONS, WITHOUT_EFFECT, suggestion
 
 
 @pytest.mark.parametrize(
@@ -81,3 +86,15 @@ def test_false_and_never_mean_the_same_for_overwriting() -> None:
 
 def test_no_option_is_a_plugin_section() -> None:
     assert not OPTIONS.keys() & PLUGIN_SECTIONS
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+def test_what_has_no_effect_is_checked_and_not_warned_of(tmp_path: Path, name: str) -> None:
+    default = OPTIONS[name].default
+    other = (not default) if isinstance(default, bool) else default + 1 if isinstance(default, int) else "2008"
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({name: other}))
+    assert load([file]).warnings == ()
+    file.write_text(json.dumps({name: ["wrong"]}))
+    with pytest.raises(BadConfiguration, match=name):
+        load([file])

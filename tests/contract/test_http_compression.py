@@ -1,0 +1,68 @@
+"""`HttpCompressionEnabled`: what is compressed, for whom, and how; expectations were compared with Orthanc 1.12.7."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.rest_stage import RestStage, rest_stage
+from tests.data_factory import dataset, encode
+from tools.core import Core
+
+
+@pytest.fixture
+def stage(archive: Core) -> Iterator[RestStage]:
+    with rest_stage(archive, http_compression_enabled=True) as made:
+        for instance in range(1, 11):
+            assert made.upload(encode(dataset(instance, 1, 1, 1, PatientComments="comment " * 400))).status == 200
+        yield made
+
+
+CODINGS = {
+    "": None, "gzip": "gzip", "deflate": "deflate", "gzip, deflate": "gzip", "deflate,gzip": "gzip", " gzip ": "gzip", "br, gzip": "gzip",
+    "br": None, "identity": None, "*": None, "notgzip": None, "gzipx": None, "gzip;q=0": None, "gzip;q=0, deflate": "deflate",
+    "gzip;q=0.5": "gzip", "gzip;q=nonsense": None, "GZIP": "gzip",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("accepted", "coding"), CODINGS.items())
+def test_a_client_gets_the_coding_it_takes(stage: RestStage, accepted: str, coding: str | None) -> None:
+    plain = stage.ask("/changes")
+    answer = stage.ask("/changes", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == coding
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    body = answer.body
+    if coding is not None:
+        body = gzip.decompress(body) if coding == "gzip" else zlib.decompress(body)
+    assert body == plain.body
+    assert (coding is None) is (len(answer.body) == len(plain.body))
+
+
+@pytest.mark.parametrize(
+    ("path", "is_compressed"),
+    [
+        ("/changes", True),
+        ("/instances?expand", True),
+        ("/statistics", False),  # short
+        ("/nope", False),
+        ("/instances/{0}/tags", True),
+        ("/instances/{0}/file", False),
+        ("/instances/{0}/content/0010-4000", False),
+    ],
+)
+def test_long_text_is_compressed_and_nothing_else(stage: RestStage, path: str, is_compressed: bool) -> None:
+    [instance] = json.loads(stage.ask("/instances?limit=1&since=0").body)
+    answer = stage.ask(path.format(instance), headers={"Accept-Encoding": "gzip"})
+    assert (answer.headers.get("Content-Encoding") == "gzip") is is_compressed
+
+
+def test_it_is_off_by_default(archive: Core) -> None:
+    with rest_stage(archive) as stage:
+        for instance in range(1, 8):
+            stage.upload(encode(dataset(instance, 1, 1, 1)))
+        answer = stage.ask("/changes", headers={"Accept-Encoding": "gzip"})
+    assert len(answer.body) > 2048
+    assert answer.headers.keys().isdisjoint({"Content-Encoding", "Vary"})
