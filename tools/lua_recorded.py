@@ -6,7 +6,7 @@ from typing import Any
 from actors.lua import events as causes
 from actors.lua.deliveries import DeliveryReader
 from actors.lua.events import Delivery
-from events.errors import InvalidDicom
+from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
@@ -29,7 +29,7 @@ class RecordedDeliveries(DeliveryReader):
     def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
         try:
             return super()._read_tags(event)
-        except (OSError, InvalidDicom):
+        except (OSError, DamagedFile, InvalidDicom):
             self.is_partial = True
             return _texts(*self._parents(event), event)
 

@@ -100,7 +100,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         name, started_s, deadline_s = self._stack[-1] if self._stack else ("", 0.0, 0.0)
-        row = (self._beat_s, started_s, deadline_s, self._waiting, name.encode()[:78])
+        row = (self._beat_s, started_s, deadline_s, self._waiting, name.encode()[-78:])  # of a path, the end
         _ROW.pack_into(self._memory, 0, self._version + 1, *row)
         self._version += 2
         struct.pack_into("<Q", self._memory, 0, self._version)

@@ -1,7 +1,6 @@
 """`sinogram lua replay`: past events meet new scripts, which are told of as if they were new and can do nothing."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,7 +94,9 @@ def test_both_ends_are_included(replay: Any, arguments: tuple[str, ...], called:
 
 
 def test_what_is_gone_is_told_of_by_its_main_tags(replay: Any, archive_folder: Path) -> None:
-    shutil.rmtree(archive_folder / "storage")
+    for path in (archive_folder / "storage").rglob("*"):
+        if path.is_file() and path.read_bytes()[128:132] == b"DICM":
+            path.unlink()
     script = "function OnStoredInstance(id, tags) print(tags.PatientID, tags.Modality, tags.SOPInstanceUID ~= nil) end"
     _, lines, _ = replay(script)
     assert lines[0].endswith("(gone since: main tags alone)")
