@@ -12,7 +12,8 @@ end of the log; a sweep at the start finds them by their MD5 and asks the index 
 durable before it gives the lease back. An older instance was acknowledged: of its file the size is compared, and damage
 is recorded, as by whoever reads a file.
 
-At a start it also looks again at all files that are listed as damaged: somebody may have put them back.
+At a start it also looks again at all files that are listed as damaged: somebody may have put them back. Between all that it
+has the scrubber (`actors.scrubber`) take its steps.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ import pykka
 
 from actors.alarm import Alarm
 from actors.index.client import IndexClient
+from actors.scrubber import Scrubber
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
 from store.blobs.damage import Kind, check
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 REMOVE = "remove"  # message: there are condemned blobs
 RECHECK = "recheck"  # message: look again at the files that are listed as damaged
+SCRUB = "scrub"  # message: read on
 RECHECKS_PER_STEP = 50
 UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
 SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.ingest.SPILL_BYTES)
@@ -49,22 +52,41 @@ REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does n
 
 
 class Storage(pykka.ThreadingActor):
-    """See the module's text. Messages: REMOVE, ("remove", after which blob), RECHECK, ("recheck", after which row), ("sweep", folders) or
-    ("sweep after a cut", folders).
+    """See the module's text. Messages: REMOVE, ("remove", after which blob), RECHECK, ("recheck", after which row), SCRUB, ("sweep", folders)
+    or ("sweep after a cut", folders).
     """
 
     use_daemon_thread = True
 
-    def __init__(self, index: IndexClient, views: Views, blobs: BlobStore, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        index: IndexClient,
+        views: Views,
+        blobs: BlobStore,
+        scrubber: Scrubber | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         super().__init__()
         self._read_only = read_only  # no file is removed; what is to be waits for a start without it
         self._index = index
         self._views = views
         self._blobs = blobs
-        self._alarm = Alarm("storage-alarm", self._remind, time.monotonic)
+        self._alarm = Alarm("storage-alarm", lambda: self._remind(REMOVE), time.monotonic)
+        self._scrubber = scrubber
+        self._scrub_alarm: Alarm | None = None
+
+    def on_start(self) -> None:
+        if self._scrubber is not None and (due := self._scrubber.first_due()) is not None:
+            self._scrub_alarm = Alarm("scrub-alarm", lambda: self._remind(SCRUB), time.monotonic)
+            self._scrub_alarm.set(due)
 
     def on_stop(self) -> None:
         self._alarm.stop()
+        if self._scrub_alarm is not None:
+            self._scrub_alarm.stop()
+        if self._scrubber is not None:
+            self._scrubber.close()
 
     def on_receive(self, message: Any) -> Any:
         try:
@@ -73,6 +95,8 @@ class Storage(pykka.ThreadingActor):
                     self._recheck(b"")
                 case ("recheck", bytes(after)):
                     self._recheck(after)
+                case "scrub":
+                    self._scrub()
                 case _ if self._read_only:
                     return 0
                 case ("sweep", list(folders)):
@@ -108,9 +132,13 @@ class Storage(pykka.ThreadingActor):
         if len(found) == REMOVALS_PER_STEP:
             self.actor_ref.tell(("remove", found[-1]))
 
-    def _remind(self) -> None:
+    def _remind(self, message: str) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # the alarm of an actor that is stopping
-            self.actor_ref.tell(REMOVE)
+            self.actor_ref.tell(message)
+
+    def _scrub(self) -> None:
+        if self._scrubber is not None and self._scrub_alarm is not None:
+            self._scrub_alarm.set(self._scrubber.step())
 
     def _remove(self, blob: BlobId) -> bool:
         try:
@@ -154,6 +182,9 @@ class Storage(pykka.ThreadingActor):
 
         Instances that nobody was told of are retracted and their files laid aside; of all others damage is recorded.
         """
+        is_there = self._blobs.folder(
+            folder
+        ).is_dir()  # it was durable before its first file: else its disk is not there
         with self._views.snapshot() as snapshot:
             acknowledged_us = read_head(snapshot.txn, snapshot.tables).at_us - int(UNACKNOWLEDGED_S * 1_000_000)
             owned = [
@@ -165,17 +196,21 @@ class Storage(pykka.ThreadingActor):
                 instance = _instance(snapshot, ref)
             if instance is None:  # deleted meanwhile
                 continue
-            may_be_lost = instance.received_us >= acknowledged_us
-            digest = may_be_lost and instance.size_bytes <= SYNCED_BESIDE_BYTES
+            # Without a digest, or above that size, a file was durable before its event.
+            may_be_lost = (
+                instance.received_us >= acknowledged_us
+                and bool(instance.md5)
+                and instance.size_bytes <= SYNCED_BESIDE_BYTES
+                and is_there
+            )
             try:
-                damage = check(self._blobs.path(blob), instance, digest=digest)
+                damage = check(self._blobs.path(blob), instance, digest=may_be_lost)
             except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
                 logger.error("storage.cannot-check error=%s", exc.strerror)
                 continue
-            # Without a digest it was durable before its event. One that cannot be read may well be whole.
             if damage is None:
                 continue
-            if may_be_lost and instance.md5 and damage.kind is not Kind.UNREADABLE:
+            if may_be_lost and damage.kind is not Kind.UNREADABLE:  # such a file may well be whole
                 logger.error("storage.retracted ref=%d: the cut came before its file was on disk", ref)
                 self._blobs.lay_aside(blob)
                 self._index.retract(blob)
@@ -189,27 +224,30 @@ class Storage(pykka.ThreadingActor):
         if folders:
             os.sync()  # of the files that stay, some may not have been synced by their writers
         for folder in folders:
-            if verify:
-                self._check_leased(folder)
-            names = list(self._blobs.list_folder(folder))
-            with self._views.snapshot() as snapshot:
-                orphans = [
-                    name
-                    for name, blob in names
-                    if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
-                ]
             try:
-                for name in orphans:
-                    (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+                count += self._sweep_folder(folder, verify=verify)
             except OSError as exc:  # it keeps its lease, and the next start tries again
                 logger.error("storage.cannot-sweep folder=%d error=%s", folder, exc.strerror)
-                continue
-            count += len(orphans)
-            if not orphans or self._make_durable({folder}):
-                self._index.retire_folder(folder)
         if count:
             logger.info("storage.swept orphans=%d", count)
         return count
+
+    def _sweep_folder(self, folder: int, *, verify: bool) -> int:
+        """Raises OSError."""
+        if verify:
+            self._check_leased(folder)
+        names = list(self._blobs.list_folder(folder))
+        with self._views.snapshot() as snapshot:
+            orphans = [
+                name
+                for name, blob in names
+                if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
+            ]
+        for name in orphans:
+            (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+        if not orphans or self._make_durable({folder}):
+            self._index.retire_folder(folder)
+        return len(orphans)
 
 
 def _instance(snapshot: Snapshot, ref: Ref) -> Instance | None:

@@ -244,7 +244,7 @@ def look_at_blobs(env: Environment, blobs: BlobStore, facts: Facts) -> Facts:
     return replace(
         facts,
         is_storage_foreign=theirs is not None and theirs != mine,
-        is_storage_lost=theirs is None and has_events and not blobs.root.exists(),
+        is_storage_lost=theirs is None and has_events and blobs.is_empty(),
     )
 
 

@@ -27,6 +27,7 @@ from actors.jobs.scheduler import Scheduler
 from actors.log_watch import LogWatch
 from actors.lua.cursor import take_up_cursor
 from actors.remote.query_store import clear_queries
+from actors.scrubber import Scrubber
 from actors.stable import StableTracker
 from actors.storage import RECHECK, REMOVE, Storage, leased_folders
 from events.errors import BadMedium, InvalidRequest, SinogramError
@@ -37,7 +38,7 @@ from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, missing_bytes, release_reserve
 from store.log import read_end
-from store.privacy import make_folder, mend
+from store.privacy import SCRUBBED_NAME, make_folder, mend
 from store.projections import changes, find, id_counts
 from store.projections.job_rows import Job
 from store.run_clock import begin_run, recorded_clock, uptime_us
@@ -115,7 +116,7 @@ class Core:
         self.client = IndexClient(self.index.ask)
         self.blobs.on_damage = reporter(self.client)
         self.storage: pykka.ActorRef[Storage] = Storage.start(
-            self.client, self.views, self.blobs, read_only=settings.read_only
+            self.client, self.views, self.blobs, self._make_scrubber(), read_only=settings.read_only
         )
         self.stable: pykka.ActorRef[StableTracker] | None = None  # with ReadOnly nothing ripens
         if not settings.read_only:
@@ -132,6 +133,11 @@ class Core:
         self._carry_out(rows)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
+
+    def _make_scrubber(self) -> Scrubber:
+        position = self.settings.index_directory / SCRUBBED_NAME
+        rate = self.settings.scrub_bytes_per_s
+        return Scrubber(self.client, self.views, self.blobs, position, rate, time.monotonic)
 
     def _begin_clock(self, since_boot: Callable[[], int]) -> Callable[[], int]:
         """Return the clock on which times of earlier runs are measured."""

@@ -17,6 +17,7 @@ start waits for what they still hold (`tools.predecessor`).
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -169,7 +170,8 @@ class Supervisor:
                 return None
             case word if word == REFUSED or child.was_stuck:
                 return EXIT_REFUSED
-        logger.error("serve.died-starting name=%s", child.name)
+        advice = self._advice() if child.order.role == CORE else ""
+        logger.error("serve.died-starting name=%s%s", child.name, advice)
         return EXIT_CORE_DIED
 
     def _is_told_to_stop(self) -> bool:
@@ -236,7 +238,7 @@ class Supervisor:
         code = child.process.wait()
         self._forget(child)
         if child.order.role == CORE:
-            logger.critical("serve.core-died status=%d; the server ends", code)
+            logger.critical("serve.core-died status=%d; the server ends%s", code, self._advice())
             return EXIT_CORE_DIED
         logger.error("serve.process-died name=%s status=%d; it is started again", child.name, code)
         if child.order.role in self._watchdog.roles:
@@ -251,6 +253,12 @@ class Supervisor:
             return EXIT_CORE_DIED
         self._spawn(child.order)  # not waited for: another process may die meanwhile
         return None
+
+    def _advice(self) -> str:
+        """What to do if the core dies again and again: a damaged page of the index may be what ends it."""
+        index, storage = self._settings.index_directory, self._settings.storage_directory
+        words = ["sinogram", "fsck", "--data", str(index), *(["--storage", str(storage)] if storage != index else [])]
+        return f"; if starting it again does not help, see what is wrong with the archive: {shlex.join(words)}"
 
     def _forget(self, child: Child) -> None:
         self._children.remove(child)

@@ -61,6 +61,13 @@ class BlobStore:
         except FileNotFoundError:
             return None
 
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing at all, not even a mark: as where a disk is not mounted."""
+        try:
+            return next(self.root.iterdir(), None) is None
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+
     def mark(self, archive: bytes) -> None:
         """Mark the files as an archive's, durably. Raises OSError."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +105,7 @@ class BlobStore:
                     opened.close()
                     raise
         except Damaged as exc:
-            raise self._told(exc.damage) from exc
+            raise self.tell(exc.damage) from exc
         return opened
 
     def check_instance(self, file: StoredFile) -> None:
@@ -107,7 +114,7 @@ class BlobStore:
             with _AREA, open_file(self.path(file.blob), file) as opened:
                 self._check(opened, file)
         except Damaged as exc:
-            raise self._told(exc.damage) from exc
+            raise self.tell(exc.damage) from exc
 
     def read_instance(self, file: StoredFile, *, whole: bool = True) -> bytes | mmap.mmap:
         """Return the content of an instance's file: a small one's bytes, else a memory map, which ends with its last view.
@@ -125,7 +132,7 @@ class BlobStore:
             with _AREA, open_file(self.path(file.blob), file) as opened:
                 return self._read_small(opened, file)
         except Damaged as exc:
-            raise self._told(exc.damage) from exc
+            raise self.tell(exc.damage) from exc
 
     def _read_small(self, opened: FileIO, file: StoredFile) -> bytes:
         try:
@@ -144,9 +151,9 @@ class BlobStore:
             opened.seek(0)
             self._remembered.add(file.blob, opened.fileno())
 
-    def _told(self, damage: Damage) -> Exception:
+    def tell(self, damage: Damage) -> Exception:
         """Report damage; returns what whoever reads is told."""
-        if damage.kind is Kind.MISSING and not self.root.is_dir():
+        if damage.kind is Kind.MISSING and self.is_empty():
             return StorageFailed("the storage folder is not there; is its disk mounted?")
         if not self.on_damage(damage):
             return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -206,10 +213,10 @@ class BlobStore:
             sync_folder(self.folder(number))
 
     def list_folder(self, number: int) -> Iterator[tuple[str, BlobId | None]]:
-        """Iterate over the names in a folder, each with its blob's identifier (None for a stranger)."""
+        """Iterate over the names in a folder, each with its blob's identifier (None for a stranger). Raises OSError."""
         try:
             names = os.listdir(self.folder(number))  # noqa: PTH208  # names are all that is wanted
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for name in names:
             yield name, parse_blob_name(name)

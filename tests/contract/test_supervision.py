@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -262,6 +263,7 @@ def test_the_death_of_the_core_ends_the_server(server: ServerUnderTest) -> None:
     kill(server.named()[CORE])
     assert server.wait(20) == CORE_DIED
     assert "core-died" in server.log
+    assert f"sinogram fsck --data {shlex.quote(str(server.index))}\n" in server.log
     assert "Traceback" not in server.log
     server.start()
     assert "boot.verify_tail" in server.log

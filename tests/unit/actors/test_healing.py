@@ -17,14 +17,14 @@ from actors.damage_reports import reporter
 from actors.index.client import IndexClient
 from actors.index.commands import DeleteResource, RetractInstance, StoreInstance
 from actors.ingest_settings import IngestSettings
-from actors.storage import RECHECK, Storage
+from actors.storage import RECHECK, Storage, leased_folders
 from events import codec
 from events.errors import Busy, DamagedFile, StorageFailed, StorageFull
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level
 from store.blobs import damage
 from store.blobs.damage import Damage, Kind
-from store.blobs.store import BlobStore
+from store.blobs.store import BlobStore, folder_number
 from store.environment import Environment
 from store.log import scan
 from store.records import Instance
@@ -481,6 +481,63 @@ def test_an_old_instance_in_a_leased_folder_is_listed_and_not_retracted(ward: Wa
     actor.on_receive(("sweep after a cut", [1, 2]))
     assert newest.id not in {record.id for record in ward.instances}
     assert ward.listed == [(first.ref, "truncated")]
+
+
+def sweep_after_a_cut(ward: Ward) -> None:
+    folders = leased_folders(ward.stage.views)
+    assert folders
+    Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs).on_receive(("sweep after a cut", folders))
+
+
+@pytest.mark.parametrize(
+    "how", ["truncated", "emptied", "removed", "longer", "a folder", "a pipe", "its folder is lost"]
+)
+@pytest.mark.parametrize("why", ["large", "without a digest"])
+def test_what_was_durable_before_its_event_is_never_retracted(
+    ward: Ward, how: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been acknowledged a moment before the cut: its loss has to be seen, and it can be healed."""
+    monkeypatch.setattr(storage, "SYNCED_BESIDE_BYTES", len(FILE) - 1 if why == "large" else 1 << 20)
+    ward.settings = IngestSettings(hash=False)
+    instance = ward.instance
+    if why == "without a digest":
+        ward.send(encode(dataset(7)))
+        instance = max(ward.instances, key=lambda record: record.ref)
+    DAMAGES[how][0](ward.blobs.path(instance.blob))
+    sweep_after_a_cut(ward)
+    assert (instance.ref, DAMAGES[how][1]) in ward.listed
+
+
+@pytest.mark.parametrize("how", ["its folder is lost", "its folder is a file"])
+def test_a_folder_that_is_gone_was_lost_by_its_disk_and_nothing_in_it_is_retracted(ward: Ward, how: str) -> None:
+    before = [record.ref for record in ward.instances]
+    DAMAGES[how][0](ward.path)
+    sweep_after_a_cut(ward)
+    assert sorted(ward.listed) == sorted((ref, "missing") for ref in before)
+    assert leased_folders(ward.stage.views) == [], "the sweep came to its end"
+    assert ward.send(FILE).status == "Success"
+    assert ward.path.read_bytes() == FILE
+
+
+@pytest.mark.parametrize("call", ["listdir", "unlink", "replace"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.EACCES], ids=lambda code: errno.errorcode[code])
+def test_a_disk_that_fails_during_a_sweep_is_no_end_of_the_start(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str, code: int
+) -> None:
+    folder = folder_number(ward.instance.blob)
+    (ward.blobs.folder(folder) / "stranger").touch()
+    os.truncate(ward.path, 10)
+
+    def fail(*_: object, **__: object) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "listdir" else Path, call, fail)
+        sweep_after_a_cut(ward)
+    assert f"storage.cannot-sweep folder={folder} error={os.strerror(code)}" in caplog.text
+    assert folder in leased_folders(ward.stage.views), "the next start tries again"
+    sweep_after_a_cut(ward)
+    assert leased_folders(ward.stage.views) == []
 
 
 def test_a_report_of_a_blob_that_nobody_has_is_answered_no(ward: Ward) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from events.errors import BadMedium, CorruptLog
 from store import boot, environment
-from store.blobs.store import MARK_NAME, BlobStore
+from store.blobs.store import MARK_NAME, BlobStore, make_blob_id
 from store.boot import Action
 from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment, release_reserve
 from store.log import END
@@ -358,3 +358,33 @@ def test_what_must_be_written_and_cannot_be_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(core, "Environment", _Full)
     with pytest.raises(BadMedium, match="is its disk full"):
         open_archive(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["not there", "empty", "a mount point without its disk", "without its mark"])
+def test_files_that_are_not_there_stop_the_start_and_no_instance_is_given_up(tmp_path: Path, what: str) -> None:
+    """Below `blobs` there may be a disk of its own: not mounted, it looks as if all files were lost."""
+    index, files = tmp_path / "index", tmp_path / "storage"
+    index.mkdir()
+    files.mkdir()
+    blobs = BlobStore(files)
+    env, _ = open_archive(index, blobs)
+    stage = IndexStage(env, Clock())
+    blob = make_blob_id(stage.lease(), 0)
+    blobs.make_folder(1)
+    stage.ask(store_command(blob=blob))
+    env.close()
+    if what == "without its mark":  # as an earlier release has left it
+        (blobs.root / MARK_NAME).unlink()
+        open_archive(index, blobs)[0].close()
+        assert blobs.owner() is not None
+        return
+    blobs.root.rename(tmp_path / "elsewhere")
+    if what != "not there":
+        blobs.root.mkdir()
+    with pytest.raises(BadMedium, match="is its disk mounted"):
+        open_archive(index, blobs)
+    assert blobs.owner() is None, "a refused start leaves no mark"
+    if what == "a mount point without its disk":
+        blobs.root.rmdir()
+        (tmp_path / "elsewhere").rename(blobs.root)
+        open_archive(index, blobs)[0].close()
