@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -152,9 +153,10 @@ def move(
     keys: Keys,
     *,
     cancel_after: int = 0,
+    cancel_when: threading.Event | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Told:
-    """Ask by C-MOVE; `cancel_after` -1 cancels before there is any response."""
+    """Ask by C-MOVE; `cancel_after` -1 cancels before there is any response, `cancel_when` is waited for before it."""
     told = Told()
     entity = ApplicationEntity("ASKING")
     entity.dimse_timeout = entity.network_timeout = 20
@@ -164,17 +166,24 @@ def move(
     )
     assert association.is_established
     responses = association.send_c_move(identifier_of(keys), destination, root, msg_id=7)
-    _read(association, responses, told, cancel_after)
+    _read(association, responses, told, cancel_after, cancel_when)
     return told
 
 
-def _read(association: Association, responses: Any, told: Told, cancel_after: int) -> None:
+def _read(
+    association: Association,
+    responses: Any,
+    told: Told,
+    cancel_after: int,
+    cancel_when: threading.Event | None = None,
+) -> None:
     context = association.accepted_contexts[0].context_id
     if cancel_after < 0:
         association.send_c_cancel(7, context)
     for response, identifier in responses:
         told.note(response, identifier)
         if len(told.statuses) == cancel_after:
+            assert cancel_when is None or cancel_when.wait(20)
             association.send_c_cancel(7, context)
     association.release()
     assert association.is_released

@@ -161,15 +161,18 @@ def test_one_that_accepts_and_never_answers_fails_everything(archive: Core) -> N
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("when", ["before the association", "in a C-STORE"])
 def test_a_cancel_does_not_wait_for_it(archive: Core, when: str) -> None:
-    may_go_on = threading.Event()
+    hangs, may_go_on = threading.Event(), threading.Event()
 
     def hang(_event: Any, number: int) -> int:
-        return 0 if number < 2 else 0 * may_go_on.wait(WAIT_S)
+        if number >= 2:
+            hangs.set()
+            may_go_on.wait(WAIT_S)
+        return 0
 
     if when == "in a C-STORE":
         with destination() as there, mover(archive, there.port, timeout_s=0) as ours:
             there.on_store = hang
-            told = move(ours, STUDY_ROOT, "THERE", STUDY, cancel_after=2)
+            told = move(ours, STUDY_ROOT, "THERE", STUDY, cancel_after=2, cancel_when=hangs)
             may_go_on.set()
         assert (told.status, told.counts[-1]) == (0xFE00, (3, 2, 1, 0))
         assert len(told.failed) == 1  # it was sent, and nobody waits for what became of it

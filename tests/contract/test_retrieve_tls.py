@@ -78,14 +78,18 @@ def test_a_move_over_tls_to_tls(archive: Core, files: list[bytes], certificates:
         with serving(service, settings=settings) as port:
             told = move(port, STUDY_ROOT, "THERE", STUDY, tls=client_of(certificates))
             assert [upload.dataset for upload in ingest.stored] == [file[find_dataset(file) :] for file in files]
-            is_over = threading.Event()
+            hangs, is_over = threading.Event(), threading.Event()
 
             def hang(_upload: FakeUpload) -> None:
                 if len(ingest.stored) > len(files):
+                    hangs.set()
                     is_over.wait(WAIT_S)
 
             ingest.on_store = hang
-            cancelled = move(port, STUDY_ROOT, "THERE", STUDY, tls=client_of(certificates), cancel_after=1)
+            cancelled = move(
+                port, STUDY_ROOT, "THERE", STUDY, tls=client_of(certificates), cancel_after=1, cancel_when=hangs
+            )
             is_over.set()
     assert (told.status, told.sums()) == (0, {5})
-    assert (cancelled.status, cancelled.counts[-1]) == (0xFE00, (4, 1, 0, 0))
+    assert (cancelled.status, cancelled.counts[-1]) == (0xFE00, (3, 1, 1, 0))
+    assert len(cancelled.failed) == 1  # it was sent, and nobody waits for what became of it

@@ -30,7 +30,62 @@ _CHUNK = '[string "line"]'
 _CONNECTING = "DicomAssociation - connecting to AET "
 _NEVER_STORED = {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}
 
+_RESOURCES = r"/(patients|studies|series|instances)\b.*"
+# (ours, Orthanc's): the same bytes, which several character sets share.
+_IN_SEVERAL_SETS = {
+    ("ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう", "ﾔﾏﾀﾞ^ﾀﾛｳ=;3ED^B@O:=$d$^$@^$?$m$&"),
+    ("やまだ^たろう", "$B$d$^$@(B^$B$?$m$&(B"),
+    ("やまだ^たろう\\やまだ^たろう", "$B$d$^$@(B^$B$?$m$&(B\\$B$d$^$@(B^$B$?$m$&(B"),
+    ("たろう", "$B$?$m$&(B"),
+    ("Grün^Лю", "Grün^»î"),
+    ("Люк ", "»îÚ "),
+    ("Grün!", "GrÃ¼n!"),  # in an item that names a set of its own
+}
+# By tag and by keyword: of OF, OL, OV and OD.
+_OTHER_NUMBERS = {
+    **dict.fromkeys(("0066,0016", "PointCoordinatesData"), "1\\2"),
+    **dict.fromkeys(("0066,0129", "TrackPointIndexList"), "50462976\\117835012"),
+    **dict.fromkeys(("0072,0081", "SelectorOVValue"), "506097522914230528\\1084818905618843912"),
+    **dict.fromkeys(("0070,150d", "VolumetricCurvePoints"), "0"),
+}
+
+
+def _told_number(ours: object, theirs: object) -> bool:
+    """A number, or a list of some, where 1.12.7 says nothing, or not that all instances share it."""
+    if isinstance(ours, dict):
+        return theirs is ... and ours["Type"] == "String" and ours["Value"] == _OTHER_NUMBERS[ours["Name"]]
+    return ours in _OTHER_NUMBERS.values() and theirs in (None, ...)
+
+
 ACCEPTED: tuple[Accepted, ...] = (
+    Accepted(
+        why="text in several character sets is read as it was written; 1.12.7 shows escape sequences, or letters of the first set",
+        source="PS3.5 §6.1.2.4, §6.1.2.5.3: code extension; §6.1.2.3: an item may name its own set",
+        path=_RESOURCES,
+        aspect="body.*",
+        when=lambda ours, theirs: (ours, theirs) in _IN_SEVERAL_SETS or (ours == "やまだ^たろう" and theirs is ...),
+    ),
+    Accepted(
+        why="a backslash parts values, also beside JIS X 0201, where the same byte is a yen sign; 1.12.7 makes one value of a list",
+        source="PS3.5 §6.1.2.3, note on the yen sign",
+        path=_RESOURCES,
+        aspect="body.*",
+        when=lambda ours, theirs: "¥" in str(theirs) and str(theirs).replace("¥", "\\") == ours,
+    ),
+    Accepted(
+        why="OD, OF, OL and OV are shown as numbers, however many",
+        source="release notes of 1.12.11; 1.12.7 shows none",
+        path=_RESOURCES,
+        aspect=rf"body.*/({'|'.join(_OTHER_NUMBERS)})(/Value)?",
+        when=_told_number,
+    ),
+    Accepted(
+        why="OD, OF, OL and OV are shown as numbers, however many",
+        source="release notes of 1.12.11; 1.12.7 shows none",
+        path=_RESOURCES,
+        aspect=rf"body.*/({'|'.join(_OTHER_NUMBERS)})/Type",
+        when=lambda ours, theirs: (ours, theirs) == ("String", "Null"),
+    ),
     Accepted(
         why="an error in a script of the configuration names its file, where Orthanc says line in what",
         source="issue: an endless loop ends in a logged error with the script's file and line",
@@ -272,6 +327,12 @@ def _without(answers: list[Answer], tag: str) -> list[Answer]:
     return [{each: value for each, value in answer.items() if each != tag} for answer in answers]
 
 
+def _read_anew(answers: list[Answer]) -> list[Answer]:
+    """Orthanc's answers with what it shows as escape sequences as it was meant, as far as the answer's set has it."""
+    whole = {"ﾔﾏﾀﾞ^ﾀﾛｳ=;3ED^B@O:=$d$^$@^$?$m$&": "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう", "^=;3ED^B@O:=$d$^$@^$?$m$&": "^=^=^"}
+    return [{tag: whole.get(str(value), value) for tag, value in answer.items()} for answer in answers]
+
+
 def _same_without(tag: str) -> Callable[[str, list[Answer], str, list[Answer]], bool]:
     """Equal but for one tag."""
     return lambda status, ours, other, theirs: (
@@ -323,8 +384,10 @@ ACCEPTED_FINDS: tuple[AcceptedFind, ...] = (
         when=lambda status, ours, other, theirs: (
             status == other
             and {answer["00080005"] for answer in ours} == {"ISO_IR 192"}
-            and sorted(str(answer["00100020"]) for answer in ours)
-            == sorted(str(answer["00100020"]) for answer in theirs)
+            # That of one is in several sets, of which 1.12.7 reads the first.
+            and {str(answer["00100020"]) for answer in ours} - {str(answer["00100020"]) for answer in theirs}
+            <= {"H32EXAMPLE"}
+            and all(any(answer["00100020"] == other["00100020"] for other in ours) for answer in theirs)
         ),
     ),
     AcceptedFind(
@@ -332,8 +395,36 @@ ACCEPTED_FINDS: tuple[AcceptedFind, ...] = (
         source="PS3.5 Table 6.2-1: LO has 64 characters at most; observed on 1.12.7 at study, series and image level",
         query="all studies",
         when=lambda status, ours, other, theirs: (
-            _same_without("00081030")(status, ours, other, theirs)
-            and [len(str(a["00081030"])) for a in theirs if a not in ours] == [300]
+            _same_without("00081030")(status, ours, other, _read_anew(theirs))
+            and [len(str(a["00081030"])) for a in _read_anew(theirs) if a not in ours] == [300]
+        ),
+    ),
+    AcceptedFind(
+        why="text in several character sets is read as it was written; 1.12.7 shows escape sequences",
+        source="PS3.5 §6.1.2.5.3: code extension",
+        query="name with groups|all (studies in utf8|series|instances)",
+        when=lambda status, ours, other, theirs: (
+            status == other and sorted(ours, key=repr) == sorted(_read_anew(theirs), key=repr)
+        ),
+    ),
+    AcceptedFind(
+        why="a name in several character sets is found by what is written in it; 1.12.7 has escape sequences for it",
+        source="PS3.5 §6.1.2.5.3: code extension",
+        query="japanese name",
+        when=lambda status, ours, other, theirs: (
+            status == other
+            and all(answer in ours for answer in theirs)
+            and [answer["00100020"] for answer in ours if answer not in theirs] == ["H32EXAMPLE"]
+        ),
+    ),
+    AcceptedFind(
+        why="a backslash parts values, also beside JIS X 0201; 1.12.7 makes one value of a list, with yen signs",
+        source="PS3.5 §6.1.2.3, note on the yen sign",
+        query="image type",
+        when=lambda status, ours, other, theirs: (
+            _same_without("00080008")(status, ours, other, theirs)
+            and [str(a["00080008"]).split("¥") for a in theirs if a not in ours]
+            == [["ORIGINAL", "PRIMARY", "AXIAL", "NORMAL"]]
         ),
     ),
     AcceptedFind(
