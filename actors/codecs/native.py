@@ -8,6 +8,7 @@ from typing import BinaryIO
 from actors.codecs.messages import Request, Wanted
 from actors.codecs.pool import CodecPool
 from store.dicom.elements import Buffer
+from store.dicom.mapped import LET_GO_BYTES, let_go
 from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 
 
@@ -28,7 +29,8 @@ def decode_frames(
     size = described.frame_bytes
     target: memoryview | None = None
     first = ""
-    with codecs.lease() as codec:
+    held = 0  # up to where the place, if it is a map, has been let go
+    with codecs.lease(check) as codec:
         for number, frame in enumerate(frames):
             check()
             request = Request(wanted=Wanted.NATIVE, transfer_syntax=transfer_syntax, frame=frame, described=described)
@@ -40,6 +42,9 @@ def decode_frames(
                 if photometric_interpretation != first:
                     raise UndecodablePixels("The frames of an image have different colour spaces")
                 target[number * size : (number + 1) * size] = pixels
+                if (number + 1) * size - held >= LET_GO_BYTES:
+                    let_go(target)
+                    held = (number + 1) * size
 
 
 @contextmanager

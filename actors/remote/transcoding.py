@@ -69,10 +69,10 @@ def transcode(
     elements = read_elements(part10.data, part10.start, part10.syntax)
     explicit = target == EXPLICIT_LE
     if not part10.syntax.encapsulated:
-        return memoryview(encode_dataset(part10, elements, explicit=explicit))
+        return encode_dataset(part10, elements, explicit=explicit)
     changes = _without_fragments(elements)
     if not any(element.tag == PIXEL_DATA for element in elements):
-        return memoryview(encode_dataset(part10, elements, explicit=explicit, changes=changes))
+        return encode_dataset(part10, elements, explicit=explicit, changes=changes)
     try:
         return _Decompression(part10, elements, changes, explicit=explicit, scratch=codecs.settings.scratch).run(
             codecs, opened, check

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.elements import ITEM, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED, Element, in_order
+from store.dicom.mapped import gather
 from store.dicom.offset_tables import correct_extended_table, moved_offsets
 from store.dicom.part10 import Part10
 from store.dicom.regular import is_regular
@@ -63,13 +64,13 @@ _WORD_CODES: Final = {
 
 def encode_dataset(
     file: Part10, elements: Sequence[Element], *, explicit: bool, changes: Mapping[int, Change] | None = None
-) -> bytes:
+) -> memoryview:
     """Return a whole dataset in little endian, with `changes` to elements of its top level.
 
-    Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe.
+    Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe; StorageFull.
     """
     writer = _Writer(file, explicit=explicit, little=True)
-    return b"".join(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
+    return gather(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
 
 
 def lay_out(
@@ -85,14 +86,14 @@ def lay_out(
     )
 
 
-def rewrite_dataset(file: Part10, elements: Sequence[Element]) -> bytes:
+def rewrite_dataset(file: Part10, elements: Sequence[Element]) -> memoryview:
     """Return a whole dataset in the transfer syntax it has (but for deflation), put right; encapsulated Pixel Data stays so.
 
-    Fragments of odd length are padded, and the tables that tell where frames begin are corrected.
+    Fragments of odd length are padded, and the tables that tell where frames begin are corrected. Raises: InvalidDicom; StorageFull.
     """
     writer = _Writer(file, explicit=file.syntax.explicit, little=file.syntax.little, keeps_fragments=True)
     parts = writer.dataset(elements, {**correct_extended_table(file.data, elements)})
-    return b"".join(part for part in parts if not isinstance(part, Room))
+    return gather(part for part in parts if not isinstance(part, Room))
 
 
 class _Writer:

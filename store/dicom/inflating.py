@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from events.errors import Busy, InvalidDicom, StorageFull
 from store.dicom.limits import INFLATED_AT_ONCE, LARGE_INFLATED_BYTES, WAIT_S, BeyondLimits, limits
+from store.dicom.mapped import LET_GO_BYTES, let_go
 
 _INPUT_BYTES: Final = 1 << 14  # what deflate makes at most 16 MB of
 _OUTPUT_BYTES: Final = 1 << 18
@@ -65,9 +66,12 @@ def inflate(file: bytes | memoryview | mmap.mmap, start: int) -> bytes | mmap.mm
 def deflate(data: bytes | memoryview | mmap.mmap, start: int, end: int) -> bytes:
     """Deflate the dataset that lies in this part of a buffer: raw, and of even length."""
     stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    parts = [
-        stream.compress(data[place : min(place + _OUTPUT_BYTES, end)]) for place in range(start, end, _OUTPUT_BYTES)
-    ]
+    view, parts, held = memoryview(data), [], start
+    for place in range(start, end, _OUTPUT_BYTES):
+        parts.append(stream.compress(view[place : min(place + _OUTPUT_BYTES, end)]))
+        if place - held >= LET_GO_BYTES:
+            let_go(view)
+            held = place
     packed = b"".join([*parts, stream.flush()])
     return packed + bytes(len(packed) & 1)
 

@@ -20,6 +20,7 @@ from store.dicom.elements import (
     read_elements,
 )
 from store.dicom.limits import identifier_tally, passing_tally
+from store.dicom.mapped import LET_GO_BYTES, let_go
 from store.dicom.syntax import Syntax
 
 # A fill of zeros or blanks can be read as elements; whoever finds one with such a tag has to look closer.
@@ -100,7 +101,7 @@ def _group(data: Buffer, position: int, *, little: bool) -> int:
 
 def _find_fill(data: Buffer, start: int) -> int:
     """Where the run of one fill byte begins with which a buffer ends; its end if there is none."""
-    end = len(data)
+    end = held = len(data)
     fill = bytes(data[end - 1 : end])
     if end <= start or fill not in _FILLS:
         return end
@@ -110,6 +111,9 @@ def _find_fill(data: Buffer, start: int) -> int:
         end -= len(chunk) - len(rest)
         if rest:
             break
+        if held - end >= LET_GO_BYTES:
+            let_go(memoryview(data))
+            held = end
     return end
 
 

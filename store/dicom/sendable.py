@@ -8,7 +8,7 @@ from store.dicom.regular import are_regular, is_regular
 
 
 def sendable_dataset(file: Buffer) -> memoryview:
-    """Return a file's dataset in its own transfer syntax; nearly always a view of the file. Raises: InvalidDicom.
+    """Return a file's dataset in its own transfer syntax; nearly always a view of the file. Raises: InvalidDicom; StorageFull.
 
     Receivers abort at an odd length, and take the last of elements that occur twice where we take the first.
     """
@@ -21,4 +21,4 @@ def sendable_dataset(file: Buffer) -> memoryview:
     if not syntax.little and elements and elements[-1].end == len(data) and are_regular(elements):
         return stored
     dataset = rewrite_dataset(opened, elements)
-    return memoryview(deflate(dataset, 0, len(dataset)) if opened.inflated else dataset)
+    return memoryview(deflate(dataset, 0, len(dataset))) if opened.inflated else dataset

@@ -125,5 +125,5 @@ def test_what_is_kept_and_what_is_sent_on_is_what_was_meant(
     if syntax != EXPLICIT_BE and is_regular(kept, opened.start, opened.syntax):
         assert sent == meant
         assert shown(
-            rewritten := rewrite_dataset(opened, before_it), read_elements(rewritten, 0, opened.syntax)
+            rewritten := bytes(rewrite_dataset(opened, before_it)), read_elements(rewritten, 0, opened.syntax)
         ) == shown(kept, before_it)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 from itertools import chain
 
+from store.dicom.mapped import LET_GO_BYTES, let_go
 from store.dicom.network import pdu
 from store.dicom.network.command import Command, Field, decode_command
 from store.dicom.network.connection import PARTS_AT_ONCE, Connection
@@ -196,6 +197,7 @@ class UpperLayer:
         limit = self._sent_limit
         parts: list[bytes | memoryview] = list(self._fragments(context, (command,), is_command=True))
         last = max(len(dataset) - 1, 0) // limit * limit
+        held = 0  # up to where a mapped dataset has been let go
         for start in range(0, last + 1, limit):
             if start == last and before_last is not None:
                 if start:  # a dataset of one fragment leaves with its command, in one packet
@@ -210,6 +212,9 @@ class UpperLayer:
             if len(parts) >= PARTS_AT_ONCE - 1:
                 self._connection.send_parts(parts)
                 parts = []
+                if start - held >= LET_GO_BYTES:
+                    let_go(dataset)
+                    held = start
         if parts:
             self._connection.send_parts(parts)
 

@@ -1,0 +1,48 @@
+"""Large datasets that lie in files, not in memory: how they get there, and how little of them a process holds.
+
+What is read or written through a memory map counts as memory of the process until the kernel takes it back. A dataset of a
+gigabyte that leaves, or is copied, in order needs some megabytes of it at a time.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import Final
+
+from events.errors import StorageFull
+from store.dicom.limits import limits
+
+LET_GO_BYTES: Final = 16 << 20  # after so many, those behind are let go
+GATHERED_BYTES: Final = 64 << 20  # a larger dataset lies in a file
+_PIECE_BYTES: Final = 1 << 20
+
+
+def let_go(view: memoryview) -> None:
+    """Let the pages of the map that a view is of leave this process's memory; what they hold stays in the file."""
+    if isinstance(view.obj, mmap.mmap):  # ours are all shared: what a private one has changed would be lost
+        view.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def gather(parts: Iterable[bytes | memoryview]) -> memoryview:
+    """Return the parts as one: in memory, or, where they are large, in a file without a name. Raises StorageFull."""
+    kept = list(parts)
+    if sum(map(len, kept)) <= GATHERED_BYTES:
+        return memoryview(b"".join(kept))
+    try:
+        with tempfile.TemporaryFile(prefix="sinogram-dataset-", dir=limits().folder, buffering=0) as file:
+            for part in kept:
+                _write(file.fileno(), memoryview(part))
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as exc:
+        raise StorageFull(f"no room for a large dataset in the folder for temporary files: {exc.strerror}") from exc
+
+
+def _write(descriptor: int, part: memoryview) -> None:
+    written = held = 0
+    while written < len(part):
+        written += os.write(descriptor, part[written : written + _PIECE_BYTES])
+        if written - held >= LET_GO_BYTES:
+            let_go(part)
+            held = written
+    let_go(part)
