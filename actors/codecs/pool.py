@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
@@ -44,6 +44,8 @@ _SPAWNING: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
 }
 
+CHECK_S: Final = 0.5  # who waits for a process looks so often whether anybody still wants the image
+
 log = logging.getLogger(__name__)
 
 
@@ -59,14 +61,21 @@ class CodecPool:
         self._is_closed = False
 
     @contextmanager
-    def lease(self) -> Iterator["CodecProcess"]:
-        """Have a process for the frames of one image; waits while all are leased. Raises Busy."""
-        with self._room:
+    def lease(self, check: Callable[[], None] = lambda: None) -> Iterator["CodecProcess"]:
+        """Have a process for the frames of one image; waits while all are leased. Raises Busy.
+
+        `check` is called now and then meanwhile, and what it raises ends the wait.
+        """
+        while not self._room.acquire(timeout=CHECK_S):
+            check()
+        try:
             process = self._take()
             try:
                 yield process
             finally:
                 self._give_back(process)
+        finally:
+            self._room.release()
 
     def _take(self) -> "CodecProcess":
         with self._lock:

@@ -8,6 +8,7 @@ fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.ending import AbortReason, Violation
 from store.dicom.network.pdu import Context
 from store.dicom.network.response import Question
+from store.dicom.pixels.codestream import DECODABLE
 from store.dicom.sendable import sendable_dataset
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
@@ -57,6 +59,10 @@ def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, dec
         handle=handle,
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
     )
+
+
+class _Cancelled(Exception):  # no error
+    """The peer has cancelled while a sub-operation was being prepared: that one remains."""
 
 
 class _Retrieval:
@@ -92,7 +98,11 @@ class _Retrieval:
                 if self._is_cancelled or self._association.is_cancelled(self._command):
                     done.is_cancelled = True
                     break
-                done.count(*self._send(instance))
+                try:
+                    done.count(*self._send(instance))
+                except _Cancelled:
+                    done.is_cancelled = True
+                    break
                 send_pending(self._association, self._context, self._command, done)
         return done
 
@@ -108,7 +118,7 @@ class _Retrieval:
             log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)
             return SOP_CLASS_NOT_SUPPORTED, uid
         try:
-            with self._association.slots:
+            with self._turn(record, context.transfer_syntax):
                 dataset = self._read(record, context.transfer_syntax)
         except DamagedFile as exc:
             log.error("C-GET: an instance cannot be sent: %s", exc)
@@ -118,12 +128,21 @@ class _Retrieval:
             return CANNOT_UNDERSTAND, uid
         return self._store(context, record.sop_class, uid, dataset), uid
 
+    def _turn(self, record: Instance, transfer_syntax: str) -> AbstractContextManager[object]:
+        """What to hold while a dataset is read: no slot for what is decoded, for its codec may take minutes, or be waited for."""
+        is_decoded = record.transfer_syntax in DECODABLE and record.transfer_syntax != transfer_syntax
+        return nullcontext() if is_decoded else self._association.slots
+
+    def _check(self) -> None:
+        if self._association.is_cancelled(self._command):
+            raise _Cancelled
+
     def _read(self, record: Instance, transfer_syntax: str) -> memoryview:
         """The dataset in a transfer syntax; a view of the file where that is its own. Raises OSError, SinogramError."""
         data = memoryview(self._blobs.read_instance(record))
         if transfer_syntax == record.transfer_syntax:
             return sendable_dataset(data)
-        return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob))
+        return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob), self._check)
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
         """Send a C-STORE and wait for its status."""

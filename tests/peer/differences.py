@@ -39,22 +39,32 @@ _IN_SEVERAL_SETS = {
     ("たろう", "$B$?$m$&(B"),
     ("Grün^Лю", "Grün^»î"),
     ("Люк ", "»îÚ "),
+    ("Люке", "»îÚÕ"),
     ("Grün!", "GrÃ¼n!"),  # in an item that names a set of its own
 }
 # By tag and by keyword: of OF, OL, OV and OD.
-_OTHER_NUMBERS = {
-    **dict.fromkeys(("0066,0016", "PointCoordinatesData"), "1\\2"),
-    **dict.fromkeys(("0066,0129", "TrackPointIndexList"), "50462976\\117835012"),
-    **dict.fromkeys(("0072,0081", "SelectorOVValue"), "506097522914230528\\1084818905618843912"),
-    **dict.fromkeys(("0070,150d", "VolumetricCurvePoints"), "0"),
+_OTHER_NUMBERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("0066,0016", "PointCoordinatesData"), (r"1\2", r"4.6006029882248069e-41\8.9683101716788293e-44")),
+    **dict.fromkeys(("0066,0129", "TrackPointIndexList"), (r"50462976\117835012", r"66051\67438087")),
+    **dict.fromkeys(
+        ("0072,0081", "SelectorOVValue"),
+        (r"506097522914230528\1084818905618843912", r"283686952306183\579005069656919567"),
+    ),
+    **dict.fromkeys(("0070,150d", "VolumetricCurvePoints", "7fe0,0008", "FloatPixelData"), ("0",)),
 }
 
 
 def _told_number(ours: object, theirs: object) -> bool:
     """A number, or a list of some, where 1.12.7 says nothing, or not that all instances share it."""
     if isinstance(ours, dict):
-        return theirs is ... and ours["Type"] == "String" and ours["Value"] == _OTHER_NUMBERS[ours["Name"]]
-    return ours in _OTHER_NUMBERS.values() and theirs in (None, ...)
+        return theirs is ... and ours["Type"] == "String" and ours["Value"] in _OTHER_NUMBERS[ours["Name"]]
+    return theirs in (None, ...) and any(ours in numbers for numbers in _OTHER_NUMBERS.values())
+
+
+def _read_in_its_sets(ours: object, theirs: object) -> bool:
+    if not isinstance(ours, str):
+        return False
+    return (ours == "やまだ^たろう" and theirs is ...) or any(pair == (ours, theirs) for pair in _IN_SEVERAL_SETS)
 
 
 ACCEPTED: tuple[Accepted, ...] = (
@@ -63,7 +73,7 @@ ACCEPTED: tuple[Accepted, ...] = (
         source="PS3.5 §6.1.2.4, §6.1.2.5.3: code extension; §6.1.2.3: an item may name its own set",
         path=_RESOURCES,
         aspect="body.*",
-        when=lambda ours, theirs: (ours, theirs) in _IN_SEVERAL_SETS or (ours == "やまだ^たろう" and theirs is ...),
+        when=_read_in_its_sets,
     ),
     Accepted(
         why="a backslash parts values, also beside JIS X 0201, where the same byte is a yen sign; 1.12.7 makes one value of a list",
