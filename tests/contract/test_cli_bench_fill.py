@@ -44,7 +44,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def test_its_log_verifies_and_replays_to_the_same_read_models(archive: Path) -> None:
-    assert log.verify(archive) == 0
+    assert log.verify(archive) == 1, "every link holds (else 2); its instances have no files"
     assert replay.replay(archive, verify=True) == 0
 
 
