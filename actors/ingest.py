@@ -329,7 +329,8 @@ class Upload:
         """Tell whether the file of this instance is what was stored; one that is not, ours is to replace."""
         self._heals = BlobId(b"")
         try:
-            self._ingest.blobs.check_instance(known)
+            # Sent as it was before, as a rule: what is in memory is compared with the file.
+            self._ingest.blobs.check_instance(known, self._chunks[0] if len(self._chunks) == 1 else b"")
         except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
             return False
         except DamagedFile:

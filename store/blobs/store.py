@@ -108,11 +108,15 @@ class BlobStore:
             raise self.tell(exc.damage) from exc
         return opened
 
-    def check_instance(self, file: StoredFile) -> None:
-        """Look at the file of an instance from end to end, however large it is. Raises as `open_instance`."""
+    def check_instance(self, file: StoredFile, expected: bytes | memoryview = b"") -> None:
+        """Look at the file of an instance from end to end, however large it is. Raises as `open_instance`.
+
+        A file that is `expected`, byte for byte, is whole; that is found in a fifth of the time that its digest takes.
+        """
         try:
             with _AREA, open_file(self.path(file.blob), file) as opened:
-                self._check(opened, file)
+                if len(expected) != file.size_bytes or not self._is_same(opened, file, expected):
+                    self._check(opened, file)
         except Damaged as exc:
             raise self.tell(exc.damage) from exc
 
@@ -144,6 +148,19 @@ class BlobStore:
             check_content(data, file)
             self._remembered.add(file.blob, opened.fileno())
         return data
+
+    def _is_same(self, opened: FileIO, file: StoredFile, expected: bytes | memoryview) -> bool:
+        if not file.md5 or self._remembered.knows(
+            file.blob, opened.fileno()
+        ):  # then a look at its size is all there is to do
+            return False
+        try:
+            is_same = opened.read(len(expected) + 1) == expected
+        except OSError as exc:
+            raise_damaged(exc, file.blob)
+            raise
+        opened.seek(0)
+        return is_same
 
     def _check(self, opened: FileIO, file: StoredFile) -> None:
         if file.md5 and not self._remembered.knows(file.blob, opened.fileno()):

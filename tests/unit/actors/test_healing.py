@@ -442,6 +442,40 @@ def test_a_digest_is_computed_once_as_long_as_the_file_stays_the_same(
         ward.blobs.read_instance(ward.instance)
 
 
+@pytest.mark.parametrize(
+    ("again", "digests"),
+    [(FILE, 0), (FILE[:100] + b"x" + FILE[101:], 1), (encode(dataset()), 1)],
+    ids=["the same", "of one size", "of another size"],
+)
+def test_a_duplicate_that_is_the_file_needs_no_digest(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, again: bytes, digests: int
+) -> None:
+    seen: list[object] = []
+    check_digest = damage.check_digest
+
+    def count(opened: Any, file: Any) -> None:
+        seen.append(file)
+        check_digest(opened, file)
+
+    monkeypatch.setattr("store.blobs.store.check_digest", count)
+    assert ward.send(again).status == "AlreadyStored"
+    assert len(seen) == digests
+    assert ward.path.read_bytes() == FILE
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES], ids=lambda code: errno.errorcode[code])
+def test_a_duplicate_of_what_cannot_be_read_heals_it(ward: Ward, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    class Bad(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(damage, "FileIO", Bad)
+        assert ward.send(FILE).status == "Success"
+    assert [type(event) for event in ward.events] == [FileDamaged, FileHealed]
+    assert ward.path.read_bytes() == FILE
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(damage, "REMEMBERED", 3)
     remembered = damage.Remembered()
