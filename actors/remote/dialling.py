@@ -100,7 +100,10 @@ def _resolve(
 
 
 def _lookup(host: str, port: int, flags: int = 0) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except ValueError as exc:  # what can be no name: a NUL, a label that is too long, no text at all
+        raise socket.gaierror(socket.EAI_NONAME, str(exc)) from exc
     return [(family, where) for family, _, _, _, where in found]
 
 

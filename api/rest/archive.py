@@ -16,6 +16,7 @@ from os import SEEK_END
 from typing import BinaryIO, Final, TypeVar
 
 from api.rest.body import CHUNK_BYTES
+from api.rest.inflating import UNDER_WAY
 from api.rest.wsgi import ClientGone
 from events.errors import InvalidDicom, MissingTag
 from store.disk_errors import translated
@@ -75,7 +76,7 @@ def store_members(
                 logger.warning("http.zip-member-too-large bytes=%d", member.file_size)
                 continue
             try:
-                stored.append(store(_inflate(archive, member, is_client_gone)))
+                stored.append(store(_inflate(archive, member, is_client_gone, limits.total)))
             except (InvalidDicom, MissingTag) as exc:
                 logger.info("http.zip-member-skipped reason=%s", type(exc).__name__)
     return stored
@@ -92,20 +93,24 @@ def _check_claims(members: list[zipfile.ZipInfo], file: BinaryIO, limits: Archiv
         raise InvalidDicom(f"The ZIP archive exceeds MaximumArchiveSizeMB once it is inflated: {total} bytes")
 
 
-def _inflate(archive: zipfile.ZipFile, member: zipfile.ZipInfo, is_client_gone: Callable[[], bool]) -> Iterator[bytes]:
+def _inflate(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, is_client_gone: Callable[[], bool], limit_of_all: int
+) -> Iterator[bytes]:
     """Yield a member's bytes; zipfile stops at the size the directory states and checks the CRC.
 
-    Raises InvalidDicom where the archive is damaged, ClientGone.
+    Raises InvalidDicom where the archive is damaged, ClientGone, Busy.
     """
-    try:
-        with archive.open(member) as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                if is_client_gone():
-                    raise ClientGone("The client has left while its archive was being stored")
-                yield chunk
-    except _DAMAGE as exc:
-        _raise_if_disk(exc)
-        raise InvalidDicom("A member of the archive is damaged") from exc
+    with UNDER_WAY.share(limit_of_all) as share:
+        try:
+            with archive.open(member) as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    if is_client_gone():
+                        raise ClientGone("The client has left while its archive was being stored")
+                    share.take(len(chunk))
+                    yield chunk
+        except _DAMAGE as exc:
+            _raise_if_disk(exc)
+            raise InvalidDicom("A member of the archive is damaged") from exc
 
 
 def _raise_if_disk(exc: Exception) -> None:

@@ -4,20 +4,19 @@ falcon's `bounded_stream` takes a chunked body for an empty one, so `wsgi.input`
 may give less than was asked for before the end, so it is read until it gives nothing.
 """
 
-import zlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import falcon
 
 from api.errors import BodyBroken, BodyTooLarge, OutOfRange
+from api.rest.inflating import inflate
 from api.rest.settings import RestSettings
-from events.errors import InvalidDicom, InvalidRequest
+from events.errors import InvalidRequest
 
 CHUNK_BYTES = 1 << 18  # a 170 kB slice in one read; 50 clients hold 12 MB
 SMALL_BODY_BYTES = 1 << 20  # for bodies that are an argument, not a file
 _MIB = 1 << 20
-_GZIP_WINDOW = 31  # zlib's code for: gzip header expected, largest window
 
 
 class Readable(Protocol):
@@ -32,7 +31,7 @@ def read_chunks(req: falcon.Request, settings: RestSettings) -> Iterator[bytes]:
         raise BodyTooLarge
     raw = _read_raw(req, declared, limit)
     if is_gzip(req):
-        return inflate(raw, settings.maximum_file_size_in_archive_mb * _MIB)
+        return inflate(raw, settings.maximum_file_size_in_archive_mb * _MIB, settings.maximum_archive_size_mb * _MIB)
     return raw
 
 
@@ -80,31 +79,3 @@ def _read_raw(req: falcon.Request, declared: int | None, limit: int) -> Iterator
         yield chunk
     if declared is not None and received < declared:
         raise BodyBroken("The body is shorter than its Content-Length")
-
-
-def inflate(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """Iterate over what a gzip stream of one or more members holds, at most `limit` bytes (0 = no limit).
-
-    Raises InvalidDicom where the stream is damaged or cut: Orthanc answers both as a bad file.
-    """
-    inflater = zlib.decompressobj(_GZIP_WINDOW)
-    produced = 0
-    is_empty = True
-    try:
-        for chunk in chunks:
-            data = chunk
-            while data:
-                is_empty = False
-                if inflater.eof:  # another member follows
-                    inflater = zlib.decompressobj(_GZIP_WINDOW)
-                piece = inflater.decompress(data, CHUNK_BYTES)
-                data = inflater.unconsumed_tail or inflater.unused_data
-                produced += len(piece)
-                if limit and produced > limit:
-                    raise InvalidDicom("The gzip body exceeds MaximumFileSizeInArchiveMB once it is inflated")
-                if piece:
-                    yield piece
-    except zlib.error as exc:
-        raise InvalidDicom from exc
-    if not is_empty and not inflater.eof:
-        raise InvalidDicom

@@ -5,14 +5,15 @@ from typing import Any
 
 import falcon
 
-from api.rest import arguments, dicom_files, orthanc_json, runtime
+from api.rest import arguments, dicom_files, orthanc_json, orthanc_xml, runtime
 from api.rest.arguments import TagForm
 from api.rest.deps import Deps
 from api.rest.finding import find_below
 from api.rest.instance_content import parse_ignore_length
 from api.rest.modules import MODULES
-from api.rest.replies import JSON, send_json, wants_xml
+from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.tag_names import tag_key, tag_name
+from api.rest.wsgi import while_client_waits
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import large_datasets
@@ -78,7 +79,7 @@ class SharedTags:
             instances = list_instances(s, find_below(s, self._level, identifier))
         encoding = runtime.default_encoding(self._deps)
         shared: Tags | None = None
-        for instance in instances:
+        for instance in while_client_waits(req, instances):
             tags = dicom_files.read_tags(self._deps, instance, "full", encoding=encoding)
             texts = {key: tag for key, tag in tags.items() if tag["Type"] == "String"}
             shared = texts if shared is None else {key: tag for key, tag in shared.items() if texts.get(key) == tag}
@@ -107,11 +108,14 @@ class InstancesTags:
         with self._deps.views.snapshot() as s:
             instances = list_instances(s, find_below(s, self._level, identifier))
         members = self._members(instances, form, ignore_length)
-        if len(instances) <= WHOLE_INSTANCES or wants_xml(req):
-            send_json(req, resp, dict(members))
-            return
-        resp.content_type = JSON
-        resp.stream = orthanc_json.encode_object(members)
+        if len(instances) <= WHOLE_INSTANCES:
+            send_json(req, resp, dict(while_client_waits(req, members)))
+        elif wants_xml(req):
+            resp.content_type = XML
+            resp.stream = orthanc_xml.encode_object(members)
+        else:
+            resp.content_type = JSON
+            resp.stream = orthanc_json.encode_object(members)
 
     def _members(
         self, instances: list[Instance], form: TagForm, ignore_length: list[int]

@@ -1,6 +1,6 @@
 """Fields of a request's JSON object, read the way Orthanc reads them; all raise BadField. Observed on Orthanc 1.12.7."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import falcon
@@ -8,7 +8,10 @@ import msgspec
 
 from api.errors import BadField
 from api.rest.body import read_text
+from events.errors import InvalidJson
 
+MAXIMUM_DEPTH = 100  # of arrays and objects in each other; deeper than anything that has a meaning here
+_TOO_DEEP = f"The JSON is nested more than {MAXIMUM_DEPTH} deep"
 NOT_JSON = object()  # what a text stands for that is no JSON
 
 
@@ -18,11 +21,32 @@ def read_json(req: falcon.Request) -> Any:
 
 
 def parse_json(body: str) -> Any:
-    """Return a JSON value, NOT_JSON where the text is none."""
+    """Return a JSON value, NOT_JSON where the text is none. Raises InvalidJson for one that is nested too deep."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
         return NOT_JSON
+    except RecursionError as exc:
+        raise InvalidJson(_TOO_DEEP) from exc
+    if _is_deep(value):
+        raise InvalidJson(_TOO_DEEP)
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Tell whether a value is nested deeper than allowed, level by level: what walks over it later may recurse."""
+    level = [value]
+    for _ in range(MAXIMUM_DEPTH + 1):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def read_object(req: falcon.Request) -> dict[str, Any]:

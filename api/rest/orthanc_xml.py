@@ -3,10 +3,12 @@
 It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`. So Orthanc.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
 INDENT = "  "
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 
 
 def is_wanted(accept: str) -> bool:
@@ -16,8 +18,28 @@ def is_wanted(accept: str) -> bool:
 
 def encode(value: Any) -> bytes:
     """Return a JSON value as a document."""
-    lines = ['<?xml version="1.0" encoding="utf-8"?>', *_element("root", value, ""), ""]
+    lines = [_DECLARATION, *_element("root", value, ""), ""]
     return "\n".join(lines).encode("utf-8", "replace")
+
+
+def encode_list(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """Yield a list that comes in pieces; joined, the bytes are those of `encode` of the whole."""
+    return _encode_members([("item", item) for item in piece] for piece in pieces)
+
+
+def encode_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
+    """Yield an object that comes member by member, in the order of its keys."""
+    return _encode_members([member] for member in members)
+
+
+def _encode_members(pieces: Iterable[list[tuple[str, Any]]]) -> Iterator[bytes]:
+    opening = f"{_DECLARATION}\n<root>\n"
+    for piece in pieces:
+        lines = [line for name, value in piece for line in _element(name, value, INDENT)]
+        if lines:
+            yield (opening + "\n".join(lines) + "\n").encode("utf-8", "replace")
+            opening = ""
+    yield b"</root>\n" if not opening else encode([])
 
 
 def _element(name: str, value: Any, indent: str) -> list[str]:

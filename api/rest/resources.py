@@ -6,14 +6,14 @@ from typing import Any
 
 import falcon
 
-from api.rest import arguments, orthanc_json
+from api.rest import arguments, orthanc_json, orthanc_xml
 from api.rest.arguments import TagForm
 from api.rest.auth import username_of
 from api.rest.correlation import correlation_of
 from api.rest.deps import Deps
 from api.rest.finding import find, find_below
 from api.rest.render_resources import COLLECTION, Contents, parse_contents, render, render_link
-from api.rest.replies import JSON, send_json, wants_xml
+from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
 from events.errors import NotFound
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
@@ -85,11 +85,14 @@ def _send_expanded(
 
 def _send_pieces(req: falcon.Request, resp: falcon.Response, pieces: Iterator[list[Any]], *, is_long: bool) -> None:
     """Answer with a list that comes in pieces; a long one is streamed."""
-    if not is_long or wants_xml(req):
+    if not is_long:
         send_json(req, resp, [shown for piece in pieces for shown in piece])
-        return
-    resp.content_type = JSON
-    resp.stream = orthanc_json.encode_list(pieces)
+    elif wants_xml(req):
+        resp.content_type = XML
+        resp.stream = orthanc_xml.encode_list(pieces)
+    else:
+        resp.content_type = JSON
+        resp.stream = orthanc_json.encode_list(pieces)
 
 
 def _render_pieces(deps: Deps, level: Level, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:

@@ -5,11 +5,10 @@ from datetime import UTC
 from typing import Any
 
 import falcon
-import msgspec
 
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.errors import OutOfRange
-from api.rest import runtime
+from api.rest import fields, runtime
 from api.rest.body import read_text
 from api.rest.deps import Deps
 from api.rest.encodings import canonical_encoding
@@ -152,11 +151,10 @@ def parse_patterns(text: str) -> list[str]:
     """Return the patterns of a PUT: a JSON array of strings, or one pattern as JSON or plain text (OpenAPI 1.12.11).
 
     Orthanc 1.12.7 refuses plain text that begins with a digit, for it takes that for JSON. Raises InvalidDicom, whose
-    code Orthanc answers.
+    code Orthanc answers; InvalidJson.
     """
-    try:
-        value: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    value = fields.parse_json(text)
+    if value is fields.NOT_JSON:
         return [text.strip()]
     if isinstance(value, str):
         return [value]

@@ -4,6 +4,7 @@ import pytest
 
 from api.errors import BadField
 from api.rest import fields
+from events.errors import InvalidJson
 
 BODY = {"Text": "x", "Flag": True, "Whole": 3, "Negative": -1, "Float": 1.5}
 
@@ -44,7 +45,16 @@ def test_texts_and_flags_must_be_what_they_are_called() -> None:
         fields.flag(BODY, "Whole", default=False)
 
 
-@pytest.mark.parametrize("text", ["", "x", "{", "[" * 100_000])
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[1,{"a":'])
+@pytest.mark.parametrize("depth", [101, 1_000, 100_000])
+def test_json_that_is_nested_too_deep_is_refused_whether_it_ends_or_not(opening: str, depth: int) -> None:
+    closing = "".join({"[": "]", "{": "}"}[mark] for mark in reversed(opening) if mark in "[{")
+    with pytest.raises(InvalidJson, match="100 deep"):
+        fields.parse_json(opening * depth + "1" + closing * depth)
+    assert fields.parse_json("[" * 100 + "]" * 100) is not fields.NOT_JSON
+
+
+@pytest.mark.parametrize("text", ["", "x", "{", "[" * 100])
 def test_what_is_no_json_is_told_apart_from_null(text: str) -> None:
     assert fields.parse_json(text) is fields.NOT_JSON
     assert fields.parse_json("null") is None
