@@ -82,7 +82,7 @@ class Scrubber:
         now = self._clock()
         try:
             read_bytes = self._read()
-        except (SinogramError, OSError) as exc:
+        except (SinogramError, OSError, KeyError) as exc:  # what ended this actor would end the server
             logger.warning("scrub.postponed error=%s", exc)
             self._let_go()
             return now + FAILURE_REST_S

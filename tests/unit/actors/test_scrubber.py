@@ -17,7 +17,8 @@ from actors.scrubber import BESIDE_OTHERS, FAILURE_REST_S, LAP_S, Scrubber
 from actors.storage import SCRUB, Storage
 from events.identifiers import Level
 from store.records import Instance
-from store.views.damaged import list_damaged
+from store.tables import DAMAGED_FILES, INSTANCES, key
+from store.views.damaged import count_damaged, list_damaged
 from tests.clock import Clock
 from tests.data_factory import dataset, encode
 from tests.index_stage import IndexStage, delete_command
@@ -284,3 +285,21 @@ def test_the_storage_actor_has_it_read_between_its_other_work(attic: Attic, monk
         attic.clock.advance(1)
     actor.on_stop()
     assert attic.position.read_bytes() == b"%d\n" % attic.instances[0].ref
+
+
+@pytest.mark.parametrize("row", [b"", b"\xff" * 9, b"\x93\1\2\3", None])
+def test_a_row_that_cannot_be_read_is_passed_over(attic: Attic, row: bytes | None) -> None:
+    first, second = attic.instances[:2]
+    flip(attic.path(1))
+    path = attic.path(3)
+    with attic.gate.stage.env.begin(write=True) as txn:
+        table = attic.gate.stage.env.tables[INSTANCES]
+        if row is None:
+            txn.delete(key(first.ref), db=table)
+        else:
+            txn.put(key(first.ref), row, db=table)
+    flip(path)
+    attic.lap()
+    with attic.gate.stage.views.snapshot() as s:
+        assert count_damaged(s) == 2
+        assert s.row(DAMAGED_FILES, key(second.ref)) is not None
