@@ -182,7 +182,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
         accepted_sop_classes=dicom.accepted_sop_classes,
         rejected_sop_classes=dicom.rejected_sop_classes,
-        log_level=log.level,
+        log_levels={category: log.level_of(category) for category in logging_setup.CATEGORIES},
         dicom_echo_checks_find=configuration.value("DicomEchoChecksFind"),
         execute_lua_enabled=configuration.lua.execute_enabled,
         lua_scripts=tuple(str(script) for script in configuration.lua.scripts),

@@ -57,6 +57,7 @@ CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
 
 Reply = Callable[[Any, SinogramError | None], None]
 
+_USUAL = {Action.INITIALIZE, Action.REMOVE_CONDEMNED, Action.RESUME_PURGES}  # nothing that an operator has to hear of
 _FILLING = {
     Action.FILL_FIND: find.fill,
     Action.FILL_ID_COUNTS: id_counts.fill,
@@ -173,7 +174,8 @@ class Core:
 
     def _carry_out(self, rows: list[boot.Row]) -> None:
         for row in rows:
-            logger.warning("boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
+            level = logging.INFO if row.action in _USUAL else logging.WARNING
+            logger.log(level, "boot.%s %s: %s", row.action.name.lower(), row.when, row.message)
             match row.action:
                 case Action.INITIALIZE:
                     self._look_for_orthanc()

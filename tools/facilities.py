@@ -16,6 +16,7 @@ from store.environment import Environment
 from store.views.views import Views
 from tools.composition import ServerSettings
 from tools.intake import Intake
+from tools.log_levels import LogLevels
 
 
 class Facilities:
@@ -39,6 +40,8 @@ class Facilities:
         """
         self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
         self.views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
+        self._levels = LogLevels(self.views, settings.log)
+        self._levels.start()
         self.index = IndexClient(ask)
         self.jobs = JobsClient(ask, jobs.request)
         self._intake = intake = Intake(settings, name, self.views, self.index, received=received, scripts=scripts)
@@ -71,5 +74,6 @@ class Facilities:
         """Give back the folder; nothing is under way any more."""
         self._finds.close()
         self._intake.close()
+        self._levels.stop()
         if self._owned is not None:
             self._owned.close()

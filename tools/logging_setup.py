@@ -1,6 +1,6 @@
 """Logs of every process of the server: one line a message, to standard error or to a file.
 
-Levels are Orthanc's three: `default` (what an operator should see), `verbose`, `trace`; each may be raised for one
+Levels are Orthanc's three: `default` (what an operator should see: warnings and errors), `verbose`, `trace`; each may be raised for one
 category alone. A category is a subsystem named as in Orthanc. Nothing here is set up until `configure` is called,
 once in each process.
 """
@@ -13,19 +13,22 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final
 
+from tools.log_lines import LineFormatter, LoggedStderr
+
 LEVELS: Final = ("default", "verbose", "trace")
 
 # Category -> the loggers under it. `generic` is everything of ours that no other category has.
 CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "generic": ("events", "store", "actors", "api", "tools"),
-    "http": ("api.rest",),
+    "generic": ("events", "store", "actors", "api", "tools", "sinogram"),
+    "http": ("api.rest", "sinogram.http", "actors.remote.http_client"),
     "dicom": ("api.dicom", "actors.remote", "pynetdicom"),
     "jobs": ("actors.jobs",),
-    "lua": ("actors.lua",),
+    "lua": ("actors.lua", "lua"),
     "plugins": ("tools.plugins",),
-    "sqlite": ("store", "actors.index"),  # Orthanc's name for its index
+    "sqlite": ("actors.index", "store.environment", "store.log", "store.boot"),  # Orthanc's name for its index
 }
-_OWN: Final = {"default": logging.INFO, "verbose": logging.DEBUG, "trace": logging.DEBUG}
+_OURS: Final = {*CATEGORIES["generic"], "lua"}
+_OWN: Final = {"default": logging.WARNING, "verbose": logging.INFO, "trace": logging.DEBUG}
 _FOREIGN: Final = {"default": logging.ERROR, "verbose": logging.INFO, "trace": logging.DEBUG}  # libraries are chatty
 
 
@@ -36,6 +39,9 @@ class LogOptions:
     level: str = "default"
     categories: Mapping[str, str] = field(default_factory=dict)  # category -> level
     file: Path | None = None  # None: standard error
+
+    def level_of(self, category: str) -> str:
+        return self.categories.get(category, self.level)
 
     def __post_init__(self) -> None:
         unknown = {self.level, *self.categories.values()} - set(LEVELS) or self.categories.keys() - CATEGORIES.keys()
@@ -50,12 +56,17 @@ def configure(options: LogOptions, process: str) -> None:
     Raises: OSError if the file cannot be opened.
     """
     handler = WatchedFileHandler(options.file, encoding="utf-8") if options.file else logging.StreamHandler(sys.stderr)
-    line = f"%(asctime)s.%(msecs)03d %(levelname).1s {process} %(name)s: %(message)s"
-    handler.setFormatter(logging.Formatter(line, "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(LineFormatter(process))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     set_level(options.level)
     for category, level in options.categories.items():
         set_level(level, category)
+
+
+def log_standard_error() -> None:
+    """Have what libraries print on standard error, and warnings, come as lines of the log; once `configure` was called."""
+    sys.stderr = LoggedStderr(logging.getLogger("stderr"))
+    logging.captureWarnings(True)
 
 
 def set_level(level: str, category: str | None = None) -> None:
@@ -66,5 +77,5 @@ def set_level(level: str, category: str | None = None) -> None:
         logging.getLogger("aiohttp").setLevel(_FOREIGN[level])
         return
     for name in CATEGORIES[category]:
-        own = name.partition(".")[0] in CATEGORIES["generic"]
+        own = name.partition(".")[0] in _OURS
         logging.getLogger(name).setLevel((_OWN if own else _FOREIGN)[level])

@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.lua.heartbeat import TICK_S
 from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from tools.logging_setup import log_standard_error
 from tools.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
@@ -77,6 +78,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.nice(NICENESS.get(order.role, 0))
     order.settings.set_up_logging(order.name)
+    log_standard_error()
     order.settings.set_up_limits()
     try:
         return _RUN[order.role](order, ending)
@@ -86,7 +88,7 @@ def main() -> int:
         if not isinstance(exc, SinogramError):
             logging.getLogger("sinogram").critical("process.failed name=%s", order.name, exc_info=exc)
             return 1
-        print(f"sinogram: {exc}", file=sys.stderr, flush=True)
+        print(f"sinogram: {exc}", file=sys.__stderr__, flush=True)
         if isinstance(exc, Busy):  # the core is gone: another start may find it
             return 1
         _say(order, REFUSED)
@@ -131,6 +133,7 @@ def _end_with_supervisor(order: Order) -> None:
 
 def _run_core(order: Order, ending: Ending) -> int:
     from tools.core import Core
+    from tools.log_levels import LogLevels
 
     control = {
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
@@ -138,11 +141,14 @@ def _run_core(order: Order, ending: Ending) -> int:
     }
     core = Core(order.settings.core(), control=control)
     core.serve_bridge()
+    levels = LogLevels(core.views, order.settings.log)
+    levels.start()
     _say(order, READY)
     while not ending.wait(10):
         if not core.is_alive():
             logging.getLogger("sinogram.core").critical("core.actor-died")
             return 1
+    levels.stop()
     core.stop()
     return 0
 

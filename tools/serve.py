@@ -84,6 +84,8 @@ class Supervisor:
             while True:
                 status = self._run_once()
                 if status is not None:
+                    if status == EXIT_OK:
+                        print("Sinogram has stopped", flush=True)
                     return status
                 logger.warning("serve.reset")
 

@@ -104,4 +104,5 @@ def serve_in_one_process(settings: ServerSettings) -> int:
         server.ending.close()
         if not server.reset_requested:
             end_deaf()
+            print("Sinogram has stopped", flush=True)
             return 0

@@ -19,6 +19,7 @@ from actors.remote.interruption import Interruption
 from store.environment import Environment
 from store.views.views import Views
 from tools.composition import ServerSettings
+from tools.log_levels import LogLevels
 
 if TYPE_CHECKING:  # imported when the first job comes
     from tools.worker_bench import WorkerBench
@@ -51,12 +52,14 @@ class Worker:
         self._scripts = scripts
         self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
         self._views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
+        self._levels = LogLevels(self._views, settings.log)
         self._index = IndexClient(ask)
         self._jobs = JobsClient(ask, channel.request)
         self._runner = Runner(name, channel, self._views, _operations, self._workbench, slots=slots)
 
     def start(self) -> None:
         self._runner.start()
+        self._levels.start()
 
     def stop(self) -> None:
         """Give back the jobs in progress."""
@@ -65,6 +68,7 @@ class Worker:
     def close(self) -> None:
         """Let go of everything; once the channel is closed, so that no slot is at work."""
         self._runner.join()
+        self._levels.stop()
         if "_bench" in self.__dict__:
             self._bench.close()
         if self._owned is not None:

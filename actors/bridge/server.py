@@ -107,7 +107,7 @@ class BridgeServer:
             while (body := _take_frame(client.received)) is not None:
                 self._dispatch(client, body)
         except ConnectionError as exc:
-            logger.error("bridge.dropped client=%s: %s", client.name, exc)
+            logger.error("bridge.dropped%s: %s", _named(client), exc)
             self._drop(client)
 
     def _dispatch(self, client: _Client, body: bytes) -> None:
@@ -116,7 +116,7 @@ class BridgeServer:
             try:
                 client.connection.sendall(frames.encode(values))
             except OSError:
-                logger.info("bridge.reply-lost client=%s", client.name)
+                logger.info("bridge.reply-lost%s", _named(client))
 
         try:
             actor, *values = frames.decode(body)
@@ -189,3 +189,8 @@ def _connect(connection: socket.socket, folder: Path, name: str) -> None:
         connection.connect(f"/proc/self/fd/{fd}/{name}")
     finally:
         os.close(fd)
+
+
+def _named(client: _Client) -> str:
+    """Say whose connection it is, once it has said so."""
+    return f" client={client.name}" if client.name else ""

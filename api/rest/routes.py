@@ -4,6 +4,7 @@ from typing import Any
 
 from actors.jobs.operations.retrieve_plan import GET, MOVE
 from actors.jobs.state import Word
+from api.log_settings import LOG_CATEGORIES
 from api.rest.bulk_tags import InstancesTags, Module, SharedTags
 from api.rest.changes import Changes
 from api.rest.deps import Deps
@@ -20,7 +21,6 @@ from api.rest.query_answers import AnswerContent, Answers, OneAnswer, QueryBelow
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.resources import Above, Below, Collection, Removable, Single
 from api.rest.retrieves import Retrieve, RetrieveAnswers
-from api.rest.runtime import LOG_CATEGORIES
 from api.rest.scripts import ExecuteScript, LuaStatus
 from api.rest.statistics import ArchiveStatistics, ResourceStatistics
 from api.rest.storage_status import StorageStatus

@@ -5,7 +5,7 @@ They are kept by the index (`IndexClient.set_setting`) and read from snapshots, 
 - `DefaultEncoding`: str, one of `api.rest.encodings`
 - `UnknownSopClassAccepted`: bool
 - `AcceptedTransferSyntaxes`: list[str], patterns with `*` and `?`
-- `LogLevel-<category>`: str, one of `LOG_LEVELS`
+- `LogLevel-<category>`: str (`api.log_settings`)
 """
 
 from typing import Any
@@ -15,12 +15,6 @@ from api.rest.deps import Deps
 DEFAULT_ENCODING = "DefaultEncoding"
 UNKNOWN_SOP_CLASS_ACCEPTED = "UnknownSopClassAccepted"
 ACCEPTED_TRANSFER_SYNTAXES = "AcceptedTransferSyntaxes"
-LOG_CATEGORIES = ("generic", "plugins", "http", "sqlite", "dicom", "jobs", "lua")
-LOG_LEVELS = ("default", "verbose", "trace")
-
-
-def log_level_setting(category: str) -> str:
-    return f"LogLevel-{category}"
 
 
 def read(deps: Deps, name: str, configured: Any) -> Any:

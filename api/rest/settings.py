@@ -39,7 +39,7 @@ class RestSettings:
     accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)  # patterns with * and ?
     accepted_sop_classes: tuple[str, ...] = ()  # patterns; empty = all storage classes
     rejected_sop_classes: tuple[str, ...] = ()
-    log_level: str = "default"
+    log_levels: Mapping[str, str] = field(default_factory=dict)  # category -> level; what is absent is "default"
 
     dicom_echo_checks_find: bool = False
     execute_lua_enabled: bool = False

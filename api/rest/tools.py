@@ -8,6 +8,7 @@ import falcon
 
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.errors import OutOfRange
+from api.log_settings import LOG_CATEGORIES, LOG_LEVELS, log_level_setting
 from api.rest import fields, runtime
 from api.rest.body import read_text
 from api.rest.deps import Deps
@@ -79,20 +80,23 @@ class LogLevel:
 
     def __init__(self, deps: Deps, category: str | None = None) -> None:
         self._deps = deps
-        self._categories = runtime.LOG_CATEGORIES if category is None else (category,)
+        self._categories = LOG_CATEGORIES if category is None else (category,)
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        configured = self._deps.settings.log_level
+        configured = self._deps.settings.log_levels
         with self._deps.views.snapshot() as s:
-            levels = [s.setting(runtime.log_level_setting(category)) or configured for category in self._categories]
-        send_text(resp, max(levels, key=runtime.LOG_LEVELS.index))
+            levels = [
+                s.setting(log_level_setting(category)) or configured.get(category, "default")
+                for category in self._categories
+            ]
+        send_text(resp, max(levels, key=LOG_LEVELS.index))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
         level = read_text(req)
-        if level not in runtime.LOG_LEVELS:
+        if level not in LOG_LEVELS:
             raise OutOfRange(f'Verbosity can be "default", "verbose" or "trace": {level}')
         for category in self._categories:
-            self._deps.index.set_setting(runtime.log_level_setting(category), level)
+            self._deps.index.set_setting(log_level_setting(category), level)
         send_text(resp)
 
 

@@ -1,0 +1,58 @@
+"""What stands in a log: one line a message, in which nothing that a stranger sends can pass for a line of ours.
+
+The one place that makes text safe. AETs, paths, names of users and of files come from whoever can connect; written as they come, a line feed
+begins a line that never was, and an escape sequence has a terminal do something.
+"""
+
+import io
+import logging
+from typing import Final
+
+MOST_CHARACTERS: Final = 8192  # of a message, and of a line of a stack; the rest is counted
+
+
+def printable(text: str) -> str:
+    """Return a text with everything escaped that is no visible character or a blank: control characters, marks of direction …"""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[:MOST_CHARACTERS]}… ({len(text) - MOST_CHARACTERS} more)"
+    return text
+
+
+class LineFormatter(logging.Formatter):
+    """A line for the message; those of a stack follow it, indented."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(
+            f"%(asctime)s.%(msecs)03d %(levelname).1s {process} %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        plain = logging.makeLogRecord(record.__dict__)
+        plain.msg, plain.args = printable(record.getMessage()), None
+        plain.exc_info = plain.exc_text = plain.stack_info = None
+        lines = [super().format(plain)]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).splitlines()
+        if record.stack_info:
+            lines += record.stack_info.splitlines()
+        return "\n    ".join([lines[0], *map(printable, lines[1:])])
+
+
+class LoggedStderr(io.TextIOBase):
+    """Takes the place of `sys.stderr`: what libraries print there is logged line by line, so that it says whose it is."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._begun = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *whole, self._begun = (self._begun + text).split("\n")
+        for line in whole:
+            if line.strip():
+                self._logger.warning("%s", line)
+        return len(text)
