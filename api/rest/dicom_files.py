@@ -11,6 +11,7 @@ from api.rest.arguments import TagForm
 from api.rest.deps import Deps
 from events.errors import NotFound
 from store.dicom import content
+from store.dicom.dicom_json import render_dicom_json
 from store.dicom.rendering import render_header, render_tags
 from store.records import Instance
 
@@ -65,6 +66,12 @@ def read_tags(
             default_encoding=encoding or runtime.default_encoding(deps),
             ignore_length=frozenset(ignore_length),
         )
+
+
+def read_dicom_json(deps: Deps, instance: Instance) -> dict[str, Any]:
+    """Return the dataset of an instance as DICOM JSON."""
+    with opened(deps, instance) as data:
+        return render_dicom_json(data, default_encoding=runtime.default_encoding(deps))
 
 
 def read_header(deps: Deps, instance: Instance, form: TagForm) -> dict[str, Any]:

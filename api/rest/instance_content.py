@@ -8,7 +8,7 @@ from io import FileIO
 import falcon
 
 from api.errors import NotImplementedYet, OutOfRange, UnknownRoute
-from api.rest import arguments, dicom_files
+from api.rest import arguments, dicom_files, orthanc_json
 from api.rest.arguments import TagForm
 from api.rest.deps import Deps
 from api.rest.finding import find_instance
@@ -20,6 +20,7 @@ from store.records import Instance
 
 CHUNK_BYTES = 1 << 18
 DICOM = "application/dicom"
+DICOM_JSON = "application/dicom+json"
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
 
 
@@ -35,10 +36,16 @@ class _OfInstance:
 
 
 class File(_OfInstance):
-    """`GET /instances/{id}/file`: the very bytes that were received."""
+    """`GET /instances/{id}/file`: the very bytes that were received, or their dataset as DICOM JSON."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         instance = self._find(identifier)
+        if req.env.get("HTTP_ACCEPT") == DICOM_JSON:  # alone, and in this very form: so Orthanc
+            with large_datasets.scope():
+                shown = dicom_files.read_dicom_json(self._deps, instance)
+                resp.content_type = DICOM_JSON
+                resp.data = orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n"
+            return
         _refuse_transcoding(req, instance)
         name = file_name(req.query_string, f"{identifier}.dcm")
         if name:
