@@ -1,6 +1,7 @@
 """A new index, built from the log of another whose read models are damaged: `sinogram replay --into`."""
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,10 +36,14 @@ class NewIndex:
         if personal is not None:
             batch.put(PERSONAL, key(seq), personal)
 
-    def finish(self, live: Environment) -> None:
-        """Add what is no event, and make all of it durable. Its first start verifies it, as after a run that was cut off."""
+    def finish(self, live: Environment, *, is_whole: bool) -> None:
+        """Add what is no event, and make all of it durable. Its first start verifies it, as after a run that was cut off.
+
+        Without the end of the log no folder is taken for leased: a sweep would remove the files of the instances that came then,
+        which `sinogram import` is to bring back.
+        """
         with self.environment.begin(write=True) as txn:
-            _take_over(live, self.environment, txn)
+            _take_over(live, self.environment, txn, (CURSORS, LEASES) if is_whole else (CURSORS,))
             txn.put(FORMAT_KEY, key(FORMAT), db=self.environment.tables[META])
             txn.put(CLEAN_KEY, b"\0", db=self.environment.tables[META])
             folder = max(_last_folder(self.environment, txn), _stored_folder(live))
@@ -55,13 +60,13 @@ class NewIndex:
                 (self._folder / name).unlink(missing_ok=True)
 
 
-def _take_over(live: Environment, fresh: Environment, txn: lmdb.Transaction) -> None:
-    """Copy the mark of the archive, the consumers' positions and the leases."""
+def _take_over(live: Environment, fresh: Environment, txn: lmdb.Transaction, tables: Iterable[bytes]) -> None:
+    """Copy the mark of the archive and some tables."""
     with contextlib.suppress(lmdb.Error), live.begin() as old:
         mark = old.get(ARCHIVE_KEY, db=live.tables[META])
         if mark is not None:
             txn.put(ARCHIVE_KEY, mark, db=fresh.tables[META])
-    for table in (CURSORS, LEASES):
+    for table in tables:
         with contextlib.suppress(lmdb.Error), live.begin() as old:
             for row_key, row in old.cursor(db=live.tables[table]):
                 txn.put(row_key, row, db=fresh.tables[table])

@@ -222,7 +222,7 @@ def replay(data: Path, *, verify: bool = False, until: int | None = None, into: 
             if into is not None:
                 with NewIndex(into, data) as new:
                     status = _replay(live, Rebuilding(new.environment, keeps_log=True), verify=verify, until=until)
-                    new.finish(live)
+                    new.finish(live, is_whole=until is None)
                 print(
                     f"{into / FILE_NAME} is a new index: put it in the place of {data / FILE_NAME} while no server runs"
                 )

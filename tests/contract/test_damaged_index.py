@@ -12,6 +12,7 @@ import pytest
 from events.errors import BadMedium, CorruptIndex, CorruptLog, SinogramError
 from events.identifiers import Level, ResourceId
 from store import boot
+from store.blobs.store import BlobStore, make_blob_id
 from store.environment import FILE_NAME, Environment
 from store.tables import (
     AGGREGATES,
@@ -32,7 +33,8 @@ from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools import index_walk
 from tools.cli import main
-from tools.core import open_archive
+from tools.core import Core, open_archive
+from tools.core_settings import CoreSettings
 from tools.replay import open_for_reading
 
 PAGE = 4_096
@@ -262,6 +264,41 @@ def test_a_new_index_takes_no_others_place_and_leaves_nothing_when_the_log_is_da
     assert not (tmp_path / "new" / FILE_NAME).exists()
     assert main(["replay", "--data", str(folder), "--until", "49", "--into", str(tmp_path / "new")]) == 0
     assert main(["log", "verify", "--data", str(tmp_path / "new")]) == 0
+
+
+@pytest.mark.parametrize(("until", "kept"), [("5", True), ("39", True), ("199", True), (None, False)])
+def test_files_of_what_a_log_has_lost_are_not_swept_away(
+    tmp_path: Path,
+    clock: Clock,
+    until: str | None,
+    kept: bool,
+) -> None:
+    """They are all that is left of what was acknowledged; from a whole log it is known that an upload left a file behind."""
+    index, files, new = tmp_path / "index", tmp_path / "storage", tmp_path / "new"
+    for made in (index, files):
+        made.mkdir()
+    blobs = BlobStore(files)
+    env, _ = open_archive(index, blobs)
+    stage = IndexStage(env, clock)
+    number = stage.lease()
+    blobs.make_folder(number)
+    paths = []
+    for place in range(200):
+        blob = make_blob_id(number, place)
+        paths.append(blobs.path(blob))
+        paths[-1].write_bytes(b"DICM")
+        stage.ask(store_command("P", "S", f"R{place % 5}", str(place), blob=blob, size_bytes=4))
+    unfinished = blobs.path(make_blob_id(number, 200))
+    unfinished.write_bytes(b"D")
+    env.close()
+    options = ["--until", until] if until else []
+    assert main(["replay", "--data", str(index), *options, "--into", str(new)]) == 0
+    core = Core(CoreSettings(index_directory=new, storage_directory=files))
+    try:
+        assert all(path.exists() for path in paths)
+        assert unfinished.exists() == kept
+    finally:
+        core.stop()
 
 
 def test_what_cannot_be_opened_for_reading_is_a_sentence(folder: Path) -> None:
