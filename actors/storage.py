@@ -27,6 +27,7 @@ import pykka
 
 from actors.alarm import Alarm
 from actors.index.client import IndexClient
+from actors.index.decide import NEXT_FOLDER
 from actors.scrubber import Scrubber
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
@@ -34,7 +35,7 @@ from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore, folder_number
 from store.log import read_head
 from store.records import Instance
-from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, U64
+from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, META, U64
 from store.views.callbacks import list_waiting
 from store.views.snapshot import Snapshot
 from store.views.views import Views
@@ -48,6 +49,7 @@ RECHECKS_PER_STEP = 50
 UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
 SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.ingest.SPILL_BYTES)
 HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
+FOLDERS_AHEAD = 64  # looked for: some numbers may have been leased without a folder being made
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
@@ -223,19 +225,35 @@ class Storage(pykka.ThreadingActor):
         count = 0
         if folders:
             os.sync()  # of the files that stay, some may not have been synced by their writers
+        removes = not (verify and folders and self._is_index_older())
         for folder in folders:
             try:
-                count += self._sweep_folder(folder, verify=verify)
+                count += self._sweep_folder(folder, verify=verify, removes=removes)
             except OSError as exc:  # it keeps its lease, and the next start tries again
                 logger.error("storage.cannot-sweep folder=%d error=%s", folder, exc.strerror)
         if count:
             logger.info("storage.swept orphans=%d", count)
         return count
 
-    def _sweep_folder(self, folder: int, *, verify: bool) -> int:
+    def _is_index_older(self) -> bool:
+        """Tell whether a copy of the index was put back: files that it does not know are no leftovers then, but all there is."""
+        with self._views.snapshot() as snapshot:
+            following = int.from_bytes(snapshot.row(META, NEXT_FOLDER) or b"\1", "big")
+        is_older = any(self._blobs.folder(number).is_dir() for number in range(following, following + FOLDERS_AHEAD))
+        if is_older:
+            logger.error(
+                "storage.index-is-older: there are files of after this copy of the index; none is removed. 'sinogram fsck' "
+                "lists them, 'sinogram import' of the folder blobs brings them back"
+            )
+        return is_older
+
+    def _sweep_folder(self, folder: int, *, verify: bool, removes: bool) -> int:
         """Raises OSError."""
         if verify:
             self._check_leased(folder)
+        if not removes:
+            self._index.retire_folder(folder)
+            return 0
         names = list(self._blobs.list_folder(folder))
         with self._views.snapshot() as snapshot:
             orphans = [

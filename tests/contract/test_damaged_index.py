@@ -20,12 +20,14 @@ from store.tables import (
     EVENTS,
     IDS,
     INSTANCES,
+    LEASES,
     META,
     PATIENTS,
     PERSONAL,
     SERIES,
     STUDIES,
     TOTALS,
+    U64,
     key,
 )
 from store.views.views import Views
@@ -266,6 +268,51 @@ def test_a_new_index_takes_no_others_place_and_leaves_nothing_when_the_log_is_da
     assert main(["log", "verify", "--data", str(tmp_path / "new")]) == 0
 
 
+def store_files(index: Path, blobs: BlobStore, clock: Clock, places: range, *, is_new: bool) -> list[Path]:
+    """Store instances in a folder that stays leased, the last one or a new one; returns their files."""
+    for made in (index, blobs.root.parent):
+        made.mkdir(exist_ok=True)
+    env, _ = open_archive(index, blobs)
+    stage = IndexStage(env, clock)
+    if is_new:
+        blobs.make_folder(stage.lease())
+    with Views(env).snapshot() as snapshot:
+        number = max(U64.unpack(row_key)[0] for row_key in snapshot.keys(LEASES, b""))
+    paths = []
+    for place in places:
+        blob = make_blob_id(number, place)
+        paths.append(blobs.path(blob))
+        paths[-1].write_bytes(b"DICM")
+        stage.ask(store_command("P", "S", f"R{place % 5}", str(place), blob=blob, size_bytes=4))
+    env.close()
+    return paths
+
+
+@pytest.mark.parametrize("folders", [1, 2, 3])
+@pytest.mark.parametrize("before", [0, 1, 50])
+def test_files_that_a_copy_of_the_index_does_not_know_are_not_swept_away(
+    tmp_path: Path, clock: Clock, capsys: pytest.CaptureFixture[str], before: int, folders: int
+) -> None:
+    """A copy that is put back takes folders for leased in which files of later instances lie."""
+    index, files = tmp_path / "index", tmp_path / "storage"
+    blobs = BlobStore(files)
+    paths = store_files(index, blobs, clock, range(before), is_new=True)
+    shutil.copytree(index, tmp_path / "copy")
+    paths += store_files(index, blobs, clock, range(before, 100), is_new=False)
+    for number in range(folders):
+        paths += store_files(index, blobs, clock, range(100 + 10 * number, 110 + 10 * number), is_new=True)
+    shutil.rmtree(index)
+    (tmp_path / "copy").rename(index)
+    for _ in range(2):
+        core = Core(CoreSettings(index_directory=index, storage_directory=files))
+        try:
+            assert [path for path in paths if not path.exists()] == []
+        finally:
+            core.stop()
+    assert main(["fsck", "--data", str(index), "--storage", str(files)]) == 1
+    assert f"{len(paths) - before} orphan" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("until", "kept"), [("5", True), ("39", True), ("199", True), (None, False)])
 def test_files_of_what_a_log_has_lost_are_not_swept_away(
     tmp_path: Path,
@@ -275,22 +322,10 @@ def test_files_of_what_a_log_has_lost_are_not_swept_away(
 ) -> None:
     """They are all that is left of what was acknowledged; from a whole log it is known that an upload left a file behind."""
     index, files, new = tmp_path / "index", tmp_path / "storage", tmp_path / "new"
-    for made in (index, files):
-        made.mkdir()
     blobs = BlobStore(files)
-    env, _ = open_archive(index, blobs)
-    stage = IndexStage(env, clock)
-    number = stage.lease()
-    blobs.make_folder(number)
-    paths = []
-    for place in range(200):
-        blob = make_blob_id(number, place)
-        paths.append(blobs.path(blob))
-        paths[-1].write_bytes(b"DICM")
-        stage.ask(store_command("P", "S", f"R{place % 5}", str(place), blob=blob, size_bytes=4))
-    unfinished = blobs.path(make_blob_id(number, 200))
+    paths = store_files(index, blobs, clock, range(200), is_new=True)
+    unfinished = blobs.path(make_blob_id(1, 200))
     unfinished.write_bytes(b"D")
-    env.close()
     options = ["--until", until] if until else []
     assert main(["replay", "--data", str(index), *options, "--into", str(new)]) == 0
     core = Core(CoreSettings(index_directory=new, storage_directory=files))
