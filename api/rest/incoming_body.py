@@ -42,6 +42,11 @@ class IncomingBody:
         return self._is_complete
 
     @property
+    def comes_fast(self) -> bool:
+        """Whether as much as is gathered was there before the time for it was over."""
+        return self._received >= GATHERED_BYTES
+
+    @property
     def awaits_leave(self) -> bool:
         return self._awaits_leave
 

@@ -251,3 +251,25 @@ def test_an_application_that_fails_is_answered_500() -> None:
 
     with serving(fail) as address:
         assert get(address, "/") == (500, b"")
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Length: 5000000", b"Transfer-Encoding: chunked", b"Content-Length: 90\r\nExpect: 100-continue"]
+)
+def test_bodies_that_drip_hold_up_neither_uploads_nor_requests(
+    reader: Reader, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.rest.wsgi.WAITING_THREADS", 2)
+    request = b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n"
+    with serving(reader, silence_s=60) as address:
+        drips = [connect(address, request) for _ in range(4)]
+        for client in drips:
+            client.sendall(b"5\r\n")
+        wait_for_thread("http-body")
+        with closing(http.client.HTTPConnection(*address, timeout=DEADLINE_S)) as uploading:
+            uploading.request("POST", "/", bytes(3_000_000))
+            assert uploading.getresponse().status == 200
+            assert reader.bodies == [bytes(3_000_000)]
+        assert get(address, "/other") == (200, b"/other")
+        for client in drips:
+            reset(client)
