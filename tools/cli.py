@@ -15,10 +15,12 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from events.errors import BadConfiguration, BadMedium, SinogramError
+from tools.orthanc_switches import add_switches
 from tools.signals import open_standard_descriptors
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="be verbose in logs")
     parser.add_argument("--trace", action="store_true", help="be most verbose in logs")
     parser.add_argument("--logfile", type=Path, metavar="FILE", help="log to this file instead of standard error")
+    add_switches(parser)
     for category in LOG_CATEGORIES:
         for level in ("verbose", "trace"):
             flag = f"--{level}-{category}"
@@ -86,20 +89,28 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if options.version:
+        return _version(options)
     from tools.composition import server_settings
     from tools.configuration import load
     from tools.logging_setup import LogOptions, configure
     from tools.serve import serve
 
+    if options.logdir and options.logfile:
+        raise BadConfiguration("--logdir and --logfile say two things")
+    logfile = Path(options.logdir, "sinogram.log") if options.logdir else options.logfile
     raised = {c: "verbose" for c in LOG_CATEGORIES if getattr(options, f"verbose_{c}")}
     raised |= {c: "trace" for c in LOG_CATEGORIES if getattr(options, f"trace_{c}")}
     level = "trace" if options.trace else "verbose" if options.verbose else "default"
-    log = LogOptions(level=level, categories=raised, file=options.logfile)
+    log = LogOptions(level=level, categories=raised, file=logfile)
     configuration = load(options.configuration)
     configure(log, "sinogram")
     for warning in configuration.warnings:
         logging.getLogger(__name__).warning("configuration: %s", warning)
-    return serve(server_settings(configuration, log), single_process=options.single_process)
+    settings = server_settings(configuration, log)
+    if options.no_jobs:
+        settings = replace(settings, jobs=replace(settings.jobs, save_jobs=False))
+    return serve(settings, single_process=options.single_process)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -179,19 +190,34 @@ def _fsck(options: argparse.Namespace) -> int:
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="DICOM file, ZIP, or folder of them")
-    parser.add_argument("--url", default="http://127.0.0.1:8042", help="the server (http://127.0.0.1:8042)")
-    parser.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
+    _add_server(parser)
     parser.add_argument("-j", "--in-flight", type=_positive, default=4, metavar="N", help="uploads at once (4)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=_import)
 
 
 def _import(options: argparse.Namespace) -> int:
-    from tools.import_files import import_files, parse_user
+    from tools.import_files import import_files
 
-    user = parse_user(options.user)
+    url, user = _server(options)
     bar = not options.quiet
-    return import_files(options.paths, url=options.url, user=user, in_flight=options.in_flight, progress=bar)
+    return import_files(options.paths, url=url, user=user, in_flight=options.in_flight, progress=bar)
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", help="the server (http://127.0.0.1:8042)")
+    parser.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
+    parser.add_argument(
+        "--config", action="append", default=[], type=Path, metavar="CONFIG",
+        help="take address, port and user from the server's configuration; repeatable",
+    )  # fmt: skip
+
+
+def _server(options: argparse.Namespace) -> tuple[str, tuple[str, str] | None]:
+    from tools.import_files import parse_user
+    from tools.server_address import read_address
+
+    return read_address(options.config, options.url, parse_user(options.user))
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -203,8 +229,7 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     showing = actions.add_parser("show", help="print one job and what has happened to it")
     showing.add_argument("id", metavar="ID")
     for action, run in ((listing, _jobs_list), (watching, _jobs_watch), (showing, _jobs_show)):
-        action.add_argument("--url", default="http://localhost:8042", help="the server (http://localhost:8042)")
-        action.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
+        _add_server(action)
         action.add_argument("--json", action="store_true", help="print JSON")
         action.set_defaults(run=run)
 
@@ -229,10 +254,9 @@ def _jobs_show(options: argparse.Namespace) -> int:
 
 
 def _reader(options: argparse.Namespace) -> "RestReader":
-    from tools.import_files import parse_user
     from tools.rest_reader import RestReader
 
-    return RestReader(options.url, parse_user(options.user))
+    return RestReader(*_server(options))
 
 
 def _add_lua(parser: argparse.ArgumentParser) -> None:
