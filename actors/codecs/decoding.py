@@ -28,12 +28,13 @@ class Decoder:
         plan = agree(described, found)
         pixels = self._numpy.frombuffer(into, _WIDTHS[described.bits_allocated])
         if found.coding is Coding.RUNS:
+            # Whole bytes of pixels come back as they were, with the overlays that old images keep above their samples.
             self._decode_runs(frame, found, described, into)
         else:
             samples = self._samples(frame[: found.size_bytes], found, plan, described, into)
             if samples is not None:
                 self._fill(pixels, samples, described, plan)
-        self._refuse_excess(pixels, described, found)
+            self._refuse_excess(pixels, described, found)
         return plan.photometric_interpretation
 
     def _samples(

@@ -122,6 +122,23 @@ def test_jpeg_with_32_bits_allocated_is_refused(pool: CodecPool, syntax: str) ->
     assert_refused(pool, pixel_file(syntax, samples, [ENCODERS[syntax](samples)], BitsAllocated=32), "32")
 
 
+@pytest.mark.parametrize(
+    ("bits", "described"),
+    [
+        (16, {"BitsStored": 12}),
+        (16, {"BitsStored": 12, "PixelRepresentation": 1}),
+        (16, {"BitsStored": 10, "HighBit": 13}),
+        (8, {"BitsStored": 7}),
+    ],
+)
+def test_overlays_above_the_samples_stay_where_they_are_in_rle(
+    pool: CodecPool, bits: int, described: dict[str, Any]
+) -> None:
+    """As from Orthanc 1.12.7 (PS3.5 §8.1.2, as it was until 2004)."""
+    samples = gray(bits) | (1 << (bits - 1))
+    assert_same(Decoded(pool, pixel_file(RLE, samples, [ENCODERS[RLE](samples)], **described)), samples)
+
+
 @pytest.mark.parametrize("syntax", [LOSSLESS_SV1, JPEG_LS, J2K_LOSSLESS, HTJ2K])
 def test_more_bits_than_announced_are_refused_only_where_a_sample_uses_them(pool: CodecPool, syntax: str) -> None:
     small, large = gray(10), gray(16) | 0x4000
