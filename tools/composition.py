@@ -39,6 +39,7 @@ class ServerSettings:
     index_directory: Path
     storage_directory: Path
     stable_age_s: float
+    scrub_bytes_per_s: int
     jobs: SchedulerSettings
     gateways: int
     http_enabled: bool
@@ -68,6 +69,7 @@ class ServerSettings:
             index_directory=self.index_directory,
             storage_directory=self.storage_directory,
             stable_age_s=self.stable_age_s,
+            scrub_bytes_per_s=self.scrub_bytes_per_s,
             read_only=self.rest.read_only,
             jobs=self.jobs,
             lua_is_on=self.lua.has_main,
@@ -110,6 +112,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         index_directory=storage.index_directory,
         storage_directory=storage.storage_directory,
         stable_age_s=float(storage.stable_age_s),
+        scrub_bytes_per_s=configuration.value("StorageScrubRateMB") * 1_000_000,
         jobs=SchedulerSettings(
             concurrent_jobs=configuration.value("ConcurrentJobs") or os.cpu_count() or 1,
             history_size=configuration.value("JobsHistorySize"),

@@ -330,6 +330,7 @@ OPTIONS: Final = _rows(
     Option("DicomMaximumAssociations", Whole(1, 100_000), 200, honoured=True),
     Option("MaximumQueryAnswersSizeMB", _COUNT, 256, honoured=True),
     Option("MaximumQueryFolderSizeMB", _COUNT, 2048, honoured=True),
+    Option("StorageScrubRateMB", _COUNT, 2, honoured=True),  # a second; 0 reads nothing again
 )
 
 
