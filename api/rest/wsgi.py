@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import falcon
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
@@ -141,15 +141,17 @@ class WsgiHandler:
             response: web.StreamResponse = web.Response(
                 status=answer.status, reason=answer.reason, headers=answer.headers, body=body
             )
-            self._settle_connection(response)
+            self._settle_connection(request, response)
             return response
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
-        self._settle_connection(response)
+        self._settle_connection(request, response)
         await self._stream(request, response, answer.parts)
         return response
 
-    def _settle_connection(self, response: web.StreamResponse) -> None:
-        if self.is_stopping or not self._is_kept_alive:
+    def _settle_connection(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        # What comes behind a chunked body of HTTP/1.0, which has none, may be a body to a proxy (RFC 9112 §6.1).
+        is_doubtful = request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers
+        if self.is_stopping or not self._is_kept_alive or is_doubtful:
             response.force_close()
 
     async def _stream(self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes]) -> None:
