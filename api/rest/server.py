@@ -126,7 +126,10 @@ class HttpServer:
 
     async def _break_all(self) -> None:
         for connection in self._web.connections:
+            transport = connection.transport
             connection.force_close()
+            if transport is not None:
+                transport.abort()  # closing alone would wait for a reader that takes nothing
 
     async def _end(self, timeout_s: float) -> bool:
         self._accepting.close()

@@ -273,3 +273,44 @@ def test_bodies_that_drip_hold_up_neither_uploads_nor_requests(
         assert get(address, "/other") == (200, b"/other")
         for client in drips:
             reset(client)
+
+
+def large(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer `/large` with more than buffers hold, piece by piece."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/large":
+        return (bytes(1 << 18) for _ in range(100))
+    return [b"small"]
+
+
+def test_many_idle_and_slow_connections_and_slow_readers_hold_up_nobody() -> None:
+    requests = {b"": 200, b"GET / HTTP/1.1\r\nX: ": 100, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n": 20}
+    with serving(large, threads=2, silence_s=60) as address:
+        clients = [connect(address, data) for data, count in requests.items() for _ in range(count)]
+        for _ in range(20):
+            assert get(address, "/small") == (200, b"small")
+        status, body = get(address, "/large")
+        assert (status, len(body)) == (200, 100 << 18)
+        for client in clients:
+            reset(client)
+
+
+def test_a_stop_breaks_off_streams_and_uploads_without_a_stack(
+    caplog: pytest.LogCaptureFixture, reader: Reader
+) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return (reader if environ["REQUEST_METHOD"] == "POST" else large)(environ, start_response)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        server = HttpServer(application, os.dup(listener.fileno()), silence_s=60)
+        server.start()
+        address = listener.getsockname()
+        requests = (b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", CHUNKED, STATED, b"GET / HTTP/1.1\r\nX: ", b"")
+        clients = [connect(address, data) for data in requests for _ in range(3)]
+        wait_for_thread("http-body")
+        assert not server.stop(0.2)
+        assert server.abort()
+        for client in clients:
+            client.close()
+    assert all(record.exc_info is None for record in caplog.records), [record.getMessage() for record in caplog.records]
+    assert all(body in {"BodyBroken", "BodySilent"} for body in reader.bodies)
