@@ -148,6 +148,13 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: isinstance(ours, bool) and theirs is ...,
     ),
     Accepted(
+        why="what is announced is there: no labels, no plugins and no /tools/find yet",
+        source="README.md",
+        path=r"/[/.]*(%73|s)(%79|y)stem.*|/(app/\.\.|%2e%2e)/system",
+        aspect="body/(HasLabels|PluginsEnabled|Capabilities/HasExtendedFind)",
+        when=lambda ours, theirs: (ours, theirs) == (False, True),
+    ),
+    Accepted(
         why="Sinogram tells its own version beside the API's",
         source="README.md",
         path=r"/[/.]*(%73|s)(%79|y)stem.*|/(app/\.\.|%2e%2e)/system",

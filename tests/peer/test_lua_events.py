@@ -1,6 +1,7 @@
 """Which event callbacks are called, in which order and with which tables: the same script beside a real Orthanc."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -116,10 +117,22 @@ def test_what_scripts_upload(stage: LuaPair, tmp_path: Path) -> None:
     assert sum('{"RequestOrigin"="Lua"}' in line for line in said) == 2
 
 
+# Several character sets, or one of an item; JIS X 0201 with its yen sign; numbers in OF, OD, OL and OV.
+READ_OTHERWISE = re.compile(rb"ISO 2022|ISO_IR 13\W|Gr\xc3\xbcn!|O[FDLV]\0\0")
+
+
 def test_the_tables_of_every_sample(stage: LuaPair) -> None:
-    """Of a duplicate Orthanc shows the tags of the file that it throws away, Sinogram those of the one it keeps."""
+    """Of a duplicate Orthanc shows the tags of the file that it throws away, Sinogram those of the one it keeps.
+
+    Not of those with text or numbers that 1.12.7 reads otherwise (`tests.peer.differences`): `test_rest_resources` has them.
+    """
     stage.forget()
-    files = [sample.data for sample in all_files() if not sample.name.startswith("rtdose_rle")]  # one UID for two files
+    files = [
+        sample.data
+        for sample in all_files()
+        if not sample.name.startswith("rtdose_rle")  # one UID for two files
+        and not READ_OTHERWISE.search(sample.data)
+    ]
     ours, theirs = stage.both(lambda server: [str(each.get("Status")) for each in upload(server, *files)])
     assert ours == theirs
     stage.pair.wait_until_stable()
