@@ -8,13 +8,15 @@ import io
 import logging
 from typing import Final
 
-MOST_CHARACTERS: Final = 8192  # of a message, and of a line of a stack; the rest is counted
+MOST_CHARACTERS: Final = (
+    65_536  # of a message, and of a line of a stack; the rest is counted. Scripts print whole tables
+)
 
 
 def printable(text: str) -> str:
-    """Return a text with everything escaped that is no visible character or a blank: control characters, marks of direction …"""
+    """Return a text with everything escaped that is no visible character, blank or tab: control characters, marks of direction …"""
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        text = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}… ({len(text) - MOST_CHARACTERS} more)"
     return text

@@ -72,7 +72,8 @@ class LuaPair:
     def said(self, server: Server) -> list[str]:
         """The lines printed since `forget`, without those of the sentinels."""
         text = log_of(server).read_text("utf-8", "replace")[self.read.get(server.name, 0) :]
-        lines = [_steady(found[1]) for found in _SAYS.finditer(text)]
+        # A line that scripts break stays one in our log; what Orthanc writes behind the break is no line of its log.
+        lines = [_steady(found[1].partition("\\n")[0]) for found in _SAYS.finditer(text)]
         return [line for line in lines if not any(sentinel in line for sentinel in self.gone)]
 
     def forget(self) -> None:
