@@ -6,8 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
-# Most of the suite waits for servers that start and stop: two processes finish it in little more than half the time.
-JOBS ?= 2
+# Most of the suite waits for servers that start and stop: three processes keep two processors busy.
+JOBS ?= 3
 # Servers under test are started hundreds of times: without compiled modules each start takes nearly twice the processor time.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -22,6 +22,7 @@ test: $(VENV)/.installed-dev
 nightly: export SINOGRAM_RESTARTS ?= 50
 nightly: export SINOGRAM_KILL_ROUNDS ?= 100
 nightly: export SINOGRAM_JOB_KILLS ?= 20
+nightly: export SINOGRAM_HEAL_KILLS ?= 20
 nightly: export SINOGRAM_LUA_INSTANCES ?= 2000
 nightly: export SINOGRAM_LUA_SECONDS ?= 60
 nightly: export SINOGRAM_FUZZ_INPUTS ?= 50000

@@ -48,6 +48,7 @@ from store.tables import (
     SERIES,
     SETTINGS,
     STUDIES,
+    TOTALS,
     U64,
 )
 
@@ -101,6 +102,7 @@ _DECODERS: dict[bytes, Decode] = {
     JOB_OUTPUTS: lambda _, row: unpack_output(row),
     EXPORTS: _msgpack,
     MODALITIES: _msgpack,
+    TOTALS: lambda _, row: list(U64.iter_unpack(row)),
 }
 
 

@@ -14,6 +14,7 @@ from events.identifiers import Level, ResourceId
 from store import boot
 from store.blobs.store import BlobStore, make_blob_id
 from store.environment import FILE_NAME, Environment
+from store.log import END
 from store.tables import (
     AGGREGATES,
     CHANGES,
@@ -62,13 +63,13 @@ def change(folder: Path, what: Callable[[lmdb.Transaction, Environment], object]
         what(txn, env)
 
 
-def spoil(folder: Path, table: bytes, row: bytes) -> bytes:
-    """Replace the first row of a table; returns its key."""
+def spoil(folder: Path, table: bytes, row: bytes, at: bytes = b"") -> bytes:
+    """Replace a row of a table, the first one if no key is named; returns its key."""
     keys: list[bytes] = []
 
     def put(txn: lmdb.Transaction, env: Environment) -> None:
         with txn.cursor(db=env.tables[table]) as cursor:
-            assert cursor.first()
+            assert cursor.set_key(at) if at else cursor.first()
             keys.append(cursor.key())
         txn.put(keys[0], row, db=env.tables[table])
 
@@ -123,7 +124,7 @@ def test_a_command_that_meets_a_damaged_row_is_refused_alone_and_names_the_table
 def test_the_log_says_what_is_wrong_with_it(
     folder: Path, capsys: pytest.CaptureFixture[str], table: bytes, row: bytes
 ) -> None:
-    spoil(folder, table, row)
+    spoil(folder, table, row, at=END if table == TOTALS else b"")
     assert main(["log", "verify", "--data", str(folder)]) == 2
     assert main(["replay", "--data", str(folder)]) == 2
     told = capsys.readouterr().err

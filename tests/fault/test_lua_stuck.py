@@ -204,7 +204,7 @@ def test_filters_of_requests_that_do_not_end_refuse(server: ServerUnderTest) -> 
         assert server.request("GET", "/system").status == 200
     first = server.named()[MAIN]
     assert server.request("GET", "/STUCK").status == 503
-    assert server.request("GET", "/system").status == 200
+    wait_for(lambda: server.request("GET", "/system").status == 200, "the next interpreter")
     assert server.named()[MAIN] != first
     assert store(server, 1, "MEANWHILE") == 0
     assert server.stop() == 0

@@ -21,7 +21,7 @@ from actors.index.commands import (
 )
 from events import codec
 from events.codec import Record
-from events.errors import InvalidDicom, NotFound, SinogramError, StorageFull
+from events.errors import InvalidDicom, NotFound, SinogramError, StorageFailed
 from events.event import Event, field_names
 from events.identifiers import Seq
 from store.environment import Environment, release_reserve
@@ -269,7 +269,7 @@ def _failed_commit(stage: IndexStage, env: FlakyEnvironment) -> None:
     release_reserve(env.folder)  # with which it would be tried again
     env.fail_next_commit()
     answers = stage.run(store_command("lost"), store_command("lost", instance="too"), delete_command("nobody"))
-    assert [type(answer) for answer in answers] == [StorageFull] * 3
+    assert [type(answer) for answer in answers] == [StorageFailed] * 3
 
 
 steps = st.lists(st.sampled_from([_store, _delete, _refused, _failed_commit]), max_size=12)
