@@ -26,7 +26,7 @@ from store.dicom.network.command import Command, Element, Field, encode_command
 from store.dicom.network.ending import AbortReason, Violation
 from store.dicom.network.pdu import Context
 from store.dicom.network.response import Question
-from store.dicom.pixels.codestream import DECODABLE
+from store.dicom.pixels.syntaxes import DECODABLE
 from store.dicom.sendable import sendable_dataset
 from store.records import Instance
 from store.views.retrieve import Named, find_instances

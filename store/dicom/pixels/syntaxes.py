@@ -1,0 +1,36 @@
+"""Which transfer syntaxes can be decoded, and how the headers of their frames are read."""
+
+from typing import Final
+
+from store.dicom.pixels.codestream import Codestream
+from store.dicom.pixels.description import PixelDescription, UndecodablePixels
+from store.dicom.pixels.jpeg import read_jpeg, read_jpeg_ls
+from store.dicom.pixels.jpeg2000 import read_jpeg_2000
+from store.dicom.pixels.rle import read_rle
+
+_FAMILY: Final = "1.2.840.10008.1.2.4."
+RLE: Final = frozenset({"1.2.840.10008.1.2.5"})
+JPEG: Final = frozenset(_FAMILY + number for number in ("50", "51", "57", "70"))
+JPEG_LS: Final = frozenset(_FAMILY + number for number in ("80", "81"))
+JPEG_2000: Final = frozenset(_FAMILY + number for number in ("90", "91", "201", "202", "203"))
+DECODABLE: Final = RLE | JPEG | JPEG_LS | JPEG_2000
+
+
+def read_codestream(frame: bytes, syntax: str, described: PixelDescription) -> Codestream:
+    """Read the headers of a frame in a transfer syntax, and prove that it goes on to its end, and no further.
+
+    Raises UndecodablePixels.
+    """
+    if syntax in RLE:
+        return read_rle(frame, described)
+    if syntax in JPEG:
+        found = read_jpeg(frame, is_lossless=syntax.endswith(("57", "70")))
+    elif syntax in JPEG_LS:
+        found = read_jpeg_ls(frame)
+    elif syntax in JPEG_2000:
+        found = read_jpeg_2000(frame)
+    else:
+        raise UndecodablePixels(f"Pixels in {syntax or 'an unknown transfer syntax'} cannot be decoded")
+    if frame[found.size_bytes :].strip(b"\0\xff"):  # both are seen as padding
+        raise UndecodablePixels("Something follows the end of a frame: there may be more frames than announced")
+    return found
