@@ -18,6 +18,8 @@ GATHERED_S = 1.0  # then a thread waits for the rest: the answer may not need it
 PIECE_BYTES = 1 << 18  # handed to the thread at a time; a hand-over costs 0.1 ms
 SLOWEST_BYTES_PER_S = 1000  # on the average, once a body has taken longer than the time a client may be silent
 
+# What aiohttp raises where a body cannot come any more; a RuntimeError if it was we who closed the connection.
+_BROKEN: tuple[type[Exception], ...] = (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -58,7 +60,9 @@ class IncomingBody:
             try:
                 async with asyncio.timeout_at(deadline):
                     piece = await self._request.content.readany()
-            except (TimeoutError, web.RequestPayloadError, HttpProcessingError, ConnectionError):
+            except TimeoutError:
+                return
+            except _BROKEN:
                 return
             held += len(piece)
             self._take(piece)
@@ -98,7 +102,7 @@ class IncomingBody:
                 self._check_pace(held)
         except TimeoutError as exc:
             raise BodySilent("The client has fallen silent within the body") from exc
-        except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as exc:
+        except _BROKEN as exc:
             raise BodyBroken("The connection ended before the body did, or its chunks are malformed") from exc
         self._received += held
         if held:
