@@ -20,7 +20,7 @@ from tests.fault.servers import AET, CORE, SUPERVISOR, ServerUnderTest, kill, se
 
 EVERYTHING = "everything"
 TARGETS = (EVERYTHING, CORE, "worker-1", "worker-2", "gateway-1", SUPERVISOR)
-KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "3"))
+KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "2"))
 INSTANCES = 1000
 APART = 10  # instances between two kills at least, so that a checkpoint lies between them
 DEADLINE_S = 120.0

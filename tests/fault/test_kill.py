@@ -22,7 +22,7 @@ from tests.fault.servers import CORE, SUPERVISOR, ServerUnderTest, kill, server_
 
 EVERYTHING = "everything"
 TARGETS = (EVERYTHING, CORE, "gateway-1", "gateway-2", SUPERVISOR)
-ROUNDS = int(os.environ.get("SINOGRAM_KILL_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("SINOGRAM_KILL_ROUNDS", "6"))
 ASSOCIATIONS = 4
 REST_CLIENTS = 2
 CORE_DIED = 70

@@ -24,7 +24,7 @@ from tests.fault.servers import CORE, ServerUnderTest, is_running, kill, server_
 from tests.fault.test_kill import Ledger, check_against, clients, those_present
 from tools.holders import who_listens, who_locks
 
-ROUNDS = int(os.environ.get("SINOGRAM_RESTARTS", "3"))
+ROUNDS = int(os.environ.get("SINOGRAM_RESTARTS", "2"))
 AT_ONCE_S = 2.0  # on two busy processors; a millisecond where nothing else runs
 STUDY = Instance(1, "SENT", 7, 7, 200)
 STUDY_SIZE = 300
