@@ -183,7 +183,7 @@ def test_filters_of_received_instances_that_do_not_end_refuse(server: ServerUnde
     assert store(server, 52, "AFTER") == 0
     assert server.named()[FILTER] != first
     assert rest_status(server, 53, "STUCK") == 503
-    assert rest_status(server, 54, "AFTER") == 200
+    wait_for(lambda: rest_status(server, 54, "AFTER") == 200, "the next interpreter")
     assert {tags["PatientID"] for tags in patients(server)} == {"AFTER"}
     assert server.stop() == 0
 
