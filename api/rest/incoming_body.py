@@ -35,7 +35,6 @@ class IncomingBody:
         self._received = 0
         self._pieces: deque[bytes] = deque()
         self._is_complete = not request.body_exists
-        self._is_wanted = True
         # The client waits for leave to send; it is given when the application reads.
         self._awaits_leave = request.headers.get("Expect", "").lower() == "100-continue"
 
