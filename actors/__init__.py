@@ -1,1 +1,1 @@
-"""One actor a file or folder; what each owns stands at the top of its file."""
+"""Who does it. `services` and `core` know each other by `messages`, which travel over `wire`."""

@@ -7,9 +7,9 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from actors.lua import errors as lua
-from actors.lua import filters
-from actors.remote import errors as remote
+from actors.services.scripts import errors as lua
+from actors.services.scripts import filters
+from actors.wire import errors as remote
 from events.errors import (
     Busy,
     CorruptIndex,

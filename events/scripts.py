@@ -27,7 +27,7 @@ class CallbackFailed(ScriptEvent):
     callback: str
     attempt: int  # from 1
     delay_ms: int  # after this event it is called again; 0: it is not
-    cause: str  # what kind of failure: of actors.lua.errors.Cause
+    cause: str  # what kind of failure: of actors.services.scripts.errors.Cause
     message: str = personal()  # of the script, so it may name anybody
 
 

@@ -17,7 +17,7 @@ from store.environment import FILE_NAME, RESERVE_NAME
 logger = logging.getLogger(__name__)
 
 QUERIES_NAME = "queries"
-SCRUBBED_NAME = "scrubbed"  # where the scrubber is (actors.scrubber)
+SCRUBBED_NAME = "scrubbed"  # where the scrubber is (actors.core.scrubber)
 SCRATCH_PREFIX = "sinogram-replay-"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OURS = frozenset({FILE_NAME, f"{FILE_NAME}-lock", RESERVE_NAME, LOCK_NAME, QUERIES_NAME, SCRUBBED_NAME, "blobs"})

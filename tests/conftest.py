@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.codecs.pool import CodecPool
+from actors.services.codecs.pool import CodecPool
 from store.environment import Environment
 from tests.clock import Clock
 from tests.index_stage import IndexStage

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from actors.index import actor as index_module
-from actors.index.commands import Command
-from actors.jobs import scheduler as scheduler_module
-from actors.jobs.door import SchedulerDoor, take_up
-from actors.jobs.scheduler import ALARM, Scheduler
-from actors.jobs.settings import SchedulerSettings
+from actors.core.index import actor as index_module
+from actors.core.jobs import scheduler as scheduler_module
+from actors.core.jobs.door import SchedulerDoor, take_up
+from actors.core.jobs.scheduler import ALARM, Scheduler
+from actors.core.jobs.settings import SchedulerSettings
+from actors.messages.commands import Command
 from events.errors import SinogramError
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment

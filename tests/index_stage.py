@@ -5,8 +5,8 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from actors.index.actor import Index, Reply, _Waiting
-from actors.index.commands import Command, DeleteResource, OpenFolder, PurgeRows, StoreInstance
+from actors.core.index.actor import Index, Reply, _Waiting
+from actors.messages.commands import Command, DeleteResource, OpenFolder, PurgeRows, StoreInstance
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, hash_resource_id
 from store.blobs.store import make_blob_id

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.index.client import IndexClient
-from actors.index.commands import Command, StoreInstance
-from actors.ingest import Ingest, StoreResult
-from actors.ingest_settings import IngestSettings
+from actors.messages.commands import Command, StoreInstance
+from actors.messages.index_client import IndexClient
+from actors.services.ingest.ingest import Ingest, StoreResult
+from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level
 from store.blobs.store import BlobStore
 from store.dicom.received import Announced

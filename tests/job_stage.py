@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from actors.index.commands import (
+from actors.messages.commands import (
     AddJobOutput,
     Command,
     ControlJob,
@@ -16,7 +16,7 @@ from actors.index.commands import (
     SubmitJob,
     TrimJobs,
 )
-from actors.jobs.state import Word
+from actors.messages.job_states import Word
 from events import codec
 from events.event import Event
 from events.identifiers import BlobId, Ref

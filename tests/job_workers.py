@@ -1,10 +1,10 @@
-"""Workers, played on the test's own thread: they do what `actors.jobs.runner` does, one move at a time."""
+"""Workers, played on the test's own thread: they do what `actors.services.jobs.runner` does, one move at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actors.jobs.dispatch import Order
+from actors.messages.job_orders import Order
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
 from store.projections.job_rows import JobState

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.index.commands import (
+from actors.messages.commands import (
     AddJobOutput,
     Command,
     ControlJob,

@@ -7,9 +7,9 @@ import logging
 import sys
 from typing import Any
 
-from actors.lua.errors import Cause, HostError, ScriptFailed
-from actors.lua.limits import Limits
-from actors.lua.runtime import Interpreter
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts.errors import Cause, HostError, ScriptFailed
+from actors.services.scripts.limits import Limits
 
 # Strings of the string table that shrinks while the collector runs: that frees, and asks for, memory in its midst.
 FILL = "local t = {} for i = 1, 100000 do t[i] = 's' .. i end t = nil "

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from actors.remote.find_scu import PATIENT_ROOT, STUDY_ROOT, WORKLIST
-from actors.remote.modality import Operation
+from actors.services.remote.find_scu import PATIENT_ROOT, STUDY_ROOT, WORKLIST
+from actors.services.remote.modality import Operation
+from actors.wire.dicom.command import Command, Field, encode_response
+from actors.wire.dicom.pdu import Context
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.server import DicomServer
 from api.dicom.services import Service
 from api.dicom.settings import DicomSettings
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
-from store.dicom.network.command import Command, Field, encode_response
-from store.dicom.network.pdu import Context
 
 if TYPE_CHECKING:
     from api.dicom.association import Association

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.bridge import frames
-from actors.lua import callbacks
-from actors.lua.actor import ScriptsActor
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
-from actors.lua.runtime import Interpreter
-from actors.lua.script_filters import ScriptFilters
+from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts import callbacks
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import ScriptFilters
+from actors.wire.bridge import frames
 
 
 @dataclass

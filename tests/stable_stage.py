@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from actors.index.client import IndexClient
-from actors.index.commands import Command
-from actors.stable import ALARM, StableTracker
+from actors.core.stable import ALARM, StableTracker
+from actors.messages.commands import Command
+from actors.messages.index_client import IndexClient
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 from store.views.feed import get_changes

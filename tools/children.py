@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from tools import launcher
 from tools.module_path import safe_path
 from tools.process import Order

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from actors.codecs.limits import CodecSettings
-from actors.ingest_settings import IngestSettings
-from actors.jobs.settings import SchedulerSettings
-from actors.lua.settings import PATIENCE_S, LuaSettings
-from actors.remote.answer_limits import AnswerLimits
-from actors.remote.http_settings import HttpClientSettings
-from actors.remote.modality import Operation
-from actors.remote.peer import Peer
-from actors.remote.target import ScuSettings
+from actors.core.jobs.settings import SchedulerSettings
+from actors.services.codecs.limits import CodecSettings
+from actors.services.ingest.settings import IngestSettings
+from actors.services.remote.answer_limits import AnswerLimits
+from actors.services.remote.modality import Operation
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.settings import PATIENCE_S, LuaSettings
+from actors.wire.http.peer import Peer
+from actors.wire.http.settings import HttpClientSettings
 from api.dicom.settings import DicomSettings, FindSettings
 from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.https import HttpsSettings

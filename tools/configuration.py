@@ -14,11 +14,11 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Final
 
-from actors.lua.settings import LuaSettings
-from actors.remote.http_settings import HttpClientSettings
-from actors.remote.modality import Modality
-from actors.remote.peer import Peer
-from actors.remote.tls import TlsSettings
+from actors.services.remote.modality import Modality
+from actors.services.scripts.settings import LuaSettings
+from actors.wire.http.peer import Peer
+from actors.wire.http.settings import HttpClientSettings
+from actors.wire.tls import TlsSettings
 from api.rest.https import HttpsSettings
 from events.errors import BadConfiguration
 from tools import dialect

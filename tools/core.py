@@ -17,19 +17,19 @@ from typing import Any
 import lmdb
 import pykka
 
-from actors.bridge.server import BridgeServer, Dispatch
-from actors.damage_reports import reporter
-from actors.index.client import IndexClient
-from actors.index.commands import PurgeRows, RevokeFolders, from_plain
-from actors.index.local import LocalIndex
-from actors.jobs.door import SchedulerDoor, take_up
-from actors.jobs.scheduler import Scheduler
-from actors.log_watch import LogWatch
-from actors.lua.cursor import take_up_cursor
-from actors.remote.query_store import clear_queries
-from actors.scrubber import Scrubber
-from actors.stable import StableTracker
-from actors.storage import RECHECK, REMOVE, Storage, leased_folders
+from actors.core.index.local import LocalIndex
+from actors.core.jobs.door import SchedulerDoor, take_up
+from actors.core.jobs.scheduler import Scheduler
+from actors.core.log_watch import LogWatch
+from actors.core.scrubber import Scrubber
+from actors.core.stable import StableTracker
+from actors.core.storage import RECHECK, REMOVE, Storage, leased_folders
+from actors.messages.commands import PurgeRows, RevokeFolders, from_plain
+from actors.messages.damage_reports import reporter
+from actors.messages.index_client import IndexClient
+from actors.services.lua.cursor import take_up_cursor
+from actors.services.remote.query_store import clear_queries
+from actors.wire.bridge.server import BridgeServer, Dispatch
 from events.errors import BadMedium, InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot

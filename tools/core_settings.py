@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.jobs.settings import SchedulerSettings
+from actors.core.jobs.settings import SchedulerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

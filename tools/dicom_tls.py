@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from actors.remote.tls import BCP_195, TlsSettings, client_context, server_context
+from actors.wire.tls import BCP_195, TlsSettings, client_context, server_context
 from events.errors import BadConfiguration
 
 FILES: Final = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actors.index.commands import Command
-from actors.jobs.channel import Channel
-from actors.lua.client import ScriptsClient
-from actors.remote.outgoing import Admission, admission
-from actors.remote.target import Target
+from actors.messages.commands import Command
+from actors.services.remote.outgoing import Admission, admission
+from actors.services.remote.target import Target
+from actors.services.scripts.client import ScriptsClient
+from actors.wire.bridge.channel import Channel
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service

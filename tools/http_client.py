@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.remote.http_settings import HttpClientSettings
+from actors.wire.http.settings import HttpClientSettings
 from events.errors import BadConfiguration
 
 
@@ -26,7 +26,7 @@ def check_http_client(settings: HttpClientSettings) -> None:
     """Raise BadConfiguration for certificates or a proxy that cannot be used."""
     if not settings.proxy and settings.ca_certificates is None:
         return
-    from actors.remote.http_client import UrllibClient
+    from actors.wire.http.client import UrllibClient
 
     try:
         UrllibClient(settings)

@@ -1,12 +1,12 @@
 """What a process needs that stores instances and knows the modalities: gateways, workers and the scripts' process."""
 
-from actors.codecs.pool import CodecPool
-from actors.damage_reports import reporter
-from actors.index.client import IndexClient
-from actors.ingest import Ingest
-from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import ScriptFilters
-from actors.remote.modalities import Modalities
+from actors.messages.damage_reports import reporter
+from actors.messages.index_client import IndexClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.ingest.ingest import Ingest
+from actors.services.remote.modalities import Modalities
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import ScriptFilters
 from store.blobs.store import BlobStore
 from store.views.views import Views
 from tools.composition import ServerSettings

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from actors.jobs.state import TRANSITIONS, Entry, Verdict, Word
+from actors.messages.job_states import TRANSITIONS, Entry, Verdict, Word
 from events.jobs import JobForgotten
 from store.projections.job_rows import JobState
 from store.projections.jobs import STATE_AFTER

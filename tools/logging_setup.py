@@ -20,12 +20,12 @@ LEVELS: Final = ("default", "verbose", "trace")
 # Category -> the loggers under it. `generic` is everything of ours that no other category has.
 CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
     "generic": ("events", "store", "actors", "api", "tools", "sinogram"),
-    "http": ("api.rest", "sinogram.http", "actors.remote.http_client"),
-    "dicom": ("api.dicom", "actors.remote", "pynetdicom"),
-    "jobs": ("actors.jobs",),
-    "lua": ("actors.lua", "lua"),
+    "http": ("api.rest", "sinogram.http", "actors.wire.http.client"),
+    "dicom": ("api.dicom", "actors.services.remote", "pynetdicom"),
+    "jobs": ("actors.services.jobs",),
+    "lua": ("actors.services.lua", "lua"),
     "plugins": ("tools.plugins",),
-    "sqlite": ("actors.index", "store.environment", "store.log", "store.boot"),  # Orthanc's name for its index
+    "sqlite": ("actors.core.index", "store.environment", "store.log", "store.boot"),  # Orthanc's name for its index
 }
 _OURS: Final = {*CATEGORIES["generic"], "lua"}
 _OWN: Final = {"default": logging.WARNING, "verbose": logging.INFO, "trace": logging.DEBUG}

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from actors.index.client import IndexClient
-from actors.index.commands import DeleteKeyValue, SetStability, StoreKeyValue
-from actors.lua import chain
-from actors.lua.chain import Operation
-from actors.lua.functions import HttpFunctions, Rest, rest_functions
-from actors.lua.keeping import keeping_functions
-from actors.lua.runtime import HostFunction
-from actors.lua.values import number_text
-from actors.remote.http_client import Answer
+from actors.messages.commands import DeleteKeyValue, SetStability, StoreKeyValue
+from actors.messages.index_client import IndexClient
+from actors.services.lua import chain
+from actors.services.lua.chain import Operation
+from actors.services.lua.functions import HttpFunctions, Rest, rest_functions
+from actors.services.lua.keeping import keeping_functions
+from actors.services.lua.runtime import HostFunction
+from actors.services.scripts.values import number_text
+from actors.wire.http.client import Answer
 from events.identifiers import format_resource_id, hash_resource_id
 from store.views.views import Views
 

@@ -13,25 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from actors.bridge.server import BridgeServer
-from actors.index.commands import Command
-from actors.jobs.channel import Channel
-from actors.log_watch import LogEnd
-from actors.lua import callbacks
-from actors.lua.actor import ScriptsActor
-from actors.lua.board import Board
-from actors.lua.chain import Chain
-from actors.lua.client import ScriptsClient
-from actors.lua.deliveries import DeliveryReader
-from actors.lua.delivering import AGAIN_S, Deliverer, Targets
-from actors.lua.errors import HostError, ScriptFailed, describe_loading, killed
-from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
-from actors.lua.keeping import keeping_functions
-from actors.lua.reach import ACTOR, socket_name
-from actors.lua.recorder import Begin, FailureRecorder, Recorder
-from actors.lua.runtime import HostFunction, Interpreter
-from actors.lua.settings import LUA_FILTER, LUA_MAIN, LuaSettings
-from actors.remote.http_client import UrllibClient
+from actors.core.log_watch import LogEnd
+from actors.messages.commands import Command
+from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.chain import Chain
+from actors.services.lua.deliveries import DeliveryReader
+from actors.services.lua.delivering import AGAIN_S, Deliverer, Targets
+from actors.services.lua.functions import HttpFunctions, configuration_function, rest_functions
+from actors.services.lua.keeping import keeping_functions
+from actors.services.lua.recorder import Begin, FailureRecorder, Recorder
+from actors.services.lua.runtime import HostFunction, Interpreter
+from actors.services.scripts import callbacks
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.errors import HostError, ScriptFailed, describe_loading, killed
+from actors.services.scripts.reach import ACTOR, socket_name
+from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN, LuaSettings
+from actors.wire.bridge.channel import Channel
+from actors.wire.bridge.server import BridgeServer
+from actors.wire.http.client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
 from events.errors import BadConfiguration, Busy, SinogramError

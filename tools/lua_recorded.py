@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from actors.lua import events as causes
-from actors.lua.deliveries import DeliveryReader
-from actors.lua.events import Delivery
+from actors.services.lua import events as causes
+from actors.services.lua.deliveries import DeliveryReader
+from actors.services.lua.events import Delivery
 from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id

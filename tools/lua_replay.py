@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from actors.jobs.channel import open_local_channel
-from actors.lua import callbacks, chain
-from actors.lua.chain import Chain
-from actors.lua.errors import ScriptFailed, describe_loading
-from actors.lua.events import Delivery
-from actors.lua.functions import configuration_function
-from actors.lua.runtime import Interpreter
+from actors.services.lua import chain
+from actors.services.lua.chain import Chain
+from actors.services.lua.events import Delivery
+from actors.services.lua.functions import configuration_function
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts import callbacks
+from actors.services.scripts.errors import ScriptFailed, describe_loading
+from actors.wire.bridge.channel import open_local_channel
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
 from events import codec

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from actors.lua.limits import Limits
-from actors.lua.settings import LuaSettings
+from actors.services.scripts.limits import Limits
+from actors.services.scripts.settings import LuaSettings
 from events.errors import BadConfiguration
 
 _MEGABYTE = 1 << 20

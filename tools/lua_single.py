@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors.index.commands import Command
-from actors.jobs.channel import open_local_channel
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
+from actors.messages.commands import Command
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.wire.bridge.channel import open_local_channel
 from tools.composition import ServerSettings
 from tools.core import Core
 from tools.lua_settings import with_sources

@@ -8,7 +8,7 @@ from typing import Self
 
 import lmdb
 
-from actors.index.decide import NEXT_FOLDER
+from actors.core.index.decide import NEXT_FOLDER
 from events.errors import SinogramError
 from events.identifiers import Seq
 from store.batch import Batch

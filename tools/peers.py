@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from actors.remote.peer import Peer
+from actors.wire.http.peer import Peer
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

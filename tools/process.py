@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.lua.heartbeat import TICK_S
-from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from actors.services.scripts.heartbeat import TICK_S
+from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from tools.logging_setup import log_standard_error
 from tools.signals import (
     FOR_THE_SUPERVISOR,
@@ -159,8 +159,9 @@ def _identity(order: Order) -> str:
 
 
 def _run_gateway(order: Order, ending: Ending) -> int:
-    from actors.bridge.client import BridgeClient
-    from actors.jobs.channel import open_channel
+    from actors.messages.index_client import ask_over
+    from actors.wire.bridge.channel import open_channel
+    from actors.wire.bridge.client import BridgeClient
     from api.dicom.places import Places
     from tools.gateway import Gateway
 
@@ -170,7 +171,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     gateway = Gateway(
         order.settings,
         name=identity,
-        ask=bridge.ask_index,
+        ask=ask_over(bridge),
         jobs=open_channel(bridge),
         control=lambda word: bridge.request("control", [word]),
         http_fds=order.http_fds,
@@ -189,8 +190,9 @@ def _run_gateway(order: Order, ending: Ending) -> int:
 
 
 def _run_worker(order: Order, ending: Ending) -> int:
-    from actors.bridge.client import BridgeClient
-    from actors.jobs.channel import open_channel
+    from actors.messages.index_client import ask_over
+    from actors.wire.bridge.channel import open_channel
+    from actors.wire.bridge.client import BridgeClient
     from tools.worker import Worker
 
     identity = _identity(order)
@@ -200,7 +202,7 @@ def _run_worker(order: Order, ending: Ending) -> int:
     worker = Worker(
         order.settings,
         name=identity,
-        ask=bridge.ask_index,
+        ask=ask_over(bridge),
         channel=channel,
         slots=order.slots,
         received=scripts.get(LUA_FILTER),
@@ -218,21 +220,23 @@ def _run_worker(order: Order, ending: Ending) -> int:
 
 
 def _run_lua_filter(order: Order, ending: Ending) -> int:
-    from actors.bridge.client import BridgeClient
-    from actors.lua.board import open_board
+    from actors.messages.index_client import begin_over
+    from actors.services.scripts.board import open_board
+    from actors.wire.bridge.client import BridgeClient
     from tools.lua_processes import FilterInterpreter
 
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_FILTER])
     _show_life(board)
-    interpreter = FilterInterpreter(order.settings, board, bridge.begin_index)
+    interpreter = FilterInterpreter(order.settings, board, begin_over(bridge))
     return _run_lua(order, ending, bridge, interpreter)
 
 
 def _run_lua_main(order: Order, ending: Ending) -> int:
-    from actors.bridge.client import BridgeClient
-    from actors.jobs.channel import open_channel
-    from actors.lua.board import open_board
+    from actors.messages.index_client import ask_over, begin_over
+    from actors.services.scripts.board import open_board
+    from actors.wire.bridge.channel import open_channel
+    from actors.wire.bridge.client import BridgeClient
     from tools.lua_processes import MainInterpreter
 
     identity = _identity(order)
@@ -243,8 +247,8 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
         order.settings,
         board,
         name=identity,
-        ask=bridge.ask_index,
-        begin=bridge.begin_index,
+        ask=ask_over(bridge),
+        begin=begin_over(bridge),
         jobs=open_channel(bridge),
         log_watch=open_channel(bridge, "log"),
         control=lambda word: bridge.request("control", [word]),
@@ -280,8 +284,8 @@ def _reach_scripts(order: Order) -> dict[str, Any]:
     """Return a client of each interpreter that there is, by its role."""
     if not order.boards:
         return {}
-    from actors.lua.board import open_board
-    from actors.lua.reach import reach
+    from actors.services.scripts.board import open_board
+    from actors.services.scripts.reach import reach
 
     folder = order.settings.index_directory
     return {role: reach(folder, role, open_board(fd)) for role, fd in order.boards.items()}

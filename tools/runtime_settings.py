@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from actors.ingest_settings import IngestSettings
-from actors.remote.modalities import Modalities
+from actors.services.ingest.settings import IngestSettings
+from actors.services.remote.modalities import Modalities
 from api.dicom.settings import DicomSettings
 from api.rest import runtime
 from store.views.views import Views

@@ -9,7 +9,7 @@
 The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
 interpreters of scripts (where there are scripts), then the others, each answering that it is ready. Stop (SIGTERM, SIGINT,
 `POST /tools/shutdown`): the gateways finish what is under way while the workers give their jobs back, then the interpreters
-the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.lua.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
+the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.services.scripts.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
 SIGUSR1 has every process print the stacks of its threads. Whatever kills the supervisor kills its children at once, and the next
 start waits for what they still hold (`tools.predecessor`).
@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from actors.lua.board import create_board_fd, open_board
-from actors.lua.settings import LUA_FILTER, LUA_MAIN
+from actors.services.scripts.board import create_board_fd, open_board
+from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
 from tools.children import INTERPRETERS, Child, spawn, wait_for_one

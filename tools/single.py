@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from actors.jobs.channel import open_local_channel
+from actors.wire.bridge.channel import open_local_channel
 from tools.composition import ServerSettings
 from tools.core import Core
 from tools.gateway import Gateway

@@ -1,4 +1,4 @@
-"""Tells which interpreters of scripts are stuck, from what their processes leave on their boards (`actors.lua.heartbeat`).
+"""Tells which interpreters of scripts are stuck, from what their processes leave on their boards (`actors.services.scripts.heartbeat`).
 
 Three signs: a callback, or what is done between two, has passed its deadline and does not notice; so has one that waits in a function
 of ours, which looks at the deadline itself; or no thread of the process runs any more, whatever it is doing and whether or not that has
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from actors.lua.board import Board
+from actors.services.scripts.board import Board
 
 LOOK_S: Final = 1.0  # between two looks
 GRACE_S: Final = 5.0  # beyond the deadline of a callback, which normally ends it

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from actors.index.client import IndexClient
-from actors.index.commands import Command
-from actors.jobs.channel import Channel
-from actors.jobs.client import JobsClient
-from actors.jobs.operation import Factory, Workbench
-from actors.jobs.runner import Runner
-from actors.lua.client import ScriptsClient
-from actors.remote.interruption import Interruption
+from actors.messages.commands import Command
+from actors.messages.index_client import IndexClient
+from actors.messages.jobs_client import JobsClient
+from actors.services.jobs.operation import Factory, Workbench
+from actors.services.jobs.runner import Runner
+from actors.services.scripts.client import ScriptsClient
+from actors.wire.bridge.channel import Channel
+from actors.wire.interruption import Interruption
 from store.environment import Environment
 from store.views.views import Views
 from tools.composition import ServerSettings
@@ -93,6 +93,6 @@ class Worker:
 
 
 def _operations() -> dict[str, Factory]:
-    from actors.jobs.operations import OPERATIONS
+    from actors.services.jobs.operations import OPERATIONS
 
     return dict(OPERATIONS)

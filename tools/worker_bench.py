@@ -1,12 +1,12 @@
 """What the operations of a worker work with; made when the first job comes, for it is most of a worker's memory."""
 
-from actors.index.client import IndexClient
-from actors.jobs.client import JobsClient
-from actors.jobs.operation import Workbench
-from actors.lua.client import ScriptsClient
-from actors.remote.interruption import Interruption
-from actors.remote.peers import Peers
-from actors.remote.stored_sender import StorePool
+from actors.messages.index_client import IndexClient
+from actors.messages.jobs_client import JobsClient
+from actors.services.jobs.operation import Workbench
+from actors.services.remote.peers import Peers
+from actors.services.remote.stored_sender import StorePool
+from actors.services.scripts.client import ScriptsClient
+from actors.wire.interruption import Interruption
 from store.views.views import Views
 from tools.composition import ServerSettings
 from tools.intake import Intake

@@ -1,6 +1,6 @@
 """The DICOM network side as acceptor (SCP): associations, C-ECHO, C-STORE, C-FIND, C-GET, C-MOVE.
 
-Bytes to values: in `store.dicom.network` and `store.dicom.received`. Decisions: `settings`, `access`, `sop_classes`, `negotiation`, `status`.
+Bytes to values: in `actors.wire.dicom` and `store.dicom.received`. Decisions: `settings`, `access`, `sop_classes`, `negotiation`, `status`.
 Input and output: `association`, `server` (`places` is what the servers of all gateways share).
 Services: `services`, `echo_scp`, `store_scp`, `find_scp`, `get_scp`, `move_scp`
 (which share `retrieve`; `sending` is the thread of a C-MOVE). A new service is a

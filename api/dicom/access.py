@@ -1,6 +1,6 @@
 """Who may associate and ask for what: `DicomModalities`, `DicomAlwaysAllow…` and their comparisons, as Orthanc's."""
 
-from actors.remote.modality import Modality, Operation
+from actors.services.remote.modality import Modality, Operation
 from api.dicom.settings import DicomSettings
 
 

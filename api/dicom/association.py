@@ -5,15 +5,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 
-from api.dicom.access import is_allowed
-from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, negotiate
-from api.dicom.services import Services
-from api.dicom.settings import DicomSettings
-from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from store.dicom.network import pdu
-from store.dicom.network.command import Command, Field
-from store.dicom.network.connection import Connection
-from store.dicom.network.ending import (
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import Command, Field
+from actors.wire.dicom.connection import Connection
+from actors.wire.dicom.ending import (
     AbortReason,
     ConnectionLost,
     PeerAborted,
@@ -24,8 +19,13 @@ from store.dicom.network.ending import (
     Violation,
     log_fault,
 )
-from store.dicom.network.pdu import AssociateRequest, Context, Rejection
-from store.dicom.network.upper_layer import UpperLayer
+from actors.wire.dicom.pdu import AssociateRequest, Context, Rejection
+from actors.wire.dicom.upper_layer import UpperLayer
+from api.dicom.access import is_allowed
+from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, negotiate
+from api.dicom.services import Services
+from api.dicom.settings import DicomSettings
+from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 log = logging.getLogger(__name__)
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from actors.remote.modality import Operation
+from actors.services.remote.modality import Operation
+from actors.wire.dicom.command import Command, Field, encode_response
+from actors.wire.dicom.pdu import Context
 from api.dicom.services import Service
 from api.dicom.sop_classes import VERIFICATION
 from api.dicom.status import SUCCESS
-from store.dicom.network.command import Command, Field, encode_response
-from store.dicom.network.pdu import Context
 
 if TYPE_CHECKING:
     from api.dicom.association import Association

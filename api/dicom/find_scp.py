@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.lua.errors import ScriptFailed
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.modality import Operation
+from actors.services.remote.modality import Operation
+from actors.services.scripts.errors import ScriptFailed
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
+from actors.wire.dicom.command import Command, Element, Field, encode_response
+from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
+from actors.wire.dicom.pdu import Context
 from api.dicom.access import manufacturer_of
 from api.dicom.services import Service
 from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
@@ -32,9 +35,6 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
-from store.dicom.network.command import Command, Element, Field, encode_response
-from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
-from store.dicom.network.pdu import Context
 from store.records import Origin
 from store.views.find import RETRIEVE_AE_TITLE, Query
 

@@ -12,9 +12,13 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from actors.codecs.pool import CodecPool
-from actors.remote.modality import Operation
-from actors.remote.transcoding import READABLE, can_transcode, transcode
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.modality import Operation
+from actors.services.remote.transcoding import READABLE, can_transcode, transcode
+from actors.wire.dicom.command import Command, Element, Field, encode_command
+from actors.wire.dicom.ending import AbortReason, Violation
+from actors.wire.dicom.pdu import Context
+from actors.wire.dicom.response import Question
 from api.dicom.access import find_modality
 from api.dicom.retrieve import SubOperations, answer, logged, send_pending
 from api.dicom.services import Service
@@ -22,10 +26,6 @@ from api.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_
 from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
-from store.dicom.network.command import Command, Element, Field, encode_command
-from store.dicom.network.ending import AbortReason, Violation
-from store.dicom.network.pdu import Context
-from store.dicom.network.response import Question
 from store.dicom.pixels.syntaxes import DECODABLE
 from store.dicom.sendable import sendable_dataset
 from store.records import Instance

@@ -3,23 +3,23 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actors.codecs.pool import CodecPool
-from actors.jobs.client import JobsClient
-from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
-from actors.jobs.retry import strategy_of
-from actors.remote.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
-from actors.remote.interruption import Interruption
-from actors.remote.modality import Modality
-from actors.remote.outgoing import Admission
-from actors.remote.store_scu import Originator
-from actors.remote.stored_sender import StoredSender, StorePool, fallbacks_for
-from actors.remote.target import ScuSettings, Target
+from actors.messages.job_retries import strategy_of
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.services.remote.modality import Modality
+from actors.services.remote.outgoing import Admission
+from actors.services.remote.store_scu import Originator
+from actors.services.remote.stored_sender import StoredSender, StorePool, fallbacks_for
+from actors.services.remote.target import ScuSettings, Target
+from actors.wire.dicom.command import Element
+from actors.wire.dicom.response import DUPLICATE
+from actors.wire.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
+from actors.wire.interruption import Interruption
 from api.dicom.status import SUCCESS
 from events.errors import PeerFailed
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
-from store.dicom.network.command import Element
-from store.dicom.network.response import DUPLICATE
 from store.views.views import Views
 
 MOST_LOSSES: Final = 2  # associations lost, or not to be had, one after the other: the destination is given up

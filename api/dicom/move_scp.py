@@ -9,15 +9,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from actors.remote.modality import Modality, Operation
-from actors.remote.store_scu import Originator
+from actors.services.remote.modality import Modality, Operation
+from actors.services.remote.store_scu import Originator
+from actors.wire.dicom.command import Command, Element, Field
+from actors.wire.dicom.pdu import Context
 from api.dicom.retrieve import SubOperations, answer, logged, send_pending
 from api.dicom.sending import Sender, Sending
 from api.dicom.services import Service
 from api.dicom.status import UnknownDestination
 from events.identifiers import ResourceId
-from store.dicom.network.command import Command, Element, Field
-from store.dicom.network.pdu import Context
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
 

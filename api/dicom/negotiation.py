@@ -15,6 +15,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
+from actors.wire.dicom.pdu import (
+    APPLICATION_CONTEXT,
+    AssociateRequest,
+    Context,
+    ContextAnswer,
+    ProposedContext,
+    Rejection,
+    Role,
+)
 from api.dicom.access import is_same_aet, is_welcome
 from api.dicom.settings import DicomSettings
 from api.dicom.sop_classes import (
@@ -24,15 +33,6 @@ from api.dicom.sop_classes import (
     STORAGE_SOP_CLASSES,
     TRANSFER_SYNTAXES,
     is_registered,
-)
-from store.dicom.network.pdu import (
-    APPLICATION_CONTEXT,
-    AssociateRequest,
-    Context,
-    ContextAnswer,
-    ProposedContext,
-    Rejection,
-    Role,
 )
 
 _SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from actors.wire.dicom.command import Command, Element, Field, encode_response
+from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
+from actors.wire.dicom.pdu import Context
+from actors.wire.dicom.response import is_warning
 from api.dicom.find_scp import parse_level
 from api.dicom.status import (
     CANCELLED,
@@ -24,10 +28,6 @@ from events.errors import InvalidRequest, SinogramError
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
-from store.dicom.network.command import Command, Element, Field, encode_response
-from store.dicom.network.ending import AssociationEnded, Malformed, log_fault
-from store.dicom.network.pdu import Context
-from store.dicom.network.response import is_warning
 from store.tables import LookupKind
 from store.views.retrieve import TAG_OF_KIND, Named
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from actors.wire.dicom.ending import log_fault
 from api.dicom.status import CANNOT_UNDERSTAND
 from events.errors import SinogramError
 from events.identifiers import ResourceId
-from store.dicom.network.ending import log_fault
 
 log = logging.getLogger(__name__)
 

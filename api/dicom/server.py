@@ -18,7 +18,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from actors.remote.tls import server_context
+from actors.wire.dicom.connection import Connection, TlsConnection
+from actors.wire.dicom.ending import log_fault
+from actors.wire.tls import server_context
 from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.places import PATIENCE_STEPS, STEP_MS, Places
@@ -26,8 +28,6 @@ from api.dicom.services import Service, Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import Ingest, create_store_service
 from events.errors import BadConfiguration
-from store.dicom.network.connection import Connection, TlsConnection
-from store.dicom.network.ending import log_fault
 
 REJECTED_AT_ONCE = 16  # associations beyond the limit that each process tells so; any further connection is just closed
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.remote.modality import Operation
-from store.dicom.network.command import Command, Field
-from store.dicom.network.pdu import Context
+from actors.services.remote.modality import Operation
+from actors.wire.dicom.command import Command, Field
+from actors.wire.dicom.pdu import Context
 
 if TYPE_CHECKING:
     from api.dicom.association import Association

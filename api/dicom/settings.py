@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from actors.remote.modality import Modality, Operation
-from actors.remote.tls import TlsSettings
+from actors.services.remote.modality import Modality, Operation
+from actors.wire.tls import TlsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
-from actors.lua.errors import ScriptFailed
+from actors.services.scripts.errors import ScriptFailed
 from events.errors import (
     Busy,
     CorruptLog,

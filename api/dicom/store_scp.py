@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from actors.remote.modality import Operation
+from actors.services.remote.modality import Operation
+from actors.wire.dicom.command import Command, Element, Field, encode_response
+from actors.wire.dicom.ending import AssociationEnded, Refusal, log_fault
+from actors.wire.dicom.pdu import Context
 from api.dicom.services import Service
 from api.dicom.status import store_status
 from events.errors import SinogramError
-from store.dicom.network.command import Command, Element, Field, encode_response
-from store.dicom.network.ending import AssociationEnded, Refusal, log_fault
-from store.dicom.network.pdu import Context
 from store.dicom.received import Announced
 from store.records import Origin
 
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class StoreResult(Protocol):
-    """What this module needs of `actors.ingest.StoreResult`."""
+    """What this module needs of `actors.services.ingest.ingest.StoreResult`."""
 
     @property
     def dimse_status(self) -> int: ...  # what a filter of scripts wants to be answered; success if none has a say
 
 
 class Upload(Protocol):
-    """What this module needs of `actors.ingest.Upload`. A view given to `write` is reused once `write` has returned."""
+    """What this module needs of `actors.services.ingest.ingest.Upload`. A view given to `write` is reused once `write` has returned."""
 
     def write(self, data: bytes | memoryview) -> None: ...
 
@@ -43,7 +43,7 @@ class Upload(Protocol):
 
 
 class Ingest(Protocol):
-    """What this module needs of `actors.ingest.Ingest`. Leaving the upload's `with` block discards what is not stored."""
+    """What this module needs of `actors.services.ingest.ingest.Ingest`. Leaving the upload's `with` block discards what is not stored."""
 
     def receive(self, origin: Origin, announced: Announced) -> AbstractContextManager[Upload]: ...
 

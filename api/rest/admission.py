@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from actors.lua.script_filters import ScriptFilters
+from actors.services.scripts.script_filters import ScriptFilters
 from api.rest.auth import is_loopback
 from events.errors import Busy
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from actors.codecs.pool import CodecPool
-from actors.index.client import IndexClient
-from actors.jobs.client import JobsClient
-from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.asking import FindPool
-from actors.remote.interruption import Interruption
-from actors.remote.modalities import Modalities
-from actors.remote.query_store import QueryStore
-from actors.remote.target import ScuSettings
+from actors.messages.index_client import IndexClient
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.asking import FindPool
+from actors.services.remote.modalities import Modalities
+from actors.services.remote.query_store import QueryStore
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
+from actors.wire.interruption import Interruption
 from api.rest.settings import RestSettings
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore

@@ -5,7 +5,7 @@ from typing import Any
 
 import falcon
 
-from actors.index.client import ExportEntry
+from actors.messages.index_client import ExportEntry
 from api.rest import arguments
 from api.rest.deps import Deps
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of

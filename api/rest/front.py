@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.admission import Admission, is_administration
 from api.rest.auth import CHALLENGE, USERNAME, Gate
 from api.rest.correlation import CORRELATION

@@ -17,7 +17,7 @@ from uuid import UUID
 import falcon
 import msgspec
 
-from actors.jobs.retry import strategy_of
+from actors.messages.job_retries import strategy_of
 from api.errors import BadField, JobHasFailed
 from api.rest import fields
 from api.rest.correlation import correlation_of

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import falcon
 
-from actors.jobs.state import Word
+from actors.messages.job_states import Word
 from api.errors import InexistentItem, NoSuchAction, OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps

@@ -4,7 +4,7 @@ from typing import Any
 
 import falcon
 
-from actors.remote.modality import Modality
+from actors.services.remote.modality import Modality
 from api.errors import InexistentItem
 from api.rest import arguments, fields
 from api.rest.deps import Deps

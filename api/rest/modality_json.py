@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.remote.modality import MANUFACTURERS, OBSOLETE_MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation
+from actors.services.remote.modality import MANUFACTURERS, OBSOLETE_MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation
 from api.errors import BadField, OutOfRange
 from api.rest import fields
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import falcon
 
-from actors.remote.asking import ask, check, decode, open_for_finding
-from actors.remote.find_scu import WORKLIST
-from actors.remote.modality import Modality
-from actors.remote.query import (
+from actors.services.remote.asking import ask, check, decode, open_for_finding
+from actors.services.remote.find_scu import WORKLIST
+from actors.services.remote.modality import Modality
+from actors.services.remote.query import (
     ACCESSION_NUMBER,
     FIND_MODEL,
     PATIENT_ID,
@@ -20,7 +20,7 @@ from actors.remote.query import (
     normalize,
     worklist_identifier,
 )
-from actors.remote.query_store import StoredQuery
+from actors.services.remote.query_store import StoredQuery
 from api.errors import BadField, BadType, RefusedQuery
 from api.rest import fields, runtime
 from api.rest.body import read_text

@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, Final
 
 import falcon
 
-from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
-from actors.remote.errors import Interrupted
-from actors.remote.modality import Modality
-from actors.remote.outgoing import admission
-from actors.remote.sent_file import send_file
-from actors.remote.stored_sender import fallbacks_for
+from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.services.remote.modality import Modality
+from actors.services.remote.outgoing import admission
+from actors.services.remote.sent_file import send_file
+from actors.services.remote.stored_sender import fallbacks_for
+from actors.wire.errors import Interrupted
 from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import fields, runtime
 from api.rest.body import SMALL_BODY_BYTES, read_chunks, read_text

@@ -5,9 +5,9 @@ from typing import Any
 
 import falcon
 
-from actors.remote.asking import ask
-from actors.remote.query import FIND_MODEL, find_identifier, normalize
-from actors.remote.query_store import QueryReader, QueryWriter, StoredQuery
+from actors.services.remote.asking import ask
+from actors.services.remote.query import FIND_MODEL, find_identifier, normalize
+from actors.services.remote.query_store import QueryReader, QueryWriter, StoredQuery
 from api.errors import BadField, UnknownRoute
 from api.rest import fields, runtime
 from api.rest.arguments import TagForm

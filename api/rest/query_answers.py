@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import falcon
 
-from actors.remote.query import PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
-from actors.remote.query_store import QueryReader
+from actors.services.remote.query import PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from actors.services.remote.query_store import QueryReader
 from api.errors import BadType, OutOfRange, UnknownRoute
 from api.rest import arguments, fields, orthanc_json, runtime
 from api.rest.arguments import TagForm

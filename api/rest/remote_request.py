@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.remote.modality import Modality
-from actors.remote.query import CHARSET, encoding_of, local_aet
-from actors.remote.target import Target
+from actors.services.remote.modality import Modality
+from actors.services.remote.query import CHARSET, encoding_of, local_aet
+from actors.services.remote.target import Target
 from api.errors import BadField, OutOfRange, UnknownTag
 from api.rest import fields, runtime
 from api.rest.deps import Deps

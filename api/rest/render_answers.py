@@ -7,7 +7,7 @@ worklists. Unlike Orthanc, which converts text to that encoding, no character is
 
 from typing import Any
 
-from actors.remote.query import CHARSET, META_SOP_INSTANCE_UID, SOP_INSTANCE_UID
+from actors.services.remote.query import CHARSET, META_SOP_INSTANCE_UID, SOP_INSTANCE_UID
 from api.rest.arguments import TagForm
 from api.rest.tag_names import tag_key, tag_name
 from store.dicom.charset_encoding import defined_term

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from actors.jobs.operations.retrieve_plan import MOVE, from_plan
+from actors.services.jobs.operations.retrieve_plan import MOVE, from_plan
 from api.rest.render_answers import render_keys
 
 
 def render_retrieve(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job shows of its plan, `actors.jobs.operations.retrieve_plan`."""
+    """Return what a job shows of its plan, `actors.services.jobs.operations.retrieve_plan`."""
     plan = from_plan(dict(values))
     shown: dict[str, Any] = {
         "Description": plan.description,

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import falcon
 
-from actors.jobs.operations.retrieve_plan import JOB_TYPE, MOVE, Retrieval, RetrievePlan, to_plan
-from actors.remote.modality import SYSTEM_DEFAULT
-from actors.remote.query import (
+from actors.services.jobs.operations.retrieve_plan import JOB_TYPE, MOVE, Retrieval, RetrievePlan, to_plan
+from actors.services.remote.modality import SYSTEM_DEFAULT
+from actors.services.remote.query import (
     ACCESSION_NUMBER,
     LEVEL,
     PATIENT_ID,
@@ -16,7 +16,7 @@ from actors.remote.query import (
     STUDY_INSTANCE_UID,
     UNIQUE_KEYS,
 )
-from actors.remote.query_store import QueryReader
+from actors.services.remote.query_store import QueryReader
 from api.errors import BadField, BadType
 from api.rest import fields
 from api.rest.arguments import TagForm

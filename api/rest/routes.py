@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from actors.jobs.operations.retrieve_plan import GET, MOVE
-from actors.jobs.state import Word
+from actors.messages.job_states import Word
+from actors.services.jobs.operations.retrieve_plan import GET, MOVE
 from api.log_settings import LOG_CATEGORIES
 from api.rest.bulk_tags import InstancesTags, Module, SharedTags
 from api.rest.changes import Changes

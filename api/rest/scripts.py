@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import falcon
 
-from actors.lua.board import Board
-from actors.lua.cursor import read_cursor
-from actors.lua.heartbeat import BETWEEN
+from actors.services.lua.cursor import read_cursor
+from actors.services.scripts.board import Board
+from actors.services.scripts.heartbeat import BETWEEN
 from api.rest.body import read_small
 from api.rest.correlation import correlation_of
 from api.rest.deps import Deps

@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import ThreadedAssociationServer
 
-from actors.remote.target import Target
+from actors.services.remote.target import Target
 from tests.dicom_bytes import MR
 
 EXPLICIT = "1.2.840.10008.1.2.1"

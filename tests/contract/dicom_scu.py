@@ -5,8 +5,8 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from store.dicom.network.command import Command, Element, Field, decode_command, encode_command
-from store.dicom.network.pdu import APPLICATION_CONTEXT, encode_p_data
+from actors.wire.dicom.command import Command, Element, Field, decode_command, encode_command
+from actors.wire.dicom.pdu import APPLICATION_CONTEXT, encode_p_data
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

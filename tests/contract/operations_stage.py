@@ -7,24 +7,24 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from actors.codecs.pool import CodecPool
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
-from actors.jobs.channel import open_local_channel
-from actors.jobs.client import JobsClient
-from actors.jobs.operation import Workbench
-from actors.jobs.operations import OPERATIONS
-from actors.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
-from actors.jobs.runner import Runner
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.http_settings import HttpClientSettings
-from actors.remote.interruption import Interruption
-from actors.remote.modalities import Modalities
-from actors.remote.modality import Modality
-from actors.remote.peer import Peer
-from actors.remote.peers import Peers
-from actors.remote.stored_sender import StorePool
-from actors.remote.target import ScuSettings
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
+from actors.services.jobs.operation import Workbench
+from actors.services.jobs.operations import OPERATIONS
+from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.services.jobs.runner import Runner
+from actors.services.remote.modalities import Modalities
+from actors.services.remote.modality import Modality
+from actors.services.remote.peers import Peers
+from actors.services.remote.stored_sender import StorePool
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
+from actors.wire.bridge.channel import open_local_channel
+from actors.wire.http.peer import Peer
+from actors.wire.http.settings import HttpClientSettings
+from actors.wire.interruption import Interruption
 from events.identifiers import Level, Ref, ResourceId
 from store.projections.job_rows import JobState
 from store.views.jobs import get_error_details, get_job, get_result

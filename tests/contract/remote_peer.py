@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from actors.remote.target import Target
-from store.dicom.network import pdu
-from store.dicom.network.command import Command, Element, decode_command, encode_response
-from store.dicom.network.pdu import AssociateRequest, ContextAnswer, Rejection, Role
+from actors.services.remote.target import Target
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import Command, Element, decode_command, encode_response
+from actors.wire.dicom.pdu import AssociateRequest, ContextAnswer, Rejection, Role
 
 ABORT_BY_USER = pdu.encode_abort(None)
 RELEASE_REQUEST, RELEASE_REPLY = pdu.encode_release_request(), pdu.encode_release_reply()

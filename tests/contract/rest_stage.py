@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from actors.codecs.pool import CodecPool
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
-from actors.jobs.channel import open_local_channel
-from actors.jobs.client import JobsClient
-from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.answer_limits import AnswerLimits
-from actors.remote.asking import create_find_pool
-from actors.remote.modalities import Modalities
-from actors.remote.query_store import NO_OTHER_LIMITS, QueryStore
-from actors.remote.target import ScuSettings
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
+from actors.services.remote.answer_limits import AnswerLimits
+from actors.services.remote.asking import create_find_pool
+from actors.services.remote.modalities import Modalities
+from actors.services.remote.query_store import NO_OTHER_LIMITS, QueryStore
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
+from actors.wire.bridge.channel import open_local_channel
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.front import Application

@@ -16,9 +16,9 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_role
 
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
-from actors.remote.modality import Operation
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
+from actors.services.remote.modality import Operation
 from api.dicom.server import DicomServer
 from api.dicom.services import Service
 from api.dicom.settings import DicomSettings

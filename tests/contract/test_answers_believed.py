@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from actors.remote import echo_scu, find_scu, get_scu, move_scu
-from actors.remote.errors import RemoteFailed
-from actors.remote.get_scu import Incoming
-from actors.remote.interruption import Interruption
-from actors.remote.requestor import Association, Proposal, open_association
-from actors.remote.store_scu import check, store
-from store.dicom.network import pdu
-from store.dicom.network.command import Command, Element, Field
+from actors.services.remote import echo_scu, find_scu, get_scu, move_scu
+from actors.services.remote.get_scu import Incoming
+from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.remote.store_scu import check, store
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import Command, Element, Field
+from actors.wire.errors import RemoteFailed
+from actors.wire.interruption import Interruption
 from tests.contract.remote_peer import Gone, Peer, PeerServer, peer
 from tests.contract.test_remote_exchanges import counts, send_instance
 

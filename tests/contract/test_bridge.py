@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from actors.bridge import client as client_module
-from actors.bridge import frames
-from actors.bridge.client import BridgeClient, Requests
-from actors.bridge.server import BridgeServer, Dispatch, connect
-from actors.index.client import IndexClient
-from actors.jobs.channel import open_channel
+from actors.messages.index_client import IndexClient, ask_over
+from actors.wire.bridge import client as client_module
+from actors.wire.bridge import frames
+from actors.wire.bridge.channel import open_channel
+from actors.wire.bridge.client import BridgeClient, Requests
+from actors.wire.bridge.server import BridgeServer, Dispatch, connect
 from events import errors
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
 from events.identifiers import Level, ResourceId
@@ -389,7 +389,7 @@ def served(archive: Core) -> Core:
 
 def test_the_index_is_reached_as_if_it_were_here(served: Core) -> None:
     bridge = BridgeClient(served.settings.index_directory, "gateway-1")
-    index = IndexClient(bridge.ask_index)
+    index = IndexClient(ask_over(bridge))
     command = store_command(folder=index.open_folder("gateway-1"))
     assert index.store_instance(command) == "Success"
     assert index.store_instance(store_command(folder=1, instance="2")) == "Success"
@@ -405,13 +405,13 @@ def test_the_index_is_reached_as_if_it_were_here(served: Core) -> None:
 def test_a_gateway_that_dies_loses_its_folders_and_not_its_successor_of_the_same_name(served: Core) -> None:
     folder = served.settings.index_directory
     first = BridgeClient(folder, "gateway-1")
-    old = IndexClient(first.ask_index).open_folder("gateway-1")
+    old = IndexClient(ask_over(first)).open_folder("gateway-1")
     served.blobs.make_folder(old)
     orphan = make_blob_id(old, 0)
     served.blobs.path(orphan).touch()
     first.close()
     second = BridgeClient(folder, "gateway-1")
-    index = IndexClient(second.ask_index)
+    index = IndexClient(ask_over(second))
     new = index.open_folder("gateway-1")
     assert index.store_instance(store_command(folder=new)) == "Success"
     served.storage.ask("remove")  # the sweep stands before it in the mailbox
@@ -453,10 +453,10 @@ def test_a_control_that_the_core_has_is_done_and_another_is_refused(archive_fact
 
 
 def test_a_core_that_cannot_write_says_so_across_the_bridge(served: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.index.actor.free_bytes", lambda folder: 0)
+    monkeypatch.setattr("actors.core.index.actor.free_bytes", lambda folder: 0)
     bridge = BridgeClient(served.settings.index_directory, "gateway-1")
     with pytest.raises(StorageFull, match="full"):
-        IndexClient(bridge.ask_index).clear_changes()
+        IndexClient(ask_over(bridge)).clear_changes()
     bridge.close()
 
 

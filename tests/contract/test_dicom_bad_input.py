@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.wire.dicom.command import Element, encode_command
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.settings import DicomSettings
-from store.dicom.network.command import Element, encode_command
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_fakes import FakeUpload
 from tests.contract.dicom_scu import (
     ABORT,

@@ -13,10 +13,10 @@ from pydicom.dataset import Dataset as Identifier
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.modality import Modality, Operation
+from actors.services.remote.modality import Modality, Operation
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, create_find_service
 from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings, FindSettings

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from actors.codecs.pool import CodecPool
-from actors.remote.modality import Modality
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.modality import Modality
 from api.dicom.get_scp import PATIENT_ROOT, STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.part10 import find_dataset

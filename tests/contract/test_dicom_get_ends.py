@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.codecs.pool import CodecPool
+from actors.services.codecs.pool import CodecPool
+from actors.wire.dicom.command import Command, Element, Field, encode_command
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import decode_dataset, encode_dataset
-from store.dicom.network.command import Command, Element, Field, encode_command
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_scu import (
     Aborted,
     Accepted,

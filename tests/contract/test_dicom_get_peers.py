@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.remote.modality import Modality, Operation
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.modality import Modality, Operation
+from actors.wire.dicom.command import NO_DATASET, RESPONSE, Element, Field, encode_command
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import encode_dataset
-from store.dicom.network.command import NO_DATASET, RESPONSE, Element, Field, encode_command
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_scu import (
     ABORT,
     Aborted,

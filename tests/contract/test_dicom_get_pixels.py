@@ -10,7 +10,7 @@ import pytest
 from pynetdicom import build_role
 from pynetdicom.ae import ApplicationEntity
 
-from actors.codecs.pool import CodecPool, CodecProcess
+from actors.services.codecs.pool import CodecPool, CodecProcess
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, get, identifier_of, serving, study
 from tests.dicom_bytes import MR, uid

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from actors.remote.modality import Modality
-from actors.remote.store_scu import Originator
+from actors.services.remote.modality import Modality
+from actors.services.remote.store_scu import Originator
+from actors.wire.dicom.command import Element, Field, encode_command
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.move_scp import PATIENT_ROOT, STUDY_ROOT, create_move_service
 from api.dicom.services import Service
 from events.errors import PeerFailed, StorageFull
 from events.identifiers import ResourceId
 from store.dicom.identifier import encode_dataset
-from store.dicom.network.command import Element, Field, encode_command
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_scu import ABORT, IMPLICIT_LE, Scu
 from tests.contract.retrieve_stage import SETTINGS, Keys, Status, Told, fill, move, serving, study
 from tests.dicom_bytes import uid

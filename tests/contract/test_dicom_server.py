@@ -12,12 +12,12 @@ from pydicom.uid import UID
 from pynetdicom import AE, AllStoragePresentationContexts
 from pynetdicom.presentation import build_context
 
-from actors.lua.errors import ScriptFailed
-from actors.remote.modality import Modality, Operation
+from actors.services.remote.modality import Modality, Operation
+from actors.services.scripts.errors import ScriptFailed
+from actors.wire.dicom.command import Element
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.settings import DicomSettings
 from events.errors import Busy, InvalidDicom, SinogramError, StorageFull
-from store.dicom.network.command import Element
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_fakes import FakeUpload
 from tests.contract.dicom_scu import (
     CT,

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actors.remote.modality import Operation
+from actors.services.remote.modality import Operation
+from actors.wire.dicom.command import Command, Element, Field, encode_command, encode_response
+from actors.wire.dicom.pdu import Context, encode_p_data
 from api.dicom.association import Association
 from api.dicom.server import DicomServer
 from api.dicom.services import Handler, Service
 from api.dicom.settings import DicomSettings
 from api.dicom.status import CANCELLED, PENDING, SUCCESS
-from store.dicom.network.command import Command, Element, Field, encode_command, encode_response
-from store.dicom.network.pdu import Context, encode_p_data
 from tests.contract.dicom_scu import EXPLICIT_LE, Aborted, Response, Scu, associate_request, user_information
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"

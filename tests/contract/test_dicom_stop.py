@@ -4,9 +4,9 @@ import socket
 import threading
 import time
 
+from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings
-from store.dicom.network.pdu import encode_p_data
 from tests.contract.dicom_fakes import FakeUpload
 from tests.contract.dicom_scu import Aborted, Closed, Response, Scu, make_dataset, store_command
 from tests.contract.dicom_server import open_descriptors, serve

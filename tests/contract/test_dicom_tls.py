@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.remote import echo_scu
-from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.interruption import Interruption
-from actors.remote.requestor import open_association
-from actors.remote.target import Target
-from actors.remote.tls import TlsSettings
+from actors.services.remote import echo_scu
+from actors.services.remote.requestor import open_association
+from actors.services.remote.target import Target
+from actors.wire.errors import Interrupted, RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
+from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings
 from tests.contract.certificates import Certificates, Identity, make_certificates
 from tests.contract.dicom_scu import Aborted, Accepted, Closed, Response, Scu, associate_request

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level, format_resource_id
 from store.blobs.store import BlobStore, make_blob_id
 from store.records import Instance, Origin

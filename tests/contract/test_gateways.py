@@ -23,7 +23,7 @@ from tests.fault.servers import (
 from tools.replay import open_for_reading
 
 UPLOADS, ASSOCIATIONS = 200, 50
-FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/folders.py
+FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/services/ingest/folders.py
 HTTP_THREADS = 2
 POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the first time
 MOST_GROWTH_BYTES = 100_000_000

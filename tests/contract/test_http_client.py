@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.remote.http_client import FORM, REDIRECTS, HttpFailed, UrllibClient
-from actors.remote.http_settings import HttpClientSettings
+from actors.wire.http.client import FORM, REDIRECTS, HttpFailed, UrllibClient
+from actors.wire.http.settings import HttpClientSettings
 from events.errors import BadConfiguration
 from tests.fault.servers import free_port
 from tools.http_client import check_http_client

@@ -9,13 +9,13 @@ from typing import Any, Self
 
 import pytest
 
-from actors.jobs.channel import Channel, open_local_channel
-from actors.jobs.client import JobsClient
-from actors.jobs.operation import Task
-from actors.jobs.runner import Runner
-from actors.jobs.state import Word
-from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.interruption import Interruption
+from actors.messages.job_states import Word
+from actors.messages.jobs_client import JobsClient
+from actors.services.jobs.operation import Task
+from actors.services.jobs.runner import Runner
+from actors.wire.bridge.channel import Channel, open_local_channel
+from actors.wire.errors import Interrupted, RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
 from events.errors import Busy, NotFound
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.remote.asking import FindPool, ask, create_find_pool
-from actors.remote.errors import RemoteFailed
-from actors.remote.find_scu import STUDY_ROOT, WORKLIST
-from actors.remote.interruption import Interruption
-from actors.remote.target import Target
+from actors.services.remote.asking import FindPool, ask, create_find_pool
+from actors.services.remote.find_scu import STUDY_ROOT, WORKLIST
+from actors.services.remote.target import Target
+from actors.wire.errors import RemoteFailed
+from actors.wire.interruption import Interruption
 from store.dicom.matching import Dataset
 from tests.recording_scp import RecordingScp, recording_scp
 

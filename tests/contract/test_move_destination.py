@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.jobs.client import JobsClient
-from actors.jobs.operations.store_plan import JOB_TYPE, from_plan
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
-from actors.remote.modality import Modality
-from actors.remote.outgoing import admission
-from actors.remote.target import ScuSettings
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.jobs.operations.store_plan import JOB_TYPE, from_plan
+from actors.services.remote.modality import Modality
+from actors.services.remote.outgoing import admission
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.dicom.move_destination import MoveDestinations
 from api.dicom.move_scp import STUDY_ROOT, create_move_service
 from store.dicom.part10 import find_dataset

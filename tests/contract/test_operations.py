@@ -12,11 +12,11 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.transport import ThreadedAssociationServer
 
-from actors.codecs.pool import CodecPool
-from actors.jobs.operations.retrieve_plan import JOB_TYPE as RETRIEVE_TYPE
-from actors.jobs.operations.retrieve_plan import MOVE, Retrieval, RetrievePlan
-from actors.jobs.operations.retrieve_plan import to_plan as to_retrieve_plan
-from actors.jobs.operations.store_plan import InstanceList, StorePlan, from_plan, to_plan
+from actors.services.codecs.pool import CodecPool
+from actors.services.jobs.operations.retrieve_plan import JOB_TYPE as RETRIEVE_TYPE
+from actors.services.jobs.operations.retrieve_plan import MOVE, Retrieval, RetrievePlan
+from actors.services.jobs.operations.retrieve_plan import to_plan as to_retrieve_plan
+from actors.services.jobs.operations.store_plan import InstanceList, StorePlan, from_plan, to_plan
 from api.dicom.get_scp import create_get_service
 from events.identifiers import Level, ResourceId
 from store.projections.job_rows import JobState

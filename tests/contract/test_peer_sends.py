@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.state import Word
-from actors.lua.chain import JOB_TYPE, Delete, Operation, SendToPeer, plan
-from actors.remote.errors import RemoteFailed, Trouble
-from actors.remote.http_settings import HttpClientSettings
-from actors.remote.peer import Peer
-from actors.remote.peers import Peers
+from actors.messages.job_states import Word
+from actors.services.lua.chain import JOB_TYPE, Delete, Operation, SendToPeer, plan
+from actors.services.remote.peers import Peers
+from actors.wire.errors import RemoteFailed, Trouble
+from actors.wire.http.peer import Peer
+from actors.wire.http.settings import HttpClientSettings
 from events.identifiers import Level, format_resource_id
 from store.projections.job_rows import JobState
 from tests.contract.certificates import make_certificates

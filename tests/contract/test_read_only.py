@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.index.client import IndexClient
-from actors.index.commands import (
+from actors.core.index.read_only import RECORDS, check_records
+from actors.messages.commands import (
     COMMANDS,
     AddJobOutput,
     ClearChanges,
@@ -33,9 +33,9 @@ from actors.index.commands import (
     StoreModality,
     Together,
 )
-from actors.index.read_only import RECORDS, check_records
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
+from actors.messages.index_client import IndexClient
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
 from api.dicom.status import store_status
 from events.errors import ReadOnlyArchive
 from events.identifiers import BlobId, Level, ResourceId, Seq, parse_resource_id

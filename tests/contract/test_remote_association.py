@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.remote import echo_scu
-from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.interruption import Interruption
-from actors.remote.requestor import MOST_CONTEXTS, Association, Proposal, open_association
-from actors.remote.target import Target
-from store.dicom.network import pdu
-from store.dicom.network.command import Field
-from store.dicom.network.ending import AbortReason
-from store.dicom.network.pdu import PduType
+from actors.services.remote import echo_scu
+from actors.services.remote.requestor import MOST_CONTEXTS, Association, Proposal, open_association
+from actors.services.remote.target import Target
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import Field
+from actors.wire.dicom.ending import AbortReason
+from actors.wire.dicom.pdu import PduType
+from actors.wire.errors import Interrupted, RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
 from tests.contract.remote_peer import (
     ABORT_BY_USER,
     GARBAGE,
@@ -466,7 +466,7 @@ def test_an_interruption_ends_the_search_for_a_name(monkeypatch: pytest.MonkeyPa
         assert may_answer.wait(20)
         return []
 
-    monkeypatch.setattr("actors.remote.dialling._lookup", look_up)
+    monkeypatch.setattr("actors.wire.dialling._lookup", look_up)
     before = set(threading.enumerate())
     target = Target(host="slow.invalid", port=104, called_aet="SLOW", calling_aet="OURS")
     interrupted(target, asked.wait, echo_scu.echo)

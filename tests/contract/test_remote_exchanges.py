@@ -5,18 +5,18 @@ from contextlib import closing
 
 import pytest
 
-from actors.lua.errors import ScriptFailed
-from actors.remote import find_scu, get_scu, move_scu
-from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.get_scu import Incoming
-from actors.remote.interruption import Interruption
-from actors.remote.move_scu import Progress
-from actors.remote.requestor import Association, Proposal, open_association
+from actors.services.remote import find_scu, get_scu, move_scu
+from actors.services.remote.get_scu import Incoming
+from actors.services.remote.move_scu import Progress
+from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.scripts.errors import ScriptFailed
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command
+from actors.wire.dicom.pdu import PduType
+from actors.wire.dicom.response import CANCELLED
+from actors.wire.errors import Interrupted, RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, StorageFailed, StorageFull
-from store.dicom.network import pdu
-from store.dicom.network.command import RESPONSE, Command, Element, Field, encode_command
-from store.dicom.network.pdu import PduType
-from store.dicom.network.response import CANCELLED
 from tests.contract.remote_peer import Peer, PeerServer, peer
 
 FIND, MOVE, GET = find_scu.STUDY_ROOT, move_scu.STUDY_ROOT, get_scu.STUDY_ROOT
@@ -157,7 +157,7 @@ def test_whoever_has_enough_cancels_and_can_ask_again() -> None:
 
 
 def test_a_peer_that_goes_on_after_a_cancel_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.remote.exchange.CANCEL_LIMIT_S", 0.2)
+    monkeypatch.setattr("actors.services.remote.exchange.CANCEL_LIMIT_S", 0.2)
 
     def script(peer: Peer, _: PeerServer) -> None:
         peer.accept()

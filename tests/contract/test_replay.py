@@ -11,8 +11,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from actors.index import decide
-from actors.index.commands import ClearChanges, Command, SettleResources
+from actors.core.index import decide
+from actors.messages.commands import ClearChanges, Command, SettleResources
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
 from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, READ_MODELS, TOTALS, key

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from actors.remote.answer_limits import AnswerLimits
+from actors.services.remote.answer_limits import AnswerLimits
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import Command, Field, encode_response
 from events.errors import StorageFull
 from store.dicom.identifier import encode_dataset
 from store.dicom.matching import Dataset
-from store.dicom.network import pdu
-from store.dicom.network.command import Command, Field, encode_response
 from tests.contract.remote_peer import Gone, Peer, PeerServer, peer
 from tests.contract.rest_stage import RestStage, rest_stage
 from tools.core import Core
@@ -100,7 +100,7 @@ def test_a_folder_that_is_full_of_others_answers_is_told_as_such(
     def refuse(*_: object) -> None:
         raise StorageFull("the answers of queries take more than MaximumQueryFolderSizeMB")
 
-    monkeypatch.setattr("actors.remote.query_store.make_room", refuse)
+    monkeypatch.setattr("actors.services.remote.query_store.make_room", refuse)
     with rest_stage(archive, answer_limits=AnswerLimits(query_bytes=0, folder_bytes=400_000)) as stage:
         status, answer, asked = ask(stage, "/modalities/endless/query", {"Level": "Study", "Query": {}})
     assert (status, asked) == (507, [Field.C_FIND, Field.C_CANCEL])

@@ -9,12 +9,12 @@ from uuid import UUID
 import falcon
 import pytest
 
-from actors.index.commands import SubmitJob
-from actors.jobs.operation import Task
-from actors.jobs.retry import REMOTE
-from actors.jobs.settings import SchedulerSettings
-from actors.remote.errors import RemoteFailed, Trouble
-from actors.remote.interruption import Interruption
+from actors.core.jobs.settings import SchedulerSettings
+from actors.messages.commands import SubmitJob
+from actors.messages.job_retries import REMOTE
+from actors.services.jobs.operation import Task
+from actors.wire.errors import RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
 from api.rest import fields, job_submission
 from api.rest.deps import Deps
 from api.rest.fault import Faults

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from actors.remote.asking import ask, check, create_find_pool
-from actors.remote.errors import RemoteFailed
-from actors.remote.interruption import Interruption
-from actors.remote.modalities import Modalities
-from actors.remote.modality import Modality, Operation
-from actors.remote.query import FIND_MODEL, find_identifier
-from actors.remote.target import Target
+from actors.services.remote.asking import ask, check, create_find_pool
+from actors.services.remote.modalities import Modalities
+from actors.services.remote.modality import Modality, Operation
+from actors.services.remote.query import FIND_MODEL, find_identifier
+from actors.services.remote.target import Target
+from actors.wire.errors import RemoteFailed
+from actors.wire.interruption import Interruption
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 from tests.contract.rest_stage import Answer, RestStage, rest_stage

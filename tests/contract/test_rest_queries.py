@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.operations.retrieve_plan import RetrievePlan, from_plan
+from actors.services.jobs.operations.retrieve_plan import RetrievePlan, from_plan
 from store.dicom.matching import Dataset
 from store.views.jobs import get_plan, list_jobs
 from tests.contract.rest_stage import Answer, RestStage, rest_stage

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
 from events.errors import Busy
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.scripts_stage import Scripts, run_scripts

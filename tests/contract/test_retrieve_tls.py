@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.jobs.client import JobsClient
-from actors.remote.modality import Modality, Operation
-from actors.remote.target import ScuSettings
-from actors.remote.tls import TlsSettings
+from actors.messages.jobs_client import JobsClient
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.modality import Modality, Operation
+from actors.services.remote.target import ScuSettings
+from actors.wire.tls import TlsSettings
 from api.dicom.get_scp import STUDY_ROOT as GET_ROOT
 from api.dicom.get_scp import create_get_service
 from api.dicom.move_destination import MoveDestinations

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.remote.interruption import Interruption
-from actors.remote.sent_file import send_file
-from actors.remote.store_scu import Originator
-from actors.remote.stored_sender import StoredSender, StorePool
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.sent_file import send_file
+from actors.services.remote.store_scu import Originator
+from actors.services.remote.stored_sender import StoredSender, StorePool
+from actors.wire.interruption import Interruption
 from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from events.identifiers import Level
 from store.dicom.elements import read_elements

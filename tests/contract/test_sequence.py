@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.jobs.state import Word
-from actors.lua.chain import JOB_TYPE, CallSystem, Delete, SendToModality, plan
-from actors.lua.chain import Operation as Asked
+from actors.messages.job_states import Word
+from actors.services.lua.chain import JOB_TYPE, CallSystem, Delete, SendToModality, plan
+from actors.services.lua.chain import Operation as Asked
 from events.identifiers import Level, format_resource_id
 from store.projections.job_rows import JobState
 from tests.contract.destination import destination

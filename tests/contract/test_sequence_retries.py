@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from actors.jobs.state import Word
-from actors.lua.chain import JOB_TYPE, CallSystem, Delete, Operation, SendToModality, plan
-from actors.remote.modality import Modality
+from actors.messages.job_states import Word
+from actors.services.lua.chain import JOB_TYPE, CallSystem, Delete, Operation, SendToModality, plan
+from actors.services.remote.modality import Modality
 from events.identifiers import Level, Ref, format_resource_id
 from store.projections.job_rows import JobState
 from store.views.jobs import get_job, list_failures, list_job_events

@@ -9,12 +9,12 @@ import pytest
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.events import Event
 
-from actors.codecs.pool import CodecPool
-from actors.remote.errors import Interrupted, RemoteFailed, Trouble
-from actors.remote.interruption import Interruption
-from actors.remote.store_scu import Originator
-from actors.remote.stored_sender import StoredSender, StorePool
-from actors.remote.transcoding import UNCOMPRESSED, transcode
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.store_scu import Originator
+from actors.services.remote.stored_sender import StoredSender, StorePool
+from actors.services.remote.transcoding import UNCOMPRESSED, transcode
+from actors.wire.errors import Interrupted, RemoteFailed, Trouble
+from actors.wire.interruption import Interruption
 from events.errors import DamagedFile, InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
 from store.dicom.part10 import find_dataset

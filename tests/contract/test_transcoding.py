@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.remote import transcoding
-from actors.remote.transcoding import CannotTranscode, can_transcode
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote import transcoding
+from actors.services.remote.transcoding import CannotTranscode, can_transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import PIXEL_DATA, Element, in_order, read_elements
 from store.dicom.file_meta import file_meta

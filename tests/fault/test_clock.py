@@ -10,9 +10,9 @@ from pathlib import Path
 import pykka
 import pytest
 
-from actors.ingest import Ingest
-from actors.ingest_settings import IngestSettings
-from actors.stable import ALARM, StableTracker
+from actors.core.stable import ALARM, StableTracker
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
 from store.records import Origin
 from store.run_clock import recorded_clock, set_forward_us
 from store.views.feed import EventEntry, get_changes, get_events

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.codecs import pool as pools
-from actors.codecs.limits import CodecSettings
-from actors.codecs.messages import Request, Wanted
-from actors.codecs.pool import CodecPool
-from actors.remote.transcoding import CannotTranscode, transcode
+from actors.services.codecs import pool as pools
+from actors.services.codecs.limits import CodecSettings
+from actors.services.codecs.messages import Request, Wanted
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.transcoding import CannotTranscode, transcode
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.syntax import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode

@@ -9,11 +9,11 @@ import pytest
 _SETUP = """
 import socket, sys, threading, zlib
 from struct import pack
-from actors.codecs.pool import CodecPool
-from actors.remote.transcoding import transcode
-from store.dicom.network.connection import Connection
-from store.dicom.network.pdu import Context
-from store.dicom.network.upper_layer import UpperLayer
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.transcoding import transcode
+from actors.wire.dicom.connection import Connection
+from actors.wire.dicom.pdu import Context
+from actors.wire.dicom.upper_layer import UpperLayer
 from store.dicom.received import Announced, trim
 from store.dicom.sendable import sendable_dataset
 from tests.dicom_bytes import MR, dataset, encode

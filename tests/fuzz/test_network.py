@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.remote import echo_scu, find_scu, get_scu, move_scu, requestor, store_scu
-from actors.remote.errors import RemoteFailed
-from actors.remote.modality import Operation
-from actors.remote.target import Target
+from actors.services.remote import echo_scu, find_scu, get_scu, move_scu, requestor, store_scu
+from actors.services.remote.modality import Operation
+from actors.services.remote.target import Target
+from actors.wire.dicom import pdu
+from actors.wire.dicom.command import decode_command
+from actors.wire.dicom.connection import Connection
+from actors.wire.dicom.ending import AssociationEnded, Violation
+from actors.wire.errors import RemoteFailed
 from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
@@ -22,10 +26,6 @@ from api.dicom.services import Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import create_store_service
 from store.dicom.matching import Dataset
-from store.dicom.network import pdu
-from store.dicom.network.command import decode_command
-from store.dicom.network.connection import Connection
-from store.dicom.network.ending import AssociationEnded, Violation
 from store.views.find import Query
 from tests.contract.dicom_fakes import FakeIngest
 from tests.dicom_bytes import MR

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import pytest
 
-from actors.codecs.limits import CodecSettings
-from actors.codecs.pool import CodecPool
-from actors.remote.transcoding import transcode
+from actors.services.codecs.limits import CodecSettings
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.transcoding import transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import PIXEL_DATA, read_elements
 from store.dicom.pixels.image_module import describe_pixels

@@ -116,7 +116,7 @@ ACCEPTED: tuple[Accepted, ...] = (
     ),
     Accepted(
         why="an operator is told why a modality refused or was lost, where Orthanc has DCMTK's words for all of it",
-        source="actors/remote/explanation.py",
+        source="actors/services/remote/explanation.py",
         method="POST",
         path=r"/modalities/(silent|rejecting|aborting|closing)/(echo|query)",
         aspect="body/Details",
@@ -293,7 +293,7 @@ ACCEPTED: tuple[Accepted, ...] = (
     ),
     Accepted(
         why="an operator is told in which way a modality cannot be reached, where Orthanc has DCMTK's words for all of it",
-        source="actors/remote/explanation.py",
+        source="actors/services/remote/explanation.py",
         method="POST",
         path="/modalities/silent/store",
         aspect="body/Details",

@@ -13,8 +13,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from actors.codecs.pool import CodecPool
-from actors.remote.transcoding import transcode
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.transcoding import transcode
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files

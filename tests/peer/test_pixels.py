@@ -13,8 +13,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from actors.codecs.pool import CodecPool
-from actors.remote.transcoding import CannotTranscode, transcode
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.transcoding import CannotTranscode, transcode
 from store.dicom.syntax import EXPLICIT_LE
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import add_pixels, dataset, encode

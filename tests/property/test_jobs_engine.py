@@ -14,9 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.index.commands import Command, ControlJob, DropJobOutput, TrimJobs
-from actors.jobs.dispatch import KILL_AFTER_S
-from actors.jobs.retry import LONGEST_DELAY_S
+from actors.core.jobs.dispatch import KILL_AFTER_S
+from actors.messages.commands import Command, ControlJob, DropJobOutput, TrimJobs
+from actors.messages.job_retries import LONGEST_DELAY_S
 from events import codec
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref

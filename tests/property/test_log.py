@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.index.commands import (
+from actors.messages.commands import (
     DeleteKeyValue,
     NoteDuplicate,
     RecordCallbackFailure,

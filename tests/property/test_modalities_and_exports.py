@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.index.commands import ClearExports, Command, LogExports, RemoveModality, StoreModality
-from actors.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
+from actors.messages.commands import ClearExports, Command, LogExports, RemoveModality, StoreModality
+from actors.services.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
 from events.identifiers import Level, ResourceId
 from store.environment import Environment
 from store.views.exports import get_exports, get_last_export

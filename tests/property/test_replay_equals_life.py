@@ -17,8 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.index import decide
-from actors.index.commands import (
+from actors.core.index import decide
+from actors.messages.commands import (
     ClearChanges,
     Command,
     ControlJob,

@@ -18,9 +18,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from actors.index.commands import Command, OpenFolder, RetireFolder, SettleResources, StoreInstance
-from actors.index.decide import decide
-from actors.index.outcome import Context, Outcome
+from actors.core.index.decide import decide
+from actors.core.index.outcome import Context, Outcome
+from actors.messages.commands import Command, OpenFolder, RetireFolder, SettleResources, StoreInstance
 from events.errors import InvalidRequest
 from events.identifiers import BlobId, Level, Ref, Seq, Surrogate, hash_resource_id
 from store import projections

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from actors.wire.dicom.command import Element, Field, decode_command, encode_command
 from api.dicom.find_scp import STUDY_ROOT
 from api.dicom.status import PENDING, SUCCESS
 from events.errors import PeerFailed
 from store.dicom.identifier import encode_dataset
-from store.dicom.network.command import Element, Field, decode_command, encode_command
 from store.dicom.syntax import EXPLICIT_LE
 from tools.bench.cstore_load import Association
 from tools.bench.senders import Sender

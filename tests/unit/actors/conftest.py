@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors import ingest
+from actors.services.ingest import ingest
 from tests.index_stage import IndexStage
 from tests.ingest_stage import Gate
 

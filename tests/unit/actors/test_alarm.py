@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.alarm import Alarm
+from actors.core.alarm import Alarm
 from tests.clock import Clock
 
 SOON_S = 10  # for what must happen

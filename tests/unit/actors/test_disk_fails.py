@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from actors import ingest
-from actors.remote.query_store import QueryStore
+from actors.services.ingest import ingest
+from actors.services.remote.query_store import QueryStore
+from actors.wire.dicom.ending import log_fault
 from api.dicom.status import find_status, retrieve_status, store_status
 from api.errors import answer_for
 from api.rest import archive
 from api.rest.fault import Faults
 from events.errors import InvalidDicom, SinogramError, StorageFailed, StorageFull
 from store.blobs.store import BlobStore
-from store.dicom.network.ending import log_fault
 from store.disk_errors import DiskErrors
 from tests.ingest_stage import Gate
 from tests.unit.actors.test_ingest import FILE

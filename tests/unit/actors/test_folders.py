@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from actors import folders
-from actors.folders import BlobFolders
-from actors.index.client import IndexClient
-from actors.index.commands import Command, OpenFolder, RetireFolder
+from actors.messages.commands import Command, OpenFolder, RetireFolder
+from actors.messages.index_client import IndexClient
+from actors.services.ingest import folders
+from actors.services.ingest.folders import BlobFolders
 from events.errors import Busy, SinogramError, StorageFailed, StorageFull
 from store.blobs import store
 from store.blobs.store import BlobStore, BlobWriter

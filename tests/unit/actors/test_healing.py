@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from actors import ingest, storage
-from actors.damage_reports import reporter
-from actors.index.client import IndexClient
-from actors.index.commands import DeleteResource, RetractInstance, StoreInstance
-from actors.ingest_settings import IngestSettings
-from actors.storage import RECHECK, Storage, leased_folders
+from actors.core import storage
+from actors.core.storage import RECHECK, Storage, leased_folders
+from actors.messages.commands import DeleteResource, RetractInstance, StoreInstance
+from actors.messages.damage_reports import reporter
+from actors.messages.index_client import IndexClient
+from actors.services.ingest import ingest
+from actors.services.ingest.settings import IngestSettings
 from events import codec
 from events.errors import Busy, DamagedFile, StorageFailed, StorageFull
 from events.files import FileDamaged, FileHealed, FileRecovered

@@ -9,8 +9,9 @@ import lmdb
 import msgpack
 import pytest
 
-from actors.index import actor, decide
-from actors.index.commands import (
+from actors.core.index import actor, decide
+from actors.core.index.local import LocalIndex
+from actors.messages.commands import (
     COMMANDS,
     ClearChanges,
     Command,
@@ -29,7 +30,6 @@ from actors.index.commands import (
     from_plain,
     to_plain,
 )
-from actors.index.local import LocalIndex
 from events.errors import (
     Busy,
     CorruptLog,

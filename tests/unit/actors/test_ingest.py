@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from actors import ingest
-from actors.index.client import IndexClient
-from actors.index.commands import RevokeFolders, StoreInstance, origin_fields
-from actors.ingest import Ingest, StoreResult
-from actors.ingest_settings import IngestSettings
-from actors.lua.deliveries import read_event
-from actors.lua.errors import ScriptFailed
-from actors.storage import Storage, leased_folders
+from actors.core.storage import Storage, leased_folders
+from actors.messages.commands import RevokeFolders, StoreInstance, origin_fields
+from actors.messages.index_client import IndexClient
+from actors.services.ingest import ingest
+from actors.services.ingest.ingest import Ingest, StoreResult
+from actors.services.ingest.settings import IngestSettings
+from actors.services.lua.deliveries import read_event
+from actors.services.scripts.errors import ScriptFailed
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
@@ -265,7 +265,7 @@ def test_an_upload_that_ends_after_the_gateway_closed_is_stored(gate: Gate) -> N
 def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
     archive: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.folders.FOLDER_FILES", 10)
+    monkeypatch.setattr("actors.services.ingest.folders.FOLDER_FILES", 10)
     monkeypatch.setattr(ingest, "FILES_AHEAD", 4)
     monkeypatch.setattr(ingest, "SPILL_BYTES", 900)
     made = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.dispatch import KILL_AFTER_S, Dispatch, Now, Order, Run
-from actors.jobs.queue import SUSPECT_CRASHES
+from actors.core.jobs.dispatch import KILL_AFTER_S, Dispatch, Now, Run
+from actors.core.jobs.queue import SUSPECT_CRASHES
+from actors.messages.job_orders import Order
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 from tests.unit.actors.test_job_queue import NOW, job

@@ -2,7 +2,9 @@
 
 import pytest
 
-from actors.index.commands import (
+from actors.core.index.decide_jobs import CRASHED_CODE
+from actors.core.jobs.queue import MAX_CRASHES
+from actors.messages.commands import (
     ControlJob,
     DropJobOutput,
     EndJob,
@@ -12,9 +14,7 @@ from actors.index.commands import (
     from_plain,
     to_plain,
 )
-from actors.index.decide_jobs import CRASHED_CODE
-from actors.jobs.queue import MAX_CRASHES
-from actors.jobs.state import Word
+from actors.messages.job_states import Word
 from events.errors import FolderRevoked, InvalidRequest, NotFound
 from events.identifiers import Ref, Seq
 from events.jobs import JobFailed, JobSubmitted

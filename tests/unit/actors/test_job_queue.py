@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actors.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES, JobQueue, is_suspect, is_to_blame
+from actors.core.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES, JobQueue, is_suspect, is_to_blame
 from events.identifiers import Ref, Seq
 from store.projections.job_rows import Job, JobState, Progress
 from tests.examples import examples

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors.jobs.retry import DEFAULT, LONGEST_DELAY_S, REMOTE, Again, Strategy, decide, strategy_of
-from actors.remote.errors import Trouble
+from actors.messages.job_retries import DEFAULT, LONGEST_DELAY_S, REMOTE, Again, Strategy, decide, strategy_of
+from actors.wire.errors import Trouble
 
 
 @pytest.mark.parametrize(

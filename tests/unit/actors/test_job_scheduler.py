@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from actors.index.commands import Command, ControlJob, StartJob, SubmitJob
-from actors.jobs.retry import REMOTE
-from actors.jobs.scheduler import INSIST_S
+from actors.core.jobs.scheduler import INSIST_S
+from actors.messages.commands import Command, ControlJob, StartJob, SubmitJob
+from actors.messages.job_retries import REMOTE
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState, unpack_progress

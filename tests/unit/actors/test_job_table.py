@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.state import TRANSITIONS, Verdict, Word
+from actors.messages.job_states import TRANSITIONS, Verdict, Word
 from events import jobs
 from events.errors import NotFound
 from events.identifiers import Ref

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.channel import open_local_channel
-from actors.log_watch import LogEnd, LogWatch
+from actors.core.log_watch import LogEnd, LogWatch
+from actors.wire.bridge.channel import open_local_channel
 from events.errors import Busy, InvalidRequest, SinogramError
 from events.identifiers import Seq
 from tests.index_stage import IndexStage, store_command

@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.remote.modality import Modality
-from actors.remote.query import encoding_of, find_identifier, local_aet, normalize, worklist_identifier
+from actors.services.remote.modality import Modality
+from actors.services.remote.query import encoding_of, find_identifier, local_aet, normalize, worklist_identifier
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.remote.answer_limits import AnswerLimits
-from actors.remote.errors import RemoteFailed
-from actors.remote.find_scu import Match
-from actors.remote.query_store import FOLDER, QueryStore
+from actors.services.remote.answer_limits import AnswerLimits
+from actors.services.remote.find_scu import Match
+from actors.services.remote.query_store import FOLDER, QueryStore
+from actors.wire.errors import RemoteFailed
 from events.errors import StorageFull
 from tests.unit.actors.test_query_store import EXPLICIT_LE, QUERY
 
@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> QueryStore:
 
 @pytest.fixture(autouse=True)
 def _checked_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.remote.query_store.CHECK_BYTES", 1)
+    monkeypatch.setattr("actors.services.remote.query_store.CHECK_BYTES", 1)
 
 
 def keep(store: QueryStore, answers: int) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.remote.find_scu import Match
-from actors.remote.modality import Modality, Operation
-from actors.remote.query_store import QueryStore, StoredQuery, clear_queries
+from actors.services.remote.find_scu import Match
+from actors.services.remote.modality import Modality, Operation
+from actors.services.remote.query_store import QueryStore, StoredQuery, clear_queries
 from events.errors import NotFound, PeerFailed, StorageFull
 from events.identifiers import Level
 from store.dicom.identifier import encode_dataset

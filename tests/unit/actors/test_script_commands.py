@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from actors.index import decide
-from actors.index.client import IndexClient
-from actors.index.commands import (
+from actors.core.index import decide
+from actors.core.index.decide_scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
+from actors.messages.commands import (
     Command,
     NoteDuplicate,
     RecordCallbackFailure,
@@ -17,7 +17,7 @@ from actors.index.commands import (
     origin_fields,
     to_plain,
 )
-from actors.index.decide_scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
+from actors.messages.index_client import IndexClient
 from events.errors import InvalidRequest, NotFound
 from events.identifiers import Level, ResourceId
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from actors import ingest, scrubber
-from actors.damage_reports import reporter
-from actors.index.client import IndexClient
-from actors.ingest_settings import IngestSettings
-from actors.scrubber import BESIDE_OTHERS, FAILURE_REST_S, LAP_S, Scrubber
-from actors.storage import SCRUB, Storage
+from actors.core import scrubber
+from actors.core.scrubber import BESIDE_OTHERS, FAILURE_REST_S, LAP_S, Scrubber
+from actors.core.storage import SCRUB, Storage
+from actors.messages.damage_reports import reporter
+from actors.messages.index_client import IndexClient
+from actors.services.ingest import ingest
+from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level
 from store.records import Instance
 from store.tables import DAMAGED_FILES, INSTANCES, key

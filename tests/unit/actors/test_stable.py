@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.stable import ALARM, RETRY_S
-from actors.stable_backlog import remaining_s
+from actors.core.stable import ALARM, RETRY_S
+from actors.core.stable_backlog import remaining_s
 from events.errors import Busy, SinogramError, StorageFull
 from events.identifiers import Level
 from store.tables import U64, UNSTABLE
@@ -199,7 +199,7 @@ def test_remaining_time_lies_between_nothing_and_the_stable_age(elapsed_us: int,
 def test_a_restart_in_the_middle_of_a_purge_waits_for_nothing_that_was_deleted(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.index.decide.PURGE_STEP_INSTANCES", 1)
+    monkeypatch.setattr("actors.core.index.decide.PURGE_STEP_INSTANCES", 1)
     for number in range(3):
         tracking.store(str(number), series=f"R{number}")
     tracking.stage.ask(delete_command("P"))
@@ -214,7 +214,7 @@ def test_a_restart_in_the_middle_of_a_purge_waits_for_nothing_that_was_deleted(
 def test_an_archive_that_ripens_at_once_is_settled_in_parts_and_in_order(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.stable.SETTLED_AT_ONCE", 2)
+    monkeypatch.setattr("actors.core.stable.SETTLED_AT_ONCE", 2)
     tracking.store()
     assert tracking.wait(AGE_S) == ALL[:2]
     assert tracking.wait(0) == ALL[2:]  # behind whatever waits in the mailbox; the alarm has rung at once

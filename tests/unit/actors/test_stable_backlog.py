@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors import stable
-from actors.stable import REST_AT_MOST_S, REST_BESIDE_OTHERS, RETRY_S, SETTLED_AT_ONCE, SETTLED_BESIDE_OTHERS
-from actors.stable_backlog import MARKS, TouchTimes
+from actors.core import stable
+from actors.core.stable import REST_AT_MOST_S, REST_BESIDE_OTHERS, RETRY_S, SETTLED_AT_ONCE, SETTLED_BESIDE_OTHERS
+from actors.core.stable_backlog import MARKS, TouchTimes
 from events.errors import Busy, StorageFull
 from events.identifiers import Seq
 from tests.clock import Clock

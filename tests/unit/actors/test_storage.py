@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from actors import storage
-from actors.alarm import Alarm
-from actors.index.client import IndexClient
-from actors.index.commands import RecordCallbackFailure, RecordCallbackSkip, RevokeFolders, SaveCursor
-from actors.storage import REMOVE, Storage, leased_folders
+from actors.core import storage
+from actors.core.alarm import Alarm
+from actors.core.storage import REMOVE, Storage, leased_folders
+from actors.messages.commands import RecordCallbackFailure, RecordCallbackSkip, RevokeFolders, SaveCursor
+from actors.messages.index_client import IndexClient
 from events.errors import Busy
 from events.identifiers import BlobId, Level, Seq
 from store.blobs.store import BlobStore, make_blob_id

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from actors.lua import actor as module
-from actors.lua.actor import ScriptsActor
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
-from actors.lua.errors import HostError, ScriptFailed
-from actors.lua.limits import Limits
-from actors.lua.runtime import Interpreter
+from actors.services.lua import actor as module
+from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.errors import HostError, ScriptFailed
+from actors.services.scripts.limits import Limits
 from events.errors import Busy, InvalidRequest
 from events.identifiers import CORRELATION_BYTES
 

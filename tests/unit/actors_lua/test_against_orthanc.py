@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from actors.lua.errors import ScriptFailed
-from actors.lua.runtime import Interpreter
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts.errors import ScriptFailed
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "lua" / "execute.jsonl"
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from actors.lua import chain as chain_module
-from actors.lua.chain import BadOperation, Chain, check, plan
-from actors.lua.errors import ScriptFailed
-from actors.lua.runtime import Interpreter
+from actors.services.lua import chain as chain_module
+from actors.services.lua.chain import BadOperation, Chain, check, plan
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts.errors import ScriptFailed
 
 ID = "01d401f4-8a90f18e-4744335e-ff9619ea-03c17671"
 

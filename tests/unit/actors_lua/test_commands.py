@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.lua.runtime import Interpreter
+from actors.services.lua.runtime import Interpreter
 
 
 def printed(script: str) -> list[str]:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from actors.index.client import IndexClient
-from actors.lua.cursor import read_cursor, take_up_cursor
+from actors.messages.index_client import IndexClient
+from actors.services.lua.cursor import read_cursor, take_up_cursor
 from events.identifiers import Seq
 from tests.index_stage import IndexStage, store_command
 from tools.core import Core

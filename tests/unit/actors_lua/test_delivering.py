@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from actors.index.commands import Command, DeleteResource, SaveCursor
-from actors.lua import callbacks, delivering
-from actors.lua.actor import ScriptsActor
-from actors.lua.board import Board
-from actors.lua.chain import Chain
-from actors.lua.cursor import CONSUMER
-from actors.lua.deliveries import DeliveryReader
-from actors.lua.delivering import Deliverer, Targets
-from actors.lua.recorder import Recorder
-from actors.lua.runtime import Interpreter
+from actors.messages.commands import Command, DeleteResource, SaveCursor
+from actors.services.lua import delivering
+from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.chain import Chain
+from actors.services.lua.cursor import CONSUMER
+from actors.services.lua.deliveries import DeliveryReader
+from actors.services.lua.delivering import Deliverer, Targets
+from actors.services.lua.recorder import Recorder
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts import callbacks
+from actors.services.scripts.board import Board
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Level, Seq, format_resource_id
 from events.resources import InstanceStored

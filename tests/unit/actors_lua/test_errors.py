@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.lua.errors import ScriptFailed, describe_loading
+from actors.services.scripts.errors import ScriptFailed, describe_loading
 
 
 @pytest.mark.parametrize(

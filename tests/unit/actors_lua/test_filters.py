@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from actors.lua import callbacks, events
-from actors.lua.filters import (
+from actors.services.lua import events
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts import callbacks
+from actors.services.scripts.filters import (
     NoStatus,
     NotPredicate,
     UnknownTag,
@@ -21,7 +23,6 @@ from actors.lua.filters import (
     read_nested_query,
     verdict,
 )
-from actors.lua.runtime import Interpreter
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 from store.records import Origin

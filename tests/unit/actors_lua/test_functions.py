@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.lua.functions import HttpFunctions, configuration_function, rest_functions
-from actors.lua.runtime import Interpreter
-from actors.remote.http_client import Answer, HttpFailed
+from actors.services.lua.functions import HttpFunctions, configuration_function, rest_functions
+from actors.services.lua.runtime import Interpreter
+from actors.wire.http.client import Answer, HttpFailed
 
 PNG = b"\x89PNG\r\n\x1a\n\0\xff"
 

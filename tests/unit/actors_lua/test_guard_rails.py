@@ -8,9 +8,9 @@ import logging
 
 import pytest
 
-from actors.lua.errors import Cause, ScriptFailed
-from actors.lua.limits import Limits
-from actors.lua.runtime import HostFunction, Interpreter
+from actors.services.lua.runtime import HostFunction, Interpreter
+from actors.services.scripts.errors import Cause, ScriptFailed
+from actors.services.scripts.limits import Limits
 
 ESCAPES = {
     "loop": "while true do end",

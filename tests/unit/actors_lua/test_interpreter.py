@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.lua.errors import Cause, HostError, ScriptFailed
-from actors.lua.heartbeat import BETWEEN, SIZE_BYTES, Heartbeat
-from actors.lua.limits import Limits
-from actors.lua.runtime import Interpreter, Results
+from actors.services.lua.runtime import Interpreter, Results
+from actors.services.scripts.errors import Cause, HostError, ScriptFailed
+from actors.services.scripts.heartbeat import BETWEEN, SIZE_BYTES, Heartbeat
+from actors.services.scripts.limits import Limits
 
 
 def test_the_last_script_defines_a_callback(tmp_path: Path) -> None:

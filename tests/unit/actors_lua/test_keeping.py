@@ -2,9 +2,9 @@
 
 import pytest
 
-from actors.index.client import IndexClient
-from actors.lua.keeping import keeping_functions
-from actors.lua.runtime import Interpreter
+from actors.messages.index_client import IndexClient
+from actors.services.lua.keeping import keeping_functions
+from actors.services.lua.runtime import Interpreter
 from events.identifiers import format_resource_id
 from store.views.feed import get_events
 from tests.index_stage import IndexStage, chain, store_command

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.index.commands import Command, RecordCallbackFailure
-from actors.lua.errors import ScriptFailed
-from actors.lua.recorder import MOST_RECORDED, WINDOW_S, FailureRecorder
+from actors.messages.commands import Command, RecordCallbackFailure
+from actors.services.lua.recorder import MOST_RECORDED, WINDOW_S, FailureRecorder
+from actors.services.scripts.errors import ScriptFailed
 
 
 class Stage:

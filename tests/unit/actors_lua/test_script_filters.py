@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
-from actors.lua.errors import ScriptFailed
-from actors.lua.filters import NoStatus, NotPredicate, UnknownTag, WrongOutput
-from actors.lua.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.errors import ScriptFailed
+from actors.services.scripts.filters import NoStatus, NotPredicate, UnknownTag, WrongOutput
+from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from events.errors import Busy
 from store.dicom.matching import Dataset
 from store.records import Origin

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.lua.json_reader import BadJson, parse_json
-from actors.lua.json_writer import quoted
-from actors.lua.runtime import Interpreter
-from actors.lua.values import number_text, ready
+from actors.services.lua.json_reader import BadJson, parse_json
+from actors.services.lua.json_writer import quoted
+from actors.services.lua.runtime import Interpreter
+from actors.services.scripts.values import number_text, ready
 
 INTERPRETER = Interpreter()
 INTERPRETER.load(

@@ -16,9 +16,9 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext
 
-from store.dicom.network import pdu
-from store.dicom.network.ending import Malformed
-from store.dicom.network.pdu import ContextAnswer, ProposedContext, Rejection, Role
+from actors.wire.dicom import pdu
+from actors.wire.dicom.ending import Malformed
+from actors.wire.dicom.pdu import ContextAnswer, ProposedContext, Rejection, Role
 
 HEADER_BYTES = 6
 uids = st.integers(0, 10**30).map(lambda number: f"2.25.{number}")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.remote.errors import Interrupted
-from actors.remote.interruption import Interruption
+from actors.wire.errors import Interrupted
+from actors.wire.interruption import Interruption
 
 
 def test_whoever_watches_is_told_once() -> None:

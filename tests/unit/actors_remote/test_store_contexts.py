@@ -1,10 +1,10 @@
 """Which presentation contexts are proposed, for what is held and for what may come."""
 
-from actors.remote.get_contexts import storage_contexts
-from actors.remote.get_scu import STORAGE_LIMIT
-from actors.remote.requestor import MOST_CONTEXTS, Proposal
-from actors.remote.store_scu import Kind, plan_contexts
-from actors.remote.transcoding import UNCOMPRESSED
+from actors.services.remote.get_contexts import storage_contexts
+from actors.services.remote.get_scu import STORAGE_LIMIT
+from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
+from actors.services.remote.store_scu import Kind, plan_contexts
+from actors.services.remote.transcoding import UNCOMPRESSED
 from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"

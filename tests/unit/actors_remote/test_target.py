@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.remote.errors import RemoteFailed
-from actors.remote.modality import Modality
-from actors.remote.target import ScuSettings
-from actors.remote.tls import TlsSettings
+from actors.services.remote.modality import Modality
+from actors.services.remote.target import ScuSettings
+from actors.wire.errors import RemoteFailed
+from actors.wire.tls import TlsSettings
 
 TLS = TlsSettings(certificate=Path("c"), private_key=Path("k"), trusted=Path("t"))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.remote.modality import Modality, Operation
+from actors.services.remote.modality import Modality, Operation
 from api.dicom.access import find_modality, is_allowed, is_welcome
 from api.dicom.settings import DicomSettings
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
-from store.dicom.network.command import Command, Element, Field, decode_command, encode_command, encode_response
-from store.dicom.network.ending import Malformed
+from actors.wire.dicom.command import Command, Element, Field, decode_command, encode_command, encode_response
+from actors.wire.dicom.ending import Malformed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

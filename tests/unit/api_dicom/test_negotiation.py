@@ -2,7 +2,8 @@
 
 import pytest
 
-from actors.remote.modality import Modality
+from actors.services.remote.modality import Modality
+from actors.wire.dicom.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
 from api.dicom.negotiation import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AET_NOT_RECOGNIZED,
@@ -14,7 +15,6 @@ from api.dicom.negotiation import (
     select_transfer_syntaxes,
 )
 from api.dicom.settings import DicomSettings
-from store.dicom.network.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

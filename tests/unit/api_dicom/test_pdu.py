@@ -14,8 +14,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, build_context
 
-from store.dicom.network.ending import AbortReason, Malformed
-from store.dicom.network.pdu import (
+from actors.wire.dicom.ending import AbortReason, Malformed
+from actors.wire.dicom.pdu import (
     APPLICATION_CONTEXT,
     DEFAULT_MAXIMUM_LENGTH,
     ContextAnswer,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.wire.dicom.command import Element
 from api.dicom.retrieve import SubOperations, _encode_failed, parse_named
 from api.dicom.status import IdentifierMismatch
 from store.dicom.identifier import decode_dataset
 from store.dicom.matching import Value
-from store.dicom.network.command import Element
 from store.tables import LookupKind
 
 COUNTS = (

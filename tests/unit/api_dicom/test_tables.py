@@ -4,7 +4,7 @@ import pytest
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
-from actors.lua.errors import ScriptFailed
+from actors.services.scripts.errors import ScriptFailed
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.dicom.sop_classes import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, is_registered
 from api.dicom.status import store_status

@@ -6,9 +6,9 @@ import pytest
 
 import api.errors
 import events.errors
-from actors.lua import filters
-from actors.lua.errors import ScriptFailed
-from actors.remote.errors import RemoteFailed
+from actors.services.scripts import filters
+from actors.services.scripts.errors import ScriptFailed
+from actors.wire.errors import RemoteFailed
 from api.errors import answer_for
 
 SEEN = {

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.lua.board import Board
-from actors.lua.client import ScriptsClient
-from actors.lua.script_filters import NO_FILTERS, ScriptFilters
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
 from api.rest.auth import USERNAME
 from api.rest.front import Front, normalize_path

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.jobs.state import Word
+from actors.messages.job_states import Word
 from events.identifiers import Ref
 from store.tables import PERSONAL, key
 from store.views import jobs as views

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.remote.query_store import QueryStore
+from actors.services.remote.query_store import QueryStore
 from store.blobs.store import BlobStore, BlobWriter, make_blob_id
 from store.environment import ensure_reserve
 from store.privacy import make_folder, mend

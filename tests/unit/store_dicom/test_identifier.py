@@ -2,8 +2,8 @@
 
 import pytest
 
-from actors.remote.asking import decode
-from actors.remote.find_scu import Match
+from actors.services.remote.asking import decode
+from actors.services.remote.find_scu import Match
 from events.errors import InvalidDicom, PeerFailed
 from store.dicom.charset_encoding import can_encode, defined_term, encode_text
 from store.dicom.charsets import ENCODINGS, charset_of

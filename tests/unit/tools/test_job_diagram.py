@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from actors.jobs.dispatch import KILL_AFTER_S
-from actors.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES
-from actors.jobs.retry import LONGEST_DELAY_S, REMOTE, Again, decide
-from actors.jobs.scheduler import INSIST_S
-from actors.jobs.state import TRANSITIONS, Word
-from actors.remote.errors import Trouble
+from actors.core.jobs.dispatch import KILL_AFTER_S
+from actors.core.jobs.queue import MAX_CRASHES, SUSPECT_CRASHES
+from actors.core.jobs.scheduler import INSIST_S
+from actors.messages.job_retries import LONGEST_DELAY_S, REMOTE, Again, decide
+from actors.messages.job_states import TRANSITIONS, Word
+from actors.wire.errors import Trouble
 from events import codec
 from events.identifiers import Ref
 from events.jobs import JobStepFinished

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.jobs.channel import Channel, open_local_channel
-from actors.log_watch import LogEnd, LogWatch
+from actors.core.log_watch import LogEnd, LogWatch
+from actors.wire.bridge.channel import Channel, open_local_channel
 from events.errors import Busy
 from events.identifiers import Seq
 from tools import lua_processes

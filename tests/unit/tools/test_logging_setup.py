@@ -117,9 +117,9 @@ def test_what_libraries_print_is_prefixed(tmp_path: Path) -> None:
 
 # Logger -> the category by which alone it is raised.
 PLACES = {
-    "api.rest.server": "http", "sinogram.http": "http", "actors.remote.http_client": "http", "api.dicom.find_scp": "dicom",
-    "actors.remote.requestor": "dicom", "actors.jobs.runner": "jobs", "actors.lua.actor": "lua", "lua": "lua",
-    "actors.index.actor": "sqlite", "store.environment": "sqlite", "actors.ingest": "generic", "tools.core": "generic",
+    "api.rest.server": "http", "sinogram.http": "http", "actors.wire.http.client": "http", "api.dicom.find_scp": "dicom",
+    "actors.services.remote.requestor": "dicom", "actors.services.jobs.runner": "jobs", "actors.services.lua.actor": "lua", "lua": "lua",
+    "actors.core.index.actor": "sqlite", "store.environment": "sqlite", "actors.services.ingest.ingest": "generic", "tools.core": "generic",
     "store.blobs.store": "generic",
 }  # fmt: skip
 

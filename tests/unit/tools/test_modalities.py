@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.remote.modality import Modality, Operation
+from actors.services.remote.modality import Modality, Operation
 from tools.modalities import read_modalities
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.remote.peer import Peer
+from actors.wire.http.peer import Peer
 from tools.peers import read_peers
 
 FOLDER = Path("/etc/sinogram")

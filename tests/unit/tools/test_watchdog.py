@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.lua.board import Board
-from actors.lua.settings import LUA_MAIN
+from actors.services.scripts.board import Board
+from actors.services.scripts.settings import LUA_MAIN
 from tools.children import Child
 from tools.process import Order
 from tools.serve import Supervisor

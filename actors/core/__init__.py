@@ -1,0 +1,1 @@
+"""What owns state: the index, the one writer; and what runs beside it in the core's process."""

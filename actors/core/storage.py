@@ -1,0 +1,293 @@
+"""Storage: removes the files that nothing refers to any more.
+
+Owns the removal of blobs: condemned ones (deleted instances) after the deletion is durable and every durable consumer
+of the log has passed it, and those that a writer which died left in its leased folders. Reads snapshots, asks the
+index to forget what it has removed. A file that cannot be removed stays condemned and is tried again at the next
+deletion or start. While files wait for a consumer that lags behind, it is looked after them now and then.
+
+A small file is synced while its event is committed (`actors.services.ingest.ingest`), so after a run that was cut off the log may know
+instances whose files never reached the disk, whether or not the machine was restarted: a disk that went away loses what
+was not synced, too. Nobody was told that they are stored. They lie in leased folders and are of the last minute before the
+end of the log; a sweep at the start finds them by their MD5 and asks the index to retract them. What it keeps it makes
+durable before it gives the lease back. An older instance was acknowledged: of its file the size is compared, and damage
+is recorded, as by whoever reads a file.
+
+At a start it also looks again at all files that are listed as damaged: somebody may have put them back. Between all that it
+has the scrubber (`actors.core.scrubber`) take its steps.
+"""
+
+import contextlib
+import logging
+import os
+import time
+from itertools import islice
+from typing import Any
+
+import pykka
+
+from actors.core.alarm import Alarm
+from actors.core.index.decide import NEXT_FOLDER
+from actors.core.scrubber import Scrubber
+from actors.messages.index_client import IndexClient
+from events.errors import SinogramError
+from events.identifiers import BlobId, Level, Ref
+from store.blobs.damage import Kind, check
+from store.blobs.store import BlobStore, folder_number
+from store.log import read_head
+from store.records import Instance
+from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, META, U64
+from store.views.callbacks import list_waiting
+from store.views.snapshot import Snapshot
+from store.views.views import Views
+
+logger = logging.getLogger(__name__)
+
+REMOVE = "remove"  # message: there are condemned blobs
+RECHECK = "recheck"  # message: look again at the files that are listed as damaged
+SCRUB = "scrub"  # message: read on
+RECHECKS_PER_STEP = 50
+UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
+SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.services.ingest.ingest.SPILL_BYTES)
+HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
+FOLDERS_AHEAD = 64  # looked for: some numbers may have been leased without a folder being made
+REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
+
+
+class Storage(pykka.ThreadingActor):
+    """See the module's text. Messages: REMOVE, ("remove", after which blob), RECHECK, ("recheck", after which row), SCRUB, ("sweep", folders)
+    or ("sweep after a cut", folders).
+    """
+
+    use_daemon_thread = True
+
+    def __init__(
+        self,
+        index: IndexClient,
+        views: Views,
+        blobs: BlobStore,
+        scrubber: Scrubber | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self._read_only = read_only  # no file is removed; what is to be waits for a start without it
+        self._index = index
+        self._views = views
+        self._blobs = blobs
+        self._alarm = Alarm("storage-alarm", lambda: self._remind(REMOVE), time.monotonic)
+        self._scrubber = scrubber
+        self._scrub_alarm: Alarm | None = None
+
+    def on_start(self) -> None:
+        if self._scrubber is not None and (due := self._scrubber.first_due()) is not None:
+            self._scrub_alarm = Alarm("scrub-alarm", lambda: self._remind(SCRUB), time.monotonic)
+            self._scrub_alarm.set(due)
+
+    def on_stop(self) -> None:
+        self._alarm.stop()
+        if self._scrub_alarm is not None:
+            self._scrub_alarm.stop()
+        if self._scrubber is not None:
+            self._scrubber.close()
+
+    def on_receive(self, message: Any) -> Any:
+        try:
+            match message:
+                case "recheck":
+                    self._recheck(b"")
+                case ("recheck", bytes(after)):
+                    self._recheck(after)
+                case "scrub":
+                    self._scrub()
+                case _ if self._read_only:
+                    return 0
+                case ("sweep", list(folders)):
+                    return self._sweep(folders, verify=False)
+                case ("sweep after a cut", list(folders)):
+                    return self._sweep(folders, verify=True)
+                case ("remove", bytes(after)):
+                    self._remove_condemned(after)
+                case _:
+                    self._remove_condemned(b"")
+        except SinogramError as exc:
+            # What was not done now is in the tables still, and is done at the next occasion or start.
+            logger.warning("storage.postponed error=%s", exc)
+        return None
+
+    def _remove_condemned(self, after: bytes) -> None:
+        with self._views.snapshot() as snapshot:
+            passed = _passed_by_all(snapshot)
+            found = []
+            is_held_back = False
+            for blob in snapshot.keys(CONDEMNED, b"", after + b"\0"):
+                if U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))[0] <= passed:
+                    found.append(BlobId(blob))
+                else:
+                    is_held_back = True
+                if len(found) == REMOVALS_PER_STEP:
+                    break
+        if is_held_back:
+            self._alarm.set(time.monotonic() + HELD_BACK_S)
+        removed = [blob for blob in found if self._remove(blob)]
+        if removed and self._make_durable({folder_number(blob) for blob in removed}):
+            self._index.forget_condemned(removed)
+        if len(found) == REMOVALS_PER_STEP:
+            self.actor_ref.tell(("remove", found[-1]))
+
+    def _remind(self, message: str) -> None:
+        with contextlib.suppress(pykka.ActorDeadError):  # the alarm of an actor that is stopping
+            self.actor_ref.tell(message)
+
+    def _scrub(self) -> None:
+        if self._scrubber is not None and self._scrub_alarm is not None:
+            self._scrub_alarm.set(self._scrubber.step())
+
+    def _remove(self, blob: BlobId) -> bool:
+        try:
+            self._blobs.remove(blob)
+        except OSError as exc:
+            logger.error("storage.cannot-remove error=%s", exc.strerror)
+            return False
+        return True
+
+    def _make_durable(self, folders: set[int]) -> bool:
+        """See to it that removed files stay removed after a power cut, when no table names them any more."""
+        try:
+            for folder in folders:
+                self._blobs.sync_folder(folder)
+        except OSError as exc:
+            logger.error("storage.cannot-sync error=%s", exc.strerror)
+            return False
+        return True
+
+    def _recheck(self, after: bytes) -> None:
+        """Look at some of the files that are listed as damaged; such as are whole again are no longer listed."""
+        with self._views.snapshot() as snapshot:
+            rows = list(islice(snapshot.keys(DAMAGED_FILES, b"", after + b"\0"), RECHECKS_PER_STEP))
+            instances = [_instance(snapshot, Ref(U64.unpack(row)[0])) for row in rows]
+        for instance in instances:
+            if instance is None:
+                continue
+            try:
+                damage = check(self._blobs.path(instance.blob), instance, digest=True)
+            except OSError as exc:
+                logger.error("storage.cannot-check error=%s", exc.strerror)
+                continue
+            if damage is None:
+                logger.warning("storage.recovered ref=%d: its file is whole again", instance.ref)
+                self._index.report_recovery(instance.blob)
+        if len(rows) == RECHECKS_PER_STEP:
+            self.actor_ref.tell(("recheck", rows[-1]))
+
+    def _check_leased(self, folder: int) -> None:
+        """Find the damaged files of a folder that was being written into when the last run was cut off.
+
+        Instances that nobody was told of are retracted and their files laid aside; of all others damage is recorded.
+        """
+        is_there = self._blobs.folder(
+            folder
+        ).is_dir()  # it was durable before its first file: else its disk is not there
+        with self._views.snapshot() as snapshot:
+            acknowledged_us = read_head(snapshot.txn, snapshot.tables).at_us - int(UNACKNOWLEDGED_S * 1_000_000)
+            owned = [
+                (BlobId(blob), Ref(U64.unpack(snapshot.row(BLOBS, blob) or bytes(8))[0]))
+                for blob in snapshot.keys(BLOBS, folder.to_bytes(6, "big"))
+            ]
+        for blob, ref in owned:
+            with self._views.snapshot() as snapshot:
+                instance = _instance(snapshot, ref)
+            if instance is None:  # deleted meanwhile
+                continue
+            # Without a digest, or above that size, a file was durable before its event.
+            may_be_lost = (
+                instance.received_us >= acknowledged_us
+                and bool(instance.md5)
+                and instance.size_bytes <= SYNCED_BESIDE_BYTES
+                and is_there
+            )
+            try:
+                damage = check(self._blobs.path(blob), instance, digest=may_be_lost)
+            except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
+                logger.error("storage.cannot-check error=%s", exc.strerror)
+                continue
+            if damage is None:
+                continue
+            if may_be_lost and damage.kind is not Kind.UNREADABLE:  # such a file may well be whole
+                logger.error("storage.retracted ref=%d: the cut came before its file was on disk", ref)
+                self._blobs.lay_aside(blob)
+                self._index.retract(blob)
+            else:
+                logger.error("storage.damaged ref=%d kind=%s", ref, damage.kind)
+                self._index.report_damage(damage)
+
+    def _sweep(self, folders: list[int], *, verify: bool) -> int:
+        """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
+        count = 0
+        if folders:
+            os.sync()  # of the files that stay, some may not have been synced by their writers
+        removes = not (verify and folders and self._is_index_older())
+        for folder in folders:
+            try:
+                count += self._sweep_folder(folder, verify=verify, removes=removes)
+            except OSError as exc:  # it keeps its lease, and the next start tries again
+                logger.error("storage.cannot-sweep folder=%d error=%s", folder, exc.strerror)
+        if count:
+            logger.info("storage.swept orphans=%d", count)
+        return count
+
+    def _is_index_older(self) -> bool:
+        """Tell whether a copy of the index was put back: files that it does not know are no leftovers then, but all there is."""
+        with self._views.snapshot() as snapshot:
+            following = int.from_bytes(snapshot.row(META, NEXT_FOLDER) or b"\1", "big")
+        is_older = any(self._blobs.folder(number).is_dir() for number in range(following, following + FOLDERS_AHEAD))
+        if is_older:
+            logger.error(
+                "storage.index-is-older: there are files of after this copy of the index; none is removed. 'sinogram fsck' "
+                "lists them, 'sinogram import' of the folder blobs brings them back"
+            )
+        return is_older
+
+    def _sweep_folder(self, folder: int, *, verify: bool, removes: bool) -> int:
+        """Raises OSError."""
+        if verify:
+            self._check_leased(folder)
+        if not removes:
+            self._index.retire_folder(folder)
+            return 0
+        names = list(self._blobs.list_folder(folder))
+        with self._views.snapshot() as snapshot:
+            orphans = [
+                name
+                for name, blob in names
+                if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
+            ]
+        for name in orphans:
+            (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+        if not orphans or self._make_durable({folder}):
+            self._index.retire_folder(folder)
+        return len(orphans)
+
+
+def _instance(snapshot: Snapshot, ref: Ref) -> Instance | None:
+    try:
+        instance = snapshot.get_ref(Level.INSTANCE, ref)
+    except KeyError:
+        return None
+    return instance if isinstance(instance, Instance) else None
+
+
+def leased_folders(views: Views) -> list[int]:
+    """Return the folders that the last run did not give back."""
+    with views.snapshot() as snapshot:
+        return [U64.unpack(lease)[0] for lease in snapshot.keys(LEASES, b"")]
+
+
+def _passed_by_all(snapshot: Snapshot) -> int:
+    """Return the sequence up to which every durable consumer has dealt with the log, for good."""
+    positions: list[int] = [
+        U64.unpack(snapshot.row(CURSORS, name) or bytes(8))[0] for name in snapshot.keys(CURSORS, b"")
+    ]
+    if not positions:
+        return (1 << 64) - 1
+    waiting = next(list_waiting(snapshot), None)  # a callback that is called again may want to read the file
+    return min(positions) if waiting is None else min(*positions, waiting.cause_seq)

@@ -1,0 +1,179 @@
+"""The index's typed proxy: the same whether the index lives in this process or behind the bridge."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from actors.messages.commands import (
+    ClearChanges,
+    ClearExports,
+    Command,
+    DeleteKeyValue,
+    DeleteResource,
+    DropCursor,
+    ForgetCondemned,
+    LogExports,
+    NoteDuplicate,
+    OpenFolder,
+    RemoveModality,
+    ReportDamage,
+    ReportRecovery,
+    RetireFolder,
+    RetractInstance,
+    RevokeFolders,
+    SaveCursor,
+    SetSetting,
+    SetStability,
+    SettleResources,
+    StoreInstance,
+    StoreKeyValue,
+    StoreModality,
+    Together,
+    origin_fields,
+    to_plain,
+)
+from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
+from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+from store.blobs.damage import Damage
+from store.records import Origin
+
+Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
+Begin = Callable[[Command], Callable[[], Any]]  # sends a command off; what is returned waits until it has taken effect
+
+EXPORTS_PER_COMMAND = 1000  # some 200 kB; a message between processes holds 4 MiB
+
+
+class ExportEntry(NamedTuple):
+    """What was sent; identifiers below its level are empty."""
+
+    level: int
+    id: ResourceId
+    patient_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What `DELETE` of a resource left: the nearest ancestor that still exists."""
+
+    remaining: tuple[Level, ResourceId] | None
+
+
+class IndexClient:
+    """Commands to the index. Every one is durable when it returns; one that timed out may still take effect."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def store_instance(self, command: StoreInstance) -> str:
+        """Return "Success" or "AlreadyStored". Raises StorageFull, Busy."""
+        status: str = self._ask(command)
+        return status
+
+    def delete(
+        self, level: Level, resource: ResourceId, *, remote_ip: str = "", username: str = "", correlation: bytes = b""
+    ) -> Deleted:
+        """Remove a resource and what it leaves empty above. Raises NotFound."""
+        command = DeleteResource(
+            level=level, id=resource, remote_ip=remote_ip, username=username, correlation=correlation
+        )
+        remaining = self._ask(command)
+        return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))
+
+    def note_duplicate(self, instance: ResourceId, origin: Origin, correlation: bytes = b"") -> None:
+        """Record that an instance which is there was sent again: for scripts that want to hear of it. Else nothing."""
+        self._ask(NoteDuplicate(id=instance, **origin_fields(origin), correlation=correlation))
+
+    def retract(self, blob: BlobId) -> None:
+        """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""
+        self._ask(RetractInstance(blob=blob))
+
+    def report_damage(self, damage: Damage) -> bool:
+        """Record that a file is gone or damaged; returns whether an instance has that file."""
+        return bool(self._ask(ReportDamage(blob=damage.blob, kind=damage.kind, found_bytes=damage.found_bytes)))
+
+    def report_recovery(self, blob: BlobId) -> bool:
+        """Record that a file which was damaged is whole again; returns whether an instance has that file."""
+        return bool(self._ask(ReportRecovery(blob=blob)))
+
+    def settle(self, resources: Sequence[tuple[Level, Ref, Seq]]) -> None:
+        """Declare resources stable, in this order, each unless something arrived after the sequence given with it."""
+        self._ask(SettleResources(resources=resources))
+
+    def set_stability(self, resource: ResourceId, *, is_stable: bool, correlation: bytes = b"") -> bool:
+        """Declare a patient, study or series stable, or have it wait for StableAge anew; returns whether that changed it.
+
+        Raises NotFound, and InvalidRequest for an instance.
+        """
+        return bool(self._ask(SetStability(id=resource, is_stable=is_stable, correlation=correlation)))
+
+    def store_key_value(self, store: bytes, key: bytes, value: bytes, correlation: bytes = b"") -> None:
+        """Keep a value for scripts. Raises InvalidRequest beyond 128 bytes of store, 255 of key, 1 MiB of value."""
+        self._ask(StoreKeyValue(store=store, key=key, value=value, correlation=correlation))
+
+    def delete_key_value(self, store: bytes, key: bytes, correlation: bytes = b"") -> bool:
+        """Remove a value that a script keeps; returns whether there was one. Raises InvalidRequest."""
+        return bool(self._ask(DeleteKeyValue(store=store, key=key, correlation=correlation)))
+
+    def clear_changes(self) -> None:
+        self._ask(ClearChanges())
+
+    def clear_exports(self) -> None:
+        self._ask(ClearExports())
+
+    def log_exports(self, modality: str, exports: Sequence[ExportEntry], correlation: bytes = b"") -> None:
+        """Record in `/exports` what a client has had sent to a modality or peer, named by its symbolic name."""
+        for start in range(0, len(exports), EXPORTS_PER_COMMAND):
+            some = [list(entry) for entry in exports[start : start + EXPORTS_PER_COMMAND]]
+            self._ask(LogExports(modality=modality, exports=some, correlation=correlation))
+
+    def store_modality(self, values: dict[str, Any], correlation: bytes = b"") -> None:
+        """Add or replace a modality in the log, given as the plain values of `actors.services.remote.modality`."""
+        self._ask(StoreModality(values=values, correlation=correlation))
+
+    def remove_modality(self, name: str, correlation: bytes = b"") -> bool:
+        """Remove a modality from the log; returns whether there was one."""
+        return bool(self._ask(RemoveModality(name=name, correlation=correlation)))
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Change a setting of all processes until the next start."""
+        self._ask(SetSetting(name=name, value=value))
+
+    def open_folder(self, owner: str) -> int:
+        """Lease a new blob folder."""
+        number: int = self._ask(OpenFolder(owner=owner))
+        return number
+
+    def revoke_folders(self, owner: str) -> list[int]:
+        """Take the folders of a process that is gone; returns their numbers, to be swept."""
+        numbers: list[int] = self._ask(RevokeFolders(owner=owner))
+        return numbers
+
+    def retire_folder(self, folder: int) -> None:
+        self._ask(RetireFolder(folder=folder))
+
+    def forget_condemned(self, blobs: list[BlobId]) -> None:
+        self._ask(ForgetCondemned(blobs=blobs))
+
+    def save_cursor(self, consumer: str, seq: Seq) -> None:
+        """Record that a consumer has dealt with all events up to a sequence."""
+        self._ask(SaveCursor(consumer=consumer, seq=seq))
+
+    def drop_cursor(self, consumer: str) -> None:
+        """Forget a consumer: files of deleted instances do not wait for it any more."""
+        self._ask(DropCursor(consumer=consumer))
+
+    def together(self, *commands: Command) -> list[Any]:
+        """Carry out commands in one transaction, all or none; returns their replies. Raises what refuses one of them."""
+        replies: list[Any] = self._ask(Together(commands=[to_plain(command) for command in commands]))
+        return replies
+
+
+def ask_over(bridge: BridgeClient) -> Ask:
+    return lambda command: bridge.request("index", to_plain(command))
+
+
+def begin_over(bridge: BridgeClient) -> Begin:
+    return lambda command: bridge.begin("index", to_plain(command), timeout_s=ASK_TIMEOUT_S).result

@@ -1,0 +1,232 @@
+"""Codec processes, started when pixels have to be decoded, and replaced when they end.
+
+Each server process that decodes has a pool of its own: nothing runs and nothing is held before the first compressed image,
+no message goes through another process, and what dies takes one frame with it. A codec that crashes, hangs, or wants more than
+its limits is an `UndecodablePixels` to who has asked; everybody else's processes go on.
+
+A lease is one process for one image. Thread-safe, but for a lease.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+from actors.services.codecs.limits import IDLE_S, KEPT_BYTES, MOST_FRAMES, CodecSettings
+from actors.services.codecs.messages import (
+    Outcome,
+    PeerGone,
+    Reply,
+    Request,
+    decode_reply,
+    encode_request,
+    receive,
+    send_with_file,
+)
+from actors.services.codecs.shared import SharedMemory
+from events.errors import Busy
+from store.dicom.pixels.description import UndecodablePixels
+from store.disk_errors import explain
+
+# One thread each; and memory is kept from frame to frame: to give it back and fault it in again costs up to 1 ms a frame.
+_SPAWNING: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
+
+CHECK_S: Final = 0.5  # who waits for a process looks so often whether anybody still wants the image
+
+log = logging.getLogger(__name__)
+
+
+class CodecPool:
+    """The codec processes of one server process."""
+
+    def __init__(self, settings: CodecSettings | None = None) -> None:
+        self.settings = settings or CodecSettings()
+        self._room = threading.BoundedSemaphore(self.settings.processes)
+        self._lock = threading.Lock()
+        self._idle: list[CodecProcess] = []
+        self._janitor: threading.Timer | None = None
+        self._is_closed = False
+
+    @contextmanager
+    def lease(self, check: Callable[[], None] = lambda: None) -> Iterator["CodecProcess"]:
+        """Have a process for the frames of one image; waits while all are leased. Raises Busy.
+
+        `check` is called now and then meanwhile, and what it raises ends the wait.
+        """
+        while not self._room.acquire(timeout=CHECK_S):
+            check()
+        try:
+            process = self._take()
+            try:
+                yield process
+            finally:
+                self._give_back(process)
+        finally:
+            self._room.release()
+
+    def _take(self) -> "CodecProcess":
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()  # the one used last: the others become idle long enough to end
+                if process.is_fit:
+                    return process
+                process.end()
+        try:
+            return CodecProcess(self.settings)
+        except OSError as exc:
+            raise Busy(f"A codec process cannot be started: {explain(exc)}") from exc
+
+    def _give_back(self, process: "CodecProcess") -> None:
+        with self._lock:
+            if self._is_closed or not process.is_fit:
+                process.end()
+                return
+            self._idle.append(process)
+            self._watch_idleness()
+
+    def _watch_idleness(self) -> None:
+        if self._janitor is None and self._idle and not self._is_closed:
+            wait_s = max(0.1, min(process.used_s for process in self._idle) + IDLE_S - time.monotonic())
+            self._janitor = threading.Timer(wait_s, self._end_idle)
+            self._janitor.daemon = True
+            self._janitor.start()
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            self._janitor = None
+            last_s = time.monotonic() - IDLE_S
+            for process in [process for process in self._idle if process.used_s <= last_s]:
+                self._idle.remove(process)
+                process.end()
+            self._watch_idleness()
+
+    def close(self) -> None:
+        """End all processes; those that are leased end with their leases."""
+        with self._lock:
+            self._is_closed = True
+            janitor, self._janitor = self._janitor, None
+            for process in self._idle:
+                process.end()
+            self._idle.clear()
+        if janitor is not None:
+            janitor.cancel()
+            janitor.join()
+
+
+class CodecProcess:
+    """One process, and what is shared with it."""
+
+    def __init__(self, settings: CodecSettings) -> None:
+        """Start it. Raises OSError."""
+        self._settings = settings
+        self._frames = 0
+        self._has_failed = False
+        self._has_ended = False
+        self.used_s = time.monotonic()
+        with ExitStack() as undo:
+            self._shared = SharedMemory()
+            undo.callback(self._shared.close)
+            self._link, theirs = socket.socketpair()
+            undo.callback(self._link.close)
+            self._link.settimeout(settings.timeout_s)
+            with theirs:
+                # Its end is heard in the process. Not inherited by others: Python's pipes are closed when a program is run.
+                their_life, self._life = os.pipe()
+                undo.callback(os.close, self._life)
+                try:
+                    self._process = self._start(theirs.fileno(), their_life)
+                finally:
+                    os.close(their_life)
+            undo.pop_all()
+
+    def _start(self, link: int, life: int) -> subprocess.Popen[bytes]:
+        limits = (str(self._settings.memory_mb), str(self._settings.processor_s))
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "actors.services.codecs.process", str(link), str(self._shared.fd), *limits],
+            stdin=life,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # a library's last words; the log says what became of it
+            pass_fds=(link, self._shared.fd),
+            env=os.environ | _SPAWNING,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it can be used for another image."""
+        return not self._has_failed and self._frames < MOST_FRAMES and self._process.poll() is None
+
+    def decode(self, request: Request, file: int) -> tuple[memoryview, str]:
+        """Return a frame's pixels, to be released before the next one, and their photometric interpretation.
+
+        Raises UndecodablePixels.
+        """
+        size = request.described.frame_bytes
+        if size > self._settings.memory_mb << 20:
+            raise UndecodablePixels("A frame needs more memory than CodecMemory allows")
+        reply = self._ask(request, file, size)
+        if reply.outcome is not Outcome.DONE:
+            self._has_failed = self._has_failed or reply.outcome is Outcome.LAST_WORDS
+            raise UndecodablePixels(reply.text)
+        if reply.size_bytes != size:
+            self._has_failed = True
+            raise UndecodablePixels("A codec has not decoded a whole frame")
+        return self._shared.view(size), reply.photometric_interpretation
+
+    def _ask(self, request: Request, file: int, size: int) -> Reply:
+        self._frames += 1
+        self.used_s = time.monotonic()
+        try:
+            self._shared.grow(size)
+            send_with_file(self._link, encode_request(request), file)
+            return decode_reply(receive(self._link))
+        except TimeoutError as exc:
+            self._has_failed = True
+            log.warning("codec.killed pid=%d: a frame took more than %d s", self.pid, self._settings.timeout_s)
+            raise UndecodablePixels(
+                f"Decoding a frame took more than CodecTimeout, {self._settings.timeout_s} s"
+            ) from exc
+        except (PeerGone, OSError) as exc:
+            self._has_failed = True
+            raise UndecodablePixels(f"The codec of a frame {self._explain_end()}") from exc
+        finally:
+            self._has_failed = self._has_failed or size > KEPT_BYTES  # it has served, and is not kept
+            self.used_s = time.monotonic()
+
+    def _explain_end(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        code = self._process.returncode
+        if code == -signal.SIGXCPU:
+            said = f"needed more than CodecProcessorTime, {self._settings.processor_s} s"
+        else:
+            said = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else "has ended"
+        log.warning("codec.died pid=%d: it %s; it is replaced when it is needed", self.pid, said)
+        return said
+
+    def end(self) -> None:
+        """Have it gone, and let go of what was shared with it."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._process.kill()
+        self._process.wait()
+        self._link.close()
+        os.close(self._life)
+        self._shared.close()

@@ -1,0 +1,127 @@
+"""What a codec's process runs: `python -m actors.services.codecs.process LINK SHARED MEMORY_MB PROCESSOR_S`.
+
+One request after the other comes by the connection LINK; the pixels go to the memory SHARED. Standard input is a pipe on
+which nothing is ever written: when whoever has started this process is gone, be it in the midst of a frame, the kernel
+tells so by SIGIO, which ends it. (The signal of a parent's death comes when the *thread* ends that has started a child.)
+"""
+
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from actors.services.codecs.decoding import Decoder
+from actors.services.codecs.libjpeg import StrictJpeg
+from actors.services.codecs.messages import (
+    Outcome,
+    PeerGone,
+    Reply,
+    Request,
+    Wanted,
+    decode_request,
+    encode_reply,
+    receive_with_file,
+)
+from actors.services.codecs.shared import SharedMemory
+from store.dicom.pixels.description import UndecodablePixels
+
+_READ_BYTES: Final = 1 << 24  # at once
+_IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the server, which ends us
+
+
+def main() -> int:
+    link_fd, shared_fd, memory_mb, processor_s = map(int, sys.argv[1:5])
+    _end_with_starter()
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    link = socket.socket(fileno=link_fd)
+    codec = _Codec(link, SharedMemory(shared_fd))
+    _limit(memory_mb << 20)
+    try:
+        while True:
+            body, file = receive_with_file(link)
+            _allow_processor_time(processor_s)
+            try:
+                reply = codec.answer(decode_request(body), file)
+            finally:
+                os.close(file)
+            link.sendall(encode_reply(reply))
+            if reply.outcome is Outcome.LAST_WORDS:
+                return 0
+    except (PeerGone, OSError):
+        return 0
+
+
+def _end_with_starter() -> None:
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    try:
+        if not os.read(0, 1):  # it is gone already
+            raise SystemExit(0)
+    except BlockingIOError:
+        pass
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write
+
+
+def _allow_processor_time(seconds: int) -> None:
+    """Let the kernel end this process when it has used so much more processor time; in whole seconds."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime) + 1 + seconds, hard))
+
+
+class _Codec:
+    """Answers requests."""
+
+    def __init__(self, link: socket.socket, shared: SharedMemory) -> None:
+        self._link = link
+        self._shared = shared
+        self._decoder = Decoder(StrictJpeg(self._end))
+        self._work: dict[Wanted, Callable[[bytes, Request], Reply]] = {Wanted.NATIVE: self._make_native}
+
+    def answer(self, request: Request, file: int) -> Reply:
+        try:
+            return self._work[request.wanted](_read(file, request), request)
+        except UndecodablePixels as exc:
+            return Reply(outcome=Outcome.REFUSED, text=str(exc))
+        except MemoryError:
+            return Reply(outcome=Outcome.LAST_WORDS, text="A frame needs more memory than CodecMemory allows")
+        except Exception as exc:  # noqa: BLE001  # libraries of several kinds, each with errors of its own
+            return Reply(outcome=Outcome.REFUSED, text=f"A frame cannot be decoded: {type(exc).__name__}")
+
+    def _make_native(self, frame: bytes, request: Request) -> Reply:
+        size = request.described.frame_bytes
+        view = self._shared.view(size)
+        photometric = self._decoder.decode(frame, request.transfer_syntax, request.described, view)
+        return Reply(outcome=Outcome.DONE, size_bytes=size, photometric_interpretation=photometric)
+
+    def _end(self, text: str) -> None:
+        self._link.sendall(encode_reply(Reply(outcome=Outcome.LAST_WORDS, text=text)))
+        os._exit(0)
+
+
+def _read(file: int, request: Request) -> bytes:
+    """The compressed frame. Raises UndecodablePixels where the file has shrunk."""
+    parts = []
+    for start, length in request.frame:
+        offset, end = start, start + length
+        while offset < end:
+            part = os.pread(file, min(end - offset, _READ_BYTES), offset)
+            if not part:
+                raise UndecodablePixels("The file of an instance ends before its pixels do")
+            parts.append(part)
+            offset += len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

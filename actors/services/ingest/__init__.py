@@ -1,0 +1,1 @@
+"""The one path in: bytes become a durable blob, a DICOM file is judged and indexed."""

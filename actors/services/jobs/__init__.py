@@ -1,0 +1,4 @@
+"""The worker's half of the job engine.
+
+- `operation`: what an operation has to be; `operations`: those there are; `runner`: how a worker carries one out
+"""

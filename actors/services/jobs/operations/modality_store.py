@@ -1,0 +1,65 @@
+"""The operation `DicomModalityStore`: instances are sent to a modality, one a step. Its plan: `store_plan`.
+
+What a crash repeats is the C-STORE of one instance, which the destination knows as a duplicate.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operations.passing_over import code_of
+from actors.services.jobs.operations.store_plan import StorePlan, from_plan
+from actors.services.remote.outgoing import admission
+from actors.services.remote.store_scu import Originator
+from actors.services.remote.stored_sender import StoredSender, fallbacks_for
+from actors.services.remote.target import ScuSettings, Target
+from events.errors import SinogramError
+
+
+class ModalityStore:
+    """One run of a job."""
+
+    def __init__(self, task: Task, bench: Workbench) -> None:
+        self._plan = plan = from_plan(task.plan)
+        target = target_of(plan, bench.scu)
+        self._sender = StoredSender(
+            bench.views,
+            bench.blobs,
+            bench.associations,
+            target,
+            plan.instances,
+            bench.codecs,
+            fallbacks=fallbacks_for(bench.scu, plan.modality),
+            interruption=bench.interruption,
+            originator=Originator(plan.originator_aet, plan.originator_id) if plan.originator_aet else None,
+            admits=admission(bench.filters, target, lambda: bench.ingest.settings().default_encoding, task.correlation),
+        )
+
+    def run_step(self, step: int, settle: Callable[[], None]) -> int:
+        try:
+            self._sender.check(self._sender.send(step, settle))
+        except SinogramError as exc:
+            code = code_of(exc) if self._plan.permissive else 0
+            if not code:
+                raise
+            return code
+        return 0
+
+    def result(self) -> dict[str, Any]:
+        return {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sender.close()
+
+
+def target_of(plan: StorePlan, scu: ScuSettings) -> Target:
+    """Return the other end. Raises RemoteFailed if it wants TLS and that is not configured."""
+    target = scu.target(plan.modality, local_aet=plan.local_aet, timeout_s=plan.timeout_s)
+    return replace(target, called_aet=plan.called_aet or target.called_aet)

@@ -1,0 +1,24 @@
+"""Which errors a permissive job passes over, and by which of Orthanc's numbers they are counted."""
+
+from actors.services.scripts.errors import ScriptFailed
+from actors.wire.errors import RemoteFailed
+from events.errors import InvalidDicom, NotFound, SinogramError
+
+_BAD_FILE_FORMAT = 15
+_UNKNOWN_RESOURCE = 17
+_CANNOT_EXECUTE_LUA = 2031
+
+
+def code_of(error: SinogramError) -> int:
+    """Return the number of an error that is about one instance or one query; 0 for one that concerns this server."""
+    match error:
+        case RemoteFailed():
+            return error.code
+        case InvalidDicom():
+            return _BAD_FILE_FORMAT
+        case NotFound():
+            return _UNKNOWN_RESOURCE
+        case ScriptFailed():  # a filter that cannot say whether an instance may be sent
+            return _CANNOT_EXECUTE_LUA
+        case _:
+            return 0

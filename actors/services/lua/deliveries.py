@@ -1,0 +1,195 @@
+"""From the log to callbacks: which calls a row of the log causes, with their tables.
+
+What a callback is told of an instance comes from its event and its file, which is kept until the log's consumers have passed it: also
+an instance that has been deleted since is told of as it was. A resource that became stable is told of as it is now, and not at all
+if it is gone.
+"""
+
+import logging
+import mmap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from actors.services.lua import events as causes
+from actors.services.lua.events import Delivery, JobEnd
+from actors.services.scripts.filters import simplified_tags
+from events import codec
+from events.codec import Record
+from events.errors import DamagedFile, InvalidDicom
+from events.event import Event
+from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
+from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
+from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
+from store.blobs.store import BlobStore
+from store.dicom.dictionary import tag_name
+from store.records import Instance, Origin
+from store.tables import EVENTS, PERSONAL, key
+from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
+from store.views.snapshot import Snapshot
+from store.views.views import Views
+
+log = logging.getLogger(__name__)
+
+_TAGS_OF: Final = {
+    "OnStoredInstance": (InstanceStored.TAG, InstanceReceivedAgain.TAG),
+    "OnJobSubmitted": (JobSubmitted.TAG,),
+    "OnJobSuccess": (JobSucceeded.TAG,),
+    "OnJobFailure": (JobFailed.TAG, JobCancelled.TAG),
+    **{f"OnStable{level.name.capitalize()}": (ResourceStabilized.TAG,) for level in Level if level != Level.INSTANCE},
+    **{f"OnDeleted{level.name.capitalize()}": (ResourceDeleted.TAG, RowsPurged.TAG) for level in Level},
+}
+
+
+def tags_of(defines: Callable[[str], bool]) -> frozenset[str]:
+    """Return the tags of the events that concern the callbacks that there are."""
+    return frozenset(tag for name, tags in _TAGS_OF.items() if defines(name) for tag in tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Caused:
+    """What one row of the log causes."""
+
+    correlation: bytes  # of the request that caused the event; one of its own where there was none
+    deliveries: list[tuple[int, Delivery]]  # each with its number among all that the row causes
+
+
+class DeliveryReader:
+    """Reads rows of the log as deliveries."""
+
+    def __init__(self, views: Views, blobs: BlobStore, default_encoding: Callable[[], str]) -> None:
+        self._views = views
+        self._blobs = blobs
+        self._default_encoding = default_encoding
+
+    def read(self, seq: Seq, row: bytes, personal: bytes | None, defines: Callable[[str], bool]) -> Caused:
+        """Return what a row causes among the callbacks that there are; nothing if its personal part was erased."""
+        record = codec.decode_record(seq, row)
+        correlation = record.correlation or new_correlation()
+        nothing = Caused(correlation, [])
+        if not any(record.tag in tags and defines(name) for name, tags in _TAGS_OF.items()):
+            return nothing
+        event = codec.decode_event(record, personal)
+        if event is None:
+            return nothing
+        caused = enumerate(self._deliveries(record, event))
+        found = [(number, delivery) for number, delivery in caused if defines(delivery.callback)]
+        return Caused(correlation, found)
+
+    def read_again(self, seq: Seq, defines: Callable[[str], bool]) -> Caused:
+        """Return what a row that was read before causes."""
+        with self._views.snapshot() as snapshot:
+            row, personal = snapshot.row(EVENTS, key(seq)), snapshot.row(PERSONAL, key(seq))
+        return Caused(b"", []) if row is None else self.read(seq, row, personal, defines)
+
+    def _deliveries(self, record: Record, event: Event) -> list[Delivery]:
+        match event:
+            case InstanceStored():
+                return self._stored(record.seq, record.at_us, event, _origin(event))
+            case InstanceReceivedAgain():
+                return self._received_again(event)
+            case ResourceStabilized():
+                return self._stable(Level(event.level), event.resource)
+            case ResourceDeleted() if event.level == Level.INSTANCE:  # all others are told of as their rows go
+                return [causes.deleted(Level.INSTANCE, format_resource_id(event.id))]
+            case RowsPurged():
+                return [causes.deleted(Level(level), format_resource_id(gone)) for level, gone in event.deleted]
+            case JobSubmitted():
+                return [causes.job(JobEnd.SUBMITTED, str(UUID(bytes=event.id)))]
+            case JobSucceeded():
+                return self._job(JobEnd.SUCCESS, event.job)
+            case JobFailed() | JobCancelled():
+                return self._job(JobEnd.FAILURE, event.job)
+            case _:
+                return []
+
+    def _stored(self, seq: Seq, at_us: int, event: InstanceStored, told: Origin) -> list[Delivery]:
+        try:
+            tags = self._read_tags(event)
+        except (
+            OSError,
+            ValueError,
+            DamagedFile,
+            InvalidDicom,
+        ) as exc:  # its file was lost, damaged or emptied, which mmap takes ill
+            log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
+            return []
+        instance = Instance(
+            ref=Ref(seq),
+            id=event.id,
+            parent=event.series,
+            tags=event.tags,
+            received_us=at_us,
+            blob=event.blob,
+            size_bytes=event.size_bytes,
+            md5=event.md5,
+            transfer_syntax=event.transfer_syntax,
+            sop_class=event.sop_class,
+            pixel_data_offset=event.pixel_data_offset,
+            pixel_data_vr=event.pixel_data_vr,
+            index_in_series=event.index_in_series,
+            origin=_origin(event),
+        )
+        return [causes.stored(format_resource_id(event.id), tags, instance_metadata(instance), told)]
+
+    def _received_again(self, again: InstanceReceivedAgain) -> list[Delivery]:
+        """An instance that was there already was sent again: told of as when it was stored, with the origin of this time."""
+        record, event = self._event(Seq(again.instance))
+        if record is None or not isinstance(event, InstanceStored):
+            return []
+        return self._stored(record.seq, record.at_us, event, _origin(again))
+
+    def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
+        try:
+            data = self._blobs.read_instance(event, whole=False)
+        except FileNotFoundError:  # it was damaged, and another file has taken its place
+            with self._views.snapshot() as snapshot:
+                current = snapshot.get_instance(event.id)
+            if current is None or current.blob == event.blob:
+                raise
+            data = self._blobs.read_instance(current, whole=False)
+        if isinstance(data, bytes):
+            return self._render(data)
+        with data:
+            return self._render(data)
+
+    def _render(self, data: bytes | mmap.mmap) -> Mapping[str, Any]:
+        return simplified_tags(data, self._default_encoding())
+
+    def _stable(self, level: Level, ref: Ref) -> list[Delivery]:
+        with self._views.snapshot() as snapshot:
+            try:
+                resource = snapshot.get_resource(level, ref)
+            except KeyError:
+                return []
+            metadata = resource_metadata(snapshot, resource)
+        tags = {tag_name(tag): text for tag, text in resource.tags.items() if tag not in SEQUENCES}
+        return [causes.stable(level, format_resource_id(resource.id), tags, metadata)]
+
+    def _job(self, end: JobEnd, job: Ref) -> list[Delivery]:
+        _, event = self._event(Seq(job))  # the job itself may be forgotten
+        return [causes.job(end, str(UUID(bytes=event.id)))] if isinstance(event, JobSubmitted) else []
+
+    def _event(self, seq: Seq) -> tuple[Record | None, Event | None]:
+        with self._views.snapshot() as snapshot:
+            return read_event(snapshot, seq)
+
+
+def _origin(event: InstanceStored | InstanceReceivedAgain) -> Origin:
+    return Origin(
+        kind=event.origin,
+        remote_ip=event.remote_ip,
+        remote_aet=event.remote_aet,
+        called_aet=event.called_aet,
+        username=event.username,
+    )
+
+
+def read_event(snapshot: Snapshot, seq: Seq) -> tuple[Record | None, Event | None]:
+    """Return an event of the log with its envelope; None for an event of which the personal part was erased."""
+    row = snapshot.row(EVENTS, key(seq))
+    if row is None:
+        return None, None
+    record = codec.decode_record(seq, row)
+    return record, codec.decode_event(record, snapshot.row(PERSONAL, key(seq)))

@@ -1,0 +1,68 @@
+"""A DICOM file that is not of the archive, sent to a destination on an association of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from actors.services.codecs.pool import CodecPool
+from actors.services.remote.outgoing import Admission
+from actors.services.remote.requestor import open_association
+from actors.services.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
+from actors.services.remote.target import Target
+from actors.services.remote.transcoding import transcode
+from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
+from actors.wire.interruption import Interruption
+from events.errors import Forbidden, InvalidDicom
+from store.dicom.elements import Buffer
+from store.dicom.sendable import sendable_dataset
+from store.dicom.summary import summarize
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """What has been sent."""
+
+    sop_class: str
+    sop_instance: str
+
+
+def send_file(
+    target: Target,
+    data: Buffer,
+    fallbacks: tuple[str, ...],
+    interruption: Interruption,
+    codecs: CodecPool,
+    opened: Callable[[], BinaryIO] | None = None,
+    admits: Admission = lambda _data, _transfer_syntax: True,
+) -> SentFile:
+    """Send a file; `fallbacks` are the transfer syntaxes it may be transcoded to, `admits` is asked before.
+
+    `opened` opens the file that `data` shows, unless it is small.
+
+    Raises InvalidDicom, Forbidden (it is not admitted), RemoteFailed, Interrupted, and what `admits` raises.
+    """
+    try:
+        summary = summarize(data)
+    except InvalidDicom as exc:
+        raise InvalidDicom(f"Cannot parse an invalid DICOM file (size: {len(data)} bytes)") from exc
+    kind = Kind(summary.sop_class, summary.transfer_syntax)
+    if not all(kind):
+        raise InvalidDicom("The file has no SOP class, or no known transfer syntax")
+    if not admits(data, summary.transfer_syntax):
+        raise Forbidden("OutgoingCStoreInstanceFilter keeps the file back")
+    proposals, _ = plan_contexts([kind], fallbacks)
+    try:
+        association = open_association(target, proposals, interruption)
+    except RemoteFailed as exc:
+        if exc.code == NO_PRESENTATION_CONTEXT:
+            raise not_negotiated(target, kind) from exc
+        raise
+    with association, memoryview(data) as view:
+        context = choose_context(association, kind, fallbacks)
+        if context.transfer_syntax == kind.transfer_syntax:
+            with sendable_dataset(view) as dataset:
+                check(association, store(association, context, summary.sop_uid, dataset))
+        else:
+            dataset = transcode(view, context.transfer_syntax, codecs, opened, interruption.check)
+            check(association, store(association, context, summary.sop_uid, dataset))
+    return SentFile(summary.sop_class, summary.sop_uid)

@@ -1,0 +1,109 @@
+"""What everybody may know of an interpreter without asking it: 4 kB of memory that all processes of the server share.
+
+Which callbacks it has, so that what no script defines costs a look at one byte; what it is doing, so that its parent can tell
+when it is stuck (`heartbeat`); and which event it was dealing with when it died, so that its successor can tell, too. The memory
+is the supervisor's and outlives the interpreter's process. One writer: the thread of the interpreter.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from actors.services.scripts import callbacks
+from actors.services.scripts.heartbeat import Heartbeat
+
+SIZE_BYTES: Final = 4096
+_DEFINED: Final = 128  # a byte a callback, in the order of `callbacks.ALL`
+_UNDER_WAY: Final = 256
+_MEMORY: Final = 320
+_EVENT: Final = struct.Struct(
+    "<QIIB"
+)  # seq of the event, number of the callback it causes, deaths, whether it was killed
+_KILLED: Final = 384
+_NAME: Final = struct.Struct("80s")
+_U64: Final = struct.Struct("<Q")
+_PLACE: Final = {name: _DEFINED + place for place, name in enumerate(callbacks.ALL)}
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """The delivery of an event that has begun and not ended."""
+
+    seq: int
+    number: int  # which of the callbacks the event causes
+    deaths: int  # how often the interpreter's process has ended in the midst of it
+    was_killed: bool  # the last time by the watchdog
+
+
+class Board:
+    """See the module's text."""
+
+    def __init__(self, memory: mmap.mmap | None = None) -> None:
+        """Without memory: one for this process alone."""
+        self._memory = mmap.mmap(-1, SIZE_BYTES) if memory is None else memory
+        self.heartbeat = Heartbeat(self._memory)
+
+    def publish(self, defined: Collection[str]) -> None:
+        """Say which callbacks there are; before anybody is answered who may have changed that."""
+        for name, place in _PLACE.items():
+            self._memory[place] = name in defined
+
+    def defines(self, name: str) -> bool:
+        return bool(self._memory[_PLACE[name]])
+
+    def defined(self) -> list[str]:
+        return [name for name in callbacks.ALL if self.defines(name)]
+
+    def defines_events(self) -> bool:
+        """Tell whether any callback of an event is defined."""
+        start = _PLACE[callbacks.EVENTS[0]]
+        return any(self._memory[start : start + len(callbacks.EVENTS)])
+
+    # -- the event under way --------------------------------------------------------------------------------------------
+
+    def begin(self, seq: int, number: int, deaths: int = 0) -> None:
+        _EVENT.pack_into(self._memory, _UNDER_WAY, seq, number, deaths, 0)
+
+    def end(self) -> None:
+        _EVENT.pack_into(self._memory, _UNDER_WAY, 0, 0, 0, 0)
+
+    def mark_killed(self, callback: str) -> None:
+        """Note that the interpreter is about to be killed for being stuck in a callback; by its parent."""
+        self._memory[_UNDER_WAY + _EVENT.size - 1] = 1
+        _NAME.pack_into(self._memory, _KILLED, callback.encode()[: _NAME.size])
+
+    def take_killed(self) -> str:
+        """Return in which callback the predecessor of this process was stuck when it was killed, "" if it was not; once."""
+        (name,) = _NAME.unpack_from(self._memory, _KILLED)
+        _NAME.pack_into(self._memory, _KILLED, b"")
+        return bytes(name).rstrip(b"\0").decode(errors="replace")
+
+    def left_behind(self) -> UnderWay | None:
+        """Return what the predecessor of this process did not end, if it died in the midst of an event."""
+        seq, number, deaths, was_killed = _EVENT.unpack_from(self._memory, _UNDER_WAY)
+        return UnderWay(seq, number, deaths, bool(was_killed)) if seq else None
+
+    # -- memory -----------------------------------------------------------------------------------------------------------
+
+    def note_memory(self, used_bytes: int) -> None:
+        _U64.pack_into(self._memory, _MEMORY, used_bytes)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the scripts' values took when the last callback had ended."""
+        (used,) = _U64.unpack_from(self._memory, _MEMORY)
+        return int(used)
+
+
+def create_board_fd(name: str) -> int:
+    """Return a descriptor of memory for a board, to be handed to children; whoever made it closes it."""
+    fd = os.memfd_create(name, 0)
+    os.ftruncate(fd, SIZE_BYTES)
+    return fd
+
+
+def open_board(fd: int) -> Board:
+    return Board(mmap.mmap(fd, SIZE_BYTES))

@@ -1,0 +1,37 @@
+"""The way to an interpreter in another process. While that is started again, whoever asks waits for it."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from actors.services.scripts.board import Board
+from actors.services.scripts.client import ScriptsClient
+from actors.wire.bridge.client import Requests
+from events.errors import Busy
+
+ACTOR: Final = "scripts"
+_PAUSE_S: Final = 0.05  # between two looks whether the process is there again
+
+
+def reach(folder: Path, name: str, board: Board) -> ScriptsClient:
+    """Return a client of the process `name`, which serves a bridge in `folder`."""
+    requests = Requests(folder, socket_name(name))
+
+    def ask(values: list[Any], timeout_s: float) -> Any:
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            left_s = deadline_s - time.monotonic()
+            try:
+                pending = requests.begin(ACTOR, values, timeout_s=max(left_s, _PAUSE_S))
+                break
+            except Busy:  # it was not asked: a connection to its predecessor, or there is nobody now
+                if left_s <= 0:
+                    raise
+                time.sleep(_PAUSE_S)
+        return pending.result()
+
+    return ScriptsClient(board, ask)
+
+
+def socket_name(process: str) -> str:
+    return f"{process}.sock"

@@ -1,0 +1,1 @@
+"""The HTTP of this server as a client: the connection, its settings, an Orthanc peer."""
