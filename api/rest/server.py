@@ -18,6 +18,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from api.rest.connection import Connection
 from api.rest.front import Application
 from api.rest.wsgi import WsgiHandler
 
@@ -75,12 +76,8 @@ class HttpServer:
             threads=max(threads, 1),
             silence_s=self._silence_s,
             is_kept_alive=self._keep_alive_s > 0,
-            on_begun=self._on_begun,
-            on_answered=self._on_answered,
         )
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        self._busy: set[web.RequestHandler] = set()
-        self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}  # connections that have been answered
         self._web: web.Server
         self._accepting: asyncio.Server
         self._thread = threading.Thread(target=self._loop.run_forever, name="http-loop", daemon=True)
@@ -91,8 +88,13 @@ class HttpServer:
         self._run(self._open())
 
     async def _open(self) -> None:
-        self._web = web.Server(
-            self._handler,
+        self._web = web.Server(self._handler)
+        self._accepting = await self._loop.create_server(self._connect, sock=self._listener, ssl=self._tls)
+
+    def _connect(self) -> Connection:
+        return Connection(
+            self._web,
+            idle_s=self._keep_alive_s,
             logger=_protocol_logger,
             access_log=None,
             keepalive_timeout=self._silence_s,  # this is also what a header may take
@@ -102,7 +104,6 @@ class HttpServer:
             read_bufsize=READ_BYTES,
             auto_decompress=False,  # bodies are inflated within limits (`api.rest.body`)
         )
-        self._accepting = await self._loop.create_server(self._web, sock=self._listener, ssl=self._tls)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:
         """Stop accepting and wait for requests under way; returns whether all ended in time. May be called again."""
@@ -137,8 +138,9 @@ class HttpServer:
         connections = self._web.connections
         transports = [connection.transport for connection in connections if connection.transport is not None]
         # Not the busy ones: aiohttp takes nothing more from a connection that is closed, of its body neither.
-        for connection in set(connections) - self._busy:
-            connection.force_close()  # sends what is to be sent
+        for connection in connections:
+            if isinstance(connection, Connection) and not connection.is_busy:
+                connection.force_close()  # sends what is to be sent
         deadline = self._loop.time() + timeout_s
         while self._handler.under_way or any(transport.get_write_buffer_size() for transport in transports):
             if self._loop.time() >= deadline:
@@ -149,23 +151,6 @@ class HttpServer:
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def _on_begun(self, request: web.BaseRequest) -> None:
-        self._busy.add(request.protocol)
-        idle = self._idle.pop(request.protocol, None)
-        if idle is not None:
-            idle.cancel()
-
-    def _on_answered(self, request: web.BaseRequest) -> None:
-        """Close the connection if no other request comes on it in time; not while the rest of a body is still coming."""
-        self._busy.discard(request.protocol)
-        if self._keep_alive_s and request.content.at_eof():
-            connection = request.protocol
-            self._idle[connection] = self._loop.call_later(self._keep_alive_s, self._close_idle, connection)
-
-    def _close_idle(self, connection: web.RequestHandler) -> None:
-        self._idle.pop(connection, None)
-        connection.force_close()
 
 
 def _tune(listener: socket.socket, timeout_ms: int) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 import falcon
 from aiohttp import HttpVersion11, hdrs, web
 
+from api.rest.connection import Connection
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
 from events.errors import InvalidRequest
@@ -70,14 +71,10 @@ class WsgiHandler:
         threads: int,
         silence_s: float,
         is_kept_alive: bool,
-        on_begun: Callable[[web.BaseRequest], None],
-        on_answered: Callable[[web.BaseRequest], None],
     ) -> None:
         self._application = application
         self._silence_s = silence_s
         self._is_kept_alive = is_kept_alive
-        self._on_begun = on_begun
-        self._on_answered = on_answered
         self._ready = ThreadPoolExecutor(threads, thread_name_prefix="http")
         self._fast = ThreadPoolExecutor(FAST_THREADS, thread_name_prefix="http-upload")
         self._waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="http-body")
@@ -92,13 +89,15 @@ class WsgiHandler:
         self._waiting.shutdown()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
         self.under_way += 1
-        self._on_begun(request)
+        connection.begin(request)
         try:
             return await self._handle(request)
         finally:
             self.under_way -= 1
-            self._on_answered(request)
+            connection.answered(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = IncomingBody(request, self._silence_s)

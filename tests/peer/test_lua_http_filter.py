@@ -77,6 +77,7 @@ def test_headers_are_handed_on(filtered: LuaPair) -> None:
         "/system", **{"X-Two": "a, b", "X-MIXED-case": " padded", "Cookie": "c=1", "Authorization": basic("x", "y")}
     )
     filtered.ask("/instances", "POST", b"nope", **{"Content-Type": "text/plain", "Expect": ""})
+    filtered.ask("/system", **{"X-Latin-1": "M\xfcller", "X-Utf-8": "M\xc3\xbcller", "X-Neither": "\xff\xfe"})
     filtered.assert_said_alike()
 
 

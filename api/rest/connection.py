@@ -1,0 +1,80 @@
+"""One connection of the HTTP server: which request is under way on it, and when it ends.
+
+A client may close its half behind a request, as `nc -N` does, and still wait for the answer (Orthanc 1.12.7 gives it one). From
+here that looks like a client that has left, for whom nobody should work. So the answer has to begin within `HALF_CLOSED_S`;
+once it does, the client shows by taking it whether it is there. TLS has no such half.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
+
+HALF_CLOSED_S: Final = 2.0
+_SETTLE_S: Final = 0.1  # in which a request that came with the end of its client's half begins
+
+
+class Connection(web.RequestHandler):
+    """See the module's text. Lives on the event loop."""
+
+    __slots__ = ("_end", "_idle_s", "_is_half_closed", "_request", "is_busy")
+
+    def __init__(self, server: web.Server, *, idle_s: float, **options: Any) -> None:
+        """`idle_s` is how long it may be idle between two requests; 0: it serves one request."""
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._idle_s = idle_s
+        self._request: web.BaseRequest | None = None  # the last one
+        self.is_busy = False
+        self._is_half_closed = False
+        self._end: asyncio.TimerHandle | None = None
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A request is under way from now on."""
+        self._request, self.is_busy = request, True
+        if self._is_half_closed:
+            self.eof_received()
+        elif self._end is not None:
+            self._end.cancel()
+
+    def answered(self, request: web.BaseRequest) -> None:
+        """Close if no other request comes in time; not while the rest of a body is still coming."""
+        self.is_busy = False
+        if self._is_half_closed:
+            self._end_in(_SETTLE_S)
+        elif self._idle_s and request.content.at_eof():
+            self._end_in(self._idle_s)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Behind a body that has not ended there is no request: that is how aiohttp tells of a chunk that is none, and
+        # of that alone. It answers when its turn comes; who reads the body would wait for more until then.
+        if self.is_busy and self._messages:
+            self._break_body(TransferEncodingError("a chunk is malformed"))
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocol has bool or None, aiohttp's None
+        """The client sends nothing more. Returns that the connection stays, for the answer."""
+        self._is_half_closed = True
+        self._break_body(ContentLengthError("the connection ended before the body did"))
+        self._end_in(HALF_CLOSED_S if self.is_busy else _SETTLE_S)
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+    def _break_body(self, error: Exception) -> None:
+        if self._request is not None and not self._request.content.is_eof():
+            self._request.content.set_exception(error)
+
+    def _end_in(self, seconds: float) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        self._end = asyncio.get_running_loop().call_later(seconds, self._end_now)
+
+    def _end_now(self) -> None:
+        request = self._request
+        if self.is_busy and request is not None and request.writer.output_size:
+            return  # its reader takes it, or is found to be gone
+        self.force_close()
