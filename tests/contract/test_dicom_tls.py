@@ -25,7 +25,8 @@ from tests.contract.dicom_scu import Aborted, Accepted, Closed, Response, Scu, a
 from tests.contract.dicom_server import RunningServer, serve
 from tests.contract.remote_peer import Peer, PeerServer, peer
 from tests.data_factory import dataset, encode
-from tests.peer.servers import free_port, wait_for
+from tests.peer.servers import wait_for
+from tests.ports import free_port
 
 TOOL_TIMEOUT_S = 60
 

@@ -12,7 +12,7 @@ import pytest
 from actors.wire.http.client import FORM, REDIRECTS, HttpFailed, UrllibClient
 from actors.wire.http.settings import HttpClientSettings
 from events.errors import BadConfiguration
-from tests.fault.servers import free_port
+from tests.ports import free_port
 from tools.http_client import check_http_client
 
 BINARY = bytes(range(256)) * 20_000  # 5 MB

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.servers import ServerUnderTest, free_port, server_in
+from tests.fault.servers import ServerUnderTest, server_in
+from tests.ports import free_port
 from tools.children import child_environment
 from tools.module_path import OUR_PACKAGES, safe_path
 

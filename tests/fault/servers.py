@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -39,13 +40,6 @@ def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = 3
             raise TimeoutError(f"after {deadline_s} s still waiting for {what}")
         time.sleep(POLL_S)
     return value
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from tests.fault.instances import Instance
 from tests.fault.raw_association import RawAssociation
 from tests.fault.scripts import with_script
 from tests.fault.senders import StoreScu
-from tests.fault.servers import ServerUnderTest, free_port, server_in, wait_for
+from tests.fault.servers import ServerUnderTest, server_in, wait_for
+from tests.ports import free_port
 
 INSTANCES = int(os.environ.get("SINOGRAM_LUA_INSTANCES", "80"))
 ASSOCIATIONS = 4

@@ -16,7 +16,8 @@ import pytest
 
 from tests.peer.exchange import Request, Server
 from tests.peer.lua_stage import LuaPair
-from tests.peer.servers import free_port, wait_for
+from tests.peer.servers import wait_for
+from tests.ports import free_port
 
 NEEDS_STORESCP = pytest.mark.skipif(shutil.which("storescp") is None, reason="DCMTK is not installed (Debian: dcmtk)")
 STOP_S = 10.0

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.peer.exchange import Server
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -73,14 +73,6 @@ def sinogram_command() -> list[str]:
     """How Sinogram is started; `SINOGRAM_COMMAND` may name another build (or an Orthanc, to test these tests)."""
     named = os.environ.get("SINOGRAM_COMMAND")
     return named.split() if named else [sys.executable, "-m", "tools.cli", "serve"]
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = START_DEADLINE_S) -> T:

@@ -16,7 +16,8 @@ from tests.data_factory import add_pixels, dataset, encode
 from tests.peer.comparison import Difference, assert_same, compare
 from tests.peer.conftest import Pair, start_pair
 from tests.peer.exchange import Answer, Request, Server
-from tests.peer.servers import Oracle, free_port, wait_for
+from tests.peer.servers import Oracle, wait_for
+from tests.ports import free_port
 from tools.cli import main
 
 pytestmark = [

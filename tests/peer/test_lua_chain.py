@@ -10,7 +10,8 @@ from tests.data_factory import add_pixels, dataset, encode
 from tests.peer.exchange import Request, Server
 from tests.peer.lua_destinations import NEEDS_STORESCP, add_modality, modality, titles, web_service
 from tests.peer.lua_stage import LuaPair, start_lua_pair, upload
-from tests.peer.servers import Oracle, free_port, wait_for
+from tests.peer.servers import Oracle, wait_for
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern"), NEEDS_STORESCP]
 

@@ -13,7 +13,8 @@ from tests.data_factory import SECONDARY_CAPTURE, add_pixels, all_files, dataset
 from tests.peer.exchange import Request, Server
 from tests.peer.lua_destinations import add_modality, modality
 from tests.peer.lua_stage import LuaPair, start_lua_pair, upload
-from tests.peer.servers import Oracle, free_port
+from tests.peer.servers import Oracle
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.peer,

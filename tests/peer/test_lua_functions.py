@@ -9,7 +9,8 @@ from tests.data_factory import add_pixels, dataset, encode
 from tests.peer.exchange import Request
 from tests.peer.lua_destinations import WebService, web_service
 from tests.peer.lua_stage import LuaPair, start_lua_pair, upload
-from tests.peer.servers import Oracle, free_port
+from tests.peer.servers import Oracle
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 

@@ -12,7 +12,8 @@ import pytest
 from tests.data_factory import dataset, encode
 from tests.peer.conftest import Pair
 from tests.peer.lua_stage import LuaPair, configured, log_of, upload
-from tests.peer.servers import CONFIGURATION, Oracle, free_port, running, sinogram_command, wait_for
+from tests.peer.servers import CONFIGURATION, Oracle, running, sinogram_command, wait_for
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 

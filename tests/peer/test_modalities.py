@@ -13,7 +13,8 @@ from store.dicom.matching import Dataset
 from tests.peer.comparison import Difference, assert_same, compare
 from tests.peer.conftest import Pair, start_pair
 from tests.peer.exchange import Request
-from tests.peer.servers import Oracle, free_port
+from tests.peer.servers import Oracle
+from tests.ports import free_port
 from tests.recording_scp import RecordingScp, recording_scp, rude_peer
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]

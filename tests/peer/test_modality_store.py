@@ -19,7 +19,8 @@ from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files
 from tests.peer.exchange import Answer, Request, Server
-from tests.peer.servers import Oracle, free_port, running, sinogram_command, wait_for
+from tests.peer.servers import Oracle, running, sinogram_command, wait_for
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.peer,

@@ -17,7 +17,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from store.dicom.part10 import find_dataset
 from tests.data_factory import add_pixels, dataset, encode, shipped_files, uid
 from tests.peer.exchange import Request, Server
-from tests.peer.servers import Oracle, free_port, running, sinogram_command, wait_for
+from tests.peer.servers import Oracle, running, sinogram_command, wait_for
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.peer,
