@@ -11,22 +11,33 @@ from collections.abc import Iterator
 from actors.wire.errors import RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 
+_PAUSE_S = 0.02  # before a host that has refused is asked again
+
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
-def dial(host: str, port: int, *, peer: str, timeout_s: float, interruption: Interruption) -> socket.socket:
+def dial(
+    host: str, port: int, *, peer: str, timeout_s: float, interruption: Interruption, patience_s: float = 0.0
+) -> socket.socket:
     """Connect to the first address of a host that answers, all within `timeout_s` (0: as long as the kernel tries).
 
-    `peer` names the remote in errors. Raises RemoteFailed, Interrupted.
+    A host that refuses is asked again for `patience_s`. `peer` names the remote in errors. Raises RemoteFailed, Interrupted.
     """
-    deadline = time.monotonic() + timeout_s if timeout_s else None
+    began = time.monotonic()
+    deadline = began + timeout_s if timeout_s else None
     with _waker() as wake, interruption.watch(lambda: os.eventfd_write(wake, 1)):
+        addresses = _resolve(host, port, peer, wake, deadline, interruption)
         failure = OSError("no address")
-        for address in _resolve(host, port, peer, wake, deadline, interruption):
-            try:
-                return _connect(address, wake, deadline, interruption)
-            except OSError as exc:
-                failure = exc
+        while True:
+            for address in addresses:
+                try:
+                    return _connect(address, wake, deadline, interruption)
+                except OSError as exc:
+                    failure = exc
+            if not isinstance(failure, ConnectionRefusedError) or time.monotonic() >= began + patience_s:
+                break
+            select.select([wake], [], [], _PAUSE_S)
+            interruption.check()
     kind = Trouble.TIMEOUT if isinstance(failure, TimeoutError) else Trouble.UNREACHABLE
     reason = failure.strerror or str(failure)
     raise RemoteFailed(

@@ -1,6 +1,7 @@
 """How the instances of a C-MOVE get to its destination: by an association of this process, or by a job."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from actors.messages.job_retries import strategy_of
@@ -22,6 +23,8 @@ from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.views.views import Views
 
+# A client that moves to itself may begin to listen only once it has asked: GDCM's gdcmscu does, and waits for ever if we were faster.
+PATIENCE_S: Final = 0.5
 MOST_LOSSES: Final = 2  # associations lost, or not to be had, one after the other: the destination is given up
 
 
@@ -53,7 +56,7 @@ class MoveDestinations:
     ) -> "MoveSender":
         """Return what sends the instances; no association is open yet. Raises RemoteFailed."""
         interruption = Interruption()
-        target = self._scu.target(destination)
+        target = replace(self._scu.target(destination), patience_s=PATIENCE_S)
         sender = StoredSender(
             self._views,
             self._blobs,

@@ -224,7 +224,7 @@ def test_movescu_is_told_of_an_unknown_destination(party: Party) -> None:
 @pytest.mark.skipif(shutil.which("gdcmscu") is None, reason="gdcmscu is not installed (Debian: libgdcm-tools)")
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
 def test_gdcmscu_moves_to_itself(party: Party, tmp_path: Path, syntax: str) -> None:
-    """It always dies at its end, also with Orthanc; by then it has what it wants."""
+    """It listens only once it has asked. It always dies at its end, also with Orthanc; by then it has what it wants."""
     data = encode(add_pixels(dataset(3)), syntax)
     assert party.ours.ask(Request("/instances", "POST", data)).status == 200
     arguments = (

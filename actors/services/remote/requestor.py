@@ -283,7 +283,14 @@ def open_association(target: Target, proposals: Sequence[Proposal], interruption
 
 def _connect(target: Target, interruption: Interruption) -> Connection:
     context = None if target.tls is None else client_context(target.tls)
-    sock = dial(target.host, target.port, peer=target.called_aet, timeout_s=target.timeout_s, interruption=interruption)
+    sock = dial(
+        target.host,
+        target.port,
+        peer=target.called_aet,
+        timeout_s=target.timeout_s,
+        interruption=interruption,
+        patience_s=target.patience_s,
+    )
     try:
         if context is None:
             return Connection(sock, timeout_s=target.timeout_s)

@@ -16,6 +16,7 @@ class Target:
     called_aet: str
     calling_aet: str
     timeout_s: int = 10  # for a connection to be there, and for the longest silence; 0: no limit
+    patience_s: float = 0.0  # so long a host that refuses the connection is asked again
     tls: TlsSettings | None = None  # None: without TLS
     maximum_pdu_length: int = 16384  # of the P-DATA PDUs we take, in bytes
 
