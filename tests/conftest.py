@@ -11,8 +11,8 @@ from actors.services.codecs.pool import CodecPool
 from store.environment import Environment
 from tests.clock import Clock
 from tests.index_stage import IndexStage
-from tools.core import Core
 from tools.core_settings import CoreSettings
+from tools.server.core import Core
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ should not try again); 70 the server's core died; 130 interrupted; 141 nobody re
 import sys
 
 if __name__ == "__main__":  # `python -m tools.cli`: before anything is imported that the current folder may hold, too
-    from tools.module_path import leave_current_folder
+    from tools.server.module_path import leave_current_folder
 
     leave_current_folder()
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from events.errors import BadConfiguration, BadMedium, SinogramError
 from tools.orthanc_switches import add_switches
-from tools.signals import open_standard_descriptors
+from tools.server.signals import open_standard_descriptors
 
 if TYPE_CHECKING:
     from tools.rest_reader import RestReader
@@ -91,10 +91,10 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 def _serve(options: argparse.Namespace) -> int:
     if options.version:
         return _version(options)
-    from tools.composition import server_settings
     from tools.configuration import load
-    from tools.logging_setup import LogOptions, configure
-    from tools.serve import serve
+    from tools.server.composition import server_settings
+    from tools.server.logging_setup import LogOptions, configure
+    from tools.server.serve import serve
 
     if options.logdir and options.logfile:
         raise BadConfiguration("--logdir and --logfile say two things")
@@ -272,10 +272,10 @@ def _add_lua(parser: argparse.ArgumentParser) -> None:
 
 
 def _lua_replay(options: argparse.Namespace) -> int:
-    from tools.composition import server_settings
     from tools.configuration import load
-    from tools.logging_setup import LogOptions
     from tools.lua_replay import replay_scripts
+    from tools.server.composition import server_settings
+    from tools.server.logging_setup import LogOptions
 
     settings = server_settings(load(options.configuration), LogOptions())
     return replay_scripts(settings, options.script, since=options.since, until=options.until)

@@ -26,11 +26,11 @@ from events.errors import BadConfiguration, Busy
 from events.identifiers import Seq
 from store.environment import Environment
 from store.log import scan
-from tools.composition import ServerSettings
-from tools.facilities import Facilities
 from tools.lua_dry_run import GUARD, DryRun, describe_operations, show
 from tools.lua_recorded import RecordedDeliveries
 from tools.replay import open_for_reading
+from tools.server.composition import ServerSettings
+from tools.server.facilities import Facilities
 
 KIND_WIDTH: Final = 11
 NO_SEQ: Final = Seq(0)

@@ -7,7 +7,7 @@ from actors.services.remote.modalities import Modalities
 from api.dicom.settings import DicomSettings
 from api.rest import runtime
 from store.views.views import Views
-from tools.composition import ServerSettings
+from tools.server.composition import ServerSettings
 
 
 class RuntimeSettings:

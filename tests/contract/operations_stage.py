@@ -29,7 +29,7 @@ from events.identifiers import Level, Ref, ResourceId
 from store.projections.job_rows import JobState
 from store.views.jobs import get_error_details, get_job, get_result
 from tests.contract.destination import Destination
-from tools.core import Core
+from tools.server.core import Core
 
 PATIENCE_S = 20.0
 

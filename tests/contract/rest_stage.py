@@ -24,7 +24,7 @@ from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.front import Application
 from api.rest.settings import RestSettings
-from tools.core import Core
+from tools.server.core import Core
 
 
 @dataclass(frozen=True, slots=True)

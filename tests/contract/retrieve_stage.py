@@ -24,7 +24,7 @@ from api.dicom.services import Service
 from api.dicom.settings import DicomSettings
 from store.records import Origin
 from tests.dicom_bytes import MR, dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 Keys = Mapping[str, str | Sequence[str]]
 Status = int | Callable[[int], int]  # of each C-STORE, or by its place

@@ -22,7 +22,7 @@ from events.identifiers import Level, ResourceId
 from store.blobs.store import make_blob_id
 from store.tables import LEASES
 from tests.index_stage import chain, store_command
-from tools.core import Core
+from tools.server.core import Core
 
 SOON_S = 10
 Reply = Callable[[Any, SinogramError | None], None]

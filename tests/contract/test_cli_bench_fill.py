@@ -17,9 +17,9 @@ from tools import log, replay
 from tools.bench import filling
 from tools.bench.filling import Shape, accession_number, fill, patient_id
 from tools.cli import main
-from tools.core import Core
 from tools.core_settings import CoreSettings
 from tools.replay import open_for_reading
+from tools.server.core import Core
 
 SHAPE = Shape(patients=3, studies=5, series=11, instances=47)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.cli import LOG_CATEGORIES, main
-from tools.logging_setup import CATEGORIES
+from tools.server.logging_setup import CATEGORIES
 
 EVERY_COMMAND = (
     "serve",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadMedium
-from tools.core import Core
+from tools.server.core import Core
 
 
 def test_an_archive_of_orthanc_is_told_of_once(

@@ -36,9 +36,9 @@ from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools import index_walk
 from tools.cli import main
-from tools.core import Core, open_archive
 from tools.core_settings import CoreSettings
 from tools.replay import open_for_reading
+from tools.server.core import Core, open_archive
 
 PAGE = 4_096
 WAY_OUT = "sinogram replay --data DIR"

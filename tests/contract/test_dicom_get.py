@@ -16,7 +16,7 @@ from api.dicom.services import Service
 from store.dicom.part10 import find_dataset
 from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
-from tools.core import Core
+from tools.server.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
 

@@ -27,7 +27,7 @@ from tests.contract.dicom_scu import (
 from tests.contract.retrieve_stage import fill, serving, study
 from tests.contract.test_answers_believed import answer, us
 from tests.dicom_bytes import MR, uid
-from tools.core import Core
+from tools.server.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
 COUNT = 6

@@ -24,7 +24,7 @@ from tests.contract.dicom_scu import (
 )
 from tests.contract.retrieve_stage import SETTINGS, fill, get, serving, study
 from tests.dicom_bytes import MR, uid
-from tools.core import Core
+from tools.server.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
 SERIES = {"QueryRetrieveLevel": "SERIES", "SeriesInstanceUID": uid(1, 1, 1)}

@@ -15,7 +15,7 @@ from api.dicom.get_scp import STUDY_ROOT, create_get_service
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, get, identifier_of, serving, study
 from tests.dicom_bytes import MR, uid
 from tests.pixel_files import ENCODERS, EXACT, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
-from tools.core import Core
+from tools.server.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
 STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(9, 1)}

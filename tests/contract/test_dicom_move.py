@@ -19,7 +19,7 @@ from store.dicom.identifier import encode_dataset
 from tests.contract.dicom_scu import ABORT, IMPLICIT_LE, Scu
 from tests.contract.retrieve_stage import SETTINGS, Keys, Status, Told, fill, move, serving, study
 from tests.dicom_bytes import uid
-from tools.core import Core
+from tools.server.core import Core
 
 DESTINATION = Modality(name="dest", aet="DEST", host="127.0.0.1", port=104)
 WAIT_S = 20.0

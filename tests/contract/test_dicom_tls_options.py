@@ -8,9 +8,9 @@ import pytest
 
 from events.errors import BadConfiguration
 from tests.contract.certificates import Certificates, make_certificates
-from tools.composition import ServerSettings, server_settings
 from tools.configuration import load
-from tools.logging_setup import LogOptions
+from tools.server.composition import ServerSettings, server_settings
+from tools.server.logging_setup import LogOptions
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
 

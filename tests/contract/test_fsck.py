@@ -17,7 +17,7 @@ from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode
 from tools import fsck
 from tools.cli import main
-from tools.core import Core
+from tools.server.core import Core
 
 FILES = [encode(add_pixels(dataset(instance=number))) for number in range(1, 8)]
 

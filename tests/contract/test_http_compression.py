@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 
 @pytest.fixture

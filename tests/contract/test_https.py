@@ -18,9 +18,9 @@ from api.rest.https import HttpsSettings, https_context
 from events.errors import BadConfiguration
 from tests.contract.certificates import Certificates, Identity, make_certificates
 from tests.contract.http_serving import DEADLINE_S, serving
-from tools.composition import server_settings
 from tools.configuration import load
-from tools.logging_setup import LogOptions
+from tools.server.composition import server_settings
+from tools.server.logging_setup import LogOptions
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
 

@@ -11,7 +11,7 @@ from store.views.feed import get_events
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode
 from tests.scripts_stage import run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 CORRELATION = b"callback"
 

@@ -21,7 +21,7 @@ from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 from store.views.jobs import get_error_details, get_job, get_result
 from tests.fault.servers import wait_for
-from tools.core import Core
+from tools.server.core import Core
 
 PATIENCE_S = 20.0
 

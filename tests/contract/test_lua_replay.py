@@ -12,7 +12,7 @@ import pytest
 from tests.contract.rest_stage import rest_stage
 from tests.data_factory import dataset, encode
 from tools.cli import main
-from tools.core import Core
+from tools.server.core import Core
 
 ROUTING = """
 function OnStoredInstance(id, tags, metadata, origin)

@@ -14,7 +14,7 @@ import pytest
 from tests.fault.instances import Instance
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import ServerUnderTest, is_running, kill, server_in, wait_for
-from tools.serve import EXIT_REFUSED
+from tools.server.serve import EXIT_REFUSED
 
 FILTER, MAIN = "lua-filter", "lua-main"
 SCRIPT = """

@@ -11,8 +11,8 @@ import pytest
 
 from tests.fault.servers import ServerUnderTest, server_in
 from tests.ports import free_port
-from tools.children import child_environment
-from tools.module_path import OUR_PACKAGES, safe_path
+from tools.server.children import child_environment
+from tools.server.module_path import OUR_PACKAGES, safe_path
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = (str(Path(sys.executable).parent / "sinogram"),)

@@ -23,7 +23,7 @@ from tests.contract.destination import destination
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, move, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
 from tests.scripts_stage import run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 WAIT_S = 20.0
 STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}

@@ -25,7 +25,7 @@ from tests.contract.destination import EXPLICIT, destination
 from tests.contract.operations_stage import SUCCESS, Ended, Engine, modality, working
 from tests.contract.retrieve_stage import fill, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
-from tools.core import Core
+from tools.server.core import Core
 
 STUDY_UID = 0x0020000D
 

@@ -24,7 +24,7 @@ from tests.contract.certificates import make_certificates
 from tests.contract.operations_stage import SUCCESS, Ended, Engine, working
 from tests.contract.retrieve_stage import fill, study
 from tests.dicom_bytes import MR, dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 STORED = json.dumps({"ID": "x", "Status": "Success"}).encode()
 WAIT_S = 20.0

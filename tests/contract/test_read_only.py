@@ -47,7 +47,7 @@ from tests.data_factory import dataset, encode
 from tests.fault.instances import Instance
 from tests.fault.senders import StoreScu
 from tests.fault.servers import ServerUnderTest, server_in, wait_for
-from tools.core import Core
+from tools.server.core import Core
 
 # Whoever adds a command decides here, too, whether it changes the archive. `Together` is judged by its parts.
 CHANGING = {

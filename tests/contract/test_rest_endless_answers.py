@@ -16,7 +16,7 @@ from store.dicom.identifier import encode_dataset
 from store.dicom.matching import Dataset
 from tests.contract.remote_peer import Gone, Peer, PeerServer, peer
 from tests.contract.rest_stage import RestStage, rest_stage
-from tools.core import Core
+from tools.server.core import Core
 
 PENDING, CANCELLED = 0xFF00, 0xFE00
 ANSWER: Dataset = {0x00080052: "STUDY", 0x00100020: "P1", 0x0020000D: "1.2.3"}

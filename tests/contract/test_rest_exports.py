@@ -10,7 +10,7 @@ from api.rest.exports import log_exports
 from events.identifiers import Level, parse_resource_id
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.dicom_bytes import dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 LEVELS = {"patients": Level.PATIENT, "studies": Level.STUDY, "series": Level.SERIES, "instances": Level.INSTANCE}
 PATIENT_ID, STUDY, SERIES, INSTANCE = "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"

@@ -13,7 +13,7 @@ from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.data_factory import dataset, encode
 from tests.recording_scp import RecordingScp, recording_scp
 from tests.scripts_stage import Scripts, run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 
 @contextmanager

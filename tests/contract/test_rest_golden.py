@@ -10,7 +10,7 @@ import pytest
 from tests.contract import rest_exchanges
 from tests.contract.rest_exchanges import Request
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
-from tools.core import Core
+from tools.server.core import Core
 
 
 @pytest.fixture

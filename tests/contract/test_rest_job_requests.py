@@ -23,7 +23,7 @@ from api.rest.job_submission import JobRequest, is_permissive, submit
 from store.views.jobs import find_job
 from tests.contract.rest_stage import Answer, RestStage, call, rest_stage
 from tests.contract.test_job_engine import Script, workers
-from tools.core import Core
+from tools.server.core import Core
 
 Body = dict[str, Any]
 

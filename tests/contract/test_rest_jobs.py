@@ -18,7 +18,7 @@ from store.times import format_precise_us
 from tests.clock import Clock
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.job_stage import job_id, submit_command
-from tools.core import Core
+from tools.server.core import Core
 
 PLAN = {"description": "REST API", "local_aet": "HERE", "remote_aet": "THERE", "parents": ["b", "a", "b"]}
 WORDS = ("cancel", "pause", "resume", "resubmit")

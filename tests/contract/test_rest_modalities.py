@@ -20,7 +20,7 @@ from store.dicom.matching import Dataset
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.fault.servers import server_in
 from tests.recording_scp import RecordingScp, recording_scp, rude_peer
-from tools.core import Core
+from tools.server.core import Core
 
 CONFIGURED = (
     Modality(name="b", aet="SAME", host="h", port=1),

@@ -13,7 +13,7 @@ from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.contract.retrieve_stage import fill, study
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
-from tools.core import Core
+from tools.server.core import Core
 
 UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
 SHIPPED = {sample.name: sample.data for sample in shipped_files()}

@@ -11,7 +11,7 @@ from store.dicom.matching import Dataset
 from store.views.jobs import get_plan, list_jobs
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.recording_scp import RecordingScp, recording_scp
-from tools.core import Core
+from tools.server.core import Core
 
 ANSWERS: list[Dataset] = [
     {

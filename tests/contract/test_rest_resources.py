@@ -12,7 +12,7 @@ import pytest
 from api.rest.resources import CHUNK_RECORDS
 from tests import data_factory
 from tests.contract.rest_stage import RestStage, rest_stage
-from tools.core import Core
+from tools.server.core import Core
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from actors.services.scripts.client import ScriptsClient
 from events.errors import Busy
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.scripts_stage import Scripts, run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 EXECUTE = "/tools/execute-script"
 

@@ -11,7 +11,7 @@ import pytest
 from events.identifiers import ResourceId
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import add_pixels, dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 FILES = [encode(add_pixels(dataset(instance=number))) for number in range(1, 6)]
 

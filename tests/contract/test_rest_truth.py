@@ -10,7 +10,7 @@ from store.projections.changes import LAST
 from store.tables import TOTALS
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 # Whatever finds nothing, in an archive with changes or without.
 EMPTY = ("?since=100000", "?since=100000&to=200000", "?since=2&to=2", "?since=5&to=2", "?to=0", "?limit=0", "?type=Deleted",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.dicom_bytes import dataset, encode
-from tools.core import Core
+from tools.server.core import Core
 
 KIND = {"Content-Type": "multipart/form-data; boundary = XX"}
 _numbers = itertools.count(1)

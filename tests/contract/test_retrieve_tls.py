@@ -22,7 +22,7 @@ from tests.contract.certificates import Certificates, make_certificates
 from tests.contract.dicom_fakes import FakeIngest, FakeUpload
 from tests.contract.retrieve_stage import SETTINGS, fill, get, move, serving
 from tests.dicom_bytes import add_pixels, dataset, encode, uid
-from tools.core import Core
+from tools.server.core import Core
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
 WAIT_S = 20.0

@@ -18,7 +18,7 @@ from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE, read_syntax
 from tests.contract.destination import destination
 from tests.contract.retrieve_stage import fill, get, serving
 from tests.dicom_bytes import MR, Element, element, handmade, item, uid
-from tools.core import Core
+from tools.server.core import Core
 
 IRREGULAR: dict[str, tuple[Element, ...]] = {
     "a name of odd length": ((0x00100010, "PN", b"ODD"),),

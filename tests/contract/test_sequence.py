@@ -15,7 +15,7 @@ from tests.contract.operations_stage import SUCCESS, Ended, Engine, modality, wo
 from tests.contract.retrieve_stage import fill, study
 from tests.dicom_bytes import uid
 from tests.scripts_stage import run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 NOWHERE = 1  # a port that nobody listens on
 

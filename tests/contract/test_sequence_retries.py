@@ -15,7 +15,7 @@ from tests.contract.destination import destination
 from tests.contract.operations_stage import SUCCESS, Engine, modality, working
 from tests.contract.retrieve_stage import fill, study
 from tests.dicom_bytes import uid
-from tools.core import Core
+from tools.server.core import Core
 
 NOWHERE = modality(1, "nowhere")  # a port that nobody listens on
 REFUSED = 0xC000

@@ -13,12 +13,12 @@ import pytest
 from tests.fault.instances import Instance
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import CORE, READY_LINE, SUPERVISOR, ServerUnderTest, server_in, wait_for
-from tools import serve
-from tools.children import Child
-from tools.process import Order
-from tools.serve import Supervisor
-from tools.signals import format_stacks
-from tools.watchdog import Watchdog
+from tools.server import serve
+from tools.server.children import Child
+from tools.server.process import Order
+from tools.server.serve import Supervisor
+from tools.server.signals import format_stacks
+from tools.server.watchdog import Watchdog
 
 KINDS = (SUPERVISOR, CORE, "gateway-1", "worker-1", "lua-filter", "lua-main")
 HARMLESS = (

@@ -22,7 +22,7 @@ from tests.contract.destination import EXPLICIT, IMPLICIT, Destination, destinat
 from tests.contract.retrieve_stage import fill
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
-from tools.core import Core
+from tools.server.core import Core
 
 RLE = "1.2.840.10008.1.2.5"
 SHIPPED = {sample.name: sample.data for sample in shipped_files()}

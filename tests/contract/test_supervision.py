@@ -29,9 +29,9 @@ from tests.fault.servers import (
     server_in,
     wait_for,
 )
-from tools.core import open_archive
-from tools.serve import RESTARTS_PER_WINDOW
-from tools.signals import STOP_SIGNAL, Ending
+from tools.server.core import open_archive
+from tools.server.serve import RESTARTS_PER_WINDOW
+from tools.server.signals import STOP_SIGNAL, Ending
 
 EVERYONE = {SUPERVISOR, CORE, "gateway-1", "gateway-2", "worker-1", "worker-2"}
 CORE_DIED = 70

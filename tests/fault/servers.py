@@ -265,4 +265,4 @@ def _name_of(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return f"gone-{pid}"
-    return words[-1] if "tools.process" in words else SUPERVISOR
+    return words[-1] if "tools.server.process" in words else SUPERVISOR

@@ -19,8 +19,8 @@ from store.views.feed import EventEntry, get_changes, get_events
 from tests.fault.instances import Instance
 from tests.fault.servers import wait_for
 from tools import log, replay
-from tools.core import Core
 from tools.core_settings import CoreSettings
+from tools.server.core import Core
 
 DAY_US = 86_400_000_000
 NOON_US = 1_900_000_000_000_000

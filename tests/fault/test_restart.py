@@ -22,7 +22,7 @@ from tests.fault.instances import Instance, Supply, orthanc_id
 from tests.fault.receiver import Receiver, receive
 from tests.fault.servers import CORE, ServerUnderTest, is_running, kill, server_in, wait_for
 from tests.fault.test_kill import Ledger, check_against, clients, those_present
-from tools.holders import who_listens, who_locks
+from tools.server.holders import who_listens, who_locks
 
 ROUNDS = int(os.environ.get("SINOGRAM_RESTARTS", "2"))
 AT_ONCE_S = 2.0  # on two busy processors; a millisecond where nothing else runs
@@ -218,9 +218,9 @@ def test_what_an_orphan_of_a_killed_server_holds_is_waited_for(server: ServerUnd
         sys.stdin.readline()
     """
     like_a_child = (
-        "/x/tools/launcher.py",
+        "/x/tools/server/launcher.py",
         str((1 << 22) + 1),
-        "tools.process",
+        "tools.server.process",
         str(server.http_port),
         str(server.index),
     )

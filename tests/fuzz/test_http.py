@@ -16,7 +16,7 @@ from tests.contract.http_serving import DEADLINE_S, connect, serving
 from tests.contract.rest_stage import rest_stage
 from tests.fuzz import http_inputs
 from tests.fuzz.mutation import inputs, nothing_left, told
-from tools.core import Core
+from tools.server.core import Core
 
 CLIENTS = 8
 BATCH = 400

@@ -15,8 +15,8 @@ from store.environment import RESERVE_NAME, Environment
 from store.tables import BLOBS
 from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, store_command
-from tools.core import Core, open_archive
 from tools.core_settings import CoreSettings
+from tools.server.core import Core, open_archive
 
 DISK_BYTES = 100 << 20
 SERIES = 6

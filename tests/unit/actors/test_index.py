@@ -51,8 +51,8 @@ from store.views.views import Views
 from tests.clock import Clock
 from tests.flaky_environment import FlakyEnvironment
 from tests.index_stage import IndexStage, chain, delete_command, store_command
-from tools.core import Core
 from tools.replay import differences, rebuild
+from tools.server.core import Core
 
 
 @pytest.fixture

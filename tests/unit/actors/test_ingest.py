@@ -28,7 +28,7 @@ from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
 from tests.ingest_stage import ORIGIN, Gate, both_ways
 from tests.scripts_stage import run_scripts
-from tools.core import Core
+from tools.server.core import Core
 
 FILE = encode(add_pixels(dataset()))
 

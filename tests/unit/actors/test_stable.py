@@ -13,7 +13,7 @@ from store.views.feed import get_changes
 from tests.clock import DAY_US, Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tests.stable_stage import AGE_S, ALL, Tracking
-from tools.core import Core
+from tools.server.core import Core
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from events.identifiers import BlobId, Level, Seq
 from store.blobs.store import BlobStore, make_blob_id
 from store.tables import CONDEMNED, LEASES, key
 from tests.index_stage import IndexStage, chain, delete_command, store_command
-from tools.core import Core
+from tools.server.core import Core
 
 
 class Cellar:

@@ -7,8 +7,8 @@ from actors.messages.index_client import IndexClient
 from actors.services.lua.cursor import read_cursor, take_up_cursor
 from events.identifiers import Seq
 from tests.index_stage import IndexStage, store_command
-from tools.core import Core
 from tools.core_settings import CoreSettings
+from tools.server.core import Core
 
 
 def cursor_of(stage: IndexStage) -> Seq | None:

@@ -18,8 +18,8 @@ from store.log import END
 from store.tables import CONDEMNED, EVENTS, LEASES, META, SETTINGS, TOMBSTONES, TOTALS, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, store_command
-from tools import core
-from tools.core import open_archive
+from tools.server import core
+from tools.server.core import open_archive
 
 Change = Callable[[lmdb.Transaction, Environment], None]
 
@@ -282,7 +282,7 @@ def test_a_start_on_a_disk_without_room_uses_the_reserve(tmp_path: Path, monkeyp
         mark_running(env)
 
     monkeypatch.setattr(boot, "mark_running", mark)
-    monkeypatch.setattr("tools.core.ensure_reserve", lambda folder: None)
+    monkeypatch.setattr("tools.server.core.ensure_reserve", lambda folder: None)
     use(tmp_path)
 
 

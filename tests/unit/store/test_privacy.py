@@ -12,7 +12,7 @@ from store.blobs.store import BlobStore, BlobWriter, make_blob_id
 from store.environment import ensure_reserve
 from store.privacy import make_folder, mend
 from tests.unit.actors.test_query_store import QUERY
-from tools.core import Core
+from tools.server.core import Core
 
 
 @pytest.fixture(params=[0, 0o022, 0o077], ids=oct)

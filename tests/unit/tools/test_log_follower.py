@@ -9,8 +9,8 @@ from actors.core.log_watch import LogEnd, LogWatch
 from actors.wire.bridge.channel import Channel, open_local_channel
 from events.errors import Busy
 from events.identifiers import Seq
-from tools import lua_processes
-from tools.lua_processes import _Follower
+from tools.server import lua_processes
+from tools.server.lua_processes import _Follower
 
 SOON_S = 20
 

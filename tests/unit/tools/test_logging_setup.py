@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.log_lines import MOST_CHARACTERS, printable
-from tools.logging_setup import CATEGORIES, LogOptions, configure, log_standard_error, set_level
+from tools.server.log_lines import MOST_CHARACTERS, printable
+from tools.server.logging_setup import CATEGORIES, LogOptions, configure, log_standard_error, set_level
 
 TOUCHED = ("aiohttp", *(name for names in CATEGORIES.values() for name in names))
 
@@ -119,7 +119,7 @@ def test_what_libraries_print_is_prefixed(tmp_path: Path) -> None:
 PLACES = {
     "api.rest.server": "http", "sinogram.http": "http", "actors.wire.http.client": "http", "api.dicom.find_scp": "dicom",
     "actors.services.remote.requestor": "dicom", "actors.services.jobs.runner": "jobs", "actors.services.lua.actor": "lua", "lua": "lua",
-    "actors.core.index.actor": "sqlite", "store.environment": "sqlite", "actors.services.ingest.ingest": "generic", "tools.core": "generic",
+    "actors.core.index.actor": "sqlite", "store.environment": "sqlite", "actors.services.ingest.ingest": "generic", "tools.server.core": "generic",
     "store.blobs.store": "generic",
 }  # fmt: skip
 

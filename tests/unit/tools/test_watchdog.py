@@ -11,10 +11,10 @@ import pytest
 
 from actors.services.scripts.board import Board
 from actors.services.scripts.settings import LUA_MAIN
-from tools.children import Child
-from tools.process import Order
-from tools.serve import Supervisor
-from tools.watchdog import GRACE_S, STILL_LOOKS, WAITING_GRACE_S, Watchdog
+from tools.server.children import Child
+from tools.server.process import Order
+from tools.server.serve import Supervisor
+from tools.server.watchdog import GRACE_S, STILL_LOOKS, WAITING_GRACE_S, Watchdog
 
 
 class Watching(Supervisor):

@@ -12,7 +12,7 @@ interpreters of scripts (where there are scripts), then the others, each answeri
 the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.services.scripts.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
 SIGUSR1 has every process print the stacks of its threads. Whatever kills the supervisor kills its children at once, and the next
-start waits for what they still hold (`tools.predecessor`).
+start waits for what they still hold (`tools.server.predecessor`).
 """
 
 import logging
@@ -30,12 +30,12 @@ from actors.services.scripts.board import create_board_fd, open_board
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
-from tools.children import INTERPRETERS, Child, spawn, wait_for_one
-from tools.composition import ServerSettings
-from tools.listening import listen
 from tools.lua_settings import with_sources
-from tools.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
-from tools.signals import (
+from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
+from tools.server.composition import ServerSettings
+from tools.server.listening import listen
+from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
+from tools.server.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
     STACKS_SIGNAL,
@@ -44,7 +44,7 @@ from tools.signals import (
     disregard,
     end_deaf,
 )
-from tools.watchdog import LOOK_S, Watchdog
+from tools.server.watchdog import LOOK_S, Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -323,7 +323,7 @@ def serve(settings: ServerSettings, *, single_process: bool = False) -> int:
     disregard(STOP_SIGNAL, STACKS_SIGNAL, *MEANINGLESS)
     try:
         if single_process:
-            from tools.single import serve_in_one_process
+            from tools.server.single import serve_in_one_process
 
             return serve_in_one_process(settings)
         return Supervisor(settings).run()

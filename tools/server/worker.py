@@ -18,11 +18,11 @@ from actors.wire.bridge.channel import Channel
 from actors.wire.interruption import Interruption
 from store.environment import Environment
 from store.views.views import Views
-from tools.composition import ServerSettings
-from tools.log_levels import LogLevels
+from tools.server.composition import ServerSettings
+from tools.server.log_levels import LogLevels
 
 if TYPE_CHECKING:  # imported when the first job comes
-    from tools.worker_bench import WorkerBench
+    from tools.server.worker_bench import WorkerBench
 
 STOP_PATIENCE_S = 5.0  # for the steps in progress; then they are broken off
 
@@ -79,7 +79,7 @@ class Worker:
 
     @cached_property
     def _bench(self) -> "WorkerBench":
-        from tools.worker_bench import WorkerBench
+        from tools.server.worker_bench import WorkerBench
 
         return WorkerBench(
             self._settings,

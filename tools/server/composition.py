@@ -20,13 +20,13 @@ from api.rest.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from store.dicom.limits import Limits, set_limits
-from tools import logging_setup
 from tools.configuration import Configuration
 from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
 from tools.http_client import check_http_client
 from tools.https import check_https
-from tools.logging_setup import LogOptions
+from tools.server import logging_setup
+from tools.server.logging_setup import LogOptions
 
 _DAY_S = 86_400.0
 MOST_WORKERS = 4  # processes; beyond that each carries out several jobs at once

@@ -1,4 +1,4 @@
-"""The two interpreters of Lua scripts, each in a process of its own (`tools.process`) or within the only one.
+"""The two interpreters of Lua scripts, each in a process of its own (`tools.server.process`) or within the only one.
 
     lua-filter   ReceivedInstanceFilter and ReceivedCStoreInstanceFilter: what a C-STORE waits for
     lua-main     everything else: the other filters, the callbacks of events, /tools/execute-script
@@ -37,8 +37,8 @@ from api.rest.in_process import InProcess
 from events.errors import BadConfiguration, Busy, SinogramError
 from events.identifiers import Seq
 from store.environment import Environment
-from tools.composition import ServerSettings
-from tools.facilities import Facilities
+from tools.server.composition import ServerSettings
+from tools.server.facilities import Facilities
 
 STOP_PATIENCE_S: Final = 5.0  # for the callback under way, before what it waits for is broken off
 

@@ -9,14 +9,14 @@ import sys
 from typing import Any
 
 from actors.wire.bridge.channel import open_local_channel
-from tools.composition import ServerSettings
-from tools.core import Core
-from tools.gateway import Gateway
-from tools.listening import listen
-from tools.lua_single import LocalInterpreters
-from tools.process import SWITCH_INTERVAL_S
-from tools.signals import FOR_THE_SUPERVISOR, STACKS_SIGNAL, Ending, Stacks, end_deaf
-from tools.worker import Worker
+from tools.server.composition import ServerSettings
+from tools.server.core import Core
+from tools.server.gateway import Gateway
+from tools.server.listening import listen
+from tools.server.lua_single import LocalInterpreters
+from tools.server.process import SWITCH_INTERVAL_S
+from tools.server.signals import FOR_THE_SUPERVISOR, STACKS_SIGNAL, Ending, Stacks, end_deaf
+from tools.server.worker import Worker
 
 
 class SingleServer:

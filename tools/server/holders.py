@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import launcher
+from tools.server import launcher
 
 _LISTENING = "0A"  # of /proc/net/tcp
 _EXITING = 0x4  # PF_EXITING, in the flags of /proc/PID/stat
@@ -108,7 +108,7 @@ def _supervisor_of(pid: int) -> int | None:
     """Return the process that started one of ours as its child; None for any other process."""
     words = _words_of(pid)
     for place, word in enumerate(words[:-3]):
-        if word == launcher.__file__ or word.endswith("/tools/launcher.py"):
+        if word == launcher.__file__ or word.endswith("/tools/server/launcher.py"):
             return int(words[place + 1]) if words[place + 1].isdecimal() else None
     return None
 

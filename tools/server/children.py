@@ -1,7 +1,7 @@
 """How the supervisor starts its processes, hears of them and ends them.
 
 A child has a line to the supervisor, a pair of sockets: on it the child says that it serves; its end tells the supervisor of the child's
-death, and the child of the supervisor's. The kernel kills children with their supervisor at once (`tools.launcher`); the line
+death, and the child of the supervisor's. The kernel kills children with their supervisor at once (`tools.server.launcher`); the line
 is for where it does not.
 """
 
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
-from tools import launcher
-from tools.module_path import safe_path
-from tools.process import Order
-from tools.signals import held_back
+from tools.server import launcher
+from tools.server.module_path import safe_path
+from tools.server.process import Order
+from tools.server.signals import held_back
 
 INTERPRETERS = frozenset({LUA_FILTER, LUA_MAIN})
 
@@ -62,7 +62,7 @@ class Child:
 
 
 def spawn(order: Order) -> Child:
-    """Start the process of an order; for the main thread, see `tools.launcher`."""
+    """Start the process of an order; for the main thread, see `tools.server.launcher`."""
     ours, theirs = socket.socketpair()
     order.status_fd = theirs.fileno()
     try:
@@ -83,7 +83,11 @@ def _start(order: Order) -> "subprocess.Popen[bytes]":
         written.seek(0)
         own_group = order.role in INTERPRETERS  # what scripts start can be killed with it
         return launch(
-            "tools.process", order.name, stdin=written.fileno(), pass_fds=order.descriptors(), own_group=own_group
+            "tools.server.process",
+            order.name,
+            stdin=written.fileno(),
+            pass_fds=order.descriptors(),
+            own_group=own_group,
         )
 
 

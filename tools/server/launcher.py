@@ -1,6 +1,6 @@
 """The program of a child process: `python -I launcher.py PARENT MODULE NAME` calls the `main` of one of our modules.
 
-Run by its path in Python's isolated mode (`tools.children.launch`), so that neither the current folder nor PYTHONPATH decide what is imported;
+Run by its path in Python's isolated mode (`tools.server.children.launch`), so that neither the current folder nor PYTHONPATH decide what is imported;
 the parent's own module path comes in the environment. Before anything else the kernel is told to kill this process together with
 its parent.
 
@@ -22,9 +22,9 @@ def main() -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before that
         return 1
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  # as in tools.module_path
-    sys.path[:] = [os.path.dirname(here), *os.environ.pop("SINOGRAM_MODULE_PATH").split(os.pathsep)]  # noqa: PTH120
-    from tools.module_path import pin_our_packages
+    root = os.path.abspath(__file__).removesuffix("/tools/server/launcher.py")  # noqa: PTH100  # as in tools.server.module_path
+    sys.path[:] = [root, *os.environ.pop("SINOGRAM_MODULE_PATH").split(os.pathsep)]
+    from tools.server.module_path import pin_our_packages
 
     pin_our_packages()
     del sys.path[0]

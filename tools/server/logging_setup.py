@@ -13,7 +13,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final
 
-from tools.log_lines import LineFormatter, LoggedStderr
+from tools.server.log_lines import LineFormatter, LoggedStderr
 
 LEVELS: Final = ("default", "verbose", "trace")
 

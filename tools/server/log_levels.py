@@ -7,7 +7,7 @@ from typing import Final
 from api.log_settings import log_level_setting
 from events.errors import SinogramError
 from store.views.views import Views
-from tools.logging_setup import CATEGORIES, LogOptions, set_level
+from tools.server.logging_setup import CATEGORIES, LogOptions, set_level
 
 LOOK_S: Final = 1.0  # between two looks: seven short reads, 50 µs
 

@@ -1,4 +1,4 @@
-"""What a child process of the supervisor runs (see `tools.children`), with its order on standard input."""
+"""What a child process of the supervisor runs (see `tools.server.children`), with its order on standard input."""
 
 import contextlib
 import logging
@@ -13,8 +13,8 @@ from typing import Any
 
 from actors.services.scripts.heartbeat import TICK_S
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
-from tools.logging_setup import log_standard_error
-from tools.signals import (
+from tools.server.logging_setup import log_standard_error
+from tools.server.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
     STACKS_SIGNAL,
@@ -52,7 +52,9 @@ class Order:
 
     role: str
     name: str
-    settings: Any  # tools.composition.ServerSettings; untyped here so that a child imports only what its role needs
+    settings: (
+        Any  # tools.server.composition.ServerSettings; untyped here so that a child imports only what its role needs
+    )
     http_fds: tuple[int, ...] = ()
     dicom_fds: tuple[int, ...] = ()
     number: int = 0  # of a gateway, from 0
@@ -125,15 +127,15 @@ def _say(order: Order, word: bytes) -> None:
 
 
 def _end_with_supervisor(order: Order) -> None:
-    """End at once when the supervisor is gone, where the kernel has not seen to that (see `tools.launcher`)."""
+    """End at once when the supervisor is gone, where the kernel has not seen to that (see `tools.server.launcher`)."""
     with contextlib.suppress(OSError):
         os.read(order.status_fd, 1)  # it never says anything
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _run_core(order: Order, ending: Ending) -> int:
-    from tools.core import Core
-    from tools.log_levels import LogLevels
+    from tools.server.core import Core
+    from tools.server.log_levels import LogLevels
 
     control = {
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
@@ -163,7 +165,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
     from api.dicom.places import Places
-    from tools.gateway import Gateway
+    from tools.server.gateway import Gateway
 
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
@@ -193,7 +195,7 @@ def _run_worker(order: Order, ending: Ending) -> int:
     from actors.messages.index_client import ask_over
     from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
-    from tools.worker import Worker
+    from tools.server.worker import Worker
 
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
@@ -223,7 +225,7 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
     from actors.messages.index_client import begin_over
     from actors.services.scripts.board import open_board
     from actors.wire.bridge.client import BridgeClient
-    from tools.lua_processes import FilterInterpreter
+    from tools.server.lua_processes import FilterInterpreter
 
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_FILTER])
@@ -237,7 +239,7 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
     from actors.services.scripts.board import open_board
     from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
-    from tools.lua_processes import MainInterpreter
+    from tools.server.lua_processes import MainInterpreter
 
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)

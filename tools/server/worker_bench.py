@@ -8,8 +8,8 @@ from actors.services.remote.stored_sender import StorePool
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.interruption import Interruption
 from store.views.views import Views
-from tools.composition import ServerSettings
-from tools.intake import Intake
+from tools.server.composition import ServerSettings
+from tools.server.intake import Intake
 
 
 class WorkerBench:

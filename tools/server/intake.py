@@ -9,8 +9,8 @@ from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import ScriptFilters
 from store.blobs.store import BlobStore
 from store.views.views import Views
-from tools.composition import ServerSettings
 from tools.runtime_settings import RuntimeSettings
+from tools.server.composition import ServerSettings
 
 
 class Intake:

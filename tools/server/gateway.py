@@ -28,8 +28,8 @@ from api.rest.https import https_context
 from api.rest.server import HttpServer
 from store.environment import Environment
 from store.views.find import Finder
-from tools.composition import ServerSettings
-from tools.facilities import Facilities
+from tools.server.composition import ServerSettings
+from tools.server.facilities import Facilities
 
 _BROKEN_OFF_S = 1.0  # for requests whose connection was broken; what they were doing is over soon
 
@@ -52,7 +52,7 @@ class Gateway:
         environment: Environment | None = None,
         places: Places | None = None,
     ) -> None:
-        """See `tools.facilities.Facilities`; `places` are those of the associations of all gateways."""
+        """See `tools.server.facilities.Facilities`; `places` are those of the associations of all gateways."""
         self._jobs_channel = jobs
         self._facilities = own = Facilities(
             settings,

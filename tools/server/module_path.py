@@ -10,7 +10,7 @@ import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # pathlib may be shadowed
+ROOT = os.path.abspath(__file__).removesuffix("/tools/server/module_path.py")  # noqa: PTH100  # pathlib may be shadowed
 OUR_PACKAGES = frozenset({"actors", "api", "events", "store", "tools"})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 

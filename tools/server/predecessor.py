@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tools.holders import Holder
+from tools.server.holders import Holder
 
 logger = logging.getLogger(__name__)
 

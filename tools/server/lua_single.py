@@ -8,9 +8,9 @@ from actors.messages.commands import Command
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.channel import open_local_channel
-from tools.composition import ServerSettings
-from tools.core import Core
 from tools.lua_settings import with_sources
+from tools.server.composition import ServerSettings
+from tools.server.core import Core
 
 
 class LocalInterpreters:
@@ -25,7 +25,7 @@ class LocalInterpreters:
         if not settings.lua.has_main:
             return
         settings = replace(settings, lua=with_sources(settings.lua))
-        from tools.lua_processes import FilterInterpreter, MainInterpreter
+        from tools.server.lua_processes import FilterInterpreter, MainInterpreter
 
         index = open_local_channel(lambda values, reply: core.index.submit(values[0], reply))
 

@@ -44,10 +44,10 @@ from store.projections.job_rows import Job
 from store.run_clock import begin_run, recorded_clock, uptime_us
 from store.tables import SETTINGS, TOMBSTONES, U64
 from store.views.views import Views
-from tools import predecessor
 from tools.core_settings import CoreSettings
-from tools.holders import who_locks
 from tools.index_walk import remedy, walk
+from tools.server import predecessor
+from tools.server.holders import who_locks
 
 logger = logging.getLogger(__name__)
 

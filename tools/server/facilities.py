@@ -14,9 +14,9 @@ from actors.wire.interruption import Interruption
 from api.rest.deps import Deps
 from store.environment import Environment
 from store.views.views import Views
-from tools.composition import ServerSettings
-from tools.intake import Intake
-from tools.log_levels import LogLevels
+from tools.server.composition import ServerSettings
+from tools.server.intake import Intake
+from tools.server.log_levels import LogLevels
 
 
 class Facilities:

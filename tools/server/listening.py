@@ -4,8 +4,8 @@ import errno
 import socket
 
 from events.errors import BadConfiguration
-from tools import predecessor
-from tools.holders import who_listens
+from tools.server import predecessor
+from tools.server.holders import who_listens
 
 BACKLOG = 512
 
