@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 
+SERVER: Final = ("Server", "Sinogram")  # without it the versions of libraries would be told
 HALF_CLOSED_S: Final = 2.0
 _SETTLE_S: Final = 0.1  # in which a request that came with the end of its client's half begins
 
@@ -58,6 +59,11 @@ class Connection(web.RequestHandler):
         self._break_body(ContentLengthError("the connection ended before the body did"))
         self._end_in(HALF_CLOSED_S if self.is_busy else _SETTLE_S)
         return True
+
+    def handle_error(self, *args: Any, **named: Any) -> web.StreamResponse:
+        answer = super().handle_error(*args, **named)
+        answer.headers.update([SERVER])
+        return answer
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._end is not None:

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 import falcon
 from aiohttp import HttpVersion11, hdrs, web
 
-from api.rest.connection import Connection
+from api.rest.connection import SERVER, Connection
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
 from events.errors import InvalidRequest
@@ -43,7 +43,6 @@ _BASE_ENVIRON: Final[dict[str, Any]] = {
     "wsgi.multiprocess": False,
     "wsgi.run_once": False,
 }
-_SERVER: Final = ("Server", "Sinogram")  # without it the versions of libraries would be told
 _NO_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 _END: Final = object()
 
@@ -134,7 +133,7 @@ class WsgiHandler:
         return answer
 
     async def _send(self, request: web.BaseRequest, answer: _Answer) -> web.StreamResponse:
-        answer.headers.append(_SERVER)
+        answer.headers.append(SERVER)
         if isinstance(answer.parts, tuple | list):
             body = answer.parts[0] if answer.parts else b""
             response: web.StreamResponse = web.Response(

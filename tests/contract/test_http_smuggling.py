@@ -70,6 +70,7 @@ def statuses(address: tuple[str, int], data: bytes) -> list[bytes]:
     with connect(address, data) as client:
         while piece := client.recv(10_000):
             answer += piece
+    assert b"aiohttp" not in answer
     return re.findall(rb"HTTP/1.[01] (\d+) ", answer)
 
 
