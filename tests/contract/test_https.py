@@ -75,14 +75,48 @@ def test_a_client_is_answered_and_large_bodies_go_through(pem: Path) -> None:
         assert ask(address, client(), bytes(3_000_000)) == b"https 127.0.0.1 3000000"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def curl(port: int, certificates: Certificates, *options: str) -> tuple[int, bytes]:
+    """Return how curl has ended, 0 for well, and what it was answered."""
+    known = ["--cacert", str(certificates.trusted), "--resolve", f"server:{port}:127.0.0.1"]
+    command = ["curl", "-sS", "-m", str(DEADLINE_S), *known, *options, f"https://server:{port}/"]
+    told = subprocess.run(command, check=False, capture_output=True)
+    return told.returncode, told.stdout
+
+
+ANSWERED = (0, b"https 127.0.0.1 0")
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+@needs_curl
 def test_curl_knows_the_server_by_its_authority(pem: Path, certificates: Certificates) -> None:
     with serving(echo, tls=https_context(HttpsSettings(certificate=pem))) as (_, port):
-        resolve = ["--cacert", str(certificates.trusted), "--resolve", f"server:{port}:127.0.0.1"]
-        told = subprocess.run(
-            ["curl", "-sS", "-m", "10", *resolve, f"https://server:{port}/"], check=False, capture_output=True
-        )
-        assert told.stdout == b"https 127.0.0.1 0", told.stderr
+        assert curl(port, certificates) == ANSWERED
+
+
+@needs_curl
+def test_curl_shows_a_certificate_or_is_not_answered(pem: Path, certificates: Certificates) -> None:
+    def shown(identity: Identity) -> list[str]:
+        return ["--cert", str(identity.certificate), "--key", str(identity.key)]
+
+    settings = HttpsSettings(certificate=pem, trusted=certificates.trusted)
+    with serving(echo, tls=https_context(settings)) as (_, port):
+        assert curl(port, certificates, *shown(certificates.client)) == ANSWERED
+        assert curl(port, certificates, *shown(certificates.client), "--tls-max", "1.2") == ANSWERED
+        for wrong in ([], shown(certificates.stranger)):
+            for version in ("1.2", "1.3"):
+                ended, answer = curl(port, certificates, *wrong, "--tls-max", version)
+                assert ended != 0
+                assert answer == b""
+
+
+@needs_curl
+@pytest.mark.parametrize(("minimum", "version", "is_answered"), [(4, "1.1", False), (4, "1.2", True), (3, "1.1", True)])
+def test_curl_is_answered_by_tls_1_1_only_where_it_is_asked_for(
+    pem: Path, certificates: Certificates, minimum: int, version: str, *, is_answered: bool
+) -> None:
+    with serving(echo, tls=https_context(HttpsSettings(certificate=pem, minimum_version=minimum))) as (_, port):
+        old = ("--tlsv1.0", "--tls-max", version, "--ciphers", "DEFAULT@SECLEVEL=0")
+        assert (curl(port, certificates, *old) == ANSWERED) is is_answered
 
 
 def test_plain_http_is_not_served_on_the_port_of_https(pem: Path) -> None:
