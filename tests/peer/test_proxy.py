@@ -22,7 +22,8 @@ import pytest
 from tests.contract.http_serving import DEADLINE_S, serving
 from tests.contract.rest_stage import rest_stage
 from tests.dicom_bytes import dataset, encode
-from tests.peer.servers import free_port, wait_for
+from tests.peer.servers import wait_for
+from tests.ports import free_port
 from tools.core import Core
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
