@@ -24,7 +24,7 @@ from tests.contract.rest_stage import rest_stage
 from tests.dicom_bytes import dataset, encode
 from tests.peer.servers import wait_for
 from tests.ports import free_port
-from tools.core import Core
+from tools.server.core import Core
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (Debian: nginx-light)")
