@@ -158,15 +158,13 @@ PLUGIN_SECTIONS: Final = frozenset(
         "WholeSlideImaging Worklists"
     )
 )
-# Sizes of caches and pools of Orthanc's own code, and what holds here whatever they say: small answers are never held back, and
-# logs never name a patient.
+# Sizes of caches and pools of Orthanc's own code, and what holds here whatever they say: more is hidden than any edition asks.
 WITHOUT_EFFECT: Final = frozenset(
     _words(
         "MaximumStorageCacheSize StorageLoaderThreadsCount StorageMemoryCapacity MallocArenaMax LoaderThreads ZipLoaderThreads "
         "MaximumConcurrentDcmtkTranscoders DicomParserThreadsCount DicomParserMemoryCapacity DicomParserCacheSize "
         "TranscoderThreadsCount TranscoderMemoryCapacity TranscoderCacheSize SequentialDicomReaderThreadsCount "
-        "SequentialDicomReaderWindowSize SequentialDicomReaderWindowCapacity TcpNoDelay DeidentifyLogs "
-        "DeidentifyLogsDicomVersion"
+        "SequentialDicomReaderWindowSize SequentialDicomReaderWindowCapacity DeidentifyLogsDicomVersion"
     )
 )
 # Who sets one of these relies on it: while it is not honoured, a value other than the default stops the start.
@@ -220,7 +218,7 @@ OPTIONS: Final = _rows(
     Option("MediaArchiveSize", _COUNT, 1),
     Option("LogExportedResources", _NO, default=False, honoured=True),
     # HTTP server
-    *_switches("HttpServerEnabled HttpDescribeErrors KeepAlive", default=True, honoured=True),
+    *_switches("HttpServerEnabled HttpDescribeErrors KeepAlive TcpNoDelay", default=True, honoured=True),
     Option("HttpPort", _PORT, 8042, honoured=True),
     Option("HttpBindAddresses", Texts(), [], honoured=True),
     Option("KeepAliveTimeout", Whole(1), 1, honoured=True),
@@ -229,7 +227,7 @@ OPTIONS: Final = _rows(
     Option("MaximumRequestBodySizeMB", _COUNT, 8192, honoured=True),
     Option("MaximumFileSizeInArchiveMB", _COUNT, 4096, honoured=True),
     Option("MaximumArchiveSizeMB", _COUNT, 65_536, honoured=True),  # ours
-    *_switches("OrthancExplorerEnabled TcpNoDelay WebDavEnabled WebDavUploadAllowed", default=True),
+    *_switches("OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed", default=True),
     *_switches("MetricsEnabled SynchronousZipStream", default=True),
     Option("HttpCompressionEnabled", _NO, default=False, honoured=True),
     *_switches("WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8", default=False),
@@ -272,7 +270,7 @@ OPTIONS: Final = _rows(
     Option("LimitFindInstances", _COUNT, 0, honoured=True),
     Option("CaseSensitivePN", _NO, default=False, honoured=True),
     Option("StorageAccessOnFind", Choice(("Always", "Answers", "Never")), "Always", honoured=True),
-    Option("DeidentifyLogs", _YES, default=True),
+    Option("DeidentifyLogs", _YES, default=True, honoured=True),
     Option("DeidentifyLogsDicomVersion", Choice(("2008", "2017c", "2021b", "2023b")), "2023b"),
     # DICOM security
     *_switches("DicomAlwaysAllowEcho DicomAlwaysAllowStore", default=True, honoured=True),

@@ -25,6 +25,7 @@ from actors.wire.dicom.command import Command, Element, Field, encode_response
 from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
 from actors.wire.dicom.pdu import Context
 from api.dicom.access import manufacturer_of
+from api.dicom.query_log import log_query
 from api.dicom.services import Service
 from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
 from events.errors import InvalidRequest, SinogramError
@@ -94,6 +95,7 @@ class _FindScp:
         """Send a pending response for each match; returns the final status."""
         settings = association.settings.find
         asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
+        log_query(association, command, asked)
         level = parse_level(asked.get(_LEVEL_TAG))
         keys = self._filters.filter_find(asked, _origin(association), partial(manufacturer_of, association.settings))
         vr_of = _vr_of(private_vrs)

@@ -15,6 +15,7 @@ from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import is_warning
 from api.dicom.find_scp import parse_level
+from api.dicom.query_log import log_query
 from api.dicom.status import (
     CANCELLED,
     PENDING,
@@ -119,6 +120,7 @@ def answer(association: "Association", context: Context, command: Command, retri
         data = _receive(association.dataset())
         default_encoding = association.settings.find.default_encoding
         identifier, _ = decode_dataset(data, context.transfer_syntax, default_encoding)
+        log_query(association, command, identifier)
         done = retrieve(parse_named(identifier))
         status = done.status
     except SinogramError as exc:

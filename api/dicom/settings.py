@@ -38,4 +38,5 @@ class DicomSettings:
     synchronous_move: bool = True  # SynchronousCMove: the peer waits for all sub-operations; else they are a job
     threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
     maximum_associations: int = 200  # DicomMaximumAssociations, of all gateways: beyond it peers are told to come back
+    deidentify_logs: bool = True  # DeidentifyLogs: what peers ask for is logged without values that may name a patient
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)

@@ -6,6 +6,7 @@ once it does, the client shows by taking it whether it is there. TLS has no such
 """
 
 import asyncio
+import socket
 from typing import Any, Final
 
 from aiohttp import web
@@ -19,16 +20,25 @@ _SETTLE_S: Final = 0.1  # in which a request that came with the end of its clien
 class Connection(web.RequestHandler):
     """See the module's text. Lives on the event loop."""
 
-    __slots__ = ("_end", "_idle_s", "_is_half_closed", "_request", "is_busy")
+    __slots__ = ("_end", "_idle_s", "_is_half_closed", "_no_delay", "_request", "is_busy")
 
-    def __init__(self, server: web.Server, *, idle_s: float, **options: Any) -> None:
-        """`idle_s` is how long it may be idle between two requests; 0: it serves one request."""
+    def __init__(self, server: web.Server, *, idle_s: float, no_delay: bool, **options: Any) -> None:
+        """`idle_s` is how long it may be idle between two requests; 0: it serves one request.
+
+        Without `no_delay` the kernel gathers small pieces of an answer (Nagle's algorithm).
+        """
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._idle_s = idle_s
+        self._no_delay = no_delay
         self._request: web.BaseRequest | None = None  # the last one
         self.is_busy = False
         self._is_half_closed = False
         self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # sets TCP_NODELAY, whatever the listener had
+        if not self._no_delay:
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
     def begin(self, request: web.BaseRequest) -> None:
         """A request is under way from now on."""

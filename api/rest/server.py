@@ -60,6 +60,7 @@ class HttpServer:
         threads: int = DEFAULT_THREADS,
         silence_s: float = SILENCE_S,
         keep_alive_s: float | None = None,
+        no_delay: bool = True,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`fd` is a listening TCP socket, owned by the server from now on. A silence of 0 means a day.
@@ -68,6 +69,7 @@ class HttpServer:
         """
         self._silence_s = silence_s or _DAY_S
         self._keep_alive_s = self._silence_s if keep_alive_s is None else keep_alive_s
+        self._no_delay = no_delay
         self._tls = tls
         self._listener = socket.socket(fileno=fd)
         _tune(self._listener, int(self._silence_s * 1000))
@@ -95,6 +97,7 @@ class HttpServer:
         return Connection(
             self._web,
             idle_s=self._keep_alive_s,
+            no_delay=self._no_delay,
             logger=_protocol_logger,
             access_log=None,
             keepalive_timeout=self._silence_s,  # this is also what a header may take
@@ -154,7 +157,6 @@ class HttpServer:
 
 
 def _tune(listener: socket.socket, timeout_ms: int) -> None:
-    """Set what accepted connections inherit: no delay for small answers, and an end to clients that read no more."""
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Set what accepted connections inherit: an end to clients that read no more."""
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

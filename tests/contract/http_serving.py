@@ -20,6 +20,7 @@ def serving(
     threads: int = 2,
     silence_s: float = 0.6,
     keep_alive_s: float | None = None,
+    no_delay: bool = True,
     tls: ssl.SSLContext | None = None,
     is_alone: bool = True,
 ) -> Iterator[tuple[str, int]]:
@@ -32,6 +33,7 @@ def serving(
             threads=threads,
             silence_s=silence_s,
             keep_alive_s=keep_alive_s,
+            no_delay=no_delay,
             tls=tls,
         )
         server.start()

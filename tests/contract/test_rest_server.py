@@ -7,8 +7,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -93,6 +94,25 @@ def test_a_connection_that_is_not_kept_serves_one_request() -> None:
         answer = b"".join(iter(lambda: client.recv(1000), b""))
     assert b"Connection: close" in answer
     assert answer.endswith(b"/a")
+
+
+def no_delay_at_the_server(client: socket.socket) -> int:
+    """The option of the server's end of a connection, which is a descriptor of this process."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+            if found.getpeername() == client.getsockname():
+                return found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    raise AssertionError("no such connection")
+
+
+@pytest.mark.parametrize("no_delay", [True, False])
+def test_small_pieces_are_held_back_if_that_is_asked_for(*, no_delay: bool) -> None:
+    request = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(echo, silence_s=10, no_delay=no_delay) as address, connect(address, request) as client:
+        for _ in range(2):  # for every request of a connection
+            assert client.recv(1000).endswith(b"/a")
+            assert bool(no_delay_at_the_server(client)) is no_delay
+            client.sendall(request)
 
 
 def test_silent_bodies_are_dropped_and_others_go_on(reader: Reader) -> None:

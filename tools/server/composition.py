@@ -47,6 +47,7 @@ class ServerSettings:
     http_port: int
     http_threads: int
     keep_alive_s: int  # 0: a connection serves one request
+    tcp_no_delay: bool
     https: HttpsSettings | None
     dicom_enabled: bool
     dicom_port: int
@@ -124,6 +125,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
         http_port=http.port,
         http_threads=http.threads,
         keep_alive_s=http.keep_alive_s,
+        tcp_no_delay=configuration.value("TcpNoDelay"),
         https=http.https,
         dicom_enabled=dicom.enabled,
         dicom_port=dicom.port,
@@ -235,6 +237,7 @@ def _dicom(configuration: Configuration) -> DicomSettings:
         maximum_pdu_length=dicom.maximum_pdu_length,
         tls=dicom.tls if dicom.tls_enabled else None,
         find=_find(configuration),
+        deidentify_logs=configuration.value("DeidentifyLogs"),
         synchronous_move=configuration.value("SynchronousCMove"),
         threads_count=dicom.threads,
         maximum_associations=configuration.value("DicomMaximumAssociations"),

@@ -83,6 +83,7 @@ class Gateway:
                 threads=settings.http_threads,
                 silence_s=settings.rest.http_request_timeout_s,
                 keep_alive_s=settings.keep_alive_s,
+                no_delay=settings.tcp_no_delay,
                 tls=https_context(settings.https) if settings.https else None,
             )
             for fd in http_fds

@@ -1,0 +1,59 @@
+"""What a peer asks for, in the log of category `dicom` from its level `verbose` on, as Orthanc 1.12.7 tells it.
+
+Values may name a patient. With `DeidentifyLogs` none is shown but those of tags whose values are words and counts of the
+standard: more is hidden than in any edition of PS3.15 Table E.1-1, so `DeidentifyLogsDicomVersion` changes nothing.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from store.dicom.dictionary import format_tag, tag_name
+from store.dicom.matching import Dataset, Value
+from store.dicom.network.command import Command, Field
+
+if TYPE_CHECKING:
+    from api.dicom.association import Association
+
+HIDDEN: Final = "(hidden by DeidentifyLogs)"
+MOST_KEYS: Final = 100  # of one query; the rest is counted
+
+_HARMLESS: Final = frozenset(
+    {
+        0x00080005,  # SpecificCharacterSet
+        0x00080016,  # SOPClassUID
+        0x00080052,  # QueryRetrieveLevel
+        0x00080056,  # InstanceAvailability
+        0x00080060,  # Modality
+        0x00080061,  # ModalitiesInStudy
+        0x00080062,  # SOPClassesInStudy
+        *range(0x00201200, 0x0020120A, 2),  # NumberOf…
+    }
+)
+
+log = logging.getLogger(__name__)
+
+
+def log_query(association: "Association", command: Command, asked: Dataset) -> None:
+    """Write a line for the request and one for each key."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    deidentify = association.settings.deidentify_logs
+    log.info("%s request from %r", Field(command.field).name.replace("_", "-"), association.request.calling_aet)
+    for tag in sorted(asked)[:MOST_KEYS]:
+        log.info("  (%s) %s = %s", format_tag(tag), tag_name(tag), _shown(tag, asked[tag], deidentify=deidentify))
+    if len(asked) > MOST_KEYS:
+        log.info("  and %d more", len(asked) - MOST_KEYS)
+
+
+def _shown(tag: int, value: Value, *, deidentify: bool) -> str:
+    if not value:
+        return ""
+    if deidentify and tag not in _HARMLESS:
+        return HIDDEN
+    if isinstance(value, str):
+        return value
+    items = (
+        ", ".join(f"{tag_name(inner)} = {_shown(inner, item[inner], deidentify=deidentify)}" for inner in sorted(item))
+        for item in value
+    )
+    return "; ".join(f"[{item}]" for item in items)
