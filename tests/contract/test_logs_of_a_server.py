@@ -1,5 +1,6 @@
 """What a server logs: nothing while all is well, what was asked for, and no line that a stranger has made up."""
 
+import itertools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.fault.instances import Instance
 from tests.fault.senders import StoreScu
-from tests.fault.servers import ServerUnderTest, server_in, wait_for
+from tests.fault.servers import ServerUnderTest, kill, server_in, wait_for
 
 FORGED = "2026-01-01 00:00:00.000 E core store: the archive is lost"
 
@@ -53,6 +54,27 @@ def test_levels_set_by_rest_hold_in_all_processes_by_category(server: ServerUnde
 
     wait_for(is_told, "the level")
     assert server.stop() == 0
+
+
+def test_levels_set_by_rest_reach_the_supervisor_and_the_filters_of_scripts(
+    server: ServerUnderTest, tmp_path: Path
+) -> None:
+    script = tmp_path / "fails.lua"
+    script.write_text("function ReceivedInstanceFilter() error('broken') end")
+    server.options["LuaScripts"] = [str(script)]
+    server.start()
+    assert server.request("PUT", "/tools/log-level", b"verbose").status == 200
+    numbers = itertools.count(1)
+
+    def is_told() -> bool:
+        server.request("POST", "/instances", Instance(next(numbers), "LEVELS", 1, 1, 200).file())
+        return "I lua-filter actors.lua.actor" in server.log
+
+    wait_for(is_told, "the trace of the script's error")
+    kill(server.gateways()[0])
+    wait_for(lambda: "I sinogram tools.serve: serve.ready" in server.log, "the restart")
+    assert server.stop() == 0
+    del server.options["LuaScripts"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Keeps the levels of this process's logs as REST has set them (`PUT /tools/log-level…`), until the next start."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -15,9 +16,13 @@ LOOK_S: Final = 1.0  # between two looks: seven short reads, 50 µs
 class LogLevels:
     """A thread that looks at the settings."""
 
-    def __init__(self, views: Views, options: LogOptions) -> None:
+    def __init__(
+        self, views: Views, options: LogOptions, on_change: Callable[[str, str], None] = lambda _category, _level: None
+    ) -> None:
+        """`on_change` is told of each category and its new level, in the thread that looks."""
         self._views = views
         self._options = options
+        self._on_change = on_change
         self._known = {category: options.level_of(category) for category in CATEGORIES}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-levels", daemon=True)
@@ -44,3 +49,4 @@ class LogLevels:
             if level != known:
                 self._known[category] = level
                 set_level(level, category)
+                self._on_change(category, level)

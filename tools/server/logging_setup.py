@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,11 @@ CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
 _OURS: Final = {*CATEGORIES["generic"], "lua"}
 _OWN: Final = {"default": logging.WARNING, "verbose": logging.INFO, "trace": logging.DEBUG}
 _FOREIGN: Final = {"default": logging.ERROR, "verbose": logging.INFO, "trace": logging.DEBUG}  # libraries are chatty
+
+# One byte each: how the core tells the supervisor, which reads no index, of a level that REST has set.
+LEVEL_WORDS: Final[Mapping[bytes, tuple[str, str]]] = {
+    bytes([0x80 + number]): pair for number, pair in enumerate(product(CATEGORIES, LEVELS))
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

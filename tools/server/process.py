@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.services.scripts.heartbeat import TICK_S
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
-from tools.server.logging_setup import log_standard_error
+from tools.server.logging_setup import LEVEL_WORDS, log_standard_error
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
@@ -143,7 +143,8 @@ def _run_core(order: Order, ending: Ending) -> int:
     }
     core = Core(order.settings.core(), control=control)
     core.serve_bridge()
-    levels = LogLevels(core.views, order.settings.log)
+    words = {pair: word for word, pair in LEVEL_WORDS.items()}
+    levels = LogLevels(core.views, order.settings.log, lambda *pair: _say(order, words[pair]))
     levels.start()
     _say(order, READY)
     while not ending.wait(10):
@@ -225,13 +226,23 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
     from actors.messages.index_client import begin_over
     from actors.services.scripts.board import open_board
     from actors.wire.bridge.client import BridgeClient
+    from store.environment import Environment
+    from store.views.views import Views
+    from tools.server.log_levels import LogLevels
     from tools.server.lua_processes import FilterInterpreter
 
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_FILTER])
     _show_life(board)
     interpreter = FilterInterpreter(order.settings, board, begin_over(bridge))
-    return _run_lua(order, ending, bridge, interpreter)
+    environment = Environment(order.settings.index_directory, writable=False)  # for the levels alone
+    levels = LogLevels(Views(environment), order.settings.log)
+    levels.start()
+    try:
+        return _run_lua(order, ending, bridge, interpreter)
+    finally:
+        levels.stop()
+        environment.close()
 
 
 def _run_lua_main(order: Order, ending: Ending) -> int:

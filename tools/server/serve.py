@@ -34,6 +34,7 @@ from tools.lua_settings import with_sources
 from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.server.composition import ServerSettings
 from tools.server.listening import listen
+from tools.server.logging_setup import LEVEL_WORDS, set_level
 from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
@@ -91,6 +92,7 @@ class Supervisor:
 
     def _run_once(self) -> int | None:
         """Start everything, wait for the end and stop everything; None to start again."""
+        self._settings.set_up_logging("sinogram")  # what REST has set holds until a reset
         try:
             failed = self._start()
             if failed is not None:
@@ -227,10 +229,15 @@ class Supervisor:
             self._watchdog.forget(role)
 
     def _on_word(self, child: Child) -> int | None:
-        """Deal with a process that was started again and serves, or that is gone or going."""
-        if child.hear() == READY:
+        """Deal with a process that was started again and serves, that tells of a level of logs, or that is gone or going."""
+        word = child.hear()
+        if word == READY:
             child.is_ready = True
             logger.info("serve.ready name=%s", child.name)
+            return None
+        if word in LEVEL_WORDS:
+            category, level = LEVEL_WORDS[word]
+            set_level(level, category)
             return None
         return self._on_death(child)
 

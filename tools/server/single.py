@@ -90,9 +90,9 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     stacks = Stacks("the only process")
     signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
-    settings.set_up_logging("sinogram")
     settings.set_up_limits()
     while True:
+        settings.set_up_logging("sinogram")  # what REST has set holds until a reset
         server = SingleServer(settings)
         server.ending.heed(*FOR_THE_SUPERVISOR)
         signal.signal(signal.SIGHUP, server.on_hangup)

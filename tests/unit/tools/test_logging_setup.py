@@ -1,7 +1,9 @@
 """Levels and categories of logs; the loggers touched are put back."""
 
 import logging
+import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -9,8 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from tools.configuration import load
+from tools.server.children import Child
+from tools.server.composition import server_settings
 from tools.server.log_lines import MOST_CHARACTERS, printable
-from tools.server.logging_setup import CATEGORIES, LogOptions, configure, log_standard_error, set_level
+from tools.server.logging_setup import (
+    CATEGORIES,
+    LEVEL_WORDS,
+    LEVELS,
+    LogOptions,
+    configure,
+    log_standard_error,
+    set_level,
+)
+from tools.server.process import CORE, READY, REFUSED, Order
+from tools.server.serve import EXIT_CORE_DIED, EXIT_REFUSED, Supervisor
+from tools.server.watchdog import Watchdog
 
 TOUCHED = ("aiohttp", *(name for names in CATEGORIES.values() for name in names))
 
@@ -132,3 +148,39 @@ def test_a_logger_has_the_level_of_its_category(tmp_path: Path, logger: str, cat
         others = {each: level for each in CATEGORIES if each != category}
         configure(LogOptions(file=tmp_path / "log", categories=others), "gateway-1")
         assert logging.getLogger(logger).getEffectiveLevel() == logging.WARNING
+
+
+class OfOneChild(Supervisor):
+    """A supervisor of a core that has said what it is given, and is gone then."""
+
+    def __init__(self, words: bytes) -> None:
+        ours, theirs = os.pipe()
+        os.write(theirs, words)
+        os.close(theirs)
+        process = subprocess.Popen(["true"])
+        self._children = [Child(Order(CORE, CORE, None), process, ours, is_ready=True)]
+        self._settings = server_settings(load(), LogOptions())
+        self._watchdog = Watchdog({})
+        self._signals = []
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _start(self) -> int | None:
+        return EXIT_REFUSED
+
+    def _stop(self) -> None:
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+
+def test_the_supervisor_takes_the_levels_that_the_core_tells_until_a_reset() -> None:
+    words = {pair: word for word, pair in LEVEL_WORDS.items()}
+    supervisor = OfOneChild(words["generic", "trace"] + words["http", "verbose"] + words["generic", "verbose"])
+    assert supervisor._watch() == EXIT_CORE_DIED
+    assert [logging.getLogger(name).level for name in ("tools", "api.rest")] == [logging.INFO, logging.INFO]
+    assert supervisor._run_once() == EXIT_REFUSED
+    assert [logging.getLogger(name).level for name in ("tools", "api.rest")] == [logging.WARNING, logging.WARNING]
+
+
+def test_no_word_of_a_level_is_another_word_of_a_child() -> None:
+    assert not LEVEL_WORDS.keys() & {READY, REFUSED}
+    assert set(LEVEL_WORDS.values()) == {(category, level) for category in CATEGORIES for level in LEVELS}
