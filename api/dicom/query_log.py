@@ -7,9 +7,9 @@ standard: more is hidden than in any edition of PS3.15 Table E.1-1, so `Deidenti
 import logging
 from typing import TYPE_CHECKING, Final
 
+from actors.wire.dicom.command import Command, Field
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.matching import Dataset, Value
-from store.dicom.network.command import Command, Field
 
 if TYPE_CHECKING:
     from api.dicom.association import Association

@@ -68,7 +68,7 @@ def test_levels_set_by_rest_reach_the_supervisor_and_the_filters_of_scripts(
 
     def is_told() -> bool:
         server.request("POST", "/instances", Instance(next(numbers), "LEVELS", 1, 1, 200).file())
-        return "I lua-filter actors.lua.actor" in server.log
+        return " I lua-filter " in server.log
 
     wait_for(is_told, "the trace of the script's error")
     kill(server.gateways()[0])
