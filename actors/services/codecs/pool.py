@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from actors.services.codecs.limits import IDLE_S, KEPT_BYTES, MOST_FRAMES, CodecSettings
@@ -35,6 +36,7 @@ from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
 from store.disk_errors import explain
 
+_ROOT: Final = Path(__file__).parents[3]  # where `actors` lies
 # One thread each; and memory is kept from frame to frame: to give it back and fault it in again costs up to 1 ms a frame.
 _SPAWNING: Final = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -160,7 +162,9 @@ class CodecProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # a library's last words; the log says what became of it
             pass_fds=(link, self._shared.fd),
-            env=os.environ | _SPAWNING,
+            env=os.environ
+            | _SPAWNING
+            | {"PYTHONPATH": f"{_ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)},
         )
 
     @property
