@@ -16,8 +16,8 @@ from os import SEEK_END
 from typing import BinaryIO, Final, TypeVar
 
 from api.rest.body import CHUNK_BYTES
+from api.rest.client_gone import ClientGone
 from api.rest.inflating import UNDER_WAY
-from api.rest.wsgi import ClientGone
 from events.errors import InvalidDicom, MissingTag
 from store.disk_errors import translated
 

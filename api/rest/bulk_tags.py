@@ -7,13 +7,13 @@ import falcon
 
 from api.rest import arguments, dicom_files, orthanc_json, orthanc_xml, runtime
 from api.rest.arguments import TagForm
+from api.rest.client_gone import while_client_waits
 from api.rest.deps import Deps
 from api.rest.finding import find_below
 from api.rest.instance_content import parse_ignore_length
 from api.rest.modules import MODULES
 from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.tag_names import tag_key, tag_name
-from api.rest.wsgi import while_client_waits
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import large_datasets

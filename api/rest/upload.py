@@ -9,6 +9,7 @@ import falcon
 from api.rest.archive import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
 from api.rest.auth import username_of
 from api.rest.body import CHUNK_BYTES, is_gzip, read_chunks
+from api.rest.client_gone import ClientGone, client_gone
 from api.rest.correlation import correlation_of, origin_of
 from api.rest.deps import Deps, Ingest, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
@@ -17,7 +18,6 @@ from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
 from api.rest.settings import RestSettings
-from api.rest.wsgi import ClientGone, client_gone
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import BeyondLimits

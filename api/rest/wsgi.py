@@ -8,19 +8,18 @@ application. Requests whose body is there, or that have none, have threads of th
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
-import falcon
 from aiohttp import HttpVersion11, hdrs, web
 
+from api.rest.client_gone import IS_CLIENT_GONE
 from api.rest.connection import SERVER, Connection
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
-from events.errors import InvalidRequest
 
 logger = logging.getLogger("sinogram.http")
 T = TypeVar("T")
@@ -31,8 +30,6 @@ FAST_THREADS: Final = 64
 WAITING_THREADS: Final = 512
 # Bodies gathered at the same time, in one process; beyond it a body goes to the thread that reads it as it comes.
 GATHERED_TOGETHER_BYTES: Final = 64 << 20
-
-IS_CLIENT_GONE: Final = "sinogram.is_client_gone"  # key of the environment: a function without arguments
 
 _BASE_ENVIRON: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
@@ -175,25 +172,6 @@ class WsgiHandler:
         """Wait for a piece to leave. Raises TimeoutError for a reader that takes nothing."""
         async with asyncio.timeout(self._silence_s):
             await writing
-
-
-class ClientGone(InvalidRequest):
-    """Whoever has sent the request does not wait for the answer any more."""
-
-
-def client_gone(req: falcon.Request) -> Callable[[], bool]:
-    """Return what tells whether a client has left, for work that only makes sense if somebody waits for it."""
-    is_gone: Callable[[], bool] = req.env.get(IS_CLIENT_GONE, lambda: False)
-    return is_gone
-
-
-def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
-    """Yield what takes long to make or to use. Raises ClientGone as soon as nobody waits for it."""
-    is_gone = client_gone(req)
-    for item in items:
-        if is_gone():
-            raise ClientGone("The client has left before its answer was there")
-        yield item
 
 
 def abort(request: web.BaseRequest) -> None:

@@ -13,7 +13,7 @@ from events.errors import BadMedium, CorruptIndex, CorruptLog, SinogramError
 from events.identifiers import Level, ResourceId
 from store import boot
 from store.blobs.store import BlobStore, make_blob_id
-from store.environment import FILE_NAME, Environment
+from store.environment import FILE_NAME, RESERVE_NAME, Environment
 from store.log import END
 from store.tables import (
     AGGREGATES,
@@ -44,18 +44,24 @@ PAGE = 4_096
 WAY_OUT = "sinogram replay --data DIR"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, clock: Clock) -> Path:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed index of 200 instances."""
-    made = tmp_path / "index"
-    made.mkdir()
+    made = tmp_path_factory.mktemp("whole")
     env, _ = open_archive(made)
-    stage = IndexStage(env, clock)
+    stage = IndexStage(env, Clock())
     stage.lease()
     for number in range(200):
         stage.ask(store_command("P", "S", f"R{number % 5}", str(number)))
     env.close()
+    (made / RESERVE_NAME).unlink()  # nobody copies 16 MiB of nothing
     return made
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the closed index, to be damaged."""
+    return shutil.copytree(whole, tmp_path / "index")
 
 
 def change(folder: Path, what: Callable[[lmdb.Transaction, Environment], object]) -> None:

@@ -14,8 +14,8 @@ import falcon
 import pytest
 
 from api.rest.body import read_chunks
+from api.rest.client_gone import IS_CLIENT_GONE
 from api.rest.settings import RestSettings
-from api.rest.wsgi import IS_CLIENT_GONE
 from events.errors import InvalidRequest
 from tests.contract.http_serving import DEADLINE_S, connect, serving
 

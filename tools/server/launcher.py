@@ -6,9 +6,15 @@ its parent.
 
 Trap: the kernel means the *thread* that started this process, not the parent's process. Whoever launches must do so from a thread that
 lives as long as the children shall.
+
+A process is started and ended with little work. The collector rests while modules are loaded: what they make stays (0.08 of 0.66 s of a gateway).
+In the end nothing is torn down that the kernel takes back anyhow (0.15 s): threads are joined, exit functions run, output is flushed as ever.
 """
 
+import atexit
+import contextlib
 import ctypes
+import gc
 import importlib
 import os
 import signal
@@ -18,6 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
+    gc.disable()
     parent, module = int(sys.argv[1]), sys.argv[2]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before that
@@ -31,5 +38,21 @@ def main() -> int:
     return int(importlib.import_module(module).main())
 
 
+class _End:
+    """Ends the process after everything else that was to be done at its end."""
+
+    status = 1  # unless `main` says otherwise
+
+    def __init__(self) -> None:
+        atexit.register(self._exit)  # the first to be registered is the last to be called
+
+    def _exit(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads
+                stream.flush()
+        os._exit(self.status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end = _End()
+    end.status = main()

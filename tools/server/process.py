@@ -1,6 +1,7 @@
 """What a child process of the supervisor runs (see `tools.server.children`), with its order on standard input."""
 
 import contextlib
+import gc
 import logging
 import os
 import pickle
@@ -137,6 +138,7 @@ def _run_core(order: Order, ending: Ending) -> int:
     from tools.server.core import Core
     from tools.server.log_levels import LogLevels
 
+    _note_that_all_is_loaded()
     control = {
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
         "reset": lambda: os.kill(order.supervisor, signal.SIGHUP),
@@ -168,6 +170,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     from api.dicom.places import Places
     from tools.server.gateway import Gateway
 
+    _note_that_all_is_loaded()
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
     scripts = _reach_scripts(order)
@@ -198,6 +201,7 @@ def _run_worker(order: Order, ending: Ending) -> int:
     from actors.wire.bridge.client import BridgeClient
     from tools.server.worker import Worker
 
+    _note_that_all_is_loaded()
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
     channel = open_channel(bridge)
@@ -231,6 +235,7 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
     from tools.server.log_levels import LogLevels
     from tools.server.lua_processes import FilterInterpreter
 
+    _note_that_all_is_loaded()
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_FILTER])
     _show_life(board)
@@ -252,6 +257,7 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
     from actors.wire.bridge.client import BridgeClient
     from tools.server.lua_processes import MainInterpreter
 
+    _note_that_all_is_loaded()
     identity = _identity(order)
     bridge = BridgeClient(order.settings.index_directory, identity)
     board = open_board(order.boards[LUA_MAIN])
@@ -268,6 +274,12 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
         received=_reach_scripts(order).get(LUA_FILTER),
     )
     return _run_lua(order, ending, bridge, interpreter)
+
+
+def _note_that_all_is_loaded() -> None:
+    """Have the collector work from now on, and never look at what modules have made: it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _show_life(board: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.rest.archive import MAGICS, ArchiveLimits, store_members
-from api.rest.wsgi import ClientGone
+from api.rest.client_gone import ClientGone
 from events.errors import InvalidDicom, MissingTag, StorageFull
 
 GOOD = b"DICOM file"
