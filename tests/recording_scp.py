@@ -2,24 +2,22 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from actors.services.remote.find_scu import PATIENT_ROOT, STUDY_ROOT, WORKLIST
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Command, Field, encode_response
+from actors.wire.dicom.ending import PeerAborted
 from actors.wire.dicom.pdu import Context
+from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.server import DicomServer
-from api.dicom.services import Service
+from api.dicom.services import FinalResponse, Service
 from api.dicom.settings import DicomSettings
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 _PENDING, _SUCCESS = 0xFF00, 0x0000
 
@@ -33,14 +31,14 @@ class RecordingScp:
     encoding: str = "Latin1"
     status: int = _SUCCESS
     asked: list[tuple[str, str, Dataset]] = field(default_factory=list)  # abstract syntax, calling title, identifier
-    associations: list["Association"] = field(default_factory=list)  # of each question
-    then: Callable[["Association"], None] = lambda _: None  # after each answer
+    associations: list[Association] = field(default_factory=list)  # of each question
+    hangs_up: bool = False  # after each answer
 
     def take(self) -> list[tuple[str, str, Dataset]]:
         taken, self.asked = self.asked, []
         return taken
 
-    def handle(self, association: "Association", context: Context, command: Command) -> None:
+    def handle(self, association: Association, context: Context, command: Command) -> FinalResponse:
         data = b"".join(bytes(part) for part in association.dataset())
         identifier, _ = decode_dataset(data, context.transfer_syntax, "Latin1")
         self.associations.append(association)
@@ -48,8 +46,10 @@ class RecordingScp:
         for answer in self.answers:
             encoded = encode_dataset(answer, context.transfer_syntax, self.encoding)
             association.send(context, encode_response(command, _PENDING, has_dataset=True), (encoded,))
-        association.send(context, encode_response(command, self.status))
-        self.then(association)
+        if self.hangs_up:
+            association.send(context, encode_response(command, self.status))
+            raise PeerAborted
+        return FinalResponse(self.status)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def recording_scp(answers: list[Dataset] | None = None) -> Iterator[RecordingScp
     recorder = RecordingScp(listener.getsockname()[1], answers or [])
     service = Service(
         field=Field.C_FIND,
-        operation=lambda _context: Operation.FIND,
+        operation=Operation.FIND,
         handle=recorder.handle,
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT, WORKLIST}),
     )

@@ -13,22 +13,20 @@ What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had
 1.12.7 reads these options and does not act on them here.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from actors.services.remote.modality import Operation
-from actors.services.scripts.errors import ScriptFailed
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
-from actors.wire.dicom.command import Command, Element, Field, encode_response
-from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
+from actors.wire.dicom.command import Command, Field, encode_response
 from actors.wire.dicom.pdu import Context
 from api.dicom.access import manufacturer_of
+from api.dicom.association import Association
 from api.dicom.query_log import log_query
-from api.dicom.services import Service
-from api.dicom.status import CANCELLED, PENDING, SUCCESS, find_status
-from events.errors import InvalidRequest, SinogramError
+from api.dicom.services import FinalResponse, Service
+from api.dicom.status import CANCELLED, PENDING, SUCCESS, comment_on, find_status
+from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.charset_encoding import can_encode, defined_term
 from store.dicom.charsets import charset_of
@@ -36,23 +34,16 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
-from store.records import Origin
 from store.views.find import RETRIEVE_AE_TITLE, Query
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
 CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
 
-_FILTER_FAILED: Final = "The filter of a script has failed"  # its own words may be long, and name paths of this machine
 _LEVEL_TAG: Final = 0x00080052
 _TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
 _NO_KEYS: Final = frozenset({CHARSET_TAG, _LEVEL_TAG, _TIMEZONE})
-
-log = logging.getLogger(__name__)
 
 
 class Finder(Protocol):
@@ -64,8 +55,9 @@ class Finder(Protocol):
 def create_find_service(finder: Finder, filters: ScriptFilters = NO_FILTERS) -> Service:
     return Service(
         field=Field.C_FIND,
-        operation=lambda _context: Operation.FIND,
+        operation=Operation.FIND,
         handle=_FindScp(finder, filters).handle,
+        explain=lambda error: FinalResponse(find_status(error), comment_on(error)),
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
     )
 
@@ -75,29 +67,14 @@ class _FindScp:
         self._finder = finder
         self._filters = filters
 
-    def handle(self, association: "Association", context: Context, command: Command) -> None:
-        comment: dict[Element, int | str] = {}
-        try:
-            data = _receive(association.dataset())
-            status = self._answer(association, context, command, data)
-        except SinogramError as exc:
-            status = find_status(exc)
-            comment = {Element.ERROR_COMMENT: _FILTER_FAILED if isinstance(exc, ScriptFailed) else str(exc)[:64]}
-            log.warning("C-FIND refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
-        except AssociationEnded:
-            raise
-        except Exception as exc:  # noqa: BLE001 # a defect costs one query
-            status = find_status(exc)
-            log_fault(f"C-FIND failed with 0x{status:04x}", exc)
-        association.send(context, encode_response(command, status, comment))
-
-    def _answer(self, association: "Association", context: Context, command: Command, data: bytes) -> int:
-        """Send a pending response for each match; returns the final status."""
+    def handle(self, association: Association, context: Context, command: Command) -> FinalResponse:
+        """Send a pending response for each match."""
+        data = association.read_identifier(IDENTIFIER_LIMIT_BYTES)
         settings = association.settings.find
         asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
         log_query(association, command, asked)
         level = parse_level(asked.get(_LEVEL_TAG))
-        keys = self._filters.filter_find(asked, _origin(association), partial(manufacturer_of, association.settings))
+        keys = self._filters.filter_find(asked, association.origin, partial(manufacturer_of, association.settings))
         vr_of = _vr_of(private_vrs)
         limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
         query = Query(
@@ -123,14 +100,14 @@ class _FindScp:
                 batch = next(batches, None)
                 encoded = [] if batch is None else [writer.write(answer) for answer in batch]
             if batch is None:
-                return SUCCESS
+                return FinalResponse(SUCCESS)
             room = limit - sent if limit else len(encoded)
             for some in _chunks(encoded[:room]):
                 if association.is_cancelled(command):
-                    return CANCELLED
+                    return FinalResponse(CANCELLED)
                 association.send_all(context, [(pending, (answer,)) for answer in some])
             if len(encoded) > room or association.is_cancelled(command):
-                return CANCELLED
+                return FinalResponse(CANCELLED)
             sent += len(encoded)
 
 
@@ -172,24 +149,6 @@ def parse_level(value: Value) -> Level:
     if level is None:
         raise InvalidRequest("QueryRetrieveLevel is missing or unknown")
     return level
-
-
-def _receive(parts: Iterable[memoryview]) -> bytes:
-    data = bytearray()
-    for part in parts:
-        data += part
-        if len(data) > IDENTIFIER_LIMIT_BYTES:
-            raise Malformed("an identifier beyond all measure")
-    return bytes(data)
-
-
-def _origin(association: "Association") -> Origin:
-    return Origin(
-        kind="DicomProtocol",
-        remote_ip=association.remote_ip,
-        remote_aet=association.request.calling_aet,
-        called_aet=association.request.called_aet,
-    )
 
 
 def _vr_of(private_vrs: dict[int, str]) -> Callable[[int], str]:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
@@ -20,8 +20,9 @@ from actors.wire.dicom.ending import AbortReason, Violation
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import Question
 from api.dicom.access import find_modality
-from api.dicom.retrieve import SubOperations, answer, logged, send_pending
-from api.dicom.services import Service
+from api.dicom.association import Association
+from api.dicom.retrieve import SubOperations, answer, explain, logged, send_pending
+from api.dicom.services import FinalResponse, Service
 from api.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
 from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
@@ -31,9 +32,6 @@ from store.dicom.sendable import sendable_dataset
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -47,16 +45,17 @@ log = logging.getLogger(__name__)
 def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, decompresses: bool = True) -> Service:
     """Serve C-GET; `decompresses` is the option TranscodeDicomProtocol."""
 
-    def handle(association: "Association", context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         modality = find_modality(association.settings, association.request.calling_aet)
         may_decompress = decompresses and (modality is None or modality.allow_transcoding)
         run = _Retrieval(association, context, command, views, blobs, codecs, may_decompress=may_decompress)
-        answer(association, context, command, run.retrieve)
+        return answer(association, context, command, run.retrieve)
 
     return Service(
         field=Field.C_GET,
-        operation=lambda _context: Operation.GET,
+        operation=Operation.GET,
         handle=handle,
+        explain=explain,
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
     )
 
@@ -70,7 +69,7 @@ class _Retrieval:
 
     def __init__(
         self,
-        association: "Association",
+        association: Association,
         context: Context,
         command: Command,
         views: Views,

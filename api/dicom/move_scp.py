@@ -7,22 +7,20 @@ sub-operations as there are instances: what Orthanc 1.12.7 says too, whose pendi
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actors.services.remote.modality import Modality, Operation
 from actors.services.remote.store_scu import Originator
 from actors.wire.dicom.command import Command, Element, Field
 from actors.wire.dicom.pdu import Context
-from api.dicom.retrieve import SubOperations, answer, logged, send_pending
+from api.dicom.association import Association
+from api.dicom.retrieve import SubOperations, answer, explain, logged, send_pending
 from api.dicom.sending import Sender, Sending
-from api.dicom.services import Service
+from api.dicom.services import FinalResponse, Service
 from api.dicom.status import UnknownDestination
 from events.identifiers import ResourceId
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -42,7 +40,7 @@ def create_move_service(
 ) -> Service:
     """Serve C-MOVE."""
 
-    def handle(association: "Association", context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         def retrieve(named: Named) -> SubOperations:
             aet = command.text(Element.MOVE_DESTINATION)
             destination = find_modality(aet)
@@ -61,12 +59,13 @@ def create_move_service(
             sender = open_sender(destination, originator, instances)
             return _Move(association, context, command, views).run(sender, instances)
 
-        answer(association, context, command, retrieve)
+        return answer(association, context, command, retrieve)
 
     return Service(
         field=Field.C_MOVE,
-        operation=lambda _context: Operation.MOVE,
+        operation=Operation.MOVE,
         handle=handle,
+        explain=explain,
         abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
     )
 
@@ -74,7 +73,7 @@ def create_move_service(
 class _Move:
     """One synchronous C-MOVE."""
 
-    def __init__(self, association: "Association", context: Context, command: Command, views: Views) -> None:
+    def __init__(self, association: Association, context: Context, command: Command, views: Views) -> None:
         self._association = association
         self._context = context
         self._command = command

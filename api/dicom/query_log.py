@@ -5,14 +5,12 @@ standard: more is hidden than in any edition of PS3.15 Table E.1-1, so `Deidenti
 """
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actors.wire.dicom.command import Command, Field
+from api.dicom.association import Association
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.matching import Dataset, Value
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 HIDDEN: Final = "(hidden by DeidentifyLogs)"
 MOST_KEYS: Final = 100  # of one query; the rest is counted
@@ -33,7 +31,7 @@ _HARMLESS: Final = frozenset(
 log = logging.getLogger(__name__)
 
 
-def log_query(association: "Association", command: Command, asked: Dataset) -> None:
+def log_query(association: Association, command: Command, asked: Dataset) -> None:
     """Write a line for the request and one for each key."""
     if not log.isEnabledFor(logging.INFO):
         return

@@ -5,17 +5,19 @@ sub-operation that fails, which ends Orthanc's. What is not in the archive is no
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actors.wire.dicom.command import Command, Element, Field, encode_response
-from actors.wire.dicom.ending import AssociationEnded, Malformed, log_fault
+from actors.wire.dicom.ending import AssociationEnded
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import is_warning
+from api.dicom.association import Association
 from api.dicom.find_scp import parse_level
 from api.dicom.query_log import log_query
+from api.dicom.services import FinalResponse
 from api.dicom.status import (
     CANCELLED,
     PENDING,
@@ -23,17 +25,15 @@ from api.dicom.status import (
     SUCCESS,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     IdentifierMismatch,
+    comment_on,
     retrieve_status,
 )
-from events.errors import InvalidRequest, SinogramError
+from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
 from store.tables import LookupKind
 from store.views.retrieve import TAG_OF_KIND, Named
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
 
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 22  # 60,000 SOP Instance UIDs
 FAILED_LIST_BYTES: Final = 60_000  # an element of explicit VR UI ends at 65,534
@@ -112,32 +112,23 @@ def logged(service: str, done: SubOperations) -> Iterator[None]:
 Retrieve = Callable[[Named], SubOperations]
 
 
-def answer(association: "Association", context: Context, command: Command, retrieve: Retrieve) -> None:
-    """Read the identifier, have it retrieved, send the last response. Raises AssociationEnded."""
-    done = SubOperations(0)
-    comment: dict[Element, int | str] = {}
-    try:
-        data = _receive(association.dataset())
-        default_encoding = association.settings.find.default_encoding
-        identifier, _ = decode_dataset(data, context.transfer_syntax, default_encoding)
-        log_query(association, command, identifier)
-        done = retrieve(parse_named(identifier))
-        status = done.status
-    except SinogramError as exc:
-        status = retrieve_status(exc)
-        comment = {Element.ERROR_COMMENT: str(exc)[:64]}
-        log.warning("retrieval refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
-    except AssociationEnded:
-        raise
-    except Exception as exc:  # noqa: BLE001 # a defect costs one request
-        status = retrieve_status(exc)
-        log_fault(f"retrieval failed with 0x{status:04x}", exc)
+def answer(association: Association, context: Context, command: Command, retrieve: Retrieve) -> FinalResponse:
+    """Read the identifier and have it retrieved."""
+    data = association.read_identifier(IDENTIFIER_LIMIT_BYTES)
+    identifier, _ = decode_dataset(data, context.transfer_syntax, association.settings.find.default_encoding)
+    log_query(association, command, identifier)
+    done = retrieve(parse_named(identifier))
     failed = _encode_failed(done.failed_uids, context.transfer_syntax)
-    response = encode_response(command, status, done.elements(status) | comment, has_dataset=bool(failed))
-    association.send(context, response, failed)
+    return FinalResponse(done.status, done.elements(done.status), failed)
 
 
-def send_pending(association: "Association", context: Context, command: Command, done: SubOperations) -> None:
+def explain(error: Exception) -> FinalResponse:
+    """The response to a request that came to no sub-operation."""
+    status = retrieve_status(error)
+    return FinalResponse(status, SubOperations(0).elements(status) | comment_on(error))
+
+
+def send_pending(association: Association, context: Context, command: Command, done: SubOperations) -> None:
     """Tell the counts, unless the last response is about to."""
     if done.remaining:
         association.send(context, encode_response(command, PENDING, done.elements(PENDING)))
@@ -166,15 +157,6 @@ def _values(identifier: Dataset, kind: LookupKind) -> tuple[str, ...]:
     if not isinstance(value, str):
         return ()
     return tuple(each.strip() for each in value.split("\\") if each.strip())
-
-
-def _receive(parts: Iterable[memoryview]) -> bytes:
-    data = bytearray()
-    for part in parts:
-        data += part
-        if len(data) > IDENTIFIER_LIMIT_BYTES:
-            raise Malformed("an identifier beyond all measure")
-    return bytes(data)
 
 
 def _encode_failed(uids: list[str], transfer_syntax: str) -> tuple[bytes, ...]:

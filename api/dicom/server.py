@@ -21,12 +21,10 @@ from collections.abc import Callable, Iterable
 from actors.wire.dicom.connection import Connection, TlsConnection
 from actors.wire.dicom.ending import log_fault
 from actors.wire.tls import server_context
-from api.dicom.association import Association
-from api.dicom.echo_scp import create_echo_service
+from api.dicom.acceptor import Acceptor
 from api.dicom.places import PATIENCE_STEPS, STEP_MS, Places
 from api.dicom.services import Service, Services
 from api.dicom.settings import DicomSettings
-from api.dicom.store_scp import Ingest, create_store_service
 from events.errors import BadConfiguration
 
 REJECTED_AT_ONCE = 16  # associations beyond the limit that each process tells so; any further connection is just closed
@@ -55,7 +53,7 @@ class DicomServer:
         self._slots = threading.BoundedSemaphore(max(1, settings_now().threads_count))
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._lock = threading.Lock()
-        self._threads: dict[threading.Thread, Association] = {}
+        self._threads: dict[threading.Thread, Acceptor] = {}
         self._acceptor = threading.Thread(target=self._accept_all, name="dicom-accept", daemon=True)
 
     @property
@@ -81,14 +79,14 @@ class DicomServer:
         os.close(self._wake)
         with self._lock:
             running = dict(self._threads)
-        for association in running.values():
-            association.stop()
+        for acceptor in running.values():
+            acceptor.stop()
         deadline = time.monotonic() + grace_s
         for thread in running:
             thread.join(max(0.0, deadline - time.monotonic()))
-        for thread, association in running.items():
+        for thread, acceptor in running.items():
             if thread.is_alive():
-                association.kill()
+                acceptor.kill()
             thread.join()
 
     def _accept_all(self) -> None:
@@ -144,11 +142,9 @@ class DicomServer:
             log.warning("too many associations: connection from %s closed", remote_ip)
             connection.close()
             return
-        association = Association(
-            connection, remote_ip, settings, self._services, self._slots, is_over_limit=not has_place
-        )
+        acceptor = Acceptor(connection, remote_ip, settings, self._services, self._slots, is_over_limit=not has_place)
         try:
-            self._start_thread(association, has_place=has_place)
+            self._start_thread(acceptor, has_place=has_place)
         except RuntimeError as exc:  # there is no thread to be had
             log.warning("connection from %s dropped: %s", remote_ip, exc)
             connection.close()
@@ -161,12 +157,10 @@ class DicomServer:
         with self._lock:
             self._rejecting -= 1
 
-    def _start_thread(self, association: Association, *, has_place: bool) -> None:
-        thread = threading.Thread(
-            target=self._run, args=(association, has_place), name="dicom-association", daemon=True
-        )
+    def _start_thread(self, acceptor: Acceptor, *, has_place: bool) -> None:
+        thread = threading.Thread(target=self._run, args=(acceptor, has_place), name="dicom-association", daemon=True)
         with self._lock:
-            self._threads[thread] = association
+            self._threads[thread] = acceptor
         try:
             thread.start()
         except RuntimeError:
@@ -174,9 +168,9 @@ class DicomServer:
                 del self._threads[thread]
             raise
 
-    def _run(self, association: Association, has_place: bool) -> None:  # a thread's argument
+    def _run(self, acceptor: Acceptor, has_place: bool) -> None:  # a thread's argument
         try:
-            association.run()
+            acceptor.run()
         finally:
             self._leave(has_place=has_place)
             with self._lock:
@@ -193,10 +187,3 @@ def open_connection(sock: socket.socket, settings: DicomSettings) -> Connection:
     except OSError:
         wrapped.close()
         raise
-
-
-def create_dicom_server(
-    listener: socket.socket, ingest: Ingest, settings_now: Callable[[], DicomSettings]
-) -> DicomServer:
-    """A server of all services there are; `settings_now` is called once for each connection."""
-    return DicomServer(listener, (create_echo_service(), create_store_service(ingest)), settings_now)

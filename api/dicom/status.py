@@ -1,6 +1,9 @@
 """Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
 
+from typing import Final
+
 from actors.services.scripts.errors import ScriptFailed
+from actors.wire.dicom.command import Element
 from events.errors import (
     Busy,
     CorruptLog,
@@ -9,6 +12,7 @@ from events.errors import (
     NotFound,
     PeerFailed,
     ReadOnlyArchive,
+    SinogramError,
     StorageFailed,
     StorageFull,
 )
@@ -28,6 +32,9 @@ MOVE_DESTINATION_UNKNOWN = 0xA801
 IDENTIFIER_DOES_NOT_MATCH = 0xA900
 SUBOPERATIONS_WITH_FAILURES = 0xB000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
+
+_COMMENT_LENGTH: Final = 64  # of Error Comment (PS3.7 Table E.1-1)
+_FILTER_FAILED: Final = "The filter of a script has failed"  # its own words may be long, and name paths of this machine
 
 
 class IdentifierMismatch(InvalidRequest):
@@ -82,3 +89,10 @@ _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def retrieve_status(error: Exception) -> int:
     """The status of a C-MOVE or C-GET that came to no sub-operation: the standard's, where Orthanc says 0xC000 to all."""
     return next((status for kind, status in _RETRIEVE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
+
+
+def comment_on(error: Exception) -> dict[Element, int | str]:
+    """The Error Comment of a response; none for a defect, whose words may hold a patient's data."""
+    if not isinstance(error, SinogramError):
+        return {}
+    return {Element.ERROR_COMMENT: _FILTER_FAILED if isinstance(error, ScriptFailed) else str(error)[:_COMMENT_LENGTH]}

@@ -4,25 +4,18 @@ The dataset that is received is what is stored: it follows a file meta informati
 answer is sent when the instance is durable, or known not to be stored.
 """
 
-import logging
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from actors.services.remote.modality import Operation
-from actors.wire.dicom.command import Command, Element, Field, encode_response
-from actors.wire.dicom.ending import AssociationEnded, Refusal, log_fault
+from actors.wire.dicom.command import Command, Element, Field
+from actors.wire.dicom.ending import Refusal
 from actors.wire.dicom.pdu import Context
-from api.dicom.services import Service
+from api.dicom.association import Association
+from api.dicom.services import FinalResponse, Service
 from api.dicom.status import store_status
-from events.errors import SinogramError
 from store.dicom.received import Announced
 from store.records import Origin
-
-if TYPE_CHECKING:
-    from api.dicom.association import Association
-
-log = logging.getLogger(__name__)
 
 
 class StoreResult(Protocol):
@@ -49,51 +42,24 @@ class Ingest(Protocol):
 
 
 def create_store_service(ingest: Ingest) -> Service:
-    return Service(field=Field.C_STORE, operation=lambda _context: Operation.STORE, handle=_StoreScp(ingest).handle)
+    """Serve C-STORE: all storage classes, so it names none."""
 
-
-class _StoreScp:
-    def __init__(self, ingest: Ingest) -> None:
-        self._ingest = ingest
-
-    def handle(self, association: "Association", context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         sop_class = command.text(Element.AFFECTED_SOP_CLASS_UID)
         sop_instance = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
         if not sop_class or not sop_instance or not command.has_dataset:
             raise Refusal("a C-STORE without SOP class, SOP instance or dataset")
-        parts = association.dataset()
-        try:
-            status = self._store(association, context, sop_class, sop_instance, parts)
-        except SinogramError as exc:
-            status = store_status(exc)
-            log.warning("C-STORE refused with 0x%04x: %s: %s", status, type(exc).__name__, exc)
-        except AssociationEnded:
-            raise
-        except Exception as exc:  # noqa: BLE001 # a defect costs one instance, which stays with its sender
-            status = store_status(exc)
-            log_fault(f"C-STORE failed with 0x{status:04x}", exc)
-        for _ in parts:
-            pass  # what an early refusal left unread
-        association.send(context, encode_response(command, status))
-
-    def _store(
-        self,
-        association: "Association",
-        context: Context,
-        sop_class: str,
-        sop_instance: str,
-        parts: Iterator[memoryview],
-    ) -> int:
-        origin = Origin(
-            kind="DicomProtocol",
-            remote_ip=association.remote_ip,
-            remote_aet=association.request.calling_aet,
-            called_aet=association.request.called_aet,
-        )
         announced = Announced(sop_class, sop_instance, context.transfer_syntax)
-        with self._ingest.receive(origin, announced) as upload:
-            for part in parts:
+        with ingest.receive(association.origin, announced) as upload:
+            for part in association.dataset():
                 upload.write(part)
             upload.judge()  # without a slot: a script that thinks long must not keep other associations waiting
             with association.slots:
-                return upload.store().dimse_status
+                return FinalResponse(upload.store().dimse_status)
+
+    return Service(
+        field=Field.C_STORE,
+        operation=Operation.STORE,
+        handle=handle,
+        explain=lambda error: FinalResponse(store_status(error)),
+    )

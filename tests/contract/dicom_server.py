@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from api.dicom.server import DicomServer, create_dicom_server
+from api.dicom.echo_scp import create_echo_service
+from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings
+from api.dicom.store_scp import create_store_service
 from tests.contract.dicom_fakes import FakeIngest
 
 
@@ -19,7 +21,8 @@ class RunningServer:
         self.ingest = FakeIngest()
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = listener.getsockname()[1]
-        self.server: DicomServer = create_dicom_server(listener, self.ingest, lambda: self.settings)
+        services = create_echo_service(), create_store_service(self.ingest)
+        self.server = DicomServer(listener, services, lambda: self.settings)
         self._is_stopped = False
 
     def stop(self, grace_s: float = 10.0) -> None:

@@ -4,35 +4,37 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Command, Element, Field, encode_command, encode_response
 from actors.wire.dicom.pdu import Context, encode_p_data
 from api.dicom.association import Association
 from api.dicom.server import DicomServer
-from api.dicom.services import Handler, Service
+from api.dicom.services import FinalResponse, Handler, Service
 from api.dicom.settings import DicomSettings
 from api.dicom.status import CANCELLED, PENDING, SUCCESS
 from tests.contract.dicom_scu import EXPLICIT_LE, Aborted, Response, Scu, associate_request, user_information
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+WORKLIST = "1.2.840.10008.5.1.4.31"
 CONTEXTS = [(1, FIND, [EXPLICIT_LE])]
 SETTINGS = DicomSettings(always_allowed=frozenset({Operation.FIND}))
 
 
-def find_request(message_id: int = 3) -> bytes:
+def find_request(message_id: int = 3, context_id: int = 1, sop_class: str = FIND) -> bytes:
     command = encode_command(
         {
-            Element.AFFECTED_SOP_CLASS_UID: FIND,
+            Element.AFFECTED_SOP_CLASS_UID: sop_class,
             Element.COMMAND_FIELD: Field.C_FIND,
             Element.MESSAGE_ID: message_id,
             Element.PRIORITY: 0,
             Element.DATA_SET_TYPE: 1,
         }
     )
-    identifier = encode_p_data(1, b"\x10\0\x20\0LO\0\0", is_command=False, is_last=True)
-    return encode_p_data(1, command, is_command=True, is_last=True) + identifier
+    identifier = encode_p_data(context_id, b"\x10\0\x20\0LO\0\0", is_command=False, is_last=True)
+    return encode_p_data(context_id, command, is_command=True, is_last=True) + identifier
 
 
 def cancel_request(message_id: int = 3) -> bytes:
@@ -47,18 +49,23 @@ def cancel_request(message_id: int = 3) -> bytes:
 
 
 @contextmanager
-def serve_find(handle: Handler) -> Iterator[int]:
-    service = Service(
-        field=Field.C_FIND, operation=lambda _: Operation.FIND, handle=handle, abstract_syntaxes=frozenset({FIND})
-    )
+def serve(*services: Service) -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = DicomServer(listener, (service,), lambda: SETTINGS)
+    server = DicomServer(listener, services, lambda: SETTINGS)
     server.start()
     try:
         yield port
     finally:
         server.stop()
+
+
+def find_service(handle: Handler, *syntaxes: str, operation: Operation = Operation.FIND) -> Service:
+    return Service(field=Field.C_FIND, operation=operation, handle=handle, abstract_syntaxes=frozenset(syntaxes))
+
+
+def serve_find(handle: Handler) -> AbstractContextManager[int]:
+    return serve(find_service(handle, FIND))
 
 
 def read_message(scu: Scu, size: int) -> list[bytes]:
@@ -74,10 +81,10 @@ def read_message(scu: Scu, size: int) -> list[bytes]:
 def test_pending_answers_carry_datasets_in_fragments_the_peer_can_take() -> None:
     answer = bytes(range(250)) * 4
 
-    def handle(association: Association, context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         assert b"".join(map(bytes, association.dataset())) == b"\x10\0\x20\0LO\0\0"
         association.send(context, encode_response(command, PENDING, has_dataset=True), [answer[:300], answer[300:]])
-        association.send(context, encode_response(command, SUCCESS))
+        return FinalResponse(SUCCESS)
 
     with serve_find(handle) as port, Scu(port) as scu:
         scu.ask(associate_request(CONTEXTS, user=user_information(128)))
@@ -96,14 +103,14 @@ def test_pending_answers_carry_datasets_in_fragments_the_peer_can_take() -> None
 def test_a_cancel_is_seen_while_answers_go_out() -> None:
     cancelled = threading.Event()
 
-    def handle(association: Association, context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         association.skip_dataset()
         assert not association.is_cancelled(command)
         association.send(context, encode_response(command, PENDING))
         assert cancelled.wait(20)
         while not association.is_cancelled(command):
             pass
-        association.send(context, encode_response(command, CANCELLED))
+        return FinalResponse(CANCELLED)
 
     with serve_find(handle) as port, Scu(port) as scu:
         scu.associate(CONTEXTS)
@@ -120,8 +127,8 @@ def test_a_cancel_is_seen_while_answers_go_out() -> None:
 
 
 def test_a_cancel_after_the_answer_is_read_over() -> None:
-    def handle(association: Association, context: Context, command: Command) -> None:
-        association.send(context, encode_response(command, SUCCESS))
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
+        return FinalResponse(SUCCESS)
 
     with serve_find(handle) as port, Scu(port) as scu:
         scu.associate(CONTEXTS)
@@ -133,11 +140,12 @@ def test_a_cancel_after_the_answer_is_read_over() -> None:
 def test_another_request_before_the_answer_is_a_violation() -> None:
     sent = threading.Event()
 
-    def handle(association: Association, _context: Context, command: Command) -> None:
+    def handle(association: Association, _context: Context, command: Command) -> FinalResponse:
         association.skip_dataset()
         assert sent.wait(20)
         while not association.is_cancelled(command):
             pass
+        return FinalResponse(SUCCESS)
 
     with serve_find(handle) as port, Scu(port) as scu:
         scu.associate(CONTEXTS)
@@ -150,13 +158,13 @@ def test_a_service_may_ask_the_peer() -> None:
     """As C-GET does: a request of our own and its response, inside the peer's request."""
     seen: list[int] = []
 
-    def handle(association: Association, context: Context, command: Command) -> None:
+    def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         association.skip_dataset()
         own = {Element.COMMAND_FIELD: Field.C_STORE, Element.MESSAGE_ID: 1, Element.DATA_SET_TYPE: 1}
         association.send(context, encode_command(own), [b"\0\0"])
         _, response = association.receive()
         seen.append(response.number(Element.STATUS))
-        association.send(context, encode_response(command, SUCCESS))
+        return FinalResponse(SUCCESS)
 
     with serve_find(handle) as port, Scu(port) as scu:
         scu.associate(CONTEXTS)
@@ -171,7 +179,7 @@ def test_a_service_may_ask_the_peer() -> None:
 
 
 def test_a_defect_of_a_service_ends_its_association_alone() -> None:
-    def handle(_association: Association, _context: Context, _command: Command) -> None:
+    def handle(_association: Association, _context: Context, _command: Command) -> FinalResponse:
         raise ZeroDivisionError
 
     with serve_find(handle) as port:
@@ -179,3 +187,42 @@ def test_a_defect_of_a_service_ends_its_association_alone() -> None:
             with Scu(port) as scu:
                 scu.associate(CONTEXTS)
                 assert scu.ask(find_request()) == Aborted(0, 0)
+
+
+def saying(status: int) -> Handler:
+    return lambda _association, _context, _command: FinalResponse(status)
+
+
+def test_two_services_of_one_kind_share_an_association_by_their_abstract_syntaxes() -> None:
+    patients, worklist = find_service(saying(0xA701), FIND), find_service(saying(0xA702), WORKLIST)
+    contexts = [(1, FIND, [EXPLICIT_LE]), (3, WORKLIST, [EXPLICIT_LE])]
+    for services in ((patients, worklist), (worklist, patients)):
+        with serve(*services) as port, Scu(port) as scu:
+            scu.associate(contexts)
+            for context_id, name, status in ((1, FIND, 0xA701), (3, WORKLIST, 0xA702), (1, FIND, 0xA701)):
+                answer = scu.ask(find_request(context_id=context_id, sop_class=name))
+                assert isinstance(answer, Response)
+                assert (answer.context_id, answer.status) == (context_id, status)
+
+
+def test_each_of_two_services_asks_for_its_own_permission() -> None:
+    worklist = find_service(saying(SUCCESS), WORKLIST, operation=Operation.FIND_WORKLIST)
+    with serve(find_service(saying(SUCCESS), FIND), worklist) as port, Scu(port) as scu:
+        scu.associate([(1, FIND, [EXPLICIT_LE]), (3, WORKLIST, [EXPLICIT_LE])])
+        assert isinstance(scu.ask(find_request()), Response)
+        assert scu.ask(find_request(context_id=3, sop_class=WORKLIST)) == Aborted(0, 0)
+
+
+def test_a_request_that_fails_is_answered_and_the_association_goes_on() -> None:
+    def fail(_association: Association, _context: Context, _command: Command) -> FinalResponse:
+        raise ZeroDivisionError
+
+    service = replace(
+        find_service(fail, FIND), explain=lambda error: FinalResponse(0xC001, {Element.ERROR_COMMENT: "X"})
+    )
+    with serve(service) as port, Scu(port) as scu:
+        scu.associate(CONTEXTS)
+        for _ in range(2):  # the dataset, which nobody has read, is not taken for the next message
+            answer = scu.ask(find_request())
+            assert isinstance(answer, Response)
+            assert (answer.status, answer.command.text(Element.ERROR_COMMENT)) == (0xC001, "X")

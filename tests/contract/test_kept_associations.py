@@ -52,7 +52,7 @@ def test_another_title_or_model_is_another_association(scp: RecordingScp, pool: 
 
 
 def test_a_modality_that_has_hung_up_is_asked_anew(scp: RecordingScp, pool: FindPool) -> None:
-    scp.then = lambda association: association.kill()
+    scp.hangs_up = True
     assert [question(scp, pool) for _ in range(3)] == [2, 2, 2]
     assert len(set(map(id, scp.associations))) == 3
 

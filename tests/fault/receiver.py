@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from api.dicom.server import create_dicom_server
+from api.dicom.echo_scp import create_echo_service
+from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings
+from api.dicom.store_scp import create_store_service
 from tests.contract.dicom_fakes import FakeIngest, FakeUpload
 
 _SOP_UID = re.compile(rb"2\.25\.3(\d{12})")  # as tests.fault.instances makes them
@@ -60,7 +62,7 @@ def receive(hold: Callable[[], object] = lambda: None) -> Iterator[Receiver]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     receiver = Receiver(listener.getsockname()[1], hold)
     ingest.on_store = receiver.note
-    server = create_dicom_server(listener, ingest, DicomSettings)
+    server = DicomServer(listener, (create_echo_service(), create_store_service(ingest)), DicomSettings)
     server.start()
     try:
         yield receiver

@@ -19,7 +19,7 @@ from actors.wire.dicom.command import decode_command
 from actors.wire.dicom.connection import Connection
 from actors.wire.dicom.ending import AssociationEnded, Violation
 from actors.wire.errors import RemoteFailed
-from api.dicom.association import Association
+from api.dicom.acceptor import Acceptor
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.services import Services
@@ -89,7 +89,7 @@ def test_a_server_ends_any_association_without_a_defect(caplog: pytest.LogCaptur
         for data in inputs(dicom_inputs.requests(), dicom_inputs.NETWORK_TOKENS, short=1_000):
             with told(data), conversation(data) as (ours, _):
                 slots = contextlib.nullcontext()
-                Association(Connection(ours, timeout_s=5), "127.0.0.1", SETTINGS, services, slots).run()
+                Acceptor(Connection(ours, timeout_s=5), "127.0.0.1", SETTINGS, services, slots).run()
                 assert not caplog.records, caplog.text
             stored += len(ingest.stored)
             ingest.uploads.clear()
