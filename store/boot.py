@@ -1,7 +1,7 @@
 """What a start does with what it finds: one table, every row of it tested.
 
-`look` gathers the facts without changing anything, `plan` looks them up in the table, and the composition root carries
-out the actions. The first refusal ends the start before anything is written.
+`look_at_…` gather the facts step by step, `plan` looks them up in the table after each, and the composition root carries
+out the actions. The first refusal ends the start; to open the environment may have added empty tables before.
 """
 
 import fcntl

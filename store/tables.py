@@ -25,6 +25,7 @@ CURSORS = b"cursors"  # consumer -> seq it has dealt with
 SETTINGS = b"settings"  # runtime settings that REST changed; emptied at boot
 LEASES = b"leases"  # blob folder -> who writes into it
 CONDEMNED = b"condemned"  # blob -> seq of the event that condemned it; rows go when the file is gone
+NEXT_FOLDER = b"next-folder"  # in META: the number of the next blob folder
 NON_EVENT = frozenset({META, CURSORS, SETTINGS, LEASES, CONDEMNED})
 
 # The read models.

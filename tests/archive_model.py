@@ -6,7 +6,7 @@ refs, changes and the order of lists follow.
 
 from dataclasses import dataclass, field
 
-from actors.messages.commands import StoreInstance
+from actors.messages.commands.instances import StoreInstance
 from events.identifiers import BlobId, Level, Ref
 from store.records import Statistics
 

@@ -12,7 +12,7 @@ from actors.core.jobs import scheduler as scheduler_module
 from actors.core.jobs.door import SchedulerDoor, take_up
 from actors.core.jobs.scheduler import ALARM, Scheduler
 from actors.core.jobs.settings import SchedulerSettings
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from events.errors import SinogramError
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.messages.commands import Command, StoreInstance
+from actors.messages.commands.command import Command
+from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings

@@ -3,9 +3,9 @@
 from functools import cache
 from typing import Any
 
-from actors.messages.commands import (
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import (
     AddJobOutput,
-    Command,
     ControlJob,
     DropJobOutput,
     EndJob,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.messages.commands import (
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import (
     AddJobOutput,
-    Command,
     ControlJob,
     DropJobOutput,
     EndJob,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.core.stable import ALARM, StableTracker
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError
 from events.identifiers import ResourceId

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from actors.messages.commands import DeleteKeyValue, SetStability, StoreKeyValue
+from actors.messages.commands.resources import SetStability
+from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.messages.index_client import IndexClient
 from actors.services.lua import chain
 from actors.services.lua.chain import Operation

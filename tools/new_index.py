@@ -8,14 +8,13 @@ from typing import Self
 
 import lmdb
 
-from actors.core.index.decide import NEXT_FOLDER
 from events.errors import SinogramError
 from events.identifiers import Seq
 from store.batch import Batch
 from store.boot import ARCHIVE_KEY, CLEAN_KEY, FORMAT, FORMAT_KEY
 from store.environment import FILE_NAME, Environment
 from store.privacy import make_folder
-from store.tables import BLOBS, CONDEMNED, CURSORS, EVENTS, LEASES, META, PERSONAL, key
+from store.tables import BLOBS, CONDEMNED, CURSORS, EVENTS, LEASES, META, NEXT_FOLDER, PERSONAL, key
 
 
 class NewIndex:

@@ -26,7 +26,6 @@ from typing import Any
 import pykka
 
 from actors.core.alarm import Alarm
-from actors.core.index.decide import NEXT_FOLDER
 from actors.core.scrubber import Scrubber
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError
@@ -35,7 +34,7 @@ from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore, folder_number
 from store.log import read_head
 from store.records import Instance
-from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, META, U64
+from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64
 from store.views.callbacks import list_waiting
 from store.views.snapshot import Snapshot
 from store.views.views import Views

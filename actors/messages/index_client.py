@@ -4,33 +4,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from actors.messages.commands import (
-    ClearChanges,
-    ClearExports,
-    Command,
-    DeleteKeyValue,
-    DeleteResource,
-    DropCursor,
+from actors.messages.commands.command import Command
+from actors.messages.commands.files import (
     ForgetCondemned,
-    LogExports,
-    NoteDuplicate,
     OpenFolder,
-    RemoveModality,
     ReportDamage,
     ReportRecovery,
     RetireFolder,
-    RetractInstance,
-    RevokeFolders,
+)
+from actors.messages.commands.instances import NoteDuplicate, StoreInstance, origin_fields
+from actors.messages.commands.plain import to_plain
+from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
+from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
+from actors.messages.commands.server import (
+    ClearChanges,
+    ClearExports,
+    DropCursor,
+    LogExports,
+    RemoveModality,
     SaveCursor,
     SetSetting,
-    SetStability,
-    SettleResources,
-    StoreInstance,
-    StoreKeyValue,
     StoreModality,
-    Together,
-    origin_fields,
-    to_plain,
 )
 from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
@@ -40,7 +34,7 @@ from store.records import Origin
 Ask = Callable[[Command], Any]  # blocks; raises SinogramError, Busy when no answer comes in time
 Begin = Callable[[Command], Callable[[], Any]]  # sends a command off; what is returned waits until it has taken effect
 
-EXPORTS_PER_COMMAND = 1000  # some 200 kB; a message between processes holds 4 MiB
+EXPORTS_PER_COMMAND = 1000  # some 200 kB of a message between processes
 
 
 class ExportEntry(NamedTuple):
@@ -146,11 +140,6 @@ class IndexClient:
         number: int = self._ask(OpenFolder(owner=owner))
         return number
 
-    def revoke_folders(self, owner: str) -> list[int]:
-        """Take the folders of a process that is gone; returns their numbers, to be swept."""
-        numbers: list[int] = self._ask(RevokeFolders(owner=owner))
-        return numbers
-
     def retire_folder(self, folder: int) -> None:
         self._ask(RetireFolder(folder=folder))
 
@@ -164,11 +153,6 @@ class IndexClient:
     def drop_cursor(self, consumer: str) -> None:
         """Forget a consumer: files of deleted instances do not wait for it any more."""
         self._ask(DropCursor(consumer=consumer))
-
-    def together(self, *commands: Command) -> list[Any]:
-        """Carry out commands in one transaction, all or none; returns their replies. Raises what refuses one of them."""
-        replies: list[Any] = self._ask(Together(commands=[to_plain(command) for command in commands]))
-        return replies
 
 
 def ask_over(bridge: BridgeClient) -> Ask:

@@ -43,7 +43,6 @@ STRATEGIES: MappingProxyType[str, Strategy] = MappingProxyType(
         "DicomModalityStore": REMOTE,
         "DicomMoveScu": REMOTE,
         "DicomGetScu": REMOTE,
-        "OrthancPeerStore": REMOTE,
         "SequenceOfOperations": REMOTE,
     }
 )

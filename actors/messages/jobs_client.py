@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from actors.messages.commands import ControlJob, DropJobOutput, SubmitJob
+from actors.messages.commands.jobs import ControlJob, DropJobOutput, SubmitJob
 from actors.messages.index_client import Ask
 from actors.messages.job_states import Word
 from events.identifiers import Ref

@@ -7,31 +7,21 @@ from typing import Any
 
 import pytest
 
-from actors.core.index.read_only import RECORDS, check_records
-from actors.messages.commands import (
-    COMMANDS,
-    AddJobOutput,
+from actors.core.index.actor import check_records
+from actors.messages.commands.command import Command
+from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
+from actors.messages.commands.instances import NoteDuplicate, StoreInstance
+from actors.messages.commands.jobs import AddJobOutput
+from actors.messages.commands.plain import COMMANDS, Together, to_plain
+from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SetStability, SettleResources
+from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
+from actors.messages.commands.server import (
     ClearChanges,
     ClearExports,
-    Command,
-    DeleteKeyValue,
-    DeleteResource,
     DropCursor,
-    ForgetCondemned,
-    NoteDuplicate,
-    OpenFolder,
-    PurgeRows,
     RemoveModality,
-    RetireFolder,
-    RetractInstance,
-    RevokeFolders,
     SaveCursor,
-    SetStability,
-    SettleResources,
-    StoreInstance,
-    StoreKeyValue,
     StoreModality,
-    Together,
 )
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.ingest import Ingest
@@ -59,7 +49,7 @@ CHANGING = {
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.__name__)
 def test_every_command_is_a_record_or_refused(command: type[Command]) -> None:
-    assert (command in RECORDS) is (command not in CHANGING)
+    assert command.IS_RECORD is (command not in CHANGING)
     if command in CHANGING:
         with pytest.raises(ReadOnlyArchive):
             check_records([command.__new__(command)])
@@ -102,8 +92,14 @@ ATTEMPTS: dict[str, Callable[[IndexClient, ResourceId], Any]] = {
     "drop a value": lambda index, _: index.delete_key_value(b"store", b"key"),
     "retract": lambda index, _: index.retract(BlobId(bytes(8))),
     "lease a folder": lambda index, _: index.open_folder("gateway-1"),
-    "something allowed beside it": lambda index, _: index.together(
-        SaveCursor(consumer="lua", seq=Seq(1)), ClearChanges(), DropCursor(consumer="lua")
+    "something allowed beside it": lambda index, _: index._ask(
+        Together(
+            commands=[
+                to_plain(SaveCursor(consumer="lua", seq=Seq(1))),
+                to_plain(ClearChanges()),
+                to_plain(DropCursor(consumer="lua")),
+            ]
+        )
     ),
 }
 

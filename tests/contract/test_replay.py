@@ -11,8 +11,10 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from actors.core.index import decide
-from actors.messages.commands import ClearChanges, Command, SettleResources
+from actors.core.index.decisions import resources as decide
+from actors.messages.commands.command import Command
+from actors.messages.commands.resources import SettleResources
+from actors.messages.commands.server import ClearChanges
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
 from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, READ_MODELS, TOTALS, key

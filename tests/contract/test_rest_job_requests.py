@@ -10,7 +10,7 @@ import falcon
 import pytest
 
 from actors.core.jobs.settings import SchedulerSettings
-from actors.messages.commands import SubmitJob
+from actors.messages.commands.jobs import SubmitJob
 from actors.messages.job_retries import REMOTE
 from actors.services.jobs.operation import Task
 from actors.wire.errors import RemoteFailed, Trouble

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.messages.commands import AddJobOutput, EndJob, FailJob, FinishJobStep, InterruptJob, StartJob
+from actors.messages.commands.jobs import AddJobOutput, EndJob, FailJob, FinishJobStep, InterruptJob, StartJob
 from api.rest import jobs
 from api.rest.app import create_app
 from events.identifiers import Ref

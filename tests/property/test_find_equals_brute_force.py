@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.core.index import decide
+from actors.core.index.decisions import resources as decide
 from events.identifiers import Level
 from store.blobs.store import BlobStore, make_blob_id
 from store.dicom.dictionary import dictionary_vr

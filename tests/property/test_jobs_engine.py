@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.core.jobs.dispatch import KILL_AFTER_S
-from actors.messages.commands import Command, ControlJob, DropJobOutput, TrimJobs
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import ControlJob, DropJobOutput, TrimJobs
 from actors.messages.job_retries import LONGEST_DELAY_S
 from events import codec
 from events.errors import SinogramError, StorageFull

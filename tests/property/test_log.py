@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.messages.commands import (
+from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.resources import SetStability
+from actors.messages.commands.scripts import (
     DeleteKeyValue,
-    NoteDuplicate,
     RecordCallbackFailure,
     RecordCallbackRecovery,
     RecordCallbackSkip,
-    SetStability,
     StoreKeyValue,
-    origin_fields,
 )
 from events import codec
 from events.codec import Record

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.messages.commands import ClearExports, Command, LogExports, RemoveModality, StoreModality
+from actors.messages.commands.command import Command
+from actors.messages.commands.server import ClearExports, LogExports, RemoveModality, StoreModality
 from actors.services.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
 from events.identifiers import Level, ResourceId
 from store.environment import Environment

@@ -17,30 +17,28 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.core.index import decide
-from actors.messages.commands import (
-    ClearChanges,
-    Command,
+from actors.core.index.decisions import resources as decide
+from actors.messages.commands.command import Command
+from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.jobs import (
     ControlJob,
-    DeleteKeyValue,
     DropJobOutput,
     EndJob,
     FailJob,
     FinishJobStep,
     InterruptJob,
-    NoteDuplicate,
-    PurgeRows,
+    StartJob,
+    TrimJobs,
+)
+from actors.messages.commands.resources import PurgeRows, RetractInstance, SetStability, SettleResources
+from actors.messages.commands.scripts import (
+    DeleteKeyValue,
     RecordCallbackFailure,
     RecordCallbackRecovery,
     RecordCallbackSkip,
-    RetractInstance,
-    SetStability,
-    SettleResources,
-    StartJob,
     StoreKeyValue,
-    TrimJobs,
-    origin_fields,
 )
+from actors.messages.commands.server import ClearChanges
 from events.errors import InvalidRequest, NotFound, SinogramError
 from events.identifiers import Level, Ref, Seq
 from events.resources import InstanceStored, ResourceDeleted, RowsPurged

@@ -18,9 +18,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from actors.core.index.context import Context, Outcome
 from actors.core.index.decide import decide
-from actors.core.index.outcome import Context, Outcome
-from actors.messages.commands import Command, OpenFolder, RetireFolder, SettleResources, StoreInstance
+from actors.messages.commands.command import Command
+from actors.messages.commands.files import OpenFolder, RetireFolder
+from actors.messages.commands.instances import StoreInstance
+from actors.messages.commands.resources import SettleResources
 from events.errors import InvalidRequest
 from events.identifiers import BlobId, Level, Ref, Seq, Surrogate, hash_resource_id
 from store import projections
@@ -186,9 +189,8 @@ class Filler:
         return int(self.run([OpenFolder(owner=OWNER)])[0].reply)
 
     def _carry_out(self, command: Command, batch: Batch) -> Outcome:
-        outcome = Outcome()
         context = Context(batch, self._log.next_seq, _new_surrogate)
-        for planned in decide(command, context, outcome):
+        for planned in decide(command, context):
             appended = self._log.append(
                 batch,
                 planned.event,
@@ -199,7 +201,7 @@ class Filler:
             )
             projections.apply(batch, appended)
         batch.savepoint()
-        return outcome
+        return context.outcome
 
     def close(self) -> None:
         """Make everything durable."""

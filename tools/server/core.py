@@ -24,7 +24,9 @@ from actors.core.log_watch import LogWatch
 from actors.core.scrubber import Scrubber
 from actors.core.stable import StableTracker
 from actors.core.storage import RECHECK, REMOVE, Storage, leased_folders
-from actors.messages.commands import PurgeRows, RevokeFolders, from_plain
+from actors.messages.commands.files import RevokeFolders
+from actors.messages.commands.plain import from_plain
+from actors.messages.commands.resources import PurgeRows
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.lua.cursor import take_up_cursor

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.remote.asking import create_find_pool

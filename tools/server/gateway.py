@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.services.remote.outgoing import Admission, admission
 from actors.services.remote.target import Target
 from actors.services.scripts.client import ScriptsClient

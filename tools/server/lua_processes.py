@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.core.log_watch import LogEnd
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.chain import Chain
 from actors.services.lua.deliveries import DeliveryReader

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.channel import open_local_channel

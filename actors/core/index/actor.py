@@ -23,27 +23,12 @@ from typing import Any, Protocol
 import lmdb
 import pykka
 
+from actors.core.index.context import Context, Outcome, merge
 from actors.core.index.decide import decide
-from actors.core.index.outcome import Context, Outcome, merge
-from actors.core.index.read_only import check_records
-from actors.messages.commands import (
-    Command,
-    DeleteResource,
-    DropCursor,
-    DropJobOutput,
-    ForgetCondemned,
-    PurgeRows,
-    RecordCallbackRecovery,
-    RecordCallbackSkip,
-    RetireFolder,
-    RetractInstance,
-    RevokeFolders,
-    SaveCursor,
-    Together,
-    TrimJobs,
-    parts_of,
-)
-from events.errors import Busy, CorruptLog, SinogramError, StorageFailed, StorageFull
+from actors.messages.commands.command import Command
+from actors.messages.commands.plain import Together, parts_of
+from actors.messages.commands.resources import PurgeRows
+from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
 from store.batch import Batch
@@ -57,23 +42,6 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
-# What frees space, and so may still be done when there is none: files of deleted instances wait for cursors.
-_FREEING = (
-    DeleteResource,
-    RetractInstance,
-    PurgeRows,
-    ForgetCondemned,
-    RevokeFolders,
-    RetireFolder,
-    DropJobOutput,
-    TrimJobs,
-    SaveCursor,
-    DropCursor,
-)
-
-# What files of deleted instances may be waiting for. Whatever else it brings with it, such as the job of a callback, may
-# then be written, too: refused, it would hold up the consumer, and all that is deleted would take its space for ever.
-_RELEASING = (SaveCursor, RecordCallbackRecovery, RecordCallbackSkip)
 
 Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970
@@ -179,9 +147,8 @@ class Index(pykka.ThreadingActor):
         return merge(outcomes) if isinstance(w.command, Together) else outcomes[0], None
 
     def _carry_out(self, command: Command, batch: Batch) -> Outcome:
-        outcome = Outcome()
         context = Context(batch, self._log.next_seq, _new_surrogate)
-        for planned in decide(command, context, outcome):
+        for planned in decide(command, context):
             appended = self._log.append(
                 batch,
                 planned.event,
@@ -192,11 +159,11 @@ class Index(pykka.ThreadingActor):
             )
             projections.apply(batch, appended)
             self._tags.add(planned.event.TAG)
-        return outcome
+        return context.outcome
 
     def _can_use_reserve(self, waiting: list[_Waiting]) -> bool:
         """Give up the reserve for commands that free space, if there is one left."""
-        is_freeing = any(isinstance(w.command, _FREEING) for w in waiting)
+        is_freeing = any(w.command.FREES_SPACE for w in waiting)
         return is_freeing and release_reserve(self._environment.folder)
 
     def _refusal_after_failure(self, failure: Exception) -> SinogramError:
@@ -256,11 +223,21 @@ def submit(
         reply(None, Busy("the server is stopping"))
 
 
+def check_records(parts: list[Command]) -> None:
+    """Raise ReadOnlyArchive unless none of the commands changes what the archive holds.
+
+    Every way into the archive ends in a command, so this is where they are all refused: uploads, C-STORE, what a C-GET or a
+    script fetches, deletions, resources that ripen, cleared feeds, values that scripts keep.
+    """
+    if not all(part.IS_RECORD for part in parts):
+        raise ReadOnlyArchive
+
+
 def _check_frees(parts: list[Command], batch: Batch) -> None:
     """Raise StorageFull unless commands that belong together may be carried out on a full disk."""
-    if all(isinstance(part, _FREEING) for part in parts):
+    if all(part.FREES_SPACE for part in parts):
         return
-    is_releasing = any(isinstance(part, _RELEASING) for part in parts)
+    is_releasing = any(part.RELEASES_FILES for part in parts)
     if not is_releasing or next(batch.keys(CONDEMNED, b""), None) is None:
         raise StorageFull("the disk of the index is full")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from actors.core.index.actor import Clock, Index, Listener, Reply, submit
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from actors.wire.reply import wait_for_reply
 from events.errors import Busy
 from store.environment import Environment

@@ -6,7 +6,7 @@ import pykka
 
 from actors.core.jobs.messages import Gone, LeftRunning, Reply, Request, Submit, Trimmed, log_refusal, tell
 from actors.core.jobs.scheduler import Scheduler
-from actors.messages.commands import ControlJob, FinishJobStep, TrimJobs
+from actors.messages.commands.jobs import ControlJob, FinishJobStep, TrimJobs
 from actors.messages.job_states import Word
 from events.errors import Busy
 from events.identifiers import Ref

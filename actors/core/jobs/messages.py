@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 
 from actors.core.jobs.dispatch import Run
-from actors.messages.commands import Command
+from actors.messages.commands.command import Command
 from events.errors import SinogramError
 from events.identifiers import Ref
 

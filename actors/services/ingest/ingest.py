@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from actors.messages.commands import StoreInstance
+from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.folders import BlobFolders
 from actors.services.ingest.settings import IngestSettings

@@ -22,14 +22,10 @@ from typing import Final
 
 import msgpack
 
-from actors.messages.commands import (
-    Command,
-    DropCursor,
-    RecordCallbackRecovery,
-    RecordCallbackSkip,
-    SaveCursor,
-    SubmitJob,
-)
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import SubmitJob
+from actors.messages.commands.scripts import RecordCallbackRecovery, RecordCallbackSkip
+from actors.messages.commands.server import DropCursor, SaveCursor
 from actors.messages.job_retries import strategy_of
 from actors.services.lua import chain
 from actors.services.lua.actor import ScriptsActor, log_failure

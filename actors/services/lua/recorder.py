@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.messages.commands import Command, RecordCallbackFailure, Together, to_plain
+from actors.messages.commands.command import Command
+from actors.messages.commands.plain import Together, to_plain
+from actors.messages.commands.scripts import RecordCallbackFailure
 from actors.services.scripts.errors import ScriptFailed
 from events.errors import SinogramError
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.messages.commands import Command, OpenFolder, RetireFolder
+from actors.messages.commands.command import Command
+from actors.messages.commands.files import OpenFolder, RetireFolder
 from actors.messages.index_client import IndexClient
 from actors.services.ingest import folders
 from actors.services.ingest.folders import BlobFolders

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.core.index import decide
+from actors.core.index.decisions import resources as decide
 from events.errors import StorageFull
 from events.identifiers import Level
 from store import boot

@@ -14,7 +14,8 @@ import pytest
 
 from actors.core import storage
 from actors.core.storage import RECHECK, Storage, leased_folders
-from actors.messages.commands import DeleteResource, RetractInstance, StoreInstance
+from actors.messages.commands.instances import StoreInstance
+from actors.messages.commands.resources import DeleteResource, RetractInstance
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.ingest import ingest

@@ -9,27 +9,17 @@ import lmdb
 import msgpack
 import pytest
 
-from actors.core.index import actor, decide
+from actors.core.index import actor
+from actors.core.index.decide import DECISIONS
+from actors.core.index.decisions import resources as decide
 from actors.core.index.local import LocalIndex
-from actors.messages.commands import (
-    COMMANDS,
-    ClearChanges,
-    Command,
-    DropCursor,
-    ForgetCondemned,
-    OpenFolder,
-    RecordCallbackRecovery,
-    RetireFolder,
-    RetractInstance,
-    RevokeFolders,
-    SaveCursor,
-    SetSetting,
-    SettleResources,
-    StoreKeyValue,
-    Together,
-    from_plain,
-    to_plain,
-)
+from actors.messages.commands.command import Command
+from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
+from actors.messages.commands.jobs import DropJobOutput, TrimJobs
+from actors.messages.commands.plain import COMMANDS, Together, from_plain, to_plain
+from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SettleResources
+from actors.messages.commands.scripts import RecordCallbackRecovery, RecordCallbackSkip, StoreKeyValue
+from actors.messages.commands.server import ClearChanges, DropCursor, SaveCursor, SetSetting
 from events.errors import (
     Busy,
     CorruptLog,
@@ -476,6 +466,26 @@ def test_what_is_no_command_is_refused(values: Any) -> None:
 
 def test_every_command_names_the_actor_of_its_events() -> None:
     assert all(command.ACTOR for command in COMMANDS.values())
+
+
+def test_every_command_is_decided_by_the_family_that_it_belongs_to() -> None:
+    """`Together` is not decided: its parts are."""
+    homes = {command: command.__module__.rpartition(".")[2] for command in COMMANDS.values() if command is not Together}
+    assert {command: decision.__module__ for command, decision in DECISIONS.items()} == {
+        command: f"actors.core.index.decisions.{family}" for command, family in homes.items()
+    }
+
+
+def test_every_command_that_frees_space_or_releases_files_is_known() -> None:
+    """Whoever adds a command decides here, too, whether it is taken on a full disk."""
+    commands = COMMANDS.values()
+    assert {command for command in commands if command.FREES_SPACE} == {
+        DeleteResource, RetractInstance, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder, DropJobOutput, TrimJobs,
+        SaveCursor, DropCursor,
+    }  # fmt: skip
+    assert {command for command in commands if command.RELEASES_FILES} == {
+        SaveCursor, RecordCallbackRecovery, RecordCallbackSkip
+    }  # fmt: skip
 
 
 def test_a_setting_that_cannot_be_written_down_fails_alone(stage: IndexStage) -> None:

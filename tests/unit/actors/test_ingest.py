@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from actors.core.storage import Storage, leased_folders
-from actors.messages.commands import RevokeFolders, StoreInstance, origin_fields
+from actors.messages.commands.files import RevokeFolders
+from actors.messages.commands.instances import StoreInstance, origin_fields
 from actors.messages.index_client import IndexClient
 from actors.services.ingest import ingest
 from actors.services.ingest.ingest import Ingest, StoreResult

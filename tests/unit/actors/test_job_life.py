@@ -2,18 +2,11 @@
 
 import pytest
 
-from actors.core.index.decide_jobs import CRASHED_CODE
+from actors.core.index.decisions.jobs import CRASHED_CODE
 from actors.core.jobs.queue import MAX_CRASHES
-from actors.messages.commands import (
-    ControlJob,
-    DropJobOutput,
-    EndJob,
-    FinishJobStep,
-    RevokeFolders,
-    StartJob,
-    from_plain,
-    to_plain,
-)
+from actors.messages.commands.files import RevokeFolders
+from actors.messages.commands.jobs import ControlJob, DropJobOutput, EndJob, FinishJobStep, StartJob
+from actors.messages.commands.plain import from_plain, to_plain
 from actors.messages.job_states import Word
 from events.errors import FolderRevoked, InvalidRequest, NotFound
 from events.identifiers import Ref, Seq

@@ -38,7 +38,7 @@ def test_a_type_says_itself_what_is_worth_it(trouble: Trouble) -> None:
 
 
 def test_jobs_that_talk_to_remotes_are_patient_and_others_are_not() -> None:
-    for remote in ("DicomModalityStore", "DicomMoveScu", "DicomGetScu", "OrthancPeerStore"):
+    for remote in ("DicomModalityStore", "DicomMoveScu", "DicomGetScu", "SequenceOfOperations"):
         assert strategy_of(remote) is REMOTE
     for local in ("Archive", "ResourceModification", "of a later release"):
         assert strategy_of(local) is DEFAULT

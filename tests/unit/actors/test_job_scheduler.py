@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from actors.core.jobs.scheduler import INSIST_S
-from actors.messages.commands import Command, ControlJob, StartJob, SubmitJob
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import ControlJob, StartJob, SubmitJob
 from actors.messages.job_retries import REMOTE
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError
 from events.identifiers import Ref

@@ -4,18 +4,16 @@ from typing import Any
 
 import pytest
 
-from actors.core.index import decide
-from actors.core.index.decide_scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
-from actors.messages.commands import (
-    Command,
-    NoteDuplicate,
+from actors.core.index.decisions import resources as decide
+from actors.core.index.decisions.scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
+from actors.messages.commands.command import Command
+from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.plain import from_plain, to_plain
+from actors.messages.commands.scripts import (
     RecordCallbackFailure,
     RecordCallbackRecovery,
     RecordCallbackSkip,
     StoreKeyValue,
-    from_plain,
-    origin_fields,
-    to_plain,
 )
 from actors.messages.index_client import IndexClient
 from events.errors import InvalidRequest, NotFound

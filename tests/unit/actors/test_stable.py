@@ -199,7 +199,7 @@ def test_remaining_time_lies_between_nothing_and_the_stable_age(elapsed_us: int,
 def test_a_restart_in_the_middle_of_a_purge_waits_for_nothing_that_was_deleted(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.core.index.decide.PURGE_STEP_INSTANCES", 1)
+    monkeypatch.setattr("actors.core.index.decisions.resources.PURGE_STEP_INSTANCES", 1)
     for number in range(3):
         tracking.store(str(number), series=f"R{number}")
     tracking.stage.ask(delete_command("P"))

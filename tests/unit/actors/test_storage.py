@@ -11,7 +11,9 @@ import pytest
 from actors.core import storage
 from actors.core.alarm import Alarm
 from actors.core.storage import REMOVE, Storage, leased_folders
-from actors.messages.commands import RecordCallbackFailure, RecordCallbackSkip, RevokeFolders, SaveCursor
+from actors.messages.commands.files import RevokeFolders
+from actors.messages.commands.scripts import RecordCallbackFailure, RecordCallbackSkip
+from actors.messages.commands.server import SaveCursor
 from actors.messages.index_client import IndexClient
 from events.errors import Busy
 from events.identifiers import BlobId, Level, Seq

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from actors.messages.commands import Command, DeleteResource, SaveCursor
+from actors.messages.commands.command import Command
+from actors.messages.commands.resources import DeleteResource
+from actors.messages.commands.server import SaveCursor
 from actors.services.lua import delivering
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.chain import Chain

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.messages.commands import Command, RecordCallbackFailure
+from actors.messages.commands.command import Command
+from actors.messages.commands.scripts import RecordCallbackFailure
 from actors.services.lua.recorder import MOST_RECORDED, WINDOW_S, FailureRecorder
 from actors.services.scripts.errors import ScriptFailed
 

@@ -79,7 +79,7 @@ def test_what_is_deleted_leaves_no_gap(filled: IndexStage) -> None:
 
 
 def test_what_is_being_purged_is_not_shown(filled: IndexStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.core.index.decide.PURGE_STEP_INSTANCES", 2)
+    monkeypatch.setattr("actors.core.index.decisions.resources.PURGE_STEP_INSTANCES", 2)
     filled.ask(delete_command("P5"))
     assert filled.purges
     for level in Level:
@@ -89,7 +89,7 @@ def test_what_is_being_purged_is_not_shown(filled: IndexStage, monkeypatch: pyte
 def test_an_instance_that_comes_again_amid_its_purge_is_counted_once(
     filled: IndexStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.core.index.decide.PURGE_STEP_INSTANCES", 1)
+    monkeypatch.setattr("actors.core.index.decisions.resources.PURGE_STEP_INSTANCES", 1)
     filled.ask(delete_command("P5"))
     assert filled.purges
     for instance in range(PER_SERIES):

@@ -6,7 +6,7 @@ from typing import Any
 import lmdb
 import pytest
 
-from actors.core.index import decide
+from actors.core.index.decisions import resources as decide
 from events.identifiers import Level, ResourceId
 from store.environment import MAX_READERS, Environment
 from store.log import SCAN_ROWS, read_rows, scan

@@ -1,10 +1,13 @@
 """Which events a command to a job causes: what the transition table says, once the run that speaks is the present one."""
 
-from actors.core.index.outcome import Context, Outcome, Planned, Steps
+from collections.abc import Callable
+from typing import Any
+
+from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.jobs.queue import MAX_CRASHES, is_to_blame
-from actors.messages.commands import (
+from actors.messages.commands.command import Command
+from actors.messages.commands.jobs import (
     AddJobOutput,
-    Command,
     ControlJob,
     DropJobOutput,
     EndJob,
@@ -52,18 +55,6 @@ from store.tables import (
     key,
 )
 
-JOB_COMMANDS = (
-    SubmitJob,
-    ControlJob,
-    DropJobOutput,
-    StartJob,
-    FinishJobStep,
-    AddJobOutput,
-    EndJob,
-    FailJob,
-    InterruptJob,
-    TrimJobs,
-)
 CRASHED_CODE = -1  # Orthanc's "Internal error"
 # What clients wish; none of these events holds more than the job's name.
 _WISHES: dict[Word, type[Event]] = {
@@ -75,34 +66,10 @@ _WISHES: dict[Word, type[Event]] = {
 }
 
 
-def decide_job(command: Command, context: Context, outcome: Outcome) -> Steps:
-    """Yield the events of a command to a job; fill in the outcome."""
-    batch = context.batch
-    match command:
-        case SubmitJob():
-            yield from _submit(command, context, outcome)
-        case TrimJobs():
-            yield from _trim(command.keep, batch, outcome)
-        case ControlJob():
-            job = _find(batch, command.id)
-            yield from _control(job, command.word, batch, outcome)
-        case DropJobOutput():
-            yield from _drop_output(_find(batch, command.id), command.key, batch, outcome)
-        case StartJob():
-            yield from _start(read_job(batch, command.job), batch, outcome)
-        case FinishJobStep() | AddJobOutput() | EndJob() | FailJob() | InterruptJob():
-            found = read_job(batch, command.job)
-            outcome.reply = False
-            if found is not None and found.progress.run == command.run:
-                yield from _hear_worker(command, found, batch, outcome)
-        case _:
-            raise TypeError(type(command).__name__)
-
-
-def _submit(command: SubmitJob, context: Context, outcome: Outcome) -> Steps:
+def _submit(command: SubmitJob, context: Context) -> Steps:
     known = context.batch.get(JOB_IDS, command.id)
     if known is not None:
-        outcome.reply = U64.unpack(known)[0]
+        context.outcome.reply = U64.unpack(known)[0]
         return
     ref = Ref(context.next_seq())
     event = JobSubmitted(
@@ -116,12 +83,13 @@ def _submit(command: SubmitJob, context: Context, outcome: Outcome) -> Steps:
         user_data=command.user_data,
     )
     yield Planned(event, context.new_surrogate())
-    outcome.reply = ref
-    _announce(context.batch, ref, outcome)
+    context.outcome.reply = ref
+    _announce(ref, context)
 
 
-def _trim(keep: int, batch: Batch, outcome: Outcome) -> Steps:
-    excess = count_completed(batch.get(TOTALS, COMPLETED)) - keep
+def _trim(command: TrimJobs, context: Context) -> Steps:
+    batch, outcome = context.batch, context.outcome
+    excess = count_completed(batch.get(TOTALS, COMPLETED)) - command.keep
     oldest = [row_key for row_key, _ in zip(batch.keys(JOBS_COMPLETED, b""), range(excess), strict=False)]
     for row_key in oldest:
         job = read_job(batch, Ref(U64.unpack(row_key[U64.size :])[0]))
@@ -133,69 +101,53 @@ def _trim(keep: int, batch: Batch, outcome: Outcome) -> Steps:
 # -- clients ----------------------------------------------------------------------------------------------------------
 
 
-def _control(job: Job, said: str, batch: Batch, outcome: Outcome) -> Steps:
-    word = next((word for word in _WISHES if word.value == said), None)
+def _control(command: ControlJob, context: Context) -> Steps:
+    job = _find(context.batch, command.id)
+    word = next((word for word in _WISHES if word.value == command.word), None)
     if word is None:
         raise InvalidRequest("no client may say this to a job")
     entry = TRANSITIONS[job.progress.state, word]
-    outcome.reply = entry is not REFUSE
+    context.outcome.reply = entry is not REFUSE
     if not isinstance(entry, type):
         return
-    outcome.condemned = word is Word.FORGET and _has_outputs(batch, job.ref)
+    context.outcome.condemned = word is Word.FORGET and _has_outputs(context.batch, job.ref)
     yield Planned(_WISHES[word](job=job.ref), job.aggregate)  # type: ignore[call-arg]  # each of them is made so
-    _announce(batch, job.ref, outcome)
+    _announce(job.ref, context)
 
 
-def _drop_output(job: Job, name: str, batch: Batch, outcome: Outcome) -> Steps:
+def _drop_output(command: DropJobOutput, context: Context) -> Steps:
+    job = _find(context.batch, command.id)
     entry = TRANSITIONS[job.progress.state, Word.DROP_OUTPUT]
-    if entry is not JobOutputDropped or batch.get(JOB_OUTPUTS, job_output_key(job.ref, name)) is None:
-        raise NotFound(f"Job has no such output: {name}")
-    yield Planned(JobOutputDropped(job=job.ref, key=name), job.aggregate)
-    outcome.condemned = True
+    if entry is not JobOutputDropped or context.batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key)) is None:
+        raise NotFound(f"Job has no such output: {command.key}")
+    yield Planned(JobOutputDropped(job=job.ref, key=command.key), job.aggregate)
+    context.outcome.condemned = True
 
 
 # -- scheduler and workers --------------------------------------------------------------------------------------------
 
 
-def _start(job: Job | None, batch: Batch, outcome: Outcome) -> Steps:
+def _start(command: StartJob, context: Context) -> Steps:
+    job = read_job(context.batch, command.job)
     if job is None or TRANSITIONS[job.progress.state, Word.START] is IGNORE:
         return
     run = job.progress.run + 1
     yield Planned(JobStarted(job=job.ref, run=run), job.aggregate)
-    outcome.reply = run
-    _announce(batch, job.ref, outcome)
+    context.outcome.reply = run
+    _announce(job.ref, context)
 
 
-def _hear_worker(command: Command, job: Job, batch: Batch, outcome: Outcome) -> Steps:
-    """Decide on what comes from the present run."""
-    match command:
-        case FinishJobStep():
-            yield from _finish_step(command, job)
-            outcome.reply = job.progress.state is JobState.Running
-        case AddJobOutput():
-            yield from _add_output(command, job, batch, outcome)
-        case EndJob():
-            if TRANSITIONS[job.progress.state, Word.SUCCEED] is JobSucceeded:
-                if job.progress.position < job.steps:
-                    raise InvalidRequest(f"{job.steps - job.progress.position} steps are not done yet")
-                yield Planned(JobSucceeded(job=job.ref, result=command.result), job.aggregate)
-                outcome.reply = True
-        case FailJob():
-            event = _failure(command)
-            word = Word.FAIL if isinstance(event, JobFailed) else Word.RETRY
-            if TRANSITIONS[job.progress.state, word] is type(event):
-                yield Planned(event, job.aggregate)
-                outcome.reply = True
-        case InterruptJob():
-            if TRANSITIONS[job.progress.state, Word.INTERRUPT] is JobInterrupted:
-                yield Planned(_interruption(command, job), job.aggregate)
-                outcome.reply = True
-        case _:
-            raise TypeError(type(command).__name__)
-    _announce(batch, job.ref, outcome)
+def _hear_run(command: FinishJobStep | AddJobOutput | EndJob | FailJob | InterruptJob, context: Context) -> Steps:
+    """Decide on what is said of a run, if it is the present one."""
+    job = read_job(context.batch, command.job)
+    context.outcome.reply = False
+    if job is not None and job.progress.run == command.run:
+        yield from _OF_RUNS[type(command)](command, job, context)
+        _announce(job.ref, context)
 
 
-def _finish_step(command: FinishJobStep, job: Job) -> Steps:
+def _finish_step(command: FinishJobStep, job: Job, context: Context) -> Steps:
+    context.outcome.reply = job.progress.state is JobState.Running
     if TRANSITIONS[job.progress.state, Word.FINISH_STEP] is not JobStepFinished:
         return
     if command.step >= job.steps or command.step > job.progress.position:
@@ -204,21 +156,17 @@ def _finish_step(command: FinishJobStep, job: Job) -> Steps:
         yield Planned(JobStepFinished(job=job.ref, step=command.step, code=command.code), job.aggregate)
 
 
-def _add_output(command: AddJobOutput, job: Job, batch: Batch, outcome: Outcome) -> Steps:
+def _add_output(command: AddJobOutput, job: Job, context: Context) -> Steps:
     if TRANSITIONS[job.progress.state, Word.ADD_OUTPUT] is not JobOutputAdded:
         return
-    row = batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key))
-    outcome.reply = True
+    row = context.batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key))
+    context.outcome.reply = True
     if row is not None and unpack_output(row).blob == command.blob:  # sent again
         return
-    if not batch.get(LEASES, key(folder_number(command.blob))):
+    if not context.batch.get(LEASES, key(folder_number(command.blob))):
         raise FolderRevoked("the process that made this file has been replaced")
-    outcome.condemned = row is not None
-    yield Planned(_output_added(command), job.aggregate)
-
-
-def _output_added(command: AddJobOutput) -> JobOutputAdded:
-    return JobOutputAdded(
+    context.outcome.condemned = row is not None
+    event = JobOutputAdded(
         job=command.job,
         key=command.key,
         blob=command.blob,
@@ -226,12 +174,36 @@ def _output_added(command: AddJobOutput) -> JobOutputAdded:
         media_type=command.media_type,
         filename=command.filename,
     )
+    yield Planned(event, job.aggregate)
 
 
-def _failure(command: FailJob) -> JobFailed | JobRetryScheduled:
+def _succeed(command: EndJob, job: Job, context: Context) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.SUCCEED] is not JobSucceeded:
+        return
+    if job.progress.position < job.steps:
+        raise InvalidRequest(f"{job.steps - job.progress.position} steps are not done yet")
+    yield Planned(JobSucceeded(job=job.ref, result=command.result), job.aggregate)
+    context.outcome.reply = True
+
+
+def _fail(command: FailJob, job: Job, context: Context) -> Steps:
+    event: JobFailed | JobRetryScheduled
     if command.delay_ms is None:
-        return JobFailed(job=command.job, code=command.code, details=command.details)
-    return JobRetryScheduled(job=command.job, delay_ms=command.delay_ms, code=command.code, details=command.details)
+        word, event = Word.FAIL, JobFailed(job=command.job, code=command.code, details=command.details)
+    else:
+        word, event = (
+            Word.RETRY,
+            JobRetryScheduled(job=command.job, delay_ms=command.delay_ms, code=command.code, details=command.details),
+        )
+    if TRANSITIONS[job.progress.state, word] is type(event):
+        yield Planned(event, job.aggregate)
+        context.outcome.reply = True
+
+
+def _interrupt(command: InterruptJob, job: Job, context: Context) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.INTERRUPT] is JobInterrupted:
+        yield Planned(_interruption(command, job), job.aggregate)
+        context.outcome.reply = True
 
 
 def _interruption(command: InterruptJob, job: Job) -> JobInterrupted | JobFailed:
@@ -264,7 +236,24 @@ def _has_outputs(batch: Batch, ref: Ref) -> bool:
     return next(batch.keys(JOB_OUTPUTS, key(ref)), None) is not None
 
 
-def _announce(batch: Batch, ref: Ref, outcome: Outcome) -> None:
-    job = read_job(batch, ref)
+def _announce(ref: Ref, context: Context) -> None:
+    job = read_job(context.batch, ref)
     if job is not None:
-        outcome.jobs.append(job)
+        context.outcome.jobs.append(job)
+
+
+_OF_RUNS: dict[type[Command], Callable[[Any, Job, Context], Steps]] = {
+    FinishJobStep: _finish_step,
+    AddJobOutput: _add_output,
+    EndJob: _succeed,
+    FailJob: _fail,
+    InterruptJob: _interrupt,
+}
+DECISIONS: Decisions = {
+    SubmitJob: _submit,
+    TrimJobs: _trim,
+    ControlJob: _control,
+    DropJobOutput: _drop_output,
+    StartJob: _start,
+    **dict.fromkeys(_OF_RUNS, _hear_run),
+}

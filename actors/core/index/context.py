@@ -1,9 +1,10 @@
-"""What deciding is given and what comes of it."""
+"""What a decision is given, and what comes of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.messages.commands.command import Command
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store.batch import Batch
@@ -40,13 +41,19 @@ class Planned:
     aggregate: bytes = b""
 
 
-Steps = Iterator[Planned]
+Steps = Iterable[Planned]
+NOTHING: Steps = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What deciding may look at."""
+    """What deciding may look at, and where it says what came of it."""
 
     batch: Batch
     next_seq: Callable[[], Seq]
     new_surrogate: Callable[[], Surrogate]
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+# From the type of a command to what decides it; each family's module ends with its own.
+Decisions = dict[type[Command], Callable[[Any, Context], Steps]]

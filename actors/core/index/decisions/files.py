@@ -1,22 +1,31 @@
-"""What is decided about the files of instances: damage, recovery, and a file that takes the place of a damaged one."""
+"""What is decided about files: damage to those of instances, and which folders and files are whose.
 
-from actors.core.index.outcome import Context, Outcome, Planned, Steps
+Leases of folders and what is condemned are no facts of the archive, so they are no events.
+"""
+
+from actors.core.index.context import NOTHING, Context, Decisions, Planned, Steps
 from actors.core.index.reading import find_visible, read_row, surrogate_of_resource
-from actors.messages.commands import ReportDamage, ReportRecovery, StoreInstance
+from actors.messages.commands.files import (
+    ForgetCondemned,
+    OpenFolder,
+    ReportDamage,
+    ReportRecovery,
+    RetireFolder,
+    RevokeFolders,
+)
+from actors.messages.commands.instances import StoreInstance
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
 from store.batch import Batch
 from store.projections import rows
 from store.projections.files import unpack_damaged
-from store.tables import BLOBS, DAMAGED_FILES, U64, key
-
-FILE_COMMANDS = (ReportDamage, ReportRecovery)
+from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64, key
 
 
-def decide_files(command: ReportDamage | ReportRecovery, context: Context, outcome: Outcome) -> Steps:
+def _report(command: ReportDamage | ReportRecovery, context: Context) -> Steps:
     """Yield the event, unless it would say again what the last one has said. Replies whether the file is wanted."""
     ref = _owner(context.batch, command.blob)
-    outcome.reply = ref is not None
+    context.outcome.reply = ref is not None
     if ref is None:
         return
     row = context.batch.get(DAMAGED_FILES, key(ref))
@@ -65,3 +74,44 @@ def _owner(batch: Batch, blob: BlobId) -> Ref | None:
     ref = Ref(U64.unpack(owner)[0])
     resource = ResourceId(read_row(batch, Level.INSTANCE, ref)[rows.ID])
     return ref if find_visible(batch, Level.INSTANCE, resource) == ref else None
+
+
+# -- folders and files that are to go: no events ----------------------------------------------------------------------
+
+
+def _open_folder(command: OpenFolder, context: Context) -> Steps:
+    number = int.from_bytes(context.batch.get(META, NEXT_FOLDER) or b"\1", "big")
+    context.batch.put(META, NEXT_FOLDER, key(number + 1))
+    context.batch.put(LEASES, key(number), command.owner.encode())
+    context.outcome.reply = number
+    return NOTHING
+
+
+def _revoke_folders(command: RevokeFolders, context: Context) -> Steps:
+    owned = [k for k, owner in context.batch.items(LEASES, b"") if owner == command.owner.encode()]
+    for lease in owned:
+        # A revoked folder stays known until it is swept, under an owner that no process has.
+        context.batch.put(LEASES, lease, b"")
+    context.outcome.reply = [U64.unpack(lease)[0] for lease in owned]
+    return NOTHING
+
+
+def _retire_folder(command: RetireFolder, context: Context) -> Steps:
+    context.batch.delete(LEASES, key(command.folder))
+    return NOTHING
+
+
+def _forget_condemned(command: ForgetCondemned, context: Context) -> Steps:
+    for blob in command.blobs:
+        context.batch.delete(CONDEMNED, blob)
+    return NOTHING
+
+
+DECISIONS: Decisions = {
+    ReportDamage: _report,
+    ReportRecovery: _report,
+    OpenFolder: _open_folder,
+    RevokeFolders: _revoke_folders,
+    RetireFolder: _retire_folder,
+    ForgetCondemned: _forget_condemned,
+}

@@ -1,0 +1,162 @@
+"""Which events an instance that comes in causes: its own, and those of what has to be made above it."""
+
+from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.files import heal
+from actors.core.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
+from actors.messages.commands.instances import NoteDuplicate, StoreInstance
+from events.errors import FolderRevoked, InvalidDicom
+from events.identifiers import Level, Ref, ResourceId
+from events.resources import (
+    InstanceReceivedAgain,
+    InstanceStored,
+    PatientCreated,
+    SeriesCompleted,
+    SeriesCreated,
+    StudyCreated,
+)
+from store.batch import Batch
+from store.blobs.store import folder_number
+from store.completeness import series_status
+from store.projections import rows
+from store.projections.purge import ancestors_of
+from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, LEASES, SERIES, U64, key
+
+
+def _store(command: StoreInstance, context: Context) -> Steps:
+    batch = context.batch
+    existing = _find_for_store(batch, Level.INSTANCE, command.instance)
+    if existing is not None:
+        held = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")[rows.INSTANCE_BLOB]
+        context.outcome.reply = "Success" if held in {command.blob, command.heals} else "AlreadyStored"
+        if command.heals == held and command.blob != held:
+            _check_lease(command, batch)
+            yield from heal(command, existing, context)
+            context.outcome.condemned = True
+        return
+    _check_lease(command, batch)
+    series, study, patient = _find_above(command, batch)
+    instance = context.next_seq()
+    created = iter(range(instance + 1, instance + 4))
+    series_ref = Ref(next(created)) if series is None else series
+    study_ref = Ref(next(created)) if study is None else study
+    patient_ref = Ref(next(created)) if patient is None else patient
+    surrogate = context.new_surrogate() if patient is None else surrogate_of(batch, patient)
+    yield Planned(
+        InstanceStored(
+            series=series_ref,
+            study=study_ref,
+            patient=patient_ref,
+            blob=command.blob,
+            size_bytes=command.size_bytes,
+            transfer_syntax=command.transfer_syntax,
+            sop_class=command.sop_class,
+            pixel_data_offset=command.pixel_data_offset,
+            pixel_data_vr=command.pixel_data_vr,
+            index_in_series=command.index_in_series,
+            origin=command.origin,
+            id=command.instance,
+            tags=command.tags[Level.INSTANCE],
+            md5=command.md5,
+            remote_ip=command.remote_ip,
+            remote_aet=command.remote_aet,
+            called_aet=command.called_aet,
+            username=command.username,
+        ),
+        surrogate,
+    )
+    yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
+    if _is_just_complete(batch, series_ref):
+        yield Planned(SeriesCompleted(series=series_ref), surrogate)
+    context.outcome.reply = "Success"
+    # In this order the resources of one instance become stable: Orthanc's.
+    context.outcome.touched = [
+        (Level.SERIES, series_ref, instance),
+        (Level.STUDY, study_ref, instance),
+        (Level.PATIENT, patient_ref, instance),
+    ]
+
+
+def _check_lease(command: StoreInstance, batch: Batch) -> None:
+    if not batch.get(LEASES, key(folder_number(command.blob))):
+        raise FolderRevoked("the process that received this instance has been replaced; send it again")
+
+
+def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref | None, Ref | None]:
+    """Return series, study and patient of an instance, as far as they exist."""
+    series = _find_for_store(batch, Level.SERIES, command.series)
+    if series is not None:
+        return series, *ancestors_of(Level.SERIES, read_row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
+    study = _find_for_store(batch, Level.STUDY, command.study)
+    return None, study, _find_for_store(batch, Level.PATIENT, command.patient)
+
+
+def _find_for_store(batch: Batch, level: Level, resource_id: ResourceId) -> Ref | None:
+    """Return what is there already. Raises InvalidDicom where the identifier names a resource of another level.
+
+    Identifiers hash a chain joined with `|`, so a PatientID of "A|1.2" hashes like study 1.2 of patient A.
+    """
+    packed = batch.get(IDS, resource_id)
+    if packed is None:
+        return None
+    if packed[0] != level:
+        raise InvalidDicom("the identifiers of this file collide with those of another resource")
+    return find_visible(batch, level, resource_id)
+
+
+def _create_above(
+    command: StoreInstance,
+    surrogate: bytes,
+    existing: tuple[Ref | None, Ref | None, Ref | None],
+    refs: tuple[Ref, Ref],
+) -> Steps:
+    series, study, patient = existing
+    study_ref, patient_ref = refs
+    if series is None:
+        created = SeriesCreated(
+            study=study_ref,
+            patient=patient_ref,
+            expected_instances=command.expected_instances,
+            id=command.series,
+            tags=command.tags[Level.SERIES],
+        )
+        yield Planned(created, surrogate)
+    if study is None:
+        patient_tags = command.tags[Level.PATIENT]
+        yield Planned(
+            StudyCreated(
+                patient=patient_ref, id=command.study, tags=command.tags[Level.STUDY], patient_tags=patient_tags
+            ),
+            surrogate,
+        )
+    if patient is None:
+        yield Planned(PatientCreated(id=command.patient, tags=command.tags[Level.PATIENT]), surrogate)
+
+
+def _is_just_complete(batch: Batch, series: Ref) -> bool:
+    packed = batch.get(SERIES, key(series))
+    expected = rows.unpack(packed)[rows.SERIES_EXPECTED] if packed is not None else None
+    if expected is None or rows.unpack_aggregate(batch.get(AGGREGATES, key(series))).instances != expected:
+        return False
+    refs = (U64.unpack(link[8:])[0] for link in batch.keys(CHILDREN, key(series)))
+    instances = (rows.unpack(batch.get(INSTANCES, key(ref)) or b"") for ref in refs)
+    return series_status(expected, (row[rows.INSTANCE_INDEX] for row in instances)) == "Complete"
+
+
+def _note_duplicate(command: NoteDuplicate, context: Context) -> Steps:
+    ref = find_visible(context.batch, Level.INSTANCE, command.id)
+    context.outcome.reply = ref is not None
+    if ref is not None:
+        surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, ref)
+        event = InstanceReceivedAgain(
+            instance=ref,
+            origin=command.origin,
+            id=command.id,
+            remote_ip=command.remote_ip,
+            remote_aet=command.remote_aet,
+            called_aet=command.called_aet,
+            username=command.username,
+        )
+        yield Planned(event, surrogate)
+
+
+DECISIONS: Decisions = {StoreInstance: _store, NoteDuplicate: _note_duplicate}
