@@ -25,6 +25,7 @@ from tools.server.signals import open_standard_descriptors
 
 if TYPE_CHECKING:
     from tools.rest_reader import RestReader
+    from tools.server_address import ServerAddress
 
 FAILED: Final = 1
 REFUSED: Final = 2
@@ -199,9 +200,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 def _import(options: argparse.Namespace) -> int:
     from tools.import_files import import_files
 
-    url, user = _server(options)
-    bar = not options.quiet
-    return import_files(options.paths, url=url, user=user, in_flight=options.in_flight, progress=bar)
+    return import_files(options.paths, server=_server(options), in_flight=options.in_flight, progress=not options.quiet)
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -209,15 +208,16 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="NAME[:PASSWORD]", help="asks for the password if it is not given")
     parser.add_argument(
         "--config", action="append", default=[], type=Path, metavar="CONFIG",
-        help="take address, port and user from the server's configuration; repeatable",
+        help="take address, port, user and certificate from the server's configuration; repeatable",
     )  # fmt: skip
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="the certificate to know the server by (PEM)")
 
 
-def _server(options: argparse.Namespace) -> tuple[str, tuple[str, str] | None]:
+def _server(options: argparse.Namespace) -> "ServerAddress":
     from tools.import_files import parse_user
     from tools.server_address import read_address
 
-    return read_address(options.config, options.url, parse_user(options.user))
+    return read_address(options.config, options.url, parse_user(options.user), options.certificate)
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -256,7 +256,7 @@ def _jobs_show(options: argparse.Namespace) -> int:
 def _reader(options: argparse.Namespace) -> "RestReader":
     from tools.rest_reader import RestReader
 
-    return RestReader(*_server(options))
+    return RestReader(_server(options))
 
 
 def _add_lua(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,10 @@ Files that are neither DICOM (the letters `DICM` after 128 bytes, PS3.10 §7.1) 
 the same folder again is how an interrupted import goes on: what the server has is answered `AlreadyStored`.
 """
 
-import base64
 import getpass
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -16,12 +16,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, responses
+from http.client import HTTPConnection, HTTPException, responses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
 from events.errors import InvalidRequest, PeerFailed, Unauthorized
+from tools.server_address import ServerAddress, explain
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -47,8 +47,7 @@ class Tally:
 def import_files(
     paths: Iterable[Path],
     *,
-    url: str,
-    user: tuple[str, str] | None = None,
+    server: ServerAddress,
     in_flight: int = 4,
     progress: bool = True,
 ) -> int:
@@ -58,7 +57,7 @@ def import_files(
         if not root.exists():
             raise InvalidRequest(f"{root} does not exist")
     started = time.monotonic()
-    work = _Import(url, user, find_files(roots))
+    work = _Import(server, find_files(roots))
     with _bar(roots) if progress and sys.stderr.isatty() else nullcontext() as bar:
         try:
             work.run(in_flight, bar)
@@ -112,19 +111,9 @@ def parse_user(text: str | None) -> tuple[str, str] | None:
 class _Import:
     """Several connections taking files from one list."""
 
-    def __init__(self, url: str, user: tuple[str, str] | None, files: Iterator[Path]) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidRequest(f"{url} is not the address of a server, such as http://127.0.0.1:8042")
-        if parts.username and user is None:
-            user = (parts.username, parts.password or "")
-        self._server = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
-        self._path = parts.path.rstrip("/") + "/instances"
-        self._headers = {"Content-Type": "application/dicom"}
-        if user:
-            self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(user).encode()).decode()
+    def __init__(self, server: ServerAddress, files: Iterator[Path]) -> None:
+        self._server = server
+        self._headers = {"Content-Type": "application/dicom"} | server.headers()
         self._files = files
         self._lock = threading.Lock()
         self._fatal: Exception | None = None
@@ -147,7 +136,7 @@ class _Import:
             raise self._fatal
 
     def _send_files(self, bar: "_Bar | None") -> None:
-        connection = self._connection()
+        connection = self._server.connect(RESPONSE_TIMEOUT_S, blocksize=BLOCK_BYTES)
         try:
             while (path := self._next()) is not None:
                 self._send_file(connection, path)
@@ -169,11 +158,11 @@ class _Import:
             size_bytes = path.stat().st_size
             status, body = self._post(connection, path)
         except OSError as exc:
-            if isinstance(exc, ConnectionError | TimeoutError):
-                raise PeerFailed(f"{self._server} does not answer ({exc})") from exc
+            if isinstance(exc, ConnectionError | TimeoutError | ssl.SSLError):
+                raise PeerFailed(f"{self._server.url} does not answer ({explain(exc)})") from exc
             return self._count(["failed"], failure=f"{path}: {exc.strerror}")
         if status == 401:
-            raise Unauthorized(f"{self._server} wants a user and a password (--user), or refuses these")
+            raise Unauthorized(f"{self._server.url} wants a user and a password (--user), or refuses these")
         if status != 200:
             return self._count(["failed"], failure=f"{path}: {_reason(status, body)}")
         return self._count(_statuses(body), size_bytes)
@@ -185,7 +174,9 @@ class _Import:
             try:
                 with path.open("rb") as file:
                     length = str(path.stat().st_size)
-                    connection.request("POST", self._path, file, self._headers | {"Content-Length": length})
+                    connection.request(
+                        "POST", self._server.path + "/instances", file, self._headers | {"Content-Length": length}
+                    )
                     response = connection.getresponse()
                     status, body = response.status, response.read()
             except (ConnectionRefusedError, TimeoutError):
@@ -200,10 +191,6 @@ class _Import:
                 return status, body
             busy += 1
             time.sleep(BUSY_PAUSE_S)
-
-    def _connection(self) -> HTTPConnection:
-        make = HTTPSConnection if self._secure else HTTPConnection
-        return make(self._host, self._port, timeout=RESPONSE_TIMEOUT_S, blocksize=BLOCK_BYTES)
 
     def _count(self, outcomes: Iterable[str], sent_bytes: int = 0, *, failure: str | None = None) -> None:
         with self._lock:

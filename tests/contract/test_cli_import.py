@@ -2,6 +2,7 @@
 
 import io
 import json
+import ssl
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,8 +20,8 @@ Answer = Callable[[bytes, dict[str, str]], tuple[int, object]]
 
 
 @contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """Run a server that answers POST /instances with what `answer` says; gives its URL."""
+def server(answer: Answer, identity: Path | None = None) -> Iterator[str]:
+    """Run a server that answers POST /instances with what `answer` says, by HTTPS if it has an identity; gives its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -39,10 +40,15 @@ def server(answer: Answer) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
+        listening.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that trusts it not
+        if identity is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(identity)
+            listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.server_address[1]}"
+            yield f"{'https' if identity else 'http'}://127.0.0.1:{listening.server_address[1]}"
         finally:
             listening.shutdown()
             thread.join()

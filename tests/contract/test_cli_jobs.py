@@ -13,6 +13,7 @@ import pytest
 from tools import jobs_cli
 from tools.cli import main
 from tools.rest_reader import RestReader
+from tools.server_address import ServerAddress
 
 Answer = Callable[[str, dict[str, str]], tuple[int, object]]
 
@@ -189,7 +190,7 @@ def test_watching_goes_on_until_it_is_interrupted() -> None:
             raise KeyboardInterrupt
 
     with server(told([])) as url, pytest.raises(KeyboardInterrupt):
-        jobs_cli.watch(RestReader(url), as_json=False, until_done=False, interval_s=2.0, pause=pause)
+        jobs_cli.watch(RestReader(ServerAddress(url)), as_json=False, until_done=False, interval_s=2.0, pause=pause)
     assert pauses == [2.0] * 3
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.certificates import Certificates, Identity, make_certificates
 from tests.contract.test_cli_import import DICOM, server, stored
 from tests.fault.servers import server_in
 from tools.cli import main
@@ -103,11 +104,18 @@ ADDRESSES: tuple[tuple[dict[str, object], str | None, tuple[str, str] | None, ob
 
 @pytest.mark.parametrize(("options", "url", "user", "expected"), ADDRESSES)
 def test_the_server_is_taken_from_its_configuration(
-    tmp_path: Path, options: dict[str, object], url: str | None, user: tuple[str, str] | None, expected: object
+    tmp_path: Path,
+    certificates: Certificates,
+    options: dict[str, object],
+    url: str | None,
+    user: tuple[str, str] | None,
+    expected: object,
 ) -> None:
     file = tmp_path / "c.json"
     file.write_text(json.dumps(options))
-    assert read_address([file], url, user) == expected
+    (tmp_path / "certificate.pem").write_bytes(certificates.stranger.certificate.read_bytes())
+    address = read_address([file], url, user)
+    assert (address.url, address.user) == expected
 
 
 def test_import_and_jobs_use_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +133,70 @@ def test_import_and_jobs_use_it(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["jobs", "list", "--config", str(file)]) == 1  # that server has no jobs
     assert seen == ["Basic YWxpY2U6c2VjcmV0"]
     assert url in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def pem(folder: Path, *files: Path) -> Path:
+    """One file with what several hold."""
+    made = folder / "identity.pem"
+    made.write_bytes(b"".join(file.read_bytes() for file in files))
+    return made
+
+
+@pytest.mark.parametrize("way", ["--config", "--certificate"])
+@pytest.mark.parametrize("shown", ["stranger", "server"])  # signed by itself; by an authority that nobody here knows
+def test_a_server_is_known_by_its_own_certificate(
+    tmp_path: Path, certificates: Certificates, capsys: pytest.CaptureFixture[str], shown: str, way: str
+) -> None:
+    identity: Identity = getattr(certificates, shown)
+    made = pem(tmp_path, identity.certificate, identity.key, certificates.authority.certificate)
+    (tmp_path / "a.dcm").write_bytes(DICOM)
+    with server(stored, made) as url:
+        configuration = tmp_path / "c.json"
+        port = int(url.rpartition(":")[2])
+        configuration.write_text(json.dumps({"HttpPort": port, "SslEnabled": True, "SslCertificate": str(made)}))
+        where = ["--config", str(configuration)] if way == "--config" else ["--url", url, "--certificate", str(made)]
+        assert main(["import", *where, "--quiet", str(tmp_path / "a.dcm")]) == 0
+        assert main(["jobs", "list", *where]) == 1
+        assert "/jobs" in capsys.readouterr().err  # it was asked, and has none
+
+
+@pytest.mark.parametrize("trusted", [None, "client", "stranger"])
+def test_another_certificate_is_not_believed(
+    tmp_path: Path, certificates: Certificates, capsys: pytest.CaptureFixture[str], trusted: str | None
+) -> None:
+    """Not even where the authority that has signed the server's stands behind it in the file."""
+    shown = pem(tmp_path, certificates.server.certificate, certificates.server.key)
+    (tmp_path / "a.dcm").write_bytes(DICOM)
+    known: list[str] = []
+    if trusted is not None:
+        file = tmp_path / "trusted.pem"
+        own: Identity = getattr(certificates, trusted)
+        file.write_bytes(own.certificate.read_bytes() + certificates.authority.certificate.read_bytes())
+        known = ["--certificate", str(file)]
+    seen: list[bytes] = []
+
+    def answer(body: bytes, headers: dict[str, str]) -> tuple[int, object]:
+        seen.append(body)
+        return stored(body, headers)
+
+    with server(answer, shown) as url:
+        for command in (["import", "--quiet", str(tmp_path / "a.dcm")], ["jobs", "list"]):
+            assert main([*command, "--url", url, *known]) == 1
+            assert "its certificate is not trusted" in capsys.readouterr().err
+    assert not seen
+
+
+def test_a_certificate_that_is_none_is_told(
+    tmp_path: Path, certificates: Certificates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (certificates.server.key, tmp_path / "nowhere.pem", tmp_path):
+        assert main(["jobs", "list", "--url", "https://127.0.0.1:1", "--certificate", str(file)]) == 2
+        assert str(file) in capsys.readouterr().err
 
 
 def test_a_configuration_without_http_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
