@@ -1,5 +1,6 @@
 """Codec processes that crash, hang, or want too much: one frame's error, and nobody else's."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from actors.services.codecs import pool as pools
 from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.pool import CodecPool
+from actors.services.codecs.printed import MOST_LINES
 from actors.services.remote.transcoding import CannotTranscode, transcode
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.syntax import EXPLICIT_LE
@@ -238,3 +240,52 @@ def _request() -> Request:
         photometric_interpretation="MONOCHROME2",
     )
     return Request(wanted=Wanted.NATIVE, transfer_syntax=JPEG_LS, frame=((0, 10),), described=described)
+
+
+def print_as(pid: int, text: str) -> None:
+    """Write to another process's standard error, without waiting where it takes no more."""
+    fd = os.open(f"/proc/{pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def test_what_a_codec_prints_is_logged_as_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with pool(processes=1) as codecs:
+        pid = pid_of(codecs)
+        print_as(pid, "libodd: warning\n\nlibodd: \x1b[2J half a li")
+        assert decodes(codecs)
+    told = [record for record in caplog.records if "codec.printed" in record.message]
+    assert [record.getMessage().partition(": ")[2] for record in told] == [
+        "libodd: warning",
+        "libodd: \x1b[2J half a li",
+    ]  # the formatter of the log escapes it
+    assert {record.levelno for record in told} == {logging.INFO}
+    assert all(f"pid={pid}" in record.message for record in told)
+
+
+def test_a_codec_that_prints_without_end_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with pool(processes=1) as codecs:
+        pid = pid_of(codecs)
+        with suppress(BlockingIOError):
+            while True:
+                print_as(pid, "odd\n" * 1000)
+        flags = int(Path(f"/proc/{pid}/fdinfo/2").read_text().split("flags:")[1].split()[0], 8)
+        assert flags & os.O_NONBLOCK  # nor is it held up itself
+        assert decodes(codecs)
+        assert pid_of(codecs) == pid
+    told = [record.getMessage() for record in caplog.records if "codec.printed" in record.message]
+    assert len(told) == MOST_LINES + 1
+    assert "more lines" in told[-1]
+
+
+def test_the_last_words_of_a_codec_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with pool(processes=1) as codecs, codecs.lease() as codec:
+        print_as(codec.pid, "corrupted double-linked list\n")
+        os.kill(codec.pid, signal.SIGABRT)
+        with pytest.raises(UndecodablePixels):
+            codec.decode(_request(), os.memfd_create("nothing"))
+    assert "corrupted double-linked list" in caplog.text

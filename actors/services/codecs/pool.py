@@ -31,6 +31,7 @@ from actors.services.codecs.messages import (
     receive,
     send_with_file,
 )
+from actors.services.codecs.printed import Printed
 from actors.services.codecs.shared import SharedMemory
 from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
@@ -148,10 +149,13 @@ class CodecProcess:
                 # Its end is heard in the process. Not inherited by others: Python's pipes are closed when a program is run.
                 their_life, self._life = os.pipe()
                 undo.callback(os.close, self._life)
+                self._printed = Printed()
+                undo.callback(self._printed.close)
                 try:
                     self._process = self._start(theirs.fileno(), their_life)
                 finally:
                     os.close(their_life)
+                    self._printed.close_theirs()
             undo.pop_all()
 
     def _start(self, link: int, life: int) -> subprocess.Popen[bytes]:
@@ -160,7 +164,7 @@ class CodecProcess:
             [sys.executable, "-P", "-m", "actors.services.codecs.process", str(link), str(self._shared.fd), *limits],
             stdin=life,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # a library's last words; the log says what became of it
+            stderr=self._printed.theirs,
             pass_fds=(link, self._shared.fd),
             env=os.environ
             | _SPAWNING
@@ -210,6 +214,7 @@ class CodecProcess:
             self._has_failed = True
             raise UndecodablePixels(f"The codec of a frame {self._explain_end()}") from exc
         finally:
+            self._printed.tell(self.pid, logging.INFO)  # of images that are odd, as a rule
             self._has_failed = self._has_failed or size > KEPT_BYTES  # it has served, and is not kept
             self.used_s = time.monotonic()
 
@@ -222,6 +227,7 @@ class CodecProcess:
         else:
             said = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else "has ended"
         log.warning("codec.died pid=%d: it %s; it is replaced when it is needed", self.pid, said)
+        self._printed.tell(self.pid, logging.WARNING)
         return said
 
     def end(self) -> None:
@@ -233,4 +239,5 @@ class CodecProcess:
         self._process.wait()
         self._link.close()
         os.close(self._life)
+        self._printed.close()
         self._shared.close()
