@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from actors.services.remote.find_scu import PATIENT_ROOT, STUDY_ROOT, WORKLIST
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Command, Field, encode_response
 from actors.wire.dicom.ending import PeerAborted
@@ -18,6 +17,7 @@ from api.dicom.services import FinalResponse, Service
 from api.dicom.settings import DicomSettings
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
+from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND
 
 _PENDING, _SUCCESS = 0xFF00, 0x0000
 
@@ -60,7 +60,7 @@ def recording_scp(answers: list[Dataset] | None = None) -> Iterator[RecordingScp
         field=Field.C_FIND,
         operation=Operation.FIND,
         handle=recorder.handle,
-        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT, WORKLIST}),
+        abstract_syntaxes=frozenset({PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND}),
     )
     settings = DicomSettings(always_allowed=frozenset(Operation))
     server = DicomServer(listener, (create_echo_service(), service), lambda: settings)

@@ -20,6 +20,7 @@ from actors.wire.dicom.ending import (
     log_fault,
 )
 from actors.wire.dicom.pdu import AssociateRequest, Context, Rejection
+from actors.wire.dicom.response import meaning_of
 from actors.wire.dicom.upper_layer import UpperLayer
 from api.dicom.access import is_allowed
 from api.dicom.association import Association
@@ -27,7 +28,7 @@ from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, negotiate
 from api.dicom.services import FinalResponse, Service, Services
 from api.dicom.settings import DicomSettings
 from events.errors import SinogramError
-from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from store.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,8 @@ def _carry_out(service: Service, association: Association, context: Context, com
         last = service.explain(exc)
         name = service.field.name.replace("_", "-")
         if isinstance(exc, SinogramError):
-            log.warning("%s refused with 0x%04x: %s: %s", name, last.status, type(exc).__name__, exc)
+            status, meaning = last.status, meaning_of(service.field, last.status)
+            log.warning("%s refused with 0x%04x (%s): %s: %s", name, status, meaning, type(exc).__name__, exc)
         else:
             log_fault(f"{name} failed with 0x{last.status:04x}", exc)
         return last

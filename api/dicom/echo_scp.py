@@ -3,8 +3,8 @@
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Field
 from api.dicom.services import FinalResponse, Service
-from api.dicom.sop_classes import VERIFICATION
 from api.dicom.status import SUCCESS
+from store.dicom.uids import VERIFICATION
 
 
 def create_echo_service() -> Service:

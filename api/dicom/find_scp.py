@@ -31,19 +31,17 @@ from events.identifiers import Level
 from store.dicom.charset_encoding import can_encode, defined_term
 from store.dicom.charsets import charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.identifier import CHARSET_TAG, decode_dataset, encode_dataset
+from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
-from store.views.find import RETRIEVE_AE_TITLE, Query
+from store.dicom.tags import QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
+from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+from store.views.find import Query
 
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
 CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
 
-_LEVEL_TAG: Final = 0x00080052
-_TIMEZONE: Final = 0x00080201  # of the query's own dates; no key
-_NO_KEYS: Final = frozenset({CHARSET_TAG, _LEVEL_TAG, _TIMEZONE})
+_NO_KEYS: Final = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFFSET_FROM_UTC})
 
 
 class Finder(Protocol):
@@ -58,7 +56,7 @@ def create_find_service(finder: Finder, filters: ScriptFilters = NO_FILTERS) -> 
         operation=Operation.FIND,
         handle=_FindScp(finder, filters).handle,
         explain=lambda error: FinalResponse(find_status(error), comment_on(error)),
-        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
+        abstract_syntaxes=frozenset({PATIENT_ROOT_FIND, STUDY_ROOT_FIND}),
     )
 
 
@@ -73,7 +71,7 @@ class _FindScp:
         settings = association.settings.find
         asked, private_vrs = decode_dataset(data, context.transfer_syntax, settings.default_encoding)
         log_query(association, command, asked)
-        level = parse_level(asked.get(_LEVEL_TAG))
+        level = parse_level(asked.get(QUERY_RETRIEVE_LEVEL))
         keys = self._filters.filter_find(asked, association.origin, partial(manufacturer_of, association.settings))
         vr_of = _vr_of(private_vrs)
         limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
@@ -85,7 +83,7 @@ class _FindScp:
                 if not _is_ignored(tag)
                 and (key := parse_key(vr_of(tag), value, case_sensitive_pn=settings.case_sensitive_pn, vr_of=vr_of))
             },
-            wanted=tuple(tag for tag in asked if not _is_left_out(tag) and tag != _LEVEL_TAG),
+            wanted=tuple(tag for tag in asked if not _is_left_out(tag) and tag != QUERY_RETRIEVE_LEVEL),
             retrieve_aet=association.settings.aet,
             reads_files=settings.reads_files,
             default_encoding=settings.default_encoding,
@@ -117,11 +115,11 @@ class _AnswerWriter:
     def __init__(self, asked: Dataset, query: Query, transfer_syntax: str, default_encoding: str) -> None:
         self._transfer_syntax = transfer_syntax
         self._default = default_encoding
-        declared = asked.get(CHARSET_TAG)
+        declared = asked.get(SPECIFIC_CHARACTER_SET)
         declared = declared if isinstance(declared, str) else ""
         self._declared = charset_of(declared, default_encoding).written
         self._empty: Dataset = dict.fromkeys(query.wanted)
-        self._empty |= {_LEVEL_TAG: asked.get(_LEVEL_TAG), RETRIEVE_AE_TITLE: query.retrieve_aet}
+        self._empty |= {QUERY_RETRIEVE_LEVEL: asked.get(QUERY_RETRIEVE_LEVEL), RETRIEVE_AE_TITLE: query.retrieve_aet}
         self._items = {tag: value[0] for tag, value in asked.items() if isinstance(value, tuple) and value and value[0]}
 
     def write(self, answer: Dataset) -> bytes:
@@ -133,7 +131,7 @@ class _AnswerWriter:
             texts = list(_texts(values))
             if not _fits(texts, encoding) and _fits(texts, self._declared):
                 encoding = self._declared
-        values[CHARSET_TAG] = defined_term(encoding)
+        values[SPECIFIC_CHARACTER_SET] = defined_term(encoding)
         return encode_dataset(values, self._transfer_syntax, encoding)
 
     def _narrowed(self, tag: int, value: Value) -> Value:
@@ -158,7 +156,7 @@ def _vr_of(private_vrs: dict[int, str]) -> Callable[[int], str]:
 
 def _is_left_out(tag: int) -> bool:
     """Tags that are told of no resource: file meta information, directory records, group lengths."""
-    return tag >> 16 in {2, 4} or not tag & 0xFFFF or tag == CHARSET_TAG
+    return tag >> 16 in {2, 4} or not tag & 0xFFFF or tag == SPECIFIC_CHARACTER_SET
 
 
 def _is_ignored(tag: int) -> bool:

@@ -27,16 +27,14 @@ from api.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_
 from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
+from store.dicom.encoding import sendable_dataset
 from store.dicom.pixels.syntaxes import DECODABLE
-from store.dicom.sendable import sendable_dataset
+from store.dicom.tags import SOP_INSTANCE_UID
+from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
 
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
-
-_SOP_INSTANCE_UID: Final = 0x00080018
 _DATASET_FOLLOWS: Final = 0x0001
 
 log = logging.getLogger(__name__)
@@ -56,7 +54,7 @@ def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, dec
         operation=Operation.GET,
         handle=handle,
         explain=explain,
-        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
+        abstract_syntaxes=frozenset({PATIENT_ROOT_GET, STUDY_ROOT_GET}),
     )
 
 
@@ -111,7 +109,7 @@ class _Retrieval:
             record = snapshot.get_instance(instance)
         if record is None:
             return CANNOT_UNDERSTAND, ""  # deleted since
-        uid = record.tags.get(_SOP_INSTANCE_UID, "")
+        uid = record.tags.get(SOP_INSTANCE_UID, "")
         context = choose_context(self._association.storage_contexts, record, may_decompress=self._may_decompress)
         if context is None:
             log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)

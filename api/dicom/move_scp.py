@@ -7,7 +7,6 @@ sub-operations as there are instances: what Orthanc 1.12.7 says too, whose pendi
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from actors.services.remote.modality import Modality, Operation
 from actors.services.remote.store_scu import Originator
@@ -19,13 +18,10 @@ from api.dicom.sending import Sender, Sending
 from api.dicom.services import FinalResponse, Service
 from api.dicom.status import UnknownDestination
 from events.identifiers import ResourceId
+from store.dicom.tags import SOP_INSTANCE_UID
+from store.dicom.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
-
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
-
-_SOP_INSTANCE_UID: Final = 0x00080018
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +62,7 @@ def create_move_service(
         operation=Operation.MOVE,
         handle=handle,
         explain=explain,
-        abstract_syntaxes=frozenset({PATIENT_ROOT, STUDY_ROOT}),
+        abstract_syntaxes=frozenset({PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE}),
     )
 
 
@@ -98,4 +94,4 @@ class _Move:
         """The SOP Instance UID; empty if the instance is gone."""
         with self._views.snapshot() as snapshot:
             record = snapshot.get_instance(instance)
-        return "" if record is None else record.tags.get(_SOP_INSTANCE_UID, "")
+        return "" if record is None else record.tags.get(SOP_INSTANCE_UID, "")

@@ -16,7 +16,6 @@ from enum import IntEnum
 from functools import lru_cache
 
 from actors.wire.dicom.pdu import (
-    APPLICATION_CONTEXT,
     AssociateRequest,
     Context,
     ContextAnswer,
@@ -26,14 +25,9 @@ from actors.wire.dicom.pdu import (
 )
 from api.dicom.access import is_same_aet, is_welcome
 from api.dicom.settings import DicomSettings
-from api.dicom.sop_classes import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    STORAGE_SOP_CLASSES,
-    TRANSFER_SYNTAXES,
-    is_registered,
-)
+from store.dicom.sop_classes import is_registered, storage_sop_classes
+from store.dicom.syntax import transfer_syntaxes
+from store.dicom.uids import APPLICATION_CONTEXT, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 _SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)
 _UNKNOWN_CLASS_SYNTAXES = (EXPLICIT_LE, IMPLICIT_LE)
@@ -138,7 +132,7 @@ def _choose(preferred: Iterable[str], possible: Collection[str]) -> str | None:
 @lru_cache(maxsize=16)
 def select_transfer_syntaxes(patterns: tuple[str, ...]) -> frozenset[str]:
     """The known transfer syntaxes that one of the patterns (`*` and `?` as in file names) matches."""
-    return frozenset(_match_any(patterns, TRANSFER_SYNTAXES))
+    return frozenset(_match_any(patterns, transfer_syntaxes()))
 
 
 @lru_cache(maxsize=16)
@@ -149,7 +143,7 @@ def select_sop_classes(accepted: tuple[str, ...], rejected: tuple[str, ...]) -> 
     can be accepted by name. `UnknownSopClassAccepted` comes on top and knows no rejection.
     """
     literal = frozenset(uid for uid in accepted if not _is_pattern(uid))
-    allowed = literal.union(_match_any(accepted, STORAGE_SOP_CLASSES)) if accepted else STORAGE_SOP_CLASSES
+    allowed = literal.union(_match_any(accepted, storage_sop_classes())) if accepted else storage_sop_classes()
     return allowed.difference(_match_any(rejected, allowed))
 
 

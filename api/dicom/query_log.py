@@ -11,19 +11,28 @@ from actors.wire.dicom.command import Command, Field
 from api.dicom.association import Association
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.matching import Dataset, Value
+from store.dicom.tags import (
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    QUERY_RETRIEVE_LEVEL,
+    SOP_CLASS_UID,
+    SOP_CLASSES_IN_STUDY,
+    SPECIFIC_CHARACTER_SET,
+)
 
 HIDDEN: Final = "(hidden by DeidentifyLogs)"
 MOST_KEYS: Final = 100  # of one query; the rest is counted
 
 _HARMLESS: Final = frozenset(
     {
-        0x00080005,  # SpecificCharacterSet
-        0x00080016,  # SOPClassUID
-        0x00080052,  # QueryRetrieveLevel
-        0x00080056,  # InstanceAvailability
-        0x00080060,  # Modality
-        0x00080061,  # ModalitiesInStudy
-        0x00080062,  # SOPClassesInStudy
+        SPECIFIC_CHARACTER_SET,
+        SOP_CLASS_UID,
+        QUERY_RETRIEVE_LEVEL,
+        INSTANCE_AVAILABILITY,
+        MODALITY,
+        MODALITIES_IN_STUDY,
+        SOP_CLASSES_IN_STUDY,
         *range(0x00201200, 0x0020120A, 2),  # NumberOf…
     }
 )

@@ -32,14 +32,13 @@ from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
+from store.dicom.tags import FAILED_SOP_INSTANCE_UID_LIST, QUERY_RETRIEVE_LEVEL
 from store.tables import LookupKind
 from store.views.retrieve import TAG_OF_KIND, Named
 
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 22  # 60,000 SOP Instance UIDs
 FAILED_LIST_BYTES: Final = 60_000  # an element of explicit VR UI ends at 65,534
 
-_LEVEL_TAG: Final = 0x00080052
-_FAILED_LIST: Final = 0x00080058
 _KINDS: Final = {
     Level.PATIENT: (LookupKind.PATIENT_ID,),
     Level.STUDY: (LookupKind.STUDY_INSTANCE_UID, LookupKind.ACCESSION_NUMBER),  # the latter as in Orthanc
@@ -137,9 +136,9 @@ def send_pending(association: Association, context: Context, command: Command, d
 def parse_named(identifier: Dataset) -> Named:
     """Read what an identifier names; without a level, by its lowest key. Raises: IdentifierMismatch."""
     kinds = _LOWEST_FIRST
-    if identifier.get(_LEVEL_TAG):
+    if identifier.get(QUERY_RETRIEVE_LEVEL):
         try:
-            kinds = _KINDS[parse_level(identifier[_LEVEL_TAG])]
+            kinds = _KINDS[parse_level(identifier[QUERY_RETRIEVE_LEVEL])]
         except InvalidRequest as exc:
             raise IdentifierMismatch(str(exc)) from exc
     kind = next((kind for kind in kinds if _values(identifier, kind)), None)
@@ -169,4 +168,4 @@ def _encode_failed(uids: list[str], transfer_syntax: str) -> tuple[bytes, ...]:
         if size > FAILED_LIST_BYTES:
             break
         kept.append(uid)
-    return (encode_dataset({_FAILED_LIST: "\\".join(kept)}, transfer_syntax, "Ascii"),)
+    return (encode_dataset({FAILED_SOP_INSTANCE_UID_LIST: "\\".join(kept)}, transfer_syntax, "Ascii"),)

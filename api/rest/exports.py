@@ -11,13 +11,13 @@ from api.rest.deps import Deps
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
 from events.identifiers import Level, ResourceId, format_resource_id
+from store.dicom.tags import PATIENT_ID
 from store.records import Export, ExportsPage, Instance, Resource
 from store.times import format_us
 from store.views.exports import get_exports, get_last_export
 from store.views.snapshot import Snapshot
 
 DEFAULT_LIMIT = 100
-_PATIENT_ID = 0x00100020
 _UID_OF_LEVEL = {Level.STUDY: 0x0020000D, Level.SERIES: 0x0020000E, Level.INSTANCE: 0x00080018}
 
 
@@ -87,7 +87,7 @@ def _entry(s: Snapshot, level: Level, record: Resource | Instance) -> ExportEntr
     return ExportEntry(
         level=level,
         id=record.id,
-        patient_id=above.tags.get(_PATIENT_ID, ""),
+        patient_id=above.tags.get(PATIENT_ID, ""),
         study_instance_uid=uids[Level.STUDY],
         series_instance_uid=uids[Level.SERIES],
         sop_instance_uid=uids[Level.INSTANCE],

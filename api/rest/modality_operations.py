@@ -7,19 +7,8 @@ from typing import Any, Final
 import falcon
 
 from actors.services.remote.asking import ask, check, decode, open_for_finding
-from actors.services.remote.find_scu import WORKLIST
 from actors.services.remote.modality import Modality
-from actors.services.remote.query import (
-    ACCESSION_NUMBER,
-    FIND_MODEL,
-    PATIENT_ID,
-    SERIES_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
-    TEMPLATES,
-    find_identifier,
-    normalize,
-    worklist_identifier,
-)
+from actors.services.remote.query import FIND_MODEL, TEMPLATES, find_identifier, normalize, worklist_identifier
 from actors.services.remote.query_store import StoredQuery
 from api.errors import BadField, BadType, RefusedQuery
 from api.rest import fields, runtime
@@ -35,6 +24,8 @@ from api.rest.replies import send_json
 from api.rest.tag_names import parse_tag
 from events.identifiers import Level
 from store.dicom.matching import Dataset
+from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from store.dicom.uids import WORKLIST_FIND
 
 _SHORTEST_KEY: Final = 3  # characters of an identifier that names few enough resources
 # Which identifiers must be given for a level, at least one of each group.
@@ -206,7 +197,9 @@ class FindWorklist:
         default = runtime.default_encoding(deps)
         identifier = worklist_identifier(keys, encoding)
         budget = deps.queries.limits.budget(remote.modality.aet, in_memory=True)
-        with closing(ask(remote.target(deps), WORKLIST, identifier, encoding, deps.stopping, deps.finds)) as answers:
+        with closing(
+            ask(remote.target(deps), WORKLIST_FIND, identifier, encoding, deps.stopping, deps.finds)
+        ) as answers:
             shown = [render_worklist(decode(budget.take(answer), default), form) for answer in answers]
         send_json(req, resp, shown)
 

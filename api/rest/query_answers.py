@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import falcon
 
-from actors.services.remote.query import PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from actors.services.remote.query_store import QueryReader
 from api.errors import BadType, OutOfRange, UnknownRoute
 from api.rest import arguments, fields, orthanc_json, runtime
@@ -19,6 +18,7 @@ from api.rest.render_answers import render_answer
 from api.rest.replies import JSON, send_json, wants_xml
 from events.identifiers import Level
 from store.dicom.matching import Dataset
+from store.dicom.tags import PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 
 CHUNK_ANSWERS: Final = 500  # rendered at once of a long list; 0.3 MB of JSON
 _BELOW: Final = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.services.remote.modality import Modality
-from actors.services.remote.query import CHARSET, encoding_of, local_aet
+from actors.services.remote.query import encoding_of, local_aet
 from actors.services.remote.target import Target
 from api.errors import BadField, OutOfRange, UnknownTag
 from api.rest import fields, runtime
@@ -15,6 +15,7 @@ from events.identifiers import Level
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset
+from store.dicom.tags import SPECIFIC_CHARACTER_SET
 from store.dicom.values import NUMBER_VRS
 
 
@@ -73,7 +74,9 @@ def check_keys(deps: Deps, keys: Dataset) -> str:
     """Return the encoding in which keys are sent. Raises OutOfRange for an unknown one, BadField for no number."""
     encoding = encoding_of(keys, runtime.default_encoding(deps))
     if encoding is None:
-        raise OutOfRange(f'Unsupported value for the SpecificCharacterSet (0008,0005) tag: "{keys[CHARSET]}"')
+        raise OutOfRange(
+            f'Unsupported value for the SpecificCharacterSet (0008,0005) tag: "{keys[SPECIFIC_CHARACTER_SET]}"'
+        )
     for tag, value in keys.items():
         if isinstance(value, str) and value and dictionary_vr(tag) in NUMBER_VRS and not _are_numbers(value):
             raise BadField(f'While creating a DICOM instance, tag ({tag_key(tag)}) has out-of-range value: "{value}"')

@@ -7,11 +7,11 @@ worklists. Unlike Orthanc, which converts text to that encoding, no character is
 
 from typing import Any
 
-from actors.services.remote.query import CHARSET, META_SOP_INSTANCE_UID, SOP_INSTANCE_UID
 from api.rest.arguments import TagForm
 from api.rest.tag_names import tag_key, tag_name
 from store.dicom.charset_encoding import defined_term
 from store.dicom.matching import Dataset, Value
+from store.dicom.tags import MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID, SPECIFIC_CHARACTER_SET
 
 _PRIVATE = 0x10000  # groups with an odd number
 
@@ -19,7 +19,7 @@ _PRIVATE = 0x10000  # groups with an odd number
 def render_answer(answer: Dataset, form: TagForm, default_encoding: str) -> dict[str, Any]:
     """Return an answer of `/queries` and the `find-…` routes."""
     flat: Dataset = {tag: value for tag, value in answer.items() if not isinstance(value, tuple)}
-    return _render(with_meta(_without_private(flat)) | {CHARSET: defined_term(default_encoding)}, form)
+    return _render(with_meta(_without_private(flat)) | {SPECIFIC_CHARACTER_SET: defined_term(default_encoding)}, form)
 
 
 def render_worklist(answer: Dataset, form: TagForm) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def render_keys(keys: Dataset, form: TagForm) -> dict[str, Any]:
 def with_meta(values: Dataset) -> Dataset:
     """Return values with MediaStorageSOPInstanceUID, where they name an instance."""
     instance = values.get(SOP_INSTANCE_UID)
-    return {**values, META_SOP_INSTANCE_UID: instance} if instance else values
+    return {**values, MEDIA_STORAGE_SOP_INSTANCE_UID: instance} if instance else values
 
 
 def _without_private(values: Dataset) -> Dataset:

@@ -11,7 +11,7 @@ from api.rest.arguments import TagForm
 from api.rest.tag_names import tag_key, tag_name
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
-from store.dicom.forms import reform_sequence
+from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
 from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata

@@ -18,15 +18,20 @@ from api.rest.render_resources import render_tags
 from api.rest.tag_names import parse_tag, tag_key, tag_name
 from events.errors import InvalidRequest
 from events.identifiers import Level
-from store.dicom.forms import reform_sequence
 from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.rendering import reform_sequence
+from store.dicom.tags import (
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    RETRIEVE_AE_TITLE,
+    RETRIEVE_URL,
+    SOP_CLASSES_IN_STUDY,
+)
 from store.records import Instance, Resource
 from store.views.snapshot import Snapshot, level_of
 
 _FILE_META_GROUP = 0x0002
-_MODALITY = 0x00080060
-MODALITIES_IN_STUDY = 0x00080061
-SOP_CLASSES_IN_STUDY = 0x00080062
 _COUNTERS = {
     0x00201200: (Level.PATIENT, "study_count"),
     0x00201202: (Level.PATIENT, "series_count"),
@@ -35,16 +40,13 @@ _COUNTERS = {
     0x00201208: (Level.STUDY, "instance_count"),
     0x00201209: (Level.SERIES, "instance_count"),
 }
-_INSTANCE_AVAILABILITY = 0x00080056
-_RETRIEVE_AE_TITLE = 0x00080054
-_RETRIEVE_URL = 0x00081190
 _NEVER_IN_FILES = frozenset(
     {
         MODALITIES_IN_STUDY,
         SOP_CLASSES_IN_STUDY,
-        _INSTANCE_AVAILABILITY,
-        _RETRIEVE_AE_TITLE,
-        _RETRIEVE_URL,
+        INSTANCE_AVAILABILITY,
+        RETRIEVE_AE_TITLE,
+        RETRIEVE_URL,
         *_COUNTERS,
     }
 )
@@ -131,14 +133,14 @@ def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
     if isinstance(record, Instance):
         if tag == SOP_CLASSES_IN_STUDY:
             raise OutOfRange
-        return "ONLINE" if tag == _INSTANCE_AVAILABILITY else None
+        return "ONLINE" if tag == INSTANCE_AVAILABILITY else None
     if tag in _COUNTERS:
         level, counter = _COUNTERS[tag]
         return str(getattr(record, counter)) if record.level == level else None
     if record.level != Level.STUDY:
         return None
     if tag == MODALITIES_IN_STUDY:
-        return "\\".join(sorted({series.tags[_MODALITY] for series in s.children(record) if _MODALITY in series.tags}))
+        return "\\".join(sorted({series.tags[MODALITY] for series in s.children(record) if MODALITY in series.tags}))
     if tag == SOP_CLASSES_IN_STUDY:
         instances = s.descendants(record, Level.INSTANCE)
         return "\\".join(sorted({below.sop_class for below in instances if isinstance(below, Instance)}))

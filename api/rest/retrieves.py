@@ -7,15 +7,7 @@ import falcon
 
 from actors.services.jobs.operations.retrieve_plan import JOB_TYPE, MOVE, Retrieval, RetrievePlan, to_plan
 from actors.services.remote.modality import SYSTEM_DEFAULT
-from actors.services.remote.query import (
-    ACCESSION_NUMBER,
-    LEVEL,
-    PATIENT_ID,
-    SERIES_INSTANCE_UID,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
-    UNIQUE_KEYS,
-)
+from actors.services.remote.query import UNIQUE_KEYS
 from actors.services.remote.query_store import QueryReader
 from api.errors import BadField, BadType
 from api.rest import fields
@@ -33,6 +25,14 @@ from api.rest.tag_names import parse_tag, tag_key
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.matching import Dataset
+from store.dicom.tags import (
+    ACCESSION_NUMBER,
+    PATIENT_ID,
+    QUERY_RETRIEVE_LEVEL,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+)
 
 # What of an answer goes into the query of a retrieval.
 _IDENTIFYING: Final = (ACCESSION_NUMBER, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
@@ -77,7 +77,7 @@ def _parse_resource(value: object) -> Dataset:
         if not isinstance(key, str):
             raise BadField(f"Expecting a string in field '{name}'")
         keys[tag] = key
-    return {tag: key for tag, key in keys.items() if tag != LEVEL}
+    return {tag: key for tag, key in keys.items() if tag != QUERY_RETRIEVE_LEVEL}
 
 
 class RetrieveAnswers:

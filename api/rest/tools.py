@@ -17,12 +17,12 @@ from api.rest.render_resources import render_link
 from api.rest.replies import send_json, send_text
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
+from store.dicom.tags import STUDY_INSTANCE_UID
 from store.tables import normalize_identifier
 from store.times import format_time
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 
-_STUDY_INSTANCE_UID = 0x0020000D
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -71,7 +71,7 @@ def _is_identifier(s: Snapshot, level: Level, resource: ResourceId, value: str) 
     if level != Level.STUDY:
         return True
     study = s.get(level, resource)
-    uid = study.tags.get(_STUDY_INSTANCE_UID, "") if study is not None else ""
+    uid = study.tags.get(STUDY_INSTANCE_UID, "") if study is not None else ""
     return normalize_identifier(uid) == normalize_identifier(value)
 
 

@@ -11,10 +11,11 @@ from typing import Final
 
 from events.errors import NotFound
 from store.dicom.dictionary import parse_tag
-from store.dicom.elements import PIXEL_DATA, Buffer, Element, in_order
+from store.dicom.elements import Buffer, Element, in_order
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_elements
+from store.dicom.tags import PIXEL_DATA
 from store.dicom.values import TEXT_VRS, strip_padding
 
 _WORD_BYTES: Final = {

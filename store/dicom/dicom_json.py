@@ -17,6 +17,7 @@ from store.dicom.elements import Buffer, Element, in_order, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_charset, item_charset
+from store.dicom.tags import PIXEL_REPRESENTATION
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
 
 Json = dict[str, Any]
@@ -32,7 +33,6 @@ _WORDS: Final = {
     "SV": "q",
     "UV": "Q",
 }  # codes of the module `array`
-_PIXEL_REPRESENTATION: Final = 0x00280103
 _PERSON: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _INTEGERS: Final = frozenset(("US", "SS", "UL", "SL"))
 
@@ -69,7 +69,7 @@ class _Renderer:
     def _pixel_vr(self, elements: Iterable[Element], *, little: bool) -> str:
         """The VR of what has the sign of pixels, in implicit VR."""
         for element in elements:
-            if element.tag == _PIXEL_REPRESENTATION:
+            if element.tag == PIXEL_REPRESENTATION:
                 return "SS" if self._raw(element)[0 if little else -1 :][:1] == b"\1" else "US"
         return "US"
 

@@ -9,7 +9,7 @@ import re
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from store.dicom.pydicom_tables import load_table
+from store.dicom.standard_tables import load_table
 
 _TABLES: Final = load_table("_dicom_dict")
 DicomDictionary: Final[dict[int, tuple[str, str, str, str, str]]] = _TABLES.DicomDictionary

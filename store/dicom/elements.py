@@ -20,15 +20,12 @@ from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.limits import BeyondLimits, Tally, held_tally, large_datasets, passing_tally
 from store.dicom.syntax import Syntax
+from store.dicom.tags import ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END
 
 Buffer: TypeAlias = bytes | memoryview | mmap.mmap
 
 MAX_DEPTH: Final = 100  # of nested items; deeper files are refused (SR documents nest about ten levels)
 UNDEFINED: Final = 0xFFFFFFFF
-PIXEL_DATA: Final = 0x7FE00010
-ITEM: Final = 0xFFFEE000
-ITEM_END: Final = 0xFFFEE00D
-SEQUENCE_END: Final = 0xFFFEE0DD
 
 _STRUCTURE: Final = frozenset((ITEM, ITEM_END, SEQUENCE_END))
 _IMPLICIT_LE: Final = Syntax(explicit=False)

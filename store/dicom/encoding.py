@@ -8,20 +8,23 @@ Annex A.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from struct import Struct
+from struct import Struct, calcsize, iter_unpack, pack
 from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import ITEM, LONG_VRS, PIXEL_DATA, SEQUENCE_END, SHORT_VRS, UNDEFINED, Element, in_order
+from store.dicom.elements import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, Element, in_order, read_elements
+from store.dicom.inflating import deflate
 from store.dicom.mapped import gather
-from store.dicom.offset_tables import correct_extended_table, moved_offsets
-from store.dicom.part10 import Part10
-from store.dicom.regular import is_regular
+from store.dicom.part10 import Part10, open_part10
+from store.dicom.regular import are_regular, is_regular
+from store.dicom.tags import EXTENDED_OFFSET_TABLE, ITEM, PIXEL_DATA, PIXEL_REPRESENTATION, SEQUENCE_END
 from store.dicom.values import TEXT_VRS
 
 Part: TypeAlias = bytes | memoryview
+Fragments = Sequence[tuple[int, int]]  # offset and length of each, the basic offset table first
 
 
 class Room(NamedTuple):
@@ -32,7 +35,6 @@ class Room(NamedTuple):
 
 Change: TypeAlias = tuple[str, bytes | Room] | None  # VR and value of an element from now on; None to leave it out
 
-_PIXEL_REPRESENTATION: Final = 0x00280103
 _SHORT_LIMIT: Final = 0x10000  # beyond the 16 bits that most VRs have for their length
 
 
@@ -207,7 +209,7 @@ class _Writer:
     def _is_signed(self, elements: Sequence[Element], *, little: bool, default: bool) -> bool:
         """Tell whether values of these elements that may be signed are."""
         for element in elements:
-            if element.tag == _PIXEL_REPRESENTATION and element.length >= 2:
+            if element.tag == PIXEL_REPRESENTATION and element.length >= 2:
                 raw = bytes(self._data[element.value : element.value + 2])
                 return int.from_bytes(raw, "little" if little else "big") == 1
         return default
@@ -222,3 +224,43 @@ def _padding(value: Part, vr: str) -> bytes:
     if not len(value) & 1:
         return b""
     return b" " if vr in TEXT_VRS and vr != "UI" and value[-1] != _BLANK else b"\0"
+
+
+def sendable_dataset(file: Buffer) -> memoryview:
+    """Return a file's dataset in its own transfer syntax; nearly always a view of the file. Raises: InvalidDicom; StorageFull.
+
+    Receivers abort at an odd length, and take the last of elements that occur twice where we take the first.
+    """
+    opened = open_part10(file)
+    stored = memoryview(file)[opened.meta_end :]
+    data, start, syntax = opened.data, opened.start, opened.syntax
+    if syntax.little and is_regular(data, start, syntax) and not (opened.inflated and len(stored) & 1):
+        return stored
+    elements = read_elements(data, start, syntax)
+    if not syntax.little and elements and elements[-1].end == len(data) and are_regular(elements):
+        return stored
+    dataset = rewrite_dataset(opened, elements)
+    return memoryview(deflate(dataset, 0, len(dataset))) if opened.inflated else dataset
+
+
+def moved_offsets(table: bytes, word: str, fragments: Fragments) -> bytes:
+    """A table of offsets from the first fragment's item on, as it is after padding; `word` is its form for `struct`."""
+    whole = len(table) - len(table) % calcsize(word)
+    if len(fragments) < 2 or not whole:
+        return table
+    begin = fragments[1][0]
+    odd = [start - begin for start, length in fragments[1:] if length & 1]
+    if not odd:
+        return table
+    moved = (pack(word, offset + bisect_left(odd, offset)) for (offset,) in iter_unpack(word, table[:whole]))
+    return b"".join(moved) + table[whole:]
+
+
+def correct_extended_table(data: Buffer, elements: Iterable[Element]) -> dict[int, tuple[str, bytes]]:
+    """What has to change in the Extended Offset Table of a dataset (PS3.3 §C.7.6.3.1.8); its lengths do not count padding."""
+    by_tag = {element.tag: element for element in reversed(tuple(elements))}
+    table, pixels = by_tag.get(EXTENDED_OFFSET_TABLE), by_tag.get(PIXEL_DATA)
+    if table is None or pixels is None or pixels.fragments is None:
+        return {}
+    value = bytes(data[table.value : table.value + table.length])
+    return {EXTENDED_OFFSET_TABLE: ("OV", moved_offsets(value, "<Q", pixels.fragments))}

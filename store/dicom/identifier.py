@@ -14,7 +14,7 @@ from events.errors import InvalidDicom
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import Buffer, Element, read_element
+from store.dicom.elements import LONG_VRS, Buffer, Element, read_element
 from store.dicom.limits import large_datasets
 from store.dicom.matching import Dataset, Value
 from store.dicom.padding import read_received
@@ -22,12 +22,12 @@ from store.dicom.part10 import open_part10
 from store.dicom.rendering import dataset_charset, declared_charset, item_charset
 from store.dicom.scan import scan, wire_tag
 from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.tags import SPECIFIC_CHARACTER_SET
 from store.dicom.values import FLOAT_VRS, NUMBER_CODES, TEXT_VRS, text
 
-CHARSET_TAG: Final = 0x00080005
 MAX_VALUE_BYTES: Final = 1 << 20  # a longer value has no text: neither a query nor an answer has room for it
 
-_LONG_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_LONG_VRS: Final = frozenset(LONG_VRS.values())
 
 
 # -- bytes to values --------------------------------------------------------------------------------------------------
@@ -56,12 +56,12 @@ def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) ->
 def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
     """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom; Busy."""
     file = open_part10(data)
-    wanted = (CHARSET_TAG, *tags)
+    wanted = (SPECIFIC_CHARACTER_SET, *tags)
     found, _ = scan(file.data, file.start, file.syntax, {wire_tag(tag): tag for tag in wanted})
     with large_datasets.scope():
         elements = [read_element(file.data, found[tag][3], file.syntax, keeps=True) for tag in wanted if tag in found]
         charset = dataset_charset(file, elements, default_encoding)
-        first = 0 if CHARSET_TAG in wanted[1:] else 1 if CHARSET_TAG in found else 0
+        first = 0 if SPECIFIC_CHARACTER_SET in wanted[1:] else 1 if SPECIFIC_CHARACTER_SET in found else 0
         return _dataset(file.data, elements[first:], charset, little=file.syntax.little)
 
 
@@ -154,7 +154,9 @@ def _sequence_head(tag: int, syntax: Syntax) -> bytes:
 
 def _item(values: Dataset, syntax: Syntax, encoding: str) -> bytes:
     # The set of the whole holds in items, too; what an item declared when it was read is over.
-    raw = b"".join(_element(tag, values[tag], syntax, encoding) for tag in sorted(values) if tag != CHARSET_TAG)
+    raw = b"".join(
+        _element(tag, values[tag], syntax, encoding) for tag in sorted(values) if tag != SPECIFIC_CHARACTER_SET
+    )
     return pack(("<" if syntax.little else ">") + "HHI", 0xFFFE, 0xE000, len(raw)) + raw
 
 

@@ -9,19 +9,11 @@ Trailing Padding that is cut short. Anything else is refused: it may be the rest
 from typing import Final
 
 from events.errors import InvalidDicom
-from store.dicom.elements import (
-    ITEM_END,
-    LONG_VRS,
-    SEQUENCE_END,
-    SHORT_VRS,
-    Buffer,
-    Element,
-    read_element,
-    read_elements,
-)
+from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer, Element, read_element, read_elements
 from store.dicom.limits import identifier_tally, passing_tally
 from store.dicom.mapped import LET_GO_BYTES, let_go
 from store.dicom.syntax import Syntax
+from store.dicom.tags import DATA_SET_TRAILING_PADDING, ITEM_END, SEQUENCE_END
 
 # A fill of zeros or blanks can be read as elements; whoever finds one with such a tag has to look closer.
 FILLERS: Final = (0x00000000, 0x20202020)
@@ -30,7 +22,6 @@ _FILLS: Final = b"\0 \xff"
 _HEADER_BYTES: Final = 8  # of the shortest element
 _CHUNK_BYTES: Final = 1 << 16
 _PREAMBLE_BYTES: Final = 128
-_TRAILING_PADDING: Final = 0xFFFCFFFC
 _FOREIGN_GROUPS: Final = (0, 2)
 _FILE_META: Final = Syntax()
 _COMMAND: Final = Syntax(explicit=False)
@@ -119,7 +110,7 @@ def _find_fill(data: Buffer, start: int) -> int:
 
 def _is_padding(data: Buffer, position: int, fill: int, syntax: Syntax) -> bool:
     """Whether what begins where no element does is padding."""
-    if _tag(data, position, syntax) == _TRAILING_PADDING:
+    if _tag(data, position, syntax) == DATA_SET_TRAILING_PADDING:
         return True
     while _tag(data, position, syntax) in {ITEM_END, SEQUENCE_END} and not any(data[position + 4 : position + 8]):
         position += _HEADER_BYTES

@@ -6,23 +6,28 @@ guessed from the first element.
 """
 
 from dataclasses import dataclass
-from struct import Struct, error
+from struct import Struct, error, pack
 from typing import Final
 
 from events.errors import InvalidDicom
 from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
 from store.dicom.inflating import inflate
 from store.dicom.limits import BeyondLimits
-from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax, read_syntax
+from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.uids import (
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    IMPLICIT_LE,
+)
 
 MAX_META_ELEMENTS: Final = 10_000
 
+_PREAMBLE: Final = bytes(128) + b"DICM"
 _PREAMBLE_BYTES: Final = 128
 _HEADER: Final = Struct("<HH2sH")
 _U32: Final = Struct("<I")
-_LONG_VRS: Final = frozenset(
-    (b"OB", b"OW", b"UN", b"UT", b"SQ", b"OF", b"UC", b"UR", b"OD", b"OL", b"OV", b"SV", b"UV")
-)
 _TRANSFER_SYNTAX: Final = 0x0010
 
 
@@ -113,3 +118,25 @@ def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
             uid = bytes(file[value : value + length]).strip(b"\0 ").decode("ascii", "replace")
         position = value + length
     raise BeyondLimits("the meta information has too many elements")
+
+
+def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str, *, remote_aet: str = "") -> bytes:
+    """Return preamble, "DICM" and group 2, for the dataset to follow as it was received."""
+    elements = b"".join(
+        (
+            pack("<HH2sHI", 2, 1, b"OB", 0, 2) + b"\0\1",
+            _text(0x02, b"UI", sop_class, b"\0"),
+            _text(0x03, b"UI", sop_instance, b"\0"),
+            _text(0x10, b"UI", transfer_syntax, b"\0"),
+            _text(0x12, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
+            _text(0x13, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            _text(0x16, b"AE", remote_aet, b" ") if remote_aet else b"",
+        )
+    )
+    return _PREAMBLE + pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+def _text(element: int, vr: bytes, value: str, padding: bytes) -> bytes:
+    raw = value.encode("ascii", "replace")
+    raw += padding * (len(raw) % 2)
+    return pack("<HH2sH", 2, element, vr, len(raw)) + raw

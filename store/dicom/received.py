@@ -10,10 +10,9 @@ from typing import Final
 
 from events.errors import InvalidDicom, MissingTag
 from store.dicom.elements import Buffer
-from store.dicom.file_meta import file_meta
 from store.dicom.inflating import deflate, inflate
 from store.dicom.padding import begins_foreign, dataset_span
-from store.dicom.part10 import guess_syntax
+from store.dicom.part10 import file_meta, guess_syntax
 from store.dicom.summary import Summary, summarize
 from store.dicom.syntax import read_syntax
 from store.dicom.values import WHITESPACE

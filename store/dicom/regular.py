@@ -11,19 +11,9 @@ from struct import Struct, error
 from typing import Final
 
 from store.dicom.dictionary import DicomDictionary, dictionary_vr
-from store.dicom.elements import (
-    ITEM,
-    ITEM_END,
-    LONG_VRS,
-    MAX_DEPTH,
-    PIXEL_DATA,
-    SEQUENCE_END,
-    SHORT_VRS,
-    UNDEFINED,
-    Buffer,
-    Element,
-)
+from store.dicom.elements import LONG_VRS, MAX_DEPTH, SHORT_VRS, UNDEFINED, Buffer, Element
 from store.dicom.syntax import Syntax
+from store.dicom.tags import ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END
 
 _LONG_PLAIN: Final = frozenset(LONG_VRS) - {b"SQ"}
 _PIXELS: Final = frozenset((b"OB", b"OW"))

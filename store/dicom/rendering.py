@@ -1,28 +1,33 @@
-"""Orthanc's JSON of a dataset: `/instances/{id}/tags`, `simplified-tags`, `module` and `header`, in their three forms.
+"""Orthanc's JSON of a dataset: `/instances/{id}/tags`, `simplified-tags`, `module` and `header`, in their three forms:
+
+- full: `{"0010,0010": {"Name": "PatientName", "Type": "String", "Value": "A^B"}}`; `Type` is `String`, `Sequence`,
+  `TooLong` (more than 256 bytes of UTF-8) or `Null` (no text: binary, empty numbers, unknown VR); private elements also
+  have their `PrivateCreator`
+- short: `{"0010,0010": "A^B"}`
+- simplify: `{"PatientName": "A^B"}`, where of two tags with one name the last wins
 
 Keys are in alphabetical order, as Orthanc prints them. Elements behind Pixel Data are left out at the top level. All
 observed on Orthanc 1.12.7.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Any, Final, Literal
 
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
-from store.dicom.elements import PIXEL_DATA, Buffer, Element, Item, in_order, read_elements
-from store.dicom.forms import Form, Json, reform_sequence
+from store.dicom.elements import Buffer, Element, Item, in_order, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.syntax import Syntax
+from store.dicom.tags import PIXEL_DATA, PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, count_numbers, strip_padding, text
 
-__all__ = ["dataset_elements", "in_order", "reform_sequence", "render_header", "render_sequence", "render_tags"]
+Form = Literal["full", "short", "simplify"]
+Json = dict[str, Any]  # as given to a JSON encoder
 
 MAX_TEXT_BYTES: Final = 256  # of UTF-8; longer text is `TooLong` unless its tag is named in `ignore_length`
-_CHARSET: Final = 0x00080005
-_PIXEL_REPRESENTATION: Final = 0x00280103
 _META_SYNTAX: Final = Syntax()
 # Of long values in one dataset, all together; what is beyond is too long whatever `ignore_length` says. Numbers may become ten
 # times as much text.
@@ -93,9 +98,9 @@ def item_charset(data: Buffer, item: Item, around: Charset) -> Charset:
 def declared_charset(data: Buffer, elements: Iterable[Element], *, little: bool) -> str | None:
     """What SpecificCharacterSet of these very elements says; None if it is absent."""
     for element in elements:
-        if element.tag == _CHARSET:
+        if element.tag == SPECIFIC_CHARACTER_SET:
             raw = bytes(data[element.value : element.value + min(element.length, _HEAD_BYTES)])
-            return text(raw, _CHARSET, element.vr, Charset("Ascii"), little) or ""
+            return text(raw, SPECIFIC_CHARACTER_SET, element.vr, Charset("Ascii"), little) or ""
     return None
 
 
@@ -197,7 +202,7 @@ class _Renderer:
     def _signedness(self, elements: Iterable[Element], *, little: bool) -> str:
         """The VR of pixel values in implicit VR, as PixelRepresentation of the same dataset has it; "OW" if it is absent."""
         for element in elements:
-            if element.tag == _PIXEL_REPRESENTATION:
+            if element.tag == PIXEL_REPRESENTATION:
                 shown = self._text(element, little=little)
                 return "OW" if shown is None else "SS" if shown.split("\\")[0] == "1" else "US"
         return "OW"
@@ -218,3 +223,21 @@ def _in_tags(element: Element) -> bool:
 
 def _in_header(element: Element) -> bool:
     return tag_name(element.tag) != UNKNOWN_NAME and (element.vr == "SQ" or element.vr in TEXT_VRS | NUMBER_VRS)
+
+
+def reform(dataset: Mapping[str, Any], form: Form) -> Json:
+    """A dataset in full form, in another form."""
+    if form == "full":
+        return dict(dataset)
+    reformed: Json = {}
+    for tag, labelled in dataset.items():
+        value = labelled["Value"]
+        if labelled["Type"] == "Sequence":
+            value = [reform(item, form) for item in value]
+        reformed[labelled["Name"] if form == "simplify" else tag] = value
+    return dict(sorted(reformed.items())) if form == "simplify" else reformed
+
+
+def reform_sequence(rendered: str, form: Form) -> list[Json]:
+    """The items of a sequence that `rendering.render_sequence` rendered, in any form."""
+    return [reform(item, form) for item in json.loads(rendered)]

@@ -11,19 +11,10 @@ from typing import Final, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import DicomDictionary, dictionary_vr
-from store.dicom.elements import (
-    ITEM_END,
-    LONG_VRS,
-    PIXEL_DATA,
-    SHORT_VRS,
-    UNDEFINED,
-    Buffer,
-    Element,
-    read_element,
-    refuse_native,
-)
+from store.dicom.elements import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, Element, read_element, refuse_native
 from store.dicom.limits import BeyondLimits, Tally, passing_tally
 from store.dicom.syntax import Syntax
+from store.dicom.tags import ITEM_END, PIXEL_DATA
 
 Found: TypeAlias = tuple[str, int, int, int]  # VR, offset of the value, its length (-1: fragments), offset of the tag
 

@@ -13,12 +13,25 @@ from typing import Final
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, ResourceId, hash_resource_id
 from store.dicom.charsets import Charset, charset_of
-from store.dicom.elements import PIXEL_DATA, Buffer, read_element
+from store.dicom.elements import Buffer, read_element
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.padding import FILLERS
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.rendering import render_sequence
 from store.dicom.scan import Found, scan, wire_tag
+from store.dicom.tags import (
+    BITS_ALLOCATED,
+    CARDIAC_NUMBER_OF_IMAGES,
+    IMAGE_INDEX,
+    INSTANCE_NUMBER,
+    PATIENT_ID,
+    PIXEL_DATA,
+    SERIES_INSTANCE_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_INSTANCE_UID,
+)
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
 MAX_TEXT_BYTES: Final = 256  # longer text, counted in UTF-8, is not indexed
@@ -27,24 +40,22 @@ MAX_SEQUENCE_BYTES: Final = 1 << 18  # longer sequences are not indexed; as JSON
 
 _QUICK_VRS: Final = TEXT_VRS - {"UI"}
 _QUICK_BYTES: Final = MAX_TEXT_BYTES // 4  # whatever the encoding, not too long
-_CHARSET: Final = 0x00080005
-_SOP_CLASS: Final = 0x00080016
-_SOP_INSTANCE: Final = 0x00080018
-_PATIENT_ID: Final = 0x00100020
-_STUDY_UID: Final = 0x0020000D
-_SERIES_UID: Final = 0x0020000E
-_INSTANCE_NUMBER: Final = 0x00200013
-_IMAGE_INDEX: Final = 0x00541330
-_CARDIAC_IMAGES: Final = 0x00181090
 # Two numbers whose product is the number of instances of the series; the first pair that is present decides.
 _EXPECTED_PRODUCTS: Final = ((0x00201002, 0x00200105), (0x00540081, 0x00540101))
-_IDENTITY: Final = (_CHARSET, _SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID, _STUDY_UID, _SERIES_UID, PIXEL_DATA)
-_BITS_ALLOCATED: Final = 0x00280100
+_IDENTITY: Final = (
+    SPECIFIC_CHARACTER_SET,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    PATIENT_ID,
+    STUDY_INSTANCE_UID,
+    SERIES_INSTANCE_UID,
+    PIXEL_DATA,
+)
 _COUNTS: Final = (
-    _BITS_ALLOCATED,
-    _INSTANCE_NUMBER,
-    _IMAGE_INDEX,
-    _CARDIAC_IMAGES,
+    BITS_ALLOCATED,
+    INSTANCE_NUMBER,
+    IMAGE_INDEX,
+    CARDIAC_NUMBER_OF_IMAGES,
     0x00201002,
     0x00200105,
     0x00540081,
@@ -117,7 +128,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", plan: IndexPlan
         study_uid=study,
         series_uid=series,
         sop_uid=sop,
-        sop_class=reader.text(_SOP_CLASS).strip(),
+        sop_class=reader.text(SOP_CLASS_UID).strip(),
         transfer_syntax=file.transfer_syntax,
         pixel_data_offset=offset,
         pixel_data_vr=vr,
@@ -135,7 +146,11 @@ class _Texts:
     def __init__(self, file: Part10, found: Mapping[int, Found], default_encoding: str) -> None:
         self._file, self._found = file, found
         self._charset = Charset("Ascii")
-        shown = self._read(_CHARSET, found[_CHARSET]) if _CHARSET in found else None
+        shown = (
+            self._read(SPECIFIC_CHARACTER_SET, found[SPECIFIC_CHARACTER_SET])
+            if SPECIFIC_CHARACTER_SET in found
+            else None
+        )
         self._charset = charset_of(shown or "", default_encoding)
         self._texts: dict[int, str | None] = {}
         self._read_all()
@@ -189,13 +204,13 @@ class _Texts:
 
 def _identity(reader: _Texts) -> tuple[str, str, str, str]:
     uids = []
-    for tag in (_STUDY_UID, _SERIES_UID, _SOP_INSTANCE):
+    for tag in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID):
         if not reader.present(tag):
             raise MissingTag("Inexistent tag")
         uids.append(reader.identifier(tag).strip())
     if not all(uids):
         raise InvalidDicom("missing StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
-    patient_id = reader.identifier(_PATIENT_ID) if reader.present(_PATIENT_ID) else ""
+    patient_id = reader.identifier(PATIENT_ID) if reader.present(PATIENT_ID) else ""
     return patient_id, uids[0], uids[1], uids[2]
 
 
@@ -206,7 +221,7 @@ def _pixel_data(file: Part10, place: Found | None, reader: _Texts) -> tuple[int 
     vr, _, length, start = place
     if length < 0 or not file.syntax.explicit:
         return start, ""
-    bits = _integer(reader.text(_BITS_ALLOCATED).partition("\\")[0])
+    bits = _integer(reader.text(BITS_ALLOCATED).partition("\\")[0])
     expected = "OW" if bits and bits > 8 else "OB"
     return start, vr if vr != expected else ""
 
@@ -222,7 +237,7 @@ def _ids(patient: str, study: str, series: str, sop: str) -> HierarchyIds:
 
 def _index_in_series(reader: _Texts) -> int | None:
     """InstanceNumber, or ImageIndex in its absence, if it is a 32-bit number; leading zeros and a plus sign are fine."""
-    tag = _INSTANCE_NUMBER if reader.present(_INSTANCE_NUMBER) else _IMAGE_INDEX
+    tag = INSTANCE_NUMBER if reader.present(INSTANCE_NUMBER) else IMAGE_INDEX
     shown = reader.text(tag).strip()
     number = _integer(shown) if not shown.startswith("-") else None
     return number if number is not None and number < 1 << 32 else None
@@ -236,7 +251,7 @@ def _expected_instances(reader: _Texts) -> int | None:
             one, other = _integer(reader.text(first)), _integer(reader.text(second))
             count = one * other if one is not None and other is not None else None
             return count if count and count > 0 else None
-    count = _integer(reader.text(_CARDIAC_IMAGES))
+    count = _integer(reader.text(CARDIAC_NUMBER_OF_IMAGES))
     return count if count and count > 0 else None
 
 

@@ -4,11 +4,20 @@ Source: PS3.6 Table A-1.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
-IMPLICIT_LE = "1.2.840.10008.1.2"
-EXPLICIT_LE = "1.2.840.10008.1.2.1"
-DEFLATED_LE = "1.2.840.10008.1.2.1.99"
-EXPLICIT_BE = "1.2.840.10008.1.2.2"
+from store.dicom.standard_tables import read_constants
+from store.dicom.uids import (
+    DEFLATED_LE,
+    ENCAPSULATED_UNCOMPRESSED,
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    JPEG_FAMILY,
+    RLE_LOSSLESS,
+    TRANSFER_SYNTAX,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,13 @@ class Syntax:
     encapsulated: bool = False  # the top level's Pixel Data must be fragments
 
 
+# What pynetdicom lacks: retired processes of JPEG, and what is about documents or frames of a device.
+_LACKING: Final = (
+    ENCAPSULATED_UNCOMPRESSED,
+    *(f"{JPEG_FAMILY}{number}" for number in (*range(52, 57), *range(58, 67))),
+    *(f"{TRANSFER_SYNTAX}6.{number}" for number in (1, 2)),
+)
+
 _PLAIN = Syntax()
 _ENCAPSULATED = Syntax(encapsulated=True)
 _DEFLATED = Syntax(deflated=True)
@@ -30,32 +46,38 @@ _SYNTAXES = {
     EXPLICIT_BE: Syntax(little=False),
     DEFLATED_LE: _DEFLATED,
     "1.2.840.113619.5.2": Syntax(explicit=False),  # of GE: implicit VR, big endian Pixel Data
-    "1.2.840.10008.1.2.1.98": _ENCAPSULATED,  # Encapsulated Uncompressed
-    "1.2.840.10008.1.2.5": _ENCAPSULATED,  # RLE Lossless
+    ENCAPSULATED_UNCOMPRESSED: _ENCAPSULATED,
+    RLE_LOSSLESS: _ENCAPSULATED,
     # RFC 2557 MIME encapsulation and XML encoding are about what is around or inside a document: DICOM's own part is plain.
-    "1.2.840.10008.1.2.6.1": _PLAIN,
-    "1.2.840.10008.1.2.6.2": _PLAIN,
+    f"{TRANSFER_SYNTAX}6.1": _PLAIN,
+    f"{TRANSFER_SYNTAX}6.2": _PLAIN,
     # SMPTE ST 2110: the pixels flow elsewhere, in real time
-    "1.2.840.10008.1.2.7.1": _PLAIN,
-    "1.2.840.10008.1.2.7.2": _PLAIN,
-    "1.2.840.10008.1.2.7.3": _PLAIN,
-    "1.2.840.10008.1.2.8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
-    "1.2.840.10008.1.2.4.94": _PLAIN,  # JPIP Referenced: no pixel data
-    "1.2.840.10008.1.2.4.95": _DEFLATED,
-    "1.2.840.10008.1.2.4.204": _PLAIN,  # JPIP HTJ2K Referenced
-    "1.2.840.10008.1.2.4.205": _DEFLATED,
+    f"{TRANSFER_SYNTAX}7.1": _PLAIN,
+    f"{TRANSFER_SYNTAX}7.2": _PLAIN,
+    f"{TRANSFER_SYNTAX}7.3": _PLAIN,
+    f"{TRANSFER_SYNTAX}8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
+    f"{JPEG_FAMILY}94": _PLAIN,  # JPIP Referenced: no pixel data
+    f"{JPEG_FAMILY}95": _DEFLATED,
+    f"{JPEG_FAMILY}204": _PLAIN,  # JPIP HTJ2K Referenced
+    f"{JPEG_FAMILY}205": _DEFLATED,
 }
 # JPEG 50-70, JPEG-LS, JPEG 2000, MPEG and HEVC (".1": fragmentable), JPEG XL, High-Throughput JPEG 2000
 _ENCAPSULATED_NUMBERS = frozenset(
     (*range(50, 67), 70, 80, 81, *range(90, 94), *range(100, 109), *range(110, 113), *range(201, 204))
 )
-_FAMILY = "1.2.840.10008.1.2.4."
 
 
 def read_syntax(uid: str) -> Syntax | None:
     """How to read a dataset in transfer syntax `uid`; None if that is unknown."""
     known = _SYNTAXES.get(uid)
-    if known is not None or not uid.startswith(_FAMILY):
+    if known is not None or not uid.startswith(JPEG_FAMILY):
         return known
-    number = uid.removeprefix(_FAMILY).removesuffix(".1")
+    number = uid.removeprefix(JPEG_FAMILY).removesuffix(".1")
     return _ENCAPSULATED if number.isdecimal() and int(number) in _ENCAPSULATED_NUMBERS else None
+
+
+@cache
+def transfer_syntaxes() -> frozenset[str]:
+    """All transfer syntaxes that there are and that `read_syntax` knows: one that a new pynetdicom brings waits for that."""
+    known = (*read_constants("_globals")["ALL_TRANSFER_SYNTAXES"], *_LACKING)
+    return frozenset(uid for uid in known if read_syntax(uid) is not None)

@@ -11,21 +11,26 @@ from events.identifiers import Level, Ref
 from events.resources import PatientCreated, SeriesCreated, StudyCreated
 from store.batch import Batch
 from store.dicom.matching import fold
+from store.dicom.tags import (
+    MODALITY,
+    PATIENT_BIRTH_DATE,
+    PATIENT_NAME,
+    REFERRING_PHYSICIAN_NAME,
+    STUDY_DATE,
+    STUDY_DESCRIPTION,
+)
 from store.log import Appended
 from store.projections import rows
 from store.records import Tags
 from store.tables import FIND, FindKind, find_prefix, key
 
-PATIENT_NAME, BIRTH_DATE, MODALITY = 0x00100010, 0x00100030, 0x00080060
-STUDY_DATE, STUDY_DESCRIPTION, REFERRER = 0x00080020, 0x00081030, 0x00080090
-
 _OF_PATIENT = ((FindKind.PATIENT_NAME, PATIENT_NAME),)
 _OF_STUDY = (
     (FindKind.STUDY_DATE, STUDY_DATE),
     (FindKind.STUDY_DESCRIPTION, STUDY_DESCRIPTION),
-    (FindKind.STUDY_REFERRER, REFERRER),
+    (FindKind.STUDY_REFERRER, REFERRING_PHYSICIAN_NAME),
 )
-_OF_PATIENT_IN_STUDY = ((FindKind.STUDY_PATIENT_NAME, PATIENT_NAME), (FindKind.STUDY_BIRTH_DATE, BIRTH_DATE))
+_OF_PATIENT_IN_STUDY = ((FindKind.STUDY_PATIENT_NAME, PATIENT_NAME), (FindKind.STUDY_BIRTH_DATE, PATIENT_BIRTH_DATE))
 _OF_SERIES = ((FindKind.MODALITY, MODALITY),)
 UNFOLDED = frozenset({FindKind.STUDY_DATE, FindKind.STUDY_BIRTH_DATE})
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from events.identifiers import Level, Ref
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.batch import Batch
+from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
 from store.tables import LOOKUP, LookupKind, key, lookup_prefix
 
 _INDEXED = {
-    Level.PATIENT: ((LookupKind.PATIENT_ID, 0x00100020),),
-    Level.STUDY: ((LookupKind.STUDY_INSTANCE_UID, 0x0020000D), (LookupKind.ACCESSION_NUMBER, 0x00080050)),
-    Level.SERIES: ((LookupKind.SERIES_INSTANCE_UID, 0x0020000E),),
-    Level.INSTANCE: ((LookupKind.SOP_INSTANCE_UID, 0x00080018),),
+    Level.PATIENT: ((LookupKind.PATIENT_ID, PATIENT_ID),),
+    Level.STUDY: ((LookupKind.STUDY_INSTANCE_UID, STUDY_INSTANCE_UID), (LookupKind.ACCESSION_NUMBER, ACCESSION_NUMBER)),
+    Level.SERIES: ((LookupKind.SERIES_INSTANCE_UID, SERIES_INSTANCE_UID),),
+    Level.INSTANCE: ((LookupKind.SOP_INSTANCE_UID, SOP_INSTANCE_UID),),
 }
 LEVEL_OF_KIND = {kind: level for level, pairs in _INDEXED.items() for kind, _ in pairs}
 

@@ -20,10 +20,17 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Matcher, Value
+from store.dicom.tags import (
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    RETRIEVE_AE_TITLE,
+    SOP_CLASSES_IN_STUDY,
+)
 from store.projections import rows
 from store.records import Instance, Resource
 from store.tables import CHILDREN, SERIES, U64, child_key, key
-from store.views.find_plan import MODALITIES_IN_STUDY, Source, choose_source, keys_of
+from store.views.find_plan import Source, choose_source, keys_of
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
@@ -32,10 +39,6 @@ logger = logging.getLogger(__name__)
 BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
 BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
 
-SOP_CLASSES_IN_STUDY: Final = 0x00080062
-INSTANCE_AVAILABILITY: Final = 0x00080056
-RETRIEVE_AE_TITLE: Final = 0x00080054
-_MODALITY: Final = 0x00080060
 _COUNTERS: Final = {
     0x00201200: (Level.PATIENT, "study_count"),
     0x00201202: (Level.PATIENT, "series_count"),
@@ -252,7 +255,7 @@ class _Search:
             return None
         if tag == MODALITIES_IN_STUDY:
             series = (rows.unpack(s.row(SERIES, key(ref)) or b"")[rows.SERIES_TAGS] for ref in s.child_refs(record.ref))
-            return "\\".join(sorted({tags[_MODALITY] for tags in series if _MODALITY in tags}))
+            return "\\".join(sorted({tags[MODALITY] for tags in series if MODALITY in tags}))
         if tag == SOP_CLASSES_IN_STUDY:
             below = s.descendants(record, Level.INSTANCE)
             return "\\".join(sorted({each.sop_class for each in below if isinstance(each, Instance)} - {""}))

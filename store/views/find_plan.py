@@ -10,6 +10,20 @@ from typing import Final
 
 from events.identifiers import Level, Ref
 from store.dicom.matching import Between, Matcher, OneOf, Wildcard, fold
+from store.dicom.tags import (
+    ACCESSION_NUMBER,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    PATIENT_BIRTH_DATE,
+    PATIENT_ID,
+    PATIENT_NAME,
+    REFERRING_PHYSICIAN_NAME,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_DATE,
+    STUDY_DESCRIPTION,
+    STUDY_INSTANCE_UID,
+)
 from store.projections.find import index_text
 from store.tables import (
     FIND,
@@ -27,23 +41,21 @@ from store.views.snapshot import Snapshot
 
 COUNT_LIMIT: Final = 2000  # rows counted of one index before it is taken for a large one; about 1 ms
 LOOKS_AT_CLOCK: Final = 1000  # keys passed over between two looks at the clock; about 0.3 ms
-MODALITIES_IN_STUDY: Final = 0x00080061
-_MODALITY: Final = 0x00080060
 
 # (level of the query's tag, tag) -> kind of row, level of the resources it names; a query's level is this one or lower.
 _IDENTIFIERS: Final = {
-    0x00100020: (LookupKind.PATIENT_ID, Level.PATIENT),
-    0x0020000D: (LookupKind.STUDY_INSTANCE_UID, Level.STUDY),
-    0x00080050: (LookupKind.ACCESSION_NUMBER, Level.STUDY),
-    0x0020000E: (LookupKind.SERIES_INSTANCE_UID, Level.SERIES),
-    0x00080018: (LookupKind.SOP_INSTANCE_UID, Level.INSTANCE),
+    PATIENT_ID: (LookupKind.PATIENT_ID, Level.PATIENT),
+    STUDY_INSTANCE_UID: (LookupKind.STUDY_INSTANCE_UID, Level.STUDY),
+    ACCESSION_NUMBER: (LookupKind.ACCESSION_NUMBER, Level.STUDY),
+    SERIES_INSTANCE_UID: (LookupKind.SERIES_INSTANCE_UID, Level.SERIES),
+    SOP_INSTANCE_UID: (LookupKind.SOP_INSTANCE_UID, Level.INSTANCE),
 }
 _STUDY_TAGS: Final = {
-    0x00100010: FindKind.STUDY_PATIENT_NAME,
-    0x00100030: FindKind.STUDY_BIRTH_DATE,
-    0x00080020: FindKind.STUDY_DATE,
-    0x00081030: FindKind.STUDY_DESCRIPTION,
-    0x00080090: FindKind.STUDY_REFERRER,
+    PATIENT_NAME: FindKind.STUDY_PATIENT_NAME,
+    PATIENT_BIRTH_DATE: FindKind.STUDY_BIRTH_DATE,
+    STUDY_DATE: FindKind.STUDY_DATE,
+    STUDY_DESCRIPTION: FindKind.STUDY_DESCRIPTION,
+    REFERRING_PHYSICIAN_NAME: FindKind.STUDY_REFERRER,
 }
 
 
@@ -82,11 +94,9 @@ class Source:
     def _first_of_study(self, s: Snapshot, study: Ref) -> bytes | None:
         """The first of the keys that name this study, so that it is looked at once."""
         keys = (
-            find_prefix(FindKind.MODALITY, index_text(FindKind.MODALITY, series.tags[_MODALITY]))
-            + key(study)
-            + key(ref)
+            find_prefix(FindKind.MODALITY, index_text(FindKind.MODALITY, series.tags[MODALITY])) + key(study) + key(ref)
             for ref in s.child_refs(study)
-            if _MODALITY in (series := s.get_ref(Level.SERIES, ref)).tags
+            if MODALITY in (series := s.get_ref(Level.SERIES, ref)).tags
         )
         spanned = (each for each in keys if any(span.start <= each < span.stop for span in self.spans))
         return min((each for each in spanned if self._matches_pattern(each)), default=None)
@@ -138,13 +148,13 @@ def _sources(level: Level, keys: Mapping[int, Matcher]) -> Iterator[Source]:
             source = _identifier_source(of_level, kind, matcher)
             if source is not None:
                 yield source
-        elif level == Level.PATIENT and tag == 0x00100010:
+        elif level == Level.PATIENT and tag == PATIENT_NAME:
             yield _find_source(Level.PATIENT, FindKind.PATIENT_NAME, matcher)
         elif level >= Level.STUDY and tag in _STUDY_TAGS:
             yield _find_source(Level.STUDY, _STUDY_TAGS[tag], matcher)
         elif level == Level.STUDY and tag == MODALITIES_IN_STUDY:
             yield _find_source(Level.STUDY, FindKind.MODALITY, matcher, names_study=True)
-        elif level >= Level.SERIES and tag == 0x00080060:
+        elif level >= Level.SERIES and tag == MODALITY:
             yield _find_source(Level.SERIES, FindKind.MODALITY, matcher)
 
 

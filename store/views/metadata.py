@@ -10,15 +10,13 @@ from typing import Final
 from events.identifiers import Level
 from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
 from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.tags import IMAGE_INDEX, INSTANCE_NUMBER
 from store.records import Instance, Resource
 from store.times import format_us
 from store.views.snapshot import Snapshot, level_of
 
 # Main tags that are sequences; the index keeps those as JSON.
 SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
-
-_INSTANCE_NUMBER: Final = 0x00200013
-_IMAGE_INDEX: Final = 0x00541330
 
 
 def signature(level: Level) -> str:
@@ -39,7 +37,7 @@ def instance_metadata(instance: Instance) -> dict[str, str]:
         shown |= {"CalledAET": instance.origin.called_aet, "RemoteIP": instance.origin.remote_ip}
     if instance.sop_class:
         shown["SopClassUid"] = instance.sop_class
-    written = instance.tags.get(_INSTANCE_NUMBER, instance.tags.get(_IMAGE_INDEX))
+    written = instance.tags.get(INSTANCE_NUMBER, instance.tags.get(IMAGE_INDEX))
     if written is not None:
         shown["IndexInSeries"] = written.strip()  # even if it is no number
     if instance.pixel_data_offset is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from events.identifiers import Level, Ref, ResourceId
+from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.projections.lookup import LEVEL_OF_KIND
 from store.records import Instance, Resource
 from store.tables import LookupKind, normalize_identifier
@@ -23,11 +24,11 @@ Item = TypeVar("Item")
 ROWS_AT_ONCE: Final = 2000  # resources looked up in one snapshot; 20 ms for 2,000
 
 TAG_OF_KIND: Final[Mapping[LookupKind, int]] = {
-    LookupKind.PATIENT_ID: 0x00100020,
-    LookupKind.STUDY_INSTANCE_UID: 0x0020000D,
-    LookupKind.SERIES_INSTANCE_UID: 0x0020000E,
-    LookupKind.SOP_INSTANCE_UID: 0x00080018,
-    LookupKind.ACCESSION_NUMBER: 0x00080050,
+    LookupKind.PATIENT_ID: PATIENT_ID,
+    LookupKind.STUDY_INSTANCE_UID: STUDY_INSTANCE_UID,
+    LookupKind.SERIES_INSTANCE_UID: SERIES_INSTANCE_UID,
+    LookupKind.SOP_INSTANCE_UID: SOP_INSTANCE_UID,
+    LookupKind.ACCESSION_NUMBER: ACCESSION_NUMBER,
 }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from actors.wire.dicom.command import Command, Element, Field, decode_command, encode_command
-from actors.wire.dicom.pdu import APPLICATION_CONTEXT, encode_p_data
+from actors.wire.dicom.pdu import encode_p_data
+from store.dicom.uids import APPLICATION_CONTEXT
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -18,6 +18,7 @@ from actors.wire.dicom import pdu
 from actors.wire.dicom.command import Command, Element, Field
 from actors.wire.errors import RemoteFailed
 from actors.wire.interruption import Interruption
+from store.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tests.contract.remote_peer import Gone, Peer, PeerServer, peer
 from tests.contract.test_remote_exchanges import counts, send_instance
 
@@ -29,8 +30,8 @@ FAILED, REMAINING = Element.FAILED_SUBOPERATIONS, Element.REMAINING_SUBOPERATION
 ROLES = (pdu.Role(CT, is_scu=True, is_scp=True),)
 PROPOSALS = [
     echo_scu.PROPOSAL,
-    Proposal(find_scu.STUDY_ROOT, (LE,)),
-    Proposal(move_scu.STUDY_ROOT, (LE,)),
+    Proposal(STUDY_ROOT_FIND, (LE,)),
+    Proposal(STUDY_ROOT_MOVE, (LE,)),
     *get_scu.proposals([(CT, [LE])]),
 ]
 
@@ -54,9 +55,9 @@ Run = Callable[[Association], Any]
 SERVICES: dict[str, Run] = {
     "echo": echo_scu.echo,
     "store": run_store,
-    "find": lambda association: list(find_scu.find(association, find_scu.STUDY_ROOT, encode)),
-    "move": lambda association: list(move_scu.move(association, move_scu.STUDY_ROOT, encode, "THERE")),
-    "get": lambda association: list(get_scu.get(association, get_scu.STUDY_ROOT, encode, receive)),
+    "find": lambda association: list(find_scu.find(association, STUDY_ROOT_FIND, encode)),
+    "move": lambda association: list(move_scu.move(association, STUDY_ROOT_MOVE, encode, "THERE")),
+    "get": lambda association: list(get_scu.get(association, STUDY_ROOT_GET, encode, receive)),
 }
 RETRIEVALS = ("move", "get")
 
@@ -296,7 +297,7 @@ def get_all(counted: dict[Element, int | str], status_here: int, sent: int) -> N
             pass
         return status_here
 
-    ask(lambda association: list(get_scu.get(association, get_scu.STUDY_ROOT, encode, receive)), respond)
+    ask(lambda association: list(get_scu.get(association, STUDY_ROOT_GET, encode, receive)), respond)
 
 
 @pytest.mark.parametrize(

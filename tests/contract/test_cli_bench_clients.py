@@ -15,9 +15,10 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from events.errors import PeerFailed
+from store.dicom.uids import MR_IMAGE_STORAGE
 from tools.bench.cstore_load import Association, parse_file
 from tools.bench.http_load import Client, uploads
-from tools.bench.samples import MR_IMAGE_STORAGE, Samples
+from tools.bench.samples import Samples
 from tools.bench.senders import Sender, run_senders
 from tools.bench.targets import process_tree
 

@@ -17,12 +17,13 @@ from actors.services.remote.modality import Modality, Operation
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
-from api.dicom.find_scp import PATIENT_ROOT, STUDY_ROOT, create_find_service
+from api.dicom.find_scp import create_find_service
 from api.dicom.server import DicomServer
 from api.dicom.settings import DicomSettings, FindSettings
 from events.errors import Busy
 from events.identifiers import Level
 from store.dicom.matching import Dataset, OneOf
+from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 from store.views.find import Query
 from tests.contract.dicom_scu import EXPLICIT_LE
 from tests.scripts_stage import run_scripts
@@ -65,7 +66,7 @@ def serving(
     server = DicomServer(listener, [create_find_service(finder, filters)], lambda: settings)
     server.start()
     entity = ApplicationEntity("ASKING")
-    for root in (PATIENT_ROOT, STUDY_ROOT):
+    for root in (PATIENT_ROOT_FIND, STUDY_ROOT_FIND):
         entity.add_requested_context(root, EXPLICIT_LE)
     association = entity.associate("127.0.0.1", port, ae_title="OURS")
     assert association.is_established
@@ -84,7 +85,7 @@ def ask(association: Association, **keys: str | list[str]) -> tuple[int, list[Id
             setattr(identifier, keyword, value)
     answers: list[Identifier] = []
     status = -1
-    for response, found in association.send_c_find(identifier, STUDY_ROOT):
+    for response, found in association.send_c_find(identifier, STUDY_ROOT_FIND):
         status = response.Status
         if found is not None:
             answers.append(found)
@@ -199,7 +200,7 @@ def test_a_cancel_ends_a_query_that_would_never_end() -> None:
     with serving(FakeFinder(endless)) as association:
         statuses = []
         context = association.accepted_contexts[1].context_id
-        for response, _ in association.send_c_find(identifier, STUDY_ROOT, msg_id=7):
+        for response, _ in association.send_c_find(identifier, STUDY_ROOT_FIND, msg_id=7):
             statuses.append(response.Status)
             if len(statuses) == 3:
                 association.send_c_cancel(7, context)

@@ -11,9 +11,10 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Los
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Modality
-from api.dicom.get_scp import PATIENT_ROOT, STUDY_ROOT, create_get_service
+from api.dicom.get_scp import create_get_service
 from api.dicom.services import Service
 from store.dicom.part10 import find_dataset
+from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
 from tools.server.core import Core
@@ -79,7 +80,7 @@ NAMED: dict[str, tuple[Keys, list[str]]] = {
 def test_an_identifier_names_instances_in_order(service: Service, name: str) -> None:
     keys, expected = NAMED[name]
     with serving(service) as port:
-        told = get(port, PATIENT_ROOT if "patient" in name else STUDY_ROOT, keys)
+        told = get(port, PATIENT_ROOT_GET if "patient" in name else STUDY_ROOT_GET, keys)
     assert names(told) == expected
     assert told.status == 0
     assert told.sums() == {len(expected)}
@@ -87,7 +88,7 @@ def test_an_identifier_names_instances_in_order(service: Service, name: str) -> 
 
 def test_the_counts_of_pending_responses_go_up_one_by_one(service: Service) -> None:
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, SERIES_1)
+        told = get(port, STUDY_ROOT_GET, SERIES_1)
     assert told.statuses == [0xFF00, 0xFF00, 0x0000]
     assert told.counts == [(2, 1, 0, 0), (1, 2, 0, 0), (None, 3, 0, 0)]
 
@@ -96,9 +97,9 @@ def test_of_a_study_under_two_patients_the_keys_above_tell_which(archive: Core, 
     fill(archive, encode(dataset(3, StudyInstanceUID=uid(1, 1))))
     keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
     with serving(service) as port:
-        both = get(port, STUDY_ROOT, keys)
-        one = get(port, STUDY_ROOT, {**keys, "PatientID": "pat3"})
-        neither = get(port, STUDY_ROOT, {**keys, "PatientID": "PAT9"})
+        both = get(port, STUDY_ROOT_GET, keys)
+        one = get(port, STUDY_ROOT_GET, {**keys, "PatientID": "pat3"})
+        neither = get(port, STUDY_ROOT_GET, {**keys, "PatientID": "PAT9"})
     assert names(both) == names(neither) == [*STUDY_1, uid(3, 1, 1, 1)]
     assert names(one) == [uid(3, 1, 1, 1)]
 
@@ -126,7 +127,7 @@ def test_of_a_study_under_two_patients_the_keys_above_tell_which(archive: Core, 
 )
 def test_an_identifier_that_names_nothing_does_not_match_its_class(service: Service, keys: dict[str, str]) -> None:
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, keys)
+        told = get(port, STUDY_ROOT_GET, keys)
     assert (told.statuses, told.received) == ([0xA900], [])
 
 
@@ -136,7 +137,7 @@ def test_a_dataset_goes_out_as_it_is_stored(archive: Core, codecs: CodecPool, sy
     fill(archive, file)
     with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
         contexts = [(MR, LITTLE), (CT, syntax), (MR, syntax)]
-        told = get(port, STUDY_ROOT, STUDY_4, contexts=contexts)
+        told = get(port, STUDY_ROOT_GET, STUDY_4, contexts=contexts)
     assert told.received == [(uid(4, 1, 1, 1), syntax, file[find_dataset(file) :])]
 
 
@@ -149,7 +150,7 @@ def test_a_dataset_is_written_again_for_another_syntax(
 ) -> None:
     fill(archive, encode(dataset(4), stored))
     with serving(create_get_service(archive.views, archive.blobs, codecs, decompresses=False)) as port:
-        told = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, JPEG2000Lossless), (MR, accepted)])
+        told = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, JPEG2000Lossless), (MR, accepted)])
     ((name, syntax, data),) = told.received
     assert (name, syntax) == (uid(4, 1, 1, 1), accepted)
     assert read(data, accepted) == dataset(4)
@@ -164,8 +165,8 @@ def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, codecs: Cod
     asker = Modality(name="a", aet="ASKING", host="", port=1, allow_transcoding=why_not != "AllowTranscoding")
     service = create_get_service(archive.views, archive.blobs, codecs, decompresses=why_not != "TranscodeDicomProtocol")
     with serving(service, settings=replace(SETTINGS, modalities=(asker,))) as port:
-        told = get(port, STUDY_ROOT, STUDY_4)
-        as_stored = get(port, STUDY_ROOT, STUDY_4, contexts=[(MR, LITTLE), (MR, RLELossless)])
+        told = get(port, STUDY_ROOT_GET, STUDY_4)
+        as_stored = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, LITTLE), (MR, RLELossless)])
     assert [(told.status, len(told.received)), told.failed] == (
         [(0xA702, 0), [uid(4, 1, 1, 1)]] if why_not else [(0, 1), []]
     )
@@ -181,7 +182,7 @@ def read(data: bytes, syntax: str) -> Dataset:
 
 def test_what_fits_no_context_fails_alone(service: Service) -> None:
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT2"})
+        told = get(port, STUDY_ROOT_GET, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT2"})
     assert names(told) == [uid(2, 1, 1, 1)]
     assert (told.status, told.counts[-1]) == (0xB000, (None, 1, 1, 0))
     assert told.failed == [uid(2, 1, 1, 2)]
@@ -191,7 +192,7 @@ def test_what_fits_no_context_fails_alone(service: Service) -> None:
 def test_nothing_is_sent_where_the_peer_does_not_take_it(service: Service, *, has_role: bool) -> None:
     contexts = [(MR, ExplicitVRBigEndian if has_role else LITTLE)]
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, SERIES_1, contexts=contexts, has_role=has_role)
+        told = get(port, STUDY_ROOT_GET, SERIES_1, contexts=contexts, has_role=has_role)
     assert told.received == []
     assert (told.status, told.counts[-1]) == (0xA702, (None, 0, 3, 0))
     assert told.failed == series(1, 1, 1)
@@ -211,7 +212,7 @@ def test_what_the_peer_answers_is_counted(
     service: Service, status: int, expected: int, counts: tuple[int, int, int]
 ) -> None:
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, SERIES_1, status=status)
+        told = get(port, STUDY_ROOT_GET, SERIES_1, status=status)
     assert (told.status, told.counts[-1]) == (expected, (None, *counts))
     assert told.sums() == {3}
 
@@ -221,7 +222,7 @@ def test_failures_are_named(service: Service) -> None:
         return 0xA700 if place % 2 else 0
 
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, WHOLE_STUDY_1, status=every_other)
+        told = get(port, STUDY_ROOT_GET, WHOLE_STUDY_1, status=every_other)
     assert (told.status, told.counts[-1]) == (0xB000, (None, 3, 3, 0))
     assert told.failed == STUDY_1[::2]
     assert told.sums() == {6}
@@ -229,7 +230,7 @@ def test_failures_are_named(service: Service) -> None:
 
 def test_a_cancel_stops_it(service: Service) -> None:
     with serving(service) as port:
-        told = get(port, PATIENT_ROOT, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}, cancel_after=2)
+        told = get(port, PATIENT_ROOT_GET, {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}, cancel_after=2)
     assert told.status == 0xFE00
     assert len(told.received) in {2, 3}  # one may be under way
     assert told.counts[-1] == (12 - len(told.received), len(told.received), 0, 0)
@@ -240,7 +241,7 @@ def test_an_instance_that_vanished_fails_alone(archive: Core, service: Service) 
         gone = next(each for each in snapshot.list(4) if each.tags[0x00080018] == uid(1, 1, 1, 2))  # type: ignore[arg-type]
     archive.blobs.remove(gone.blob)  # type: ignore[union-attr]  # an instance
     with serving(service) as port:
-        told = get(port, STUDY_ROOT, SERIES_1)
+        told = get(port, STUDY_ROOT_GET, SERIES_1)
     assert (told.status, told.counts[-1], told.failed) == (0xB000, (None, 2, 1, 0), [uid(1, 1, 1, 2)])
 
 
@@ -248,4 +249,4 @@ def test_the_association_goes_on_behind_it(service: Service) -> None:
     keys = {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": uid(1, 1, 1, 1)}
     with serving(service) as port:
         for _ in range(3):
-            assert get(port, STUDY_ROOT, keys).status == 0
+            assert get(port, STUDY_ROOT_GET, keys).status == 0

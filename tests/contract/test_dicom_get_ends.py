@@ -11,9 +11,10 @@ import pytest
 from actors.services.codecs.pool import CodecPool
 from actors.wire.dicom.command import Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import encode_p_data
-from api.dicom.get_scp import STUDY_ROOT, create_get_service
+from api.dicom.get_scp import create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import decode_dataset, encode_dataset
+from store.dicom.uids import STUDY_ROOT_GET
 from tests.contract.dicom_scu import (
     Aborted,
     Accepted,
@@ -65,7 +66,7 @@ class Asker:
         """Send the request, and commands behind it in the same packet."""
         command = encode_command(
             {
-                Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT,
+                Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_GET,
                 Element.COMMAND_FIELD: Field.C_GET,
                 Element.MESSAGE_ID: 7,
                 Element.PRIORITY: 0,
@@ -117,7 +118,7 @@ class Asker:
 @contextmanager
 def asking(service: Service) -> Iterator[Asker]:
     with serving(service) as port, Scu(port) as scu:
-        contexts = [(QUERY_ID, STUDY_ROOT, (LITTLE,)), (STORE_ID, MR, (LITTLE,)), (5, MR, (LITTLE,))]
+        contexts = [(QUERY_ID, STUDY_ROOT_GET, (LITTLE,)), (STORE_ID, MR, (LITTLE,)), (5, MR, (LITTLE,))]
         accepted = scu.ask(associate_request(contexts, called="OURS", user=user_information(extra=ROLE)))
         assert isinstance(accepted, Accepted)
         yield Asker(scu)

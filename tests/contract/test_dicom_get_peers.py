@@ -8,9 +8,10 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Modality, Operation
 from actors.wire.dicom.command import NO_DATASET, RESPONSE, Element, Field, encode_command
 from actors.wire.dicom.pdu import encode_p_data
-from api.dicom.get_scp import STUDY_ROOT, create_get_service
+from api.dicom.get_scp import create_get_service
 from api.dicom.services import Service
 from store.dicom.identifier import encode_dataset
+from store.dicom.uids import STUDY_ROOT_GET
 from tests.contract.dicom_scu import (
     ABORT,
     Aborted,
@@ -41,11 +42,11 @@ def ask_rawly(scu: Scu) -> None:
     """Associate as an SCP of MR, ask for a series of three; the first C-STORE is on its way when this returns."""
     role = MR.encode()
     roles = item(0x54, len(role).to_bytes(2, "big") + role + b"\0\1")
-    contexts = ((1, STUDY_ROOT, (LITTLE,)), (3, MR, (LITTLE,)))
+    contexts = ((1, STUDY_ROOT_GET, (LITTLE,)), (3, MR, (LITTLE,)))
     assert isinstance(scu.ask(associate_request(contexts, user=user_information(extra=roles))), Accepted)
     command = encode_command(
         {
-            Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT,
+            Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_GET,
             Element.COMMAND_FIELD: Field.C_GET,
             Element.MESSAGE_ID: 7,
             Element.PRIORITY: 0,
@@ -118,7 +119,7 @@ def test_a_peer_may_go_in_the_middle(service: Service, last: bytes) -> None:
             ask_rawly(scu)
             take_store(scu)
             scu.send(last)
-        assert get(port, STUDY_ROOT, SERIES).status == 0
+        assert get(port, STUDY_ROOT_GET, SERIES).status == 0
 
 
 @pytest.mark.parametrize(("allowed", "is_served"), [({Operation.GET}, True), ({Operation.MOVE, Operation.FIND}, False)])

@@ -11,7 +11,8 @@ from pynetdicom import build_role
 from pynetdicom.ae import ApplicationEntity
 
 from actors.services.codecs.pool import CodecPool, CodecProcess
-from api.dicom.get_scp import STUDY_ROOT, create_get_service
+from api.dicom.get_scp import create_get_service
+from store.dicom.uids import STUDY_ROOT_GET
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, get, identifier_of, serving, study
 from tests.dicom_bytes import MR, uid
 from tests.pixel_files import ENCODERS, EXACT, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
@@ -33,7 +34,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def asked(archive: Core, codecs: CodecPool, *files: bytes) -> Told:
     fill(archive, *files)
     with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
-        return get(port, STUDY_ROOT, STUDY, contexts=[(MR, LITTLE)])
+        return get(port, STUDY_ROOT_GET, STUDY, contexts=[(MR, LITTLE)])
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -83,10 +84,10 @@ def test_who_waits_for_a_codec_is_still_listened_to(archive: Core, codecs: Codec
     fill(archive, pixel_file(RLE, SAMPLES, [ENCODERS[RLE](SAMPLES)]))
     with serving(create_get_service(archive.views, archive.blobs, codecs)) as port, all_leased(codecs):
         entity = ApplicationEntity("ASKING")
-        entity.add_requested_context(STUDY_ROOT, LITTLE)
+        entity.add_requested_context(STUDY_ROOT_GET, LITTLE)
         entity.add_requested_context(MR, LITTLE)
         association = entity.associate("127.0.0.1", port, ext_neg=[build_role(MR, scp_role=True)])
-        responses = association.send_c_get(identifier_of(STUDY), STUDY_ROOT, msg_id=7)
+        responses = association.send_c_get(identifier_of(STUDY), STUDY_ROOT_GET, msg_id=7)
         if ending == "cancel":
             association.send_c_cancel(7, association.accepted_contexts[0].context_id)
             ((status, _),) = responses
@@ -114,11 +115,11 @@ def test_who_waits_for_a_codec_keeps_no_other_operation_from_its_turn(
         with all_leased(codecs):
             monkeypatch.setattr(codecs, "lease", noted)
             waiting = threading.Thread(
-                target=lambda: told.append(get(port, STUDY_ROOT, STUDY, contexts=[(MR, LITTLE)]))
+                target=lambda: told.append(get(port, STUDY_ROOT_GET, STUDY, contexts=[(MR, LITTLE)]))
             )
             waiting.start()
             assert waits.wait(20)
-            other = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)})
+            other = get(port, STUDY_ROOT_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)})
             assert (other.status, len(other.received)) == (0, 1)
         waiting.join()
     assert (told[0].status, len(told[0].received)) == (0, 1)

@@ -11,11 +11,12 @@ from actors.services.remote.modality import Modality
 from actors.services.remote.store_scu import Originator
 from actors.wire.dicom.command import Element, Field, encode_command
 from actors.wire.dicom.pdu import encode_p_data
-from api.dicom.move_scp import PATIENT_ROOT, STUDY_ROOT, create_move_service
+from api.dicom.move_scp import create_move_service
 from api.dicom.services import Service
 from events.errors import PeerFailed, StorageFull
 from events.identifiers import ResourceId
 from store.dicom.identifier import encode_dataset
+from store.dicom.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 from tests.contract.dicom_scu import ABORT, IMPLICIT_LE, Scu
 from tests.contract.retrieve_stage import SETTINGS, Keys, Status, Told, fill, move, serving, study
 from tests.dicom_bytes import uid
@@ -92,7 +93,9 @@ def service_of(destination: Destination) -> Service:
 
 def ask(destination: Destination, keys: Keys, *, to: str = "DEST", cancel_after: int = 0) -> Told:
     with serving(service_of(destination)) as port:
-        told = move(port, PATIENT_ROOT if keys is PATIENT else STUDY_ROOT, to, keys, cancel_after=cancel_after)
+        told = move(
+            port, PATIENT_ROOT_MOVE if keys is PATIENT else STUDY_ROOT_MOVE, to, keys, cancel_after=cancel_after
+        )
     assert destination.closed.is_set() or not destination.opened
     return told
 
@@ -181,14 +184,14 @@ def test_a_cancel_does_not_wait_for_a_destination_that_hangs(
 
 def test_the_association_goes_on_behind_it(destination: Destination) -> None:
     with serving(service_of(destination)) as port:
-        assert [move(port, STUDY_ROOT, "DEST", IMAGES).status for _ in range(3)] == [0, 0, 0]
+        assert [move(port, STUDY_ROOT_MOVE, "DEST", IMAGES).status for _ in range(3)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("how", ["abort", "close"])
 def test_sending_ends_with_the_association_that_asked(destination: Destination, how: str) -> None:
     destination.status = destination.hang
     with serving(service_of(destination)) as port, Scu(port) as scu:
-        scu.associate([(1, STUDY_ROOT, [IMPLICIT_LE])])
+        scu.associate([(1, STUDY_ROOT_MOVE, [IMPLICIT_LE])])
         scu.send(move_request())
         assert destination.is_busy.wait(WAIT_S)
         if how == "abort":
@@ -203,7 +206,7 @@ def test_a_server_that_stops_does_not_wait_for_the_destination(destination: Dest
     destination.status = destination.hang
     with serving(service_of(destination), grace_s=0.0) as port:
         scu = Scu(port)
-        scu.associate([(1, STUDY_ROOT, [IMPLICIT_LE])])
+        scu.associate([(1, STUDY_ROOT_MOVE, [IMPLICIT_LE])])
         scu.send(move_request())
         assert destination.is_busy.wait(WAIT_S)
     assert destination.closed.is_set()
@@ -226,7 +229,7 @@ class Jobs:
 def ask_for_job(destination: Destination, jobs: Jobs, keys: Keys, to: str = "DEST") -> Told:
     service = create_move_service(destination.archive.views, {"DEST": DESTINATION}.get, destination.open, jobs.submit)
     with serving(service, settings=replace(SETTINGS, synchronous_move=False)) as port:
-        told = move(port, STUDY_ROOT, to, keys)
+        told = move(port, STUDY_ROOT_MOVE, to, keys)
     assert destination.opened == []
     return told
 
@@ -255,7 +258,7 @@ def move_request() -> bytes:
     """A C-MOVE of a study as it goes over the wire, in implicit little endian."""
     command = encode_command(
         {
-            Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT,
+            Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_MOVE,
             Element.COMMAND_FIELD: Field.C_MOVE,
             Element.MESSAGE_ID: 7,
             Element.PRIORITY: 0,

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from actors.services.remote.asking import FindPool, ask, create_find_pool
-from actors.services.remote.find_scu import STUDY_ROOT, WORKLIST
 from actors.services.remote.target import Target
 from actors.wire.errors import RemoteFailed
 from actors.wire.interruption import Interruption
 from store.dicom.matching import Dataset
+from store.dicom.uids import STUDY_ROOT_FIND, WORKLIST_FIND
 from tests.recording_scp import RecordingScp, recording_scp
 
 PATIENT_ID = 0x00100020
@@ -29,7 +29,7 @@ def pool() -> Iterator[FindPool]:
     made.close()
 
 
-def question(scp: RecordingScp, pool: FindPool, model: str = STUDY_ROOT, calling: str = "OURS") -> int:
+def question(scp: RecordingScp, pool: FindPool, model: str = STUDY_ROOT_FIND, calling: str = "OURS") -> int:
     target = Target(host="127.0.0.1", port=scp.port, called_aet="ANY", calling_aet=calling, timeout_s=20)
     return len(list(ask(target, model, {PATIENT_ID: ""}, "Latin1", Interruption(), pool)))
 
@@ -47,7 +47,7 @@ def test_nothing_is_shared_where_nothing_is_to_be_kept(scp: RecordingScp) -> Non
 
 
 def test_another_title_or_model_is_another_association(scp: RecordingScp, pool: FindPool) -> None:
-    assert [question(scp, pool), question(scp, pool, calling="OTHER"), question(scp, pool, WORKLIST)] == [2, 2, 2]
+    assert [question(scp, pool), question(scp, pool, calling="OTHER"), question(scp, pool, WORKLIST_FIND)] == [2, 2, 2]
     assert len(set(map(id, scp.associations))) == 3
 
 
@@ -59,7 +59,7 @@ def test_a_modality_that_has_hung_up_is_asked_anew(scp: RecordingScp, pool: Find
 
 def test_an_answer_that_nobody_waits_for_ends_the_association(scp: RecordingScp, pool: FindPool) -> None:
     target = Target(host="127.0.0.1", port=scp.port, called_aet="ANY", calling_aet="OURS", timeout_s=20)
-    answers = ask(target, STUDY_ROOT, {PATIENT_ID: ""}, "Latin1", Interruption(), pool)
+    answers = ask(target, STUDY_ROOT_FIND, {PATIENT_ID: ""}, "Latin1", Interruption(), pool)
     assert next(answers)
     answers.close()
     assert question(scp, pool) == 2

@@ -17,8 +17,9 @@ from actors.services.remote.outgoing import admission
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.dicom.move_destination import MoveDestinations
-from api.dicom.move_scp import STUDY_ROOT, create_move_service
+from api.dicom.move_scp import create_move_service
 from store.dicom.part10 import find_dataset
+from store.dicom.uids import STUDY_ROOT_MOVE
 from tests.contract.destination import destination
 from tests.contract.retrieve_stage import SETTINGS, Told, fill, move, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
@@ -74,7 +75,7 @@ def mover(
 
 def ask(archive: Core, port: int, timeout_s: int = 10) -> Told:
     with mover(archive, port, timeout_s=timeout_s) as ours:
-        return move(ours, STUDY_ROOT, "THERE", STUDY)
+        return move(ours, STUDY_ROOT_MOVE, "THERE", STUDY)
 
 
 def test_the_destination_is_told_who_has_asked(archive: Core, files: list[bytes]) -> None:
@@ -123,7 +124,7 @@ def test_a_script_keeps_instances_back(archive: Core) -> None:
         destination() as there,
         mover(archive, there.port, filters=scripts.filters) as ours,
     ):
-        told = move(ours, STUDY_ROOT, "THERE", STUDY)
+        told = move(ours, STUDY_ROOT_MOVE, "THERE", STUDY)
     assert (told.counts[-1], told.failed) == ((None, 5, 1, 0), [NAMES[1]])  # of what is kept back nobody is told
     assert there.instances == NAMES[2:]
 
@@ -172,7 +173,7 @@ def test_a_cancel_does_not_wait_for_it(archive: Core, when: str) -> None:
     if when == "in a C-STORE":
         with destination() as there, mover(archive, there.port, timeout_s=0) as ours:
             there.on_store = hang
-            told = move(ours, STUDY_ROOT, "THERE", STUDY, cancel_after=2, cancel_when=hangs)
+            told = move(ours, STUDY_ROOT_MOVE, "THERE", STUDY, cancel_after=2, cancel_when=hangs)
             may_go_on.set()
         assert (told.status, told.counts[-1]) == (0xFE00, (3, 2, 1, 0))
         assert len(told.failed) == 1  # it was sent, and nobody waits for what became of it
@@ -181,14 +182,14 @@ def test_a_cancel_does_not_wait_for_it(archive: Core, when: str) -> None:
             socket.create_server(("127.0.0.1", 0)) as silent,
             mover(archive, silent.getsockname()[1], timeout_s=0) as ours,
         ):
-            told = move(ours, STUDY_ROOT, "THERE", STUDY, cancel_after=-1)
+            told = move(ours, STUDY_ROOT_MOVE, "THERE", STUDY, cancel_after=-1)
         assert (told.status, told.counts[-1]) == (0xFE00, (6, 0, 0, 0))
 
 
 def test_a_job_has_all_it_needs(archive: Core, files: list[bytes]) -> None:
     jobs = Jobs()
     with mover(archive, 104, jobs=jobs, timeout_s=4) as ours:
-        told = move(ours, STUDY_ROOT, "THERE", STUDY)
+        told = move(ours, STUDY_ROOT_MOVE, "THERE", STUDY)
     assert (told.statuses, told.counts) == ([0], [(None, 6, 0, 0)])
     ((kind, steps, attempts, plan),) = jobs.submitted
     assert (kind, steps, len(plan.instances)) == (JOB_TYPE, len(files), 6)

@@ -11,7 +11,8 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.remote.transcoding import CannotTranscode, transcode
 from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE, Syntax
+from store.dicom.syntax import Syntax
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.pixel_files import (
     BASELINE,
     ENCODERS,

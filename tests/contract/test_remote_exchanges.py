@@ -17,9 +17,10 @@ from actors.wire.dicom.response import CANCELLED
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, StorageFailed, StorageFull
+from store.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE, WORKLIST_FIND
 from tests.contract.remote_peer import Peer, PeerServer, peer
 
-FIND, MOVE, GET = find_scu.STUDY_ROOT, move_scu.STUDY_ROOT, get_scu.STUDY_ROOT
+FIND, MOVE, GET = STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET
 CT = "1.2.840.10008.5.1.4.1.1.2"
 LE = "1.2.840.10008.1.2.1"
 PENDING, NO_OPTIONAL_KEYS = 0xFF00, 0xFF01
@@ -126,7 +127,7 @@ def test_a_peer_that_limits_its_answers_has_answered() -> None:
         assert len(list(find(association))) == 1
 
 
-@pytest.mark.parametrize(("model", "code"), [(find_scu.WORKLIST, 2016)])
+@pytest.mark.parametrize(("model", "code"), [(WORKLIST_FIND, 2016)])
 def test_a_model_that_was_not_accepted(model: str, code: int) -> None:
     def script(peer: Peer, _: PeerServer) -> None:
         peer.accept()

@@ -12,12 +12,12 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Modality, Operation
 from actors.services.remote.target import ScuSettings
 from actors.wire.tls import TlsSettings
-from api.dicom.get_scp import STUDY_ROOT as GET_ROOT
 from api.dicom.get_scp import create_get_service
 from api.dicom.move_destination import MoveDestinations
-from api.dicom.move_scp import STUDY_ROOT, create_move_service
+from api.dicom.move_scp import create_move_service
 from api.dicom.store_scp import create_store_service
 from store.dicom.part10 import find_dataset
+from store.dicom.uids import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tests.contract.certificates import Certificates, make_certificates
 from tests.contract.dicom_fakes import FakeIngest, FakeUpload
 from tests.contract.retrieve_stage import SETTINGS, fill, get, move, serving
@@ -56,8 +56,8 @@ def tls_of(certificates: Certificates) -> TlsSettings:
 def test_datasets_come_back_over_tls(archive: Core, files: list[bytes], certificates: Certificates) -> None:
     settings = replace(SETTINGS, tls=tls_of(certificates))
     with serving(create_get_service(archive.views, archive.blobs, CodecPool()), settings=settings) as port:
-        told = get(port, GET_ROOT, STUDY, tls=client_of(certificates))
-        cancelled = get(port, GET_ROOT, STUDY, tls=client_of(certificates), cancel_after=1)
+        told = get(port, STUDY_ROOT_GET, STUDY, tls=client_of(certificates))
+        cancelled = get(port, STUDY_ROOT_GET, STUDY, tls=client_of(certificates), cancel_after=1)
     assert [data for _, _, data in told.received] == [file[find_dataset(file) :] for file in files]
     assert cancelled.status == 0xFE00
     assert cancelled.sums() == {5}
@@ -76,7 +76,7 @@ def test_a_move_over_tls_to_tls(archive: Core, files: list[bytes], certificates:
             archive.views, {"THERE": modality}.get, destinations.open_sender, destinations.submit_job
         )
         with serving(service, settings=settings) as port:
-            told = move(port, STUDY_ROOT, "THERE", STUDY, tls=client_of(certificates))
+            told = move(port, STUDY_ROOT_MOVE, "THERE", STUDY, tls=client_of(certificates))
             assert [upload.dataset for upload in ingest.stored] == [file[find_dataset(file) :] for file in files]
             hangs, is_over = threading.Event(), threading.Event()
 
@@ -87,7 +87,7 @@ def test_a_move_over_tls_to_tls(archive: Core, files: list[bytes], certificates:
 
             ingest.on_store = hang
             cancelled = move(
-                port, STUDY_ROOT, "THERE", STUDY, tls=client_of(certificates), cancel_after=1, cancel_when=hangs
+                port, STUDY_ROOT_MOVE, "THERE", STUDY, tls=client_of(certificates), cancel_after=1, cancel_when=hangs
             )
             is_over.set()
     assert (told.status, told.sums()) == (0, {5})

@@ -9,12 +9,13 @@ from actors.services.remote.sent_file import send_file
 from actors.services.remote.store_scu import Originator
 from actors.services.remote.stored_sender import StoredSender, StorePool
 from actors.wire.interruption import Interruption
-from api.dicom.get_scp import STUDY_ROOT, create_get_service
+from api.dicom.get_scp import create_get_service
 from events.identifiers import Level
 from store.dicom.elements import read_elements
 from store.dicom.part10 import find_dataset
 from store.dicom.regular import are_regular
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE, read_syntax
+from store.dicom.syntax import read_syntax
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, STUDY_ROOT_GET
 from tests.contract.destination import destination
 from tests.contract.retrieve_stage import fill, get, serving
 from tests.dicom_bytes import MR, Element, element, handmade, item, uid
@@ -76,7 +77,7 @@ def test_to_a_destination(archive: Core, pool: StorePool, syntax: str, kind: str
 def test_by_c_get(archive: Core, codecs: CodecPool, kind: str) -> None:
     fill(archive, irregular(kind))
     with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
-        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(8, 1)})
+        told = get(port, STUDY_ROOT_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(8, 1)})
     ((sop_instance, _, dataset),) = told.received
     must_be_regular(dataset, EXPLICIT_LE, sop_instance)
     assert told.status == 0
@@ -94,5 +95,5 @@ def test_of_a_file_that_is_not_in_the_archive(codecs: CodecPool, kind: str) -> N
 def test_what_is_regular_leaves_as_it_is_stored(archive: Core, codecs: CodecPool) -> None:
     fill(archive, REGULAR)
     with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
-        told = get(port, STUDY_ROOT, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(8, 1)})
+        told = get(port, STUDY_ROOT_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(8, 1)})
     assert [dataset for _, _, dataset in told.received] == [REGULAR[find_dataset(REGULAR) :]]

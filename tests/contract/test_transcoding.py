@@ -11,11 +11,11 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.remote import transcoding
 from actors.services.remote.transcoding import CannotTranscode, can_transcode
 from events.errors import InvalidDicom
-from store.dicom.elements import PIXEL_DATA, Element, in_order, read_elements
-from store.dicom.file_meta import file_meta
-from store.dicom.part10 import open_part10
+from store.dicom.elements import Element, in_order, read_elements
+from store.dicom.part10 import file_meta, open_part10
 from store.dicom.rendering import render_tags
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.tags import PIXEL_DATA
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import Sample, made_files, shipped_files
 from tests.dicom_bytes import add_pixels, dataset, element, encode, item
 

@@ -22,7 +22,7 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
 from actors.services.remote.transcoding import CannotTranscode, transcode
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
-from store.dicom.syntax import EXPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode
 from tests.pixel_files import ENCODERS, EXACT, HTJ2K, J2K_LOSSLESS, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
 

@@ -15,7 +15,7 @@ from actors.wire.dicom.connection import Connection
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.upper_layer import UpperLayer
 from store.dicom.received import Announced, trim
-from store.dicom.sendable import sendable_dataset
+from store.dicom.encoding import sendable_dataset
 from tests.dicom_bytes import MR, dataset, encode
 from tests.pixel_files import RLE, pixel_file
 import numpy

@@ -26,6 +26,7 @@ from api.dicom.services import Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import create_store_service
 from store.dicom.matching import Dataset
+from store.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from store.views.find import Query
 from tests.contract.dicom_fakes import FakeIngest
 from tests.dicom_bytes import MR
@@ -120,9 +121,9 @@ def answer(field: int, message_id: int, status: int, dataset: int = 0x0101) -> b
 PROPOSALS = [
     echo_scu.PROPOSAL,
     requestor.Proposal(MR, (raw.EXPLICIT,)),
-    requestor.Proposal(find_scu.STUDY_ROOT, (raw.EXPLICIT,)),
+    requestor.Proposal(STUDY_ROOT_FIND, (raw.EXPLICIT,)),
     requestor.Proposal("1.2.840.10008.5.1.4.1.2.2.2", (raw.EXPLICIT,)),
-    requestor.Proposal(get_scu.STUDY_ROOT, (raw.EXPLICIT,)),
+    requestor.Proposal(STUDY_ROOT_GET, (raw.EXPLICIT,)),
 ]
 TARGET = Target(host="127.0.0.1", port=1, called_aet="PEER", calling_aet="OURS", timeout_s=5)
 Use = Callable[[requestor.Association], object]
@@ -142,7 +143,7 @@ def get_all(association: requestor.Association) -> object:
     def receive(incoming: get_scu.Incoming) -> int:
         return 0 if sum(map(len, incoming.parts)) else 0xC000
 
-    return list(get_scu.get(association, get_scu.STUDY_ROOT, identifier, receive))
+    return list(get_scu.get(association, STUDY_ROOT_GET, identifier, receive))
 
 
 PENDING = answer(0x8020, 1, 0xFF00, 1)
@@ -150,7 +151,7 @@ USES: dict[str, tuple[Use, list[bytes]]] = {
     "C-ECHO": (echo_scu.echo, [raw.p_data(answer(0x8030, 1, 0), 3)]),
     "C-STORE": (store_one, [raw.p_data(answer(0x8001, 1, 0), 3, context=3)]),
     "C-FIND": (
-        lambda association: list(find_scu.find(association, find_scu.STUDY_ROOT, identifier)),
+        lambda association: list(find_scu.find(association, STUDY_ROOT_FIND, identifier)),
         [
             raw.p_data(PENDING, 3, context=5),
             raw.p_data(identifier(""), 2, context=5),

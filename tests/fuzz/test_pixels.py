@@ -17,9 +17,11 @@ from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.transcoding import transcode
 from events.errors import InvalidDicom
-from store.dicom.elements import PIXEL_DATA, read_elements
+from store.dicom.elements import read_elements
 from store.dicom.pixels.image_module import describe_pixels
-from store.dicom.syntax import EXPLICIT_LE, Syntax
+from store.dicom.syntax import Syntax
+from store.dicom.tags import PIXEL_DATA
+from store.dicom.uids import EXPLICIT_LE
 from tests.pixel_files import (
     BASELINE,
     ENCODERS,

@@ -16,7 +16,7 @@ import pytest
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.transcoding import transcode
 from store.dicom.part10 import find_dataset, open_part10
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files
 from tests.peer.exchange import Answer, Request, Server
 from tests.peer.servers import Oracle, running, sinogram_command, wait_for

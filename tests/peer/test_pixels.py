@@ -15,7 +15,7 @@ from pydicom.filereader import read_dataset
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.transcoding import CannotTranscode, transcode
-from store.dicom.syntax import EXPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.pixel_files import BASELINE, ENCODERS, JPEG_LS, LOSSLESS, LOSSLESS_SV1, RLE, color, gray, pixel_file

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.elements import Element, in_order, read_elements
-from store.dicom.encoding import rewrite_dataset
+from store.dicom.encoding import rewrite_dataset, sendable_dataset
 from store.dicom.part10 import open_part10
 from store.dicom.received import Announced, trim
 from store.dicom.regular import are_regular, is_regular
-from store.dicom.sendable import sendable_dataset
 from store.dicom.summary import summarize
-from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from store.dicom.values import TEXT_VRS
 
 MR, SOP = "1.2.840.10008.5.1.4.1.1.4", "2.25.7305.4"

@@ -30,11 +30,12 @@ from store import projections
 from store.batch import Batch
 from store.blobs.store import FOLDER_FILES, BlobStore, make_blob_id
 from store.boot import mark_clean
+from store.dicom.uids import EXPLICIT_LE, MR_IMAGE_STORAGE
 from store.environment import FILE_NAME, Environment
 from store.log import LogWriter, read_head
 from tools.bench import senders
 from tools.bench.results import Run, run_of
-from tools.bench.samples import MR_IMAGE_STORAGE, make_uid
+from tools.bench.samples import make_uid
 from tools.bench.targets import OWN_NAME
 from tools.server.core import open_archive
 
@@ -44,7 +45,6 @@ SAID_EVERY: Final = 500_000  # instances
 _FIRST_DAY: Final = date(2000, 1, 1)
 _STUDIES_PER_DAY: Final = 200
 _MODALITIES: Final = ("MR", "CT", "US", "CR", "DX", "MG", "NM", "PT", "XA", "OT")
-_SYNTAX: Final = "1.2.840.10008.1.2.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class _Above:
             blob=blob,
             size_bytes=170_000,
             md5=md5,
-            transfer_syntax=_SYNTAX,
+            transfer_syntax=EXPLICIT_LE,
             sop_class=MR_IMAGE_STORAGE,
             pixel_data_offset=1234,
             pixel_data_vr="",

@@ -6,11 +6,10 @@ from functools import partial
 from typing import Final
 
 from actors.wire.dicom.command import Element, Field, decode_command, encode_command
-from api.dicom.find_scp import STUDY_ROOT
 from api.dicom.status import PENDING, SUCCESS
 from events.errors import PeerFailed
 from store.dicom.identifier import encode_dataset
-from store.dicom.syntax import EXPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, STUDY_ROOT_FIND
 from tools.bench.cstore_load import Association
 from tools.bench.senders import Sender
 
@@ -24,7 +23,7 @@ class FindAssociation(Association):
     """An association as C-FIND SCU, for Study Root."""
 
     def __init__(self, host: str, port: int, aet: str) -> None:
-        super().__init__(host, port, aet, [(STUDY_ROOT, EXPLICIT_LE)])
+        super().__init__(host, port, aet, [(STUDY_ROOT_FIND, EXPLICIT_LE)])
         if not self._accepted:
             raise PeerFailed("the peer does not accept C-FIND")
 
@@ -32,7 +31,7 @@ class FindAssociation(Association):
         """Make the PDUs of one query; all of it is small."""
         command = encode_command(
             {
-                Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT,
+                Element.AFFECTED_SOP_CLASS_UID: STUDY_ROOT_FIND,
                 Element.COMMAND_FIELD: Field.C_FIND,
                 Element.MESSAGE_ID: message_id,
                 Element.PRIORITY: 0,

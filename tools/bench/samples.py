@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
+from store.dicom.uids import MR_IMAGE_STORAGE
+
 INSTANCES_PER_SERIES: Final = 100
 SERIES_PER_STUDY: Final = 4
 SIZES: Final = ("mr", "small")

@@ -15,11 +15,11 @@ from actors.services.scripts.settings import PATIENCE_S, LuaSettings
 from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
 from api.dicom.settings import DicomSettings, FindSettings
-from api.dicom.sop_classes import TRANSFER_SYNTAXES
 from api.rest.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from store.dicom.limits import Limits, set_limits
+from store.dicom.syntax import transfer_syntaxes
 from tools.configuration import Configuration
 from tools.core_settings import CoreSettings
 from tools.dicom_tls import check_tls
@@ -209,7 +209,7 @@ def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]
     dicom = configuration.dicom
     if not dicom.transfer_syntax_switches:
         return dicom.accepted_transfer_syntaxes
-    return dicom.accepted_of(sorted(TRANSFER_SYNTAXES))
+    return dicom.accepted_of(sorted(transfer_syntaxes()))
 
 
 def _dicom(configuration: Configuration) -> DicomSettings:

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from actors.services.remote import echo_scu
 from actors.services.remote.association_pool import AssociationPool
-from actors.services.remote.find_scu import PROPOSALS, WORKLIST, Match, find
-from actors.services.remote.query import FIND_MODEL, STUDY_INSTANCE_UID, find_identifier
+from actors.services.remote.find_scu import PROPOSALS, Match, find
+from actors.services.remote.query import FIND_MODEL, find_identifier
 from actors.services.remote.requestor import Association, Proposal, open_association
 from actors.services.remote.target import Target
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
@@ -23,6 +23,8 @@ from events.errors import Busy, InvalidDicom, PeerFailed
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
+from store.dicom.tags import STUDY_INSTANCE_UID
+from store.dicom.uids import WORKLIST_FIND
 
 KEPT_S: Final = 1.0  # and no longer than DicomAssociationCloseDelay
 
@@ -82,7 +84,7 @@ def ask(
     `encoding` is that of the identifier. Answers are for `decode`. To be closed. Raises RemoteFailed, Busy.
     """
     # Nothing is proposed beside worklists: of a peer that knows other models alone it is said that it agrees to nothing.
-    proposals = PROPOSALS[-1:] if model == WORKLIST else PROPOSALS
+    proposals = PROPOSALS[-1:] if model == WORKLIST_FIND else PROPOSALS
     with _as_busy():
         kept = pool.take(lambda held: held.association.target == target and held.proposals == proposals, stopping)
         if kept is None or (yield from _ask_kept(kept, model, identifier, encoding, pool)):

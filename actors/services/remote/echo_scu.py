@@ -5,9 +5,9 @@ from typing import Final
 from actors.services.remote.requestor import Association, Proposal
 from actors.wire.dicom.command import NO_DATASET, Element, Field, encode_command
 from actors.wire.errors import RemoteFailed
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 
-VERIFICATION: Final = "1.2.840.10008.1.1"
-SERVICE_SYNTAXES: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # of requests that carry no pixels
+SERVICE_SYNTAXES: Final = (EXPLICIT_LE, IMPLICIT_LE)  # of requests that carry no pixels
 PROPOSAL: Final = Proposal(VERIFICATION, SERVICE_SYNTAXES)
 
 _SUCCESS: Final = 0

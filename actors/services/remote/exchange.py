@@ -9,7 +9,7 @@ from actors.services.remote.requestor import Association, encode_cancel
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command, encode_response
 from actors.wire.dicom.pdu import Context
-from actors.wire.dicom.response import PENDING, SUCCESS, Question, is_done, is_warning
+from actors.wire.dicom.response import PENDING, SUCCESS, Question, is_done, is_warning, meaning_of
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 
 CANCEL_LIMIT_S: Final = 3.0  # for a peer to stop answering once it is asked to; then the association is aborted
@@ -105,7 +105,8 @@ def check_status(association: Association, field: Field, command: Command) -> in
     peer, service = association.target.called_aet, field.name.replace("_", "-")
     if is_done(field, command):
         if is_warning(field, status):
-            log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X', service, peer, status)
+            meaning = meaning_of(field, status)
+            log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X: %s', service, peer, status, meaning)
         return status
     hint = _HINTS.get(field, "") if status == _CANNOT_PROCESS else ""
     if status == SUCCESS:

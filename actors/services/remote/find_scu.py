@@ -11,12 +11,12 @@ from actors.services.remote.requestor import Association, Proposal
 from actors.wire.dicom.command import Element, Field
 from actors.wire.dicom.response import PENDING
 from actors.wire.errors import FIND_UNAVAILABLE
+from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND
 
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.1"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.1"
-WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 # As Orthanc: one association for queries of any kind.
-PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT, STUDY_ROOT, WORKLIST))
+PROPOSALS: Final = tuple(
+    Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,15 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from actors.services.remote.get_scu import STORAGE_LIMIT
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, RLE_LOSSLESS, STORAGE
 
 Context = tuple[str, Sequence[str]]
 
-SOP_CLASSES_IN_STUDY: Final = 0x00080062
 
-_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)
 _COMPRESSED: Final = (
     *(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 70, 57, 80, 81, 50, 51)),
-    "1.2.840.10008.1.2.5",
+    RLE_LOSSLESS,
     *(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203)),
 )
 # CT and MR with their enhanced kinds; CR, DX, mammography, breast tomosynthesis; ultrasound, XA, RF, NM, PET; secondary
@@ -45,5 +43,5 @@ def storage_contexts(sop_classes: Iterable[str] = ()) -> list[Context]:
         plain: list[Context] = [(name, _UNCOMPRESSED) for name in known]
         own: list[Context] = [(name, (syntax,)) for syntax in _COMPRESSED for name in known]
         return (plain + own)[:STORAGE_LIMIT]
-    plain = [(_STORAGE + suffix, _UNCOMPRESSED) for suffix in _ALL.split()]
-    return (plain + [(_STORAGE + suffix, _COMPRESSED) for suffix in _OFTEN_COMPRESSED.split()])[:STORAGE_LIMIT]
+    plain = [(STORAGE + suffix, _UNCOMPRESSED) for suffix in _ALL.split()]
+    return (plain + [(STORAGE + suffix, _COMPRESSED) for suffix in _OFTEN_COMPRESSED.split()])[:STORAGE_LIMIT]

@@ -16,11 +16,10 @@ from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import PENDING, SUCCESS, is_warning
 from actors.wire.errors import GET_UNAVAILABLE, RemoteFailed
 from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
+from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from store.disk_errors import translated
 
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.3"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.3"
-MODELS: Final = (PATIENT_ROOT, STUDY_ROOT)
+MODELS: Final = (PATIENT_ROOT_GET, STUDY_ROOT_GET)
 STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
 
 _OUT_OF_RESOURCES: Final = 0xA700

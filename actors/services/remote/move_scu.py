@@ -10,10 +10,9 @@ from actors.services.remote.exchange import check_status, exchange
 from actors.services.remote.requestor import Association, Proposal
 from actors.wire.dicom.command import Command, Element, Field
 from actors.wire.dicom.response import PENDING
+from store.dicom.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 
-PATIENT_ROOT: Final = "1.2.840.10008.5.1.4.1.2.1.2"
-STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2.2"
-PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT, STUDY_ROOT))
+PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

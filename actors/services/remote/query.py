@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from actors.services.remote.find_scu import PATIENT_ROOT, STUDY_ROOT
 from actors.services.remote.modality import Modality
 from events.identifiers import Level
 from store.dicom.charset_encoding import defined_term
 from store.dicom.charsets import charset_of
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.matching import Dataset, Value
-
-CHARSET: Final = 0x00080005
-ACCESSION_NUMBER: Final = 0x00080050
-LEVEL: Final = 0x00080052
-SOP_INSTANCE_UID: Final = 0x00080018
-PATIENT_ID: Final = 0x00100020
-STUDY_INSTANCE_UID: Final = 0x0020000D
-SERIES_INSTANCE_UID: Final = 0x0020000E
-META_SOP_INSTANCE_UID: Final = 0x00020003  # shown beside SOPInstanceUID in Orthanc's JSON
+from store.dicom.tags import (
+    ACCESSION_NUMBER,
+    PATIENT_ID,
+    QUERY_RETRIEVE_LEVEL,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    SPECIFIC_CHARACTER_SET,
+    STUDY_INSTANCE_UID,
+)
+from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 
 FIND_MODEL: Final = MappingProxyType(
     {
-        Level.PATIENT: PATIENT_ROOT,
-        Level.STUDY: STUDY_ROOT,
-        Level.SERIES: STUDY_ROOT,
-        Level.INSTANCE: STUDY_ROOT,
+        Level.PATIENT: PATIENT_ROOT_FIND,
+        Level.STUDY: STUDY_ROOT_FIND,
+        Level.SERIES: STUDY_ROOT_FIND,
+        Level.INSTANCE: STUDY_ROOT_FIND,
     }
 )
 LEVEL_WORD: Final = MappingProxyType(
@@ -102,7 +102,7 @@ _NORMAL: Final = MappingProxyType(
 
 def normalize(level: Level, keys: Mapping[int, Value], manufacturer: str) -> Dataset:
     """Return what of `keys` means something at a level, with the wildcards that a manufacturer's software knows."""
-    kept = {tag: value for tag, value in keys.items() if tag in _NORMAL[level] or tag == CHARSET}
+    kept = {tag: value for tag, value in keys.items() if tag in _NORMAL[level] or tag == SPECIFIC_CHARACTER_SET}
     return {
         tag: "" if value == "*" and _is_unknown_wildcard(tag, manufacturer) else value for tag, value in kept.items()
     }
@@ -118,12 +118,17 @@ def find_identifier(level: Level, keys: Mapping[int, Value], manufacturer: str, 
     """Return the identifier of a C-FIND; `keys` are taken as they are, but for the level and the character set."""
     anything = "*" if manufacturer == "GE" else ""
     always = dict.fromkeys(_ALWAYS[level], anything)
-    return {**always, **_without_meta(keys), LEVEL: LEVEL_WORD[level], CHARSET: defined_term(encoding)}
+    return {
+        **always,
+        **_without_meta(keys),
+        QUERY_RETRIEVE_LEVEL: LEVEL_WORD[level],
+        SPECIFIC_CHARACTER_SET: defined_term(encoding),
+    }
 
 
 def worklist_identifier(keys: Mapping[int, Value], encoding: str) -> Dataset:
     """Return the identifier of a C-FIND for worklists (PS3.4 §K.6)."""
-    return {**_without_meta(keys), CHARSET: defined_term(encoding)}
+    return {**_without_meta(keys), SPECIFIC_CHARACTER_SET: defined_term(encoding)}
 
 
 def _without_meta(keys: Mapping[int, Value]) -> Dataset:
@@ -132,7 +137,7 @@ def _without_meta(keys: Mapping[int, Value]) -> Dataset:
 
 def encoding_of(keys: Mapping[int, Value], default_encoding: str) -> str | None:
     """Return the encoding that a query declares, else the default; None if it declares one that is unknown."""
-    declared = keys.get(CHARSET)
+    declared = keys.get(SPECIFIC_CHARACTER_SET)
     if not isinstance(declared, str) or not declared:
         return default_encoding
     charset = charset_of(declared, default_encoding)

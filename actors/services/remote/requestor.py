@@ -24,7 +24,7 @@ from actors.wire.dicom.upper_layer import UpperLayer
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.wire.interruption import Interruption
 from actors.wire.tls import client_context
-from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from store.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 MOST_CONTEXTS: Final = 128  # their identifiers are odd bytes (PS3.8 §9.3.2.2)
 RELEASE_LIMIT_S: Final = 5.0  # for a peer to agree to the end; the work is done by then

@@ -14,7 +14,7 @@ from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.wire.interruption import Interruption
 from events.errors import Forbidden, InvalidDicom
 from store.dicom.elements import Buffer
-from store.dicom.sendable import sendable_dataset
+from store.dicom.encoding import sendable_dataset
 from store.dicom.summary import summarize
 
 

@@ -33,14 +33,13 @@ from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import ResourceId
 from store.blobs.store import MAPPED_BYTES, BlobStore
-from store.dicom.sendable import sendable_dataset
+from store.dicom.encoding import sendable_dataset
+from store.dicom.tags import SOP_INSTANCE_UID
 from store.records import Instance
 from store.views.views import Views
 
 ROWS_AHEAD: Final = 256  # read in one snapshot, about 4 ms; their kinds are proposed together
 TRUSTED_S: Final = 1.0  # an association that has been idle for longer may have been closed by the peer
-
-_SOP_INSTANCE_UID: Final = 0x00080018
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +144,7 @@ class StoredSender:
             dataset = sendable_dataset(data)
         else:
             dataset = self._transcode(record, data, context.transfer_syntax)
-        uid = record.tags.get(_SOP_INSTANCE_UID, "")
+        uid = record.tags.get(SOP_INSTANCE_UID, "")
         return store(association, context, uid, dataset, originator=self._originator, settle=settle)
 
     def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> memoryview:

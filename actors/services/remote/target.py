@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from actors.services.remote.modality import Modality
 from actors.wire.errors import BAD_SEQUENCE_OF_CALLS, RemoteFailed
 from actors.wire.tls import TlsSettings
+from store.dicom.uids import EXPLICIT_LE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class ScuSettings:
     maximum_pdu_length: int = 16384  # MaximumPduLength
     close_delay_s: int = 5  # DicomAssociationCloseDelay: an idle association is kept that long for the next use
     transcode: bool = True  # TranscodeDicomProtocol
-    preferred_transfer_syntax: str = "1.2.840.10008.1.2.1"  # DicomScuPreferredTransferSyntax: what is transcoded to
+    preferred_transfer_syntax: str = EXPLICIT_LE  # DicomScuPreferredTransferSyntax: what is transcoded to
 
     def target(self, modality: Modality, *, local_aet: str = "", timeout_s: int | None = None) -> Target:
         """Return how to reach a modality; the arguments are those of one request and come before anything else.

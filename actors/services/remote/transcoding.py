@@ -19,22 +19,21 @@ from typing import BinaryIO, Final
 from actors.services.codecs.native import decode_frames, readable
 from actors.services.codecs.pool import CodecPool
 from events.errors import InvalidDicom
-from store.dicom.elements import PIXEL_DATA, UNDEFINED, Buffer, Element, read_elements
+from store.dicom.elements import UNDEFINED, Buffer, Element, read_elements
 from store.dicom.encoding import Change, Room, encode_dataset, lay_out
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import describe_pixels
 from store.dicom.pixels.syntaxes import DECODABLE
-from store.dicom.syntax import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.tags import PHOTOMETRIC_INTERPRETATION, PIXEL_DATA, PLANAR_CONFIGURATION
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from store.disk_errors import DiskErrors
 
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference
-READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, "1.2.840.10008.1.2.1.99"})
+READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE})
 IN_MEMORY_BYTES: Final = 64 << 20  # a larger decoded dataset lies in a file
 
-_PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
-_PLANAR_CONFIGURATION: Final = 0x00280006
 _SCRATCH: Final = DiskErrors("TemporaryDirectory")
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
@@ -147,11 +146,11 @@ class _Decompression:
 def _pixel_changes(described: PixelDescription, photometric_interpretation: str, room: Room) -> dict[int, Change]:
     value = photometric_interpretation.encode("ascii")
     changes: dict[int, Change] = {
-        _PHOTOMETRIC_INTERPRETATION: ("CS", value + b" " * (len(value) & 1)),
+        PHOTOMETRIC_INTERPRETATION: ("CS", value + b" " * (len(value) & 1)),
         PIXEL_DATA: ("OB" if described.bits_allocated == 8 else "OW", room),
     }
     if described.samples > 1:
-        changes[_PLANAR_CONFIGURATION] = ("US", bytes(2))  # color by pixel, as all codestreams are decoded
+        changes[PLANAR_CONFIGURATION] = ("US", bytes(2))  # color by pixel, as all codestreams are decoded
     return changes
 
 

@@ -7,8 +7,8 @@ from enum import IntEnum
 from typing import Final
 
 from actors.wire.dicom.ending import AbortReason, Malformed
+from store.dicom.uids import APPLICATION_CONTEXT
 
-APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _P_DATA_HEADER = struct.Struct(">BxIIBB")
 DEFAULT_MAXIMUM_LENGTH = 16384  # assumed of a peer that names none; PS3.8 leaves it open, DCMTK's default
 

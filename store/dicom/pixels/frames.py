@@ -11,10 +11,9 @@ from itertools import pairwise
 from struct import error, unpack_from
 from typing import Final
 
-from store.dicom.elements import PIXEL_DATA, Buffer, Element
+from store.dicom.elements import Buffer, Element
 from store.dicom.pixels.description import Extent, Frame, UndecodablePixels
-
-EXTENDED_OFFSETS: Final = 0x7FE00001
+from store.dicom.tags import EXTENDED_OFFSET_TABLE, PIXEL_DATA
 
 # SOI of JPEG and JPEG-LS, with the marker that follows; SOC and SIZ of JPEG 2000. RLE frames have no mark.
 _BEGINNINGS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
@@ -71,7 +70,7 @@ def _by_tables(data: Buffer, elements: Sequence[Element], fragments: Sequence[Ex
 
 def _tables(data: Buffer, elements: Sequence[Element], basic: Extent) -> list[tuple[int, ...]]:
     tables = [_read(data, basic, "I")]
-    tables += [_read(data, (each.value, each.length), "Q") for each in elements if each.tag == EXTENDED_OFFSETS]
+    tables += [_read(data, (each.value, each.length), "Q") for each in elements if each.tag == EXTENDED_OFFSET_TABLE]
     return [table for table in tables if table]
 
 

@@ -5,44 +5,45 @@ from typing import Final
 
 from store.dicom.elements import Buffer, Element
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
-
-_SAMPLES: Final = 0x00280002
-_PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
-_FRAMES: Final = 0x00280008
-_ROWS: Final = 0x00280010
-_COLUMNS: Final = 0x00280011
-_BITS_ALLOCATED: Final = 0x00280100
-_BITS_STORED: Final = 0x00280101
-_HIGH_BIT: Final = 0x00280102
-_REPRESENTATION: Final = 0x00280103
+from store.dicom.tags import (
+    BITS_ALLOCATED,
+    BITS_STORED,
+    COLUMNS,
+    HIGH_BIT,
+    NUMBER_OF_FRAMES,
+    PHOTOMETRIC_INTERPRETATION,
+    PIXEL_REPRESENTATION,
+    ROWS,
+    SAMPLES_PER_PIXEL,
+)
 
 _NAMES: Final = {
-    _SAMPLES: "Samples per Pixel",
-    _PHOTOMETRIC_INTERPRETATION: "Photometric Interpretation",
-    _FRAMES: "Number of Frames",
-    _ROWS: "Rows",
-    _COLUMNS: "Columns",
-    _BITS_ALLOCATED: "Bits Allocated",
-    _BITS_STORED: "Bits Stored",
-    _HIGH_BIT: "High Bit",
-    _REPRESENTATION: "Pixel Representation",
+    SAMPLES_PER_PIXEL: "Samples per Pixel",
+    PHOTOMETRIC_INTERPRETATION: "Photometric Interpretation",
+    NUMBER_OF_FRAMES: "Number of Frames",
+    ROWS: "Rows",
+    COLUMNS: "Columns",
+    BITS_ALLOCATED: "Bits Allocated",
+    BITS_STORED: "Bits Stored",
+    HIGH_BIT: "High Bit",
+    PIXEL_REPRESENTATION: "Pixel Representation",
 }
 
 
 def describe_pixels(data: Buffer, elements: Sequence[Element]) -> PixelDescription:
     """Read the description from the elements of a dataset in little endian. Raises UndecodablePixels."""
     reader = _Reader(data, elements)
-    bits_stored = reader.number(_BITS_STORED)
+    bits_stored = reader.number(BITS_STORED)
     described = PixelDescription(
         frames=reader.frames(),
-        rows=reader.number(_ROWS),
-        columns=reader.number(_COLUMNS),
-        samples=reader.number(_SAMPLES),
-        bits_allocated=reader.number(_BITS_ALLOCATED),
+        rows=reader.number(ROWS),
+        columns=reader.number(COLUMNS),
+        samples=reader.number(SAMPLES_PER_PIXEL),
+        bits_allocated=reader.number(BITS_ALLOCATED),
         bits_stored=bits_stored,
-        high_bit=reader.number(_HIGH_BIT, bits_stored - 1),
-        signed=reader.number(_REPRESENTATION, 0) == 1,
-        photometric_interpretation=reader.text(_PHOTOMETRIC_INTERPRETATION).upper(),
+        high_bit=reader.number(HIGH_BIT, bits_stored - 1),
+        signed=reader.number(PIXEL_REPRESENTATION, 0) == 1,
+        photometric_interpretation=reader.text(PHOTOMETRIC_INTERPRETATION).upper(),
     )
     _refuse_nonsense(described)
     return described
@@ -82,7 +83,7 @@ class _Reader:
         return self._raw(tag).decode("ascii", "replace").strip("\0 ")
 
     def frames(self) -> int:
-        told = self.text(_FRAMES)
+        told = self.text(NUMBER_OF_FRAMES)
         if not told:
             return 1
         if not told.removeprefix("+").isdecimal() or len(told) > 12:

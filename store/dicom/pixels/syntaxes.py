@@ -7,12 +7,12 @@ from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.jpeg import read_jpeg, read_jpeg_ls
 from store.dicom.pixels.jpeg2000 import read_jpeg_2000
 from store.dicom.pixels.rle import read_rle
+from store.dicom.uids import JPEG_FAMILY, RLE_LOSSLESS
 
-_FAMILY: Final = "1.2.840.10008.1.2.4."
-RLE: Final = frozenset({"1.2.840.10008.1.2.5"})
-JPEG: Final = frozenset(_FAMILY + number for number in ("50", "51", "57", "70"))
-JPEG_LS: Final = frozenset(_FAMILY + number for number in ("80", "81"))
-JPEG_2000: Final = frozenset(_FAMILY + number for number in ("90", "91", "201", "202", "203"))
+RLE: Final = frozenset({RLE_LOSSLESS})
+JPEG: Final = frozenset(JPEG_FAMILY + number for number in ("50", "51", "57", "70"))
+JPEG_LS: Final = frozenset(JPEG_FAMILY + number for number in ("80", "81"))
+JPEG_2000: Final = frozenset(JPEG_FAMILY + number for number in ("90", "91", "201", "202", "203"))
 DECODABLE: Final = RLE | JPEG | JPEG_LS | JPEG_2000
 
 

@@ -15,7 +15,7 @@ from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.received import Announced, DatasetMismatch
 from store.dicom.rendering import render_header, render_tags
 from store.dicom.summary import summarize
-from store.dicom.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.ingest_stage import Gate, both_ways
 from tests.unit.store_dicom.dicom_bytes import ITEM_END, SEQUENCE_END, big, explicit, implicit, item, sequence
 

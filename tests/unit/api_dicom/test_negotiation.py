@@ -3,7 +3,7 @@
 import pytest
 
 from actors.services.remote.modality import Modality
-from actors.wire.dicom.pdu import APPLICATION_CONTEXT, AssociateRequest, ProposedContext, Rejection, Role
+from actors.wire.dicom.pdu import AssociateRequest, ProposedContext, Rejection, Role
 from api.dicom.negotiation import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AET_NOT_RECOGNIZED,
@@ -15,6 +15,7 @@ from api.dicom.negotiation import (
     select_transfer_syntaxes,
 )
 from api.dicom.settings import DicomSettings
+from store.dicom.uids import APPLICATION_CONTEXT
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

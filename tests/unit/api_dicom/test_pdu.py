@@ -16,7 +16,6 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from actors.wire.dicom.ending import AbortReason, Malformed
 from actors.wire.dicom.pdu import (
-    APPLICATION_CONTEXT,
     DEFAULT_MAXIMUM_LENGTH,
     ContextAnswer,
     ProposedContext,
@@ -29,6 +28,7 @@ from actors.wire.dicom.pdu import (
     encode_p_data,
     encode_release_reply,
 )
+from store.dicom.uids import APPLICATION_CONTEXT
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"

@@ -2,7 +2,7 @@
 
 from struct import pack
 
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 
 UNDEFINED = 0xFFFFFFFF
 ITEM_END = pack("<HHI", 0xFFFE, 0xE00D, 0)

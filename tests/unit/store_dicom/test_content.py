@@ -4,7 +4,7 @@ import pytest
 
 from events.errors import NotFound
 from store.dicom.content import ContentListing, UnknownTag, content
-from store.dicom.syntax import EXPLICIT_BE
+from store.dicom.uids import EXPLICIT_BE
 from tests.unit.store_dicom.dicom_bytes import (
     SEQUENCE_END,
     UNDEFINED,

@@ -5,10 +5,10 @@ from struct import pack
 import pytest
 
 from events.errors import InvalidDicom
+from store.dicom.encoding import sendable_dataset
 from store.dicom.part10 import find_dataset
-from store.dicom.sendable import sendable_dataset
 from store.dicom.summary import summarize
-from store.dicom.syntax import EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.unit.store_dicom.dicom_bytes import explicit, identity, implicit, implicit_instance, part10
 
 DATASETS = {

@@ -4,9 +4,9 @@ from io import BytesIO
 
 import pydicom
 
-from store.dicom.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_meta
+from store.dicom.part10 import file_meta
 from store.dicom.summary import summarize
-from store.dicom.syntax import EXPLICIT_LE
+from store.dicom.uids import EXPLICIT_LE, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tests.unit.store_dicom.dicom_bytes import identity
 
 

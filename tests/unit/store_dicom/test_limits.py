@@ -20,7 +20,7 @@ from store.dicom.limits import LARGE_ELEMENTS, LARGE_INFLATED_BYTES, Limits, lar
 from store.dicom.part10 import open_part10
 from store.dicom.rendering import render_tags
 from store.dicom.summary import summarize
-from store.dicom.syntax import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE
 from tests.unit.store_dicom.dicom_bytes import (
     SEQUENCE_END,
     UNDEFINED,

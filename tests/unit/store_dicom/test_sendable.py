@@ -6,13 +6,14 @@ from struct import pack, unpack
 import pytest
 
 from store.dicom.elements import Element, read_elements
-from store.dicom.offset_tables import EXTENDED_TABLE
+from store.dicom.encoding import sendable_dataset
 from store.dicom.part10 import open_part10
 from store.dicom.regular import are_regular, is_regular
 from store.dicom.rendering import render_tags
-from store.dicom.sendable import sendable_dataset
 from store.dicom.summary import summarize
-from store.dicom.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Syntax
+from store.dicom.syntax import Syntax
+from store.dicom.tags import EXTENDED_OFFSET_TABLE
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.unit.store_dicom.dicom_bytes import (
     ITEM_END,
     SEQUENCE_END,
@@ -217,9 +218,11 @@ def test_fragments_of_odd_length_are_padded_and_the_table_of_offsets_moves(value
 
 def test_the_extended_table_of_offsets_moves_too() -> None:
     values = (b"abc", b"defg", b"hij")
-    extended = explicit(EXTENDED_TABLE, "OV", pack("<3Q", 0, 11, 23)) + explicit(0x7FE00002, "OV", pack("<3Q", 3, 4, 3))
+    extended = explicit(EXTENDED_OFFSET_TABLE, "OV", pack("<3Q", 0, 11, 23)) + explicit(
+        0x7FE00002, "OV", pack("<3Q", 3, 4, 3)
+    )
     dataset, elements = sent(part10(identity() + extended + fragments(b"", *values), JPEG))
-    told = unpack("<3Q", value(dataset, elements, EXTENDED_TABLE))
+    told = unpack("<3Q", value(dataset, elements, EXTENDED_OFFSET_TABLE))
     assert list(told) == [offset for offset, _ in frames(dataset, elements)]
     assert unpack("<3Q", value(dataset, elements, 0x7FE00002)) == (3, 4, 3)
 

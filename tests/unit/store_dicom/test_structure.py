@@ -8,7 +8,7 @@ from events.errors import InvalidDicom
 from store.dicom.elements import MAX_DEPTH, Element, read_elements
 from store.dicom.part10 import open_part10
 from store.dicom.summary import summarize
-from store.dicom.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.unit.store_dicom.dicom_bytes import (
     ITEM_END,
     SEQUENCE_END,

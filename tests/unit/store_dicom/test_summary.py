@@ -10,7 +10,7 @@ import pytest
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.summary import IndexPlan, summarize
-from store.dicom.syntax import EXPLICIT_BE
+from store.dicom.uids import EXPLICIT_BE
 from tests.unit.store_dicom.dicom_bytes import (
     SEQUENCE_END,
     UNDEFINED,

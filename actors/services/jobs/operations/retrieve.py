@@ -12,15 +12,16 @@ from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.passing_over import code_of
 from actors.services.jobs.operations.retrieve_plan import Retrieval, from_plan
 from actors.services.remote import get_scu, move_scu
-from actors.services.remote.get_contexts import SOP_CLASSES_IN_STUDY, storage_contexts
+from actors.services.remote.get_contexts import storage_contexts
 from actors.services.remote.get_scu import Incoming
-from actors.services.remote.query import CHARSET
 from actors.services.remote.requestor import Association, Proposal, open_association
 from events.errors import SinogramError
 from events.identifiers import Level
 from store.dicom.charset_encoding import defined_term
 from store.dicom.identifier import encode_dataset
 from store.dicom.received import Announced
+from store.dicom.tags import SOP_CLASSES_IN_STUDY, SPECIFIC_CHARACTER_SET
+from store.dicom.uids import PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from store.records import Origin
 
 
@@ -60,7 +61,7 @@ class _Retrieve:
 
     def _encode(self, query: Retrieval) -> Callable[[str], bytes]:
         identifier = query.sent_keys(self._plan.method)
-        identifier.setdefault(CHARSET, defined_term(self._encoding))
+        identifier.setdefault(SPECIFIC_CHARACTER_SET, defined_term(self._encoding))
         return lambda syntax: encode_dataset(identifier, syntax, self._encoding)
 
     def result(self) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class MoveScu(_Retrieve):
 
     def _retrieve(self, query: Retrieval) -> None:
         association = self._open(move_scu.PROPOSALS)
-        model = _model(association, query.level, move_scu.PATIENT_ROOT, move_scu.STUDY_ROOT)
+        model = _model(association, query.level, PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE)
         for _ in move_scu.move(association, model, self._encode(query), self._plan.target_aet):
             pass
 
@@ -106,7 +107,7 @@ class GetScu(_Retrieve):
         classes = str(query.keys.get(SOP_CLASSES_IN_STUDY) or "")
         contexts = storage_contexts(name for name in classes.split("\\") if name)
         association = self._open(get_scu.proposals(contexts))
-        model = _model(association, query.level, get_scu.PATIENT_ROOT, get_scu.STUDY_ROOT)
+        model = _model(association, query.level, PATIENT_ROOT_GET, STUDY_ROOT_GET)
         for _ in get_scu.get(association, model, self._encode(query), self._store):
             pass
 

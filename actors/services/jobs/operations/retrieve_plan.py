@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.services.remote.modality import Modality, from_plain, to_plain
-from actors.services.remote.query import LEVEL, LEVEL_WORD, UNIQUE_KEYS
+from actors.services.remote.query import LEVEL_WORD, UNIQUE_KEYS
 from events.identifiers import Level
-from store.dicom.forms import Form
 from store.dicom.matching import Dataset
+from store.dicom.rendering import Form
+from store.dicom.tags import QUERY_RETRIEVE_LEVEL
 
 MOVE: Final = "C-MOVE"
 GET: Final = "C-GET"
@@ -43,11 +44,11 @@ class Retrieval:
         """Return the identifier to be sent, but for its character set; file meta information stays here."""
         names = UNIQUE_KEYS[self.level] if method == MOVE else self.keys
         sent = {tag: self.keys.get(tag, "") for tag in names if tag >> 16 != 2}
-        return {**sent, LEVEL: LEVEL_WORD[self.level]}
+        return {**sent, QUERY_RETRIEVE_LEVEL: LEVEL_WORD[self.level]}
 
     def shown_keys(self) -> Dataset:
         """Return what clients are shown in the job's content."""
-        return {**self.keys, LEVEL: LEVEL_WORD[self.level]}
+        return {**self.keys, QUERY_RETRIEVE_LEVEL: LEVEL_WORD[self.level]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,30 @@
+"""UIDs that this server calls by name (PS3.6 Table A-1). Lists of them: `sop_classes`, `syntax`."""
+
+from typing import Final
+
+APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
+PATIENT_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+
+STORAGE: Final = "1.2.840.10008.5.1.4.1.1."  # how most storage classes begin
+MR_IMAGE_STORAGE: Final = STORAGE + "4"
+
+TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2."  # how all transfer syntaxes but the first begin
+IMPLICIT_LE: Final = "1.2.840.10008.1.2"
+EXPLICIT_LE: Final = TRANSFER_SYNTAX + "1"
+ENCAPSULATED_UNCOMPRESSED: Final = TRANSFER_SYNTAX + "1.98"
+DEFLATED_LE: Final = TRANSFER_SYNTAX + "1.99"
+EXPLICIT_BE: Final = TRANSFER_SYNTAX + "2"
+JPEG_FAMILY: Final = TRANSFER_SYNTAX + "4."  # JPEG, JPEG-LS, JPEG 2000, MPEG, HEVC, JPEG XL, by a number
+RLE_LOSSLESS: Final = TRANSFER_SYNTAX + "5"
+
+# Those of this implementation
+IMPLEMENTATION_CLASS_UID: Final = "2.25.247284133041986473116209083651820735193"
+IMPLEMENTATION_VERSION_NAME: Final = "SINOGRAM"
