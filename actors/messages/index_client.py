@@ -13,6 +13,7 @@ from actors.messages.commands.files import (
     RetireFolder,
 )
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance, origin_fields
+from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
@@ -134,6 +135,15 @@ class IndexClient:
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""
         self._ask(SetSetting(name=name, value=value))
+
+    def add_job_output(
+        self, job: Ref, run: int, key: str, blob: BlobId, size_bytes: int, *, media_type: str, filename: str
+    ) -> bool:
+        """Record a file of a job, which is durable; returns whether the run goes on and the job has it. Raises FolderRevoked."""
+        command = AddJobOutput(
+            job=job, run=run, key=key, blob=blob, size_bytes=size_bytes, media_type=media_type, filename=filename
+        )
+        return bool(self._ask(command))
 
     def open_folder(self, owner: str) -> int:
         """Lease a new blob folder."""

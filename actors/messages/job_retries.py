@@ -7,7 +7,6 @@ A request that waits for its job (`Synchronous`) is given one attempt: its calle
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from actors.wire.errors import Trouble
 
@@ -38,19 +37,6 @@ class Again:
 DEFAULT = Strategy(attempts=1, first_delay_s=0.0)  # local work: an error is an error
 REMOTE = Strategy(attempts=4, first_delay_s=2.0)  # after 2, 8 and 32 seconds
 
-STRATEGIES: MappingProxyType[str, Strategy] = MappingProxyType(
-    {
-        "DicomModalityStore": REMOTE,
-        "DicomMoveScu": REMOTE,
-        "DicomGetScu": REMOTE,
-        "SequenceOfOperations": REMOTE,
-    }
-)
-
-
-def strategy_of(job_type: str) -> Strategy:
-    return STRATEGIES.get(job_type, DEFAULT)
-
 
 def decide(strategy: Strategy, trouble: Trouble, *, tries: int, attempts: int) -> Again | None:
     """Return when to try again, None to give up.
@@ -63,9 +49,9 @@ def decide(strategy: Strategy, trouble: Trouble, *, tries: int, attempts: int) -
     return Again(int(_delay_s(strategy, tries) * 1000))
 
 
-def longest_wait_s(job_type: str, tries: int) -> float:
+def longest_wait_s(strategy: Strategy, tries: int) -> float:
     """Return how long a job waits at most that has failed so many times in a row, whatever a clock says."""
-    return _delay_s(strategy_of(job_type), max(0, tries - 1)) or LONGEST_DELAY_S
+    return _delay_s(strategy, max(0, tries - 1)) or LONGEST_DELAY_S
 
 
 def _delay_s(strategy: Strategy, tries: int) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 from actors.messages.commands.jobs import ControlJob, DropJobOutput, SubmitJob
 from actors.messages.index_client import Ask
 from actors.messages.job_states import Word
+from actors.messages.job_types import strategy_of
 from events.identifiers import Ref
 from store.projections.job_rows import Progress, unpack_progress
 
@@ -26,7 +27,7 @@ class JobsClient:
         plan: dict[str, Any],
         *,
         steps: int,
-        attempts: int,
+        attempts: int | None = None,
         step_timeout_s: int = 0,
         priority: int = 0,
         user_data: str = "",
@@ -34,7 +35,7 @@ class JobsClient:
     ) -> tuple[Ref, bytes]:
         """Have a job done; durable when it returns. Returns its Ref and its UUID.
 
-        `plan` holds plain values, `user_data` is JSON or empty; a step is not limited in time where `step_timeout_s`
+        `attempts`: None for those of the type. `plan` holds plain values, `user_data` is JSON or empty; a step is not limited in time where `step_timeout_s`
         is 0. Raises StorageFull, Busy.
         """
         job_id = uuid.uuid4().bytes
@@ -44,7 +45,7 @@ class JobsClient:
             priority=priority,
             steps=steps,
             step_timeout_s=step_timeout_s,
-            attempts=attempts,
+            attempts=strategy_of(kind).attempts if attempts is None else attempts,
             plan=plan,
             user_data=user_data,
             correlation=correlation,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from actors.messages.job_retries import strategy_of
 from actors.messages.jobs_client import JobsClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
@@ -83,7 +82,7 @@ class MoveDestinations:
             originator_id=originator.message_id,
             description="C-MOVE",  # as in Orthanc
         )
-        self._jobs.submit(JOB_TYPE, to_plan(plan), steps=len(instances), attempts=strategy_of(JOB_TYPE).attempts)
+        self._jobs.submit(JOB_TYPE, to_plan(plan), steps=len(instances))
 
 
 class MoveSender:

@@ -17,7 +17,6 @@ from uuid import UUID
 import falcon
 import msgspec
 
-from actors.messages.job_retries import strategy_of
 from api.errors import BadField, JobHasFailed
 from api.rest import fields
 from api.rest.correlation import correlation_of
@@ -76,7 +75,7 @@ def submit(
         request.plan,
         steps=request.steps,
         step_timeout_s=request.step_timeout_s,
-        attempts=1 if waits else strategy_of(request.type).attempts,
+        attempts=1 if waits else None,
         priority=priority(body),
         user_data=msgspec.json.encode(body["UserData"]).decode() if "UserData" in body else "",
         correlation=correlation_of(req),

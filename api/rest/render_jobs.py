@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from actors.messages.job_types import GET_SCU, MODALITY_STORE, MOVE_SCU, SEQUENCE
 from api.errors import describe
 from api.rest.render_retrieve import render_retrieve
 from store.projections.job_rows import Job, JobState
@@ -120,9 +121,9 @@ def _of_sequence(view: JobView) -> dict[str, Any]:
 
 _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingProxyType(
     {
-        "DicomModalityStore": _of_modality_store,
-        "DicomMoveScu": _of_retrieve,
-        "DicomGetScu": _of_retrieve,
-        "SequenceOfOperations": _of_sequence,
+        MODALITY_STORE.name: _of_modality_store,
+        MOVE_SCU.name: _of_retrieve,
+        GET_SCU.name: _of_retrieve,
+        SEQUENCE.name: _of_sequence,
     }
 )

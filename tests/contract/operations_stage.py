@@ -1,6 +1,6 @@
 """The job engine with one slot that does what the server's workers do, and a modality for it to talk to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from actors.messages.jobs_client import JobsClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
-from actors.services.jobs.operation import Workbench
-from actors.services.jobs.operations import OPERATIONS
+from actors.services.jobs.operation import Factory, Workbench
+from actors.services.jobs.operations import find_operation
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.services.jobs.runner import Runner
 from actors.services.remote.modalities import Modalities
@@ -90,6 +90,7 @@ def working(
     modalities: Sequence[Modality] = (),
     filters: ScriptFilters = NO_FILTERS,
     configured: Sequence[Peer] = (),
+    find: Callable[[str], Factory | None] = find_operation,
 ) -> Iterator[Engine]:
     """An engine with one slot, which does what the server's workers do."""
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
@@ -116,7 +117,7 @@ def working(
             interruption=interruption,
         )
 
-    runner = Runner("worker-1/1", channel, archive.views, lambda: dict(OPERATIONS), workbench, slots=1)
+    runner = Runner("worker-1/1", channel, archive.views, find, workbench, slots=1)
     runner.start()
     try:
         yield Engine(archive, jobs)

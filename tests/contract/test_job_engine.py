@@ -84,7 +84,7 @@ def workers(core: Core, script: Script, process: str, slots: int, channel: Chann
         process,
         channel,
         core.views,
-        lambda: {"Test": lambda task, bench: ScriptedOperation(script, task, bench.interruption)},
+        {"Test": lambda task, bench: ScriptedOperation(script, task, bench.interruption)}.get,
         lambda interruption: SimpleNamespace(interruption=interruption),  # type: ignore[arg-type,return-value]
         slots=slots,
     )
@@ -365,7 +365,7 @@ def _stop_when_stuck(core: Core, script: Script, gate: Gate) -> None:
         "worker-1/1",
         channel,
         core.views,
-        lambda: {"Test": lambda task, bench: ScriptedOperation(script, task, bench.interruption)},
+        {"Test": lambda task, bench: ScriptedOperation(script, task, bench.interruption)}.get,
         lambda interruption: SimpleNamespace(interruption=interruption),  # type: ignore[arg-type,return-value]
         slots=1,
     )

@@ -10,12 +10,13 @@ import falcon
 import pytest
 
 from actors.core.jobs.settings import SchedulerSettings
+from actors.messages import jobs_client
 from actors.messages.commands.jobs import SubmitJob
 from actors.messages.job_retries import REMOTE
 from actors.services.jobs.operation import Task
 from actors.wire.errors import RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
-from api.rest import fields, job_submission
+from api.rest import fields
 from api.rest.deps import Deps
 from api.rest.fault import Faults
 from api.rest.front import Application, Front
@@ -201,7 +202,7 @@ def test_who_waits_for_a_job_that_is_cancelled_is_told_so(stage: Stage) -> None:
 def test_who_waits_has_one_attempt_and_who_does_not_has_those_of_the_operation(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_submission, "strategy_of", lambda _kind: REMOTE)
+    monkeypatch.setattr(jobs_client, "strategy_of", lambda _kind: REMOTE)
     given: list[int] = []
     monkeypatch.setattr(stage.rest.deps.jobs, "_ask", _noting(stage.rest.deps.jobs._ask, given))
     stage.post({})

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from actors.messages.commands.command import Command
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
-from actors.services.jobs.operation import Factory, Workbench
+from actors.services.jobs.operation import Workbench
+from actors.services.jobs.operations import find_operation
 from actors.services.jobs.runner import Runner
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.channel import Channel
@@ -55,7 +56,7 @@ class Worker:
         self._levels = LogLevels(self._views, settings.log)
         self._index = IndexClient(ask)
         self._jobs = JobsClient(ask, channel.request)
-        self._runner = Runner(name, channel, self._views, _operations, self._workbench, slots=slots)
+        self._runner = Runner(name, channel, self._views, find_operation, self._workbench, slots=slots)
 
     def start(self) -> None:
         self._runner.start()
@@ -90,9 +91,3 @@ class Worker:
             received=self._received,
             scripts=self._scripts,
         )
-
-
-def _operations() -> dict[str, Factory]:
-    from actors.services.jobs.operations import OPERATIONS
-
-    return dict(OPERATIONS)

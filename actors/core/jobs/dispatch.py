@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from actors.core.jobs.queue import JobQueue, is_suspect
 from actors.messages.job_orders import Order
 from actors.messages.job_retries import longest_wait_s
+from actors.messages.job_types import strategy_of
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 
@@ -83,7 +84,9 @@ class Dispatch:
         if known is not None and known.progress.due_us == job.progress.due_us:
             due_us = self._queue.due_us(job.ref)
             return now.monotonic_us if due_us is None else due_us  # its time had come
-        wait_us = min(job.progress.due_us - now.wall_us, int(longest_wait_s(job.type, job.progress.tries) * 1e6))
+        wait_us = min(
+            job.progress.due_us - now.wall_us, int(longest_wait_s(strategy_of(job.type), job.progress.tries) * 1e6)
+        )
         return now.monotonic_us + max(wait_us, 0)
 
     def knows(self, ref: Ref) -> bool:

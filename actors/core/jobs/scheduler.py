@@ -42,7 +42,8 @@ from actors.core.jobs.messages import (
 from actors.core.jobs.settings import SchedulerSettings
 from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import EndJob, FailJob, FinishJobStep, InterruptJob, StartJob, TrimJobs
-from actors.messages.job_retries import decide, strategy_of
+from actors.messages.job_retries import decide
+from actors.messages.job_types import strategy_of
 from actors.wire.errors import Trouble
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Ref

@@ -89,16 +89,16 @@ class Runner:
         process: str,
         channel: Channel,
         views: Views,
-        operations: Callable[[], dict[str, Factory]],
+        find_operation: Callable[[str], Factory | None],
         workbench: Callable[[Interruption], Workbench],
         *,
         slots: int,
     ) -> None:
-        """`operations` is asked when the first job comes: a worker without work imports none of them."""
+        """`find_operation` is asked with the type of each job: a worker without work imports none."""
         self._process = process
         self._channel = channel
         self._views = views
-        self._operations = operations
+        self._find_operation = find_operation
         self._workbench = workbench
         self._active: dict[tuple[Ref, int], ActiveRun] = {}
         self._lock = threading.Lock()
@@ -230,7 +230,7 @@ class Runner:
         )
 
     def _do_steps(self, task: Task, run: ActiveRun) -> list[Any]:
-        factory = self._operations().get(task.type)
+        factory = self._find_operation(task.type)
         if factory is None:
             return _failure(task.job, task.run, Trouble.FINAL, 2, f"This release has no jobs of type {task.type}")
         checkpoints = _Checkpoints(self._channel, task)

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from actors.messages.job_types import SEQUENCE
 from actors.services.lua.runtime import HostFunction
 from actors.services.scripts.errors import HostError, ScriptFailed
 from actors.services.scripts.values import number_text
 
-JOB_TYPE = "SequenceOfOperations"
+JOB_TYPE = SEQUENCE.name
 DESCRIPTION = "Lua"
 MAX_OPERATIONS = (
     100_000  # of one callback: a script that loops does not fill the memory, which no limit of Lua's counts

@@ -26,7 +26,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import SubmitJob
 from actors.messages.commands.scripts import RecordCallbackRecovery, RecordCallbackSkip
 from actors.messages.commands.server import DropCursor, SaveCursor
-from actors.messages.job_retries import strategy_of
+from actors.messages.job_types import SEQUENCE
 from actors.services.lua import chain
 from actors.services.lua.actor import ScriptsActor, log_failure
 from actors.services.lua.chain import Chain
@@ -280,7 +280,7 @@ class Deliverer:
                 priority=0,
                 steps=len(operations) + 1,
                 step_timeout_s=0,
-                attempts=strategy_of(chain.JOB_TYPE).attempts,
+                attempts=SEQUENCE.strategy.attempts,
                 plan=plan,
                 user_data="",
                 correlation=correlation,

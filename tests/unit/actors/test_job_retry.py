@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors.messages.job_retries import DEFAULT, LONGEST_DELAY_S, REMOTE, Again, Strategy, decide, strategy_of
+from actors.messages.job_retries import DEFAULT, LONGEST_DELAY_S, REMOTE, Again, Strategy, decide
+from actors.messages.job_types import strategy_of
 from actors.wire.errors import Trouble
 
 

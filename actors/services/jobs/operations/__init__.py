@@ -1,31 +1,16 @@
-"""The operations: what jobs of each type do, and what their plans hold (`…_plan`).
+"""The operations: what jobs of each type do, and what their plans hold (`…_plan`). Their table: `actors.messages.job_types`."""
 
-An operation is imported when the first job of its type comes: whoever only makes plans needs none of them.
-"""
-
-from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
-from typing import Final
 
-from actors.services.jobs.operation import Factory, Operation, Task, Workbench
-
-__all__ = ["OPERATIONS"]
+from actors.messages.job_types import JOB_TYPES
+from actors.services.jobs.operation import Factory
 
 
-def _imported(module: str, name: str) -> Factory:
-    def make(task: Task, bench: Workbench) -> Operation:
-        operation: Operation = getattr(import_module(f"{__name__}.{module}"), name)(task, bench)
-        return operation
-
-    return make
-
-
-OPERATIONS: Final[Mapping[str, Factory]] = MappingProxyType(
-    {
-        "DicomModalityStore": _imported("modality_store", "ModalityStore"),
-        "DicomMoveScu": _imported("retrieve", "MoveScu"),
-        "DicomGetScu": _imported("retrieve", "GetScu"),
-        "SequenceOfOperations": _imported("sequence", "SequenceOfOperations"),
-    }
-)
+def find_operation(job_type: str) -> Factory | None:
+    """Return what makes an operation, imported now: whoever only makes plans needs none of them."""
+    row = JOB_TYPES.get(job_type)
+    if row is None:
+        return None
+    module, name = row.operation.split(".")
+    factory: Factory = getattr(import_module(f"{__name__}.{module}"), name)
+    return factory

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from actors.messages.job_types import GET_SCU, MOVE_SCU
 from actors.services.remote.modality import Modality, from_plain, to_plain
 from actors.services.remote.query import LEVEL_WORD, UNIQUE_KEYS
 from events.identifiers import Level
@@ -30,7 +31,7 @@ from store.dicom.tags import QUERY_RETRIEVE_LEVEL
 
 MOVE: Final = "C-MOVE"
 GET: Final = "C-GET"
-JOB_TYPE: Final = {MOVE: "DicomMoveScu", GET: "DicomGetScu"}
+JOB_TYPE: Final = {MOVE: MOVE_SCU.name, GET: GET_SCU.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

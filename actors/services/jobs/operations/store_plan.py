@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.messages.job_types import MODALITY_STORE
 from actors.services.remote.modality import Modality, from_plain, to_plain
 from events.identifiers import ResourceId
 
-JOB_TYPE: Final = "DicomModalityStore"
+JOB_TYPE: Final = MODALITY_STORE.name
 ID_BYTES: Final = 20
 
 
