@@ -228,7 +228,8 @@ OPTIONS: Final = _rows(
     Option("MaximumFileSizeInArchiveMB", _COUNT, 4096, honoured=True),
     Option("MaximumArchiveSizeMB", _COUNT, 65_536, honoured=True),  # ours
     *_switches("OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed", default=True),
-    *_switches("MetricsEnabled SynchronousZipStream", default=True),
+    *_switches("MetricsEnabled", default=True, honoured=True),
+    *_switches("SynchronousZipStream", default=True),
     Option("HttpCompressionEnabled", _NO, default=False, honoured=True),
     *_switches("WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8", default=False),
     Option("ZipLoaderThreads", _COUNT, 0),

@@ -28,13 +28,14 @@ import pykka
 from actors.core.alarm import Alarm
 from actors.core.scrubber import Scrubber
 from actors.messages.index_client import IndexClient
+from actors.wire import metrics
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
 from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore, folder_number
 from store.log import read_head
 from store.records import Instance
-from store.tables import BLOBS, CONDEMNED, CURSORS, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64
+from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64
 from store.views.callbacks import list_waiting
 from store.views.snapshot import Snapshot
 from store.views.views import Views
@@ -142,11 +143,14 @@ class Storage(pykka.ThreadingActor):
             self._scrub_alarm.set(self._scrubber.step())
 
     def _remove(self, blob: BlobId) -> bool:
+        started = time.perf_counter()
         try:
             self._blobs.remove(blob)
         except OSError as exc:
             logger.error("storage.cannot-remove error=%s", exc.strerror)
             return False
+        metrics.LONGEST_REMOVAL.observe(time.perf_counter() - started)
+        metrics.REMOVED_FILES.add()
         return True
 
     def _make_durable(self, folders: set[int]) -> bool:
@@ -283,9 +287,7 @@ def leased_folders(views: Views) -> list[int]:
 
 def _passed_by_all(snapshot: Snapshot) -> int:
     """Return the sequence up to which every durable consumer has dealt with the log, for good."""
-    positions: list[int] = [
-        U64.unpack(snapshot.row(CURSORS, name) or bytes(8))[0] for name in snapshot.keys(CURSORS, b"")
-    ]
+    positions = list(snapshot.cursors().values())
     if not positions:
         return (1 << 64) - 1
     waiting = next(list_waiting(snapshot), None)  # a callback that is called again may want to read the file

@@ -13,6 +13,8 @@ import os
 import threading
 from typing import Final
 
+from actors.wire.board import create_memory
+
 PATIENCE_STEPS: Final = 5  # looks at whether another gateway, whose turn it is, takes a connection
 STEP_MS: Final = 1
 _WORDS: Final = 4  # of a row: whether it serves, associations now, connections taken since the start, nothing
@@ -84,6 +86,4 @@ class Places:
 
 def create_places_fd(gateways: int) -> int:
     """Return a descriptor of memory for so many gateways, to be handed to them; whoever made it closes it."""
-    fd = os.memfd_create("places", 0)
-    os.ftruncate(fd, gateways * _ROW_BYTES)
-    return fd
+    return create_memory("places", gateways * _ROW_BYTES)

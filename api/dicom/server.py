@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from actors.wire import metrics
 from actors.wire.dicom.connection import Connection, TlsConnection
 from actors.wire.dicom.ending import log_fault
 from actors.wire.tls import server_context
@@ -128,20 +129,22 @@ class DicomServer:
             connection = open_connection(sock, settings)
         except (OSError, BadConfiguration) as exc:  # the peer is gone already, or certificates are since the start
             log.warning("connection from %s dropped: %s", remote_ip, exc)
-            sock.close()
+            self._drop(sock)
             return
         except Exception as exc:  # noqa: BLE001 # the archive cannot be read just now: the acceptor must outlive it
             log_fault(f"connection from {remote_ip} dropped", exc)
-            sock.close()
+            self._drop(sock)
             return
         has_place = self._places.take(settings.maximum_associations)
         with self._lock:
             is_told = has_place or self._rejecting < REJECTED_AT_ONCE
             self._rejecting += is_told and not has_place
+        metrics.CONNECTIONS.add(1, "served" if has_place else "rejected")
         if not is_told:
             log.warning("too many associations: connection from %s closed", remote_ip)
             connection.close()
             return
+        metrics.ASSOCIATIONS.add(has_place)
         acceptor = Acceptor(connection, remote_ip, settings, self._services, self._slots, is_over_limit=not has_place)
         try:
             self._start_thread(acceptor, has_place=has_place)
@@ -150,8 +153,13 @@ class DicomServer:
             connection.close()
             self._leave(has_place=has_place)
 
+    def _drop(self, sock: socket.socket) -> None:
+        metrics.CONNECTIONS.add(1, "dropped")
+        sock.close()
+
     def _leave(self, *, has_place: bool) -> None:
         if has_place:
+            metrics.ASSOCIATIONS.add(-1)
             self._places.give_back()
             return
         with self._lock:

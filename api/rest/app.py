@@ -6,12 +6,13 @@ from api.rest.compression import Compression
 from api.rest.deps import Deps
 from api.rest.fault import Faults
 from api.rest.front import Application, Front
+from api.rest.metrics import Measured
 from api.rest.routes import list_routes
 
 
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: what it is given does."""
-    front = Front(create_application(deps), deps.settings, deps.filters)
+    front = Measured(Front(create_application(deps), deps.settings, deps.filters))
     return Compression(front) if deps.settings.http_compression_enabled else front
 
 

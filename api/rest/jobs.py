@@ -17,6 +17,7 @@ from api.rest.replies import send_json, send_text
 from events.errors import NotFound
 from store.projections.job_rows import Job, JobState
 from store.views.jobs import find_job, get_output, list_job_events, list_jobs
+from store.views.views import Views
 
 DEFAULT_EVENTS = 100
 MAXIMUM_EVENTS = 1000
@@ -45,22 +46,13 @@ class Jobs:
         is_expanded = arguments.boolean(req, "expand")
         page = arguments.paging(req, "/jobs")
         is_wanted = _filter(req)
-        jobs = [job for job in self._all() if is_wanted(job)]
+        jobs = [job for job in all_jobs(self._deps.views) if is_wanted(job)]
         _sort(jobs, req.get_param("order") or "id")
         jobs = jobs[page.since : page.since + page.limit if page.limit else None]
         if is_expanded:
             send_json(req, resp, list(self._expand(jobs)))
         else:
             send_json(req, resp, [str(UUID(bytes=job.id)) for job in jobs])
-
-    def _all(self) -> Iterator[Job]:
-        since, is_done = 0, False
-        while not is_done:
-            with self._deps.views.snapshot() as s:
-                jobs = list(islice(list_jobs(s, since), ROWS_PER_SNAPSHOT))
-            yield from jobs
-            is_done = len(jobs) < ROWS_PER_SNAPSHOT
-            since = jobs[-1].ref + 1 if jobs else since
 
     def _expand(self, jobs: list[Job]) -> Iterator[dict[str, Any]]:
         now_us = _now_us(self._deps)
@@ -69,6 +61,17 @@ class Jobs:
                 views = [view_job(s, job) for job in jobs[start : start + JOBS_PER_SNAPSHOT]]
             for view in views:
                 yield render_job(view, now_us)
+
+
+def all_jobs(views: Views) -> Iterator[Job]:
+    """Yield the jobs in the order in which they were made, some at a time: no snapshot lives long."""
+    since, is_done = 0, False
+    while not is_done:
+        with views.snapshot() as s:
+            jobs = list(islice(list_jobs(s, since), ROWS_PER_SNAPSHOT))
+        yield from jobs
+        is_done = len(jobs) < ROWS_PER_SNAPSHOT
+        since = jobs[-1].ref + 1 if jobs else since
 
 
 def _filter(req: falcon.Request) -> Callable[[Job], bool]:

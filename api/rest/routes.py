@@ -13,6 +13,7 @@ from api.rest.explorer import Explorer
 from api.rest.exports import Exports
 from api.rest.instance_content import Content, File, Header, TagsOf
 from api.rest.jobs import JobAction, JobEvents, JobOutput, Jobs, SingleJob
+from api.rest.metrics import MetricsEnabled, Prometheus
 from api.rest.modalities import Modalities, ModalityConfiguration, OneModality
 from api.rest.modality_operations import Echo, FindAll, FindLevel, FindWorklist, ToolEcho
 from api.rest.modality_store import Store, StoreStraight
@@ -162,6 +163,8 @@ def _tools(deps: Deps) -> Routes:
         "log-level": LogLevel(deps),
         **{f"log-level-{category}": LogLevel(deps, category) for category in LOG_CATEGORIES},
         "lookup": Lookup(deps),
+        "metrics": MetricsEnabled(deps),
+        "metrics-prometheus": Prometheus(deps),
         "now": Now(deps, local=False),
         "now-local": Now(deps, local=True),
         "reset": Control(deps.reset),

@@ -36,6 +36,7 @@ class RestSettings:
     # Starting values of what PUT routes change at run time (then in the shared settings, see `api.rest.runtime`).
     default_encoding: str = "Latin1"
     unknown_sop_class_accepted: bool = False
+    metrics_enabled: bool = True
     accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)  # patterns with * and ?
     accepted_sop_classes: tuple[str, ...] = ()  # patterns; empty = all storage classes
     rejected_sop_classes: tuple[str, ...] = ()

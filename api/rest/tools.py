@@ -23,8 +23,6 @@ from store.times import format_time
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 
-_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
-
 
 class Now:
     """`/tools/now` (UTC) and `/tools/now-local`."""
@@ -115,23 +113,13 @@ class DefaultEncoding:
         send_text(resp, encoding)
 
 
-class UnknownSopClassAccepted:
-    """`/tools/unknown-sop-class-accepted`: "0" or "1"."""
+class UnknownSopClassAccepted(runtime.Switch):
+    """`/tools/unknown-sop-class-accepted`."""
 
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
+    NAME = runtime.UNKNOWN_SOP_CLASS_ACCEPTED
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        configured = self._deps.settings.unknown_sop_class_accepted
-        accepted = runtime.read(self._deps, runtime.UNKNOWN_SOP_CLASS_ACCEPTED, configured)
-        send_text(resp, "1" if accepted else "0")
-
-    def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        accepted = _BOOLEANS.get(read_text(req).strip())
-        if accepted is None:
-            raise InvalidDicom("Boolean value expected")  # Orthanc's code for it is "Bad file format"
-        self._deps.index.set_setting(runtime.UNKNOWN_SOP_CLASS_ACCEPTED, accepted)
-        send_text(resp)
+    def configured(self) -> bool:
+        return self._deps.settings.unknown_sop_class_accepted
 
 
 class AcceptedTransferSyntaxes:

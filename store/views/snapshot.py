@@ -10,7 +10,7 @@ from typing import Any
 import lmdb
 import msgpack
 
-from events.identifiers import Level, Ref, ResourceId
+from events.identifiers import Level, Ref, ResourceId, Seq
 from store.projections import rows
 from store.projections.counters import STATISTICS
 from store.projections.purge import ancestors_of
@@ -19,6 +19,7 @@ from store.tables import (
     AGGREGATES,
     BLOBS,
     CHILDREN,
+    CURSORS,
     IDS,
     LEASES,
     LEVEL_REF,
@@ -201,6 +202,11 @@ class Snapshot:
                 changed[cursor.key()[len(start) :].decode()] = msgpack.unpackb(cursor.value())
                 found = cursor.next()
         return changed
+
+    def cursors(self) -> dict[str, Seq]:
+        """Return up to where each durable consumer has dealt with the log, by its name."""
+        names = list(self.keys(CURSORS, b""))
+        return {name.decode(): Seq(U64.unpack(self.row(CURSORS, name) or bytes(8))[0]) for name in names}
 
     def _is_hidden(self, level: Level, ref: Ref) -> bool:
         """Tell whether a resource lies below one whose deletion is being purged."""

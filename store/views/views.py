@@ -14,6 +14,10 @@ class Views:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
+    def size_bytes(self) -> int:
+        """Return the size of the index's file."""
+        return self._environment.size_bytes()
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Open the archive as it is now, for a second at most. Raises CorruptIndex, StorageFailed where it cannot be read."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.exposition import parse_exposition
 from tests.fault.checks import check_archive, files_of
 from tests.fault.instances import Instance
 from tests.fault.senders import RestSender, StoreScu
@@ -16,6 +17,7 @@ from tests.fault.servers import (
     ServerUnderTest,
     anonymous_bytes_of,
     descriptors_of,
+    kill,
     server_in,
     threads_of,
     wait_for,
@@ -164,3 +166,27 @@ def _watched(server: ServerUnderTest) -> "Iterator[dict[str, int]]":
     finally:
         done.set()
         watcher.join()
+
+
+def test_what_gateways_have_counted_outlives_them(server: ServerUnderTest) -> None:
+    """Last of this file: it kills them."""
+    before = _metrics(server)
+    with StoreScu(server.dicom_port) as association:
+        assert association.store(Instance(1, "COUNTED", 1, 1, 200)) == 0
+        assert _metrics(server)["sinogram_associations"] == 1
+    received = 'sinogram_instances_received_total{result="Success"}'
+    starts = 'sinogram_process_starts_total{role="gateway"}'
+    for pid in server.gateways():
+        kill(pid)
+    after = wait_for(lambda: _found(_metrics(server), starts, before[starts] + 2), "two gateways more", 30)
+    assert after[received] == before[received] + 1
+    assert after["sinogram_associations"] == 0
+    assert after["orthanc_rest_api_active_requests"] == 1
+
+
+def _metrics(server: ServerUnderTest) -> dict[str, float]:
+    return parse_exposition(server.request("GET", "/tools/metrics-prometheus").body.decode()).values
+
+
+def _found(shown: dict[str, float], name: str, value: float) -> dict[str, float] | None:
+    return shown if shown[name] >= value else None

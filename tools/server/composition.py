@@ -184,6 +184,7 @@ def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
         temporary_directory=configuration.storage.temporary_directory,
         default_encoding=dicom.default_encoding,
         unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
+        metrics_enabled=configuration.value("MetricsEnabled"),
         accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
         accepted_sop_classes=dicom.accepted_sop_classes,
         rejected_sop_classes=dicom.rejected_sop_classes,

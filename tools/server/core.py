@@ -31,6 +31,7 @@ from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.lua.cursor import take_up_cursor
 from actors.services.remote.query_store import clear_queries
+from actors.wire import metrics
 from actors.wire.bridge.server import BridgeServer, Dispatch
 from events.errors import BadMedium, InvalidRequest, SinogramError
 from events.identifiers import Level, Ref, Seq
@@ -94,6 +95,7 @@ class Core:
         `clock` gives UTC, `since_boot` what nobody can set; both in microseconds.
         `kill_worker` ends the worker process of that name, which does not let go of a job.
         """
+        metrics.UP_TIME.begin()
         self.settings = settings
         self._control = control or {}
         self._clock = clock

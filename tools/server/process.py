@@ -14,6 +14,8 @@ from typing import Any
 
 from actors.services.scripts.heartbeat import TICK_S
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
+from actors.wire import metrics
+from actors.wire.board import share_board
 from tools.server.logging_setup import LEVEL_WORDS, log_standard_error
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
@@ -62,19 +64,23 @@ class Order:
     places_fd: int = -1  # of a gateway: memory that tells how many associations each of them has
     slots: int = 0  # of a worker: how many jobs it may carry out at once
     boards: dict[str, int] = field(default_factory=dict)  # role of a Lua interpreter -> descriptor of its board
+    board_fd: int = -1  # memory of what all processes count
+    row: int = 0  # of it, which is ours
     status_fd: int = -1
     supervisor: int = field(default_factory=os.getpid)
 
     def descriptors(self) -> tuple[int, ...]:
         """Return what of the supervisor's is handed down."""
-        places = (self.places_fd,) if self.places_fd >= 0 else ()
-        return (self.status_fd, *self.http_fds, *self.dicom_fds, *self.boards.values(), *places)
+        memories = (fd for fd in (self.places_fd, self.board_fd) if fd >= 0)
+        return (self.status_fd, *self.http_fds, *self.dicom_fds, *self.boards.values(), *memories)
 
 
 def main() -> int:
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301  # written by the supervisor into memory of its own
     _keep_descriptors(order)
     _close_input()
+    share_board(order.board_fd, order.row)
+    metrics.PROCESS_STARTS.add(1, order.role)
     threading.Thread(target=_end_with_supervisor, args=(order,), name="supervisor", daemon=True).start()
     ending = Ending()
     _take_signals(order, ending)

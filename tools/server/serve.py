@@ -26,8 +26,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from actors.services.scripts.board import create_board_fd, open_board
+from actors.services.scripts.board import create_lua_board_fd, open_board
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
+from actors.wire.board import create_board_fd
 from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
 from tools.lua_settings import with_sources
@@ -74,6 +75,9 @@ class Supervisor:
         self._watchdog = Watchdog({})
         self._places_fd = create_places_fd(settings.gateways)  # of all gateways' associations
         self._places = Places(self._places_fd)
+        processes = 1 + len(INTERPRETERS) + settings.gateways + len(settings.worker_slots())
+        self._board_fd = create_board_fd(processes)  # of what they count
+        self._rows: dict[str, int] = {}  # of that board, by the name of a process
         self._restarts: list[float] = []
         self._signals: list[int] = []
         self._stacks = Stacks("the supervisor")
@@ -120,7 +124,7 @@ class Supervisor:
     def _make_boards(self) -> None:
         lua = self._settings.lua
         roles = [role for role, is_there in ((LUA_FILTER, lua.has_filters), (LUA_MAIN, lua.has_main)) if is_there]
-        self._boards = {role: create_board_fd(role) for role in roles}
+        self._boards = {role: create_lua_board_fd(role) for role in roles}
         self._watchdog = Watchdog({role: open_board(fd) for role, fd in self._boards.items()})
 
     def _lua_orders(self) -> list[Order]:
@@ -144,6 +148,7 @@ class Supervisor:
         ]
 
     def _spawn(self, order: Order) -> Child:
+        order.board_fd, order.row = self._board_fd, self._rows.setdefault(order.name, len(self._rows))
         child = spawn(order)
         self._children.append(child)
         return child

@@ -13,6 +13,7 @@ import logging
 import os
 import queue
 import secrets
+import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from actors.core.index.decide import decide
 from actors.messages.commands.command import Command
 from actors.messages.commands.plain import Together, parts_of
 from actors.messages.commands.resources import PurgeRows
+from actors.wire import metrics
 from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
@@ -95,6 +97,7 @@ class Index(pykka.ThreadingActor):
             except queue.Empty:
                 break
         if batch:
+            metrics.COMMANDS_WAITING.set(self._waiting.qsize())
             self._commit(batch)
             if not self._waiting.empty():
                 self.actor_ref.tell(_WAKE)
@@ -103,7 +106,7 @@ class Index(pykka.ThreadingActor):
     # -- one transaction ----------------------------------------------------------------------------------------------
 
     def _commit(self, waiting: list[_Waiting]) -> None:
-        head = self._log.head
+        head, started = self._log.head, time.perf_counter()
         self._tags = set()
         try:
             is_full = free_bytes(self._environment.folder) < INDEX_MARGIN_BYTES
@@ -114,6 +117,7 @@ class Index(pykka.ThreadingActor):
         except (lmdb.Error, OSError) as exc:
             logger.error("index.commit-failed error=%s commands=%d", exc, len(waiting))
             self._log.rewind(head)
+            metrics.COMMITS.add(1, "failed")
             refusal = self._refusal_after_failure(exc)
             if isinstance(refusal, StorageFull) and self._can_use_reserve(waiting):
                 self._commit(waiting)
@@ -121,11 +125,15 @@ class Index(pykka.ThreadingActor):
             for w in waiting:
                 w.reply(None, refusal)
             return
+        metrics.COMMITS.add(1, "done")
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
         outcomes = []
         for w, (outcome, error) in zip(waiting, answers, strict=True):
             w.reply(None if outcome is None else outcome.reply, error)
             if outcome is not None:
                 outcomes.append(outcome)
+        metrics.COMMANDS.add(len(outcomes), "done")
+        metrics.COMMANDS.add(len(waiting) - len(outcomes), "refused")
         self._announce(outcomes, has_grown=self._log.head is not head)
         if not is_full:
             ensure_reserve(self._environment.folder)

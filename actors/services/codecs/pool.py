@@ -33,6 +33,7 @@ from actors.services.codecs.messages import (
 )
 from actors.services.codecs.printed import Printed
 from actors.services.codecs.shared import SharedMemory
+from actors.wire import metrics
 from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
 from store.disk_errors import explain
@@ -157,6 +158,7 @@ class CodecProcess:
                     os.close(their_life)
                     self._printed.close_theirs()
             undo.pop_all()
+        metrics.CODECS.add(1)
 
     def _start(self, link: int, life: int) -> subprocess.Popen[bytes]:
         limits = (str(self._settings.memory_mb), str(self._settings.processor_s))
@@ -185,6 +187,17 @@ class CodecProcess:
 
         Raises UndecodablePixels.
         """
+        started = time.perf_counter()
+        result = "failed"
+        try:
+            decoded = self._decode(request, file)
+            result = "decoded"
+            return decoded
+        finally:
+            metrics.FRAMES.add(1, result)
+            metrics.FRAME_SECONDS.observe(time.perf_counter() - started)
+
+    def _decode(self, request: Request, file: int) -> tuple[memoryview, str]:
         size = request.described.frame_bytes
         if size > self._settings.memory_mb << 20:
             raise UndecodablePixels("A frame needs more memory than CodecMemory allows")
@@ -235,6 +248,7 @@ class CodecProcess:
         if self._has_ended:
             return
         self._has_ended = True
+        metrics.CODECS.add(-1)
         self._process.kill()
         self._process.wait()
         self._link.close()

@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import logging
 import mmap
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from actors.messages.index_client import IndexClient
 from actors.services.ingest.folders import BlobFolders
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
+from actors.wire import metrics
 from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, new_correlation
 from store.blobs.store import BlobStore, BlobWriter, folder_number
@@ -100,8 +102,8 @@ class Ingest:
         """Begin to make a blob durable; calling what is returned waits until it is. Raises StorageFull then."""
         if sync:
             with contextlib.suppress(RuntimeError):  # closed: this upload is one of the last
-                return self._syncing.submit(writer.commit, sync=True).result
-        return lambda: writer.commit(sync=sync)
+                return self._syncing.submit(_commit, writer, sync=True).result
+        return lambda: _commit(writer, sync=sync)
 
     def close(self) -> None:
         self._syncing.shutdown()
@@ -120,7 +122,7 @@ class Upload:
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
         self._chunks: list[bytes | memoryview] = []
-        self._buffered = 0
+        self._received_bytes = 0
         self._writer: BlobWriter | None = None
         self._hash: Any = None  # of a spilled upload, as far as it came
         self._is_clear = True  # False once the index may have taken the blob without our knowing
@@ -135,14 +137,14 @@ class Upload:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
+        self._received_bytes += len(data)
         if self._writer is not None:
             self._writer.write(data)
             if self._hash is not None:
                 self._hash.update(data)
             return
         self._chunks.append(data if isinstance(data, bytes) else bytes(data))
-        self._buffered += len(data)
-        if self._buffered > SPILL_BYTES:
+        if self._received_bytes > SPILL_BYTES:
             if self._settings.hash:
                 self._hash = hashlib.md5(b"".join(self._chunks), usedforsecurity=False)
             self._spill()
@@ -170,10 +172,19 @@ class Upload:
         Raises InvalidDicom, MissingTag, ScriptFailed (a filter failed), StorageFull, Busy; nothing is stored then, except that
         after Busy it may be.
         """
+        started = time.perf_counter()
+        result = "Refused"
         try:
-            return self._store()
+            stored = self._store()
+            result = stored.status
+            return stored
         finally:
             self.discard()
+            took_s = time.perf_counter() - started
+            metrics.RECEIVED.add(1, result)
+            metrics.RECEIVED_BYTES.add(self._received_bytes)
+            metrics.STORE_SECONDS.observe(took_s)
+            metrics.LONGEST_STORE.observe(took_s)
 
     def _store(self) -> StoreResult:
         self.judge()
@@ -186,7 +197,7 @@ class Upload:
         if self._writer is None:
             status = self._store_small(summary)
         else:
-            self._writer.commit(sync=self._settings.sync)
+            _commit(self._writer, sync=self._settings.sync)
             status = self._index(summary, self._writer, self._hash.digest() if self._hash else b"")
         if status == "Success":
             return StoreResult(status, summary)
@@ -378,6 +389,13 @@ class Upload:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.discard()
+
+
+def _commit(writer: BlobWriter, *, sync: bool) -> None:
+    started = time.perf_counter()
+    writer.commit(sync=sync)
+    metrics.LONGEST_WRITE.observe(time.perf_counter() - started)
+    metrics.WRITTEN_BYTES.add(writer.size_bytes)
 
 
 def _md5(data: bytes | memoryview) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 from actors.messages.job_orders import Order
 from actors.services.jobs.operation import Factory, RunOver, Task, Workbench
 from actors.services.scripts.errors import ScriptFailed
+from actors.wire import metrics
 from actors.wire.bridge.channel import Channel
 from actors.wire.dicom.ending import log_fault
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
@@ -168,7 +169,9 @@ class Runner:
             run.must_stop = self._is_stopping
             self._active[job, number] = run
         try:
-            self._say_last(job, number, self._work(job, number, run))
+            last_word = self._work(job, number, run)
+            metrics.JOB_RUNS.add(1, last_word[0])
+            self._say_last(job, number, last_word)
         finally:  # not before the last word is heard: who waits for us to be idle closes the channel then
             with self._idle:
                 del self._active[job, number]
@@ -243,6 +246,7 @@ class Runner:
                         checkpoints.record(*done)
                         done = None
                     done = (step, operation.run_step(step, checkpoints.settle))
+                    metrics.JOB_STEPS.add()
                 checkpoints.settle()
                 return ["end", task.job, task.run, *(done or _NO_STEP), operation.result()]
         except BaseException:

@@ -6,7 +6,6 @@ is the supervisor's and outlives the interpreter's process. One writer: the thre
 """
 
 import mmap
-import os
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 
 from actors.services.scripts import callbacks
 from actors.services.scripts.heartbeat import Heartbeat
+from actors.wire.board import create_memory
 
 SIZE_BYTES: Final = 4096
 _DEFINED: Final = 128  # a byte a callback, in the order of `callbacks.ALL`
@@ -98,11 +98,9 @@ class Board:
         return int(used)
 
 
-def create_board_fd(name: str) -> int:
+def create_lua_board_fd(role: str) -> int:
     """Return a descriptor of memory for a board, to be handed to children; whoever made it closes it."""
-    fd = os.memfd_create(name, 0)
-    os.ftruncate(fd, SIZE_BYTES)
-    return fd
+    return create_memory(role, SIZE_BYTES)
 
 
 def open_board(fd: int) -> Board:
