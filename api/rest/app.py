@@ -1,18 +1,64 @@
-"""The REST API as one WSGI application: Orthanc's front rules, falcon's routing, Orthanc's errors."""
+"""The REST API as one WSGI application: Orthanc's front rules, falcon's routing, Orthanc's errors.
+
+A noun of the API is one module, with its routes at the foot, and a line in the table below.
+"""
+
+from collections.abc import Callable
 
 import falcon
 
+from api.rest import (
+    bulk_tags,
+    changes,
+    events,
+    exports,
+    instance_content,
+    jobs,
+    metrics,
+    modalities,
+    modality_operations,
+    modality_store,
+    queries,
+    resources,
+    retrieves,
+    scripts,
+    statistics,
+    storage_status,
+    system,
+    tools,
+    upload,
+)
 from api.rest.compression import Compression
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.fault import Faults
 from api.rest.front import Application, Front
-from api.rest.metrics import Measured
-from api.rest.routes import list_routes
+
+NOUNS: tuple[Callable[[Deps], Routes], ...] = (
+    system.routes,
+    statistics.routes,
+    resources.routes,
+    upload.routes,
+    bulk_tags.routes,
+    instance_content.routes,
+    changes.routes,
+    events.routes,
+    exports.routes,
+    modalities.routes,
+    modality_operations.routes,
+    modality_store.routes,
+    queries.routes,
+    retrieves.routes,
+    jobs.routes,
+    scripts.routes,
+    storage_status.routes,
+    metrics.routes,
+    tools.routes,
+)
 
 
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: what it is given does."""
-    front = Measured(Front(create_application(deps), deps.settings, deps.filters))
+    front = metrics.Measured(Front(create_application(deps), deps.settings, deps.filters))
     return Compression(front) if deps.settings.http_compression_enabled else front
 
 
@@ -28,3 +74,15 @@ def create_application(deps: Deps) -> Application:
     for template, resource in list_routes(deps).items():
         app.add_route(template, resource)
     return app
+
+
+def list_routes(deps: Deps) -> Routes:
+    """Return the resource behind every URI. Raises ValueError where two nouns claim the same."""
+    routes: Routes = {}
+    for noun in NOUNS:
+        own = noun(deps)
+        if twice := routes.keys() & own.keys():
+            raise ValueError(f"two nouns claim {min(twice)}")
+        routes |= own
+    names = [route.removeprefix("/tools/") for route in routes if route.startswith("/tools/")]
+    return routes | {"/tools": system.Listing(names)}

@@ -9,8 +9,9 @@ from typing import Literal
 
 import falcon
 
-from api.errors import BadType, OutOfRange
+from api.errors import BadType, OutOfRange, UnknownTag
 from events.errors import InvalidRequest
+from store.dicom import dictionary
 
 TagForm = Literal["full", "short", "simplify"]
 
@@ -76,3 +77,11 @@ def lenient_numbers(req: falcon.Request, **defaults: int) -> list[int]:
 def parts(req: falcon.Request, name: str) -> list[str]:
     """Return the members of a list separated by semicolons; empty ones are left out."""
     return [part for part in (req.get_param(name) or "").split(";") if part]
+
+
+def parse_tag(text: str) -> int:
+    """Return the tag written as `0010,0010`, `0010-0010`, `00100010` or `PatientName`. Raises UnknownTag."""
+    tag = dictionary.parse_tag(text)
+    if tag is None:
+        raise UnknownTag(text)
+    return tag

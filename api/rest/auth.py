@@ -1,4 +1,7 @@
-"""Who may ask: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`) and `RemoteAccessAllowed`."""
+"""Who asks: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`), `RemoteAccessAllowed`, and on whose behalf a request comes.
+
+The correlation of a request stands in every event that it causes.
+"""
 
 import base64
 import binascii
@@ -6,11 +9,17 @@ import hmac
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import falcon
 
 from api.rest.settings import RestSettings
+from events.identifiers import new_correlation
+from store.records import Origin
+
+# Keys of the WSGI environment of a request that a script makes (`api.rest.in_process`).
+CORRELATION: Final = "sinogram.correlation"  # of the callback that makes it
+ORIGIN: Final = "sinogram.origin"  # "Lua"
 
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="Orthanc Secure Area"')
 USERNAME = "sinogram.username"  # key of the WSGI environment
@@ -82,3 +91,16 @@ def _parse_basic(header: str) -> tuple[bytes, bytes] | None:
         return None
     user, colon, password = decoded.partition(b":")
     return (user, password) if colon else None
+
+
+def correlation_of(req: falcon.Request) -> bytes:
+    """Return the correlation of a request; it stays the same however often it is asked for."""
+    correlation: bytes = req.env.setdefault(CORRELATION, new_correlation())
+    return correlation
+
+
+def origin_of(req: falcon.Request) -> Origin:
+    """Return where instances come from that a request brings."""
+    if ORIGIN in req.env:
+        return Origin(kind=req.env[ORIGIN])
+    return Origin(kind="RestApi", remote_ip=req.remote_addr or "", username=username_of(req))

@@ -6,7 +6,7 @@ import falcon
 
 from api.errors import OutOfRange
 from api.rest import arguments
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
 from events.identifiers import format_resource_id
@@ -83,3 +83,7 @@ def _render(change: Change) -> dict[str, Any]:
         "ResourceType": TYPE_OF_LEVEL[change.level],
         "Seq": change.seq,
     }
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/changes": Changes(deps)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
@@ -55,6 +55,9 @@ class Ingest(Protocol):
 def local_now() -> datetime:
     """The wall clock, with the offset of the server's time zone."""
     return datetime.now().astimezone()
+
+
+Routes = dict[str, Any]  # URI template -> falcon resource, which is any object with on_get, on_post …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import falcon
 
 from actors.messages.index_client import ExportEntry
 from api.rest import arguments
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
 from api.rest.replies import send_json, send_text
 from events.identifiers import Level, ResourceId, format_resource_id
@@ -92,3 +92,7 @@ def _entry(s: Snapshot, level: Level, record: Resource | Instance) -> ExportEntr
         series_instance_uid=uids[Level.SERIES],
         sop_instance_uid=uids[Level.INSTANCE],
     )
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/exports": Exports(deps)}

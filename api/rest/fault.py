@@ -84,11 +84,6 @@ def status_line(answer: Answer) -> str:
     return f"{answer.status.value} {answer.status.phrase}"
 
 
-def uri_of(req: falcon.Request) -> str:
-    """Return the path as the client meant it: decoded, a final slash kept."""
-    return read_path(req.env["PATH_INFO"])
-
-
 def read_path(path: str) -> str:
     """Return a PATH_INFO as text."""
     return path.encode("latin-1").decode("utf-8", "replace")  # PEP 3333's form

@@ -19,8 +19,7 @@ from urllib.parse import parse_qs
 
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.admission import Admission, is_administration
-from api.rest.auth import CHALLENGE, USERNAME, Gate
-from api.rest.correlation import CORRELATION
+from api.rest.auth import CHALLENGE, CORRELATION, USERNAME, Gate
 from api.rest.fault import Faults, status_line
 from api.rest.replies import TEXT
 from api.rest.settings import RestSettings

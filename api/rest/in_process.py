@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from api.rest.correlation import CORRELATION, ORIGIN
+from api.rest.auth import CORRELATION, ORIGIN
 from api.rest.front import Application, normalize_path
 
 log = logging.getLogger(__name__)

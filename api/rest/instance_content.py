@@ -9,11 +9,12 @@ import falcon
 
 from api.errors import NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import arguments, dicom_files, orthanc_json
-from api.rest.arguments import TagForm
-from api.rest.deps import Deps
-from api.rest.finding import find_instance
+from api.rest.arguments import TagForm, parse_tag
+from api.rest.deps import Deps, Routes
+from api.rest.render_resources import one_of
 from api.rest.replies import BINARY, send_json
-from api.rest.tag_names import parse_tag
+from api.rest.resources import find_instance
+from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
 from store.dicom.limits import large_datasets
 from store.records import Instance
@@ -135,3 +136,15 @@ class Content(_OfInstance):
         raise UnknownRoute
 
     on_post = on_put = on_delete = on_other
+
+
+def routes(deps: Deps) -> Routes:
+    one = one_of(Level.INSTANCE)
+    return {
+        f"{one}/file": File(deps),
+        f"{one}/tags": TagsOf(deps, "full"),
+        f"{one}/simplified-tags": TagsOf(deps, "simplify"),
+        f"{one}/header": Header(deps),
+        f"{one}/content": Content(deps),
+        f"{one}/content/{{path:path}}": Content(deps),
+    }

@@ -19,7 +19,7 @@ import msgspec
 
 from api.errors import BadField, JobHasFailed
 from api.rest import fields
-from api.rest.correlation import correlation_of
+from api.rest.auth import correlation_of
 from api.rest.deps import Deps
 from api.rest.render_jobs import render_content, view_job
 from api.rest.replies import send_json

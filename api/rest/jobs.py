@@ -10,8 +10,8 @@ import falcon
 from actors.messages.job_states import Word
 from api.errors import InexistentItem, NoSuchAction, OutOfRange
 from api.rest import arguments
-from api.rest.deps import Deps
-from api.rest.render_events import render_event
+from api.rest.deps import Deps, Routes
+from api.rest.events import render_event
 from api.rest.render_jobs import percent, render_job, view_job
 from api.rest.replies import send_json, send_text
 from events.errors import NotFound
@@ -205,3 +205,14 @@ def _no_output(name: str) -> InexistentItem:
 
 def _now_us(deps: Deps) -> int:
     return int(deps.now().timestamp() * 1_000_000)
+
+
+def routes(deps: Deps) -> Routes:
+    words = (Word.CANCEL, Word.PAUSE, Word.RESUME, Word.RESUBMIT)
+    return {
+        "/jobs": Jobs(deps),
+        "/jobs/{identifier}": SingleJob(deps),
+        "/jobs/{identifier}/events": JobEvents(deps),
+        "/jobs/{identifier}/{name}": JobOutput(deps),
+        **{f"/jobs/{{identifier}}/{word.value}": JobAction(deps, word) for word in words},
+    }

@@ -14,7 +14,7 @@ import falcon
 from actors.wire import metrics
 from actors.wire.board import Metric, Sample, list_metrics
 from api.rest import runtime
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.front import Application, Headers, StartResponse
 from api.rest.jobs import all_jobs
 from store.log import read_end
@@ -138,3 +138,7 @@ def _escape(text: str) -> str:
 
 def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.9g}"
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/tools/metrics": MetricsEnabled(deps), "/tools/metrics-prometheus": Prometheus(deps)}

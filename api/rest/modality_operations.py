@@ -12,16 +12,15 @@ from actors.services.remote.query import FIND_MODEL, TEMPLATES, find_identifier,
 from actors.services.remote.query_store import StoredQuery
 from api.errors import BadField, BadType, RefusedQuery
 from api.rest import fields, runtime
+from api.rest.arguments import parse_tag
 from api.rest.body import read_text
-from api.rest.deps import Deps
-from api.rest.modalities import find_modality
-from api.rest.modality_json import parse_modality
-from api.rest.queries import write_answers
-from api.rest.query_answers import send_answers
+from api.rest.deps import Deps, Routes
+from api.rest.modalities import ONE_MODALITY, find_modality, parse_modality
+from api.rest.queries import send_answers, write_answers
 from api.rest.remote_request import Remote, check_keys, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_worklist
+from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.replies import send_json
-from api.rest.tag_names import parse_tag
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
@@ -218,3 +217,13 @@ def _parse_worklist(value: object) -> Dataset:
         else:
             raise BadType(f"Bad Parameter type for tag {tag >> 16:04x},{tag & 0xFFFF:04x}")
     return keys
+
+
+def routes(deps: Deps) -> Routes:
+    return {
+        "/tools/dicom-echo": ToolEcho(deps),
+        f"{ONE_MODALITY}/echo": Echo(deps),
+        f"{ONE_MODALITY}/find": FindAll(deps),
+        f"{ONE_MODALITY}/find-worklist": FindWorklist(deps),
+        **{f"{ONE_MODALITY}/find-{TYPE_OF_LEVEL[level].lower()}": FindLevel(deps, level) for level in Level},
+    }

@@ -18,12 +18,12 @@ from actors.services.remote.stored_sender import fallbacks_for
 from actors.wire.errors import Interrupted
 from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import fields, runtime
+from api.rest.auth import correlation_of
 from api.rest.body import SMALL_BODY_BYTES, read_chunks, read_text
-from api.rest.correlation import correlation_of
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
 from api.rest.job_submission import JobRequest, is_permissive, submit
-from api.rest.modalities import find_modality
+from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import remote_of, requested_timeout
 from api.rest.replies import send_json
 from events.errors import Busy
@@ -194,3 +194,7 @@ def _received(deps: Deps, req: falcon.Request) -> Iterator[tuple[Buffer, Callabl
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             yield mapped, lambda: os.fdopen(os.dup(file.fileno()), "rb")
+
+
+def routes(deps: Deps) -> Routes:
+    return {f"{ONE_MODALITY}/store": Store(deps), f"{ONE_MODALITY}/store-straight": StoreStraight(deps)}

@@ -9,10 +9,10 @@ from actors.services.remote.query import encoding_of, local_aet
 from actors.services.remote.target import Target
 from api.errors import BadField, OutOfRange, UnknownTag
 from api.rest import fields, runtime
+from api.rest.arguments import parse_tag
 from api.rest.deps import Deps
-from api.rest.tag_names import parse_tag, tag_key
 from events.identifiers import Level
-from store.dicom.dictionary import dictionary_vr
+from store.dicom.dictionary import dictionary_vr, format_tag
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset
 from store.dicom.tags import SPECIFIC_CHARACTER_SET
@@ -79,7 +79,9 @@ def check_keys(deps: Deps, keys: Dataset) -> str:
         )
     for tag, value in keys.items():
         if isinstance(value, str) and value and dictionary_vr(tag) in NUMBER_VRS and not _are_numbers(value):
-            raise BadField(f'While creating a DICOM instance, tag ({tag_key(tag)}) has out-of-range value: "{value}"')
+            raise BadField(
+                f'While creating a DICOM instance, tag ({format_tag(tag)}) has out-of-range value: "{value}"'
+            )
     return encoding
 
 

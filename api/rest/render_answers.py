@@ -8,8 +8,8 @@ worklists. Unlike Orthanc, which converts text to that encoding, no character is
 from typing import Any
 
 from api.rest.arguments import TagForm
-from api.rest.tag_names import tag_key, tag_name
 from store.dicom.charset_encoding import defined_term
+from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.matching import Dataset, Value
 from store.dicom.tags import MEDIA_STORAGE_SOP_INSTANCE_UID, SOP_INSTANCE_UID, SPECIFIC_CHARACTER_SET
 
@@ -49,8 +49,8 @@ def _without_private(values: Dataset) -> Dataset:
 
 def _render(values: Dataset, form: TagForm) -> dict[str, Any]:
     if form == "full":
-        return {tag_key(tag): _labelled(tag, value) for tag, value in values.items()}
-    name = tag_name if form == "simplify" else tag_key
+        return {format_tag(tag): _labelled(tag, value) for tag, value in values.items()}
+    name = tag_name if form == "simplify" else format_tag
     return {name(tag): _plain(value, form) for tag, value in values.items()}
 
 

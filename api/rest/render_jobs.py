@@ -1,4 +1,4 @@
-"""A job as Orthanc's JSON."""
+"""A job as Orthanc's JSON, with the content of its type."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 
 from actors.messages.job_types import GET_SCU, MODALITY_STORE, MOVE_SCU, SEQUENCE
+from actors.services.jobs.operations.retrieve_plan import MOVE, from_plan
 from api.errors import describe
-from api.rest.render_retrieve import render_retrieve
+from api.rest.render_answers import render_keys
 from store.projections.job_rows import Job, JobState
 from store.times import format_precise_us
 from store.views.jobs import Plan, get_error_details, get_plan, get_result
@@ -127,3 +128,17 @@ _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingP
         SEQUENCE.name: _of_sequence,
     }
 )
+
+
+def render_retrieve(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job shows of its plan, `actors.services.jobs.operations.retrieve_plan`."""
+    plan = from_plan(dict(values))
+    shown: dict[str, Any] = {
+        "Description": plan.description,
+        "LocalAet": plan.local_aet,
+        "Query": [render_keys(query.shown_keys(), plan.form) for query in plan.queries],
+        "RemoteAet": plan.modality.aet,
+    }
+    if plan.method == MOVE:
+        shown["TargetAet"] = plan.target_aet
+    return shown

@@ -8,9 +8,9 @@ from typing import Any
 
 from api.errors import OutOfRange
 from api.rest.arguments import TagForm
-from api.rest.tag_names import tag_key, tag_name
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
+from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
@@ -38,6 +38,11 @@ def parse_contents(names: list[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def one_of(level: Level) -> str:
+    """Return the route of one resource, which its identifier completes."""
+    return f"/{COLLECTION[level]}/{{identifier}}"
+
+
 def path_of(level: Level, resource: ResourceId) -> str:
     return f"/{COLLECTION[level]}/{format_resource_id(resource)}"
 
@@ -55,10 +60,10 @@ def render_tags(tags: Tags, form: TagForm) -> dict[str, Any]:
         if form == "simplify":
             shown[tag_name(tag)] = value
         elif form == "short":
-            shown[tag_key(tag)] = value
+            shown[format_tag(tag)] = value
         else:
             kind = "Sequence" if tag in SEQUENCES else "String"
-            shown[tag_key(tag)] = {"Name": tag_name(tag), "Type": kind, "Value": value}
+            shown[format_tag(tag)] = {"Name": tag_name(tag), "Type": kind, "Value": value}
     return shown
 
 

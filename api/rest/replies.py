@@ -31,9 +31,3 @@ def send_text(resp: falcon.Response, text: str = "") -> None:
     """Answer with plain text, as Orthanc does for single values and for what has no result."""
     resp.content_type = TEXT
     resp.data = text.encode()
-
-
-def send_bytes(resp: falcon.Response, data: bytes) -> None:
-    """Answer with the raw bytes of a DICOM element."""
-    resp.content_type = BINARY
-    resp.data = data

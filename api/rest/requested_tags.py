@@ -12,12 +12,12 @@ import falcon
 
 from api.errors import OutOfRange, UnknownTag
 from api.rest import arguments, dicom_files
-from api.rest.arguments import TagForm
+from api.rest.arguments import TagForm, parse_tag
 from api.rest.deps import Deps
 from api.rest.render_resources import render_tags
-from api.rest.tag_names import parse_tag, tag_key, tag_name
 from events.errors import InvalidRequest
 from events.identifiers import Level
+from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.rendering import reform_sequence
 from store.dicom.tags import (
@@ -75,7 +75,7 @@ class RequestedTags:
         if from_file:
             tags = dicom_files.read_tags(deps, _oldest_instance(s, record), "full")
             for tag in from_file:
-                shown[_key(tag, form)] = _reform(tag, tags.get(tag_key(tag), {"Type": "Null", "Value": None}), form)
+                shown[_key(tag, form)] = _reform(tag, tags.get(format_tag(tag), {"Type": "Null", "Value": None}), form)
         return shown
 
 
@@ -148,4 +148,4 @@ def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
 
 
 def _key(tag: int, form: TagForm) -> str:
-    return tag_name(tag) if form == "simplify" else tag_key(tag)
+    return tag_name(tag) if form == "simplify" else format_tag(tag)

@@ -1,4 +1,7 @@
-"""`/patients`, `/studies`, `/series`, `/instances`: lists, single resources, what is above and below them, deletion."""
+"""`/patients`, `/studies`, `/series`, `/instances`: lists, single resources, what is above and below them, deletion.
+
+There are two ways of not finding what a URI names, as in Orthanc: without a body (`find`), and as an unknown URI (`find_below`).
+"""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -6,13 +9,12 @@ from typing import Any
 
 import falcon
 
+from api.errors import UnknownRoute
 from api.rest import arguments, orthanc_json, orthanc_xml
 from api.rest.arguments import TagForm
-from api.rest.auth import username_of
-from api.rest.correlation import correlation_of
-from api.rest.deps import Deps
-from api.rest.finding import find, find_below
-from api.rest.render_resources import COLLECTION, Contents, parse_contents, render, render_link
+from api.rest.auth import correlation_of, username_of
+from api.rest.deps import Deps, Routes
+from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL, Contents, one_of, parse_contents, render, render_link
 from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
 from events.errors import NotFound
@@ -169,3 +171,45 @@ class Below:
             send_expanded(req, resp, self._deps, self._below, ids, style)
         else:
             send_json(req, resp, [format_resource_id(resource) for resource in ids])
+
+
+def find(s: Snapshot, level: Level, text: str) -> Resource | Instance:
+    """Return the resource a URI names. Raises NotFound, answered without a body."""
+    record = _find(s, level, text)
+    if record is None:
+        raise NotFound
+    return record
+
+
+def find_below(s: Snapshot, level: Level, text: str) -> Resource | Instance:
+    """Return the resource a longer URI names, such as `/studies/{id}/series`. Raises UnknownRoute, as Orthanc does."""
+    record = _find(s, level, text)
+    if record is None:
+        raise UnknownRoute
+    return record
+
+
+def find_instance(s: Snapshot, text: str) -> Instance:
+    """Return the instance a longer URI names. Raises UnknownRoute."""
+    record = find_below(s, Level.INSTANCE, text)
+    assert isinstance(record, Instance)
+    return record
+
+
+def _find(s: Snapshot, level: Level, text: str) -> Resource | Instance | None:
+    resource = parse_resource_id(text)
+    return None if resource is None else s.get(level, resource)
+
+
+def routes(deps: Deps) -> Routes:
+    """The list of instances is beside their way in (`api.rest.upload`)."""
+    found: Routes = {f"/{COLLECTION[level]}": Collection(deps, level) for level in Level if level != Level.INSTANCE}
+    for level in Level:
+        one = one_of(level)
+        found[one] = Single(deps, level) if deps.settings.read_only else Removable(deps, level)
+        for other in Level:
+            if other < level:
+                found[f"{one}/{TYPE_OF_LEVEL[other].lower()}"] = Above(deps, level, other)
+            elif other > level:
+                found[f"{one}/{COLLECTION[other]}"] = Below(deps, level, other)
+    return found

@@ -5,25 +5,23 @@ from typing import Any, Final
 
 import falcon
 
-from actors.services.jobs.operations.retrieve_plan import JOB_TYPE, MOVE, Retrieval, RetrievePlan, to_plan
+from actors.services.jobs.operations.retrieve_plan import GET, JOB_TYPE, MOVE, Retrieval, RetrievePlan, to_plan
 from actors.services.remote.modality import SYSTEM_DEFAULT
 from actors.services.remote.query import UNIQUE_KEYS
 from actors.services.remote.query_store import QueryReader
 from api.errors import BadField, BadType
 from api.rest import fields
-from api.rest.arguments import TagForm
+from api.rest.arguments import TagForm, parse_tag
 from api.rest.body import read_text
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.job_submission import JobRequest, submit
-from api.rest.modalities import find_modality
-from api.rest.modality_json import parse_retrieve_method
-from api.rest.queries import open_query
-from api.rest.query_answers import read_answer
+from api.rest.modalities import ONE_MODALITY, find_modality, parse_retrieve_method
+from api.rest.queries import ONE_ANSWER, ONE_QUERY, open_query, read_answer
 from api.rest.remote_request import Remote, parse_level, remote_of, requested_timeout
 from api.rest.render_answers import with_meta
-from api.rest.tag_names import parse_tag, tag_key
 from events.errors import InvalidRequest
 from events.identifiers import Level
+from store.dicom.dictionary import format_tag
 from store.dicom.matching import Dataset
 from store.dicom.tags import (
     ACCESSION_NUMBER,
@@ -166,8 +164,17 @@ def _plan(
 def _check_named(level: Level, keys: Dataset) -> None:
     for tag in UNIQUE_KEYS[level]:
         if tag not in keys:
-            raise InvalidRequest(f"Missing tag {tag_key(tag)}")
+            raise InvalidRequest(f"Missing tag {format_tag(tag)}")
 
 
 def _job(plan: RetrievePlan) -> JobRequest:
     return JobRequest(type=JOB_TYPE[plan.method], plan=to_plan(plan), steps=len(plan.queries), step_timeout_s=0)
+
+
+def routes(deps: Deps) -> Routes:
+    return {
+        f"{ONE_MODALITY}/move": Retrieve(deps, MOVE),
+        f"{ONE_MODALITY}/get": Retrieve(deps, GET),
+        f"{ONE_QUERY}/retrieve": RetrieveAnswers(deps),
+        f"{ONE_ANSWER}/retrieve": RetrieveAnswers(deps),
+    }

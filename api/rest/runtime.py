@@ -2,7 +2,7 @@
 
 They are kept by the index (`IndexClient.set_setting`) and read from snapshots, under the names below. Values:
 
-- `DefaultEncoding`: str, one of `api.rest.encodings`
+- `DefaultEncoding`: str, one of `api.rest.tools`
 - `UnknownSopClassAccepted`: bool
 - `AcceptedTransferSyntaxes`: list[str], patterns with `*` and `?`
 - `MetricsEnabled`: bool

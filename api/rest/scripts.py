@@ -9,9 +9,9 @@ import falcon
 from actors.services.lua.cursor import read_cursor
 from actors.services.scripts.board import Board
 from actors.services.scripts.heartbeat import BETWEEN
+from api.rest.auth import correlation_of
 from api.rest.body import read_small
-from api.rest.correlation import correlation_of
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.replies import TEXT, send_json
 from events.errors import Forbidden
 from store.log import read_end
@@ -104,3 +104,7 @@ def _render_failure(failure: CallbackFailure) -> dict[str, Any]:
         "Cause": failure.cause,
         "Message": failure.message,
     }
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/lua/status": LuaStatus(deps), "/tools/execute-script": ExecuteScript(deps)}

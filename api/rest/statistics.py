@@ -4,9 +4,10 @@ from typing import Any
 
 import falcon
 
-from api.rest.deps import Deps
-from api.rest.finding import find_below
+from api.rest.deps import Deps, Routes
+from api.rest.render_resources import one_of
 from api.rest.replies import send_json
+from api.rest.resources import find_below
 from events.identifiers import Level
 from store.records import Instance, Resource
 
@@ -57,3 +58,10 @@ def render_statistics(record: Resource | Instance) -> dict[str, Any]:
 
 def _size(name: str, size_bytes: int) -> dict[str, Any]:
     return {name: str(size_bytes), f"{name}MB": size_bytes // _MIB}
+
+
+def routes(deps: Deps) -> Routes:
+    return {
+        "/statistics": ArchiveStatistics(deps),
+        **{f"{one_of(level)}/statistics": ResourceStatistics(deps, level) for level in Level},
+    }

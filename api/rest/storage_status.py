@@ -5,7 +5,7 @@ from typing import Any
 import falcon
 
 from api.rest import arguments
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.replies import send_json
 from events.identifiers import format_blob_id, format_resource_id
 from store.times import format_us
@@ -47,3 +47,7 @@ def _render(each: DamagedInstance) -> dict[str, Any]:
         "Seq": each.damage.seq,
         "Date": format_us(each.damage.at_us),
     }
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/storage/status": StorageStatus(deps)}

@@ -1,16 +1,19 @@
-"""`/system`, `/plugins`, the root and other fixed answers."""
+"""`/system`, `/plugins`, the root and other fixed answers; the page that stands where no web interface is installed."""
 
+from html import escape
 from typing import Any
 
 import falcon
 
-from api.rest.deps import Deps
+from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.replies import send_json, send_text
 from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORTHANC_VERSION, RestSettings
 from events.errors import NotFound
 from events.identifiers import Level
 from store.views.metadata import signature
+
+_LINKS = ("/system", "/statistics", "/patients?expand", "/studies?expand", "/changes", "/events", "/tools")
 
 EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
 
@@ -111,3 +114,31 @@ class Listing:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         send_json(req, resp, self._names)
+
+
+class Explorer:
+    """`/app/explorer.html`, where Orthanc has its Explorer."""
+
+    def __init__(self, deps: Deps) -> None:
+        name = escape(deps.settings.name)
+        links = "\n".join(f'    <li><a href="..{escape(link)}">{escape(link)}</a></li>' for link in _LINKS)
+        self._page = (
+            f'<!DOCTYPE html>\n<html lang="en">\n  <head><meta charset="utf-8"><title>{name}</title></head>\n'
+            f"  <body>\n  <h1>{name}</h1>\n  <ul>\n{links}\n  </ul>\n  </body>\n</html>\n"
+        ).encode()
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        resp.content_type = "text/html"
+        resp.data = self._page
+
+
+def routes(deps: Deps) -> Routes:
+    return {
+        "/": Root(),
+        "/app/explorer.html": Explorer(deps),
+        "/favicon.ico": Favicon(),
+        "/system": System(deps),
+        "/plugins": Plugins(),
+        "/plugins/explorer.js": ExplorerExtensions(),
+        "/plugins/{name}": Plugin(),
+    }

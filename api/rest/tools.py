@@ -11,8 +11,7 @@ from api.errors import OutOfRange
 from api.log_settings import LOG_CATEGORIES, LOG_LEVELS, log_level_setting
 from api.rest import fields, runtime
 from api.rest.body import read_text
-from api.rest.deps import Deps
-from api.rest.encodings import canonical_encoding
+from api.rest.deps import Deps, Routes
 from api.rest.render_resources import render_link
 from api.rest.replies import send_json, send_text
 from events.errors import InvalidDicom, NotFound
@@ -22,6 +21,20 @@ from store.tables import normalize_identifier
 from store.times import format_time
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
+
+ENCODINGS = (
+    "Ascii", "Utf8", "Latin1", "Latin2", "Latin3", "Latin4", "Latin5", "Cyrillic", "Windows1251", "Arabic", "Greek",
+    "Hebrew", "Thai", "Japanese", "Chinese", "JapaneseKanji", "Korean", "SimplifiedChinese",
+)  # fmt: skip
+_BY_LOWER = {name.lower(): name for name in ENCODINGS}
+
+
+def canonical_encoding(text: str) -> str:
+    """Return Orthanc's spelling of an encoding given in any case. Raises OutOfRange."""
+    name = _BY_LOWER.get(text.lower())
+    if name is None:
+        raise OutOfRange
+    return name
 
 
 class Now:
@@ -181,3 +194,21 @@ class Control:
         self._action()
         resp.content_type = "application/json"
         resp.data = b"{}"
+
+
+def routes(deps: Deps) -> Routes:
+    tools: Routes = {
+        "accepted-sop-classes": AcceptedSopClasses(deps),
+        "accepted-transfer-syntaxes": AcceptedTransferSyntaxes(deps),
+        "default-encoding": DefaultEncoding(deps),
+        "generate-uid": GenerateUid(),
+        "log-level": LogLevel(deps),
+        **{f"log-level-{category}": LogLevel(deps, category) for category in LOG_CATEGORIES},
+        "lookup": Lookup(deps),
+        "now": Now(deps, local=False),
+        "now-local": Now(deps, local=True),
+        "reset": Control(deps.reset),
+        "shutdown": Control(deps.shutdown),
+        "unknown-sop-class-accepted": UnknownSopClassAccepted(deps),
+    }
+    return {f"/tools/{name}": resource for name, resource in tools.items()}

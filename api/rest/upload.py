@@ -6,18 +6,17 @@ from typing import IO, Any
 
 import falcon
 
-from api.rest.archive import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
-from api.rest.auth import username_of
+from api.rest.auth import correlation_of, origin_of, username_of
 from api.rest.body import CHUNK_BYTES, is_gzip, read_chunks
 from api.rest.client_gone import ClientGone, client_gone
-from api.rest.correlation import correlation_of, origin_of
-from api.rest.deps import Deps, Ingest, StoreResult, Upload
+from api.rest.deps import Deps, Ingest, Routes, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
 from api.rest.replies import send_json
 from api.rest.resources import Collection
 from api.rest.settings import RestSettings
+from api.rest.zip_uploads import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import BeyondLimits
@@ -203,3 +202,7 @@ def _until_mark(pieces: Iterator[bytes | Mark]) -> Iterator[bytes]:
         if isinstance(piece, Mark):
             return
         yield piece
+
+
+def routes(deps: Deps) -> Routes:
+    return {"/instances": Collection(deps, Level.INSTANCE) if deps.settings.read_only else Instances(deps)}

@@ -13,7 +13,7 @@ from actors.services.remote.query_store import QueryStore
 from actors.wire.dicom.ending import log_fault
 from api.dicom.status import find_status, retrieve_status, store_status
 from api.errors import answer_for
-from api.rest import archive
+from api.rest import zip_uploads
 from api.rest.fault import Faults
 from events.errors import InvalidDicom, SinogramError, StorageFailed, StorageFull
 from store.blobs.store import BlobStore
@@ -139,7 +139,7 @@ def test_a_spooled_archive_that_cannot_be_read_is_not_taken_for_a_damaged_one(
             return lambda *_: b""
 
     with pytest.raises(kind):
-        archive.store_members(Unreadable(), 0, b"".join)  # type: ignore[arg-type]  # a file as far as needed
+        zip_uploads.store_members(Unreadable(), 0, b"".join)  # type: ignore[arg-type]  # a file as far as needed
 
 
 def test_only_what_the_operating_system_says_is_translated() -> None:

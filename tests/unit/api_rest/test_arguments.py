@@ -6,10 +6,9 @@ from falcon import testing
 
 from api.errors import BadType, OutOfRange, UnknownTag
 from api.rest import arguments
-from api.rest.arguments import Paging
+from api.rest.arguments import Paging, parse_tag
 from api.rest.instance_content import file_name
 from api.rest.requested_tags import parse_requested_tags
-from api.rest.tag_names import parse_tag
 from api.rest.tools import parse_patterns
 from events.errors import InvalidDicom, InvalidRequest
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest.archive import MAGICS, ArchiveLimits, store_members
 from api.rest.client_gone import ClientGone
+from api.rest.zip_uploads import MAGICS, ArchiveLimits, store_members
 from events.errors import InvalidDicom, MissingTag, StorageFull
 
 GOOD = b"DICOM file"
