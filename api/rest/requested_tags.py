@@ -20,36 +20,13 @@ from events.identifiers import Level
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.rendering import reform_sequence
-from store.dicom.tags import (
-    INSTANCE_AVAILABILITY,
-    MODALITIES_IN_STUDY,
-    MODALITY,
-    RETRIEVE_AE_TITLE,
-    RETRIEVE_URL,
-    SOP_CLASSES_IN_STUDY,
-)
+from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASSES_IN_STUDY
 from store.records import Instance, Resource
+from store.views.resource_tags import COMPUTED, compute, main_tags, oldest_instance
 from store.views.snapshot import Snapshot, level_of
 
 _FILE_META_GROUP = 0x0002
-_COUNTERS = {
-    0x00201200: (Level.PATIENT, "study_count"),
-    0x00201202: (Level.PATIENT, "series_count"),
-    0x00201204: (Level.PATIENT, "instance_count"),
-    0x00201206: (Level.STUDY, "series_count"),
-    0x00201208: (Level.STUDY, "instance_count"),
-    0x00201209: (Level.SERIES, "instance_count"),
-}
-_NEVER_IN_FILES = frozenset(
-    {
-        MODALITIES_IN_STUDY,
-        SOP_CLASSES_IN_STUDY,
-        INSTANCE_AVAILABILITY,
-        RETRIEVE_AE_TITLE,
-        RETRIEVE_URL,
-        *_COUNTERS,
-    }
-)
+_NEVER_IN_FILES = COMPUTED | {RETRIEVE_AE_TITLE, RETRIEVE_URL}
 
 
 class RequestedTags:
@@ -64,7 +41,7 @@ class RequestedTags:
     def render(self, s: Snapshot, deps: Deps, record: Resource | Instance, form: TagForm) -> dict[str, Any]:
         """Return `RequestedTags` of a resource."""
         level = level_of(record)
-        known = _index_tags(s, record)
+        known = main_tags(s, record)
         indexed = {tag for above in Level if above <= level for tag in MAIN_DICOM_TAGS[above]}
         from_file = [tag for tag in self._tags if tag not in indexed and not _is_computed(tag)]
         shown: dict[str, Any] = {}
@@ -73,7 +50,9 @@ class RequestedTags:
             if value is not None:
                 shown |= render_tags({tag: value}, form)
         if from_file:
-            tags = dicom_files.read_tags(deps, _oldest_instance(s, record), "full")
+            oldest = oldest_instance(s, record)
+            assert oldest is not None
+            tags = dicom_files.read_tags(deps, oldest, "full")
             for tag in from_file:
                 shown[_key(tag, form)] = _reform(tag, tags.get(format_tag(tag), {"Type": "Null", "Value": None}), form)
         return shown
@@ -91,33 +70,8 @@ def parse_requested_tags(req: falcon.Request) -> RequestedTags:
     return RequestedTags(tags)
 
 
-def _index_tags(s: Snapshot, record: Resource | Instance) -> dict[int, str]:
-    """Return the main tags of a resource and of what lies above it; the nearest level wins.
-
-    From a study downwards, the patient is as that study has it.
-    """
-    known: dict[int, str] = {}
-    above: Resource | Instance = record
-    while True:
-        known = {**above.tags, **known}
-        if isinstance(above, Resource) and above.level == Level.STUDY:
-            return {**above.patient_tags, **known}
-        if above.parent is None:
-            return known
-        above = s.parent(above)
-
-
 def _is_computed(tag: int) -> bool:
     return tag in _NEVER_IN_FILES or tag >> 16 == _FILE_META_GROUP
-
-
-def _oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance:
-    """Return the instance that was stored first: so Orthanc, here, though not for modules."""
-    if isinstance(record, Instance):
-        return record
-    instance = s.get_ref(Level.INSTANCE, min(s.descendant_refs(record, Level.INSTANCE)))
-    assert isinstance(instance, Instance)
-    return instance
 
 
 def _reform(tag: int, full: dict[str, Any], form: TagForm) -> Any:
@@ -130,21 +84,9 @@ def _reform(tag: int, full: dict[str, Any], form: TagForm) -> Any:
 
 
 def _compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
-    if isinstance(record, Instance):
-        if tag == SOP_CLASSES_IN_STUDY:
-            raise OutOfRange
-        return "ONLINE" if tag == INSTANCE_AVAILABILITY else None
-    if tag in _COUNTERS:
-        level, counter = _COUNTERS[tag]
-        return str(getattr(record, counter)) if record.level == level else None
-    if record.level != Level.STUDY:
-        return None
-    if tag == MODALITIES_IN_STUDY:
-        return "\\".join(sorted({series.tags[MODALITY] for series in s.children(record) if MODALITY in series.tags}))
-    if tag == SOP_CLASSES_IN_STUDY:
-        instances = s.descendants(record, Level.INSTANCE)
-        return "\\".join(sorted({below.sop_class for below in instances if isinstance(below, Instance)}))
-    return None
+    if isinstance(record, Instance) and tag == SOP_CLASSES_IN_STUDY:
+        raise OutOfRange
+    return compute(s, record, tag)
 
 
 def _key(tag: int, form: TagForm) -> str:

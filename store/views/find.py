@@ -20,17 +20,15 @@ from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
 from store.dicom.main_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Matcher, Value
-from store.dicom.tags import (
-    INSTANCE_AVAILABILITY,
-    MODALITIES_IN_STUDY,
-    MODALITY,
-    RETRIEVE_AE_TITLE,
-    SOP_CLASSES_IN_STUDY,
-)
-from store.projections import rows
-from store.records import Instance, Resource
-from store.tables import CHILDREN, SERIES, U64, child_key, key
+from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
+from store.tables import CHILDREN, U64, child_key, key
 from store.views.find_plan import Source, choose_source, keys_of
+from store.views.resource_tags import (
+    COMPUTED,
+    compute,
+    main_tags,
+    oldest_instance,
+)
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
@@ -39,17 +37,7 @@ logger = logging.getLogger(__name__)
 BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
 BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
 
-_COUNTERS: Final = {
-    0x00201200: (Level.PATIENT, "study_count"),
-    0x00201202: (Level.PATIENT, "series_count"),
-    0x00201204: (Level.PATIENT, "instance_count"),
-    0x00201206: (Level.STUDY, "series_count"),
-    0x00201208: (Level.STUDY, "instance_count"),
-    0x00201209: (Level.SERIES, "instance_count"),
-}
-COMPUTED: Final = frozenset(
-    {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, RETRIEVE_AE_TITLE, *_COUNTERS}
-)
+_COMPUTED: Final = COMPUTED | {RETRIEVE_AE_TITLE}
 _OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
 _SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
@@ -149,14 +137,14 @@ class _Search:
         self.query = query
         indexed = frozenset(tag for level in Level if level <= query.level for tag in MAIN_DICOM_TAGS[level])
         tags = {*query.keys, *query.wanted}
-        self.from_file = tuple(sorted(tags - indexed - COMPUTED)) if query.reads_files else ()
+        self.from_file = tuple(sorted(tags - indexed - _COMPUTED)) if query.reads_files else ()
         self.file_keys = {t: m for t, m in query.keys.items() if t in self.from_file}
         self.plan_keys = {t: m for t, m in query.keys.items() if t in indexed or t == MODALITIES_IN_STUDY}
         self._index_keys = [(t, m) for t, m in query.keys.items() if t in indexed]
-        self._computed_keys = [(t, m) for t, m in query.keys.items() if t in COMPUTED]
-        self._computed = sorted(COMPUTED & tags)
+        self._computed_keys = [(t, m) for t, m in query.keys.items() if t in _COMPUTED]
+        self._computed = sorted(_COMPUTED & tags)
         self._sequences = _SEQUENCES & tags
-        self.is_impossible = not query.reads_files and bool(query.keys.keys() - indexed - COMPUTED)
+        self.is_impossible = not query.reads_files and bool(query.keys.keys() - indexed - _COMPUTED)
         self._above: dict[Ref, dict[int, str]] = {}  # tags of studies and series met in this batch
 
     def candidates(self, s: Snapshot, source: Source, position: _Position) -> Iterator[_Candidate]:
@@ -216,7 +204,7 @@ class _Search:
             record = s.get_ref(self.query.level, ref)
             if s.find(record.id) != (self.query.level, ref):
                 return None  # below something deleted, or an earlier life
-            values: Dataset = dict(self._tags(s, record))
+            values: Dataset = dict(main_tags(s, record, self._above))
         except KeyError:
             return None
         for tag in self._sequences & values.keys():
@@ -224,42 +212,13 @@ class _Search:
         if not all(matcher.matches(values.get(tag)) for tag, matcher in self._index_keys):
             return None
         for tag in self._computed:
-            text = self._compute(s, record, tag)
+            text = self.query.retrieve_aet if tag == RETRIEVE_AE_TITLE else compute(s, record, tag)
             if text is not None:
                 values[tag] = text
         if not all(_matches_computed(tag, matcher, values.get(tag)) for tag, matcher in self._computed_keys):
             return None
-        return _Candidate(values, _oldest_blob(s, record) if self.from_file else None)
-
-    def _tags(self, s: Snapshot, record: Resource | Instance) -> dict[int, str]:
-        """Main tags of a resource and of what lies above it, the nearest winning; the patient is as its study has it."""
-        if isinstance(record, Resource) and record.level == Level.PATIENT:
-            return dict(record.tags)
-        if isinstance(record, Resource) and record.level == Level.STUDY:
-            return {**record.patient_tags, **record.tags}
-        assert record.parent is not None
-        above = self._above.get(record.parent)
-        if above is None:
-            above = self._above[record.parent] = self._tags(s, s.parent(record))
-        return {**above, **record.tags}
-
-    def _compute(self, s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
-        if tag == RETRIEVE_AE_TITLE:
-            return self.query.retrieve_aet
-        if isinstance(record, Instance):
-            return "ONLINE" if tag == INSTANCE_AVAILABILITY else None
-        if tag in _COUNTERS:
-            level, counter = _COUNTERS[tag]
-            return str(getattr(record, counter)) if record.level == level else None
-        if record.level != Level.STUDY:
-            return None
-        if tag == MODALITIES_IN_STUDY:
-            series = (rows.unpack(s.row(SERIES, key(ref)) or b"")[rows.SERIES_TAGS] for ref in s.child_refs(record.ref))
-            return "\\".join(sorted({tags[MODALITY] for tags in series if MODALITY in tags}))
-        if tag == SOP_CLASSES_IN_STUDY:
-            below = s.descendants(record, Level.INSTANCE)
-            return "\\".join(sorted({each.sop_class for each in below if isinstance(each, Instance)} - {""}))
-        return None
+        oldest = oldest_instance(s, record) if self.from_file else None
+        return _Candidate(values, oldest.blob if oldest else None)
 
 
 def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:
@@ -280,18 +239,3 @@ def _paths(s: Snapshot, at: Level, ref: Ref, target: Level, after: Path) -> Iter
         else:
             for path in _paths(s, below, child, target, after[1:] if child == first else ()):
                 yield (child, *path)
-
-
-def _oldest_blob(s: Snapshot, record: Resource | Instance) -> BlobId | None:
-    """The file of the instance that was stored first: of each series the first child may be it."""
-    if isinstance(record, Instance):
-        return record.blob
-    if record.level == Level.SERIES:
-        oldest = next(s.child_refs(record.ref), None)
-    else:
-        series = s.descendant_refs(record, Level.SERIES)
-        oldest = min((first for each in series if (first := next(s.child_refs(each), None)) is not None), default=None)
-    if oldest is None:
-        return None
-    instance = s.get_ref(Level.INSTANCE, oldest)
-    return instance.blob if isinstance(instance, Instance) else None

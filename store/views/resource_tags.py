@@ -1,0 +1,76 @@
+"""Tags of a resource beyond its own: those of what lies above it, those that are computed, and whose file tells the rest.
+
+C-FIND (`store.views.find`) and `requested-tags` of REST tell the same. Source: observed on Orthanc 1.12.7. A counter is there at
+its own level alone; modalities and SOP classes are those of a study, each once, in order; a file without a SOP class adds none.
+"""
+
+from typing import Final
+
+from events.identifiers import Level, Ref
+from store.dicom.tags import INSTANCE_AVAILABILITY, MODALITIES_IN_STUDY, MODALITY, SOP_CLASSES_IN_STUDY
+from store.projections import rows
+from store.records import Instance, Resource
+from store.tables import SERIES, key
+from store.views.snapshot import Snapshot
+
+_COUNTERS: Final = {
+    0x00201200: (Level.PATIENT, "study_count"),
+    0x00201202: (Level.PATIENT, "series_count"),
+    0x00201204: (Level.PATIENT, "instance_count"),
+    0x00201206: (Level.STUDY, "series_count"),
+    0x00201208: (Level.STUDY, "instance_count"),
+    0x00201209: (Level.SERIES, "instance_count"),
+}
+COMPUTED: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, *_COUNTERS})
+
+
+def compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
+    """Return the value of a computed tag, None where this level has none."""
+    if isinstance(record, Instance):
+        return "ONLINE" if tag == INSTANCE_AVAILABILITY else None
+    if tag in _COUNTERS:
+        level, counter = _COUNTERS[tag]
+        return str(getattr(record, counter)) if record.level == level else None
+    if record.level != Level.STUDY:
+        return None
+    if tag == MODALITIES_IN_STUDY:
+        series = (rows.unpack(s.row(SERIES, key(ref)) or b"")[rows.SERIES_TAGS] for ref in s.child_refs(record.ref))
+        return "\\".join(sorted({tags[MODALITY] for tags in series if MODALITY in tags}))
+    if tag == SOP_CLASSES_IN_STUDY:
+        below = s.descendants(record, Level.INSTANCE)
+        return "\\".join(sorted({each.sop_class for each in below if isinstance(each, Instance)} - {""}))
+    return None
+
+
+def main_tags(
+    s: Snapshot, record: Resource | Instance, known: dict[Ref, dict[int, str]] | None = None
+) -> dict[int, str]:
+    """Return the main tags of a resource and of what lies above it, the nearest winning; the patient is as its study has it.
+
+    `known` keeps those of studies and series for further calls on this snapshot.
+    """
+    if isinstance(record, Resource) and record.level == Level.PATIENT:
+        return dict(record.tags)
+    if isinstance(record, Resource) and record.level == Level.STUDY:
+        return {**record.patient_tags, **record.tags}
+    assert record.parent is not None
+    known = {} if known is None else known
+    above = known.get(record.parent)
+    if above is None:
+        above = known[record.parent] = main_tags(s, s.parent(record), known)
+    return {**above, **record.tags}
+
+
+def oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance | None:
+    """Return the instance that was stored first, whose file stands for the resource; None if all are gone."""
+    if isinstance(record, Instance):
+        return record
+    if record.level == Level.SERIES:
+        oldest = next(s.child_refs(record.ref), None)
+    else:  # of each series the first child may be it
+        series = s.descendant_refs(record, Level.SERIES)
+        oldest = min((first for each in series if (first := next(s.child_refs(each), None)) is not None), default=None)
+    if oldest is None:
+        return None
+    instance = s.get_ref(Level.INSTANCE, oldest)
+    return instance if isinstance(instance, Instance) else None
