@@ -89,7 +89,7 @@ def kind_of(path: Path) -> str | None:
 def is_compressed_by_orthanc(path: Path) -> bool:
     """Tell whether a file is a DICOM file as Orthanc keeps it with `StorageCompression`: its size in 8 bytes, then zlib.
 
-    Source: observed on Orthanc 1.12.7. Raises: OSError.
+    Source: seen in the folder of an Orthanc 1.12.7 (`tests/peer/test_import_compressed.py`). Raises: OSError.
     """
     with path.open("rb") as file:
         size, start = int.from_bytes(file.read(8), "little"), file.read(4096)

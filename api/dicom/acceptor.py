@@ -138,9 +138,9 @@ class Acceptor:
 
     def _wait_for_message(self) -> None:
         with self._lock:
+            self._is_idle = True
             if self._is_stopping:
                 raise Refusal("the server stops")
-            self._is_idle = True
         self._upper_layer.wait()
         with self._lock:
             self._is_idle = False
@@ -167,7 +167,9 @@ class Acceptor:
             log.debug("connection lost with %s: %s", self._peer_name(), error)
 
     def _abort(self, reason: AbortReason | None, text: str) -> None:
-        log.warning("association aborted with %s: %s", self._peer_name(), text)
+        is_told_between_requests = self._is_stopping and self._is_idle  # as every stop does
+        level = logging.INFO if is_told_between_requests else logging.WARNING
+        log.log(level, "association aborted with %s: %s", self._peer_name(), text)
         if self._is_stopping:
             self._upper_layer.end(pdu.encode_abort(reason), linger_s=0)
         else:
