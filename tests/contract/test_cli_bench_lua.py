@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.nightly
 def test_every_script_is_measured(tmp_path: Path) -> None:
     result, work = tmp_path / "lua.json", tmp_path / "work"
     work.mkdir()

@@ -14,6 +14,7 @@ from tests.fault.instances import Instance
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import (
     POLL_S,
+    TWO_OF_EACH,
     ServerUnderTest,
     anonymous_bytes_of,
     descriptors_of,
@@ -35,7 +36,7 @@ LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000")) & ~1
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path_factory.mktemp("server"), HttpThreadsCount=HTTP_THREADS) as running:
+    with server_in(tmp_path_factory.mktemp("server"), HttpThreadsCount=HTTP_THREADS, **TWO_OF_EACH) as running:
         running.start()
         yield running
         check_archive(running)

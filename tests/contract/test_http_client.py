@@ -52,7 +52,7 @@ class Service:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.seen = []  # type: ignore[attr-defined]
         self._server.may_end = threading.Event()  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     @property

@@ -223,6 +223,7 @@ def test_a_web_service_that_never_ends_its_answer_does_not_end_all_filtering(ser
             assert sender.store(image(2, "QUICK")) == (200, "Success")
 
 
+@pytest.mark.nightly
 def test_a_filter_that_is_stuck_is_recorded(server: ServerUnderTest) -> None:
     script = """
         function ReceivedInstanceFilter(dicom)
@@ -272,6 +273,7 @@ def test_an_interpreter_that_is_replaced_has_the_scripts_of_the_start(server: Se
 STUCK = "string.find(('a'):rep(300000), ('.-'):rep(12) .. 'b')"
 
 
+@pytest.mark.nightly
 def test_a_server_of_which_the_request_filter_is_stuck_can_be_asked_why_and_be_stopped(server: ServerUnderTest) -> None:
     script = f"function IncomingHttpRequestFilter(_, uri) if uri == '/stuck' then {STUCK} end return uri ~= '/lua/status' end"
     with_script(server, script, LuaCallbackTimeout=120, GatewayProcesses=1).start()
@@ -286,6 +288,7 @@ def test_a_server_of_which_the_request_filter_is_stuck_can_be_asked_why_and_be_s
     assert server.wait() == 0
 
 
+@pytest.mark.nightly
 def test_a_script_that_is_stuck_while_it_is_loaded_stops_the_start(server: ServerUnderTest) -> None:
     process = with_script(server, STUCK, LuaCallbackTimeout=1).launch()
     assert process.wait(120) == EXIT_REFUSED

@@ -58,7 +58,9 @@ def serve_a_little(server: ServerUnderTest) -> None:
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("program", [CONSOLE, MODULE], ids=["sinogram", "python -m"])
+@pytest.mark.parametrize(
+    "program", [pytest.param(CONSOLE, marks=pytest.mark.nightly), MODULE], ids=["sinogram", "python -m"]
+)
 def test_modules_in_the_current_folder_are_not_run(
     server: ServerUnderTest, trap: Path, program: tuple[str, ...]
 ) -> None:
@@ -67,7 +69,11 @@ def test_modules_in_the_current_folder_are_not_run(
     assert notes(trap) == []
 
 
-@pytest.mark.parametrize("python_path", [":", f".:{ROOT}"], ids=["an empty entry", "the current folder by name"])
+@pytest.mark.parametrize(
+    "python_path",
+    [pytest.param(":", marks=pytest.mark.nightly), f".:{ROOT}"],
+    ids=["an empty entry", "the current folder by name"],
+)
 def test_the_processes_of_the_server_do_not_look_where_pythonpath_leads_by_accident(
     server: ServerUnderTest, trap: Path, python_path: str
 ) -> None:
@@ -81,6 +87,7 @@ def test_the_processes_of_the_server_do_not_look_where_pythonpath_leads_by_accid
     assert not [note for note in notes(trap) if "launcher" in note]
 
 
+@pytest.mark.nightly
 def test_a_current_folder_that_was_deleted_is_no_matter(server: ServerUnderTest, trap: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

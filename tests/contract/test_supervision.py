@@ -24,6 +24,7 @@ from tests.fault.servers import (
     CORE,
     READY_LINE,
     SUPERVISOR,
+    TWO_OF_EACH,
     ServerUnderTest,
     kill,
     server_in,
@@ -40,7 +41,7 @@ SPILLED = 2_000_000  # bytes of pixels: such an instance goes to its file as it 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path) as not_started:
+    with server_in(tmp_path, **TWO_OF_EACH) as not_started:
         yield not_started
 
 
@@ -168,7 +169,7 @@ def test_a_stop_does_not_wait_for_ever(server: ServerUnderTest) -> None:
         upload.sendall(b"POST /instances HTTP/1.1\r\nHost: test\r\nContent-Length: 3000000\r\n\r\n" + bytes(2_000_000))
         wait_for(lambda: sum(path.stat().st_size > 0 for path in files_of(server)) == 2, "both to be under way")
         server.signal(signal.SIGTERM)
-        assert server.wait(25) == 0
+        assert server.wait(60) == 0
         with pytest.raises(ConnectionError):
             association.finish(instance(2, SPILLED))
     server.start()

@@ -16,6 +16,15 @@ def _read_by_tests() -> dict[str, str]:
     return {name: default for each in found for name, default in each}
 
 
+_MOVED = re.compile(r"^\| `(tests/\S+\.py)` \|", re.MULTILINE)
+
+
+def test_the_page_names_what_only_the_long_run_runs() -> None:
+    paths = (path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    marked = {str(path.relative_to(ROOT)) for path in paths if "mark.nightly" in path.read_text()}
+    assert marked == set(_MOVED.findall(PAGE))
+
+
 def test_every_variable_has_its_row() -> None:
     assert _read_by_tests().keys() <= ROWS.keys()
 

@@ -30,6 +30,9 @@ READY_LINE = "is ready"
 # Have the kernel kill a server whose tests were killed, where there is a command for it.
 _WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 CORE, GATEWAY, SUPERVISOR = "core", "gateway", "supervisor"
+# A start costs the processor time of its processes: as few as there can be, and two of each kind where a test is about that.
+PROCESSES: dict[str, Any] = {"GatewayProcesses": 1, "ConcurrentJobs": 1}
+TWO_OF_EACH: dict[str, Any] = {"GatewayProcesses": 2, "ConcurrentJobs": 2}
 
 
 def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = 30.0) -> T:
@@ -95,7 +98,7 @@ class ServerUnderTest:
             "DicomPort": self.dicom_port,
             "DicomAet": AET,
             "StableAge": 1,
-            "GatewayProcesses": 2,
+            **PROCESSES,
         }
         configuration.write_text(json.dumps(given | self.options))
         with (self.folder / "server.log").open("ab") as log:

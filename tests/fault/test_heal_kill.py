@@ -20,12 +20,12 @@ from store.views.views import Views
 from tests.fault.checks import check_bytes, check_log, files_of
 from tests.fault.instances import Instance, Supply
 from tests.fault.senders import RestSender, StoreScu
-from tests.fault.servers import CORE, SUPERVISOR, ServerUnderTest, kill, server_in, wait_for
+from tests.fault.servers import CORE, SUPERVISOR, TWO_OF_EACH, ServerUnderTest, kill, server_in, wait_for
 from tools import fsck
 
 EVERYTHING = "everything"
 TARGETS = (EVERYTHING, "gateway-1", CORE, SUPERVISOR, "gateway-2")
-KILLS = int(os.environ.get("SINOGRAM_HEAL_KILLS", "3"))
+KILLS = int(os.environ.get("SINOGRAM_HEAL_KILLS", "1"))
 INSTANCES = 120
 DAMAGED = 60  # in each round
 SENDERS = 4
@@ -107,7 +107,7 @@ def test_what_was_healed_and_what_was_not_damaged_is_whole_after_every_kill(tmp_
     print(f"SINOGRAM_KILL_SEED={seed}")
     chosen, supply = random.Random(seed), Supply(seed)
     stored = [supply.take("HEAL") for _ in range(INSTANCES)]
-    with server_in(tmp_path) as server:
+    with server_in(tmp_path, **TWO_OF_EACH) as server:
         server.start()
         with Healers(server, stored):
             pass

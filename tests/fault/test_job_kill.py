@@ -14,14 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fault.instances import Instance, orthanc_id
 from tests.fault.receiver import Receiver, receive
-from tests.fault.servers import AET, CORE, SUPERVISOR, ServerUnderTest, kill, server_in, wait_for
+from tests.fault.servers import AET, CORE, SUPERVISOR, TWO_OF_EACH, ServerUnderTest, kill, server_in, wait_for
 
 EVERYTHING = "everything"
 TARGETS = (EVERYTHING, CORE, "worker-1", "worker-2", "gateway-1", SUPERVISOR)
-KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "2"))
-INSTANCES = 1000
+KILLS = int(os.environ.get("SINOGRAM_JOB_KILLS", "1"))
+INSTANCES = max(200, 50 * KILLS)
 APART = 10  # instances between two kills at least, so that a checkpoint lies between them
 DEADLINE_S = 120.0
 SEND_AND_DELETE = """
@@ -34,6 +36,7 @@ SEND_AND_DELETE = """
 STUDY = Instance(1, "JOBS", 7, 7, 200)
 
 
+@pytest.mark.nightly
 def test_a_store_job_goes_on_after_every_kill(tmp_path: Path) -> None:
     with receive() as sink, server_in(tmp_path, **_options(sink)) as server:
         _fill(server)
@@ -65,7 +68,9 @@ def test_what_a_script_has_asked_for_goes_on_after_every_kill(tmp_path: Path) ->
 
 
 def _options(sink: Receiver) -> dict[str, Any]:
-    return {"DicomModalities": {"sink": ["SINK", "127.0.0.1", sink.port], "mover": ["MOVER", "127.0.0.1", 1]}}
+    return {
+        "DicomModalities": {"sink": ["SINK", "127.0.0.1", sink.port], "mover": ["MOVER", "127.0.0.1", 1]}
+    } | TWO_OF_EACH
 
 
 def _fill(server: ServerUnderTest) -> None:

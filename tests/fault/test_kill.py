@@ -18,11 +18,11 @@ from pathlib import Path
 from tests.fault.checks import check_archive, check_bytes
 from tests.fault.instances import Instance, Supply, orthanc_id
 from tests.fault.senders import RestSender, StoreScu
-from tests.fault.servers import CORE, SUPERVISOR, ServerUnderTest, kill, server_in, wait_for
+from tests.fault.servers import CORE, SUPERVISOR, TWO_OF_EACH, ServerUnderTest, kill, server_in, wait_for
 
 EVERYTHING = "everything"
 TARGETS = (EVERYTHING, CORE, "gateway-1", "gateway-2", SUPERVISOR)
-ROUNDS = int(os.environ.get("SINOGRAM_KILL_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("SINOGRAM_KILL_ROUNDS", "3"))
 ASSOCIATIONS = 4
 REST_CLIENTS = 2
 CORE_DIED = 70
@@ -78,7 +78,7 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
     ledger, supply = Ledger(), Supply(seed)
     order = [TARGETS[number % len(TARGETS)] for number in range(ROUNDS)]
     chosen.shuffle(order)
-    with server_in(tmp_path) as server:
+    with server_in(tmp_path, **TWO_OF_EACH) as server:
         for number, target in enumerate(order):
             print(f"round {number}: {target}")
             if server.process is None or server.process.poll() is not None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.fault.scripts import Gate, gate_in, image, lines_of, wait_for_lines, with_script
 from tests.fault.senders import RestSender, StoreScu
-from tests.fault.servers import AET, ServerUnderTest, server_in, wait_for
+from tests.fault.servers import AET, TWO_OF_EACH, ServerUnderTest, server_in, wait_for
 
 SECONDS = float(os.environ.get("SINOGRAM_LUA_SECONDS", "5"))
 ASSOCIATIONS, HTTP_CLIENTS = 4, 3
@@ -106,7 +106,7 @@ def peer(tmp_path: Path) -> Iterator[ServerUnderTest]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path / "server") as made:
+    with server_in(tmp_path / "server", **TWO_OF_EACH) as made:
         yield made
 
 

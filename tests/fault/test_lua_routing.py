@@ -18,7 +18,7 @@ from tests.fault.instances import Instance
 from tests.fault.raw_association import RawAssociation
 from tests.fault.scripts import with_script
 from tests.fault.senders import StoreScu
-from tests.fault.servers import ServerUnderTest, server_in, wait_for
+from tests.fault.servers import TWO_OF_EACH, ServerUnderTest, server_in, wait_for
 from tests.ports import free_port
 
 INSTANCES = int(os.environ.get("SINOGRAM_LUA_INSTANCES", "80"))
@@ -66,7 +66,7 @@ def instance(number: int) -> Instance:
 @NEEDS_STORESCP
 def test_all_are_sent_on_once_and_nothing_stays(tmp_path: Path) -> None:
     received = tmp_path / "received"
-    with storescp(received) as port, server_in(tmp_path / "server") as server:
+    with storescp(received) as port, server_in(tmp_path / "server", **TWO_OF_EACH) as server:
         with_script(server, ROUTING, DicomModalities={"sample": ["STORESCP", "127.0.0.1", port]}).start()
         failures: list[object] = []
         threads = [

@@ -115,6 +115,7 @@ def events(server: ServerUnderTest) -> list[dict[str, Any]]:
             return found
 
 
+@pytest.mark.nightly
 def test_callbacks_that_do_not_end_are_ended(server: ServerUnderTest) -> None:
     with_script(server, CASES + STORED, **GUARDED).start()
     for number, patient in enumerate(MESSAGES, 1):
@@ -169,6 +170,7 @@ def running(server: ServerUnderTest) -> str:
     return str(under_way["Callback"]) if under_way else ""
 
 
+@pytest.mark.nightly
 def test_filters_of_received_instances_that_do_not_end_refuse(server: ServerUnderTest) -> None:
     with_script(server, CASES + RECEIVED, **GUARDED).start()
     first = server.named()[FILTER]
@@ -196,6 +198,7 @@ def patients(server: ServerUnderTest) -> list[dict[str, str]]:
     return [shown["MainDicomTags"] for shown in server.get("/patients?expand")]
 
 
+@pytest.mark.nightly
 def test_filters_of_requests_that_do_not_end_refuse(server: ServerUnderTest) -> None:
     with_script(server, CASES + REQUESTED, **GUARDED).start()
     for patient in FILTERED:

@@ -12,7 +12,7 @@ import pytest
 from tests.fault.checks import check_archive, check_bytes
 from tests.fault.instances import Instance, orthanc_id
 from tests.fault.senders import RestSender, StoreScu
-from tests.fault.servers import ServerUnderTest, server_in
+from tests.fault.servers import TWO_OF_EACH, ServerUnderTest, server_in
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ SMALL, SPILLED = 200, 2_000_000  # parsed in memory; written to disk as it comes
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path_factory.mktemp("server")) as running:
+    with server_in(tmp_path_factory.mktemp("server"), **TWO_OF_EACH) as running:
         running.start()
         yield running
         check_archive(running)

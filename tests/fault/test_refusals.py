@@ -22,7 +22,11 @@ from tools.server.core import open_archive
 
 REFUSED = 2
 INSTANCE = Instance(1, "REFUSED", 1, 1, 200)
-MODES = pytest.mark.parametrize("arguments", [(), ("--single-process",)], ids=["processes", "single-process"])
+SINGLE = ("--single-process",)
+BOTH = pytest.mark.parametrize("arguments", [(), SINGLE], ids=["processes", "single-process"])
+MODES = pytest.mark.parametrize(
+    "arguments", [(), pytest.param(SINGLE, marks=pytest.mark.nightly)], ids=["processes", "single-process"]
+)
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_the_files_of_another_index(server: ServerUnderTest, tmp_path: Path) -> 
     assert server.stop() == 0
 
 
-@MODES
+@BOTH
 def test_a_storage_area_that_is_not_mounted(
     server: ServerUnderTest, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -130,7 +134,7 @@ def test_an_index_of_a_newer_release(server: ServerUnderTest, arguments: tuple[s
     assert (server.index / FILE_NAME).read_bytes() == before
 
 
-@MODES
+@BOTH
 def test_a_file_that_is_no_index(server: ServerUnderTest, arguments: tuple[str, ...]) -> None:
     server.index.mkdir(parents=True)
     (server.index / FILE_NAME).write_bytes(b"not an LMDB environment" * 1000)

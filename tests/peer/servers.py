@@ -37,6 +37,7 @@ CONFIGURATION = """
   "DicomPort" : ${PEER_DICOM_PORT},
   "HttpBindAddresses" : [ "127.0.0.1" ],
   "StableAge" : 1, /* seconds */
+  "GatewayProcesses" : 1, // ours alone: a start costs the processor time of its processes
   "DicomAet" : "PEER",
   "LoadPrivateDictionary" : false, // some installations of Orthanc have one, others have not
   "HttpCompressionEnabled" : false, // the default since 1.12.1

@@ -204,7 +204,7 @@ def test_the_rest_api_routes_a_modified_instance(routing: tuple[LuaPair, dict[st
 # ----------------------------------------------------------------------------------------------------- web service
 
 
-@pytest.mark.parametrize("what", ["preview", "file"])
+@pytest.mark.parametrize("what", [pytest.param("preview", marks=pytest.mark.nightly), "file"])
 def test_a_web_service_is_told(oracle: Oracle, what: str, tmp_path: Path) -> None:
     """The page's `http://localhost/…` is port 80: here a proxy, which is asked for that very address, answers for it."""
     with web_service() as service:

@@ -81,8 +81,12 @@ def test_an_error_in_initialize_or_finalize_stops_nothing(oracle: Oracle, tmp_pa
 
 @pytest.mark.parametrize(
     "text",
-    ["function (", "error('at load')", "local t = nil t.x = 1", None],
-    ids=["syntax", "error", "fault", "missing"],
+    [
+        pytest.param("function (", id="syntax"),
+        pytest.param("error('at load')", id="error", marks=pytest.mark.nightly),
+        pytest.param("local t = nil t.x = 1", id="fault", marks=pytest.mark.nightly),
+        pytest.param(None, id="missing", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_script_that_cannot_be_loaded_keeps_a_server_from_starting(
     oracle: Oracle, tmp_path: Path, text: str | None
