@@ -6,11 +6,12 @@ application. Requests whose body is there, or that have none, have threads of th
 """
 
 import asyncio
+import io
 import logging
 import sys
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +21,7 @@ from api.rest.client_gone import IS_CLIENT_GONE
 from api.rest.connection import SERVER, Connection
 from api.rest.front import Application
 from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
+from api.rest.threads import Threads
 
 logger = logging.getLogger("sinogram.http")
 T = TypeVar("T")
@@ -71,18 +73,17 @@ class WsgiHandler:
         self._application = application
         self._silence_s = silence_s
         self._is_kept_alive = is_kept_alive
-        self._ready = ThreadPoolExecutor(threads, thread_name_prefix="http")
-        self._fast = ThreadPoolExecutor(FAST_THREADS, thread_name_prefix="http-upload")
-        self._waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="http-body")
+        self._ready = Threads(threads, "http")
+        self._fast = Threads(FAST_THREADS, "http-upload")
+        self._waiting = Threads(WAITING_THREADS, "http-body")
         self._gathered_bytes = 0
         self.under_way = 0
         self.is_stopping = False
 
     def close(self) -> None:
         """End the threads; nothing is under way any more."""
-        self._ready.shutdown()
-        self._fast.shutdown()
-        self._waiting.shutdown()
+        for threads in (self._ready, self._fast, self._waiting):
+            threads.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
@@ -96,15 +97,21 @@ class WsgiHandler:
             connection.answered(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not request.body_exists:
+            answer = await self._ready.run(self._call, make_environ(request, io.BytesIO()))
+        else:
+            answer = await self._handle_with_body(request)
+        return await self._send(request, answer)
+
+    async def _handle_with_body(self, request: web.BaseRequest) -> _Answer:
         body = IncomingBody(request, self._silence_s)
         held = await self._gather(request, body)
         try:
             environ = make_environ(request, body)
-            pool = self._ready if body.is_complete else self._fast if body.comes_fast else self._waiting
-            answer = await asyncio.get_running_loop().run_in_executor(pool, self._call, environ)
+            threads = self._ready if body.is_complete else self._fast if body.comes_fast else self._waiting
+            return await threads.run(self._call, environ)
         finally:
             self._gathered_bytes -= held
-        return await self._send(request, answer)
 
     async def _gather(self, request: web.BaseRequest, body: IncomingBody) -> int:
         """Gather the beginning of a body; returns for how many bytes there has to be room."""
@@ -145,17 +152,16 @@ class WsgiHandler:
 
     def _settle_connection(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         # What comes behind a chunked body of HTTP/1.0, which has none, may be a body to a proxy (RFC 9112 §6.1).
-        is_doubtful = request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers
+        is_doubtful = request.version is not HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers
         if self.is_stopping or not self._is_kept_alive or is_doubtful:
             response.force_close()
 
     async def _stream(self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes]) -> None:
         """Hand out an answer piece by piece: the next one is made when the one before has gone."""
-        loop = asyncio.get_running_loop()
         pieces = iter(parts)
         try:
             await self._in_time(response.prepare(request))
-            while (piece := await loop.run_in_executor(self._ready, _next, pieces)) is not _END:
+            while (piece := await self._ready.run(_next, pieces)) is not _END:
                 await self._in_time(response.write(piece))
             await self._in_time(response.write_eof())
         except (TimeoutError, ConnectionError):
@@ -166,7 +172,7 @@ class WsgiHandler:
             logger.exception("http.answer-broken-off")
             abort(request)
         finally:
-            await loop.run_in_executor(self._ready, _close, parts)
+            await self._ready.run(_close, parts)
 
     async def _in_time(self, writing: Awaitable[Any]) -> None:
         """Wait for a piece to leave. Raises TimeoutError for a reader that takes nothing."""
@@ -190,20 +196,20 @@ def _close(parts: Any) -> None:
         close()
 
 
-def make_environ(request: web.BaseRequest, body: IncomingBody) -> dict[str, Any]:
+def make_environ(request: web.BaseRequest, body: IncomingBody | io.BytesIO) -> dict[str, Any]:
     """Return the environment of a request. Nothing of `os.environ` is in it."""
     target = _origin_form(request.raw_path)
     path, _, query = target.partition("?")
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    server = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    connection = request.protocol
+    peer, server = connection.peername or ("",), connection.sockname or ("", 0)
     return {
         **_BASE_ENVIRON,
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
         "QUERY_STRING": query.encode("utf-8", "surrogateescape").decode("latin-1"),
-        "REMOTE_ADDR": peer[0] if peer else "",
-        "SERVER_NAME": server[0] if server else "",
-        "SERVER_PORT": str(server[1]) if server else "0",
+        "REMOTE_ADDR": peer[0],
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
         "wsgi.url_scheme": request.scheme,
         "wsgi.input": body,
         "wsgi.errors": sys.stderr,
@@ -220,12 +226,17 @@ def _origin_form(target: str) -> str:
     return target.partition("#")[0]
 
 
+@lru_cache(maxsize=512)
+def _variable(raw_name: bytes) -> str:
+    name = raw_name.decode("latin-1").upper().replace("-", "_")
+    return name if name in _NO_PREFIX else f"HTTP_{name}"
+
+
 def _header_variables(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """The headers as CGI names them; those that come more than once are joined (RFC 9110 §5.3)."""
     variables: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").upper().replace("-", "_")
-        key = name if name in _NO_PREFIX else f"HTTP_{name}"
+        key = _variable(raw_name)
         value = raw_value.decode("latin-1")
         variables[key] = f"{variables[key]}, {value}" if key in variables else value
     return variables

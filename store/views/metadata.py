@@ -5,6 +5,7 @@ Source: observed on Orthanc 1.12.7.
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from events.identifiers import Level
@@ -19,6 +20,7 @@ from store.views.snapshot import Snapshot, level_of
 SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
 
+@cache
 def signature(level: Level) -> str:
     """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
     return ";".join(format_tag(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
