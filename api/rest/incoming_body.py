@@ -6,6 +6,7 @@ never in data.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 
 from aiohttp import web
@@ -53,18 +54,13 @@ class IncomingBody:
 
     async def gather(self, limit: int) -> None:
         """Wait a moment for up to `limit` bytes. What goes wrong is raised by `read`, if anybody reads."""
-        deadline = self._loop.time() + GATHERED_S
         held = 0
-        while not self._is_complete and held < limit:
-            try:
-                async with asyncio.timeout_at(deadline):
+        with contextlib.suppress(TimeoutError, *_BROKEN):
+            async with asyncio.timeout(GATHERED_S):
+                while not self._is_complete and held < limit:
                     piece = await self._request.content.readany()
-            except TimeoutError:
-                return
-            except _BROKEN:
-                return
-            held += len(piece)
-            self._take(piece)
+                    held += len(piece)
+                    self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         if piece:

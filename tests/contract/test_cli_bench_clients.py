@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,9 +19,10 @@ from events.errors import PeerFailed
 from store.dicom.uids import MR_IMAGE_STORAGE
 from tools.bench.cstore_load import Association, parse_file
 from tools.bench.http_load import Client, uploads
+from tools.bench.results import measured
 from tools.bench.samples import Samples
-from tools.bench.senders import Sender, run_senders
-from tools.bench.targets import process_tree
+from tools.bench.senders import Outcome, Sender, run_senders
+from tools.bench.targets import Target, process_tree
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -116,6 +118,21 @@ def test_a_sender_that_cannot_connect_is_told_why() -> None:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with pytest.raises(PeerFailed, match="Connection refused"):
         run_senders(uploads(lambda: Client(url), [b"x"], 1))
+
+
+def test_a_run_tells_what_processor_time_the_server_took_for_one_exchange() -> None:
+    def work() -> Outcome:
+        began = time.process_time()
+        while time.process_time() - began < 0.2:
+            pass
+        return Outcome(5, 1.0)
+
+    here = Target(name="here", url="http://127.0.0.1:1", pid=os.getpid())
+    spent = measured("busy", here, 1, work).processor_ms
+    assert spent is not None
+    assert 30 < spent < 200  # 40, in ticks of 10 ms; other threads of the tests may add to it
+    elsewhere = Target(name="elsewhere", url="http://127.0.0.1:1")
+    assert measured("busy", elsewhere, 1, work).processor_ms is None
 
 
 def test_a_process_tree_holds_its_root() -> None:

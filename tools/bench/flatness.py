@@ -5,7 +5,6 @@ stands the processor time of all processes of the server for one exchange: it is
 jump.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,16 +17,15 @@ from events.identifiers import Level
 from tools.bench.find_load import Keys, finds
 from tools.bench.http_load import Client, gets
 from tools.bench.ingest import in_turns
-from tools.bench.results import Run, run_of
+from tools.bench.results import Run, measured, run_of
 from tools.bench.samples import Samples
 from tools.bench.senders import Outcome, Sender, run_senders
-from tools.bench.targets import OWN_COMMAND, Target, process_tree, start
+from tools.bench.targets import OWN_COMMAND, Target, start
 
 PAGE: Final = 100
 SAMPLES: Final = 40  # places of an archive that are asked about, spread over it
 UPLOADS: Final = 200
 DELETED: Final = 5  # studies a round
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LEVEL, _PATIENT, _STUDY, _SERIES, _INSTANCE, _NAME, _DATE, _ACCESSION, _MODALITY = (
     0x00080052, 0x00100020, 0x0020000D, 0x0020000E, 0x00080018, 0x00100010, 0x00080020, 0x00080050, 0x00080060,
 )  # fmt: skip
@@ -66,30 +64,12 @@ def _served(archive: Path, folder: Path, runs: list[Run]) -> Iterator[Target]:
     with start(archive.name, OWN_COMMAND, folder / archive.name, own) as target:
         outcome = Outcome(1, time.monotonic() - began, [time.monotonic() - began])
         run = run_of("start", target.name, 1, outcome, target.rss_anon_bytes())
-        runs.append(replace(run, processor_ms=round(processor_s(target.pid or 0) * 1000, 1)))
+        runs.append(replace(run, processor_ms=round((target.processor_s() or 0) * 1000, 1)))
         yield target
 
 
 def _measure(kind: _Kind, target: Target, number: int) -> Run:
-    senders = kind.exchanges(target)
-    before = processor_s(target.pid or 0)
-    outcome = run_senders(senders)
-    spent_ms = (processor_s(target.pid or 0) - before) * 1000 / max(1, outcome.count)
-    return replace(
-        run_of(kind.name, target.name, number, outcome, target.rss_anon_bytes()), processor_ms=round(spent_ms, 3)
-    )
-
-
-def processor_s(root: int) -> float:
-    """Return what a process and all below it have used of the processors, user and system."""
-    total = 0
-    for pid in process_tree(root):
-        try:
-            values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # gone meanwhile
-        total += sum(int(ticks) for ticks in values[11:15])  # its own, and those of children that have ended
-    return total / _TICKS
+    return measured(kind.name, target, number, partial(run_senders, kind.exchanges(target)))
 
 
 def _kinds(target: Target, count: int) -> list[_Kind]:

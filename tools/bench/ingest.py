@@ -16,7 +16,7 @@ from events.errors import InvalidRequest
 from tools.bench.cstore_load import cstores
 from tools.bench.dcmtk_load import find_storescu, run_storescu, write_folders
 from tools.bench.http_load import stream_of_uploads, uploads
-from tools.bench.results import Run, run_of
+from tools.bench.results import Run, measured, run_of
 from tools.bench.samples import Samples
 from tools.bench.senders import Outcome, in_background, run_senders
 from tools.bench.targets import Target
@@ -167,12 +167,12 @@ def in_turns(targets: Sequence[T], round_number: int) -> Sequence[T]:
 
 def _run(scenario: Scenario, target: Target, number: int, files: Sequence[bytes], folder: Path) -> Run:
     before = target.count_instances()
-    outcome = scenario.send(target, files, folder)
+    run = measured(scenario.name, target, number, partial(scenario.send, target, files, folder))
     grown = target.count_instances() - before
-    if grown != len(files) or outcome.count != len(files):
-        text = f"{len(files)} sent, {outcome.count} acknowledged, {grown} new in /statistics (were some stored before?)"
-        outcome = replace(outcome, failures=[*outcome.failures, text])
-    return run_of(scenario.name, target.name, number, outcome, target.rss_anon_bytes())
+    if grown == len(files) == run.count:
+        return run
+    text = f"{len(files)} sent, {run.count} acknowledged, {grown} new in /statistics (were some stored before?)"
+    return replace(run, failures=[*run.failures, text])
 
 
 def preload(targets: Sequence[Target], samples: Samples, count: int) -> list[Run]:

@@ -8,7 +8,7 @@ from typing import Final
 from events.errors import InvalidRequest
 from tools.bench.http_load import Client, gets
 from tools.bench.ingest import in_turns
-from tools.bench.results import Run, run_of
+from tools.bench.results import Run, measured
 from tools.bench.senders import Sender, run_senders
 from tools.bench.targets import Target
 
@@ -26,8 +26,8 @@ def rest(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
             for clients in (1, MANY_CLIENTS):
                 for target in in_turns(targets, number):
                     asked = paths[target.name][name]
-                    outcome = run_senders(gets(target.client, [asked[first::clients] for first in range(clients)]))
-                    runs.append(run_of(f"{name} ×{clients}", target.name, number, outcome, target.rss_anon_bytes()))
+                    senders = gets(target.client, [asked[first::clients] for first in range(clients)])
+                    runs.append(measured(f"{name} ×{clients}", target, number, partial(run_senders, senders)))
     return runs
 
 
@@ -36,6 +36,7 @@ def _paths(target: Target, count: int) -> dict[str, list[str]]:
     studies = _sampled(target, "studies")
     middle = int(target.get("/changes?last")["Last"]) // 2
     return {
+        "/system": ["/system"] * count,
         "/statistics": ["/statistics"] * count,
         "/changes": [f"/changes?since={middle}&limit={PAGE}"] * count,
         "/instances/{id}": _each("/instances/{}", instances, count),
@@ -67,8 +68,8 @@ def changes(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
     for number in range(1, rounds + 1):
         for name, prepare in (("catch up", _catch_up), ("page at the end", _last_page)):
             for target in in_turns(targets, number):
-                outcome = run_senders([Sender(partial(prepare, target, count))])
-                runs.append(run_of(name, target.name, number, outcome, target.rss_anon_bytes()))
+                senders = [Sender(partial(prepare, target, count))]
+                runs.append(measured(name, target, number, partial(run_senders, senders)))
     return runs
 
 

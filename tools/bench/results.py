@@ -4,8 +4,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench.senders import Outcome
+from tools.bench.targets import Target
 
 SHOWN_FAILURES = 3
 UNBOUND_WIDTH = 136  # columns
@@ -52,6 +53,17 @@ def run_of(scenario: str, target: str, round_number: int, outcome: Outcome, rss_
         rss_anon_mb=None if rss_anon_bytes is None else round(rss_anon_bytes / 1e6, 1),
         failures=outcome.failures,
     )
+
+
+def measured(scenario: str, target: Target, round_number: int, send: Callable[[], Outcome]) -> Run:
+    """Send, and make a run of it, with the processor time of the server for one exchange."""
+    before_s = target.processor_s()
+    outcome = send()
+    after_s = target.processor_s()
+    run = run_of(scenario, target.name, round_number, outcome, target.rss_anon_bytes())
+    if before_s is None or after_s is None:
+        return run
+    return replace(run, processor_ms=round((after_s - before_s) * 1000 / max(1, outcome.count), 3))
 
 
 def percentile_ms(latencies_s: Sequence[float], percent: int) -> float | None:

@@ -20,6 +20,7 @@ from tools.bench.http_load import Client
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.1
+_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 OWN_NAME: Final = "sinogram"
 OWN_COMMAND: Final = (sys.executable, "-m", "tools.cli", "serve")
 
@@ -52,6 +53,10 @@ class Target:
     def rss_anon_bytes(self) -> int | None:
         """Return the anonymous memory of all its processes together; None if it does not run here."""
         return sum(map(_rss_anon_bytes, process_tree(self.pid))) if self.pid else None
+
+    def processor_s(self) -> float | None:
+        """Return what all its processes together have used of the processors, user and system; None if it does not run here."""
+        return sum(map(_ticks, process_tree(self.pid))) / _TICKS_A_SECOND if self.pid else None
 
 
 def parse_target(text: str) -> Target:
@@ -197,6 +202,14 @@ def process_tree(root: int) -> set[int]:
         size = len(tree)
         tree |= {pid for pid, parent in parents.items() if parent in tree}
     return tree
+
+
+def _ticks(pid: int) -> int:
+    try:
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0  # gone meanwhile
+    return sum(map(int, values[11:15]))  # its own, and those of children that have ended
 
 
 def _rss_anon_bytes(pid: int) -> int:
