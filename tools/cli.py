@@ -110,7 +110,8 @@ def _serve(options: argparse.Namespace) -> int:
         logging.getLogger(__name__).warning("configuration: %s", warning)
     settings = server_settings(configuration, log)
     if options.no_jobs:
-        settings = replace(settings, jobs=replace(settings.jobs, save_jobs=False))
+        jobs = replace(settings.core.jobs, save_jobs=False)
+        settings = replace(settings, core=replace(settings.core, jobs=jobs))
     return serve(settings, single_process=options.single_process)
 
 

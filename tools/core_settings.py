@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.core.jobs.settings import SchedulerSettings
+from actors.services.ingest.settings import IngestSettings
+from events.options import Option, Whole, filled_by, same_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreSettings:
     index_directory: Path
     storage_directory: Path
-    stable_age_s: float = 60.0  # StableAge
-    read_only: bool = False  # ReadOnly
+    stable_age_s: float = filled_by(Option("StableAge", Whole(unit="s"), 60))
+    read_only: bool = same_as(IngestSettings, "read_only")
     lua_is_on: bool = False  # LuaScripts or ExecuteLuaEnabled: somebody reads the log for callbacks
-    scrub_bytes_per_s: int = 2_000_000  # how fast all files are read again and again; 0: not at all
+    # How fast all files are read again and again; 0: not at all.
+    scrub_bytes_per_s: int = filled_by(Option("StorageScrubRateMB", Whole(unit="MB/s", factor=1_000_000), 2))
     jobs: SchedulerSettings = field(default_factory=SchedulerSettings)

@@ -59,20 +59,23 @@ def read_address(
     """
     if not configuration:
         return ServerAddress(url or DEFAULT_URL, user, certificate)
+    from api.rest.settings import REGISTERED_USERS
     from tools.configuration import load
+    from tools.configuration.server import is_authentication_enabled, read_listening
 
-    http = load(configuration).http
-    if not http.enabled:
+    values = load(configuration)
+    http = read_listening(values)
+    if not http.http_enabled:
         raise BadConfiguration("HttpServerEnabled is false: such a server cannot be asked")
-    if user is None and http.authentication_enabled:
-        user = next(iter(http.registered_users.items()), None)
+    if user is None and is_authentication_enabled(values):
+        user = next(iter(values.value(REGISTERED_USERS).items()), None)
     if url is None and http.https is not None:
         certificate = certificate or http.https.certificate
-    host = http.bind_addresses[0]
+    host = http.http_addresses[0]
     if host in {"0.0.0.0", "::"}:  # noqa: S104  # all interfaces
         host = "127.0.0.1"
     shown = f"[{host}]" if ":" in host else host
-    return ServerAddress(url or f"{'https' if http.https else 'http'}://{shown}:{http.port}", user, certificate)
+    return ServerAddress(url or f"{'https' if http.https else 'http'}://{shown}:{http.http_port}", user, certificate)
 
 
 def explain(error: Exception) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import BadConfiguration
+from events.options import Boolean, File, Option, Texts, Whole, filled_by
 
 BCP_195: Final = 0  # DicomTlsMinimumProtocolVersion: TLS 1.2 and up, ciphers with forward secrecy alone
 _MINIMUM: Final = {
@@ -42,13 +43,16 @@ _OF_1_3: Final = frozenset(  # names that `ssl` cannot choose among: TLS 1.3 has
 class TlsSettings:
     """The options DicomTls…"""
 
-    certificate: Path  # DicomTlsCertificate: ours, PEM
-    private_key: Path  # DicomTlsPrivateKey
-    trusted: Path | None = None  # DicomTlsTrustedCertificates: those of peers, or of who signed them
-    # DicomTlsRemoteCertificateRequired; False: peers' certificates are not asked for and, as of a server, not checked
-    is_remote_certificate_required: bool = True
-    minimum_version: int = BCP_195  # DicomTlsMinimumProtocolVersion, 0 to 5
-    ciphers: tuple[str, ...] = ()  # DicomTlsCiphersAccepted: OpenSSL's names; empty: all; not for BCP 195
+    certificate: Path = filled_by(Option("DicomTlsCertificate", File()))  # ours, PEM
+    private_key: Path = filled_by(Option("DicomTlsPrivateKey", File()))
+    trusted: Path | None = filled_by(Option("DicomTlsTrustedCertificates", File()))  # of peers, or of who signed theirs
+    # False: peers' certificates are not asked for and, as of a server, not checked.
+    is_remote_certificate_required: bool = filled_by(
+        Option("DicomTlsRemoteCertificateRequired", Boolean(), default=True)
+    )
+    minimum_version: int = filled_by(Option("DicomTlsMinimumProtocolVersion", Whole(0, 5), BCP_195))
+    # OpenSSL's names; empty: all; not for BCP 195.
+    ciphers: tuple[str, ...] = filled_by(Option("DicomTlsCiphersAccepted", Texts(one=True)))
 
 
 @lru_cache(maxsize=4)

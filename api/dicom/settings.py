@@ -2,41 +2,56 @@
 
 from dataclasses import dataclass
 
+from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.modality import Modality, Operation
+from actors.services.remote.target import ScuSettings
 from actors.wire.tls import TlsSettings
+from events.options import Boolean, Choice, Option, Texts, Whole, filled_by, same_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindSettings:
     """The options of C-FIND."""
 
-    default_encoding: str = "Latin1"  # DefaultEncoding: of answers, and of queries that declare none
-    case_sensitive_pn: bool = False  # CaseSensitivePN
-    limit_results: int = 0  # LimitFindResults: patients, studies or series; 0: all
-    limit_instances: int = 0  # LimitFindInstances
-    reads_files: bool = True  # StorageAccessOnFind is not "Never"
+    default_encoding: str = same_as(IngestSettings, "default_encoding")  # of answers, and of queries that declare none
+    case_sensitive_pn: bool = filled_by(Option("CaseSensitivePN", Boolean(), default=False))
+    limit_results: int = filled_by(Option("LimitFindResults", Whole(), 0))  # patients, studies or series; 0: all
+    limit_instances: int = filled_by(Option("LimitFindInstances", Whole(), 0))
+    reads_files: bool = filled_by(
+        Option("StorageAccessOnFind", Choice(("Always", "Answers", "Never")), "Always", convert="Never".__ne__)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DicomSettings:
     """The options of the DICOM server; the defaults are Orthanc's where it has the option."""
 
-    aet: str = "ORTHANC"  # DicomAet
-    check_called_aet: bool = False  # DicomCheckCalledAet
-    strict_aet_comparison: bool = False  # StrictAetComparison: upper and lower case differ
-    accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)  # AcceptedTransferSyntaxes, for storage alone
-    unknown_sop_class_accepted: bool = False  # UnknownSopClassAccepted
-    accepted_sop_classes: tuple[str, ...] = ()  # AcceptedSopClasses; empty: all storage classes
-    rejected_sop_classes: tuple[str, ...] = ()  # RejectedSopClasses; Orthanc 1.12.7 reads `RejectSopClasses` instead
+    aet: str = same_as(ScuSettings, "aet")
+    check_called_aet: bool = filled_by(Option("DicomCheckCalledAet", Boolean(), default=False))
+    # Upper and lower case differ.
+    strict_aet_comparison: bool = filled_by(Option("StrictAetComparison", Boolean(), default=False))
+    # Patterns with * and ?, for storage alone.
+    accepted_transfer_syntaxes: tuple[str, ...] = filled_by(
+        Option("AcceptedTransferSyntaxes", Texts(one=True), ["1.2.840.10008.1.*"])
+    )
+    unknown_sop_class_accepted: bool = filled_by(Option("UnknownSopClassAccepted", Boolean(), default=False))
+    accepted_sop_classes: tuple[str, ...] = filled_by(
+        Option("AcceptedSopClasses", Texts(), [])
+    )  # empty: all of storage
+    rejected_sop_classes: tuple[str, ...] = filled_by(Option("RejectedSopClasses", Texts(), []))
     modalities: tuple[Modality, ...] = ()  # DicomModalities, as /modalities has changed them
     always_allowed: frozenset[Operation] = frozenset({Operation.ECHO, Operation.STORE})  # DicomAlwaysAllow…
-    check_modality_host: bool = False  # DicomCheckModalityHost
-    scp_timeout_s: float = 30  # DicomScpTimeout: the longest silence in an association; 0: none
-    maximum_pdu_length: int = 16384  # MaximumPduLength: of the P-DATA PDUs we take, in bytes
+    check_modality_host: bool = filled_by(Option("DicomCheckModalityHost", Boolean(), default=False))
+    # The longest silence in an association; 0: none.
+    scp_timeout_s: float = filled_by(Option("DicomScpTimeout", Whole(unit="s"), 30))
+    maximum_pdu_length: int = same_as(ScuSettings, "maximum_pdu_length")  # of the P-DATA PDUs we take
     tls: TlsSettings | None = None  # DicomTlsEnabled and its options; None: plain TCP
     find: FindSettings = FindSettings()
-    synchronous_move: bool = True  # SynchronousCMove: the peer waits for all sub-operations; else they are a job
-    threads_count: int = 4  # DicomThreadsCount: operations at work at once, see `server`
-    maximum_associations: int = 200  # DicomMaximumAssociations, of all gateways: beyond it peers are told to come back
-    deidentify_logs: bool = True  # DeidentifyLogs: what peers ask for is logged without values that may name a patient
+    # The peer waits for all sub-operations; else they are a job.
+    synchronous_move: bool = filled_by(Option("SynchronousCMove", Boolean(), default=True))
+    threads_count: int = filled_by(Option("DicomThreadsCount", Whole(1, 10_000), 4))  # operations at once, see `server`
+    # Of all gateways: beyond it peers are told to come back.
+    maximum_associations: int = filled_by(Option("DicomMaximumAssociations", Whole(1, 100_000), 200))
+    # What peers ask for is logged without values that may name a patient.
+    deidentify_logs: bool = filled_by(Option("DeidentifyLogs", Boolean(), default=True))
     artim_timeout_s: float = 30  # no option: for a request to arrive in full (PS3.8 §9.1.4)

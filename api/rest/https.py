@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import BadConfiguration
+from events.options import File, Option, Texts, Whole, filled_by
 
 # SslMinimumProtocolVersion. SSL 2 and 3, which 0 and 1 would add for Orthanc, are no part of OpenSSL any more.
 _MINIMUM: Final = (
@@ -26,12 +27,12 @@ _OF_1_3: Final = "TLS_"  # how names begin that `ssl` cannot choose among: TLS 1
 class HttpsSettings:
     """The options Ssl…"""
 
-    certificate: Path  # SslCertificate: certificate and key in one PEM file
-    trusted: Path | None = (
-        None  # SslTrustedClientCertificates, if SslVerifyPeers: clients must show one of these or of their issue
-    )
-    minimum_version: int = 4  # SslMinimumProtocolVersion, 0 to 5
-    ciphers: tuple[str, ...] = ()  # SslCiphersAccepted: OpenSSL's names; empty: what Python holds for safe
+    # Certificate and key in one PEM file.
+    certificate: Path = filled_by(Option("SslCertificate", File(), "certificate.pem"))
+    trusted: Path | None = None  # if SslVerifyPeers: clients must show one of these certificates or of their issue
+    minimum_version: int = filled_by(Option("SslMinimumProtocolVersion", Whole(0, 5), 4))
+    # OpenSSL's names; empty: what Python holds for safe.
+    ciphers: tuple[str, ...] = filled_by(Option("SslCiphersAccepted", Texts(one=True)))
 
 
 @lru_cache(maxsize=2)

@@ -4,10 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Final
+
+from actors.services.ingest.settings import IngestSettings
+from actors.services.remote.target import ScuSettings
+from actors.services.scripts.settings import LuaSettings
+from api.dicom.settings import DicomSettings
+from events.options import Boolean, Choice, Option, Text, Users, Whole, filled_by, same_as
 
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
 ORTHANC_API_VERSION = 30  # of that release, as its OpenAPI document reports it
 ORTHANC_DATABASE_VERSION = 6
+
+REMOTE_ACCESS_ALLOWED: Final = Option("RemoteAccessAllowed", Boolean(), default=False)
+REGISTERED_USERS: Final = Option("RegisteredUsers", Users(), {}, is_secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,49 +25,52 @@ class RestSettings:
     """Options named as in Orthanc's configuration, in snake case; sizes say their unit."""
 
     sinogram_version: str = "0"
-    name: str = "MyOrthanc"
-    http_port: int = 8042
-    dicom_port: int = 4242
-    dicom_aet: str = "ORTHANC"
+    name: str = filled_by(Option("Name", Text(), "MyOrthanc"))
+    http_port: int = filled_by(Option("HttpPort", Whole(0, 65535), 8042))
+    dicom_port: int = filled_by(Option("DicomPort", Whole(0, 65535), 4242))
+    dicom_aet: str = same_as(ScuSettings, "aet")
     database_server_identifier: str = ""
 
-    remote_access_allowed: bool = False
+    remote_access_allowed: bool = filled_by(REMOTE_ACCESS_ALLOWED)
     authentication_enabled: bool = False
-    registered_users: Mapping[str, str] = field(default_factory=dict)  # user -> password
+    registered_users: Mapping[str, str] = filled_by(REGISTERED_USERS)  # user -> password
 
-    http_describe_errors: bool = True
-    http_compression_enabled: bool = False
-    http_request_timeout_s: int = 30
-    maximum_request_body_size_mb: int = 8192  # 0 = no ceiling
-    maximum_file_size_in_archive_mb: int = 4096  # of one inflated file, in a ZIP or a gzip body; 0 = no ceiling
-    maximum_archive_size_mb: int = 65_536  # of all files of a ZIP, once inflated; 0 = no ceiling
+    http_describe_errors: bool = filled_by(Option("HttpDescribeErrors", Boolean(), default=True))
+    http_compression_enabled: bool = filled_by(Option("HttpCompressionEnabled", Boolean(), default=False))
+    http_request_timeout_s: int = filled_by(Option("HttpRequestTimeout", Whole(1, unit="s"), 30))
+    # Sizes: 0 is no ceiling. Of one inflated file, in a ZIP or a gzip body; of all files of a ZIP, once inflated.
+    maximum_request_body_size_mb: int = filled_by(Option("MaximumRequestBodySizeMB", Whole(unit="MB"), 8192))
+    maximum_file_size_in_archive_mb: int = filled_by(Option("MaximumFileSizeInArchiveMB", Whole(unit="MB"), 4096))
+    maximum_archive_size_mb: int = filled_by(Option("MaximumArchiveSizeMB", Whole(unit="MB"), 65_536))
     temporary_directory: Path = field(default_factory=lambda: Path(gettempdir()))
 
     # Starting values of what PUT routes change at run time (then in the shared settings, see `api.rest.runtime`).
-    default_encoding: str = "Latin1"
-    unknown_sop_class_accepted: bool = False
-    metrics_enabled: bool = True
-    accepted_transfer_syntaxes: tuple[str, ...] = ("1.2.840.10008.1.*",)  # patterns with * and ?
-    accepted_sop_classes: tuple[str, ...] = ()  # patterns; empty = all storage classes
-    rejected_sop_classes: tuple[str, ...] = ()
+    default_encoding: str = same_as(IngestSettings, "default_encoding")
+    unknown_sop_class_accepted: bool = same_as(DicomSettings, "unknown_sop_class_accepted")
+    metrics_enabled: bool = filled_by(Option("MetricsEnabled", Boolean(), default=True))
+    accepted_transfer_syntaxes: tuple[str, ...] = same_as(DicomSettings, "accepted_transfer_syntaxes")
+    accepted_sop_classes: tuple[str, ...] = same_as(DicomSettings, "accepted_sop_classes")
+    rejected_sop_classes: tuple[str, ...] = same_as(DicomSettings, "rejected_sop_classes")
     log_levels: Mapping[str, str] = field(default_factory=dict)  # category -> level; what is absent is "default"
 
-    dicom_echo_checks_find: bool = False
-    execute_lua_enabled: bool = False
+    dicom_echo_checks_find: bool = filled_by(Option("DicomEchoChecksFind", Boolean(), default=False))
+    execute_lua_enabled: bool = same_as(LuaSettings, "execute_enabled")
     lua_scripts: tuple[str, ...] = ()  # paths, for `/lua/status`
     execute_lua_timeout_s: float = 330.0  # how long a request to execute a script waits for its end
-    log_exported_resources: bool = False
+    log_exported_resources: bool = filled_by(Option("LogExportedResources", Boolean(), default=False))
 
     # Shown by GET /system.
     check_revisions: bool = False
-    default_retrieve_method: str = "C-MOVE"
+    default_retrieve_method: str = filled_by(
+        Option("DicomDefaultRetrieveMethod", Choice(("C-MOVE", "C-GET")), "C-MOVE")
+    )
     ingest_transcoding: str = ""
     maximum_patient_count: int = 0
     maximum_storage_mode: str = "Recycle"
     maximum_storage_size_mb: int = 0
     overwrite_instances: bool = False
     patient_level_enabled: bool = True
-    read_only: bool = False
+    read_only: bool = same_as(IngestSettings, "read_only")
     storage_compression: bool = False
     user_metadata: Mapping[str, int] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from events.errors import Busy, InvalidDicom
+from events.options import MB, Option, Whole, filled_by
 
 WAIT_S: Final = 60.0  # for one's turn; a dataset at the limit takes some seconds
 # Smaller ones are not counted. 50 threads that hold 20,000 elements each hold 250 MB.
@@ -30,8 +31,9 @@ class BeyondLimits(InvalidDicom):
 class Limits:
     """Of one dataset."""
 
-    inflated_bytes: int = 1 << 30
-    elements: int = 500_000  # items and fragments counted, that are read as a whole: to be shown, changed or transcoded
+    inflated_bytes: int = filled_by(Option("MaximumInflatedSizeMB", Whole(1, 1 << 20, "MB", MB), 1024))
+    # Items and fragments counted, that are read as a whole: to be shown, changed or transcoded.
+    elements: int = filled_by(Option("MaximumDatasetElements", Whole(1000), 500_000))
     stored_elements: int = 5_000_000  # of a file that is to be stored; proving its structure holds none of them
     folder: str | None = None  # for what is inflated; None: the system's for temporary files
 

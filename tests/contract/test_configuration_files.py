@@ -4,11 +4,15 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from events.errors import BadConfiguration
 from tools.configuration import Configuration, load
+from tools.configuration.table import OPTIONS
+from tools.server.composition import ServerSettings, server_settings
+from tools.server.logging_setup import LogOptions
 
 Write = Callable[..., Path]
 
@@ -30,6 +34,16 @@ def loaded(*paths: Path, **environment: str) -> Configuration:
     return load(paths, environment)
 
 
+def values(*paths: Path, **environment: str) -> Callable[[str], Any]:
+    """Options by their names, as settings have them."""
+    configuration = loaded(*paths, **environment)
+    return lambda name: configuration.value(OPTIONS[name])
+
+
+def settings(*paths: Path) -> ServerSettings:
+    return server_settings(loaded(*paths), LogOptions())
+
+
 def refusal(*paths: Path, **environment: str) -> str:
     with pytest.raises(BadConfiguration) as caught:
         load(paths, environment)
@@ -38,15 +52,15 @@ def refusal(*paths: Path, **environment: str) -> str:
 
 def test_no_file_at_all_gives_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    configuration = loaded()
-    assert configuration.storage.storage_directory == tmp_path / "SinogramStorage"
-    assert configuration.storage.index_directory == tmp_path / "SinogramStorage"
-    assert (configuration.http.port, configuration.http.bind_addresses) == (8042, ("127.0.0.1",))
-    assert (configuration.dicom.port, configuration.dicom.aet) == (4242, "ORTHANC")
-    assert not configuration.http.authentication_enabled
+    configuration, made = loaded(), settings()
+    assert made.storage_directory == tmp_path / "SinogramStorage"
+    assert made.index_directory == tmp_path / "SinogramStorage"
+    assert (made.http_port, made.http_addresses) == (8042, ("127.0.0.1",))
+    assert (made.dicom_port, made.dicom.aet) == (4242, "ORTHANC")
+    assert not made.rest.authentication_enabled
     assert configuration.warnings == ()
     assert configuration.sources == ()
-    assert 1 <= configuration.gateway_processes <= 4
+    assert 1 <= made.gateways <= 4
 
 
 def test_a_configuration_can_be_sent_to_another_process(write: Write) -> None:
@@ -61,19 +75,20 @@ def test_a_folder_is_read_in_the_order_of_names_whatever_the_case_of_its_suffix(
     write('{"DicomPort": 1}', "c/sub/deeper.json")
     configuration = loaded(tmp_path / "c")
     assert [source.name for source in configuration.sources] == ["a.JSON", "b.json"]
-    assert (configuration.name, configuration.dicom.aet, configuration.dicom.port) == ("b", "A", 4242)
+    found = [configuration.value(OPTIONS[name]) for name in ("Name", "DicomAet", "DicomPort")]
+    assert found == ["b", "A", 4242]
 
 
 def test_an_empty_folder_is_the_default_with_its_data_in_that_folder(tmp_path: Path) -> None:
-    assert loaded(tmp_path).storage.storage_directory == tmp_path / "SinogramStorage"
+    assert settings(tmp_path).storage_directory == tmp_path / "SinogramStorage"
     assert loaded(tmp_path).warnings == (f"{tmp_path}: a folder without a .json file",)
 
 
 def test_several_files_and_folders_are_merged(write: Write, tmp_path: Path) -> None:
     one = write('{"Name": "x"}', "one.json")
     write('{"DicomPort": 11112}', "c/two.json")
-    configuration = loaded(one, tmp_path / "c")
-    assert (configuration.name, configuration.dicom.port) == ("x", 11112)
+    found = values(one, tmp_path / "c")
+    assert (found("Name"), found("DicomPort")) == ("x", 11112)
 
 
 @pytest.mark.parametrize("second", ['{"Name": "x"}', '{"Name": "y"}'])
@@ -85,7 +100,7 @@ def test_an_option_in_two_files_names_both_even_if_they_agree(write: Write, seco
 
 def test_an_option_twice_in_one_file_takes_the_last_with_a_warning(write: Write) -> None:
     configuration = loaded(write('{"Name": "x", "Name": "y"}'))
-    assert configuration.name == "y"
+    assert configuration.value(OPTIONS["Name"]) == "y"
     assert "the last one counts: Name" in configuration.warnings[0]
 
 
@@ -97,21 +112,20 @@ def test_paths_are_relative_to_the_folder_of_their_file(
     monkeypatch.chdir(elsewhere)
     one = write('{"StorageDirectory": "S"}', "one/c.json")
     two = write('{"IndexDirectory": "I", "TemporaryDirectory": "/t"}', "two/c.json")
-    storage = loaded(one, two).storage
-    assert storage.storage_directory == tmp_path / "one" / "S"
-    assert storage.index_directory == tmp_path / "two" / "I"
-    assert storage.temporary_directory == Path("/t")
+    made = settings(one, two)
+    assert made.storage_directory == tmp_path / "one" / "S"
+    assert made.index_directory == tmp_path / "two" / "I"
+    assert (made.rest.temporary_directory, made.codecs.scratch, made.limits.folder) == (Path("/t"), Path("/t"), "/t")
 
 
 def test_the_index_lies_with_the_files_if_nothing_else_is_said(write: Write, tmp_path: Path) -> None:
-    storage = loaded(write('{"StorageDirectory": "S"}')).storage
-    assert storage.index_directory == tmp_path / "S"
+    assert settings(write('{"StorageDirectory": "S"}')).index_directory == tmp_path / "S"
 
 
 def test_variables_come_from_the_environment(write: Write) -> None:
     path = write('{"HttpPort": ${PORT}, "Name": "${NAME:-nobody}"}')
-    configuration = loaded(path, PORT="1234")
-    assert (configuration.http.port, configuration.name) == (1234, "nobody")
+    found = values(path, PORT="1234")
+    assert (found("HttpPort"), found("Name")) == (1234, "nobody")
 
 
 @pytest.mark.parametrize(
@@ -138,17 +152,17 @@ def test_a_file_that_is_not_json_names_the_place(write: Write, text: str, place:
 
 def test_text_after_the_closing_brace_is_ignored_with_a_warning(write: Write) -> None:
     configuration = loaded(write('{"Name": "x"} garbage'))
-    assert configuration.name == "x"
+    assert configuration.value(OPTIONS["Name"]) == "x"
     assert "text after the closing brace" in configuration.warnings[0]
 
 
 def test_a_byte_order_mark_and_raw_line_breaks_in_strings_are_taken(write: Write) -> None:
-    assert loaded(write(b'\xef\xbb\xbf{"Name": "a\nb"}')).name == "a\nb"
+    assert values(write(b'\xef\xbb\xbf{"Name": "a\nb"}'))("Name") == "a\nb"
 
 
 def test_a_file_in_latin_1_is_read_with_a_warning(write: Write) -> None:
     configuration = loaded(write('{"Name": "é"}'.encode("latin-1")))
-    assert configuration.name == "é"
+    assert configuration.value(OPTIONS["Name"]) == "é"
     assert "not UTF-8" in configuration.warnings[0]
 
 
@@ -189,21 +203,23 @@ def test_a_bad_modality_names_file_section_and_name(write: Write) -> None:
 
 
 def test_the_misspelled_list_of_rejected_classes_is_taken_too(write: Write) -> None:
-    assert loaded(write('{"RejectSopClasses": ["1.2"]}')).dicom.rejected_sop_classes == ("1.2",)
+    made = settings(write('{"RejectSopClasses": ["1.2"]}'))
+    assert made.dicom.rejected_sop_classes == made.rest.rejected_sop_classes == ("1.2",)
     assert "RejectedSopClasses is there too" in refusal(write('{"RejectSopClasses": [], "RejectedSopClasses": []}'))
 
 
 def test_the_encoding_is_spelled_as_the_standard_list_has_it(write: Write) -> None:
-    assert loaded(write('{"DefaultEncoding": "utf8"}')).dicom.default_encoding == "Utf8"
+    made = settings(write('{"DefaultEncoding": "utf8"}'))
+    assert made.dicom.find.default_encoding == made.ingest.default_encoding == made.rest.default_encoding == "Utf8"
 
 
 # -- access -----------------------------------------------------------------------------------------------------------
 
 
 def test_remote_access_turns_authentication_on_and_listens_everywhere(write: Write) -> None:
-    http = loaded(write('{"RemoteAccessAllowed": true, "RegisteredUsers": {"a": "b"}}')).http
-    assert http.authentication_enabled
-    assert http.bind_addresses != ("127.0.0.1",)
+    made = settings(write('{"RemoteAccessAllowed": true, "RegisteredUsers": {"a": "b"}}'))
+    assert made.rest.authentication_enabled
+    assert made.http_addresses != ("127.0.0.1",)
 
 
 @pytest.mark.parametrize("users", ["", ', "RegisteredUsers": {}', ', "AuthenticationEnabled": true'])
@@ -222,13 +238,14 @@ def test_local_authentication_without_users_lets_nobody_in_with_a_warning(write:
 
 
 def test_registered_users_alone_do_not_turn_authentication_on(write: Write) -> None:
-    assert not loaded(write('{"RegisteredUsers": {"a": "b"}}')).http.authentication_enabled
+    assert not settings(write('{"RegisteredUsers": {"a": "b"}}')).rest.authentication_enabled
 
 
 def test_secrets_are_shown_nowhere(write: Write) -> None:
     text = '{"RegisteredUsers": {"alice": "hunter2"}, "OrthancPeers": {"p": ["http://h", "u", "hunter2"]}}'
     configuration = loaded(write(text))
-    assert "hunter2" not in repr(configuration) + "".join(configuration.warnings)
+    shown = repr(configuration) + repr(server_settings(configuration, LogOptions()))
+    assert "hunter2" not in shown + "".join(configuration.warnings)
     assert "hunter2" not in refusal(write('{"RegisteredUsers": ["hunter2"], "HttpProxy": ["hunter2"]}'))
 
 
@@ -238,4 +255,4 @@ def test_a_syntax_error_does_not_show_the_line_it_is_on(write: Write) -> None:
 
 def test_the_process_environment_is_the_default(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "SINOGRAM_TEST_NAME", "from outside")
-    assert load([write('{"Name": "${SINOGRAM_TEST_NAME}"}')]).name == "from outside"
+    assert load([write('{"Name": "${SINOGRAM_TEST_NAME}"}')]).given == {"Name": "from outside"}

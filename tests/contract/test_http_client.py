@@ -13,7 +13,7 @@ from actors.wire.http.client import FORM, REDIRECTS, HttpFailed, UrllibClient
 from actors.wire.http.settings import HttpClientSettings
 from events.errors import BadConfiguration
 from tests.ports import free_port
-from tools.http_client import check_http_client
+from tools.configuration.trial import try_out
 
 BINARY = bytes(range(256)) * 20_000  # 5 MB
 
@@ -176,7 +176,7 @@ def test_settings_that_cannot_be_used_are_told(tmp_path: Path) -> None:
         HttpClientSettings(proxy="not an address"),
     ):
         with pytest.raises(BadConfiguration):
-            check_http_client(settings)
+            try_out(None, None, settings)
 
 
 @pytest.mark.parametrize("path", ["/", "/redirect", "/missing"])

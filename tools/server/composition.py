@@ -1,30 +1,41 @@
 """From the configuration to what each part of the server needs; the one place that knows both sides."""
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import gettempdir
 
 from actors.core.jobs.settings import SchedulerSettings
 from actors.services.codecs.limits import CodecSettings
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.answer_limits import AnswerLimits
-from actors.services.remote.modality import Operation
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import PATIENCE_S, LuaSettings
 from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
+from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings, FindSettings
-from api.rest.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from store.dicom.limits import Limits, set_limits
 from store.dicom.syntax import transfer_syntaxes
 from tools.configuration import Configuration
+from tools.configuration.dicom_tls import ENABLED as DICOM_TLS_ENABLED
+from tools.configuration.dicom_tls import read_tls
+from tools.configuration.lua import read_lua
+from tools.configuration.server import (
+    ALWAYS_ALLOWED,
+    INDEX_DIRECTORY,
+    REJECT_SOP_CLASSES,
+    STORAGE_DIRECTORY,
+    TEMPORARY_DIRECTORY,
+    ListeningSettings,
+    combined,
+    is_authentication_enabled,
+)
+from tools.configuration.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
+from tools.configuration.trial import try_out
 from tools.core_settings import CoreSettings
-from tools.dicom_tls import check_tls
-from tools.http_client import check_http_client
-from tools.https import check_https
 from tools.server import logging_setup
 from tools.server.logging_setup import LogOptions
 
@@ -33,29 +44,13 @@ MOST_WORKERS = 4  # processes; beyond that each carries out several jobs at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
+class ServerSettings(ListeningSettings):
     """Everything the processes of one server are told; pickled from the supervisor to its children."""
 
-    index_directory: Path
-    storage_directory: Path
-    stable_age_s: float
-    scrub_bytes_per_s: int
-    jobs: SchedulerSettings
-    gateways: int
-    http_enabled: bool
-    http_addresses: tuple[str, ...]
-    http_port: int
-    http_threads: int
-    keep_alive_s: int  # 0: a connection serves one request
-    tcp_no_delay: bool
-    https: HttpsSettings | None
-    dicom_enabled: bool
-    dicom_port: int
+    core: CoreSettings
     rest: RestSettings
     dicom: DicomSettings
     scu: ScuSettings
-    modalities_in_database: bool
-    query_retrieve_size: int
     answer_limits: AnswerLimits
     ingest: IngestSettings
     codecs: CodecSettings
@@ -65,20 +60,17 @@ class ServerSettings:
     peers: tuple[Peer, ...]
     log: LogOptions
 
-    def core(self) -> CoreSettings:
-        return CoreSettings(
-            index_directory=self.index_directory,
-            storage_directory=self.storage_directory,
-            stable_age_s=self.stable_age_s,
-            scrub_bytes_per_s=self.scrub_bytes_per_s,
-            read_only=self.rest.read_only,
-            jobs=self.jobs,
-            lua_is_on=self.lua.has_main,
-        )
+    @property
+    def index_directory(self) -> Path:
+        return self.core.index_directory
+
+    @property
+    def storage_directory(self) -> Path:
+        return self.core.storage_directory
 
     def worker_slots(self) -> list[int]:
         """Return for each worker process how many jobs it may carry out at once."""
-        limit = self.jobs.concurrent_jobs
+        limit = self.core.jobs.concurrent_jobs
         processes = min(limit, MOST_WORKERS)
         return [limit // processes + (number < limit % processes) for number in range(processes)]
 
@@ -105,163 +97,72 @@ class ServerSettings:
 
 def server_settings(configuration: Configuration, log: LogOptions) -> ServerSettings:
     """Fill in the settings of every part. Raises: BadConfiguration for certificates that cannot be used."""
-    storage, http, dicom = configuration.storage, configuration.http, configuration.dicom
-    check_tls(dicom.tls)
-    check_https(http.https)
-    check_http_client(configuration.http_client)
-    return ServerSettings(
-        index_directory=storage.index_directory,
-        storage_directory=storage.storage_directory,
-        stable_age_s=float(storage.stable_age_s),
-        scrub_bytes_per_s=configuration.value("StorageScrubRateMB") * 1_000_000,
-        jobs=SchedulerSettings(
-            concurrent_jobs=configuration.value("ConcurrentJobs") or os.cpu_count() or 1,
-            history_size=configuration.value("JobsHistorySize"),
-            save_jobs=configuration.value("SaveJobs"),
+    fill, value = configuration.fill, configuration.value
+    tls, lua = read_tls(configuration), read_lua(configuration, configuration.scripts)
+    storage = value(STORAGE_DIRECTORY) or configuration.folder(STORAGE_DIRECTORY.name)
+    scratch = value(TEMPORARY_DIRECTORY) or Path(gettempdir())
+    settings = fill(
+        ServerSettings,
+        **combined(configuration),
+        core=fill(
+            CoreSettings,
+            index_directory=value(INDEX_DIRECTORY) or storage,
+            storage_directory=storage,
+            jobs=fill(SchedulerSettings),
+            lua_is_on=lua.has_main,
         ),
-        gateways=configuration.gateway_processes,
-        http_enabled=http.enabled,
-        http_addresses=http.bind_addresses,
-        http_port=http.port,
-        http_threads=http.threads,
-        keep_alive_s=http.keep_alive_s,
-        tcp_no_delay=configuration.value("TcpNoDelay"),
-        https=http.https,
-        dicom_enabled=dicom.enabled,
-        dicom_port=dicom.port,
-        rest=_rest(configuration, log),
-        dicom=_dicom(configuration),
-        scu=_scu(configuration),
-        modalities_in_database=configuration.value("DicomModalitiesInDatabase"),
-        query_retrieve_size=configuration.value("QueryRetrieveSize"),
-        answer_limits=AnswerLimits(
-            query_bytes=configuration.value("MaximumQueryAnswersSizeMB") << 20,
-            folder_bytes=configuration.value("MaximumQueryFolderSizeMB") << 20,
-        ),
-        limits=Limits(
-            inflated_bytes=configuration.value("MaximumInflatedSizeMB") << 20,
-            elements=configuration.value("MaximumDatasetElements"),
-            folder=str(storage.temporary_directory),
-        ),
-        ingest=IngestSettings(
-            default_encoding=dicom.default_encoding,
-            sync=storage.sync,
-            hash=storage.store_md5,
-            read_only=configuration.value("ReadOnly"),
-        ),
-        codecs=CodecSettings(
-            processes=configuration.value("CodecProcesses"),
-            memory_mb=configuration.value("CodecMemory"),
-            processor_s=configuration.value("CodecProcessorTime"),
-            timeout_s=configuration.value("CodecTimeout"),
-            scratch=storage.temporary_directory,
-        ),
-        lua=configuration.lua,
-        http_client=configuration.http_client,
+        rest=_rest(configuration, lua, scratch, log),
+        dicom=_dicom(configuration, tls),
+        scu=fill(ScuSettings, tls=tls),
+        answer_limits=fill(AnswerLimits),
+        ingest=fill(IngestSettings),
+        codecs=fill(CodecSettings, scratch=scratch),
+        limits=fill(Limits, folder=str(scratch)),
+        lua=lua,
+        http_client=fill(HttpClientSettings),
         peers=configuration.peers,
         log=log,
     )
+    try_out(tls, settings.https, settings.http_client)
+    return settings
 
 
-def _rest(configuration: Configuration, log: LogOptions) -> RestSettings:
-    http, dicom = configuration.http, configuration.dicom
-    return RestSettings(
+def _rest(configuration: Configuration, lua: LuaSettings, scratch: Path, log: LogOptions) -> RestSettings:
+    plain = configuration.fill(RestSettings)
+    return replace(
+        plain,
         sinogram_version=version("sinogram"),
-        name=configuration.name,
-        http_port=http.port,
-        dicom_port=dicom.port,
-        dicom_aet=dicom.aet,
-        database_server_identifier=_server_identifier(configuration),
-        remote_access_allowed=http.remote_access_allowed,
-        authentication_enabled=http.authentication_enabled,
-        registered_users=http.registered_users,
-        http_describe_errors=http.describe_errors,
-        http_compression_enabled=configuration.value("HttpCompressionEnabled"),
-        http_request_timeout_s=http.request_timeout_s,
-        maximum_request_body_size_mb=http.maximum_request_body_size_mb,
-        maximum_file_size_in_archive_mb=http.maximum_file_size_in_archive_mb,
-        maximum_archive_size_mb=http.maximum_archive_size_mb,
-        temporary_directory=configuration.storage.temporary_directory,
-        default_encoding=dicom.default_encoding,
-        unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
-        metrics_enabled=configuration.value("MetricsEnabled"),
-        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
-        accepted_sop_classes=dicom.accepted_sop_classes,
-        rejected_sop_classes=dicom.rejected_sop_classes,
+        database_server_identifier=_server_identifier(plain),
+        authentication_enabled=is_authentication_enabled(configuration),
+        temporary_directory=scratch,
+        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration, plain.accepted_transfer_syntaxes),
+        rejected_sop_classes=plain.rejected_sop_classes or configuration.value(REJECT_SOP_CLASSES),
         log_levels={category: log.level_of(category) for category in logging_setup.CATEGORIES},
-        dicom_echo_checks_find=configuration.value("DicomEchoChecksFind"),
-        execute_lua_enabled=configuration.lua.execute_enabled,
-        lua_scripts=tuple(str(script) for script in configuration.lua.scripts),
-        execute_lua_timeout_s=PATIENCE_S + (configuration.lua.limits.timeout_s or _DAY_S),
-        log_exported_resources=configuration.value("LogExportedResources"),
-        default_retrieve_method=configuration.value("DicomDefaultRetrieveMethod"),
-        read_only=configuration.value("ReadOnly"),
+        lua_scripts=tuple(str(script) for script in lua.scripts),
+        execute_lua_timeout_s=PATIENCE_S + (lua.limits.timeout_s or _DAY_S),
     )
 
 
-def _server_identifier(configuration: Configuration) -> str:
+def _server_identifier(rest: RestSettings) -> str:
     """Identify this server as Orthanc does: a SHA-1 shown like a resource's identifier, here over AET and ports."""
-    parts = (configuration.dicom.aet, str(configuration.dicom.port), str(configuration.http.port))
-    return format_resource_id(hash_resource_id(*parts))
+    return format_resource_id(hash_resource_id(rest.dicom_aet, str(rest.dicom_port), str(rest.http_port)))
 
 
-def _accepted_transfer_syntaxes(configuration: Configuration) -> tuple[str, ...]:
+def _accepted_transfer_syntaxes(configuration: Configuration, patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the patterns as they stand, or what is left of all known syntaxes where single groups are switched."""
-    dicom = configuration.dicom
-    if not dicom.transfer_syntax_switches:
-        return dicom.accepted_transfer_syntaxes
-    return dicom.accepted_of(sorted(transfer_syntaxes()))
+    switches = {name: on for name in TRANSFER_SYNTAX_SWITCHES if (on := configuration.given.get(name)) is not None}
+    return accepted(sorted(transfer_syntaxes()), patterns, switches) if switches else patterns
 
 
-def _dicom(configuration: Configuration) -> DicomSettings:
-    dicom = configuration.dicom
-    always = {
-        Operation.ECHO: dicom.always_allow_echo,
-        Operation.STORE: dicom.always_allow_store,
-        Operation.FIND: dicom.always_allow_find,
-        Operation.FIND_WORKLIST: dicom.always_allow_find_worklist,
-        Operation.GET: dicom.always_allow_get,
-        Operation.MOVE: dicom.always_allow_move,
-    }
-    return DicomSettings(
-        aet=dicom.aet,
-        check_called_aet=dicom.check_called_aet,
-        strict_aet_comparison=dicom.strict_aet_comparison,
-        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration),
-        unknown_sop_class_accepted=dicom.unknown_sop_class_accepted,
-        accepted_sop_classes=dicom.accepted_sop_classes,
-        rejected_sop_classes=dicom.rejected_sop_classes,
-        modalities=dicom.modalities,
-        always_allowed=frozenset(operation for operation, allowed in always.items() if allowed),
-        check_modality_host=dicom.check_modality_host,
-        scp_timeout_s=dicom.scp_timeout_s,
-        maximum_pdu_length=dicom.maximum_pdu_length,
-        tls=dicom.tls if dicom.tls_enabled else None,
-        find=_find(configuration),
-        deidentify_logs=configuration.value("DeidentifyLogs"),
-        synchronous_move=configuration.value("SynchronousCMove"),
-        threads_count=dicom.threads,
-        maximum_associations=configuration.value("DicomMaximumAssociations"),
-    )
-
-
-def _scu(configuration: Configuration) -> ScuSettings:
-    return ScuSettings(
-        aet=configuration.dicom.aet,
-        timeout_s=configuration.value("DicomScuTimeout"),
-        tls=configuration.dicom.tls,
-        maximum_pdu_length=configuration.dicom.maximum_pdu_length,
-        close_delay_s=configuration.value("DicomAssociationCloseDelay"),
-        transcode=configuration.value("TranscodeDicomProtocol"),
-        preferred_transfer_syntax=configuration.value("DicomScuPreferredTransferSyntax"),
-    )
-
-
-def _find(configuration: Configuration) -> FindSettings:
-    return FindSettings(
-        default_encoding=configuration.dicom.default_encoding,
-        case_sensitive_pn=configuration.value("CaseSensitivePN"),
-        limit_results=configuration.value("LimitFindResults"),
-        limit_instances=configuration.value("LimitFindInstances"),
-        reads_files=configuration.value("StorageAccessOnFind") != "Never",
+def _dicom(configuration: Configuration, tls: TlsSettings | None) -> DicomSettings:
+    plain = configuration.fill(DicomSettings)
+    always = {operation for operation, option in ALWAYS_ALLOWED.items() if configuration.value(option)}
+    return replace(
+        plain,
+        accepted_transfer_syntaxes=_accepted_transfer_syntaxes(configuration, plain.accepted_transfer_syntaxes),
+        rejected_sop_classes=plain.rejected_sop_classes or configuration.value(REJECT_SOP_CLASSES),
+        modalities=configuration.modalities,
+        always_allowed=frozenset(always),
+        tls=tls if configuration.value(DICOM_TLS_ENABLED) else None,
+        find=configuration.fill(FindSettings),
     )

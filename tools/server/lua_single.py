@@ -8,7 +8,7 @@ from actors.messages.commands.command import Command
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.channel import open_local_channel
-from tools.lua_settings import with_sources
+from tools.configuration.lua import with_sources
 from tools.server.composition import ServerSettings
 from tools.server.core import Core
 

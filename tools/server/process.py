@@ -149,7 +149,7 @@ def _run_core(order: Order, ending: Ending) -> int:
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
         "reset": lambda: os.kill(order.supervisor, signal.SIGHUP),
     }
-    core = Core(order.settings.core(), control=control)
+    core = Core(order.settings.core, control=control)
     core.serve_bridge()
     words = {pair: word for word, pair in LEVEL_WORDS.items()}
     levels = LogLevels(core.views, order.settings.log, lambda *pair: _say(order, words[pair]))

@@ -31,7 +31,7 @@ from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from actors.wire.board import create_board_fd
 from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
-from tools.lua_settings import with_sources
+from tools.configuration.lua import with_sources
 from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.server.composition import ServerSettings
 from tools.server.listening import listen

@@ -32,7 +32,7 @@ class SingleServer:
         self._sockets += dicom
         self.http_port = self._sockets[0].getsockname()[1] if http_fds else 0
         self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
-        self.core = Core(settings.core(), kill_worker=_let_live)
+        self.core = Core(settings.core, kill_worker=_let_live)
         self._interpreters = LocalInterpreters(settings, self.core, self._control)
         clients: dict[str, Any] = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
         self._channel = open_local_channel(self.core.jobs.on_request)
@@ -41,7 +41,7 @@ class SingleServer:
             name="worker-1",
             ask=self.core.index.ask,
             channel=self._channel,
-            slots=settings.jobs.concurrent_jobs,
+            slots=settings.core.jobs.concurrent_jobs,
             environment=self.core.environment,
             **clients,
         )

@@ -1,10 +1,17 @@
 """Orthanc's options of the job engine."""
 
+import os
 from dataclasses import dataclass
+
+from events.options import Boolean, Option, Whole, filled_by
+
+
+def _or_as_many_as_processors(count: int) -> int:
+    return count or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerSettings:
-    concurrent_jobs: int = 2  # ConcurrentJobs
-    history_size: int = 10  # JobsHistorySize: completed jobs that are kept
-    save_jobs: bool = True  # SaveJobs: False forgets all jobs at the next start
+    concurrent_jobs: int = filled_by(Option("ConcurrentJobs", Whole(), 2, convert=_or_as_many_as_processors))
+    history_size: int = filled_by(Option("JobsHistorySize", Whole(), 10))  # completed jobs that are kept
+    save_jobs: bool = filled_by(Option("SaveJobs", Boolean(), default=True))  # False forgets all jobs at the next start

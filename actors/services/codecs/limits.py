@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from events.options import Option, Whole, filled_by
+
 IDLE_S: Final = 60.0  # a process that nobody has used for so long ends
 MOST_FRAMES: Final = 2000  # of one process; then it is replaced, with whatever a library has leaked
 KEPT_BYTES: Final = 64 << 20  # a process whose frame was larger ends with its image, and gives the memory back
@@ -13,8 +15,10 @@ KEPT_BYTES: Final = 64 << 20  # a process whose frame was larger ends with its i
 class CodecSettings:
     """The limits of one pool."""
 
-    processes: int = 2  # at most, of each server process that decodes
-    memory_mb: int = 2048  # address space of one process
-    processor_s: int = 30  # for one frame
-    timeout_s: int = 60  # for one frame, by the clock
+    processes: int = filled_by(
+        Option("CodecProcesses", Whole(1, 64), 2)
+    )  # at most, of each server process that decodes
+    memory_mb: int = filled_by(Option("CodecMemory", Whole(512, 1 << 20, "MB"), 2048))  # address space of one process
+    processor_s: int = filled_by(Option("CodecProcessorTime", Whole(1, 86_400, "s"), 30))  # for one frame
+    timeout_s: int = filled_by(Option("CodecTimeout", Whole(1, 86_400, "s"), 60))  # for one frame, by the clock
     scratch: Path | None = None  # where decoded images lie that are too large for memory; None: the system's place

@@ -1,13 +1,21 @@
 """What ingest needs of the configuration; apart from it, so that who only passes it on loads no DICOM."""
 
 from dataclasses import dataclass
+from typing import Final
+
+from events.options import Boolean, Choice, Option, filled_by
+
+_ENCODINGS: Final = (
+    *("Ascii", "Utf8", "Latin1", "Latin2", "Latin3", "Latin4", "Latin5", "Cyrillic", "Windows1251", "Arabic", "Greek"),
+    *("Hebrew", "Thai", "Japanese", "Chinese", "Korean", "JapaneseKanji", "SimplifiedChinese"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestSettings:
     """Options of the store path."""
 
-    default_encoding: str = "Latin1"  # DefaultEncoding
-    sync: bool = True  # SyncStorageArea
-    hash: bool = True  # StoreMD5ForAttachments
-    read_only: bool = False  # ReadOnly
+    default_encoding: str = filled_by(Option("DefaultEncoding", Choice(_ENCODINGS, folded=True), "Latin1"))
+    sync: bool = filled_by(Option("SyncStorageArea", Boolean(), default=True))
+    hash: bool = filled_by(Option("StoreMD5ForAttachments", Boolean(), default=True))
+    read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))

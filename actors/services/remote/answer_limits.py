@@ -9,6 +9,7 @@ from typing import Final
 
 from actors.services.remote.find_scu import Match
 from actors.wire.errors import RemoteFailed
+from events.options import MB, Option, Whole, filled_by
 
 MEMORY_SHARE: Final = 8  # an answer as values takes that many times its bytes, and more
 _ANSWER_BYTES: Final = 64  # what one costs that is empty: its place in the file and in the table
@@ -18,8 +19,8 @@ _ANSWER_BYTES: Final = 64  # what one costs that is empty: its place in the file
 class AnswerLimits:
     """In bytes; 0: no limit."""
 
-    query_bytes: int = 256 << 20  # MaximumQueryAnswersSizeMB
-    folder_bytes: int = 2048 << 20  # MaximumQueryFolderSizeMB
+    query_bytes: int = filled_by(Option("MaximumQueryAnswersSizeMB", Whole(unit="MB", factor=MB), 256))
+    folder_bytes: int = filled_by(Option("MaximumQueryFolderSizeMB", Whole(unit="MB", factor=MB), 2048))
 
     def budget(self, peer: str, *, in_memory: bool = False) -> "AnswerBudget":
         """Return what counts the answers to one request; `in_memory`: which are not written to a file."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from actors.services.remote.modality import Modality
 from actors.wire.errors import BAD_SEQUENCE_OF_CALLS, RemoteFailed
 from actors.wire.tls import TlsSettings
+from events.options import Boolean, Option, Text, Title, Whole, filled_by
 from store.dicom.uids import EXPLICIT_LE
 
 
@@ -26,13 +27,15 @@ class Target:
 class ScuSettings:
     """The options of this server as a client of modalities; the defaults are Orthanc's."""
 
-    aet: str = "ORTHANC"  # DicomAet
-    timeout_s: int = 10  # DicomScuTimeout; 0: none
+    aet: str = filled_by(Option("DicomAet", Title(), "ORTHANC"))
+    timeout_s: int = filled_by(Option("DicomScuTimeout", Whole(unit="s"), 10))  # 0: none
     tls: TlsSettings | None = None  # DicomTls…; None: no certificate is configured
-    maximum_pdu_length: int = 16384  # MaximumPduLength
-    close_delay_s: int = 5  # DicomAssociationCloseDelay: an idle association is kept that long for the next use
-    transcode: bool = True  # TranscodeDicomProtocol
-    preferred_transfer_syntax: str = EXPLICIT_LE  # DicomScuPreferredTransferSyntax: what is transcoded to
+    maximum_pdu_length: int = filled_by(Option("MaximumPduLength", Whole(4096, 131072, "bytes"), 16384))
+    # An idle association is kept that long for the next use.
+    close_delay_s: int = filled_by(Option("DicomAssociationCloseDelay", Whole(unit="s"), 5))
+    transcode: bool = filled_by(Option("TranscodeDicomProtocol", Boolean(), default=True))
+    # What is transcoded to.
+    preferred_transfer_syntax: str = filled_by(Option("DicomScuPreferredTransferSyntax", Text(), EXPLICIT_LE))
 
     def target(self, modality: Modality, *, local_aet: str = "", timeout_s: int | None = None) -> Target:
         """Return how to reach a modality; the arguments are those of one request and come before anything else.

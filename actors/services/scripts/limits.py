@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from events.options import MB, Option, Whole, filled_by
+
 UNLIMITED_ANSWER_BYTES: Final = 1 << 30  # where LuaMemoryLimit is 0
 
 
@@ -11,13 +13,11 @@ UNLIMITED_ANSWER_BYTES: Final = 1 << 30  # where LuaMemoryLimit is 0
 class Limits:
     """0 is no limit."""
 
-    timeout_s: float = (
-        300.0  # LuaCallbackTimeout: of a callback or a script's loading, waiting for host functions included
-    )
-    instructions: int = (
-        0  # LuaInstructionLimit: of Lua's virtual machine, counted in thousands; 10 million take 0.1 to 0.5 s
-    )
-    memory_bytes: int = 512 << 20  # LuaMemoryLimit is in MB: of one interpreter
+    # Of a callback or a script's loading, waiting for host functions included.
+    timeout_s: float = filled_by(Option("LuaCallbackTimeout", Whole(unit="s"), 300))
+    # Of Lua's virtual machine, counted in thousands; 10 million take 0.1 to 0.5 s.
+    instructions: int = filled_by(Option("LuaInstructionLimit", Whole(), 0))
+    memory_bytes: int = filled_by(Option("LuaMemoryLimit", Whole(unit="MB", factor=MB), 512))  # of one interpreter
 
     def deadline_s(self, now_s: float) -> float:
         return now_s + self.timeout_s if self.timeout_s > 0 else math.inf

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.services.scripts.limits import Limits
+from events.options import Boolean, Option, Whole, filled_by
 
 # The processes of the two interpreters.
 LUA_FILTER: Final = "lua-filter"  # the filters of received instances
@@ -20,10 +21,10 @@ PATIENCE_S: Final = 30.0
 class LuaSettings:
     scripts: tuple[Path, ...] = ()  # `LuaScripts` in order, folders replaced by the `.lua` files in them
     sources: tuple[bytes, ...] = field(default=(), repr=False)  # what stands in them, once a start has read them
-    limits: Limits = field(default_factory=Limits)  # LuaCallbackTimeout, LuaInstructionLimit, LuaMemoryLimit
-    sandbox: bool = False  # LuaSandbox
-    heart_beat_s: int = 0  # LuaHeartBeatPeriod; 0: none
-    execute_enabled: bool = False  # ExecuteLuaEnabled
+    limits: Limits = field(default_factory=Limits)
+    sandbox: bool = filled_by(Option("LuaSandbox", Boolean(), default=False))
+    heart_beat_s: int = filled_by(Option("LuaHeartBeatPeriod", Whole(unit="s"), 0))  # 0: none
+    execute_enabled: bool = filled_by(Option("ExecuteLuaEnabled", Boolean(), default=False))
     configuration: Mapping[str, Any] = field(
         default_factory=dict, repr=False
     )  # GetOrthancConfiguration(); holds secrets

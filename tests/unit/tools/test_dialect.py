@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadConfiguration
-from tools.dialect import plain, substitute
+from tools.configuration.dialect import plain, substitute
 
 FILE = Path("x.json")
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from actors.services.remote.modality import Modality, Operation
-from tools.modalities import read_modalities
+from tools.configuration.modalities import read_modalities
 
 
 def read_one(entry: Any) -> Modality:

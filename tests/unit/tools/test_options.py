@@ -1,13 +1,17 @@
 """The table of options: what each kind takes and refuses."""
 
 import json
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from events.errors import BadConfiguration
+from events.options import File, Option, Whole, option_of
 from tools.configuration import load
-from tools.options import OPTIONS, PLUGIN_SECTIONS, WITHOUT_EFFECT, suggestion
+from tools.configuration.table import OPTIONS, SETTINGS, declared, suggestion
+from tools.configuration.unheeded import PLUGIN_SECTIONS
 
 
 @pytest.mark.parametrize(
@@ -84,11 +88,33 @@ def test_false_and_never_mean_the_same_for_overwriting() -> None:
     assert [row.differs(value) for value in (False, "Never", True, "Always")] == [False, False, True, True]
 
 
+def test_no_option_is_declared_twice() -> None:
+    found: dict[str, Option] = {}
+    for option in declared():
+        assert found.setdefault(option.name, option) is option, option.name
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings.__name__)
+def test_a_setting_has_the_default_of_its_option(settings: Any) -> None:
+    for field in fields(settings):
+        option = option_of(field)
+        if option is not None:
+            made = field.default if field.default_factory is MISSING else field.default_factory()
+            assert made == option.read(option.default, Path()), field.name
+
+
+def test_a_value_is_read_in_the_unit_of_its_setting() -> None:
+    size = Option("Size", Whole(unit="MB", factor=1 << 20), 2)
+    assert (size.read(3, Path()), size.kind.words) == (3 << 20, "0 or more MB")
+    place = Option("Place", File())
+    assert [place.read(value, Path("/a")) for value in ("b", "/c", "", None)] == [Path("/a/b"), Path("/c"), None, None]
+
+
 def test_no_option_is_a_plugin_section() -> None:
     assert not OPTIONS.keys() & PLUGIN_SECTIONS
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.is_without_effect])
 def test_what_has_no_effect_is_checked_and_not_warned_of(tmp_path: Path, name: str) -> None:
     default = OPTIONS[name].default
     other = (not default) if isinstance(default, bool) else default + 1 if isinstance(default, int) else "2008"

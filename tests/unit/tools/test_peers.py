@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.wire.http.peer import Peer
-from tools.peers import read_peers
+from tools.configuration.peers import read_peers
 
 FOLDER = Path("/etc/sinogram")
 

@@ -3,7 +3,7 @@
 import pytest
 from pydicom.uid import AllTransferSyntaxes
 
-from tools.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
+from tools.configuration.transfer_syntaxes import TRANSFER_SYNTAX_SWITCHES, accepted
 
 ROOT = "1.2.840.10008.1.2"
 # pydicom does not list the retired ones and those of JPIP, which Orthanc accepts.

@@ -1,15 +1,18 @@
 """The options about scripts: `LuaScripts` and its like, as the interpreters are told of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from actors.services.scripts.limits import Limits
 from actors.services.scripts.settings import LuaSettings
 from events.errors import BadConfiguration
+from events.options import Option, Texts
+from tools.configuration.values import Values
 
-_MEGABYTE = 1 << 20
+LUA_SCRIPTS: Final = Option("LuaScripts", Texts(), [])
+OPTIONS: Final = (LUA_SCRIPTS,)
 
 
 def list_scripts(entries: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
@@ -48,17 +51,6 @@ def with_sources(settings: LuaSettings) -> LuaSettings:
     return replace(settings, sources=tuple(sources))
 
 
-def read_lua(value: Callable[[str], Any], scripts: Sequence[Path], given: Mapping[str, Any]) -> LuaSettings:
-    """Return the settings; `value` gives each option or its default, `given` is what the configuration holds."""
-    return LuaSettings(
-        scripts=tuple(scripts),
-        limits=Limits(
-            timeout_s=float(value("LuaCallbackTimeout")),
-            instructions=value("LuaInstructionLimit"),
-            memory_bytes=value("LuaMemoryLimit") * _MEGABYTE,
-        ),
-        sandbox=value("LuaSandbox"),
-        heart_beat_s=value("LuaHeartBeatPeriod"),
-        execute_enabled=value("ExecuteLuaEnabled"),
-        configuration=given,
-    )
+def read_lua(values: Values, scripts: Sequence[Path]) -> LuaSettings:
+    """Return the settings with these scripts; they tell scripts all options."""
+    return values.fill(LuaSettings, scripts=tuple(scripts), limits=values.fill(Limits), configuration=values.given)

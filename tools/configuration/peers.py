@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.wire.http.peer import Peer
+from events.options import Option, Section
 
+PEERS: Final = Option("OrthancPeers", Section(), {}, is_secret=True)
+OPTIONS: Final = (PEERS,)
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 

@@ -1,12 +1,15 @@
-"""The options DicomTls…: read, and tried out at the start, so that no association is the first to meet a bad certificate."""
+"""The options DicomTls…, and what of them goes together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from actors.wire.tls import BCP_195, TlsSettings, client_context, server_context
-from events.errors import BadConfiguration
+from actors.wire.tls import BCP_195, TlsSettings
+from events.options import Boolean, Option
+from tools.configuration.values import Values
 
+ENABLED: Final = Option("DicomTlsEnabled", Boolean(), default=False)  # as a server
+OPTIONS: Final = (ENABLED,)
 FILES: Final = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCertificates")
 
 
@@ -31,28 +34,7 @@ def tls_problems(given: Mapping[str, Any], origin: Mapping[str, Path]) -> list[s
     return problems
 
 
-def read_tls(
-    value: Callable[[str], Any], texts: Callable[[str], Sequence[str]], path: Callable[[str], Path]
-) -> TlsSettings | None:
-    """Return the settings if there is a certificate; `path` makes a file's option absolute."""
-    if not value(FILES[0]) or not value(FILES[1]):
-        return None
-    return TlsSettings(
-        certificate=path(FILES[0]),
-        private_key=path(FILES[1]),
-        trusted=path(FILES[2]) if value(FILES[2]) else None,
-        is_remote_certificate_required=value("DicomTlsRemoteCertificateRequired"),
-        minimum_version=value("DicomTlsMinimumProtocolVersion"),
-        ciphers=tuple(texts("DicomTlsCiphersAccepted")),
-    )
-
-
-def check_tls(settings: TlsSettings | None) -> None:
-    """Load the certificates and ciphers. Raises BadConfiguration, which names option and file."""
-    if settings is None:
-        return
-    try:
-        client_context(settings)
-        server_context(settings)
-    except BadConfiguration as exc:
-        raise BadConfiguration(f"DICOM TLS: {exc}") from exc
+def read_tls(values: Values) -> TlsSettings | None:
+    """Return the settings, of both directions, if there is a certificate."""
+    settings = values.fill(TlsSettings)
+    return settings if settings.certificate and settings.private_key else None

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actors.services.remote.modality import MANUFACTURERS, OBSOLETE_MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation
+from events.options import Option, Section
 
+MODALITIES: Final = Option("DicomModalities", Section(), {})
+OPTIONS: Final = (MODALITIES,)
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 

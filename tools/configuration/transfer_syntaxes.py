@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from events.options import Boolean, Option
+
 _GROUPS: Final = {  # last components below 1.2.840.10008.1.2
     "Deflated": ("1.99",),
     "Jpeg": (*(f"4.{number}" for number in range(50, 67)), "4.70"),
@@ -24,6 +26,8 @@ TRANSFER_SYNTAX_SWITCHES: Final[Mapping[str, frozenset[str]]] = {
     f"{group}TransferSyntaxAccepted": frozenset(f"1.2.840.10008.1.2.{last}" for last in lasts)
     for group, lasts in _GROUPS.items()
 }
+
+OPTIONS: Final = tuple(Option(name, Boolean()) for name in TRANSFER_SYNTAX_SWITCHES)
 
 
 def accepted(known: Iterable[str], patterns: Iterable[str], switches: Mapping[str, bool]) -> tuple[str, ...]:

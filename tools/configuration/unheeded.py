@@ -1,0 +1,83 @@
+"""Options of Orthanc that are known and checked, and change nothing in this release.
+
+Who sets one that protects relies on it: another value than the default stops the start. Of others that are to come a start warns; not
+of the sizes of caches and pools of Orthanc's own code, which mean nothing here.
+"""
+
+from typing import Final
+
+from events.options import Boolean, Choice, Kind, Option, Section, Text, Texts, Whole
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+PLUGIN_SECTIONS: Final = frozenset(
+    _words(
+        "AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion DicomWeb Gdcm "
+        "GoogleCloudStorage Housekeeper Indexer Keycloak MultitenantDicom MySQL Neuro Odbc OrthancExplorer2 Ohif PostgreSQL "
+        "Python PythonScript PythonVerbose ServeFolders Stl StoneWebViewer TcIa Transfers VolView WebViewer "
+        "WholeSlideImaging Worklists"
+    )
+)
+
+
+def _later(name: str, kind: Kind, default: object = None, *, protects: bool = False, is_secret: bool = False) -> Option:
+    return Option(name, kind, default, since=None, protects=protects, is_secret=is_secret)
+
+
+def _none(name: str, kind: Kind, default: object) -> Option:
+    return Option(name, kind, default, since=None, is_without_effect=True)
+
+
+_COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
+_ON: Final = "StoreDicom PatientLevelEnabled OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
+_ON_TOO: Final = (
+    "SynchronousZipStream LoadPrivateDictionary IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
+)
+_OFF: Final = "StorageCompression WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
+_SECTIONS: Final = "ExtraMainDicomTags Warnings UserMetadata UserContentType Dictionary"
+_SIZES: Final = {
+    "MaximumStorageCacheSize": 128,
+    "StorageLoaderThreadsCount": 4,
+    "StorageMemoryCapacity": 512,
+    "ZipLoaderThreads": 0,
+    "LoaderThreads": 0,
+    "MallocArenaMax": 5,
+    "MaximumConcurrentDcmtkTranscoders": 0,
+    "DicomParserThreadsCount": 2,
+    "DicomParserMemoryCapacity": 256,
+    "DicomParserCacheSize": 256,
+    "TranscoderThreadsCount": 4,
+    "TranscoderMemoryCapacity": 256,
+    "TranscoderCacheSize": 256,
+    "SequentialDicomReaderThreadsCount": 4,
+    "SequentialDicomReaderWindowSize": 4,
+    "SequentialDicomReaderWindowCapacity": 128,
+}
+OPTIONS: Final = (
+    _later("MaximumStorageSize", _COUNT, 0, protects=True),
+    _later("MaximumPatientCount", _COUNT, 0, protects=True),
+    _later("CheckRevisions", _SWITCH, default=False, protects=True),
+    _later("OverwriteInstances", Choice(("Never", "Always", "IfChanged"), boolean=True), default=False),
+    _later("MaximumStorageMode", Choice(("Recycle", "Reject")), "Recycle"),
+    *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),
+    *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
+    *(_later(name, _SECTION, {}) for name in _SECTIONS.split()),
+    _later("DatabaseServerIdentifier", _TEXT),
+    _later("Plugins", Texts(), []),
+    _later("ExternalDictionaries", Texts(), []),
+    _later("JobsEngineThreadsCount", _SECTION, {"ResourceModification": 1}),
+    _later("MediaArchiveSize", _COUNT, 1),
+    _later("Pkcs11", _SECTION, {}, is_secret=True),
+    _later("StorageCommitmentReportsSize", _COUNT, 100),
+    _later("DefaultPrivateCreator", _TEXT, ""),
+    _later("Locale", _TEXT),
+    _later("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),
+    _later("IngestTranscoding", _TEXT),
+    _later("DicomLossyTranscodingQuality", Whole(1, 100), 90),
+    *(_none(name, _COUNT, default) for name, default in _SIZES.items()),
+    # Whatever edition: more is hidden than any of them asks.
+    _none("DeidentifyLogsDicomVersion", Choice(("2008", "2017c", "2021b", "2023b")), "2023b"),
+)
