@@ -46,10 +46,16 @@ COMMIT_SECONDS = Histogram("sinogram_commit_seconds", "Time of a commit, with th
 LONGEST_REMOVAL = Longest("orthanc_storage_remove_duration_ms", "Longest time to remove a file within 10 s")
 REMOVED_FILES = Counter("sinogram_files_removed_total", "Files of deleted instances removed")
 
-# -- DICOM (api.dicom.server) --
+# -- DICOM (api.dicom.server, api.dicom.acceptor) --
 ASSOCIATIONS = Gauge("sinogram_associations", "Associations being served")
 CONNECTIONS = Counter(
     "sinogram_dicom_connections_total", "DICOM connections accepted", "result", ("served", "rejected", "dropped")
+)
+DICOM_REQUESTS = Counter(
+    "sinogram_dicom_requests_total",
+    "Requests of DICOM peers that were served",
+    "operation",
+    ("Echo", "Find", "FindWorklist", "Get", "Move", "Store", "NAction", "EventReport"),
 )
 
 # -- codecs (actors.services.codecs) --
@@ -60,3 +66,7 @@ FRAME_SECONDS = Histogram("sinogram_codec_frame_seconds", "Time of one frame in 
 # -- jobs (actors.services.jobs) --
 JOB_STEPS = Counter("sinogram_job_steps_total", "Steps of jobs carried out")
 JOB_RUNS = Counter("sinogram_job_runs_total", "Runs of jobs, by how they ended", "result", ("end", "fail", "release"))
+
+# -- scripts (actors.services.lua.runtime) --
+SCRIPT_CALLS = Counter("sinogram_script_calls_total", "Callbacks and chunks of scripts", "result", ("done", "failed"))
+SCRIPT_SECONDS = Histogram("sinogram_script_seconds", "Time of a callback or chunk of scripts")

@@ -4,6 +4,7 @@ import logging
 import threading
 from contextlib import AbstractContextManager
 
+from actors.wire import metrics
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import Command, Field, encode_response
 from actors.wire.dicom.connection import Connection
@@ -154,6 +155,7 @@ class Acceptor:
             raise Refusal(f"unsupported command 0x{command.field:04x}")
         if not is_allowed(self._settings, service.operation, self._request.calling_aet, self._remote_ip):
             raise Refusal(f"{service.operation.value} is not allowed")
+        metrics.DICOM_REQUESTS.add(1, service.operation.value)
         last = _carry_out(service, association, context, command)
         association.skip_dataset()  # what an early refusal left unread
         response = encode_response(command, last.status, last.elements, has_dataset=bool(last.dataset))

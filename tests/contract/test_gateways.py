@@ -175,6 +175,8 @@ def test_what_gateways_have_counted_outlives_them(server: ServerUnderTest) -> No
     with StoreScu(server.dicom_port) as association:
         assert association.store(Instance(1, "COUNTED", 1, 1, 200)) == 0
         assert _metrics(server)["sinogram_associations"] == 1
+    stores = 'sinogram_dicom_requests_total{operation="Store"}'
+    assert _metrics(server)[stores] == before[stores] + 1
     received = 'sinogram_instances_received_total{result="Success"}'
     starts = 'sinogram_process_starts_total{role="gateway"}'
     for pid in server.gateways():

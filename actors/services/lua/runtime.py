@@ -27,6 +27,7 @@ from actors.services.scripts.errors import Cause, HostError, ScriptFailed
 from actors.services.scripts.heartbeat import Pulse
 from actors.services.scripts.limits import Limits
 from actors.services.scripts.values import FromLua, TooComplex, ready
+from actors.wire import metrics
 
 log = logging.getLogger(__name__)
 
@@ -250,9 +251,13 @@ class Interpreter:
         before = self._limit(deadline_s, self.limits.timeout_s, self.limits.budget, self.limits.instructions, None)
         if self._pulse:
             self._pulse.started(name, deadline_s)
+        started, result = time.perf_counter(), "failed"
         try:
             yield
+            result = "done"
         finally:
+            metrics.SCRIPT_CALLS.add(1, result)
+            metrics.SCRIPT_SECONDS.observe(time.perf_counter() - started)
             if self._pulse:
                 self._pulse.ended()
             self._limit(*before)
