@@ -6,7 +6,8 @@ have their kind and what they mean before them. Counting goes on where `MetricsE
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import falcon
@@ -17,8 +18,11 @@ from api.rest import runtime
 from api.rest.deps import Deps, Routes
 from api.rest.front import Application, Headers, StartResponse
 from api.rest.jobs import all_jobs
+from store.environment import free_bytes
 from store.log import read_end
 from store.projections.job_rows import JobState
+from store.views.callbacks import count_waiting
+from store.views.damaged import count_damaged
 from store.views.feed import get_last_seq
 from store.views.snapshot import Snapshot
 
@@ -38,7 +42,7 @@ class Prometheus:
             at_ms = int(self._deps.now().timestamp() * 1000)
             states = Counter(job.progress.state for job in all_jobs(self._deps.views))
             with self._deps.views.snapshot() as s:
-                lines = [*_of_archive(s, states, at_ms), *_own_of_archive(s, states, self._deps.views.size_bytes())]
+                lines = [*_of_archive(s, states, at_ms), *_own_of_archive(s, states, self._deps)]
             for metric in list_metrics():
                 lines += _of_processes(metric, at_ms)
         resp.content_type = EXPOSITION
@@ -100,22 +104,37 @@ def _of_archive(s: Snapshot, states: Counter[JobState], at_ms: int) -> Iterator[
         yield f"orthanc_{name} {_number(value)} {at_ms}"
 
 
-def _own_of_archive(s: Snapshot, states: Counter[JobState], index_bytes: int) -> Iterator[str]:
+def _own_of_archive(s: Snapshot, states: Counter[JobState], deps: Deps) -> Iterator[str]:
     end = read_end(s.txn, s.tables)[0]
-    yield from _described(
+    yield from _gauge("sinogram_callbacks_waiting", "Failed callbacks that are called again", {"": count_waiting(s)})
+    yield from _gauge(
         "sinogram_cursor_lag_events",
-        "gauge",
         "Events that a consumer of the log has not dealt with",
-        [Sample("", (("cursor", name),), end - seq) for name, seq in s.cursors().items()],
+        {name: end - seq for name, seq in s.cursors().items()},
+        "cursor",
     )
+    yield from _gauge("sinogram_damaged_files", "Files of instances that are damaged", {"": count_damaged(s)})
     yield from _described("sinogram_events_total", "counter", "Events in the log", [Sample("", (), end)])
-    yield from _described("sinogram_index_bytes", "gauge", "Size of the index's file", [Sample("", (), index_bytes)])
-    yield from _described(
-        "sinogram_jobs",
-        "gauge",
-        "Jobs that are known, by state",
-        [Sample("", (("state", state.name),), states[state]) for state in JobState],
+    yield from _gauge("sinogram_free_bytes", "Space left on the disk of a folder", _free_bytes(deps), "folder")
+    yield from _gauge("sinogram_index_bytes", "Size of the index's file", {"": deps.views.size_bytes()})
+    yield from _gauge(
+        "sinogram_jobs", "Jobs that are known, by state", {state.name: states[state] for state in JobState}, "state"
     )
+
+
+def _free_bytes(deps: Deps) -> dict[str, float]:
+    """The folder of a disk that is not there is left out."""
+    found: dict[str, float] = {}
+    for name, folder in {"index": deps.views.folder, "storage": deps.blobs.root.parent}.items():
+        with suppress(OSError):
+            found[name] = free_bytes(folder)
+    return found
+
+
+def _gauge(name: str, text: str, values: Mapping[str, float], label: str = "") -> Iterator[str]:
+    """`values` are by the value of the label, or one without."""
+    samples = [Sample("", ((label, of),) if label else (), value) for of, value in values.items()]
+    return _described(name, "gauge", text, samples)
 
 
 def _of_processes(metric: Metric, at_ms: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from store.damaged_rows import UNREADABLE, describe
 from store.environment import Environment
@@ -13,6 +14,11 @@ class Views:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+
+    @property
+    def folder(self) -> Path:
+        """Where the index lies."""
+        return self._environment.folder
 
     def size_bytes(self) -> int:
         """Return the size of the index's file."""

@@ -1,9 +1,13 @@
 """`/tools/metrics-prometheus` and `/tools/metrics`: what is shown, by which rules, and that each number moves with its cause."""
 
 from collections.abc import Iterator
+from json import loads
+from shutil import disk_usage
 
 import pytest
 
+from events.identifiers import Seq
+from store.environment import FILE_NAME
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import add_pixels, dataset, encode
 from tests.exposition import Exposition, parse_exposition
@@ -68,6 +72,31 @@ def test_every_command_is_in_a_commit_and_every_event_in_the_log(rest: RestStage
     assert grown['sinogram_commits_total{result="done"}'] == grown["sinogram_commit_seconds_count"] >= 1
     assert grown['sinogram_commits_total{result="failed"}'] == 0
     assert grown["sinogram_events_total"] >= 3 * len(FILES)
+
+
+def test_what_is_wrong_with_the_archive_is_a_number_to_be_alarmed_by(rest: RestStage, archive: Core) -> None:
+    rest.upload(FILES[0])
+    assert look(rest).values["sinogram_damaged_files"] == 0
+    [path] = (
+        path
+        for path in (archive.settings.storage_directory / "blobs").rglob("*")
+        if path.is_file() and path.stat().st_size == len(FILES[0])
+    )
+    path.unlink()
+    [name] = loads(rest.ask("/instances").body)
+    assert rest.ask(f"/instances/{name}/file").status == 500
+    shown = look(rest).values
+    assert shown["sinogram_damaged_files"] == 1
+    free = disk_usage(archive.settings.storage_directory).free
+    assert shown['sinogram_free_bytes{folder="storage"}'] == pytest.approx(free, rel=0.1)
+    assert shown["sinogram_index_bytes"] == (archive.settings.index_directory / FILE_NAME).stat().st_size
+
+
+def test_a_consumer_that_lags_is_told_by_how_much(rest: RestStage, archive: Core) -> None:
+    archive.client.save_cursor("lua", Seq(0))
+    rest.upload(FILES[0])
+    shown = look(rest).values
+    assert shown['sinogram_cursor_lag_events{cursor="lua"}'] == shown["sinogram_events_total"] == 4
 
 
 def test_requests_are_counted_by_their_status(rest: RestStage) -> None:
