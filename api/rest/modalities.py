@@ -3,25 +3,19 @@
 A modality is shown and taken as Orthanc 1.12.7 does, in both forms; so are its messages.
 """
 
-import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 import falcon
 
-from actors.services.remote.modality import MANUFACTURERS, OBSOLETE_MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation
+from actors.services.remote.modality import LAST_PORT, NAME, PERMISSIONS, RETRIEVE_METHODS, Kind, Modality
+from actors.services.remote.modality import parse_modality as read_modality
 from api.errors import BadField, InexistentItem, OutOfRange
 from api.rest import arguments, fields
 from api.rest.deps import Deps, Routes
 from api.rest.replies import send_json, send_text
 from events.errors import NotFound
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]*\Z")
 _LONGEST_NAME: Final = 200  # what a key of the index holds with ease; Orthanc has no limit
-_LAST_PORT: Final = 65534  # so Orthanc
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}\Z")
-_PERMISSIONS: Final = {f"Allow{operation.value}": operation for operation in Operation}
-_COMMITMENT: Final = ("AllowNAction", "AllowEventReport")  # both are what AllowStorageCommitment says
 
 ONE_MODALITY = "/modalities/{name}"
 # What lies below a modality, as Orthanc lists it.
@@ -111,13 +105,13 @@ def render_modality(modality: Modality) -> dict[str, Any]:
         "RetrieveMethod": modality.retrieve_method,
         "Timeout": modality.timeout_s,
         "UseDicomTls": modality.use_tls,
-        **{name: operation in modality.allowed for name, operation in _PERMISSIONS.items()},
+        **{name: operation in modality.allowed for name, operation in PERMISSIONS.items()},
     }
 
 
 def check_name(name: str) -> None:
     """Refuse a symbolic name that could not stand in a path. Raises BadField."""
-    if not _NAME.match(name) or len(name) > _LONGEST_NAME:
+    if not NAME.match(name) or len(name) > _LONGEST_NAME:
         raise BadField(
             "Only alphanumeric, dash characters and underscores are allowed in the names of modalities/peers, "
             f"but found: {name}"
@@ -127,60 +121,43 @@ def check_name(name: str) -> None:
 def parse_modality(name: str, value: object) -> Modality:
     """Return the modality that a JSON value describes. Raises BadField, OutOfRange."""
     match value:
-        case [str(aet), str(host), port]:
-            return Modality(name=name, aet=aet, host=host, port=_port(port))
-        case [str(aet), str(host), port, str(manufacturer)]:
-            return Modality(name=name, aet=aet, host=host, port=_port(port), manufacturer=_manufacturer(manufacturer))
-        case dict():
-            return _parse_object(name, value)
+        case [str(), str(), _] | [str(), str(), _, str()] | dict():
+            return read_modality(name, value, _complain)
         case _:
             raise BadField
 
 
-def _parse_object(name: str, value: Mapping[str, Any]) -> Modality:
-    return Modality(
-        name=name,
-        aet=fields.text(value, "AET"),
-        host=fields.text(value, "Host"),
-        port=_port(value.get("Port")),
-        manufacturer=_manufacturer(fields.text(value, "Manufacturer", default="Generic")),
-        allowed=_allowed(value),
-        allow_transcoding=fields.flag(value, "AllowTranscoding", default=True),
-        use_tls=fields.flag(value, "UseDicomTls", default=False),
-        local_aet=fields.text(value, "LocalAet", default=""),
-        timeout_s=fields.whole(value, "Timeout", default=0),
-        retrieve_method=parse_retrieve_method(fields.text(value, "RetrieveMethod", default="SystemDefault")),
-    )
-
-
-def _allowed(value: Mapping[str, Any]) -> frozenset[Operation]:
-    flags = {name: fields.flag(value, name, default=True) for name in _PERMISSIONS}
-    if "AllowStorageCommitment" in value:
-        flags |= dict.fromkeys(_COMMITMENT, fields.flag(value, "AllowStorageCommitment", default=True))
-    return frozenset(_PERMISSIONS[name] for name, is_allowed in flags.items() if is_allowed)
+def _complain(field: str, kind: Kind, value: object) -> Exception:
+    """What Orthanc says."""
+    is_text = isinstance(value, str)
+    match kind:
+        case Kind.FLAG:
+            return BadField(f"Boolean value expected in field: {field}")
+        case Kind.SECONDS:
+            kept = "Integer" if isinstance(value, bool) or not isinstance(value, int) else "Unsigned integer"
+            return BadField(f"{kept} value expected in field: {field}")
+        case Kind.PORT if isinstance(value, int) and not isinstance(value, bool):
+            return OutOfRange(f"A TCP port number must be in range [1..{LAST_PORT}], but found: {value}")
+        case Kind.MANUFACTURER if is_text:
+            return OutOfRange(f'Unknown modality manufacturer: "{value}"')
+        case Kind.RETRIEVE_METHOD if is_text:
+            return _wrong_method(str(value))
+        case Kind.MISSING if not field.startswith("Port"):
+            return BadField(f"String value expected in field: {field.partition(',')[0]}")
+        case Kind.PORT | Kind.MISSING:
+            return BadField()
+        case _:
+            return BadField(f"String value expected in field: {field}")
 
 
 def parse_retrieve_method(text: str) -> str:
     if text not in RETRIEVE_METHODS:
-        raise OutOfRange(f'RetrieveMethod can be "C-MOVE", "C-GET" or "SystemDefault": {text}')
+        raise _wrong_method(text)
     return text
 
 
-def _port(value: object) -> int:
-    if isinstance(value, str) and _WHOLE.match(value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadField
-    if not 1 <= value <= _LAST_PORT:
-        raise OutOfRange(f"A TCP port number must be in range [1..{_LAST_PORT}], but found: {value}")
-    return value
-
-
-def _manufacturer(text: str) -> str:
-    known = OBSOLETE_MANUFACTURERS.get(text, text)
-    if known not in MANUFACTURERS:
-        raise OutOfRange(f'Unknown modality manufacturer: "{text}"')
-    return known
+def _wrong_method(text: str) -> OutOfRange:
+    return OutOfRange(f'RetrieveMethod can be "C-MOVE", "C-GET" or "SystemDefault": {text}')
 
 
 def routes(deps: Deps) -> Routes:

@@ -20,7 +20,9 @@ def problem_of(entry: Any, name: str = "m") -> str:
     return problems[0]
 
 
-@pytest.mark.parametrize("entry", [["A", "h", 104], ["A", "h", "104"], {"AET": "A", "Host": "h", "Port": 104}])
+@pytest.mark.parametrize(
+    "entry", [["A", "h", 104], ["A", "h", "104"], ["A", "h", "+104"], {"AET": "A", "Host": "h", "Port": 104}]
+)
 def test_both_forms_allow_everything_by_default(entry: Any) -> None:
     assert read_one(entry) == Modality(name="m", aet="A", host="h", port=104)
 
@@ -73,10 +75,16 @@ def test_an_unknown_field_is_ignored_with_a_warning() -> None:
         ("A", "must be [AET, host, port, manufacturer] or an object"),
         (["A", "h", 0], "Port must be a TCP port"),
         (["A", "h", "x"], "Port must be a TCP port"),
+        (["A", "h", 65535], "Port must be a TCP port, 1 to 65534"),  # so Orthanc 1.12.7
         (["A", "h", True], "Port must be a TCP port"),
         (["A", 3, 4], "Host must be a string"),
         (["A", "h", 1, "Foo"], "Manufacturer must be one of"),
         ({"Host": "h", "Port": 1}, "lacks AET"),
+        ({"Host": "h"}, "lacks AET, Port"),
+        (
+            {"AET": "A", "Host": "h", "Port": 1, "AllowStorageCommitment": 1},
+            "AllowStorageCommitment must be true or false",
+        ),
         ({"AET": "A", "Host": "h", "Port": 1, "AllowEcho": "no"}, "AllowEcho must be true or false"),
         ({"AET": "A", "Host": "h", "Port": 1, "Timeout": -1}, "Timeout must be a whole number"),
         ({"AET": "A", "Host": "h", "Port": 1, "RetrieveMethod": "X"}, "RetrieveMethod must be one of"),
