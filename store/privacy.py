@@ -10,7 +10,8 @@ import os
 import stat
 from pathlib import Path
 
-from store.blobs.store import FILE_MODE, FOLDER_MODE
+from store.blobs.store import FOLDER_MODE
+from store.blobs.writer import FILE_MODE
 from store.boot import LOCK_NAME
 from store.environment import FILE_NAME, RESERVE_NAME
 

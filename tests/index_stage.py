@@ -12,7 +12,7 @@ from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.resources import DeleteResource, PurgeRows
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, hash_resource_id
-from store.blobs.store import make_blob_id
+from store.blobs.writer import make_blob_id
 from store.environment import Environment
 from store.projections.job_rows import Job
 from store.views.views import Views

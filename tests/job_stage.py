@@ -20,7 +20,7 @@ from actors.messages.job_states import Word
 from events import codec
 from events.event import Event
 from events.identifiers import BlobId, Ref
-from store.blobs.store import make_blob_id
+from store.blobs.writer import make_blob_id
 from store.log import read_rows
 from store.projections.job_rows import Job, JobState
 from store.views.jobs import get_job

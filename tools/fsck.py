@@ -15,7 +15,8 @@ from pathlib import Path
 
 from events.identifiers import Level, Ref, format_resource_id
 from store.blobs.damage import Damage, check
-from store.blobs.store import DAMAGED, MARK_NAME, BlobStore, parse_blob_name
+from store.blobs.store import DAMAGED, MARK_NAME, BlobStore
+from store.blobs.writer import parse_blob_name
 from store.boot import ARCHIVE_KEY, LOCK_NAME
 from store.environment import Environment
 from store.projections.job_rows import unpack_output

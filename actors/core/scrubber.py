@@ -22,7 +22,8 @@ from actors.messages.index_client import IndexClient
 from events.errors import SinogramError, StorageFailed
 from events.identifiers import Level, Ref, Seq
 from store.blobs.damage import Damage, Damaged, Kind, open_file, raise_damaged
-from store.blobs.store import BlobStore, open_private
+from store.blobs.store import BlobStore
+from store.blobs.writer import open_private
 from store.log import read_end
 from store.records import Instance
 from store.tables import DAMAGED_FILES, key

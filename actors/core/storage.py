@@ -32,7 +32,8 @@ from actors.wire import metrics
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref
 from store.blobs.damage import Kind, check
-from store.blobs.store import BlobStore, folder_number
+from store.blobs.store import BlobStore
+from store.blobs.writer import folder_number
 from store.log import read_head
 from store.records import Instance
 from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64

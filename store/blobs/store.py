@@ -12,7 +12,6 @@ import errno
 import logging
 import mmap
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -32,6 +31,7 @@ from store.blobs.damage import (
     open_file,
     raise_damaged,
 )
+from store.blobs.writer import folder_number, open_private, parse_blob_name, sync_folder
 from store.disk_errors import DiskErrors
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,6 @@ MAPPED_BYTES = 1 << 20  # a larger file is mapped; reading a smaller one costs l
 DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
 FOLDER_MODE = 0o700  # nobody else's, whatever the umask is
-FILE_MODE = 0o600
 _AREA = DiskErrors("the storage area")
 
 
@@ -237,100 +236,3 @@ class BlobStore:
             return
         for name in names:
             yield name, parse_blob_name(name)
-
-
-def folder_number(blob: BlobId) -> int:
-    return int.from_bytes(blob[:6], "big")
-
-
-def make_blob_id(folder: int, place: int) -> BlobId:
-    return BlobId(folder.to_bytes(6, "big") + place.to_bytes(2, "big") + secrets.token_bytes(8))
-
-
-def parse_blob_name(name: str) -> BlobId | None:
-    digits = name.replace("-", "")
-    try:
-        return BlobId(bytes.fromhex(digits)) if len(name) == 36 and len(digits) == 32 else None
-    except ValueError:
-        return None
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-class BlobWriter:
-    """One file being written. Not thread-safe."""
-
-    def __init__(self, path: Path, blob: BlobId) -> None:
-        """Create the file. Raises StorageFull, StorageFailed."""
-        self.blob = blob
-        self.path = path
-        self.size_bytes = 0
-        self.is_name_durable = False  # set by whoever has synced the folder since
-        with _AREA:
-            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes. Raises StorageFull, StorageFailed."""
-        view = memoryview(data)
-        with _AREA:
-            while view.nbytes:
-                written = os.write(self._fd, view)
-                self.size_bytes += written
-                view = view[written:]
-
-    def truncate(self, size_bytes: int) -> None:
-        """Leave out what lies beyond a size; nothing is written afterwards. Raises StorageFailed."""
-        with _AREA:
-            os.ftruncate(self._fd, size_bytes)
-        self.size_bytes = size_bytes
-
-    @property
-    def folder(self) -> int:
-        """The number of the folder it lies in."""
-        return folder_number(self.blob)
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def commit(self, *, sync: bool) -> None:
-        """Make the file and its name durable and close it. Raises StorageFull, StorageFailed."""
-        try:
-            with _AREA:
-                if (
-                    self._fd >= 0 and not os.fstat(self._fd).st_nlink
-                ):  # removed by somebody since it was made ready: it would be lost
-                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-                if sync:
-                    os.fsync(self._fd)
-                    if not self.is_name_durable:
-                        sync_folder(self.path.parent)
-        finally:
-            self._close()
-
-    def discard(self) -> bool:
-        """Close and remove the file; tells whether it is gone: one that a failing disk keeps is left to a sweep."""
-        self._close()
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as exc:
-            logger.error("blobs.cannot-discard error=%s", exc.strerror)
-            return False
-        return True
-
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):  # what a network file system could not write; the sync has told, or will
-                os.close(fd)
-
-
-def open_private(path: Path) -> BinaryIO:
-    """Create or empty a file that nobody else may read."""
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE), "wb")

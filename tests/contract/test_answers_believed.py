@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from actors.services.remote import echo_scu, find_scu, get_scu, move_scu
+from actors.services.remote.association import Association
 from actors.services.remote.get_scu import Incoming
-from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.remote.requestor import Proposal, open_association
 from actors.services.remote.store_scu import check, store
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import Command, Element, Field

@@ -19,7 +19,7 @@ from actors.wire.bridge.server import BridgeServer, Dispatch, connect
 from events import errors
 from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFull
 from events.identifiers import Level, ResourceId
-from store.blobs.store import make_blob_id
+from store.blobs.writer import make_blob_id
 from store.tables import LEASES
 from tests.index_stage import chain, store_command
 from tools.server.core import Core

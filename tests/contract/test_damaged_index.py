@@ -12,7 +12,8 @@ import pytest
 from events.errors import BadMedium, CorruptIndex, CorruptLog, SinogramError
 from events.identifiers import Level, ResourceId
 from store import boot
-from store.blobs.store import BlobStore, make_blob_id
+from store.blobs.store import BlobStore
+from store.blobs.writer import make_blob_id
 from store.environment import FILE_NAME, RESERVE_NAME, Environment
 from store.log import END
 from store.tables import (

@@ -12,7 +12,8 @@ import pytest
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level, format_resource_id
-from store.blobs.store import BlobStore, make_blob_id
+from store.blobs.store import BlobStore
+from store.blobs.writer import make_blob_id
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode
 from tools import fsck

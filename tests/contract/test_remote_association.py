@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from actors.services.remote import echo_scu
-from actors.services.remote.requestor import MOST_CONTEXTS, Association, Proposal, open_association
+from actors.services.remote.association import Association
+from actors.services.remote.requestor import MOST_CONTEXTS, Proposal, open_association
 from actors.services.remote.target import Target
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import Field

@@ -6,9 +6,10 @@ from contextlib import closing
 import pytest
 
 from actors.services.remote import find_scu, get_scu, move_scu
+from actors.services.remote.association import Association
 from actors.services.remote.get_scu import Incoming
 from actors.services.remote.move_scu import Progress
-from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.remote.requestor import Proposal, open_association
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command

@@ -13,7 +13,7 @@ from actors.messages.commands.jobs import AddJobOutput, EndJob, FailJob, FinishJ
 from api.rest import jobs
 from api.rest.app import create_app
 from events.identifiers import Ref
-from store.blobs.store import folder_number, make_blob_id
+from store.blobs.writer import folder_number, make_blob_id
 from store.times import format_precise_us
 from tests.clock import Clock
 from tests.contract.rest_stage import RestStage, rest_stage

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from actors.services.remote import echo_scu, find_scu, get_scu, move_scu, requestor, store_scu
+from actors.services.remote.association import Association
 from actors.services.remote.modality import Operation
 from actors.services.remote.target import Target
 from actors.wire.dicom import pdu
@@ -126,20 +127,20 @@ PROPOSALS = [
     requestor.Proposal(STUDY_ROOT_GET, (raw.EXPLICIT,)),
 ]
 TARGET = Target(host="127.0.0.1", port=1, called_aet="PEER", calling_aet="OURS", timeout_s=5)
-Use = Callable[[requestor.Association], object]
+Use = Callable[[Association], object]
 
 
 def identifier(_syntax: str) -> bytes:
     return b"\x08\0\x52\0CS\x06\0STUDY "
 
 
-def store_one(association: requestor.Association) -> object:
+def store_one(association: Association) -> object:
     kind = store_scu.Kind(MR, raw.EXPLICIT)
     context = store_scu.choose_context(association, kind, ())
     return store_scu.check(association, store_scu.store(association, context, "1.2.3", memoryview(bytes(100))))
 
 
-def get_all(association: requestor.Association) -> object:
+def get_all(association: Association) -> object:
     def receive(incoming: get_scu.Incoming) -> int:
         return 0 if sum(map(len, incoming.parts)) else 0xC000
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from actors.core.index.decisions import resources as decide
 from events.identifiers import Level
-from store.blobs.store import BlobStore, make_blob_id
+from store.blobs.store import BlobStore
+from store.blobs.writer import make_blob_id
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.matching import BadKey, Dataset, Matcher, parse_key
 from store.environment import Environment

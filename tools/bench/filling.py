@@ -28,7 +28,8 @@ from events.errors import InvalidRequest
 from events.identifiers import BlobId, Level, Ref, Seq, Surrogate, hash_resource_id
 from store import projections
 from store.batch import Batch
-from store.blobs.store import FOLDER_FILES, BlobStore, make_blob_id
+from store.blobs.store import FOLDER_FILES, BlobStore
+from store.blobs.writer import make_blob_id
 from store.boot import mark_clean
 from store.dicom.uids import EXPLICIT_LE, MR_IMAGE_STORAGE
 from store.environment import FILE_NAME, Environment

@@ -12,7 +12,8 @@ from collections import deque
 
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError, StorageFailed
-from store.blobs.store import FOLDER_FILES, BlobStore, BlobWriter, make_blob_id, sync_folder
+from store.blobs.store import FOLDER_FILES, BlobStore
+from store.blobs.writer import BlobWriter, make_blob_id, sync_folder
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,8 @@ from actors.services.scripts.script_filters import NO_FILTERS, Judgement, Receiv
 from actors.wire import metrics
 from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, new_correlation
-from store.blobs.store import BlobStore, BlobWriter, folder_number
+from store.blobs.store import BlobStore
+from store.blobs.writer import BlobWriter, folder_number
 from store.dicom.elements import Buffer
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, Summary, summarize

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from actors.messages.job_types import JOB_TYPES
 from actors.services.jobs.operation import RunOver, Task, Workbench
 from events.errors import Busy, FolderRevoked, SinogramError
-from store.blobs.store import BlobWriter
+from store.blobs.writer import BlobWriter
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from typing import Final
 from uuid import uuid4
 
 from actors.services.remote import echo_scu
+from actors.services.remote.association import Association
 from actors.services.remote.association_pool import AssociationPool
 from actors.services.remote.find_scu import PROPOSALS, Match, find
 from actors.services.remote.query import FIND_MODEL, find_identifier
-from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.remote.requestor import Proposal, open_association
 from actors.services.remote.target import Target
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption

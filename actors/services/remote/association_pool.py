@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from actors.services.remote.requestor import Association
+from actors.services.remote.association import Association
 from actors.wire.interruption import Interruption
 
 MOST_KEPT: Final = 16  # then the one that was used longest ago is released

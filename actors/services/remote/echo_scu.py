@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from actors.services.remote.requestor import Association, Proposal
+from actors.services.remote.association import Association
+from actors.services.remote.requestor import Proposal
 from actors.wire.dicom.command import NO_DATASET, Element, Field, encode_command
 from actors.wire.errors import RemoteFailed
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from typing import Final
 
-from actors.services.remote.requestor import Association, encode_cancel
+from actors.services.remote.association import Association, encode_cancel
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command, encode_response
 from actors.wire.dicom.pdu import Context

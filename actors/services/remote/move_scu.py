@@ -5,9 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from actors.services.remote.association import Association
 from actors.services.remote.echo_scu import SERVICE_SYNTAXES
 from actors.services.remote.exchange import check_status, exchange
-from actors.services.remote.requestor import Association, Proposal
+from actors.services.remote.requestor import Proposal
 from actors.wire.dicom.command import Command, Element, Field
 from actors.wire.dicom.response import PENDING
 from store.dicom.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE

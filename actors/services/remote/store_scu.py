@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from actors.services.remote.association import Association
 from actors.services.remote.exchange import check_status
-from actors.services.remote.requestor import MOST_CONTEXTS, Association, Proposal
+from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.target import Target
 from actors.services.remote.transcoding import can_transcode
 from actors.wire.dicom.command import Command, Element, Field, encode_command

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Final
 
 from actors.services.codecs.pool import CodecPool
+from actors.services.remote.association import Association
 from actors.services.remote.association_pool import AssociationPool
 from actors.services.remote.modality import Modality
 from actors.services.remote.outgoing import Admission
-from actors.services.remote.requestor import Association, open_association
+from actors.services.remote.requestor import open_association
 from actors.services.remote.store_scu import (
     Kind,
     Originator,

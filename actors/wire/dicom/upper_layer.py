@@ -73,7 +73,7 @@ class UpperLayer:
         if kind is PduType.ABORT:
             raise self._read_abort(length)
         if length > REQUEST_LIMIT_BYTES:
-            raise Violation(AbortReason.INVALID_PARAMETER, "an A-ASSOCIATE-RQ beyond all measure")
+            raise Violation(AbortReason.INVALID_PARAMETER, f"an A-ASSOCIATE-RQ of {length} bytes")
         return pdu.decode_associate_request(self._connection.take_all(length))
 
     def open(self, answer: bytes, contexts: dict[int, Context], *, received_limit: int, sent_limit: int) -> None:
@@ -89,7 +89,7 @@ class UpperLayer:
         if kind is PduType.ABORT:
             raise self._read_abort(length)
         if length > REQUEST_LIMIT_BYTES:
-            raise Violation(AbortReason.INVALID_PARAMETER, "an answer beyond all measure")
+            raise Violation(AbortReason.INVALID_PARAMETER, f"an answer of {length} bytes")
         body = self._connection.take_all(length)
         return pdu.decode_associate_accept(body) if kind is PduType.ASSOCIATE_AC else pdu.decode_associate_reject(body)
 
@@ -154,7 +154,7 @@ class UpperLayer:
             next_context, flags, data = self._read_command_fragment()
             size += len(data)
             if next_context is not context or size > COMMAND_LIMIT_BYTES:
-                raise Violation(AbortReason.INVALID_PARAMETER, "a command set in two contexts or beyond all measure")
+                raise Violation(AbortReason.INVALID_PARAMETER, f"a command set in two contexts, or of {size} bytes")
             parts.append(data)
         command = decode_command(b"".join(parts))
         self._awaited = context if command.has_dataset else None
@@ -165,7 +165,7 @@ class UpperLayer:
         if not flags & _COMMAND_FLAG:
             raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a dataset without command")
         if length > COMMAND_LIMIT_BYTES:
-            raise Violation(AbortReason.INVALID_PARAMETER, "a command set beyond all measure")
+            raise Violation(AbortReason.INVALID_PARAMETER, f"a command set of {length} bytes")
         return context, flags, bytes(self._connection.take(length))
 
     def read_dataset(self) -> Iterator[memoryview]:
@@ -262,7 +262,7 @@ class UpperLayer:
             return bool(self._pdu_left)
         _, length = _PDU_HEADER.unpack(self._connection.peek(_PDU_HEADER.size))
         if length > COMMAND_LIMIT_BYTES:  # it might never fit the buffer, and whoever waits for it would spin
-            raise Violation(AbortReason.INVALID_PARAMETER, "a C-CANCEL beyond all measure")
+            raise Violation(AbortReason.INVALID_PARAMETER, f"a C-CANCEL of {length} bytes")
         return self._connection.buffered >= _PDU_HEADER.size + int(length)
 
     # --- PDUs ---

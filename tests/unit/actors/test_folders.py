@@ -15,8 +15,8 @@ from actors.messages.index_client import IndexClient
 from actors.services.ingest import folders
 from actors.services.ingest.folders import BlobFolders
 from events.errors import Busy, SinogramError, StorageFailed, StorageFull
-from store.blobs import store
-from store.blobs.store import BlobStore, BlobWriter
+from store.blobs.store import BlobStore
+from store.blobs.writer import BlobWriter, folder_number, make_blob_id, parse_blob_name
 from store.tables import LEASES, U64
 from tests.index_stage import IndexStage
 
@@ -329,10 +329,10 @@ def test_a_write_that_the_kernel_takes_in_parts_is_whole(made: BlobFolders, monk
 
 @pytest.mark.parametrize("number", [1, 4_095, 4_096, (1 << 48) - 1])
 def test_a_blobs_name_tells_its_folder_and_its_path(blobs: BlobStore, number: int) -> None:
-    blob = store.make_blob_id(number, 4_095)
-    assert store.folder_number(blob) == number
+    blob = make_blob_id(number, 4_095)
+    assert folder_number(blob) == number
     assert blobs.path(blob).parent == blobs.folder(number)
-    assert store.parse_blob_name(blobs.path(blob).name) == blob
+    assert parse_blob_name(blobs.path(blob).name) == blob
 
 
 def test_neighbouring_folders_lie_side_by_side_at_most_4096_of_them(blobs: BlobStore) -> None:
@@ -346,4 +346,4 @@ def test_neighbouring_folders_lie_side_by_side_at_most_4096_of_them(blobs: BlobS
     "name", ["", "x" * 36, "0" * 32, "00000000-0000-0000-0000-00000000000", "lost+found", "\u00e9" * 36]
 )
 def test_a_strangers_name_is_no_blobs(name: str) -> None:
-    assert store.parse_blob_name(name) is None
+    assert parse_blob_name(name) is None

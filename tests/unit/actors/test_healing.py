@@ -26,7 +26,8 @@ from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level
 from store.blobs import damage
 from store.blobs.damage import Damage, Kind
-from store.blobs.store import BlobStore, folder_number
+from store.blobs.store import BlobStore
+from store.blobs.writer import folder_number
 from store.environment import Environment
 from store.log import scan
 from store.records import Instance

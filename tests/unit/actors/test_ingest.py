@@ -23,7 +23,8 @@ from actors.services.scripts.errors import ScriptFailed
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
-from store.blobs.store import DAMAGED, BlobWriter
+from store.blobs.store import DAMAGED
+from store.blobs.writer import BlobWriter
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage

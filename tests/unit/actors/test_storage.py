@@ -17,7 +17,8 @@ from actors.messages.commands.server import SaveCursor
 from actors.messages.index_client import IndexClient
 from events.errors import Busy
 from events.identifiers import BlobId, Level, Seq
-from store.blobs.store import BlobStore, make_blob_id
+from store.blobs.store import BlobStore
+from store.blobs.writer import make_blob_id
 from store.tables import CONDEMNED, LEASES, key
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools.server.core import Core

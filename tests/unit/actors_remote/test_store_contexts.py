@@ -1,7 +1,6 @@
 """Which presentation contexts are proposed, for what is held and for what may come."""
 
-from actors.services.remote.get_contexts import storage_contexts
-from actors.services.remote.get_scu import STORAGE_LIMIT
+from actors.services.remote.get_scu import STORAGE_LIMIT, storage_contexts
 from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.store_scu import Kind, plan_contexts
 from actors.services.remote.transcoding import UNCOMPRESSED

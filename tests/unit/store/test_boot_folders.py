@@ -11,7 +11,8 @@ import pytest
 
 from events.errors import BadMedium, CorruptLog
 from store import boot, environment
-from store.blobs.store import MARK_NAME, BlobStore, make_blob_id
+from store.blobs.store import MARK_NAME, BlobStore
+from store.blobs.writer import make_blob_id
 from store.boot import Action
 from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment, release_reserve
 from store.log import END

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from actors.services.remote.query_store import QueryStore
-from store.blobs.store import BlobStore, BlobWriter, make_blob_id
+from store.blobs.store import BlobStore
+from store.blobs.writer import BlobWriter, make_blob_id
 from store.environment import ensure_reserve
 from store.privacy import make_folder, mend
 from tests.unit.actors.test_query_store import QUERY

@@ -15,7 +15,7 @@ from events.resources import (
     StudyCreated,
 )
 from store.batch import Batch
-from store.blobs.store import folder_number
+from store.blobs.writer import folder_number
 from store.completeness import series_status
 from store.projections import rows
 from store.projections.purge import ancestors_of

@@ -39,7 +39,7 @@ from events.jobs import (
     JobSucceeded,
 )
 from store.batch import Batch
-from store.blobs.store import folder_number
+from store.blobs.writer import folder_number
 from store.projections.job_rows import Job, JobState, unpack_job, unpack_output
 from store.projections.jobs import COMPLETED, count_completed
 from store.tables import (

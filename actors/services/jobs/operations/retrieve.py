@@ -12,9 +12,9 @@ from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.passing_over import code_of
 from actors.services.jobs.operations.retrieve_plan import Retrieval, from_plan
 from actors.services.remote import get_scu, move_scu
-from actors.services.remote.get_contexts import storage_contexts
-from actors.services.remote.get_scu import Incoming
-from actors.services.remote.requestor import Association, Proposal, open_association
+from actors.services.remote.association import Association
+from actors.services.remote.get_scu import Incoming, storage_contexts
+from actors.services.remote.requestor import Proposal, open_association
 from events.errors import SinogramError
 from events.identifiers import Level
 from store.dicom.charset_encoding import defined_term
