@@ -21,7 +21,7 @@ from actors.wire.dicom.ending import (
     log_fault,
 )
 from actors.wire.dicom.pdu import AssociateRequest, Context, Rejection
-from actors.wire.dicom.response import meaning_of
+from actors.wire.dicom.statuses import meaning_of
 from actors.wire.dicom.upper_layer import UpperLayer
 from api.dicom.access import is_allowed
 from api.dicom.association import Association

@@ -2,8 +2,8 @@
 
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Field
+from actors.wire.dicom.statuses import SUCCESS
 from api.dicom.services import FinalResponse, Service
-from api.dicom.status import SUCCESS
 from store.dicom.uids import VERIFICATION
 
 

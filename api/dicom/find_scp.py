@@ -21,11 +21,12 @@ from actors.services.remote.modality import Operation
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.dicom.command import Command, Field, encode_response
 from actors.wire.dicom.pdu import Context
+from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.access import manufacturer_of
 from api.dicom.association import Association
 from api.dicom.query_log import log_query
 from api.dicom.services import FinalResponse, Service
-from api.dicom.status import CANCELLED, PENDING, SUCCESS, comment_on, find_status
+from api.dicom.status import comment_on, find_status
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.charset_encoding import can_encode, defined_term

@@ -10,20 +10,19 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Final
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
 from actors.services.remote.transcoding import READABLE, can_transcode, transcode
-from actors.wire.dicom.command import Command, Element, Field, encode_command
+from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.ending import AbortReason, Violation
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import Question
+from actors.wire.dicom.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
 from api.dicom.access import find_modality
 from api.dicom.association import Association
 from api.dicom.retrieve import SubOperations, answer, explain, logged, send_pending
 from api.dicom.services import FinalResponse, Service
-from api.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
 from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
@@ -34,8 +33,6 @@ from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from store.records import Instance
 from store.views.retrieve import Named, find_instances
 from store.views.views import Views
-
-_DATASET_FOLLOWS: Final = 0x0001
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +147,7 @@ class _Retrieval:
                 Element.COMMAND_FIELD: Field.C_STORE,
                 Element.MESSAGE_ID: self._message_id,
                 Element.PRIORITY: self._command.number(Element.PRIORITY),
-                Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
+                Element.DATA_SET_TYPE: DATASET_FOLLOWS,
                 Element.AFFECTED_SOP_INSTANCE_UID: sop_instance,
             }
         )

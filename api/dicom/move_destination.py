@@ -13,10 +13,9 @@ from actors.services.remote.store_scu import Originator
 from actors.services.remote.stored_sender import StoredSender, StorePool, fallbacks_for
 from actors.services.remote.target import ScuSettings, Target
 from actors.wire.dicom.command import Element
-from actors.wire.dicom.response import DUPLICATE
+from actors.wire.dicom.statuses import DUPLICATE, SUCCESS
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, Interrupted, RemoteFailed
 from actors.wire.interruption import Interruption
-from api.dicom.status import SUCCESS
 from events.errors import PeerFailed
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore

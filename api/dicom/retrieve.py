@@ -14,20 +14,18 @@ from actors.wire.dicom.command import Command, Element, Field, encode_response
 from actors.wire.dicom.ending import AssociationEnded
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.response import is_warning
-from api.dicom.association import Association
-from api.dicom.find_scp import parse_level
-from api.dicom.query_log import log_query
-from api.dicom.services import FinalResponse
-from api.dicom.status import (
+from actors.wire.dicom.statuses import (
     CANCELLED,
     PENDING,
     SUBOPERATIONS_WITH_FAILURES,
     SUCCESS,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
-    IdentifierMismatch,
-    comment_on,
-    retrieve_status,
 )
+from api.dicom.association import Association
+from api.dicom.find_scp import parse_level
+from api.dicom.query_log import log_query
+from api.dicom.services import FinalResponse
+from api.dicom.status import IdentifierMismatch, comment_on, retrieve_status
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset

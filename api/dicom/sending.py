@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from actors.wire.dicom.ending import log_fault
-from api.dicom.status import CANNOT_UNDERSTAND
+from actors.wire.dicom.statuses import CANNOT_UNDERSTAND
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 

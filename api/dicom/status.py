@@ -1,9 +1,18 @@
-"""Errors to DIMSE statuses (PS3.4 Tables B.2-1, C.4-1 to C.4-3, PS3.7 Annex C). No other module knows a status number."""
+"""Errors to DIMSE statuses: which status answers what has gone wrong. The numbers: `actors.wire.dicom.statuses`."""
 
 from typing import Final
 
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire.dicom.command import Element
+from actors.wire.dicom.statuses import (
+    CANNOT_UNDERSTAND,
+    DATASET_DOES_NOT_MATCH_SOP_CLASS,
+    IDENTIFIER_DOES_NOT_MATCH,
+    MOVE_DESTINATION_UNKNOWN,
+    OUT_OF_RESOURCES,
+    UNABLE_TO_COUNT_MATCHES,
+    UNABLE_TO_PERFORM_SUBOPERATIONS,
+)
 from events.errors import (
     Busy,
     CorruptLog,
@@ -17,21 +26,6 @@ from events.errors import (
     StorageFull,
 )
 from store.dicom.received import DatasetMismatch
-
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-DATASET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
-CANNOT_UNDERSTAND = 0xC000
-
-PENDING = 0xFF00
-CANCELLED = 0xFE00
-
-UNABLE_TO_COUNT_MATCHES = 0xA701
-UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
-MOVE_DESTINATION_UNKNOWN = 0xA801
-IDENTIFIER_DOES_NOT_MATCH = 0xA900
-SUBOPERATIONS_WITH_FAILURES = 0xB000
-SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 _COMMENT_LENGTH: Final = 64  # of Error Comment (PS3.7 Table E.1-1)
 _FILTER_FAILED: Final = "The filter of a script has failed"  # its own words may be long, and name paths of this machine

@@ -10,11 +10,11 @@ from dataclasses import replace
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Command, Element, Field, encode_command, encode_response
 from actors.wire.dicom.pdu import Context, encode_p_data
+from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.association import Association
 from api.dicom.server import DicomServer
 from api.dicom.services import FinalResponse, Handler, Service
 from api.dicom.settings import DicomSettings
-from api.dicom.status import CANCELLED, PENDING, SUCCESS
 from tests.contract.dicom_scu import EXPLICIT_LE, Aborted, Response, Scu, associate_request, user_information
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -14,7 +14,7 @@ from actors.services.scripts.errors import ScriptFailed
 from actors.wire.dicom import pdu
 from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import PduType
-from actors.wire.dicom.response import CANCELLED
+from actors.wire.dicom.statuses import CANCELLED
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, StorageFailed, StorageFull

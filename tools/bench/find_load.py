@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from actors.wire.dicom.command import Element, Field, decode_command, encode_command
-from api.dicom.status import PENDING, SUCCESS
+from actors.wire.dicom.statuses import PENDING, SUCCESS
 from events.errors import PeerFailed
 from store.dicom.identifier import encode_dataset
 from store.dicom.uids import EXPLICIT_LE, STUDY_ROOT_FIND

@@ -5,13 +5,12 @@ from typing import Final
 from actors.services.remote.association import Association
 from actors.services.remote.requestor import Proposal
 from actors.wire.dicom.command import NO_DATASET, Element, Field, encode_command
+from actors.wire.dicom.statuses import SUCCESS
 from actors.wire.errors import RemoteFailed
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, VERIFICATION
 
 SERVICE_SYNTAXES: Final = (EXPLICIT_LE, IMPLICIT_LE)  # of requests that carry no pixels
 PROPOSAL: Final = Proposal(VERIFICATION, SERVICE_SYNTAXES)
-
-_SUCCESS: Final = 0
 
 
 def echo(association: Association) -> None:
@@ -21,7 +20,7 @@ def echo(association: Association) -> None:
     association.send(context, encode_request(question.message_id))
     response = association.receive_response(question)
     status = response.number(Element.STATUS)
-    if status != _SUCCESS:
+    if status != SUCCESS:
         raise RemoteFailed(
             f'C-ECHO SCU to AET "{association.target.called_aet}" has failed with DIMSE status 0x{status:04X}',
             dimse_status=status,

@@ -7,17 +7,23 @@ from typing import Final
 
 from actors.services.remote.association import Association, encode_cancel
 from actors.wire.dicom import pdu
-from actors.wire.dicom.command import RESPONSE, Command, Element, Field, encode_command, encode_response
+from actors.wire.dicom.command import (
+    DATASET_FOLLOWS,
+    RESPONSE,
+    Command,
+    Element,
+    Field,
+    encode_command,
+    encode_response,
+)
 from actors.wire.dicom.pdu import Context
-from actors.wire.dicom.response import PENDING, SUCCESS, Question, is_done, is_warning, meaning_of
+from actors.wire.dicom.response import Question, is_done, is_warning
+from actors.wire.dicom.statuses import ANY_PENDING, CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, meaning_of
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 
 CANCEL_LIMIT_S: Final = 3.0  # for a peer to stop answering once it is asked to; then the association is aborted
 
-_DATASET_FOLLOWS: Final = 0x0001
 _OUT_OF_RESOURCES: Final = 0xA7  # of A700 to A7FF
-_REFUSED: Final = 0xA700  # what comes behind a C-CANCEL
-_CANNOT_PROCESS: Final = 0xC000
 _HINTS: Final = {  # what Orthanc says of it; it answers 422 to the first
     Field.C_FIND: " (unable to process - invalid query ?)",
     Field.C_MOVE: " (unable to process - resource not found ?)",
@@ -49,14 +55,14 @@ def exchange(
         Element.COMMAND_FIELD: field,
         Element.MESSAGE_ID: question.message_id,
         Element.PRIORITY: 0,
-        Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
+        Element.DATA_SET_TYPE: DATASET_FOLLOWS,
         **elements,
     }
     association.send(context, encode_command(command), (identifier,))
     is_over = False
     try:
         for response in _follow(association, question, on_request):
-            is_over = response.number(Element.STATUS) not in PENDING
+            is_over = response.number(Element.STATUS) not in ANY_PENDING
             yield response
     except Interrupted:
         last_words = pdu.encode_p_data(context.id, encode_cancel(question.message_id), is_command=True, is_last=True)
@@ -78,7 +84,7 @@ def _follow(
             continue
         association.expect_response(question, context, command)
         yield command
-        if command.number(Element.STATUS) not in PENDING:
+        if command.number(Element.STATUS) not in ANY_PENDING:
             return
 
 
@@ -88,7 +94,7 @@ def _give_up(association: Association, question: Question) -> None:
     def refuse(context: Context, command: Command) -> None:
         """Have the peer go on to its last response: it waits for the answer to each sub-operation."""
         association.skip_dataset()
-        association.send(context, encode_response(command, _REFUSED))
+        association.send(context, encode_response(command, OUT_OF_RESOURCES))
 
     with contextlib.suppress(RemoteFailed, Interrupted):
         association.cancel(question.context, question.message_id)
@@ -108,12 +114,12 @@ def check_status(association: Association, field: Field, command: Command) -> in
             meaning = meaning_of(field, status)
             log.warning('%s SCU to AET "%s" has ended with the warning 0x%04X: %s', service, peer, status, meaning)
         return status
-    hint = _HINTS.get(field, "") if status == _CANNOT_PROCESS else ""
+    hint = _HINTS.get(field, "") if status == CANNOT_UNDERSTAND else ""
     if status == SUCCESS:
         hint = ", but some instances are counted as failed or remaining"
     raise RemoteFailed(
         f'{service} SCU to AET "{peer}" has failed with DIMSE status 0x{status:04X}{hint}',
         trouble=Trouble.BUSY if status >> 8 == _OUT_OF_RESOURCES else Trouble.FINAL,
         dimse_status=status,
-        http_status=422 if field == Field.C_FIND and status == _CANNOT_PROCESS else 500,
+        http_status=422 if field == Field.C_FIND and status == CANNOT_UNDERSTAND else 500,
     )

@@ -10,7 +10,7 @@ from actors.services.remote.echo_scu import SERVICE_SYNTAXES
 from actors.services.remote.exchange import check_status, exchange
 from actors.services.remote.requestor import Proposal
 from actors.wire.dicom.command import Element, Field
-from actors.wire.dicom.response import PENDING
+from actors.wire.dicom.statuses import ANY_PENDING
 from actors.wire.errors import FIND_UNAVAILABLE
 from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND
 
@@ -38,7 +38,7 @@ def find(association: Association, model: str, encode: Callable[[str], bytes]) -
     identifier = encode(context.transfer_syntax)
     with closing(exchange(association, context, Field.C_FIND, {}, identifier)) as responses:
         for response in responses:
-            if response.number(Element.STATUS) in PENDING:
+            if response.number(Element.STATUS) in ANY_PENDING:
                 yield Match(association.read_dataset(), context.transfer_syntax)
             else:
                 # Some announce a dataset here and send none: it is not waited for, and nothing more is asked behind it.

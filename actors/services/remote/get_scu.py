@@ -20,7 +20,8 @@ from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire.dicom.command import Command, Element, Field, encode_response
 from actors.wire.dicom.pdu import Context
-from actors.wire.dicom.response import PENDING, SUCCESS, is_warning
+from actors.wire.dicom.response import is_warning
+from actors.wire.dicom.statuses import ANY_PENDING, CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, UNRECOGNIZED_OPERATION
 from actors.wire.errors import GET_UNAVAILABLE, RemoteFailed
 from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
 from store.dicom.uids import (
@@ -58,9 +59,6 @@ _ALL: Final = """
     481.7 481.8 481.9
 """
 
-_OUT_OF_RESOURCES: Final = 0xA700
-_CANNOT_UNDERSTAND: Final = 0xC000
-_UNRECOGNIZED_OPERATION: Final = 0x0211
 # Nothing is wrong with the instance.
 _TRY_AGAIN: Final = (StorageFull, StorageFailed, CorruptLog, Busy, ReadOnlyArchive, ScriptFailed)
 
@@ -125,7 +123,7 @@ def get(
     with closing(exchange(association, context, Field.C_GET, {}, identifier, on_request)) as responses:
         for response in responses:
             association.skip_dataset()
-            if response.number(Element.STATUS) not in PENDING:
+            if response.number(Element.STATUS) not in ANY_PENDING:
                 check_status(association, Field.C_GET, response)
                 taken.compare(read_progress(response), association.target.called_aet)
             yield read_progress(response)
@@ -157,7 +155,7 @@ class _Taken:
 def _serve(association: Association, context: Context, command: Command, receive: Receive) -> int:
     """Return the status of a sub-operation."""
     if command.field != Field.C_STORE or not command.has_dataset:
-        return _UNRECOGNIZED_OPERATION
+        return UNRECOGNIZED_OPERATION
     sop_class = command.text(Element.AFFECTED_SOP_CLASS_UID) or context.abstract_syntax
     sop_instance = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
     try:
@@ -166,7 +164,7 @@ def _serve(association: Association, context: Context, command: Command, receive
         if not association.is_whole:
             raise  # not the instance but the association has failed
         log.warning("C-GET: an instance is refused: %s: %s", type(exc).__name__, exc)
-        return _OUT_OF_RESOURCES if isinstance(exc, _TRY_AGAIN) else _CANNOT_UNDERSTAND
+        return OUT_OF_RESOURCES if isinstance(exc, _TRY_AGAIN) else CANNOT_UNDERSTAND
     except OSError as exc:
         log.error("C-GET: an instance cannot be stored: %s", translated(exc, "the disk"))
-        return _OUT_OF_RESOURCES
+        return OUT_OF_RESOURCES

@@ -10,7 +10,7 @@ from actors.services.remote.echo_scu import SERVICE_SYNTAXES
 from actors.services.remote.exchange import check_status, exchange
 from actors.services.remote.requestor import Proposal
 from actors.wire.dicom.command import Command, Element, Field
-from actors.wire.dicom.response import PENDING
+from actors.wire.dicom.statuses import ANY_PENDING
 from store.dicom.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 
 PROPOSALS: Final = tuple(Proposal(model, SERVICE_SYNTAXES) for model in (PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE))
@@ -28,7 +28,7 @@ class Progress:
 
     @property
     def is_last(self) -> bool:
-        return self.status not in PENDING
+        return self.status not in ANY_PENDING
 
 
 def move(
@@ -46,7 +46,7 @@ def move(
     with closing(exchange(association, context, Field.C_MOVE, elements, identifier)) as responses:
         for response in responses:
             association.skip_dataset()  # the failed UIDs, which are the peer's and our log has no use for
-            if response.number(Element.STATUS) not in PENDING:
+            if response.number(Element.STATUS) not in ANY_PENDING:
                 check_status(association, Field.C_MOVE, response)
             yield read_progress(response)
 

@@ -15,11 +15,10 @@ from actors.services.remote.exchange import check_status
 from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.target import Target
 from actors.services.remote.transcoding import can_transcode
-from actors.wire.dicom.command import Command, Element, Field, encode_command
+from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import Context
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 
-_DATASET_FOLLOWS: Final = 0x0001
 _MEDIUM: Final = 0  # priority
 
 
@@ -124,7 +123,7 @@ def store(
         Element.COMMAND_FIELD: Field.C_STORE,
         Element.MESSAGE_ID: question.message_id,
         Element.PRIORITY: _MEDIUM,
-        Element.DATA_SET_TYPE: _DATASET_FOLLOWS,
+        Element.DATA_SET_TYPE: DATASET_FOLLOWS,
         Element.AFFECTED_SOP_INSTANCE_UID: sop_instance,
     }
     if originator is not None:

@@ -28,7 +28,7 @@ from actors.services.remote.store_scu import (
 from actors.services.remote.target import ScuSettings, Target
 from actors.services.remote.transcoding import UNCOMPRESSED, transcode
 from actors.wire.dicom.command import Command
-from actors.wire.dicom.response import SUCCESS
+from actors.wire.dicom.statuses import SUCCESS
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, NotFound

@@ -8,6 +8,7 @@ from enum import IntEnum
 from actors.wire.dicom.ending import Malformed
 
 NO_DATASET = 0x0101  # CommandDataSetType: any other value announces a dataset
+DATASET_FOLLOWS = 0x0001
 
 
 class Field(IntEnum):
@@ -136,7 +137,7 @@ def encode_response(
     elements: dict[Element, int | str] = {
         Element.COMMAND_FIELD: request.field | RESPONSE,
         Element.MESSAGE_ID_RESPONDED_TO: request.message_id,
-        Element.DATA_SET_TYPE: 0x0001 if has_dataset else NO_DATASET,
+        Element.DATA_SET_TYPE: DATASET_FOLLOWS if has_dataset else NO_DATASET,
         Element.STATUS: status,
     }
     for element in (Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID):

@@ -10,23 +10,11 @@ from typing import Final
 
 from actors.wire.dicom.command import NUMBER_BYTES, RESPONSE, Command, Element, Field
 from actors.wire.dicom.pdu import Context
-from store.dicom.standard_tables import read_statuses
-
-SUCCESS: Final = 0x0000
-DUPLICATE: Final = 0x0111  # SOP instance (PS3.7 §C.5.7): the peer has it; for Orthanc a success too
-CANCELLED: Final = 0xFE00
-PENDING: Final = frozenset({0xFF00, 0xFF01})  # the latter: not all optional keys were matched (PS3.4 Table C.4-1)
+from actors.wire.dicom.statuses import ANY_PENDING, DUPLICATE, SUCCESS
 
 # With which warnings a request is done all the same, by its kind: PS3.4 Tables B.2-1 and C.4-1. Of C-MOVE and C-GET the one
 # warning there is says that instances are missing.
 _WARNINGS: Final = {Field.C_STORE: frozenset({0xB000, 0xB006, 0xB007}), Field.C_FIND: frozenset({0xB001})}
-_TABLES: Final = {  # of pynetdicom
-    Field.C_ECHO: "VERIFICATION_SERVICE_CLASS_STATUS",
-    Field.C_STORE: "STORAGE_SERVICE_CLASS_STATUS",
-    Field.C_FIND: "QR_FIND_SERVICE_CLASS_STATUS",
-    Field.C_MOVE: "QR_MOVE_SERVICE_CLASS_STATUS",
-    Field.C_GET: "QR_GET_SERVICE_CLASS_STATUS",
-}
 _RETRIEVALS: Final = frozenset({Field.C_MOVE, Field.C_GET})
 _ANSWERED_ONCE: Final = frozenset({Field.C_STORE, Field.C_ECHO})
 _MISSING: Final = (Element.FAILED_SUBOPERATIONS, Element.REMAINING_SUBOPERATIONS)
@@ -60,7 +48,7 @@ class Question:
         for element, expected in named:
             if expected and answer.text(element) not in {"", expected}:
                 return "about another SOP class or instance"
-        is_pending = answer.number(Element.STATUS) in PENDING
+        is_pending = answer.number(Element.STATUS) in ANY_PENDING
         if self.field in _ANSWERED_ONCE and (is_pending or answer.has_dataset):
             return "with more to come, where there is one answer without a dataset"
         if self.field == Field.C_FIND and is_pending and not answer.has_dataset:
@@ -79,9 +67,3 @@ def is_done(field: Field, answer: Command) -> bool:
 def is_warning(field: Field, status: int) -> bool:
     """Whether a request was done, if not quite as asked."""
     return status in _WARNINGS.get(field, ())
-
-
-def meaning_of(field: Field, status: int) -> str:
-    """What a status says, in the standard's words; "" if it has none. For logs: it is read from a table of 3 MB."""
-    table = read_statuses().get(_TABLES.get(field, ""), {})
-    return table.get(status, ("", ""))[1]

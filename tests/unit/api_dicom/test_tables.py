@@ -13,7 +13,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire.dicom.command import Field
-from actors.wire.dicom.response import meaning_of
+from actors.wire.dicom.statuses import meaning_of
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.dicom.status import store_status
 from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFailed, StorageFull
