@@ -29,7 +29,15 @@ _TABLE_SUFFIX: Final = "_CLASSES"  # of pynetdicom's tables, one for each servic
 @cache
 def storage_sop_classes() -> frozenset[str]:
     """The SOP classes of files with a patient."""
-    known = frozenset(read_constants("sop_class")["_STORAGE_CLASSES"].values())
+    try:
+        known = frozenset[str](read_constants("sop_class")["_STORAGE_CLASSES"].values())
+    except (
+        ImportError,
+        KeyError,
+    ):  # a release that keeps them elsewhere: by their public name, at the price of an import
+        from pynetdicom import AllStoragePresentationContexts
+
+        known = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
     return known.union((STORAGE + suffix for suffix in _LACKING.split()), _LACKING_ELSEWHERE)
 
 

@@ -26,7 +26,7 @@ def load_table(name: str) -> ModuleType:
 
 @cache
 def read_constants(name: str) -> Mapping[str, Any]:
-    """Return the constants of the module `pynetdicom.<name>` that are plain data, by their names. Raises ImportError."""
+    """Return the constants of the module `pynetdicom.<name>` that are plain data, by their names."""
     constants = {}
     for node in _parse(name).body:
         match node:
@@ -38,25 +38,33 @@ def read_constants(name: str) -> Mapping[str, Any]:
                     constants[target] = ast.literal_eval(value)
                 except ValueError:  # it is computed
                     continue
-            case _:
-                continue
     return constants
 
 
 @cache
 def read_statuses() -> Mapping[str, Mapping[int, tuple[str, str]]]:
-    """Return the tables of `pynetdicom.status`, which computes ranges: from a status to its category and its meaning."""
+    """Return the tables of `pynetdicom.status`, which computes ranges: from a status to its category and its meaning.
+
+    Nothing where another release has them otherwise: they are words for the log.
+    """
     tree = _parse("status")
     tree.body = [
         node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)
     ]
     names: dict[str, Any] = dict(read_constants("_globals"))  # all that those tables import
-    exec(compile(tree, "pynetdicom.status", "exec"), names)  # noqa: S102 # a library's own code, less what it imports
+    try:
+        exec(compile(tree, "pynetdicom.status", "exec"), names)  # noqa: S102 # a library's own code, less what it imports
+    except Exception:  # noqa: BLE001 # another release may need what was left out; a log line must not fail for it
+        return {}
     return {name: table for name, table in names.items() if name.endswith("STATUS") and isinstance(table, dict)}
 
 
 def _parse(name: str) -> ast.Module:
-    return ast.parse(_place("pynetdicom", name).read_bytes())
+    """Return what a module of pynetdicom is made of: nothing if another release does not have it."""
+    try:
+        return ast.parse(_place("pynetdicom", name).read_bytes())
+    except ImportError:
+        return ast.Module([], [])
 
 
 def _place(package: str, name: str) -> Path:

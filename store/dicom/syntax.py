@@ -79,5 +79,10 @@ def read_syntax(uid: str) -> Syntax | None:
 @cache
 def transfer_syntaxes() -> frozenset[str]:
     """All transfer syntaxes that there are and that `read_syntax` knows: one that a new pynetdicom brings waits for that."""
-    known = (*read_constants("_globals")["ALL_TRANSFER_SYNTAXES"], *_LACKING)
-    return frozenset(uid for uid in known if read_syntax(uid) is not None)
+    try:
+        known = read_constants("_globals")["ALL_TRANSFER_SYNTAXES"]
+    except KeyError:  # as for `sop_classes.storage_sop_classes`
+        from pynetdicom import ALL_TRANSFER_SYNTAXES
+
+        known = ALL_TRANSFER_SYNTAXES
+    return frozenset(uid for uid in (*known, *_LACKING) if read_syntax(uid) is not None)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pynetdicom.sop_class
@@ -52,29 +53,50 @@ def test_transfer_syntaxes_are_those_of_pynetdicom_and_what_it_lacks() -> None:
     assert len(transfer_syntaxes() - set(ALL_TRANSFER_SYNTAXES)) == 17
 
 
-def test_a_class_that_a_new_release_brings_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of a module that looks like pynetdicom's; a transfer syntax that nobody here can read is not offered."""
-    (tmp_path / "pynetdicom").mkdir()
-    (tmp_path / "pynetdicom" / "__init__.py").write_text("raise RuntimeError('imported')")
-    (tmp_path / "pynetdicom" / "sop_class.py").write_text(
-        "import nowhere\n_STORAGE_CLASSES = {'New': '1.2.3.4'}\n_PLAIN_CLASSES = {'Other': '1.2.5'}\n_X = nowhere.y\n"
-    )
-    (tmp_path / "pynetdicom" / "_globals.py").write_text(
-        "ALL_TRANSFER_SYNTAXES: list[str] = ['1.2.840.10008.1.2.1', '1.2.9']\n"
-    )
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
+    """Makes a module of another release of pynetdicom; what was read of this one is forgotten."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pynetdicom"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "pynetdicom")
-    caches = read_constants, storage_sop_classes, transfer_syntaxes, sop_classes._registered_uids
+    caches = read_constants, read_statuses, storage_sop_classes, transfer_syntaxes, sop_classes._registered_uids
+
+    def make(name: str, source: str) -> None:
+        Path(tmp_path, "pynetdicom").mkdir(exist_ok=True)
+        Path(tmp_path, "pynetdicom", f"{name}.py").write_text(source)
+
     for each in caches:
         each.cache_clear()
-    try:
-        assert "1.2.3.4" in storage_sop_classes()
-        assert [is_registered(uid) for uid in ("1.2.3.4", "1.2.5", "1.2.6")] == [True, True, False]
-        assert "1.2.840.10008.1.2.1" in transfer_syntaxes()
-        assert "1.2.9" not in transfer_syntaxes()
-    finally:
-        for each in caches:
-            each.cache_clear()
+    yield make
+    for each in caches:
+        each.cache_clear()
+
+
+def test_a_class_that_a_new_release_brings_is_taken(release: Callable[[str, str], None]) -> None:
+    release("__init__", "raise RuntimeError('imported')")
+    release(
+        "sop_class",
+        "import nowhere\n_STORAGE_CLASSES = {'A': '1.2.3.4'}\n_B_CLASSES = {'B': '1.2.5'}\n_X = nowhere.y\n",
+    )
+    release("_globals", "ALL_TRANSFER_SYNTAXES: list[str] = ['1.2.840.10008.1.2.1', '1.2.9']\n")
+    assert "1.2.3.4" in storage_sop_classes()
+    assert [is_registered(uid) for uid in ("1.2.3.4", "1.2.5", "1.2.6")] == [True, True, False]
+    assert "1.2.840.10008.1.2.1" in transfer_syntaxes()
+    assert "1.2.9" not in transfer_syntaxes()  # nobody here could read it
+
+
+def test_a_release_without_those_tables_is_asked_by_its_public_names(release: Callable[[str, str], None]) -> None:
+    release(
+        "__init__",
+        "from types import SimpleNamespace\n"
+        "AllStoragePresentationContexts = [SimpleNamespace(abstract_syntax='1.2.3.4')]\n"
+        "ALL_TRANSFER_SYNTAXES = ['1.2.840.10008.1.2.1']\n",
+    )
+    release("status", "import nowhere\nSTORAGE_SERVICE_CLASS_STATUS = nowhere.table()\n")
+    assert "1.2.3.4" in storage_sop_classes()
+    assert is_registered("1.2.3.4")
+    assert "1.2.840.10008.1.2.1" in transfer_syntaxes()
+    assert meaning_of(Field.C_STORE, 0xA700) == ""
 
 
 def test_statuses_are_those_of_pynetdicom() -> None:
