@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from actors.core.actor import Mailbox
 from actors.core.index import actor as index_module
 from actors.core.jobs import scheduler as scheduler_module
 from actors.core.jobs.door import SchedulerDoor, take_up
-from actors.core.jobs.scheduler import ALARM, Scheduler
+from actors.core.jobs.messages import Ring
+from actors.core.jobs.scheduler import Scheduler
 from actors.core.jobs.settings import SchedulerSettings
 from actors.messages.commands.command import Command
 from events.errors import SinogramError
@@ -96,7 +98,7 @@ class EngineStage:
                 kill=self.killed.append,
                 monotonic=self._clock.monotonic,
             )
-        self.core = Core(stage, scheduler, SchedulerDoor(scheduler.actor_ref, self.submit))
+        self.core = Core(stage, scheduler, SchedulerDoor(Mailbox(scheduler.actor_ref), self.submit))
         stage.index.on_receive(self.core)
         take_up(self.submit, stage.views, self.core.door, save_jobs=save_jobs, was_clean=was_clean)
         return self.core
@@ -156,5 +158,5 @@ class EngineStage:
         if due is None or due > self._clock.monotonic():
             return False
         self.core.alarm.due = None
-        self.core.scheduler.actor_ref.tell(ALARM)
+        self.core.scheduler.actor_ref.tell(Ring())
         return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.messages.job_orders import Order
+from actors.messages.scheduler import AwaitOrders, EndRun, FailRun, GiveBack, RecordStep, SchedulerRequest, TakeWork
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
 from store.projections.job_rows import JobState
@@ -49,20 +50,20 @@ class Slot:
     def die(self) -> None:
         self._is_dead = True
 
-    def _send(self, values: list[Any], take: Callable[[Any], None]) -> None:
+    def _send(self, request: SchedulerRequest, take: Callable[[Any], None]) -> None:
         def reply(result: Any, error: SinogramError | None) -> None:
             if self._is_dead:
                 return
-            if values[0] == "step" and isinstance(error, StorageFull):
+            if isinstance(request, RecordStep) and isinstance(error, StorageFull):
                 self._waits_for_checkpoint, self._is_out_of_space = False, True
                 return
-            assert error is None, f"{values} -> {error!r}: no slot survives that"
+            assert error is None, f"{request} -> {error!r}: no slot survives that"
             take(result)
 
-        self._engine.core.door.on_request(values, reply)
+        self._engine.core.door.on_request(request, reply)
 
     def _ask(self) -> None:
-        self._send(["next", self.name], self._take)
+        self._send(TakeWork(self.name), self._take)
 
     def _take(self, work: list[Any]) -> None:
         assert self.job is None
@@ -88,6 +89,11 @@ class Slot:
     # -- moves ------------------------------------------------------------------------------------------------------------
 
     @property
+    def _held(self) -> Ref:
+        assert self.job is not None
+        return self.job
+
+    @property
     def is_idle(self) -> bool:
         return self.job is None and not self.waits_for_reply
 
@@ -100,13 +106,13 @@ class Slot:
         if not self.can_move:
             return
         if self.is_over:
-            self._say_last(["release", self.job, self.run])
+            self._say_last(GiveBack(self._held, self.run))
         elif self._is_out_of_space:
-            self._say_last(["fail", self.job, self.run, "final", FULL_STORAGE, "the disk is full"])
+            self._say_last(FailRun(self._held, self.run, "final", FULL_STORAGE, "the disk is full"))
         elif self.is_broken_off:
             self._leave(self._broken_off())
         elif self.is_told_to_stop:
-            self._leave(["release", self.job, self.run])
+            self._leave(GiveBack(self._held, self.run))
         elif self.position == self.steps:
             self._end()
         elif self._done is not None:
@@ -119,22 +125,22 @@ class Slot:
     def fail(self, trouble: str) -> None:
         """Meet an error in the next step."""
         if self.can_move and not self.is_over and self._done is None and self.position < self.steps:
-            self._leave(["fail", self.job, self.run, trouble, 9, "no route"])
+            self._leave(FailRun(self._held, self.run, trouble, 9, "no route"))
 
     def stop(self) -> None:
         """The process stops in order: this job is given back, and no other one asked for."""
         self.is_told_to_stop = self._is_stopping = True
 
-    def _broken_off(self) -> list[Any]:
+    def _broken_off(self) -> SchedulerRequest:
         if self.is_timed_out:
-            return ["fail", self.job, self.run, "timeout", 9, "too long"]
-        return ["release", self.job, self.run]
+            return FailRun(self._held, self.run, "timeout", 9, "too long")
+        return GiveBack(self._held, self.run)
 
     def _end(self) -> None:
         step, code = self._done or (-1, 0)
-        self._say_last(["end", self.job, self.run, step, code, {"Steps": self.steps}])
+        self._say_last(EndRun(self._held, self.run, step, code, {"Steps": self.steps}))
 
-    def _leave(self, last_word: list[Any]) -> None:
+    def _leave(self, last_word: SchedulerRequest) -> None:
         """Say the last word, but first record what is done."""
         if self._done is not None:
             self._record()
@@ -145,16 +151,16 @@ class Slot:
         assert self._done is not None
         (step, code), self._done = self._done, None
         self._waits_for_checkpoint = True
-        self._send(["step", self.job, self.run, step, code], self._settle)
+        self._send(RecordStep(self._held, self.run, step, code), self._settle)
 
     def _settle(self, goes_on: bool) -> None:
         self._waits_for_checkpoint = False
         self.is_over = not goes_on
 
-    def _say_last(self, values: list[Any]) -> None:
+    def _say_last(self, last_word: SchedulerRequest) -> None:
         self.job = None
         self.waits_for_reply = True
-        self._send(values, self._on_heard)
+        self._send(last_word, self._on_heard)
 
     def _on_heard(self, _: Any) -> None:
         self.waits_for_reply = False
@@ -173,7 +179,7 @@ class Process:
         self._listen()
 
     def _listen(self) -> None:
-        self._engine.core.door.on_request(["control", self.name], self._on_orders)
+        self._engine.core.door.on_request(AwaitOrders(self.name), self._on_orders)
 
     def _on_orders(self, orders: Any, error: SinogramError | None) -> None:
         if self._is_dead:

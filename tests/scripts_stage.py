@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.messages.scripts import SCRIPTS, Call, ScriptRequest
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
@@ -19,7 +20,7 @@ class Scripts:
     """A client of the interpreter, what it was asked, and what was printed."""
 
     client: ScriptsClient
-    asked: list[list[Any]] = field(default_factory=list)
+    asked: list[ScriptRequest] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
     @property
@@ -29,7 +30,7 @@ class Scripts:
 
     def calls(self, name: str) -> list[list[Any]]:
         """The arguments of each call of a callback."""
-        return [values[2] for values in self.asked if values[:2] == ["call", name]]
+        return [asked.arguments for asked in self.asked if isinstance(asked, Call) and asked.name == name]
 
 
 def _crossed(values: Any) -> Any:
@@ -45,10 +46,10 @@ def run_scripts(source: str) -> Iterator[Scripts]:
     interpreter.load(source.encode(), "test.lua")
     actor = ScriptsActor("lua-test", interpreter, board, on_failed=lambda _name, _failure: None)
 
-    def ask(values: list[Any], timeout_s: float) -> Any:
-        values = _crossed(values)
-        scripts.asked.append(values)
-        return _crossed(actor.ask(values, timeout_s))
+    def ask(request: ScriptRequest, timeout_s: float) -> Any:
+        arrived = SCRIPTS.read(_crossed(SCRIPTS.write(request)))
+        scripts.asked.append(arrived)
+        return _crossed(actor.ask(arrived, timeout_s))
 
     scripts = Scripts(ScriptsClient(board, ask), printed=printed)
     actor.start()

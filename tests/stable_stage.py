@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors.core.stable import ALARM, StableTracker
+from actors.core.stable import Ripen, StableTracker, Touched
 from actors.messages.commands.command import Command
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError
@@ -70,7 +70,7 @@ class Tracking:
         """Bring the tracker what the index has announced."""
         touched, self.stage.announced.touched = self.stage.announced.touched, []
         if touched:
-            self.tracker.on_receive(touched)
+            self.tracker.on_receive(Touched(touched))
 
     def set_stability(self, *names: str, is_stable: bool) -> bool:
         """Do as a script does; returns whether that changed anything."""
@@ -82,7 +82,7 @@ class Tracking:
         """Let time pass and the alarm ring; returns which resources became stable."""
         self.clock.advance(seconds)
         before = self.stage.index._log.head.seq
-        self.tracker.on_receive(ALARM)
+        self.tracker.on_receive(Ripen())
         with self.stage.views.snapshot() as snapshot:
             return [change.change_type for change in get_changes(snapshot, since=before, limit=0).changes]
 
@@ -91,7 +91,7 @@ class Tracking:
         due_in_s = self.due_in_s
         if due_in_s is None or due_in_s > 0:
             return False
-        self.tracker.on_receive(ALARM)
+        self.tracker.on_receive(Ripen())
         return True
 
     def run(self, seconds: float, *, at_most: int = 10_000) -> None:
@@ -102,7 +102,7 @@ class Tracking:
             if due_in_s is None or self.clock.monotonic() + due_in_s > end:
                 break
             self.clock.advance(max(0.0, due_in_s))
-            self.tracker.on_receive(ALARM)
+            self.tracker.on_receive(Ripen())
         else:
             raise AssertionError("the alarm never ends")
         self.clock.advance(max(0.0, end - self.clock.monotonic()))

@@ -4,16 +4,10 @@ Exit status: 0 done; 1 it failed, as said on standard error; 2 wrong usage, conf
 should not try again); 70 the server's core died; 130 interrupted; 141 nobody reads the output any more.
 """
 
-import sys
-
-if __name__ == "__main__":  # `python -m tools.cli`: before anything is imported that the current folder may hold, too
-    from tools.server.module_path import leave_current_folder
-
-    leave_current_folder()
-
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -310,7 +304,3 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not '{text}'")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -31,6 +31,7 @@ from tools.lua_recorded import RecordedDeliveries
 from tools.replay import open_for_reading
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities
+from tools.server.links import Links
 
 KIND_WIDTH: Final = 11
 NO_SEQ: Final = Seq(0)
@@ -58,14 +59,17 @@ def _facilities(settings: ServerSettings, environment: Environment) -> Facilitie
     def refuse(*_: Any) -> Any:
         raise Busy("this is a dry run")
 
-    return Facilities(
-        settings,
+    nobody = open_local_channel(lambda _, reply: reply(None, Busy("this is a dry run")))
+    links = Links(
         name="lua-replay",
         ask=refuse,
-        jobs=open_local_channel(lambda _values, reply: reply(None, Busy("this is a dry run"))),
+        begin=refuse,
+        jobs=nobody,
+        log_watch=nobody,
         control=refuse,
         environment=environment,
     )
+    return Facilities(settings, links)
 
 
 class Rehearsal:

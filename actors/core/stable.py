@@ -13,16 +13,14 @@ Memory and haste: what was touched last is held here, up to a number; the rest, 
 instances come in. What is held goes before the backlog, so a study that is received now does not wait for an old archive.
 """
 
-import contextlib
 import heapq
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import assert_never
 
-import pykka
-
+from actors.core.actor import CoreActor, tell
 from actors.core.alarm import Alarm
 from actors.core.stable_backlog import Backlog, Quiet
 from actors.messages.index_client import IndexClient
@@ -41,7 +39,21 @@ RECEIVING_S = 1.0  # so long after the last instance somebody is still taken to 
 REST_BESIDE_OTHERS = 9.0
 REST = 0.5
 REST_AT_MOST_S = 1.0  # behind a step that a slow disk has made long
-ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a commit touched: level, resource, the last instance in it."""
+
+    resources: list[tuple[Level, Ref, Seq]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ripen:
+    """The alarm: something is due."""
+
+
+StableMessage = Touched | Ripen
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +64,8 @@ class _Waiting:
     turn: int  # keeps the order of arrival among those due at once, as those of one commit are
 
 
-class StableTracker(pykka.ThreadingActor):
-    """See the module's text. Messages: a list of what was touched, or "alarm"."""
-
-    use_daemon_thread = True
+class StableTracker(CoreActor):
+    """See the module's text."""
 
     def __init__(
         self,
@@ -76,7 +86,7 @@ class StableTracker(pykka.ThreadingActor):
         self._backlog = Backlog(views, stable_age_s, wall_us=wall_clock(), now=clock())
         self._received: float | None = None  # when an instance arrived last
         self._rests_until = clock()
-        self._alarm = Alarm("stable-alarm", lambda: _tell(self.actor_ref, ALARM), clock)
+        self._alarm = Alarm("stable-alarm", lambda: tell(self.actor_ref, Ripen()), clock)
 
     def on_start(self) -> None:
         self._set_alarm()
@@ -84,11 +94,14 @@ class StableTracker(pykka.ThreadingActor):
     def on_stop(self) -> None:
         self._alarm.stop()
 
-    def on_receive(self, message: Any) -> Any:
-        if message == ALARM:
-            self._ripen()
-        else:
-            self._take_note(message)
+    def on_message(self, message: StableMessage) -> None:
+        match message:
+            case Touched(resources):
+                self._take_note(resources)
+            case Ripen():
+                self._ripen()
+            case _:
+                assert_never(message)
         self._set_alarm()
 
     def _take_note(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
@@ -161,8 +174,3 @@ class StableTracker(pykka.ThreadingActor):
         for each in early:
             self._wait(each.level, each.ref, each.last_seq, each.due)
         return ripe
-
-
-def _tell(actor: pykka.ActorRef[StableTracker], message: object) -> None:
-    with contextlib.suppress(pykka.ActorDeadError):  # the alarm of an actor that is stopping
-        actor.tell(message)

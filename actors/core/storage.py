@@ -16,15 +16,14 @@ At a start it also looks again at all files that are listed as damaged: somebody
 has the scrubber (`actors.core.scrubber`) take its steps.
 """
 
-import contextlib
 import logging
 import os
 import time
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import assert_never
 
-import pykka
-
+from actors.core.actor import CoreActor, tell
 from actors.core.alarm import Alarm
 from actors.core.scrubber import Scrubber
 from actors.messages.index_client import IndexClient
@@ -43,9 +42,6 @@ from store.views.views import Views
 
 logger = logging.getLogger(__name__)
 
-REMOVE = "remove"  # message: there are condemned blobs
-RECHECK = "recheck"  # message: look again at the files that are listed as damaged
-SCRUB = "scrub"  # message: read on
 RECHECKS_PER_STEP = 50
 UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
 SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.services.ingest.ingest.SPILL_BYTES)
@@ -54,12 +50,38 @@ FOLDERS_AHEAD = 64  # looked for: some numbers may have been leased without a fo
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
 
 
-class Storage(pykka.ThreadingActor):
-    """See the module's text. Messages: REMOVE, ("remove", after which blob), RECHECK, ("recheck", after which row), SCRUB, ("sweep", folders)
-    or ("sweep after a cut", folders).
-    """
+@dataclass(frozen=True, slots=True)
+class RemoveCondemned:
+    """There are condemned blobs; those up to one are done."""
 
-    use_daemon_thread = True
+    after: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Look again at the files that are listed as damaged; the rows up to one are done."""
+
+    after: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrub:
+    """Read on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The writer of these folders is gone. Replies how many files were removed."""
+
+    folders: list[int]
+    is_after_cut: bool = False  # the run was cut off: files may be missing that the log knows
+
+
+StorageMessage = RemoveCondemned | Recheck | Scrub | Sweep
+
+
+class Storage(CoreActor):
+    """See the module's text."""
 
     def __init__(
         self,
@@ -75,13 +97,13 @@ class Storage(pykka.ThreadingActor):
         self._index = index
         self._views = views
         self._blobs = blobs
-        self._alarm = Alarm("storage-alarm", lambda: self._remind(REMOVE), time.monotonic)
+        self._alarm = Alarm("storage-alarm", lambda: tell(self.actor_ref, RemoveCondemned()), time.monotonic)
         self._scrubber = scrubber
         self._scrub_alarm: Alarm | None = None
 
     def on_start(self) -> None:
         if self._scrubber is not None and (due := self._scrubber.first_due()) is not None:
-            self._scrub_alarm = Alarm("scrub-alarm", lambda: self._remind(SCRUB), time.monotonic)
+            self._scrub_alarm = Alarm("scrub-alarm", lambda: tell(self.actor_ref, Scrub()), time.monotonic)
             self._scrub_alarm.set(due)
 
     def on_stop(self) -> None:
@@ -91,25 +113,20 @@ class Storage(pykka.ThreadingActor):
         if self._scrubber is not None:
             self._scrubber.close()
 
-    def on_receive(self, message: Any) -> Any:
+    def on_message(self, message: StorageMessage) -> int | None:
         try:
             match message:
-                case "recheck":
-                    self._recheck(b"")
-                case ("recheck", bytes(after)):
+                case Recheck(after):
                     self._recheck(after)
-                case "scrub":
+                case Scrub():
                     self._scrub()
-                case _ if self._read_only:
-                    return 0
-                case ("sweep", list(folders)):
-                    return self._sweep(folders, verify=False)
-                case ("sweep after a cut", list(folders)):
-                    return self._sweep(folders, verify=True)
-                case ("remove", bytes(after)):
-                    self._remove_condemned(after)
+                case Sweep(folders, is_after_cut):
+                    return 0 if self._read_only else self._sweep(folders, verify=is_after_cut)
+                case RemoveCondemned(after):
+                    if not self._read_only:
+                        self._remove_condemned(after)
                 case _:
-                    self._remove_condemned(b"")
+                    assert_never(message)
         except SinogramError as exc:
             # What was not done now is in the tables still, and is done at the next occasion or start.
             logger.warning("storage.postponed error=%s", exc)
@@ -133,11 +150,7 @@ class Storage(pykka.ThreadingActor):
         if removed and self._make_durable({folder_number(blob) for blob in removed}):
             self._index.forget_condemned(removed)
         if len(found) == REMOVALS_PER_STEP:
-            self.actor_ref.tell(("remove", found[-1]))
-
-    def _remind(self, message: str) -> None:
-        with contextlib.suppress(pykka.ActorDeadError):  # the alarm of an actor that is stopping
-            self.actor_ref.tell(message)
+            self.actor_ref.tell(RemoveCondemned(found[-1]))
 
     def _scrub(self) -> None:
         if self._scrubber is not None and self._scrub_alarm is not None:
@@ -181,7 +194,7 @@ class Storage(pykka.ThreadingActor):
                 logger.warning("storage.recovered ref=%d: its file is whole again", instance.ref)
                 self._index.report_recovery(instance.blob)
         if len(rows) == RECHECKS_PER_STEP:
-            self.actor_ref.tell(("recheck", rows[-1]))
+            self.actor_ref.tell(Recheck(rows[-1]))
 
     def _check_leased(self, folder: int) -> None:
         """Find the damaged files of a folder that was being written into when the last run was cut off.

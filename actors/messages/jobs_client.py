@@ -8,10 +8,11 @@ from actors.messages.commands.jobs import ControlJob, DropJobOutput, SubmitJob
 from actors.messages.index_client import Ask
 from actors.messages.job_states import Word
 from actors.messages.job_types import strategy_of
+from actors.messages.scheduler import AwaitEnd
 from events.identifiers import Ref
 from store.projections.job_rows import Progress, unpack_progress
 
-Request = Callable[[list[Any]], Any]  # asks the scheduler and blocks, for hours if need be; raises Busy at its end
+Request = Callable[[AwaitEnd], Any]  # asks the scheduler and blocks, for hours if need be; raises Busy at its end
 
 
 class JobsClient:
@@ -54,7 +55,7 @@ class JobsClient:
 
     def wait(self, job: Ref) -> Progress:
         """Wait until a job has ended, however long that takes. Raises NotFound, and Busy when the server stops."""
-        return unpack_progress(self._request(["wait", job]))
+        return unpack_progress(self._request(AwaitEnd(job)))
 
     def control(self, job_id: bytes, word: Word, correlation: bytes = b"") -> bool:
         """Pause, resume, cancel, resubmit or forget a job; returns whether that can be done. Raises NotFound."""

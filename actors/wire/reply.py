@@ -1,4 +1,4 @@
-"""Waiting for the reply of an actor that answers when it can, by calling what it was given."""
+"""Replies of actors that answer when they can, by calling what they were given."""
 
 import threading
 from collections.abc import Callable
@@ -7,6 +7,11 @@ from typing import Any
 from events.errors import Busy, SinogramError
 
 Reply = Callable[[Any, SinogramError | None], None]  # a result or an error; called once, on the actor's thread
+
+
+def stopping() -> Busy:
+    """The answer of an actor that takes no more requests."""
+    return Busy("the server is stopping")
 
 
 def wait_for_reply(request: Callable[[Reply], None], timeout_s: float, silence: Busy) -> Any:

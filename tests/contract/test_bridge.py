@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from actors.core.storage import RemoveCondemned
+from actors.messages.control import CONTROL, Control
 from actors.messages.index_client import IndexClient, ask_over
+from actors.messages.log_watch import LOG_WATCH, AwaitEvents
 from actors.wire.bridge import client as client_module
 from actors.wire.bridge import frames
 from actors.wire.bridge.channel import open_channel
@@ -414,7 +417,7 @@ def test_a_gateway_that_dies_loses_its_folders_and_not_its_successor_of_the_same
     index = IndexClient(ask_over(second))
     new = index.open_folder("gateway-1")
     assert index.store_instance(store_command(folder=new)) == "Success"
-    served.storage.ask("remove")  # the sweep stands before it in the mailbox
+    served.storage.ask(RemoveCondemned())  # the sweep stands before it in the mailbox
     with pytest.raises(Busy):
         index.store_instance(store_command(folder=old, instance="late"))
     assert not served.blobs.path(orphan).exists()
@@ -427,11 +430,11 @@ def test_a_gateway_that_dies_loses_its_folders_and_not_its_successor_of_the_same
 def test_a_consumer_in_another_process_hears_when_the_log_has_grown(served: Core) -> None:
     folder = served.client.open_folder("gateway-1")
     bridge = BridgeClient(served.settings.index_directory, "lua-main")
-    channel = open_channel(bridge, "log")
-    answer = channel.begin(["after", 0])
+    channel = open_channel(bridge, LOG_WATCH)
+    answer = channel.begin(AwaitEvents(0))
     served.client.store_instance(store_command(folder=folder))
     assert answer() == 4
-    late = channel.begin(["after", 4])
+    late = channel.begin(AwaitEvents(4))
     served.log.stop()
     with pytest.raises(Busy):
         late()
@@ -445,9 +448,9 @@ def test_a_control_that_the_core_has_is_done_and_another_is_refused(archive_fact
     core._control["shutdown"] = done.set
     core.serve_bridge()
     bridge = BridgeClient(core.settings.index_directory, "gateway-1")
-    with pytest.raises(InvalidRequest, match="no such control"):
-        bridge.request("control", ["explode"])
-    assert bridge.request("control", ["shutdown"]) is None
+    with pytest.raises(InvalidRequest, match="does not understand"):
+        bridge.request("control", ["Control", "explode"])
+    assert bridge.request("control", CONTROL.write(Control("shutdown"))) is None
     assert done.wait(SOON_S)
     bridge.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.core.stable import Ripen
 from events.errors import InvalidRequest
 from events.identifiers import Level, hash_resource_id
 from store.records import Statistics
@@ -89,7 +90,7 @@ def test_an_unsettled_one_is_settled_by_the_server_and_taken_on_as_its_own(tmp_p
     core = Core(CoreSettings(index_directory=folder, storage_directory=folder, stable_age_s=0.0))
     try:
         assert core.stable is not None
-        core.stable.ask("alarm")
+        core.stable.ask(Ripen())
         with core.views.snapshot() as s:
             assert len(get_changes(s, types=["StableSeries", "StableStudy", "StablePatient"]).changes) == 19
     finally:

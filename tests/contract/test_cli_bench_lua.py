@@ -14,7 +14,7 @@ def test_every_script_is_measured(tmp_path: Path) -> None:
     result, work = tmp_path / "lua.json", tmp_path / "work"
     work.mkdir()
     options = ["--generate", "4", "--size", "small", "--rounds", "1", "--seed", "3"]
-    command = [sys.executable, "-m", "tools.cli", "bench", "lua", *options]
+    command = [sys.executable, "-m", "sinogram", "bench", "lua", *options]
     subprocess.run([*command, "--json", str(result), "--work", str(work)], check=True, timeout=300, capture_output=True)
     runs = {run["scenario"]: run for run in json.loads(result.read_text())["runs"]}
     scripts = ["without", "filter", "event"] + ["routing"] * (shutil.which("storescp") is not None)

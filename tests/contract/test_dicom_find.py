@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset as Identifier
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
+from actors.messages.scripts import ScriptRequest
 from actors.services.remote.modality import Modality, Operation
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
@@ -251,7 +252,7 @@ def test_a_script_without_time_lets_the_peer_try_again() -> None:
     board = Board()
     board.publish({"IncomingFindRequestFilter"})
 
-    def have_no_time(_values: list[Any], _timeout_s: float) -> Any:
+    def have_no_time(_request: ScriptRequest, _timeout_s: float) -> Any:
         raise Busy("the Lua interpreter is busy")
 
     with serving(FakeFinder(), ScriptFilters(main=ScriptsClient(board, have_no_time))) as association:

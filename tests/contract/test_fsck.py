@@ -45,7 +45,7 @@ class Archive:
 
     def run_beside(self) -> tuple[int, str]:
         """Run it in a process of its own, as beside a running server."""
-        command = [sys.executable, "-m", "tools.cli", "fsck", "--data", str(self.index), "--storage", str(self.storage)]
+        command = [sys.executable, "-m", "sinogram", "fsck", "--data", str(self.index), "--storage", str(self.storage)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 

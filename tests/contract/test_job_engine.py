@@ -11,6 +11,7 @@ import pytest
 
 from actors.messages.job_states import Word
 from actors.messages.jobs_client import JobsClient
+from actors.messages.scheduler import TakeWork
 from actors.services.jobs.operation import Task
 from actors.services.jobs.runner import Runner
 from actors.wire.bridge.channel import Channel, open_local_channel
@@ -221,9 +222,9 @@ def test_a_job_that_was_called_off_on_its_way_to_a_worker_is_not_begun(archive: 
     ref = engine.submit()
     plain = channel.request
 
-    def call_off(values: list[Any]) -> Any:
-        answer = plain(values)
-        if values[0] == "next" and answer[0] == ref:
+    def call_off(request: Any) -> Any:
+        answer = plain(request)
+        if isinstance(request, TakeWork) and answer[0] == ref:
             assert engine.control(ref, Word.CANCEL)
             assert engine.control(ref, Word.RESUBMIT)
             assert engine.control(ref, Word.PAUSE)
@@ -333,7 +334,7 @@ def test_a_job_that_kills_its_worker_each_time_fails_and_others_go_on(archive: C
     killer, _ = jobs.submit("Test", {}, steps=1, attempts=1)
     for number in range(3):
         process = f"worker-1/{number}"
-        assert channel.request(["next", f"{process}#1"])[0] == killer
+        assert channel.request(TakeWork(f"{process}#1"))[0] == killer
         archive.jobs.on_gone(process)
     assert jobs.wait(killer).state is JobState.Failure
     with workers(archive, Script(), "worker-1/9", 1):

@@ -79,7 +79,7 @@ def test_the_server_may_run_meanwhile(tmp_path: Path, archive: Core) -> None:
     (tmp_path / "c.json").write_text('{"IndexDirectory": "index", "StorageDirectory": "storage"}')
     with rest_stage(archive) as stage:
         stage.upload(encode(dataset()))
-    command = [sys.executable, "-m", "tools.cli", "lua", "replay", "c.json", "--script", "new.lua", "--since", "1"]
+    command = [sys.executable, "-m", "sinogram", "lua", "replay", "c.json", "--script", "new.lua", "--since", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert kinds(done.stdout.splitlines()) == [["print", "true"]]
     assert done.stderr == ""
@@ -200,7 +200,7 @@ def test_whoever_reads_may_stop_reading(archive_folder: Path) -> None:
     (archive_folder / "new.lua").write_text(
         "function OnStoredInstance() for i = 1, 5000 do print(i); HttpGet('http://x/') end end"
     )
-    command = [sys.executable, "-m", "tools.cli", "lua", "replay", str(archive_folder), "--since", "1"]
+    command = [sys.executable, "-m", "sinogram", "lua", "replay", str(archive_folder), "--since", "1"]
     command += ["--script", str(archive_folder / "new.lua")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -16,9 +16,8 @@ from tools.server.module_path import OUR_PACKAGES, safe_path
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = (str(Path(sys.executable).parent / "sinogram"),)
-MODULE = (sys.executable, "-m", "tools.cli")
-# `tools` is not among them for `python -m tools.cli`: whoever says that asks for the one in the current folder.
-OURS = sorted(OUR_PACKAGES - {"tools"})
+MODULE = (sys.executable, "-m", "sinogram")
+OURS = sorted(OUR_PACKAGES)
 PYTHONS = ("json", "logging", "socket", "sitecustomize", "usercustomize", "pickle", "msgpack", "lmdb", "falcon")
 
 

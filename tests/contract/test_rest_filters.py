@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.messages.scripts import Call
 from store.views.feed import get_events
 from tests.contract.destination import destination
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
@@ -64,8 +65,11 @@ def test_a_request_and_what_it_causes_share_a_correlation(archive: Core) -> None
         assert stage.upload(encode(dataset())).status == 200
     with archive.views.snapshot() as snapshot:
         caused = {entry.correlation for entry in get_events(snapshot)}
-    assert [values[1] for values in scripts.asked] == ["IncomingHttpRequestFilter", "ReceivedInstanceFilter"]
-    assert {values[-1] for values in scripts.asked} == caused
+    assert [asked.name for asked in scripts.asked if isinstance(asked, Call)] == [
+        "IncomingHttpRequestFilter",
+        "ReceivedInstanceFilter",
+    ]
+    assert {asked.correlation for asked in scripts.asked} == caused
 
 
 # -- uploads ----------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_the_script_carries_the_correlation_of_its_request(archive: Core) -> Non
     with executing(archive) as (stage, scripts):
         execute(stage, b"")
         execute(stage, b"")
-    first, second = [values[2] for values in scripts.asked]
+    first, second = [asked.correlation for asked in scripts.asked]
     assert len(first) == 8
     assert first != second
 

@@ -200,7 +200,7 @@ def test_filters_are_asked_in_the_name_of_what_caused_the_job(archive: Core) -> 
         ref, _ = engine.jobs.submit(JOB_TYPE, operations, steps=2, attempts=1, correlation=cause)
         engine.jobs.wait(ref)
         assert engine.store(there) == SUCCESS
-    assert [values[3] == cause for values in scripts.asked] == [True, False]
+    assert [asked.correlation == cause for asked in scripts.asked] == [True, False]
 
 
 # --- commands ---

@@ -64,7 +64,7 @@ class ServerUnderTest:
     folder: Path
     options: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = (sys.executable, "-m", "tools.cli")
+    program: tuple[str, ...] = (sys.executable, "-m", "sinogram")
     cwd: Path | None = None
     http_port: int = field(default_factory=free_port)
     dicom_port: int = field(default_factory=free_port)

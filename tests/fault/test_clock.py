@@ -10,7 +10,7 @@ from pathlib import Path
 import pykka
 import pytest
 
-from actors.core.stable import ALARM, StableTracker
+from actors.core.stable import Ripen, StableTracker
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
 from store.records import Origin
@@ -140,11 +140,11 @@ def test_a_day_later_what_was_waiting_is_stable_at_once_and_once(tmp_path: Path)
     clock.pass_time(DAY_US)
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         wait_for(lambda: len(stable_changes(core)) == 3, "three events of the alarm that was due")
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         stopwatch.now_s += STABLE_AGE_S
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS, "not again after a restart"
 
 
@@ -155,13 +155,13 @@ def test_a_day_earlier_what_was_waiting_waits_its_time_and_no_longer(tmp_path: P
     clock.now_us -= DAY_US
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         stopwatch.now_s += STABLE_AGE_S - 1
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == []
         stopwatch.now_s += 1
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS
         stopwatch.now_s += STABLE_AGE_S
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS
 
 
@@ -172,10 +172,10 @@ def test_what_waited_for_half_its_time_before_a_restart_waits_for_the_other_half
     clock.pass_time(int(STABLE_AGE_S / 2 * 1e6))
     with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
         stopwatch.now_s += STABLE_AGE_S / 2 - 1
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == []
         stopwatch.now_s += 1
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS
 
 
@@ -233,7 +233,7 @@ def test_after_a_boot_of_the_machine_the_wall_clock_is_believed(
 def settle(started: "pykka.ActorRef[StableTracker]", stopwatch: Stopwatch) -> None:
     """Let the tracker do its small steps, each after its rest."""
     for _ in range(10):
-        started.ask(ALARM)
+        started.ask(Ripen())
         stopwatch.now_s += 1e-3
 
 
@@ -245,14 +245,14 @@ def test_an_instance_that_arrives_begins_a_new_period_of_quiet(tmp_path: Path) -
         clock.now_us -= DAY_US  # of no consequence: quiet is measured on the other clock
         stopwatch.now_s += STABLE_AGE_S
         store(core, 2)
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == []
         stopwatch.now_s += STABLE_AGE_S
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS
         store(core, 3)
         stopwatch.now_s += STABLE_AGE_S
-        started.ask(ALARM)
+        started.ask(Ripen())
         assert stable_changes(core) == LEVELS * 2
 
 

@@ -73,7 +73,7 @@ def find_oracle() -> Oracle | None:
 def sinogram_command() -> list[str]:
     """How Sinogram is started; `SINOGRAM_COMMAND` may name another build (or an Orthanc, to test these tests)."""
     named = os.environ.get("SINOGRAM_COMMAND")
-    return named.split() if named else [sys.executable, "-m", "tools.cli", "serve"]
+    return named.split() if named else [sys.executable, "-m", "sinogram", "serve"]
 
 
 def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = START_DEADLINE_S) -> T:

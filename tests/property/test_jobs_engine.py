@@ -18,6 +18,7 @@ from actors.core.jobs.dispatch import KILL_AFTER_S
 from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import ControlJob, DropJobOutput, TrimJobs
 from actors.messages.job_retries import LONGEST_DELAY_S
+from actors.messages.scheduler import AwaitEnd
 from events import codec
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
@@ -137,7 +138,7 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
             if error is None:
                 replies.append(row)
 
-        self.engine.core.door.on_request(["wait", ref], take)
+        self.engine.core.door.on_request(AwaitEnd(ref), take)
         self.go_on(then)
 
     def send(self, command: Command) -> None:

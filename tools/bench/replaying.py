@@ -30,7 +30,7 @@ def replay(data: Path, *, rounds: int) -> list[Run]:
     runs = []
     for number in range(1, rounds + 1):
         for name, flags in (("replay", ()), ("replay --verify", ("--verify",))):
-            command = (sys.executable, "-m", "tools.cli", "replay", "--data", str(data), *flags)
+            command = (sys.executable, "-m", "sinogram", "replay", "--data", str(data), *flags)
             started = time.monotonic()
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
             seconds = time.monotonic() - started

@@ -22,7 +22,7 @@ STOP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.1
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 OWN_NAME: Final = "sinogram"
-OWN_COMMAND: Final = (sys.executable, "-m", "tools.cli", "serve")
+OWN_COMMAND: Final = (sys.executable, "-m", "sinogram", "serve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

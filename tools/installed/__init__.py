@@ -14,7 +14,10 @@ def main() -> int:
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  # before anything else is imported
     root = here.removesuffix("/tools/installed")
     sys.path.insert(0, root)
-    from tools.cli import main as run  # `tools` has our packages found beside it from then on, whatever the path says
+    from tools.server.module_path import leave_current_folder  # `tools` has our packages found beside it from then on
 
     sys.path.remove(root)
+    leave_current_folder()
+    from tools.cli import main as run
+
     return run()

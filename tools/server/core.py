@@ -15,25 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import lmdb
-import pykka
 
+from actors.core.actor import Mailbox, start
 from actors.core.index.local import LocalIndex
 from actors.core.jobs.door import SchedulerDoor, take_up
+from actors.core.jobs.messages import SchedulerMessage
 from actors.core.jobs.scheduler import Scheduler
 from actors.core.log_watch import LogWatch
 from actors.core.scrubber import Scrubber
-from actors.core.stable import StableTracker
-from actors.core.storage import RECHECK, REMOVE, Storage, leased_folders
+from actors.core.stable import StableMessage, StableTracker, Touched
+from actors.core.storage import Recheck, RemoveCondemned, Storage, StorageMessage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.plain import from_plain
 from actors.messages.commands.resources import PurgeRows
+from actors.messages.control import CONTROL, Control
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
+from actors.messages.log_watch import LOG_WATCH
+from actors.messages.scheduler import SCHEDULER
 from actors.services.lua.cursor import take_up_cursor
 from actors.services.remote.query_store import clear_queries
 from actors.wire import metrics
 from actors.wire.bridge.server import BridgeServer, Dispatch
-from events.errors import BadMedium, InvalidRequest, SinogramError
+from actors.wire.reply import Reply
+from events.errors import BadMedium, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
 from store.batch import Batch
@@ -54,11 +59,8 @@ from tools.server.holders import who_locks
 
 logger = logging.getLogger(__name__)
 
-STOP_TIMEOUT_S = 20.0
 READER_CHECK_S = 60.0
 CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
-
-Reply = Callable[[Any, SinogramError | None], None]
 
 _USUAL = {Action.INITIALIZE, Action.REMOVE_CONDEMNED, Action.RESUME_PURGES}  # nothing that an operator has to hear of
 _FILLING = {
@@ -120,14 +122,14 @@ class Core:
             raise
         self.client = IndexClient(self.index.ask)
         self.blobs.on_damage = reporter(self.client)
-        self.storage: pykka.ActorRef[Storage] = Storage.start(
-            self.client, self.views, self.blobs, self._make_scrubber(), read_only=settings.read_only
+        self.storage: Mailbox[StorageMessage] = start(
+            Storage, self.client, self.views, self.blobs, self._make_scrubber(), read_only=settings.read_only
         )
-        self.stable: pykka.ActorRef[StableTracker] | None = None  # with ReadOnly nothing ripens
+        self.stable: Mailbox[StableMessage] | None = None  # with ReadOnly nothing ripens
         if not settings.read_only:
-            self.stable = StableTracker.start(self.client, self.views, settings.stable_age_s, wall_clock=recorded)
-        self.scheduler: pykka.ActorRef[Scheduler] = Scheduler.start(
-            self.index.submit, self.views, settings.jobs, clock=recorded, kill=kill_worker
+            self.stable = start(StableTracker, self.client, self.views, settings.stable_age_s, wall_clock=recorded)
+        self.scheduler: Mailbox[SchedulerMessage] = start(
+            Scheduler, self.index.submit, self.views, settings.jobs, clock=recorded, kill=kill_worker
         )
         self.jobs = SchedulerDoor(self.scheduler, self.index.submit)
         self.log = LogWatch()
@@ -184,24 +186,24 @@ class Core:
                 case Action.INITIALIZE:
                     self._look_for_orthanc()
                 case Action.SWEEP_LEASES:
-                    self.storage.ask(("sweep after a cut", leased_folders(self.views)))
+                    self.storage.ask(Sweep(leased_folders(self.views), is_after_cut=True))
                 case Action.REMOVE_CONDEMNED:
-                    self.storage.tell(REMOVE)
+                    self.storage.tell(RemoveCondemned())
                 case Action.RESUME_PURGES if not self.settings.read_only:
                     for root in _tombstones(self.views):
                         self.index.submit(PurgeRows(resource=root), _log_refusal)
                 case _:
                     pass  # done by open_archive
-        self.storage.tell(RECHECK)
+        self.storage.tell(Recheck())
 
     # -- what the index announces ---------------------------------------------------------------------------------
 
     def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
         if self.stable is not None:
-            _tell(self.stable, touched)
+            self.stable.tell(Touched(touched))
 
     def on_condemned(self) -> None:
-        _tell(self.storage, REMOVE)
+        self.storage.tell(RemoveCondemned())
 
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs.on_jobs(jobs)
@@ -215,9 +217,9 @@ class Core:
         """Let the other processes in."""
         actors: dict[str, Dispatch] = {
             "index": self._on_index,
-            "control": self._on_control,
-            "jobs": self.jobs.on_request,
-            "log": self.log.on_request,
+            **CONTROL.served_by(self._on_control),
+            **SCHEDULER.served_by(self.jobs.on_request),
+            **LOG_WATCH.served_by(self.log.on_request),
         }
         self._bridge = BridgeServer(self.settings.index_directory, actors, self._on_gone)
         self._bridge.start()
@@ -225,12 +227,9 @@ class Core:
     def _on_index(self, values: list[Any], reply: Reply) -> None:
         self.index.submit(from_plain(values), reply)
 
-    def _on_control(self, values: list[Any], reply: Reply) -> None:
-        action = self._control.get(values[0])
-        if action is None:
-            raise InvalidRequest("the core has no such control")
+    def _on_control(self, request: Control, reply: Reply) -> None:
         reply(None, None)
-        action()
+        self._control[request.word]()
 
     def _on_gone(self, name: str) -> None:
         logger.info("core.process-gone name=%s", name)
@@ -244,7 +243,7 @@ class Core:
         if error is not None:  # the next start sweeps them
             _log_refusal(folders, error)
         elif folders:
-            _tell(self.storage, ("sweep", folders))
+            self.storage.tell(Sweep(folders))
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -257,21 +256,16 @@ class Core:
         if self._bridge is not None:
             self._bridge.stop()
         self.log.stop()
-        self.scheduler.stop(timeout=STOP_TIMEOUT_S)
+        self.scheduler.stop()
         if self.stable is not None:
-            self.stable.stop(timeout=STOP_TIMEOUT_S)
-        self.storage.stop(timeout=STOP_TIMEOUT_S)
+            self.stable.stop()
+        self.storage.stop()
         self.index.stop()
         try:
             boot.mark_clean(self.environment)
         except lmdb.Error as exc:  # a full disk: the next start verifies the end of the log
             logger.warning("core.not-marked-clean error=%s", exc)
         self.environment.close()
-
-
-def _tell(actor: pykka.ActorRef[Any], message: object) -> None:
-    with contextlib.suppress(pykka.ActorDeadError):  # at the end the index outlives whom it tells
-        actor.tell(message)
 
 
 def _log_refusal(_: Any, error: SinogramError | None) -> None:

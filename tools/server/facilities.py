@@ -1,21 +1,14 @@
 """What answers REST requests, whether they come over HTTP (a gateway) or from a script (the main Lua interpreter's process)."""
 
-from collections.abc import Callable
-from typing import Any
-
-from actors.messages.commands.command import Command
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.remote.asking import create_find_pool
 from actors.services.remote.query_store import QueryStore
-from actors.services.scripts.client import ScriptsClient
-from actors.wire.bridge.channel import Channel
 from actors.wire.interruption import Interruption
 from api.rest.deps import Deps
-from store.environment import Environment
-from store.views.views import Views
 from tools.server.composition import ServerSettings
 from tools.server.intake import Intake
+from tools.server.links import Links, Reading
 from tools.server.log_levels import LogLevels
 
 
@@ -25,26 +18,15 @@ class Facilities:
     def __init__(
         self,
         settings: ServerSettings,
-        *,
-        name: str,
-        ask: Callable[[Command], Any],
-        jobs: Channel,
-        control: Callable[[str], None],
-        received: ScriptsClient | None = None,
-        scripts: ScriptsClient | None = None,
-        environment: Environment | None = None,
+        links: Links,
     ) -> None:
-        """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one.
-
-        `environment` is that of the core where it lives in the same process; else one is opened for reading.
-        """
-        self._owned = Environment(settings.index_directory, writable=False) if environment is None else None
-        self.views = Views(environment or self._owned)  # type: ignore[arg-type]  # one of the two is there
+        self._reading = Reading(settings, links)
+        self.views = self._reading.views
         self._levels = LogLevels(self.views, settings.log)
         self._levels.start()
-        self.index = IndexClient(ask)
-        self.jobs = JobsClient(ask, jobs.request)
-        self._intake = intake = Intake(settings, name, self.views, self.index, received=received, scripts=scripts)
+        self.index = IndexClient(links.ask)
+        self.jobs = JobsClient(links.ask, links.jobs.request)
+        self._intake = intake = Intake(settings, links, self.views, self.index)
         self.codecs = intake.codecs
         self.blobs, self.modalities, self.runtime = intake.blobs, intake.modalities, intake.runtime
         self.filters, self.ingest = intake.filters, intake.ingest
@@ -63,11 +45,11 @@ class Facilities:
             codecs=self.codecs,
             stopping=self.stopping,
             settings=settings.rest,
-            scripts=scripts,
-            received=received,
+            scripts=links.scripts,
+            received=links.received,
             filters=self.filters,
-            shutdown=lambda: control("shutdown"),
-            reset=lambda: control("reset"),
+            shutdown=lambda: links.control("shutdown"),
+            reset=lambda: links.control("reset"),
         )
 
     def close(self) -> None:
@@ -75,5 +57,4 @@ class Facilities:
         self._finds.close()
         self._intake.close()
         self._levels.stop()
-        if self._owned is not None:
-            self._owned.close()
+        self._reading.close()

@@ -8,13 +8,9 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from actors.messages.commands.command import Command
 from actors.services.remote.outgoing import Admission, admission
 from actors.services.remote.target import Target
-from actors.services.scripts.client import ScriptsClient
-from actors.wire.bridge.channel import Channel
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
@@ -26,10 +22,10 @@ from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
 from api.rest.https import https_context
 from api.rest.server import HttpServer
-from store.environment import Environment
 from store.views.find import Finder
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities
+from tools.server.links import Links
 
 _BROKEN_OFF_S = 1.0  # for requests whose connection was broken; what they were doing is over soon
 
@@ -40,30 +36,15 @@ class Gateway:
     def __init__(
         self,
         settings: ServerSettings,
+        links: Links,
         *,
-        name: str,
-        ask: Callable[[Command], Any],
-        jobs: Channel,
-        control: Callable[[str], None],
         http_fds: tuple[int, ...],
         dicom_fds: tuple[int, ...],
-        received: ScriptsClient | None = None,
-        scripts: ScriptsClient | None = None,
-        environment: Environment | None = None,
         places: Places | None = None,
     ) -> None:
-        """See `tools.server.facilities.Facilities`; `places` are those of the associations of all gateways."""
-        self._jobs_channel = jobs
-        self._facilities = own = Facilities(
-            settings,
-            name=name,
-            ask=ask,
-            jobs=jobs,
-            control=control,
-            received=received,
-            scripts=scripts,
-            environment=environment,
-        )
+        """`places` are those of the associations of all gateways."""
+        self._jobs_channel = links.jobs
+        self._facilities = own = Facilities(settings, links)
         destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, own.codecs, self._admission)
         services = (
             create_echo_service(),

@@ -5,12 +5,12 @@ from actors.messages.index_client import IndexClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.ingest import Ingest
 from actors.services.remote.modalities import Modalities
-from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import ScriptFilters
 from store.blobs.store import BlobStore
 from store.views.views import Views
 from tools.runtime_settings import RuntimeSettings
 from tools.server.composition import ServerSettings
+from tools.server.links import Links
 
 
 class Intake:
@@ -19,14 +19,10 @@ class Intake:
     def __init__(
         self,
         settings: ServerSettings,
-        name: str,
+        links: Links,
         views: Views,
         index: IndexClient,
-        *,
-        received: ScriptsClient | None,
-        scripts: ScriptsClient | None,
     ) -> None:
-        """`received` leads to the interpreter of the received-instance filters, `scripts` to the main one."""
         self.codecs = CodecPool(settings.codecs)
         self.blobs = BlobStore(settings.storage_directory)
         self.blobs.on_damage = reporter(index)
@@ -38,8 +34,8 @@ class Intake:
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
         self.runtime = RuntimeSettings(settings, views, self.modalities)
-        self.filters = ScriptFilters(received, scripts)
-        self.ingest = Ingest(index, views, self.blobs, name, self.runtime.ingest, self.filters)
+        self.filters = ScriptFilters(links.received, links.scripts)
+        self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters)
 
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""

@@ -10,35 +10,36 @@ stops the start.
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from actors.core.log_watch import LogEnd
-from actors.messages.commands.command import Command
+from actors.messages.index_client import Begin
+from actors.messages.log_watch import LogEnd
+from actors.messages.scripts import SCRIPTS, ScriptRequest
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.chain import Chain
 from actors.services.lua.deliveries import DeliveryReader
 from actors.services.lua.delivering import AGAIN_S, Deliverer, Targets
 from actors.services.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.services.lua.keeping import keeping_functions
-from actors.services.lua.recorder import Begin, FailureRecorder, Recorder
+from actors.services.lua.recorder import FailureRecorder, Recorder
 from actors.services.lua.runtime import HostFunction, Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.errors import HostError, ScriptFailed, describe_loading, killed
-from actors.services.scripts.reach import ACTOR, socket_name
+from actors.services.scripts.reach import socket_name
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN, LuaSettings
-from actors.wire.bridge.channel import Channel
 from actors.wire.bridge.server import BridgeServer
 from actors.wire.http.client import UrllibClient
 from api.rest.app import create_application
 from api.rest.in_process import InProcess
 from events.errors import BadConfiguration, Busy, SinogramError
 from events.identifiers import Seq
-from store.environment import Environment
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities
+from tools.server.links import Links
 
 STOP_PATIENCE_S: Final = 5.0  # for the callback under way, before what it waits for is broken off
 
@@ -100,42 +101,19 @@ class FilterInterpreter:
 class MainInterpreter:
     """lua-main."""
 
-    def __init__(
-        self,
-        settings: ServerSettings,
-        board: Board,
-        *,
-        name: str,
-        ask: Callable[[Command], Any],
-        begin: Begin,
-        jobs: Channel,
-        log_watch: Channel,
-        control: Callable[[str], None],
-        received: ScriptsClient | None,
-        environment: Environment | None = None,
-    ) -> None:
+    def __init__(self, settings: ServerSettings, board: Board, links: Links) -> None:
         """Load the scripts. Raises BadConfiguration."""
-        self._jobs_channel = jobs
-        self._log_watch = log_watch
+        self._links = links
         self._board = board
-        self._failures = FailureRecorder(begin)
-        self._recorder = Recorder(begin)
+        self._failures = FailureRecorder(links.begin)
+        self._recorder = Recorder(links.begin)
         self.client = ScriptsClient(board, self._ask)
-        self._facilities = own = Facilities(
-            settings,
-            name=name,
-            ask=ask,
-            jobs=jobs,
-            control=control,
-            received=received,
-            scripts=self.client,
-            environment=environment,
-        )
+        self._facilities = own = Facilities(settings, replace(links, scripts=self.client))
         self._rest = InProcess(create_application(own.deps), settings.lua.limits.answer_bytes)
         chain = Chain(sandbox=settings.lua.sandbox)
         interpreter = make_interpreter(settings.lua, self._functions(settings, chain), board)
         self._actor = ScriptsActor(LUA_MAIN, interpreter, board, on_failed=self._failures.on_failed)
-        self._follower = _Follower(LogEnd(log_watch), self._actor.wake)
+        self._follower = _Follower(LogEnd(links.log_watch), self._actor.wake)
         self._deliverer = Deliverer(
             self._actor,
             board,
@@ -169,8 +147,8 @@ class MainInterpreter:
         correlation = self._actor.correlation
         return self._actor.run_apart(lambda: self._rest.call(method, uri, body, headers, correlation))
 
-    def _ask(self, values: list[Any], timeout_s: float) -> Any:
-        return self._actor.ask(values, timeout_s)
+    def _ask(self, request: ScriptRequest, timeout_s: float) -> Any:
+        return self._actor.ask(request, timeout_s)
 
     def serve_bridge(self, folder: Path) -> BridgeServer:
         return _serve(folder, LUA_MAIN, self._actor)
@@ -199,8 +177,8 @@ class MainInterpreter:
     def _break_off(self) -> None:
         self._actor.break_off()
         self._facilities.stopping.interrupt()
-        self._jobs_channel.close()
-        self._log_watch.close()
+        self._links.jobs.close()
+        self._links.log_watch.close()
 
 
 class _Follower:
@@ -280,6 +258,6 @@ def _print(line: bytes) -> None:
 
 
 def _serve(folder: Path, process: str, actor: ScriptsActor) -> BridgeServer:
-    bridge = BridgeServer(folder, {ACTOR: actor.request}, lambda _: None, socket_name(process))
+    bridge = BridgeServer(folder, SCRIPTS.served_by(actor.request), lambda _: None, socket_name(process))
     bridge.start()
     return bridge

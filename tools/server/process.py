@@ -170,26 +170,17 @@ def _identity(order: Order) -> str:
 
 
 def _run_gateway(order: Order, ending: Ending) -> int:
-    from actors.messages.index_client import ask_over
-    from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
     from api.dicom.places import Places
     from tools.server.gateway import Gateway
 
     _note_that_all_is_loaded()
-    identity = _identity(order)
-    bridge = BridgeClient(order.settings.index_directory, identity)
-    scripts = _reach_scripts(order)
+    bridge = BridgeClient(order.settings.index_directory, _identity(order))
     gateway = Gateway(
         order.settings,
-        name=identity,
-        ask=ask_over(bridge),
-        jobs=open_channel(bridge),
-        control=lambda word: bridge.request("control", [word]),
+        _links(order, bridge),
         http_fds=order.http_fds,
         dicom_fds=order.dicom_fds,
-        received=scripts.get(LUA_FILTER),
-        scripts=scripts.get(LUA_MAIN),
         places=Places(order.places_fd, order.number),
     )
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
@@ -202,32 +193,17 @@ def _run_gateway(order: Order, ending: Ending) -> int:
 
 
 def _run_worker(order: Order, ending: Ending) -> int:
-    from actors.messages.index_client import ask_over
-    from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
     from tools.server.worker import Worker
 
     _note_that_all_is_loaded()
-    identity = _identity(order)
-    bridge = BridgeClient(order.settings.index_directory, identity)
-    channel = open_channel(bridge)
-    scripts = _reach_scripts(order)
-    worker = Worker(
-        order.settings,
-        name=identity,
-        ask=ask_over(bridge),
-        channel=channel,
-        slots=order.slots,
-        received=scripts.get(LUA_FILTER),
-        scripts=scripts.get(LUA_MAIN),
-    )
+    bridge = BridgeClient(order.settings.index_directory, _identity(order))
+    worker = Worker(order.settings, _links(order, bridge), slots=order.slots)
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
     worker.start()
     _say(order, READY)
     ending.wait()
     worker.stop()
-    channel.close()
-    worker.close()
     bridge.close()
     return 0
 
@@ -257,28 +233,15 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
 
 
 def _run_lua_main(order: Order, ending: Ending) -> int:
-    from actors.messages.index_client import ask_over, begin_over
     from actors.services.scripts.board import open_board
-    from actors.wire.bridge.channel import open_channel
     from actors.wire.bridge.client import BridgeClient
     from tools.server.lua_processes import MainInterpreter
 
     _note_that_all_is_loaded()
-    identity = _identity(order)
-    bridge = BridgeClient(order.settings.index_directory, identity)
+    bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_MAIN])
     _show_life(board)
-    interpreter = MainInterpreter(
-        order.settings,
-        board,
-        name=identity,
-        ask=ask_over(bridge),
-        begin=begin_over(bridge),
-        jobs=open_channel(bridge),
-        log_watch=open_channel(bridge, "log"),
-        control=lambda word: bridge.request("control", [word]),
-        received=_reach_scripts(order).get(LUA_FILTER),
-    )
+    interpreter = MainInterpreter(order.settings, board, _links(order, bridge))
     return _run_lua(order, ending, bridge, interpreter)
 
 
@@ -311,15 +274,18 @@ def _run_lua(order: Order, ending: Ending, bridge: Any, interpreter: Any) -> int
     return 0
 
 
-def _reach_scripts(order: Order) -> dict[str, Any]:
-    """Return a client of each interpreter that there is, by its role."""
+def _links(order: Order, bridge: Any) -> Any:
+    """Return how a process reaches the core, and the interpreters that there are."""
+    from tools.server.links import links_over
+
     if not order.boards:
-        return {}
+        return links_over(bridge, _identity(order))
     from actors.services.scripts.board import open_board
     from actors.services.scripts.reach import reach
 
     folder = order.settings.index_directory
-    return {role: reach(folder, role, open_board(fd)) for role, fd in order.boards.items()}
+    clients = {role: reach(folder, role, open_board(fd)) for role, fd in order.boards.items() if role != order.role}
+    return links_over(bridge, _identity(order), received=clients.get(LUA_FILTER), scripts=clients.get(LUA_MAIN))
 
 
 def _stop_with_core(bridge: Any, ending: Ending, patience_s: float | None = None) -> None:

@@ -6,12 +6,13 @@ interpreter with the gateway (see docs/architecture.md).
 
 import signal
 import sys
-from typing import Any
 
+from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.channel import open_local_channel
 from tools.server.composition import ServerSettings
 from tools.server.core import Core
 from tools.server.gateway import Gateway
+from tools.server.links import Links, Word
 from tools.server.listening import listen
 from tools.server.lua_single import LocalInterpreters
 from tools.server.process import SWITCH_INTERVAL_S
@@ -33,31 +34,27 @@ class SingleServer:
         self.http_port = self._sockets[0].getsockname()[1] if http_fds else 0
         self.dicom_port = dicom[0].getsockname()[1] if dicom else 0
         self.core = Core(settings.core, kill_worker=_let_live)
-        self._interpreters = LocalInterpreters(settings, self.core, self._control)
-        clients: dict[str, Any] = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
-        self._channel = open_local_channel(self.core.jobs.on_request)
-        self._worker = Worker(
-            settings,
-            name="worker-1",
-            ask=self.core.index.ask,
-            channel=self._channel,
-            slots=settings.core.jobs.concurrent_jobs,
-            environment=self.core.environment,
-            **clients,
-        )
+        self._interpreters = LocalInterpreters(settings, self._links("lua-main"))
+        scripts = {"received": self._interpreters.received, "scripts": self._interpreters.scripts}
+        self._worker = Worker(settings, self._links("worker-1", **scripts), slots=settings.core.jobs.concurrent_jobs)
         self.gateway = Gateway(
-            settings,
-            name="gateway-1",
-            ask=self.core.index.ask,
-            jobs=open_local_channel(self.core.jobs.on_request),
-            control=self._control,
-            http_fds=http_fds,
-            dicom_fds=tuple(s.fileno() for s in dicom),
-            environment=self.core.environment,
-            **clients,
+            settings, self._links("gateway-1", **scripts), http_fds=http_fds, dicom_fds=tuple(s.fileno() for s in dicom)
         )
 
-    def _control(self, word: str) -> None:
+    def _links(self, name: str, **scripts: ScriptsClient | None) -> Links:
+        core = self.core
+        return Links(
+            name=name,
+            ask=core.index.ask,
+            begin=open_local_channel(core.index.submit).begin,
+            jobs=open_local_channel(core.jobs.on_request),
+            log_watch=open_local_channel(core.log.on_request),
+            control=self._control,
+            environment=core.environment,
+            **scripts,
+        )
+
+    def _control(self, word: Word) -> None:
         self.reset_requested = word == "reset"
         self.ending.wish()
 
@@ -73,8 +70,6 @@ class SingleServer:
     def stop(self) -> None:
         self.gateway.stop()
         self._worker.stop()
-        self._channel.close()
-        self._worker.close()
         self._interpreters.stop()
         self.core.stop()
         for listener in self._sockets:

@@ -5,11 +5,11 @@ from actors.messages.jobs_client import JobsClient
 from actors.services.jobs.operation import Workbench
 from actors.services.remote.peers import Peers
 from actors.services.remote.stored_sender import StorePool
-from actors.services.scripts.client import ScriptsClient
 from actors.wire.interruption import Interruption
 from store.views.views import Views
 from tools.server.composition import ServerSettings
 from tools.server.intake import Intake
+from tools.server.links import Links
 
 
 class WorkerBench:
@@ -18,13 +18,10 @@ class WorkerBench:
     def __init__(
         self,
         settings: ServerSettings,
-        name: str,
+        links: Links,
         views: Views,
         index: IndexClient,
         jobs: JobsClient,
-        *,
-        received: ScriptsClient | None = None,
-        scripts: ScriptsClient | None = None,
     ) -> None:
         self._views = views
         self._index = index
@@ -35,7 +32,7 @@ class WorkerBench:
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
         self._peers = Peers(settings.peers, settings.http_client)
-        self._intake = Intake(settings, name, views, index, received=received, scripts=scripts)
+        self._intake = Intake(settings, links, views, index)
 
     def workbench(self, interruption: Interruption) -> Workbench:
         return Workbench(

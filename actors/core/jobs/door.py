@@ -1,14 +1,21 @@
 """The way to the scheduler for the bridge, the index and whoever starts the server."""
 
-from typing import Any
-
-import pykka
-
-from actors.core.jobs.messages import Gone, LeftRunning, Reply, Request, Submit, Trimmed, log_refusal, tell
-from actors.core.jobs.scheduler import Scheduler
-from actors.messages.commands.jobs import ControlJob, FinishJobStep, TrimJobs
+from actors.core.actor import Mailbox
+from actors.core.jobs.messages import (
+    Asked,
+    Gone,
+    JobsChanged,
+    LeftRunning,
+    SchedulerMessage,
+    Submit,
+    Trimmed,
+    log_refusal,
+)
+from actors.core.jobs.scheduler import step_of
+from actors.messages.commands.jobs import ControlJob, TrimJobs
 from actors.messages.job_states import Word
-from events.errors import Busy
+from actors.messages.scheduler import RecordStep, SchedulerRequest
+from actors.wire.reply import Reply, stopping
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState
 from store.views.jobs import list_jobs
@@ -18,32 +25,30 @@ from store.views.views import Views
 class SchedulerDoor:
     """How the bridge, the index and this process reach the scheduler. Thread-safe; nothing here blocks."""
 
-    def __init__(self, actor: pykka.ActorRef[Scheduler], submit: Submit) -> None:
-        self._actor = actor
+    def __init__(self, scheduler: Mailbox[SchedulerMessage], submit: Submit) -> None:
+        self._scheduler = scheduler
         self._submit = submit
 
-    def on_request(self, values: list[Any], reply: Reply) -> None:
-        if values[0] == "step":  # the hot one: straight to the index
-            _, job, run, step, code = values
-            self._submit(FinishJobStep(job=Ref(job), run=run, step=step, code=code), reply)
-            return
-        try:
-            self._actor.tell(Request(values, reply))
-        except pykka.ActorDeadError:
-            reply(None, Busy("the server is stopping"))
+    def on_request(self, request: SchedulerRequest, reply: Reply) -> None:
+        if isinstance(request, RecordStep):  # the hot one: straight to the index
+            self._submit(step_of(request), reply)
+        elif self._scheduler.is_alive():
+            self._scheduler.tell(Asked(request, reply))
+        else:
+            reply(None, stopping())
 
     def on_jobs(self, jobs: list[Job]) -> None:
-        tell(self._actor, jobs)
+        self._scheduler.tell(JobsChanged(jobs))
 
     def on_gone(self, process: str) -> None:
-        tell(self._actor, Gone(process))
+        self._scheduler.tell(Gone(process))
 
     def on_left_running(self, job: Ref, run: int, *, is_crash: bool) -> None:
-        tell(self._actor, LeftRunning(job, run, is_crash))
+        self._scheduler.tell(LeftRunning(job, run, is_crash))
 
     def trim(self) -> None:
         """Forget the completed jobs beyond the history; its length may have been changed for this start."""
-        tell(self._actor, Trimmed(is_done=True))
+        self._scheduler.tell(Trimmed(is_done=True))
 
 
 def take_up(submit: Submit, views: Views, scheduler: SchedulerDoor, *, save_jobs: bool, was_clean: bool) -> None:

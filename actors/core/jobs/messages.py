@@ -1,30 +1,41 @@
-"""What the scheduler hears besides how jobs stand, and how it and others talk to the index without waiting."""
+"""What the scheduler hears, and how it and others talk to the index without waiting."""
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pykka
-
 from actors.core.jobs.dispatch import Run
 from actors.messages.commands.command import Command
+from actors.messages.scheduler import SchedulerRequest
+from actors.wire.reply import Reply
 from events.errors import SinogramError
 from events.identifiers import Ref
+from store.projections.job_rows import Job
 
 logger = logging.getLogger(__name__)
 
-Reply = Callable[[Any, SinogramError | None], None]
 Submit = Callable[[Command, Reply], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Of a worker or a client; see `actors.core.jobs.scheduler`."""
+class Asked:
+    """By a worker or a client."""
 
-    values: list[Any]
+    request: SchedulerRequest
     reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class JobsChanged:
+    """How jobs stand after a commit."""
+
+    jobs: list[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The alarm: the time for something has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +77,9 @@ class Trimmed:
     is_done: bool
 
 
+SchedulerMessage = Asked | JobsChanged | Ring | Started | Refused | LeftRunning | Gone | Trimmed
+
+
 def log_refusal(_: Any, error: SinogramError | None) -> None:
     if error is not None:
         logger.error("jobs.refused error=%s", error)
-
-
-def tell(actor: pykka.ActorRef[Any], message: object) -> None:
-    with contextlib.suppress(pykka.ActorDeadError):  # at the end the index outlives whom it tells
-        actor.tell(message)

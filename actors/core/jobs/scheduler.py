@@ -5,47 +5,50 @@ does to it. What is decided here is only who does what (`actors.core.jobs.dispat
 try (`actors.messages.job_retries`). Is told by the index how jobs stand after each commit; asks the index without waiting. What a
 full disk refuses is asked for again until there is room: a run's end is known here alone.
 
-Workers and clients reach it with requests of plain values, whose replies may come much later:
-
-    ["next", slot]                      -> [job, run]            when there is work for it
-    ["control", process]                -> [[job, run, order]…]  when a run of that process is to be told something
-    ["step", job, run, step, code]      -> whether the run goes on
-    ["end", job, run, step, code, result]   the last step's code with it; -> whether the job has succeeded
-    ["fail", job, run, trouble, code, details]
-    ["release", job, run]               the worker gives the job back
-    ["leave", process]                  -> True                  it stops in order and takes no more work
-    ["wait", job]                       -> its progress row      when it has ended
+Workers and clients reach it with the requests of `actors.messages.scheduler`, whose replies may come much later.
 """
 
 import logging
 import time
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import Any, assert_never
 
-import pykka
-
+from actors.core.actor import CoreActor, tell
 from actors.core.alarm import Alarm
 from actors.core.jobs.dispatch import Dispatch, Now, Run, process_of
 from actors.core.jobs.messages import (
+    Asked,
     Gone,
+    JobsChanged,
     LeftRunning,
     Refused,
-    Reply,
-    Request,
+    Ring,
+    SchedulerMessage,
     Started,
     Submit,
     Trimmed,
     log_refusal,
-    tell,
 )
 from actors.core.jobs.settings import SchedulerSettings
 from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import EndJob, FailJob, FinishJobStep, InterruptJob, StartJob, TrimJobs
 from actors.messages.job_retries import decide
 from actors.messages.job_types import strategy_of
+from actors.messages.scheduler import (
+    AwaitEnd,
+    AwaitOrders,
+    EndRun,
+    FailRun,
+    GiveBack,
+    Leave,
+    RecordStep,
+    SchedulerRequest,
+    TakeWork,
+)
 from actors.wire.errors import Trouble
-from events.errors import Busy, InvalidRequest, NotFound, SinogramError, StorageFailed, StorageFull
+from actors.wire.reply import Reply, stopping
+from events.errors import NotFound, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Ref
 from store.projections.job_rows import Job
 from store.projections.jobs import COMPLETED, count_completed
@@ -55,14 +58,11 @@ from store.views.views import Views
 
 logger = logging.getLogger(__name__)
 
-ALARM = "alarm"
 INSIST_S = 5.0  # between two tries to have something written to a full disk
 
 
-class Scheduler(pykka.ThreadingActor):
+class Scheduler(CoreActor):
     """See the module's text."""
-
-    use_daemon_thread = True
 
     def __init__(
         self,
@@ -91,20 +91,21 @@ class Scheduler(pykka.ThreadingActor):
         self._refused: list[Refused] = []
         self._insists_at_s = 0.0  # when these are tried again
         self._is_trimming = False
-        self._alarm = Alarm("jobs-alarm", lambda: tell(self.actor_ref, ALARM), monotonic)
+        self._alarm = Alarm("jobs-alarm", lambda: tell(self.actor_ref, Ring()), monotonic)
 
     def on_stop(self) -> None:
         self._alarm.stop()
-        stopping = Busy("the server is stopping")
         waiters = chain.from_iterable(self._waiters.values())
         for reply in chain(self._nexts.values(), self._controls.values(), waiters):
-            reply(None, stopping)
+            reply(None, stopping())
 
-    def on_receive(self, message: Any) -> Any:
+    def on_message(self, message: SchedulerMessage) -> None:
         now = Now(self._clock(), self._monotonic())
         match message:
-            case Request():
-                self._on_request(message)
+            case Asked(request, reply):
+                self._on_request(request, reply)
+            case JobsChanged(jobs):
+                self._on_jobs(jobs, now)
             case Started():
                 self._on_started(message, now)
             case Refused():
@@ -114,14 +115,14 @@ class Scheduler(pykka.ThreadingActor):
                 self._interrupt(message.job, message.run, is_crash=message.is_crash)
             case Gone():
                 self._on_gone(message.process)
-            case list():
-                self._on_jobs(message, now)
             case Trimmed():
                 self._is_trimming = False
                 if message.is_done:  # and what has ended meanwhile
                     self._trim()
+            case Ring():
+                pass  # see below
             case _:
-                pass  # the alarm: see below
+                assert_never(message)
         self._advance(now)
 
     # -- news ---------------------------------------------------------------------------------------------------------
@@ -169,42 +170,43 @@ class Scheduler(pykka.ThreadingActor):
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def _on_request(self, request: Request) -> None:
-        match request.values:
-            case ["next", slot] if process_of(slot) in self._leaving:
-                request.reply(None, Busy("the server is stopping"))
-            case ["next", slot]:
+    def _on_request(self, request: SchedulerRequest, reply: Reply) -> None:
+        match request:
+            case TakeWork(slot=slot) if process_of(slot) in self._leaving:
+                reply(None, stopping())
+            case TakeWork(slot=slot):
                 lost = self._dispatch.on_free(slot)
                 if lost is not None and lost.number:
                     self._interrupt(lost.job, lost.number, is_crash=True)
-                self._nexts[slot] = request.reply
-            case ["control", process]:
-                self._listen(process, request.reply)
-            case ["leave", process]:
+                self._nexts[slot] = reply
+            case AwaitOrders(process=process):
+                self._listen(process, reply)
+            case Leave(process=process):
                 self._part_with(process)
-                request.reply(True, None)
-            case ["wait", job]:
-                self._wait(Ref(job), request.reply)
-            case ["end", job, run, step, code, result]:
+                reply(True, None)
+            case AwaitEnd(job=job):
+                self._wait(Ref(job), reply)
+            case RecordStep():
+                self._insist((step_of(request),), reply)
+            case EndRun(job=job, run=run):
                 self._dispatch.on_over(Ref(job), run)
-                end = EndJob(job=Ref(job), run=run, result=result)
-                last = FinishJobStep(job=Ref(job), run=run, step=step, code=code)
-                self._insist((last, end) if step >= 0 else (end,), request.reply)  # a job may have no steps
-            case ["fail", job, run, trouble, code, details]:
+                end = EndJob(job=Ref(job), run=run, result=request.result)
+                self._insist((step_of(request), end) if request.step >= 0 else (end,), reply)  # a job may have no steps
+            case FailRun():
+                self._dispatch.on_over(Ref(request.job), request.run)
+                self._fail(request, reply)
+            case GiveBack(job=job, run=run):
                 self._dispatch.on_over(Ref(job), run)
-                self._fail(Ref(job), run, Trouble(trouble), code, details, request.reply)
-            case ["release", job, run]:
-                self._dispatch.on_over(Ref(job), run)
-                self._insist((InterruptJob(job=Ref(job), run=run, is_crash=False),), request.reply)
+                self._insist((InterruptJob(job=Ref(job), run=run, is_crash=False),), reply)
             case _:
-                request.reply(None, InvalidRequest("the scheduler does not understand this request"))
+                assert_never(request)
 
     def _part_with(self, process: str) -> None:
         """Hand no more work to a process: once it has closed its channel, that would go into the void and end as a crash."""
         self._leaving.add(process)
         self._dispatch.on_leaving(process)
         for slot in [slot for slot in self._nexts if process_of(slot) == process]:
-            self._nexts.pop(slot)(None, Busy("the server is stopping"))
+            self._nexts.pop(slot)(None, stopping())
 
     def _listen(self, process: str, reply: Reply) -> None:
         orders = self._orders.pop(process, None)
@@ -223,15 +225,18 @@ class Scheduler(pykka.ThreadingActor):
         else:
             self._waiters.setdefault(ref, []).append(reply)
 
-    def _fail(self, ref: Ref, run: int, trouble: Trouble, code: int, details: str, reply: Reply) -> None:
+    def _fail(self, failed: FailRun, reply: Reply) -> None:
+        ref = Ref(failed.job)
         with self._views.snapshot() as snapshot:
             job = get_job(snapshot, ref)
         if job is None:
             reply(False, None)
             return
+        trouble = Trouble(failed.trouble)
         again = decide(strategy_of(job.type), trouble, tries=job.progress.tries, attempts=job.attempts)
         delay_ms = None if again is None else again.delay_ms
-        self._insist((FailJob(job=ref, run=run, code=code, details=details, delay_ms=delay_ms),), reply)
+        command = FailJob(job=ref, run=failed.run, code=failed.code, details=failed.details, delay_ms=delay_ms)
+        self._insist((command,), reply)
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
@@ -280,3 +285,7 @@ class Scheduler(pykka.ThreadingActor):
                 tell(self.actor_ref, Refused((StartJob(job=run.job),), note))
 
         return note
+
+
+def step_of(request: RecordStep | EndRun) -> FinishJobStep:
+    return FinishJobStep(job=Ref(request.job), run=request.run, step=request.step, code=request.code)

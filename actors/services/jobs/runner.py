@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.messages.job_orders import Order
+from actors.messages.scheduler import AwaitOrders, EndRun, FailRun, GiveBack, Leave, RecordStep, TakeWork
 from actors.services.jobs.operation import Factory, RunOver, Task, Workbench
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire import metrics
@@ -40,6 +41,8 @@ _CODES: dict[type[SinogramError], int] = {
     Busy: 36,
     ScriptFailed: 2031,
 }
+LastWord = EndRun | FailRun | GiveBack
+_ENDS = {EndRun: "end", FailRun: "fail", GiveBack: "release"}  # as a metric calls them
 _NO_STEP = (-1, 0)  # a job may have no steps left to do
 
 
@@ -53,7 +56,7 @@ class _Checkpoints:
 
     def record(self, step: int, code: int) -> None:
         self.settle()
-        self._answer = self._channel.begin(["step", self._task.job, self._task.run, step, code])
+        self._answer = self._channel.begin(RecordStep(self._task.job, self._task.run, step, code))
 
     def settle(self) -> None:
         """Wait until what was recorded is durable. Raises RunOver when the run has ended meanwhile."""
@@ -126,7 +129,7 @@ class Runner:
             for run in active:
                 run.must_stop = True
         with contextlib.suppress(Busy):
-            self._channel.request(["leave", self._process])
+            self._channel.request(Leave(self._process))
         if self._wait_until_idle(patience_s):
             return
         for run in active:
@@ -147,7 +150,7 @@ class Runner:
     def _listen(self) -> None:
         with contextlib.suppress(Busy):  # the server stops
             while True:
-                for job, number, order in self._channel.request(["control", self._process]):
+                for job, number, order in self._channel.request(AwaitOrders(self._process)):
                     with self._lock:
                         run = self._active.get((Ref(job), number))
                     if run is not None:
@@ -158,7 +161,7 @@ class Runner:
     def _serve(self, slot: str) -> None:
         while not self._is_stopping:
             try:
-                job, number = self._channel.request(["next", slot])
+                job, number = self._channel.request(TakeWork(slot))
                 self._take(Ref(job), number)
             except Busy:  # the server stops; or there was no descriptor for the question, say, and there will be
                 self._stopped.wait(AGAIN_S)
@@ -170,14 +173,14 @@ class Runner:
             self._active[job, number] = run
         try:
             last_word = self._work(job, number, run)
-            metrics.JOB_RUNS.add(1, last_word[0])
+            metrics.JOB_RUNS.add(1, _ENDS[type(last_word)])
             self._say_last(job, number, last_word)
         finally:  # not before the last word is heard: who waits for us to be idle closes the channel then
             with self._idle:
                 del self._active[job, number]
                 self._idle.notify_all()
 
-    def _say_last(self, job: Ref, number: int, last_word: list[Any]) -> None:
+    def _say_last(self, job: Ref, number: int, last_word: LastWord) -> None:
         try:
             self._channel.request(last_word)
         except Busy:
@@ -186,9 +189,9 @@ class Runner:
             log_fault(f"jobs.unspeakable job={job}", exc)
             self._channel.request(_failure(job, number, Trouble.FINAL, INTERNAL_ERROR, "Internal error"))
 
-    def _work(self, job: Ref, number: int, run: ActiveRun) -> list[Any]:
+    def _work(self, job: Ref, number: int, run: ActiveRun) -> LastWord:
         """Carry out a run; returns what the scheduler is to be told of its end."""
-        given_back = ["release", job, number]
+        given_back = GiveBack(job, number)
         try:
             return self._do_steps(self._read(job, number), run)
         except RunOver:
@@ -232,7 +235,7 @@ class Runner:
             correlation=plan.correlation,
         )
 
-    def _do_steps(self, task: Task, run: ActiveRun) -> list[Any]:
+    def _do_steps(self, task: Task, run: ActiveRun) -> LastWord:
         factory = self._find_operation(task.type)
         if factory is None:
             return _failure(task.job, task.run, Trouble.FINAL, 2, f"This release has no jobs of type {task.type}")
@@ -248,7 +251,7 @@ class Runner:
                     done = (step, operation.run_step(step, checkpoints.settle))
                     metrics.JOB_STEPS.add()
                 checkpoints.settle()
-                return ["end", task.job, task.run, *(done or _NO_STEP), operation.result()]
+                return EndRun(task.job, task.run, *(done or _NO_STEP), operation.result())
         except BaseException:
             # What is done is recorded whatever ended the run, so that the next one does not repeat it.
             with contextlib.suppress(RunOver):
@@ -259,5 +262,5 @@ class Runner:
             raise
 
 
-def _failure(job: Ref, number: int, trouble: Trouble, code: int, details: str) -> list[Any]:
-    return ["fail", job, number, trouble.value, code, details]
+def _failure(job: Ref, number: int, trouble: Trouble, code: int, details: str) -> FailRun:
+    return FailRun(job, number, trouble.value, code, details)

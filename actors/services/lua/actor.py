@@ -15,15 +15,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, assert_never
 
+from actors.messages.scripts import Call, Execute, ScriptRequest
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
 from actors.services.scripts.errors import HostError, ScriptFailed
 from actors.services.scripts.settings import PATIENCE_S
-from actors.wire.reply import Reply, wait_for_reply
-from events.errors import Busy, InvalidRequest
+from actors.wire.reply import Reply, stopping, wait_for_reply
+from events.errors import Busy
 from events.identifiers import new_correlation
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,13 @@ class Background(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    values: list[Any]
+    what: ScriptRequest
     reply: Reply
     expires_s: float
 
     @property
     def correlation(self) -> bytes:
-        correlation: bytes = self.values[-1]
-        return correlation
+        return self.what.correlation
 
 
 class ScriptsActor:
@@ -125,20 +125,19 @@ class ScriptsActor:
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
-    def request(self, values: list[Any], reply: Reply) -> None:
-        """Queue a request (see `client`); `reply` is called once."""
-        if values[0] not in {"call", "execute"} or not isinstance(values[-1], bytes):
-            raise InvalidRequest("the interpreter does not understand this request")
+    def request(self, what: ScriptRequest, reply: Reply) -> None:
+        """Queue a request; `reply` is called once."""
         with self._changed:
-            if not self._is_stopping or (values[-1] and values[-1] in self._correlations):  # the last one needs it
-                self._mailbox.append(_Request(values, reply, self._clock() + PATIENCE_S))
+            is_caused = what.correlation and what.correlation in self._correlations
+            if not self._is_stopping or is_caused:  # the last callback needs it
+                self._mailbox.append(_Request(what, reply, self._clock() + PATIENCE_S))
                 self._changed.notify_all()
                 return
-        reply(None, _stopping())
+        reply(None, stopping())
 
-    def ask(self, values: list[Any], timeout_s: float) -> Any:
+    def ask(self, what: ScriptRequest, timeout_s: float) -> Any:
         """Ask from within this process and wait. Raises Busy."""
-        return wait_for_reply(lambda reply: self.request(values, reply), timeout_s, _busy())
+        return wait_for_reply(lambda reply: self.request(what, reply), timeout_s, _busy())
 
     # -- for the background and the functions of scripts, on the interpreter's thread ------------------------------
 
@@ -186,7 +185,7 @@ class ScriptsActor:
         """
         for request in self._mailbox:
             is_caused = request.correlation and request.correlation in self._correlations
-            if is_caused or request.values[:2] == ["call", callbacks.OUTGOING_C_STORE]:
+            if is_caused or _callback_of(request.what) == callbacks.OUTGOING_C_STORE:
                 self._mailbox.remove(request)
                 return request
         return None
@@ -211,7 +210,7 @@ class ScriptsActor:
         with self._changed:
             left, self._mailbox = self._mailbox, deque()
         for late in left:
-            late.reply(None, _stopping())
+            late.reply(None, stopping())
 
     def _next(self, due_s: float, in_a_row: int) -> Any:
         """Wait for something to do: a request, None for the background, or _STOP."""
@@ -253,27 +252,27 @@ class ScriptsActor:
             request.reply(["failed", f"more than {MAX_DEPTH} callbacks within each other", "error"], None)
             return
         try:
-            answer = ["done", self._nested(request.correlation, lambda: self._carry_out(request.values))]
+            answer = ["done", self._nested(request.correlation, lambda: self._carry_out(request.what))]
         except ScriptFailed as exc:
             answer = ["failed", exc.message, exc.cause.value]
-            if request.values[0] == "call":
-                self._report(request.values[1], exc)
+            if name := _callback_of(request.what):
+                self._report(name, exc)
         except Exception:  # a defect must not end the thread
             log.exception("lua.request-failed")
             answer = ["failed", "Internal error", "error"]
         self._publish()
         request.reply(answer, None)
 
-    def _carry_out(self, values: list[Any]) -> Any:
-        match values:
-            case ["call", name, arguments, _]:
+    def _carry_out(self, what: ScriptRequest) -> Any:
+        match what:
+            case Call(name=name, arguments=arguments):
                 if not self._interpreter.defines(name):  # removed by a script since it was looked up
                     raise ScriptFailed(f"no function {name}")
                 return list(self._interpreter.call(name, *arguments))
-            case ["execute", source, _]:
+            case Execute(source=source):
                 return self._interpreter.execute(source)
             case _:
-                raise ScriptFailed("the interpreter does not understand this request")
+                assert_never(what)
 
     def _nested(self, correlation: bytes, run: Callable[[], T]) -> T:
         # One of its own where its cause has none: else what it causes could not be told from what others ask.
@@ -339,5 +338,5 @@ def _busy() -> Busy:
     return Busy("the Lua interpreter is busy with another callback")
 
 
-def _stopping() -> Busy:
-    return Busy("the server is stopping")
+def _callback_of(what: ScriptRequest) -> str:
+    return what.name if isinstance(what, Call) else ""

@@ -1,20 +1,14 @@
-"""How an interpreter is asked from elsewhere: over its own bridge, or within its process.
-
-Requests and their answers, of plain values:
-
-    ["call", name, arguments, correlation]    -> ["done", results]      results as in `values`: strings are bytes
-    ["execute", source, correlation]          -> ["done", printed]
-                                              -> ["failed", message, cause]
-"""
+"""How an interpreter is asked from elsewhere: over its own bridge, or within its process."""
 
 from collections.abc import Callable
 from typing import Any
 
+from actors.messages.scripts import Call, Execute, ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.errors import Cause, ScriptFailed
 from actors.services.scripts.settings import PATIENCE_S
 
-Ask = Callable[[list[Any], float], Any]  # a request and how many seconds to wait; raises Busy
+Ask = Callable[[ScriptRequest, float], Any]  # a request and how many seconds to wait; raises Busy
 
 
 class ScriptsClient:
@@ -36,14 +30,14 @@ class ScriptsClient:
         `correlation` is that of the request it is called for: if a callback under way has caused that, it is served in the midst
         of that callback. Raises ScriptFailed; Busy if the interpreter has no time, or has died of it.
         """
-        return tuple(_result(self._ask(["call", name, list(arguments), correlation], timeout_s)))
+        return tuple(_result(self._ask(Call(name, list(arguments), correlation), timeout_s)))
 
     def execute(self, source: bytes, correlation: bytes = b"", *, timeout_s: float = PATIENCE_S) -> bytes:
         """Run a chunk in the scripts' environment; returns what it printed.
 
         Raises ScriptFailed; Busy if the interpreter has no time for it within `PATIENCE_S`, or has not ended it after `timeout_s`.
         """
-        printed: bytes = _result(self._ask(["execute", source, correlation], timeout_s))
+        printed: bytes = _result(self._ask(Execute(source, correlation), timeout_s))
         return printed
 
 

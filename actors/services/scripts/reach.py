@@ -4,12 +4,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from actors.messages.scripts import SCRIPTS, ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.wire.bridge.client import Requests
 from events.errors import Busy
 
-ACTOR: Final = "scripts"
 _PAUSE_S: Final = 0.05  # between two looks whether the process is there again
 
 
@@ -17,12 +17,13 @@ def reach(folder: Path, name: str, board: Board) -> ScriptsClient:
     """Return a client of the process `name`, which serves a bridge in `folder`."""
     requests = Requests(folder, socket_name(name))
 
-    def ask(values: list[Any], timeout_s: float) -> Any:
+    def ask(request: ScriptRequest, timeout_s: float) -> Any:
+        values = SCRIPTS.write(request)
         deadline_s = time.monotonic() + timeout_s
         while True:
             left_s = deadline_s - time.monotonic()
             try:
-                pending = requests.begin(ACTOR, values, timeout_s=max(left_s, _PAUSE_S))
+                pending = requests.begin(SCRIPTS.actor, values, timeout_s=max(left_s, _PAUSE_S))
                 break
             except Busy:  # it was not asked: a connection to its predecessor, or there is nobody now
                 if left_s <= 0:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from actors.wire.bridge.client import BridgeClient
-from events.errors import Busy, SinogramError
-
-Reply = Callable[[Any, SinogramError | None], None]
+from actors.wire.bridge.language import Language
+from actors.wire.reply import Reply, stopping
+from events.errors import SinogramError
 
 
 class Pending(Protocol):
@@ -25,19 +25,19 @@ class Pending(Protocol):
 class Channel:
     """Asks one actor. Thread-safe."""
 
-    def __init__(self, ask: Callable[[list[Any]], Pending]) -> None:
+    def __init__(self, ask: Callable[[Any], Pending]) -> None:
         self._ask = ask
         self._pending: set[Pending] = set()
         self._is_closed = False
         self._lock = threading.Lock()
 
-    def request(self, values: list[Any]) -> Any:
+    def request(self, request: Any) -> Any:
         """Ask and wait. Raises the actor's error; Busy when it is gone, or this channel is closed."""
-        return self.begin(values)()
+        return self.begin(request)()
 
-    def begin(self, values: list[Any]) -> Callable[[], Any]:
+    def begin(self, request: Any) -> Callable[[], Any]:
         """Ask; returns what waits for the answer as `request` does, and has to be called once."""
-        pending = self._ask(values)
+        pending = self._ask(request)
         with self._lock:
             self._pending.add(pending)
             if self._is_closed:
@@ -60,21 +60,21 @@ class Channel:
                 pending.abandon()
 
 
-def open_channel(bridge: BridgeClient, actor: str = "jobs") -> Channel:
-    """Return the channel of a process that is not the core: to the scheduler, or another actor of the core."""
-    return Channel(lambda values: bridge.begin(actor, values, timeout_s=None))
+def open_channel(bridge: BridgeClient, language: Language[Any]) -> Channel:
+    """Return the channel of a process that is not the core, to the actor of the core that speaks a language."""
+    return Channel(lambda request: bridge.begin(language.actor, language.write(request), timeout_s=None))
 
 
-def open_local_channel(on_request: Callable[[list[Any], Reply], None]) -> Channel:
+def open_local_channel(on_request: Callable[[Any, Reply], None]) -> Channel:
     """Return the channel of the process in which the actor lives."""
-    return Channel(lambda values: _LocalPending(on_request, values))
+    return Channel(lambda request: _LocalPending(on_request, request))
 
 
 class _LocalPending:
-    def __init__(self, on_request: Callable[[list[Any], Reply], None], values: list[Any]) -> None:
+    def __init__(self, on_request: Callable[[Any, Reply], None], request: Any) -> None:
         self._done = threading.Event()
-        self._answer: tuple[Any, SinogramError | None] = (None, Busy("the server is stopping"))
-        on_request(values, self._reply)
+        self._answer: tuple[Any, SinogramError | None] = (None, stopping())
+        on_request(request, self._reply)
 
     def _reply(self, result: Any, error: SinogramError | None) -> None:
         if not self._done.is_set():
@@ -89,4 +89,4 @@ class _LocalPending:
         return result
 
     def abandon(self) -> None:
-        self._reply(None, Busy("the server is stopping"))
+        self._reply(None, stopping())

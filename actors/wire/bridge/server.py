@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from actors.wire.bridge import frames
+from actors.wire.reply import Reply
 from events.errors import Busy, InvalidRequest, SinogramError
 
 logger = logging.getLogger(__name__)
 
 ACCEPT_PAUSE_S = 0.05
 
-Dispatch = Callable[[list[Any], Callable[[Any, SinogramError | None], None]], None]
+Dispatch = Callable[[list[Any], Reply], None]
 
 
 @dataclass(slots=True, eq=False)

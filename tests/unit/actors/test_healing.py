@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from actors.core import storage
-from actors.core.storage import RECHECK, Storage, leased_folders
+from actors.core.storage import Recheck, Storage, Sweep, leased_folders
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.resources import DeleteResource, RetractInstance
 from actors.messages.damage_reports import reporter
@@ -191,7 +191,7 @@ def test_what_was_healed_leaves_nothing_behind(ward: Ward, how: str) -> None:
     DAMAGES[how][0](ward.path)
     ward.send(FILE)
     actor = Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs)
-    actor.on_receive(storage.REMOVE)
+    actor.on_receive(storage.RemoveCondemned())
     assert not os.path.lexists(ward.blobs.path(before.blob))
     with ward.stage.views.snapshot() as s:
         assert list(s.keys(CONDEMNED, b"")) == []
@@ -392,10 +392,10 @@ def test_a_file_that_was_put_back_is_no_longer_listed_after_a_start(ward: Ward, 
     with pytest.raises(DamagedFile):
         ward.blobs.read_instance(ward.instance)
     actor = Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs)
-    actor.on_receive(RECHECK)
+    actor.on_receive(Recheck())
     assert ward.listed == [(ward.instance.ref, "altered")]
     flip(ward.path)
-    actor.on_receive(RECHECK)
+    actor.on_receive(Recheck())
     assert ward.listed == []
     assert type(ward.events[-1]) is FileRecovered
     assert bytes(ward.blobs.read_instance(ward.instance)) == FILE
@@ -515,7 +515,7 @@ def test_an_old_instance_in_a_leased_folder_is_listed_and_not_retracted(ward: Wa
     os.truncate(ward.blobs.path(first.blob), 10)
     os.truncate(ward.blobs.path(newest.blob), 10)
     actor = Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs)
-    actor.on_receive(("sweep after a cut", [1, 2]))
+    actor.on_receive(Sweep([1, 2], is_after_cut=True))
     assert newest.id not in {record.id for record in ward.instances}
     assert ward.listed == [(first.ref, "truncated")]
 
@@ -523,7 +523,7 @@ def test_an_old_instance_in_a_leased_folder_is_listed_and_not_retracted(ward: Wa
 def sweep_after_a_cut(ward: Ward) -> None:
     folders = leased_folders(ward.stage.views)
     assert folders
-    Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs).on_receive(("sweep after a cut", folders))
+    Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs).on_receive(Sweep(folders, is_after_cut=True))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from actors.core.index import actor
 from actors.core.index.decide import DECISIONS
 from actors.core.index.decisions import resources as decide
 from actors.core.index.local import LocalIndex
+from actors.core.storage import RemoveCondemned
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.jobs import DropJobOutput, TrimJobs
@@ -593,7 +594,7 @@ def test_a_start_goes_on_with_a_purge_that_was_cut_off(
     second = archive_factory()
     for _ in range(10):
         second.client.clear_exports()
-    second.storage.ask("remove")
+    second.storage.ask(RemoveCondemned())
     with second.views.snapshot() as snapshot:
         assert list(snapshot.keys(BLOBS, b"")) == []
         assert list(snapshot.keys(CONDEMNED, b"")) == [], "and the files of its last step are removed too"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from actors.core.storage import Storage, leased_folders
+from actors.core.storage import Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.instances import StoreInstance, origin_fields
 from actors.messages.index_client import IndexClient
@@ -105,7 +105,7 @@ def test_what_the_filter_does_not_want_is_acknowledged_and_leaves_nothing(gate: 
         assert gate.send(FILE).status == "FilteredOut"
         assert gate.files == {}
         assert gate.send(encode(dataset(2))).status == "Success"
-    assert [values[-1] for values in scripts.asked] == [b"12345678"] * 2  # the correlation of the upload
+    assert [asked.correlation for asked in scripts.asked] == [b"12345678"] * 2  # the correlation of the upload
 
 
 @both_ways
@@ -219,7 +219,7 @@ def test_an_answer_that_never_came_keeps_the_file_until_the_next_start_knows(gat
     gate.ingest.close()
     folders = leased_folders(gate.stage.views)
     assert folders == [1, 2]
-    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(("sweep", folders))
+    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(Sweep(folders))
     assert list(gate.files.values()) == ([FILE] if took_effect else [])
     assert [record.size_bytes for record in gate.instances] == ([len(FILE)] if took_effect else [])
 
@@ -237,7 +237,7 @@ def test_an_unexpected_error_keeps_the_file(gate: Gate) -> None:
 def test_a_folder_taken_from_its_writer_leaves_no_orphan(gate: Gate) -> None:
     gate.send(encode(dataset(2)))
     folders = gate.stage.ask(RevokeFolders(owner="gateway-1"))
-    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(("sweep", folders))
+    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(Sweep(folders))
     with pytest.raises(FolderRevoked):
         gate.send(FILE)
     assert len(gate.files) == len(gate.instances) == 1
@@ -319,9 +319,9 @@ def failing_sync(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[str], bool])
         yield
 
 
-def sweep(gate: Gate, how: str = "sweep after a cut") -> None:
+def sweep(gate: Gate, *, is_after_cut: bool = True) -> None:
     storage = Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs)
-    storage.on_receive((how, leased_folders(gate.stage.views)))
+    storage.on_receive(Sweep(leased_folders(gate.stage.views), is_after_cut=is_after_cut))
 
 
 def test_a_small_file_that_cannot_be_made_durable_is_retracted_before_the_sender_hears_of_it(
@@ -433,7 +433,7 @@ def test_after_a_power_cut_what_never_reached_the_disk_leaves_the_archive(
 def test_without_a_power_cut_nothing_is_held_against_a_file(gate: Gate) -> None:
     gate.send(FILE)
     gate.blobs.path(gate.instances[0].blob).write_bytes(b"")
-    sweep(gate, "sweep")
+    sweep(gate, is_after_cut=False)
     assert len(gate.instances) == 1
 
 

@@ -10,7 +10,18 @@ from actors.core.jobs.scheduler import INSIST_S
 from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import ControlJob, StartJob, SubmitJob
 from actors.messages.job_retries import REMOTE
-from events.errors import Busy, InvalidRequest, NotFound, SinogramError
+from actors.messages.scheduler import (
+    AwaitEnd,
+    AwaitOrders,
+    EndRun,
+    FailRun,
+    GiveBack,
+    Leave,
+    RecordStep,
+    SchedulerRequest,
+    TakeWork,
+)
+from events.errors import Busy, NotFound, SinogramError
 from events.identifiers import Ref
 from store.projections.job_rows import Job, JobState, unpack_progress
 from store.views.jobs import get_job, list_jobs
@@ -29,14 +40,14 @@ class Shop(Workplace):
         self.process = Process("worker-1/1", 2, self.engine, self)
         self._submitted = 0
 
-    def ask(self, values: list[Any]) -> list[Any]:
+    def ask(self, request: SchedulerRequest) -> list[Any]:
         """Send a request; returns the list that its reply will be put into: the result, or the error's class."""
         replies: list[Any] = []
 
         def take(result: Any, error: SinogramError | None) -> None:
             replies.append(result if error is None else type(error))
 
-        self.engine.core.door.on_request(values, take)
+        self.engine.core.door.on_request(request, take)
         self.engine.settle()
         return replies
 
@@ -90,19 +101,19 @@ def shop(tmp_path: Path, clock: Clock) -> Iterator[Shop]:
 
 def test_who_waits_hears_when_the_job_has_ended_and_not_before(shop: Shop) -> None:
     ref = shop.submit(steps=1)
-    replies = shop.ask(["wait", ref])
+    replies = shop.ask(AwaitEnd(ref))
     assert replies == []
     shop.work()
     assert [unpack_progress(row).state for row in replies] == [JobState.Success]
-    assert shop.ask(["wait", ref]) == replies
-    assert shop.ask(["wait", 999]) == [NotFound]
+    assert shop.ask(AwaitEnd(ref)) == replies
+    assert shop.ask(AwaitEnd(999)) == [NotFound]
 
 
 def test_who_waits_hears_of_a_job_that_is_forgotten_as_soon_as_it_ends(tmp_path: Path, clock: Clock) -> None:
     shop = Shop(tmp_path, clock)
     shop.engine.core.scheduler._settings = type(shop.engine.core.scheduler._settings)(history_size=0)
     ref = shop.submit(steps=1)
-    replies = shop.ask(["wait", ref])
+    replies = shop.ask(AwaitEnd(ref))
     shop.work()
     assert len(replies) == 1
     with shop.engine.core.stage.views.snapshot() as snapshot:
@@ -110,13 +121,9 @@ def test_who_waits_hears_of_a_job_that_is_forgotten_as_soon_as_it_ends(tmp_path:
     shop.engine.close()
 
 
-def test_a_request_that_nobody_understands_is_refused(shop: Shop) -> None:
-    assert shop.ask(["dance", 1]) == [InvalidRequest]
-
-
 def test_everybody_who_waits_hears_that_the_server_stops(shop: Shop) -> None:
     ref = shop.submit()
-    replies = [shop.ask(["wait", ref]), shop.ask(["next", "worker-2/2#1"]), shop.ask(["control", "worker-2/2"])]
+    replies = [shop.ask(AwaitEnd(ref)), shop.ask(TakeWork("worker-2/2#1")), shop.ask(AwaitOrders("worker-2/2"))]
     shop.process.die()
     shop.engine.core.scheduler.on_stop()
     assert replies == [[Busy]] * 3
@@ -158,10 +165,10 @@ def test_a_step_that_takes_too_long_is_tried_again_too(shop: Shop) -> None:
 
 
 def test_the_words_of_an_unknown_job_are_taken_and_lost(shop: Shop) -> None:
-    assert shop.ask(["fail", 999, 1, "final", 9, ""]) == [False]
-    assert shop.ask(["release", 999, 1]) == [False]
-    assert shop.ask(["end", 999, 1, 0, 0, {}]) == [False]
-    assert shop.ask(["step", 999, 1, 0, 0]) == [False]
+    assert shop.ask(FailRun(999, 1, "final", 9, "")) == [False]
+    assert shop.ask(GiveBack(999, 1)) == [False]
+    assert shop.ask(EndRun(999, 1, 0, 0, {})) == [False]
+    assert shop.ask(RecordStep(999, 1, 0, 0)) == [False]
 
 
 # -- a start that finds nobody ------------------------------------------------------------------------------------------
@@ -264,7 +271,7 @@ def test_a_start_that_fails_for_another_reason_is_not_tried_without_pause(shop: 
 def test_a_job_that_becomes_free_while_its_worker_leaves_in_order_counts_no_crash(shop: Shop) -> None:
     """A slot that waits for work is answered into the void once its channel is closed."""
     shop.process.die()  # it hears nothing any more
-    shop.ask(["leave", "worker-1/1"])
+    shop.ask(Leave("worker-1/1"))
     ref = shop.submit()
     shop.engine.core.door.on_gone("worker-1/1")
     shop.engine.settle()
@@ -277,14 +284,14 @@ def test_a_start_on_its_way_to_the_log_while_its_worker_leaves_is_no_crash(shop:
     while not shop.engine.core.scheduler._dispatch.runs:
         assert shop.engine.commit() or shop.engine.deliver()
     shop.process.die()  # it hears nothing any more
-    shop.ask(["leave", "worker-1/1"])
+    shop.ask(Leave("worker-1/1"))
     shop.engine.core.door.on_gone("worker-1/1")
     shop.engine.settle()
     assert shop.job(Ref(replies[0])).progress.crashes == 0
 
 
 def test_a_slot_of_a_worker_that_leaves_gets_no_more_work(shop: Shop) -> None:
-    waiting = shop.ask(["next", "worker-2/2#1"])
-    shop.ask(["leave", "worker-2/2"])
+    waiting = shop.ask(TakeWork("worker-2/2#1"))
+    shop.ask(Leave("worker-2/2"))
     assert waiting == [Busy]
-    assert shop.ask(["next", "worker-2/2#2"]) == [Busy]
+    assert shop.ask(TakeWork("worker-2/2#2")) == [Busy]

@@ -11,7 +11,7 @@ import pytest
 
 from actors.core import scrubber
 from actors.core.scrubber import BESIDE_OTHERS, FAILURE_REST_S, LAP_S, Scrubber
-from actors.core.storage import SCRUB, Storage
+from actors.core.storage import Scrub, Storage
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.ingest import ingest
@@ -281,7 +281,7 @@ def test_the_storage_actor_has_it_read_between_its_other_work(attic: Attic, monk
     actor.on_start()
     while not attic.listed:
         message = inbox.get(timeout=10).message
-        assert message == SCRUB
+        assert message == Scrub()
         actor.on_receive(message)
         attic.clock.advance(1)
     actor.on_stop()

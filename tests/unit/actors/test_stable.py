@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.core.stable import ALARM, RETRY_S
+from actors.core.stable import RETRY_S, Ripen
 from actors.core.stable_backlog import remaining_s
 from events.errors import Busy, SinogramError, StorageFull
 from events.identifiers import Level
@@ -253,7 +253,7 @@ def test_the_running_actor_stabilizes_what_was_stored(archive_factory: Callable[
     archive.client.store_instance(store_command(folder=folder))
     archive.client.clear_exports()  # now the index has announced the store
     assert archive.stable is not None
-    archive.stable.ask(ALARM)
+    archive.stable.ask(Ripen())
     with archive.views.snapshot() as snapshot:
         assert [change.change_type for change in get_changes(snapshot).changes][-3:] == ALL
         series = snapshot.get(Level.SERIES, chain("P", "S", "R"))

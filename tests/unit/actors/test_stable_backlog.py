@@ -119,7 +119,7 @@ def test_while_instances_come_in_steps_are_small_and_a_tenth_of_the_time(trackin
     assert len(tracking.stable()) == SETTLED_BESIDE_OTHERS
     assert tracking.due_in_s == pytest.approx(REST_BESIDE_OTHERS * 0.002)
     tracking.clock.advance(REST_BESIDE_OTHERS * 0.002 - 0.001)
-    tracking.tracker.on_receive(stable.ALARM)  # one that had been on its way
+    tracking.tracker.on_receive(stable.Ripen())  # one that had been on its way
     assert len(tracking.stable()) == SETTLED_BESIDE_OTHERS, "it rests"
     tracking.clock.advance(0.002)
     store_patients(tracking, "later")

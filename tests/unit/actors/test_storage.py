@@ -10,7 +10,7 @@ import pytest
 
 from actors.core import storage
 from actors.core.alarm import Alarm
-from actors.core.storage import REMOVE, Storage, leased_folders
+from actors.core.storage import RemoveCondemned, Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.scripts import RecordCallbackFailure, RecordCallbackSkip
 from actors.messages.commands.server import SaveCursor
@@ -45,7 +45,7 @@ class Cellar:
 
     def remove(self) -> None:
         """Deal with condemned blobs to the end."""
-        self.actor.on_receive(REMOVE)
+        self.actor.on_receive(RemoveCondemned())
         inbox: Any = self.actor.actor_inbox
         while not inbox.empty():
             self.actor.on_receive(inbox.get().message)
@@ -197,7 +197,7 @@ def test_a_sweep_keeps_what_is_referred_to_and_removes_the_rest(cellar: Cellar) 
     cellar.blobs.path(orphan).write_bytes(b"half a fi")
     stranger = cellar.blobs.folder(1) / "core.1234"
     stranger.touch()
-    assert cellar.actor.on_receive(("sweep", [1])) == 2
+    assert cellar.actor.on_receive(Sweep([1])) == 2
     assert [cellar.exists(blob) for blob in (kept, condemned, orphan)] == [True, True, False]
     assert not stranger.exists()
     assert cellar.rows(LEASES) == []
@@ -207,7 +207,7 @@ def test_a_sweep_keeps_what_is_referred_to_and_removes_the_rest(cellar: Cellar) 
 
 def test_a_folder_that_was_leased_and_never_made_is_given_back(cellar: Cellar) -> None:
     folder = cellar.stage.lease()
-    assert cellar.actor.on_receive(("sweep", [folder])) == 0
+    assert cellar.actor.on_receive(Sweep([folder])) == 0
     assert cellar.rows(LEASES) == [key(1)]
 
 
@@ -227,9 +227,9 @@ def test_a_folder_that_cannot_be_swept_keeps_its_lease_and_the_others_are_swept(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", fail)
-        assert cellar.actor.on_receive(("sweep", [1, second])) == 1
+        assert cellar.actor.on_receive(Sweep([1, second])) == 1
     assert leased_folders(cellar.stage.views) == [1]
-    assert cellar.actor.on_receive(("sweep", [1])) == 1
+    assert cellar.actor.on_receive(Sweep([1])) == 1
     assert leased_folders(cellar.stage.views) == []
 
 
@@ -249,7 +249,7 @@ def test_a_deletion_reaches_the_files(archive: Core) -> None:
     archive.client.store_instance(command)
     archive.client.delete(Level.PATIENT, chain("P"))
     archive.client.clear_exports()  # now the index has announced what is condemned
-    archive.storage.ask(REMOVE)
+    archive.storage.ask(RemoveCondemned())
     assert not archive.blobs.path(command.blob).exists()
 
 

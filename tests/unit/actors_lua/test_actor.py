@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from actors.messages.scripts import Call
 from actors.services.lua import actor as module
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.runtime import Interpreter
@@ -16,7 +17,7 @@ from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.errors import HostError, ScriptFailed
 from actors.services.scripts.limits import Limits
-from events.errors import Busy, InvalidRequest
+from events.errors import Busy
 from events.identifiers import CORRELATION_BYTES
 
 OURS = b"\x01" * 8
@@ -151,7 +152,7 @@ def test_what_a_callback_has_caused_is_answered_even_if_nobody_waits_for_it() ->
     script = "function OutgoingFindRequestFilter() work('query') end function IncomingFindRequestFilter() end"
     with running(script) as stage:
         answered = threading.Semaphore(0)
-        request = ["call", "IncomingFindRequestFilter", [], OURS]
+        request = Call("IncomingFindRequestFilter", [], OURS)
         stage.work[b"query"] = lambda: stage.actor.request(request, lambda *_: answered.release())
         for _ in range(200):  # it is found before the work is over, or after
             stage.client.call("OutgoingFindRequestFilter", correlation=OURS)
@@ -186,8 +187,8 @@ def test_what_others_ask_meanwhile_waits_for_the_end_of_the_callback() -> None:
         outer.start()
         assert has_begun.wait(WAIT_S)
         answered = threading.Event()
-        stage.actor.request(["call", "IncomingFindRequestFilter", [], OTHERS], lambda *_: answered.set())
-        stage.actor.request(["call", "IncomingFindRequestFilter", [], b""], lambda *_: None)
+        stage.actor.request(Call("IncomingFindRequestFilter", [], OTHERS), lambda *_: answered.set())
+        stage.actor.request(Call("IncomingFindRequestFilter", []), lambda *_: None)
         assert not answered.is_set()
         may_end.set()
         assert answered.wait(WAIT_S)
@@ -269,11 +270,6 @@ def test_after_the_stop_everybody_is_told() -> None:
         stage.client.execute(b"print(1)")
 
 
-def test_nonsense_is_refused() -> None:
-    with running("") as stage, pytest.raises(InvalidRequest):
-        stage.actor.request(["sing", b""], lambda *_: None)
-
-
 class _Backlog:
     """A background that always has more to do."""
 
@@ -300,7 +296,7 @@ def test_neither_requests_nor_events_starve() -> None:
         before = backlog.steps
         many = 40 * module.REQUESTS_IN_A_ROW
         for _ in range(many):
-            stage.actor.request(["call", "OnHeartBeat", [], b""], lambda *_: done.release())
+            stage.actor.request(Call("OnHeartBeat", []), lambda *_: done.release())
         for _ in range(many):
             assert done.acquire(timeout=WAIT_S)
         assert backlog.steps - before >= 20  # and events while there is always another request

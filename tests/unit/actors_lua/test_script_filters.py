@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.messages.scripts import ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.errors import ScriptFailed
@@ -31,7 +32,7 @@ def software_of(aet: str) -> str:
 # -- what is not defined ----------------------------------------------------------------------------------------------
 
 
-def refuse_to_be_asked(_values: list[Any], _timeout_s: float) -> Any:
+def refuse_to_be_asked(_request: ScriptRequest, _timeout_s: float) -> Any:
     raise AssertionError("nobody should be asked")
 
 
@@ -92,7 +93,7 @@ def test_a_filter_is_told_what_came_from_whom_and_whether_it_has_pixels() -> Non
         "PAT1, nil, DicomProtocol, nil, SCU",
         f"true, {SYNTAX}",
     ]
-    assert scripts.asked[0][-1] == b"12345678"
+    assert scripts.asked[0].correlation == b"12345678"
 
 
 def test_the_status_of_a_c_store_is_the_scripts() -> None:
@@ -135,7 +136,7 @@ def test_a_filter_that_has_no_time_refuses() -> None:
     board = Board()
     board.publish({"ReceivedInstanceFilter", "IncomingHttpRequestFilter"})
 
-    def have_no_time(_values: list[Any], _timeout_s: float) -> Any:
+    def have_no_time(_request: ScriptRequest, _timeout_s: float) -> Any:
         raise Busy("the Lua interpreter is busy")
 
     client = ScriptsClient(board, have_no_time)
@@ -156,7 +157,7 @@ def test_a_script_may_keep_an_instance_from_a_destination() -> None:
         assert not scripts.filters.admits_sending(FILE, "192.0.2.1", "A")
         assert not scripts.filters.admits_sending(FILE, "PAT1", "B")
         assert scripts.filters.admits_sending(FILE, "192.0.2.1", "B", b"12345678")
-    assert scripts.asked[-1][-1] == b"12345678"
+    assert scripts.asked[-1].correlation == b"12345678"
 
 
 # -- HTTP -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.messages.scripts import ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
@@ -231,7 +232,9 @@ def test_a_script_sees_the_request_as_it_came(scripts: Scripts) -> None:
     assert status == "200 OK"
     authorization = f"authorization={basic('alice:secret')}"
     assert scripts.printed == [f"GET, /bü/, 127.0.0.1, alice, {authorization} content-type=text/x x-two-words=Grün"]
-    assert inner["sinogram.correlation"] == scripts.asked[0][-1]  # what the request causes is known to be caused by it
+    assert (
+        inner["sinogram.correlation"] == scripts.asked[0].correlation
+    )  # what the request causes is known to be caused by it
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ class Silent:
         self.asked: list[float] = []  # how long somebody would have waited
         self.filters = ScriptFilters(main=ScriptsClient(self.board, self._ask))
 
-    def _ask(self, _values: list[Any], timeout_s: float) -> Any:
+    def _ask(self, _request: ScriptRequest, timeout_s: float) -> Any:
         self.asked.append(timeout_s)
         raise Busy("the Lua interpreter is busy")
 
@@ -424,7 +427,7 @@ def test_a_callback_that_takes_long_has_few_requests_waiting() -> None:
     waiting: list[int] = []
     admission: Admission
 
-    def nest(_values: list[Any], _timeout_s: float) -> Any:  # each asks while those before it wait
+    def nest(_request: ScriptRequest, _timeout_s: float) -> Any:  # each asks while those before it wait
         waiting.append(1)
         with suppress(Busy):
             admission.ask("GET", "/", "", "", {})

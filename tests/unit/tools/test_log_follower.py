@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actors.core.log_watch import LogEnd, LogWatch
+from actors.core.log_watch import LogWatch
+from actors.messages.log_watch import LogEnd
 from actors.wire.bridge.channel import Channel, open_local_channel
 from events.errors import Busy
 from events.identifiers import Seq
