@@ -72,7 +72,7 @@ def test_levels_set_by_rest_reach_the_supervisor_and_the_filters_of_scripts(
 
     wait_for(is_told, "the trace of the script's error")
     kill(server.gateways()[0])
-    wait_for(lambda: "I sinogram tools.serve: serve.ready" in server.log, "the restart")
+    wait_for(lambda: ": serve.ready" in server.log, "the restart")
     assert server.stop() == 0
     del server.options["LuaScripts"]
 

@@ -23,8 +23,8 @@ from tests.ports import free_port
 T = TypeVar("T")
 
 AET = "FAULT"
-START_DEADLINE_S = 60.0
-END_DEADLINE_S = 40.0
+START_DEADLINE_S = 120.0
+END_DEADLINE_S = 60.0
 POLL_S = 0.01  # between two looks at a condition that has a deadline
 READY_LINE = "is ready"
 # Have the kernel kill a server whose tests were killed, where there is a command for it.
@@ -35,7 +35,7 @@ PROCESSES: dict[str, Any] = {"GatewayProcesses": 1, "ConcurrentJobs": 1}
 TWO_OF_EACH: dict[str, Any] = {"GatewayProcesses": 2, "ConcurrentJobs": 2}
 
 
-def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = 30.0) -> T:
+def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = 90.0) -> T:
     """Return the first true value of a condition, looked at until the deadline. Raises TimeoutError."""
     end = time.monotonic() + deadline_s
     while not (value := condition()):

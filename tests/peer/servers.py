@@ -23,8 +23,8 @@ from tests.ports import free_port
 
 T = TypeVar("T")
 
-START_DEADLINE_S = 30.0
-STOP_DEADLINE_S = 20.0
+START_DEADLINE_S = 90.0
+STOP_DEADLINE_S = 60.0
 POLL_S = 0.05  # between two looks at a condition that has a deadline
 
 CONFIGURATION = """

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lua_hog import ERRORS, LIMITS, MEMORY
 
-TIMEOUT_S = 120
+TIMEOUT_S = 240  # of 9 s of work
 
 
 @pytest.fixture(scope="module")
