@@ -20,7 +20,7 @@ from actors.services.scripts import callbacks
 from actors.services.scripts.errors import ScriptFailed, describe_loading
 from actors.wire.bridge.channel import open_local_channel
 from api.rest.app import create_application
-from api.rest.in_process import InProcess
+from api.rest.serving.in_process import InProcess
 from events import codec
 from events.errors import BadConfiguration, Busy
 from events.identifiers import Seq

@@ -28,10 +28,10 @@ from api.rest import (
     tools,
     upload,
 )
-from api.rest.compression import Compression
 from api.rest.deps import Deps, Routes
-from api.rest.fault import Faults
-from api.rest.front import Application, Front
+from api.rest.serving.compression import Compression
+from api.rest.serving.fault import Faults
+from api.rest.serving.front import Application, Front
 
 NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     system.routes,

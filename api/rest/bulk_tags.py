@@ -9,14 +9,15 @@ from typing import Any, Final
 
 import falcon
 
-from api.rest import arguments, dicom_files, orthanc_json, orthanc_xml, runtime
+from api.rest import arguments, dicom_files, runtime
 from api.rest.arguments import TagForm
-from api.rest.client_gone import while_client_waits
 from api.rest.deps import Deps, Routes
 from api.rest.instance_content import parse_ignore_length
 from api.rest.render_resources import one_of
-from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.resources import find_below
+from api.rest.serving import orthanc_json, orthanc_xml
+from api.rest.serving.client_gone import while_client_waits
+from api.rest.serving.replies import JSON, XML, send_json, wants_xml
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
 from store.dicom.dictionary import format_tag, tag_name

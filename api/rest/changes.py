@@ -8,7 +8,7 @@ from api.errors import OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
-from api.rest.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
 from store.times import format_us

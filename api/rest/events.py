@@ -9,7 +9,7 @@ import falcon
 
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.replies import send_json
+from api.rest.serving.replies import send_json
 from events.errors import NotFound
 from events.identifiers import ResourceId, format_blob_id, format_resource_id, parse_resource_id
 from store.dicom.dictionary import format_tag

@@ -9,7 +9,7 @@ from actors.messages.index_client import ExportEntry
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
-from api.rest.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text
 from events.identifiers import Level, ResourceId, format_resource_id
 from store.dicom.tags import PATIENT_ID
 from store.records import Export, ExportsPage, Instance, Resource

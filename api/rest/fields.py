@@ -7,7 +7,7 @@ import falcon
 import msgspec
 
 from api.errors import BadField
-from api.rest.body import read_text
+from api.rest.serving.body import read_text
 from events.errors import InvalidJson
 
 MAXIMUM_DEPTH = 100  # of arrays and objects in each other; deeper than anything that has a meaning here

@@ -8,12 +8,13 @@ from io import FileIO
 import falcon
 
 from api.errors import NotImplementedYet, OutOfRange, UnknownRoute
-from api.rest import arguments, dicom_files, orthanc_json
+from api.rest import arguments, dicom_files
 from api.rest.arguments import TagForm, parse_tag
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
-from api.rest.replies import BINARY, send_json
 from api.rest.resources import find_instance
+from api.rest.serving import orthanc_json
+from api.rest.serving.replies import BINARY, send_json
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
 from store.dicom.limits import large_datasets

@@ -19,10 +19,10 @@ import msgspec
 
 from api.errors import BadField, JobHasFailed
 from api.rest import fields
-from api.rest.auth import correlation_of
 from api.rest.deps import Deps
 from api.rest.render_jobs import render_content, view_job
-from api.rest.replies import send_json
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.replies import send_json
 from events.errors import NotFound
 from events.identifiers import Ref
 from store.projections.job_rows import JobState

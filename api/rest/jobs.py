@@ -13,7 +13,7 @@ from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.events import render_event
 from api.rest.render_jobs import percent, render_job, view_job
-from api.rest.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text
 from events.errors import NotFound
 from store.projections.job_rows import Job, JobState
 from store.views.jobs import find_job, get_output, list_job_events, list_jobs

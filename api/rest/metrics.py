@@ -16,8 +16,8 @@ from actors.wire import metrics
 from actors.wire.board import Metric, Sample, list_metrics
 from api.rest import runtime
 from api.rest.deps import Deps, Routes
-from api.rest.front import Application, Headers, StartResponse
 from api.rest.jobs import all_jobs
+from api.rest.serving.front import Application, Headers, StartResponse
 from store.environment import free_bytes
 from store.log import read_end
 from store.projections.job_rows import JobState

@@ -12,7 +12,7 @@ from actors.services.remote.modality import parse_modality as read_modality
 from api.errors import BadField, InexistentItem, OutOfRange
 from api.rest import arguments, fields
 from api.rest.deps import Deps, Routes
-from api.rest.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text
 from events.errors import NotFound
 
 _LONGEST_NAME: Final = 200  # what a key of the index holds with ease; Orthanc has no limit

@@ -13,14 +13,14 @@ from actors.services.remote.query_store import StoredQuery
 from api.errors import BadField, BadType, RefusedQuery
 from api.rest import fields, runtime
 from api.rest.arguments import parse_tag
-from api.rest.body import read_text
 from api.rest.deps import Deps, Routes
 from api.rest.modalities import ONE_MODALITY, find_modality, parse_modality
 from api.rest.queries import send_answers, write_answers
 from api.rest.remote_request import Remote, check_keys, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_worklist
 from api.rest.render_resources import TYPE_OF_LEVEL
-from api.rest.replies import send_json
+from api.rest.serving.body import read_text
+from api.rest.serving.replies import send_json
 from events.identifiers import Level
 from store.dicom.matching import Dataset
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID

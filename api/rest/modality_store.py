@@ -18,14 +18,14 @@ from actors.services.remote.stored_sender import fallbacks_for
 from actors.wire.errors import Interrupted
 from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
 from api.rest import fields, runtime
-from api.rest.auth import correlation_of
-from api.rest.body import SMALL_BODY_BYTES, read_chunks, read_text
 from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
 from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import remote_of, requested_timeout
-from api.rest.replies import send_json
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.body import SMALL_BODY_BYTES, read_chunks, read_text
+from api.rest.serving.replies import send_json
 from events.errors import Busy
 from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
 from store.dicom.elements import Buffer

@@ -11,15 +11,16 @@ from actors.services.remote.asking import ask
 from actors.services.remote.query import FIND_MODEL, find_identifier, normalize
 from actors.services.remote.query_store import QueryReader, QueryWriter, StoredQuery
 from api.errors import BadField, BadType, OutOfRange, UnknownRoute
-from api.rest import arguments, fields, orthanc_json, runtime
+from api.rest import arguments, fields, runtime
 from api.rest.arguments import TagForm
-from api.rest.auth import correlation_of
 from api.rest.deps import Deps, Routes
 from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import Remote, check_keys, parse_keys, parse_level, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_keys
 from api.rest.render_resources import TYPE_OF_LEVEL
-from api.rest.replies import JSON, send_json, send_text, wants_xml
+from api.rest.serving import orthanc_json
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.replies import JSON, send_json, send_text, wants_xml
 from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset

@@ -10,13 +10,14 @@ from typing import Any
 import falcon
 
 from api.errors import UnknownRoute
-from api.rest import arguments, orthanc_json, orthanc_xml
+from api.rest import arguments
 from api.rest.arguments import TagForm
-from api.rest.auth import correlation_of, username_of
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL, Contents, one_of, parse_contents, render, render_link
-from api.rest.replies import JSON, XML, send_json, wants_xml
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
+from api.rest.serving import orthanc_json, orthanc_xml
+from api.rest.serving.auth import correlation_of, username_of
+from api.rest.serving.replies import JSON, XML, send_json, wants_xml
 from events.errors import NotFound
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
 from store.records import Instance, Resource

@@ -12,13 +12,13 @@ from actors.services.remote.query_store import QueryReader
 from api.errors import BadField, BadType
 from api.rest import fields
 from api.rest.arguments import TagForm, parse_tag
-from api.rest.body import read_text
 from api.rest.deps import Deps, Routes
 from api.rest.job_submission import JobRequest, submit
 from api.rest.modalities import ONE_MODALITY, find_modality, parse_retrieve_method
 from api.rest.queries import ONE_ANSWER, ONE_QUERY, open_query, read_answer
 from api.rest.remote_request import Remote, parse_level, remote_of, requested_timeout
 from api.rest.render_answers import with_meta
+from api.rest.serving.body import read_text
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.dictionary import format_tag

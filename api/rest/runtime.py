@@ -2,7 +2,7 @@
 
 They are kept by the index (`IndexClient.set_setting`) and read from snapshots, under the names below. Values:
 
-- `DefaultEncoding`: str, one of `api.rest.tools`
+- `DefaultEncoding`: str, one of `actors.services.ingest.settings.ENCODINGS`
 - `UnknownSopClassAccepted`: bool
 - `AcceptedTransferSyntaxes`: list[str], patterns with `*` and `?`
 - `MetricsEnabled`: bool
@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import falcon
 
-from api.rest.body import read_text
 from api.rest.deps import Deps
-from api.rest.replies import send_text
+from api.rest.serving.body import read_text
+from api.rest.serving.replies import send_text
 from events.errors import InvalidDicom
 
 DEFAULT_ENCODING = "DefaultEncoding"

@@ -9,10 +9,10 @@ import falcon
 from actors.services.lua.cursor import read_cursor
 from actors.services.scripts.board import Board
 from actors.services.scripts.heartbeat import BETWEEN
-from api.rest.auth import correlation_of
-from api.rest.body import read_small
 from api.rest.deps import Deps, Routes
-from api.rest.replies import TEXT, send_json
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.body import read_small
+from api.rest.serving.replies import TEXT, send_json
 from events.errors import Forbidden
 from store.log import read_end
 from store.times import format_us

@@ -6,8 +6,8 @@ import falcon
 
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
-from api.rest.replies import send_json
 from api.rest.resources import find_below
+from api.rest.serving.replies import send_json
 from events.identifiers import Level
 from store.records import Instance, Resource
 

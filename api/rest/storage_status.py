@@ -6,7 +6,7 @@ import falcon
 
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.replies import send_json
+from api.rest.serving.replies import send_json
 from events.identifiers import format_blob_id, format_resource_id
 from store.times import format_us
 from store.views.damaged import DamagedInstance, count_damaged, list_damaged

@@ -7,7 +7,7 @@ import falcon
 
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL
-from api.rest.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text
 from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORTHANC_VERSION, RestSettings
 from events.errors import NotFound
 from events.identifiers import Level

@@ -6,14 +6,15 @@ from typing import Any
 
 import falcon
 
+from actors.services.ingest.settings import ENCODINGS
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.errors import OutOfRange
 from api.log_settings import LOG_CATEGORIES, LOG_LEVELS, log_level_setting
 from api.rest import fields, runtime
-from api.rest.body import read_text
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import render_link
-from api.rest.replies import send_json, send_text
+from api.rest.serving.body import read_text
+from api.rest.serving.replies import send_json, send_text
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
 from store.dicom.tags import STUDY_INSTANCE_UID
@@ -22,10 +23,6 @@ from store.times import format_time
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 
-ENCODINGS = (
-    "Ascii", "Utf8", "Latin1", "Latin2", "Latin3", "Latin4", "Latin5", "Cyrillic", "Windows1251", "Arabic", "Greek",
-    "Hebrew", "Thai", "Japanese", "Chinese", "JapaneseKanji", "Korean", "SimplifiedChinese",
-)  # fmt: skip
 _BY_LOWER = {name.lower(): name for name in ENCODINGS}
 
 

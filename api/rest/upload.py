@@ -6,15 +6,15 @@ from typing import IO, Any
 
 import falcon
 
-from api.rest.auth import correlation_of, origin_of, username_of
-from api.rest.body import CHUNK_BYTES, is_gzip, read_chunks
-from api.rest.client_gone import ClientGone, client_gone
 from api.rest.deps import Deps, Ingest, Routes, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
-from api.rest.replies import send_json
 from api.rest.resources import Collection
+from api.rest.serving.auth import correlation_of, origin_of, username_of
+from api.rest.serving.body import CHUNK_BYTES, is_gzip, read_chunks
+from api.rest.serving.client_gone import ClientGone, client_gone
+from api.rest.serving.replies import send_json
 from api.rest.settings import RestSettings
 from api.rest.zip_uploads import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
 from events.errors import InvalidDicom, MissingTag

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from os import SEEK_END
 from typing import BinaryIO, Final, TypeVar
 
-from api.rest.body import CHUNK_BYTES
-from api.rest.client_gone import ClientGone
-from api.rest.inflating import UNDER_WAY
+from api.rest.serving.body import CHUNK_BYTES
+from api.rest.serving.client_gone import ClientGone
+from api.rest.serving.inflating import UNDER_WAY
 from events.errors import InvalidDicom, MissingTag
 from store.disk_errors import translated
 

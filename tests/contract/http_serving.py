@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from api.rest.front import Application
-from api.rest.server import HttpServer
+from api.rest.serving.front import Application
+from api.rest.serving.server import HttpServer
 
 DEADLINE_S = 10.0
 

@@ -22,7 +22,7 @@ from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.bridge.channel import open_local_channel
 from api.rest.app import create_app
 from api.rest.deps import Deps
-from api.rest.front import Application
+from api.rest.serving.front import Application
 from api.rest.settings import RestSettings
 from tools.server.core import Core
 

@@ -13,8 +13,8 @@ from typing import Any
 import falcon
 import pytest
 
-from api.rest.body import read_chunks
-from api.rest.client_gone import IS_CLIENT_GONE
+from api.rest.serving.body import read_chunks
+from api.rest.serving.client_gone import IS_CLIENT_GONE
 from api.rest.settings import RestSettings
 from events.errors import InvalidRequest
 from tests.contract.http_serving import DEADLINE_S, connect, serving
@@ -120,7 +120,7 @@ def test_a_chunk_that_is_none_is_told_while_its_body_is_awaited(
     address: tuple[str, int], broken: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request is in the hands of a thread by then."""
-    monkeypatch.setattr("api.rest.incoming_body.GATHERED_S", 0.05)
+    monkeypatch.setattr("api.rest.serving.incoming_body.GATHERED_S", 0.05)
     head = b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
     with connect(address, head) as client:
         threading.Event().wait(0.3)

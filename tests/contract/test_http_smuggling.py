@@ -7,7 +7,7 @@ from typing import Any
 import falcon
 import pytest
 
-from api.rest.body import read_chunks
+from api.rest.serving.body import read_chunks
 from api.rest.settings import RestSettings
 from tests.contract.http_serving import connect, serving
 

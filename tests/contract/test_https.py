@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api.rest.https import HttpsSettings, https_context
+from api.rest.serving.https import HttpsSettings, https_context
 from events.errors import BadConfiguration
 from tests.contract.certificates import Certificates, Identity, make_certificates
 from tests.contract.http_serving import DEADLINE_S, serving

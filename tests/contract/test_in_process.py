@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.rest.app import create_application
-from api.rest.in_process import InProcess
+from api.rest.serving.in_process import InProcess
 from store.views.feed import get_events
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode

@@ -18,9 +18,9 @@ from actors.wire.errors import RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from api.rest import fields
 from api.rest.deps import Deps
-from api.rest.fault import Faults
-from api.rest.front import Application, Front
 from api.rest.job_submission import JobRequest, is_permissive, submit
+from api.rest.serving.fault import Faults
+from api.rest.serving.front import Application, Front
 from store.views.jobs import find_job
 from tests.contract.rest_stage import Answer, RestStage, call, rest_stage
 from tests.contract.test_job_engine import Script, workers

@@ -15,8 +15,8 @@ from typing import Any
 import falcon
 import pytest
 
-from api.rest.body import read_chunks
-from api.rest.server import HttpServer
+from api.rest.serving.body import read_chunks
+from api.rest.serving.server import HttpServer
 from api.rest.settings import RestSettings
 from events.errors import InvalidRequest
 from tests.contract.http_serving import DEADLINE_S, connect, serving
@@ -279,7 +279,7 @@ def test_an_application_that_fails_is_answered_500() -> None:
 def test_bodies_that_drip_hold_up_neither_uploads_nor_requests(
     reader: Reader, head: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.rest.wsgi.WAITING_THREADS", 2)
+    monkeypatch.setattr("api.rest.serving.wsgi.WAITING_THREADS", 2)
     request = b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n"
     with serving(reader, silence_s=60) as address:
         drips = [connect(address, request) for _ in range(4)]

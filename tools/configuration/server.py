@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.services.remote.modality import Operation
-from api.rest.https import HttpsSettings
+from api.rest.serving.https import HttpsSettings
 from api.rest.settings import REMOTE_ACCESS_ALLOWED, RestSettings
 from events.options import Boolean, File, Option, Texts, Whole, filled_by, same_as
 from tools.configuration.values import Values

@@ -15,7 +15,7 @@ from actors.services.scripts.settings import LuaSettings
 from actors.wire.http.settings import HttpClientSettings
 from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings, FindSettings
-from api.rest.https import HttpsSettings
+from api.rest.serving.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.options import Option, option_of
 from store.dicom.limits import Limits

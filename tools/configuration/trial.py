@@ -2,7 +2,7 @@
 
 from actors.wire.http.settings import HttpClientSettings
 from actors.wire.tls import TlsSettings, client_context, server_context
-from api.rest.https import HttpsSettings, https_context
+from api.rest.serving.https import HttpsSettings, https_context
 from events.errors import BadConfiguration
 
 

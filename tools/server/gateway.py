@@ -20,8 +20,8 @@ from api.dicom.places import Places
 from api.dicom.server import DicomServer
 from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
-from api.rest.https import https_context
-from api.rest.server import HttpServer
+from api.rest.serving.https import https_context
+from api.rest.serving.server import HttpServer
 from store.views.find import Finder
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities

@@ -5,7 +5,7 @@ from typing import Final
 
 from events.options import Boolean, Choice, Option, filled_by
 
-_ENCODINGS: Final = (
+ENCODINGS: Final = (  # Orthanc's names of character sets
     *("Ascii", "Utf8", "Latin1", "Latin2", "Latin3", "Latin4", "Latin5", "Cyrillic", "Windows1251", "Arabic", "Greek"),
     *("Hebrew", "Thai", "Japanese", "Chinese", "Korean", "JapaneseKanji", "SimplifiedChinese"),
 )
@@ -15,7 +15,7 @@ _ENCODINGS: Final = (
 class IngestSettings:
     """Options of the store path."""
 
-    default_encoding: str = filled_by(Option("DefaultEncoding", Choice(_ENCODINGS, folded=True), "Latin1"))
+    default_encoding: str = filled_by(Option("DefaultEncoding", Choice(ENCODINGS, folded=True), "Latin1"))
     sync: bool = filled_by(Option("SyncStorageArea", Boolean(), default=True))
     hash: bool = filled_by(Option("StoreMD5ForAttachments", Boolean(), default=True))
     read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))

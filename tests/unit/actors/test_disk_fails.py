@@ -14,7 +14,7 @@ from actors.wire.dicom.ending import log_fault
 from api.dicom.status import find_status, retrieve_status, store_status
 from api.errors import answer_for
 from api.rest import zip_uploads
-from api.rest.fault import Faults
+from api.rest.serving.fault import Faults
 from events.errors import InvalidDicom, SinogramError, StorageFailed, StorageFull
 from store.blobs.store import BlobStore
 from store.disk_errors import DiskErrors

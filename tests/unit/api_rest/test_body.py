@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.errors import BodyTooLarge, OutOfRange
-from api.rest.body import CHUNK_BYTES, read_chunks, read_text
-from api.rest.inflating import inflate
+from api.rest.serving.body import CHUNK_BYTES, read_chunks, read_text
+from api.rest.serving.inflating import inflate
 from api.rest.settings import RestSettings
 from events.errors import InvalidDicom, InvalidRequest
 

@@ -17,9 +17,9 @@ from actors.messages.scripts import ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
-from api.rest.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
-from api.rest.auth import USERNAME
-from api.rest.front import Front, normalize_path
+from api.rest.serving.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
+from api.rest.serving.auth import USERNAME
+from api.rest.serving.front import Front, normalize_path
 from api.rest.settings import RestSettings
 from events.errors import Busy
 from tests.scripts_stage import Scripts, run_scripts

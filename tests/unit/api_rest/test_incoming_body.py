@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import TransferEncodingError
 
 from api.errors import BodyBroken, BodySilent
-from api.rest.incoming_body import IncomingBody
+from api.rest.serving.incoming_body import IncomingBody
 
 
 class Content:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.rest import inflating
-from api.rest.inflating import MAXIMUM_MEMBERS, UnderWay, inflate
+from api.rest.serving import inflating
+from api.rest.serving.inflating import MAXIMUM_MEMBERS, UnderWay, inflate
 from events.errors import Busy, InvalidDicom
 
 LARGE = gzip.compress(bytes(1_000_000), mtime=0)

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest import orthanc_json, orthanc_xml
+from api.rest.serving import orthanc_json, orthanc_xml
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

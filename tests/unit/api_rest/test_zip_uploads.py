@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest.client_gone import ClientGone
+from api.rest.serving.client_gone import ClientGone
 from api.rest.zip_uploads import MAGICS, ArchiveLimits, store_members
 from events.errors import InvalidDicom, MissingTag, StorageFull
 

@@ -7,8 +7,8 @@ from typing import Any
 import falcon
 
 from api.errors import Answer, UnknownRoute, answer_for
-from api.rest import orthanc_json
-from api.rest.replies import TEXT
+from api.rest.serving import orthanc_json
+from api.rest.serving.replies import TEXT
 from events.errors import SinogramError
 from store.disk_errors import translated
 

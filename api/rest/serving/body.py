@@ -1,6 +1,6 @@
 """A request's body as a stream of chunks: whole or chunked, plain or gzip, bounded and never all in memory.
 
-falcon's `bounded_stream` takes a chunked body for an empty one, so `wsgi.input` (`api.rest.incoming_body`) is read itself. It
+falcon's `bounded_stream` takes a chunked body for an empty one, so `wsgi.input` (`api.rest.serving.incoming_body`) is read itself. It
 may give less than was asked for before the end, so it is read until it gives nothing.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import falcon
 
 from api.errors import BodyBroken, BodyTooLarge, OutOfRange
-from api.rest.inflating import inflate
+from api.rest.serving.inflating import inflate
 from api.rest.settings import RestSettings
 from events.errors import InvalidRequest
 

@@ -18,9 +18,9 @@ import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from api.rest.connection import Connection
-from api.rest.front import Application
-from api.rest.wsgi import WsgiHandler
+from api.rest.serving.connection import Connection
+from api.rest.serving.front import Application
+from api.rest.serving.wsgi import WsgiHandler
 
 logger = logging.getLogger("sinogram.http")
 
@@ -105,7 +105,7 @@ class HttpServer:
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
             read_bufsize=READ_BYTES,
-            auto_decompress=False,  # bodies are inflated within limits (`api.rest.body`)
+            auto_decompress=False,  # bodies are inflated within limits (`api.rest.serving.body`)
         )
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> bool:

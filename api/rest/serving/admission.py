@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.services.scripts.script_filters import ScriptFilters
-from api.rest.auth import is_loopback
+from api.rest.serving.auth import is_loopback
 from events.errors import Busy
 
 PATIENCE_S: Final = 10.0  # an interpreter that is killed for being stuck in a short callback is there again by then

@@ -1,6 +1,6 @@
 """The WSGI callable in front of falcon: what Orthanc does to every request before it looks at routes.
 
-In this order: who may ask (`api.rest.auth`), the method and its overrides, the path, the filter of scripts. Source: observed
+In this order: who may ask (`api.rest.serving.auth`), the method and its overrides, the path, the filter of scripts. Source: observed
 on Orthanc 1.12.7:
 
 - HEAD and OPTIONS are answered 404 without a body, any other method but GET, POST, PUT, DELETE 400;
@@ -8,7 +8,7 @@ on Orthanc 1.12.7:
   value is 400;
 - doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference;
 - IncomingHttpRequestFilter is asked about whatever got so far, unknown paths and the user interface too, and before the 404 of
-  HEAD and OPTIONS, which it sees as GET. false is 403 without a body. When it cannot be asked: `api.rest.admission`.
+  HEAD and OPTIONS, which it sees as GET. false is 403 without a body. When it cannot be asked: `api.rest.serving.admission`.
 """
 
 import logging
@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
-from api.rest.admission import Admission, is_administration
-from api.rest.auth import CHALLENGE, CORRELATION, USERNAME, Gate
-from api.rest.fault import Faults, status_line
-from api.rest.replies import TEXT
+from api.rest.serving.admission import Admission, is_administration
+from api.rest.serving.auth import CHALLENGE, CORRELATION, USERNAME, Gate
+from api.rest.serving.fault import Faults, status_line
+from api.rest.serving.replies import TEXT
 from api.rest.settings import RestSettings
 from events.errors import Busy, SinogramError
 from events.identifiers import new_correlation

@@ -17,7 +17,7 @@ from api.rest.settings import RestSettings
 from events.identifiers import new_correlation
 from store.records import Origin
 
-# Keys of the WSGI environment of a request that a script makes (`api.rest.in_process`).
+# Keys of the WSGI environment of a request that a script makes (`api.rest.serving.in_process`).
 CORRELATION: Final = "sinogram.correlation"  # of the callback that makes it
 ORIGIN: Final = "sinogram.origin"  # "Lua"
 

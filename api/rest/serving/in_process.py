@@ -1,6 +1,6 @@
 """The REST API within this process, for scripts: what RestApiGet() and its like call.
 
-A request goes to the routes without passing the front (`api.rest.front`): no authentication and no IncomingHttpRequestFilter, as
+A request goes to the routes without passing the front (`api.rest.serving.front`): no authentication and no IncomingHttpRequestFilter, as
 observed on Orthanc 1.12.7. Its origin is Lua, its correlation that of the callback that makes it.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from api.rest.auth import CORRELATION, ORIGIN
-from api.rest.front import Application, normalize_path
+from api.rest.serving.auth import CORRELATION, ORIGIN
+from api.rest.serving.front import Application, normalize_path
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from api.errors import BodyBroken, BodySilent
 
-GATHERED_BYTES = 1 << 20  # before a thread is asked for; `api.rest.server` limits them for all connections together
+GATHERED_BYTES = (
+    1 << 20
+)  # before a thread is asked for; `api.rest.serving.server` limits them for all connections together
 GATHERED_S = 1.0  # then a thread waits for the rest: the answer may not need it
 PIECE_BYTES = 1 << 18  # handed to the thread at a time; a hand-over costs 0.1 ms
 SLOWEST_BYTES_PER_S = 1000  # on the average, once a body has taken longer than the time a client may be silent

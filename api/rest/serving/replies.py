@@ -4,7 +4,7 @@ from typing import Any
 
 import falcon
 
-from api.rest import orthanc_json, orthanc_xml
+from api.rest.serving import orthanc_json, orthanc_xml
 
 JSON = "application/json; charset=utf-8"
 XML = "application/xml; charset=utf-8"

@@ -2,7 +2,7 @@
 
 The event loop does what waits: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
 application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
-(`api.rest.incoming_body`) hold up nobody else.
+(`api.rest.serving.incoming_body`) hold up nobody else.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from api.rest.client_gone import IS_CLIENT_GONE
-from api.rest.connection import SERVER, Connection
-from api.rest.front import Application
-from api.rest.incoming_body import GATHERED_BYTES, IncomingBody
+from api.rest.serving.client_gone import IS_CLIENT_GONE
+from api.rest.serving.connection import SERVER, Connection
+from api.rest.serving.front import Application
+from api.rest.serving.incoming_body import GATHERED_BYTES, IncomingBody
 from api.rest.threads import Threads
 
 logger = logging.getLogger("sinogram.http")

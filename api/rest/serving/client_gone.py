@@ -1,6 +1,6 @@
 """Whether whoever has sent a request still waits for the answer. The HTTP server says it in the environment of the request.
 
-Apart from the server (`api.rest.wsgi`), so that Lua interpreters, which answer requests of scripts, do not load it.
+Apart from the server (`api.rest.serving.wsgi`), so that Lua interpreters, which answer requests of scripts, do not load it.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any, Final
 
-from api.rest.front import Application, Headers, StartResponse
+from api.rest.serving.front import Application, Headers, StartResponse
 
 LEAST_BYTES: Final = 2048
 LEVEL: Final = 6  # of zlib; 1 MB of JSON takes 10 ms

@@ -1,0 +1,6 @@
+"""How requests and answers travel, whatever they are about: nothing here knows a noun of the API.
+
+- `server`, `connection`, `https`: aiohttp on an event loop; `wsgi`, `incoming_body`, `client_gone`: from there to the application
+- `front`, `auth`, `admission`: who gets in; `in_process`: requests of scripts, which are in already
+- `body`, `inflating`: what a request brings; `replies`, `orthanc_json`, `orthanc_xml`, `fault`, `compression`: what it is answered
+"""
