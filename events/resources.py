@@ -21,6 +21,24 @@ class ResourceEvent(Event):
     __slots__ = ()
 
 
+class CreationEvent(ResourceEvent):
+    """Of these, the ones by which something comes to be above an instance."""
+
+    __slots__ = ()
+
+
+class StabilityEvent(ResourceEvent):
+    """Of these, the ones by which a resource is complete, for now, or is not."""
+
+    __slots__ = ()
+
+
+class RemovalEvent(ResourceEvent):
+    """Of these, the ones by which resources leave."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceStored(ResourceEvent):
     """A DICOM file is durable on disk and part of the archive (PS3.4 Annex B, or `POST /instances`)."""
@@ -64,7 +82,7 @@ class InstanceReceivedAgain(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesCreated(ResourceEvent):
+class SeriesCreated(CreationEvent):
     """The first instance of a series arrived."""
 
     TAG: ClassVar[str] = "series-created/1"
@@ -76,7 +94,7 @@ class SeriesCreated(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyCreated(ResourceEvent):
+class StudyCreated(CreationEvent):
     """The first instance of a study arrived."""
 
     TAG: ClassVar[str] = "study-created/1"
@@ -87,7 +105,7 @@ class StudyCreated(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PatientCreated(ResourceEvent):
+class PatientCreated(CreationEvent):
     """The first instance of a patient arrived."""
 
     TAG: ClassVar[str] = "patient-created/1"
@@ -104,7 +122,7 @@ class SeriesCompleted(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceStabilized(ResourceEvent):
+class ResourceStabilized(StabilityEvent):
     """A patient, study or series has received nothing for `StableAge` seconds, or a script says that it is complete."""
 
     TAG: ClassVar[str] = "resource-stabilized/1"
@@ -113,7 +131,7 @@ class ResourceStabilized(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceUnsettled(ResourceEvent):
+class ResourceUnsettled(StabilityEvent):
     """A script says that a patient, study or series is not complete yet: it waits `StableAge` seconds from here."""
 
     TAG: ClassVar[str] = "resource-unsettled/1"
@@ -122,7 +140,7 @@ class ResourceUnsettled(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceDeleted(ResourceEvent):
+class ResourceDeleted(RemovalEvent):
     """A resource and all below it left the archive; their rows follow in `RowsPurged`.
 
     `resource` is the highest ancestor that would otherwise have been left empty; `requested` is what was asked for.
@@ -140,7 +158,7 @@ class ResourceDeleted(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowsPurged(ResourceEvent):
+class RowsPurged(RemovalEvent):
     """Up to `limit` of the instances below a deleted resource left the read models; their files are condemned.
 
     Deletion hides a subtree with one event; its rows go in steps, so that no step holds the writer for long. The steps

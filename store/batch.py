@@ -10,8 +10,6 @@ from typing import Any
 
 import lmdb
 
-from store.tables import ALL_TABLES
-
 _ABSENT = object()
 # What a write replaced: rows of a table, key, old value; or None, a table that was cleared, its rows and whether it had
 # been cleared before.
@@ -24,7 +22,7 @@ class Batch:
     def __init__(self, txn: lmdb.Transaction, tables: Any) -> None:
         self._txn = txn
         self._tables = tables
-        self._written: dict[bytes, dict[bytes, bytes | None]] = {name: {} for name in ALL_TABLES}
+        self._written: dict[bytes, dict[bytes, bytes | None]] = {name: {} for name in tables}
         self._cleared: set[bytes] = set()
         self._undo: list[_Undo] = []
         self.last_table = b""  # that was read: names it where a row cannot be decoded
@@ -60,35 +58,30 @@ class Batch:
         for key, _ in self.items(table, prefix):
             yield key
 
-    def items(self, table: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate in order over the rows whose keys start with `prefix`, as they are when each is reached."""
+    def items(self, table: bytes, prefix: bytes, *, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Iterate in order over the rows whose keys start with `prefix`, as they are when each is reached.
+
+        Those up to the key `after` are left out.
+        """
         written = self._written[table]
-        fresh = sorted(key for key, value in written.items() if value is not None and key.startswith(prefix))
-        stored = iter(()) if table in self._cleared else self._stored_keys(table, prefix)
+        first = after + b"\0" if after else prefix
+        fresh = sorted(k for k, value in written.items() if value is not None and k.startswith(prefix) and k >= first)
+        stored = iter(()) if table in self._cleared else self._stored_keys(table, prefix, first)
         for key in _merged(iter(fresh), stored):
             value = self.get(table, key)
             if value is not None:
                 yield key, value
 
-    def _stored_keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
+    def _stored_keys(self, table: bytes, prefix: bytes, first: bytes) -> Iterator[bytes]:
         self.last_table = table
         with self._txn.cursor(db=self._tables[table]) as cursor:
-            found = cursor.set_range(prefix)
+            found = cursor.set_range(first)
             while found:
                 key = cursor.key()
                 if not key.startswith(prefix):
                     return
                 yield key
                 found = cursor.next()
-
-    def stored_backwards(self, table: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Iterate over the rows that the transaction found, the last first; what was written since is not among them."""
-        self.last_table = table
-        with self._txn.cursor(db=self._tables[table]) as cursor:
-            found = cursor.last()
-            while found:
-                yield cursor.item()
-                found = cursor.prev()
 
     def savepoint(self) -> None:
         """Everything so far stays, whatever happens to what comes next."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from events import codec
 from events.errors import BadMedium
+from store.batch import Batch
 from store.blobs.store import BlobStore
 from store.environment import (
     FILE_NAME,
@@ -27,21 +28,9 @@ from store.environment import (
     peek,
 )
 from store.log import check_end, check_link, read_end, read_head, read_rows
-from store.projections.changes import LAST
-from store.tables import (
-    ALL_TABLES,
-    CONDEMNED,
-    FIND,
-    ID_COUNTS,
-    IDS,
-    LEASES,
-    META,
-    SERIES,
-    TOMBSTONES,
-    TOTALS,
-    TOUCHES,
-    key,
-)
+from store.projections import ALL_TABLES
+from store.projections.rebuilding import VERSIONS, find_due, pack_versions
+from store.tables import CONDEMNED, LEASES, META, TOMBSTONES, key
 
 FORMAT = 1  # of the environment as a whole: envelope/1 and the tables of store.tables
 FORMAT_KEY = b"format"
@@ -61,9 +50,7 @@ class Action(Enum):
     SWEEP_LEASES = "check the files of the last run's leased folders, and remove those that it left unfinished"
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
-    FILL_FIND = "add the rows that queries start from"
-    FILL_ID_COUNTS = "count the identifiers, for pages of lists"
-    FILL_LAST_CHANGE = "look for the last change in the log"
+    REBUILD = "write the rows of some read models anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +70,7 @@ class Facts:
     leases: int = 0
     condemned: int = 0
     tombstones: int = 0
-    lacks_find: bool = False  # written before there was the table `find`
-    lacks_id_counts: bool = False  # … the table `id-counts`
-    lacks_last_change: bool = False  # … the sequence of the last change
+    outdated: tuple[str, ...] = ()  # read models of another version, or that an older release did not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +131,8 @@ TABLE = (
     ),
     Row("condemned blobs", lambda f: f.condemned > 0, Action.REMOVE_CONDEMNED, "files of deleted instances remain"),
     Row("unfinished deletion", lambda f: f.tombstones > 0, Action.RESUME_PURGES, "rows of deleted resources remain"),
-    Row("no rows for queries", lambda f: f.lacks_find, Action.FILL_FIND, "this index was written by an older release"),
     Row(
-        "no counts of identifiers",
-        lambda f: f.lacks_id_counts,
-        Action.FILL_ID_COUNTS,
-        "this index was written by an older release",
-    ),
-    Row(
-        "no last change",
-        lambda f: f.lacks_last_change,
-        Action.FILL_LAST_CHANGE,
-        "this index was written by an older release",
+        "outdated read models", lambda f: bool(f.outdated), Action.REBUILD, "this index was written by an older release"
     ),
 )
 
@@ -215,11 +190,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         stored = txn.get(FORMAT_KEY, db=env.tables[META])
         clean = txn.get(CLEAN_KEY, db=env.tables[META])
         leases, condemned, tombstones = count(LEASES), count(CONDEMNED), count(TOMBSTONES)
-        lacks_find = not count(FIND) and bool(count(SERIES))
-        lacks_id_counts = not count(ID_COUNTS) and bool(count(IDS))
-        # An archive that ever had an instance has its identifier, or what is kept of one that was deleted.
-        had_changes = bool(count(IDS) or count(TOUCHES))
-        lacks_last_change = had_changes and txn.get(LAST, db=env.tables[TOTALS]) is None
+        outdated = tuple(find_due(Batch(txn, env.tables)))
         is_empty = read_head(txn, env.tables).seq == 0
     return replace(
         facts,
@@ -230,9 +201,7 @@ def look_at_environment(env: Environment, facts: Facts) -> Facts:
         leases=leases,
         condemned=condemned,
         tombstones=tombstones,
-        lacks_find=lacks_find,
-        lacks_id_counts=lacks_id_counts,
-        lacks_last_change=lacks_last_change,
+        outdated=outdated,
     )
 
 
@@ -283,14 +252,15 @@ def mark_clean(env: Environment) -> None:
 
 def _mark(env: Environment, *, clean: bool) -> None:
     """Write nothing that stands there already: on a full disk there may be no page left for it."""
+    wanted = {FORMAT_KEY: key(FORMAT), CLEAN_KEY: b"\1" if clean else b"\0", VERSIONS: pack_versions()}
     with env.begin() as txn:
-        stored = [txn.get(name, db=env.tables[META]) for name in (FORMAT_KEY, CLEAN_KEY, ARCHIVE_KEY)]
-    if stored[:2] == [key(FORMAT), b"\1" if clean else b"\0"] and stored[2] is not None:
-        return
+        is_marked = txn.get(ARCHIVE_KEY, db=env.tables[META]) is not None
+        if is_marked and all(txn.get(name, db=env.tables[META]) == value for name, value in wanted.items()):
+            return
     with env.begin(write=True) as txn:
-        txn.put(FORMAT_KEY, key(FORMAT), db=env.tables[META])
         txn.put(ARCHIVE_KEY, secrets.token_bytes(16), db=env.tables[META], overwrite=False)
-        txn.put(CLEAN_KEY, b"\1" if clean else b"\0", db=env.tables[META])
+        for name, value in wanted.items():
+            txn.put(name, value, db=env.tables[META])
 
 
 def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:

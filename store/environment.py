@@ -16,7 +16,7 @@ from typing import Self
 import lmdb
 
 from events.errors import BadMedium
-from store.tables import ALL_TABLES
+from store.projections import ALL_TABLES
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import lmdb
 
@@ -44,14 +44,17 @@ def read_head(txn: lmdb.Transaction, tables: Any) -> Head:
     return Head(seq, codec.hash_row(row), codec.decode_record(seq, row).at_us)
 
 
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Generic[E_co]):
     """An event with its place in the log, as projections get it."""
 
     seq: Seq
     at_us: int
     aggregate: bytes
-    event: Event
+    event: E_co
 
 
 class LogWriter:
@@ -66,7 +69,7 @@ class LogWriter:
 
     def append(
         self, batch: Batch, event: Event, *, now_us: int, aggregate: bytes, actor: str, correlation: bytes
-    ) -> Appended:
+    ) -> Appended[Event]:
         """Add one event to the batch; it is durable when the batch's transaction commits."""
         seq = Seq(self.head.seq + 1)
         at_us = max(now_us, self.head.at_us)
@@ -99,11 +102,10 @@ def read_event(batch: Batch, seq: Seq) -> Event | None:
     return codec.decode_event(codec.decode_record(seq, row), batch.get(PERSONAL, key(seq)))
 
 
-def tags_backwards(batch: Batch) -> Iterator[tuple[Seq, str]]:
-    """Iterate over the stored events, the newest first: sequence and tag."""
-    for row_key, row in batch.stored_backwards(EVENTS):
-        seq = _seq_of(row_key)
-        yield seq, codec.decode_record(seq, row).tag
+def tag_of(row: bytes) -> str:
+    """Return the tag of a stored event."""
+    tag: str = codec.decode_record(Seq(0), row).tag
+    return tag
 
 
 def write_end(batch: Batch, seq: Seq, row_hash: bytes) -> None:

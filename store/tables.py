@@ -28,7 +28,7 @@ CONDEMNED = b"condemned"  # blob -> seq of the event that condemned it; rows go 
 NEXT_FOLDER = b"next-folder"  # in META: the number of the next blob folder
 NON_EVENT = frozenset({META, CURSORS, SETTINGS, LEASES, CONDEMNED})
 
-# The read models.
+# The read models; each projection declares which are its own (store.projections.projection).
 PATIENTS = b"patients"  # ref -> what never changes (store.projections.rows)
 STUDIES = b"studies"
 SERIES = b"series"
@@ -61,40 +61,6 @@ CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a faile
 CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few
 KEY_VALUES = b"key-values"  # store + key -> what a script keeps there
 TOTALS = b"totals"  # name -> counters of the whole archive; the end of the log (store.log)
-
-READ_MODELS = (
-    PATIENTS,
-    STUDIES,
-    SERIES,
-    INSTANCES,
-    IDS,
-    ID_COUNTS,
-    AGGREGATES,
-    CHILDREN,
-    CHANGES,
-    CHANGES_BY_TYPE,
-    CHANGES_OF,
-    LOOKUP,
-    FIND,
-    BLOBS,
-    DAMAGED_FILES,
-    TOMBSTONES,
-    UNSTABLE,
-    TOUCHES,
-    JOBS,
-    JOB_PROGRESS,
-    JOB_IDS,
-    JOB_FAILURES,
-    JOB_OUTPUTS,
-    JOBS_COMPLETED,
-    EXPORTS,
-    MODALITIES,
-    CALLBACKS_WAITING,
-    CALLBACK_FAILURES,
-    KEY_VALUES,
-    TOTALS,
-)
-ALL_TABLES = (EVENTS, PERSONAL, *sorted(NON_EVENT), *READ_MODELS)
 
 MAX_KEY_BYTES = 511  # LMDB's limit
 # A longer value is cut and told apart by its hash.

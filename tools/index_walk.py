@@ -22,12 +22,11 @@ from events.errors import BadMedium, CorruptLog, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store.damaged_rows import DECODING, DamagedRow
 from store.environment import FILE_NAME, Environment, missing_bytes
-from store.projections import rows
+from store.projections import ALL_TABLES, rows
 from store.projections.files import unpack_damaged
 from store.projections.job_rows import unpack_output, unpack_progress
 from store.tables import (
     AGGREGATES,
-    ALL_TABLES,
     BLOBS,
     CONDEMNED,
     CURSORS,

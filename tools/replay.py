@@ -29,7 +29,8 @@ from store.damaged_rows import UNREADABLE, describe
 from store.environment import FILE_NAME, Environment, missing_bytes
 from store.log import Appended, check_end, check_link, read_end, read_head, read_rows, write_end
 from store.privacy import SCRATCH_PREFIX
-from store.tables import EVENTS, READ_MODELS
+from store.projections import READ_MODEL_TABLES
+from store.tables import EVENTS
 from tools.new_index import NewIndex
 
 BATCH_EVENTS = 4_000  # of one transaction: long enough to amortise its cost, short enough for memory
@@ -117,7 +118,7 @@ def follow(live: Environment, going: Rebuilding, until: int) -> None:
 def differences(live: lmdb.Transaction, live_tables: Any, fresh: lmdb.Transaction, fresh_tables: Any) -> dict[str, int]:
     """Return, for each read model that differs, in how many keys."""
     found = {}
-    for table in READ_MODELS:
+    for table in READ_MODEL_TABLES:
         count = _Comparison(table).run(live, live_tables, fresh, fresh_tables, deadline=None)
         if count:
             found[table.decode()] = count
@@ -127,7 +128,7 @@ def differences(live: lmdb.Transaction, live_tables: Any, fresh: lmdb.Transactio
 def compare(live: Environment, going: Rebuilding) -> dict[str, int]:
     """Return the same for a live environment that goes on, in pieces. Raises CorruptLog."""
     found = {}
-    for table in READ_MODELS:
+    for table in READ_MODEL_TABLES:
         comparison = _Comparison(table)
         count = 0
         while not comparison.is_done:

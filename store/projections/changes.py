@@ -12,22 +12,41 @@ from enum import IntEnum
 from struct import Struct
 
 from events.event import Event
+from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
+from events.jobs import JobEvent
 from events.resources import (
+    InstanceReceivedAgain,
     InstanceStored,
     PatientCreated,
+    RemovalEvent,
     ResourceStabilized,
+    ResourceUnsettled,
     SeriesCompleted,
     SeriesCreated,
     StudyCreated,
 )
-from events.server import ChangesCleared
+from events.scripts import ScriptEvent
+from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.batch import Batch
 from store.damaged_rows import decodes
-from store.log import Appended, tags_backwards
+from store.log import Appended, tag_of
+from store.projections.projection import Gone, Projection, Rebuild, are_empty
 from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
 from store.records import Change
-from store.tables import CHANGES, CHANGES_BY_TYPE, CHANGES_OF, TOTALS, U64, change_of_key, key, typed_change_key
+from store.tables import (
+    CHANGES,
+    CHANGES_BY_TYPE,
+    CHANGES_OF,
+    EVENTS,
+    IDS,
+    TOTALS,
+    TOUCHES,
+    U64,
+    change_of_key,
+    key,
+    typed_change_key,
+)
 
 
 class ChangeType(IntEnum):
@@ -61,38 +80,33 @@ _STABLE = {
     Level.STUDY: ChangeType.StableStudy,
     Level.SERIES: ChangeType.StableSeries,
 }
-_CHANGES = {
-    InstanceStored.TAG,
-    SeriesCreated.TAG,
-    StudyCreated.TAG,
-    PatientCreated.TAG,
-    SeriesCompleted.TAG,
-    ResourceStabilized.TAG,
-}
 _ROW = Struct(">BBQ20s")
 CLEARED = b"changes-cleared"  # in `totals`: the sequence of the last ChangesCleared
 LAST = b"changes-last"  # in `totals`: the sequence of the last change ever, there or gone
 
 
-def apply(batch: Batch, appended: Appended) -> None:
-    event, seq = appended.event, appended.seq
-    match event:
-        case InstanceStored():
-            batch.put(TOTALS, LAST, key(seq))
-        case SeriesCreated() | StudyCreated() | PatientCreated():
-            change_type, level = _CREATION[type(event)]
-            _put(batch, seq, change_type, level, appended.at_us, event.id)
-        case SeriesCompleted():
-            _put_later(batch, appended, ChangeType.CompletedSeries, Level.SERIES, event.series)
-        case ResourceStabilized():
-            level = Level(event.level)
-            _put_later(batch, appended, _STABLE[level], level, event.resource)
-        case ChangesCleared():
-            for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
-                batch.clear(table)
-            batch.put(TOTALS, CLEARED, key(seq))
-        case _:
-            pass
+def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
+    batch.put(TOTALS, LAST, key(appended.seq))
+
+
+def _create(batch: Batch, appended: Appended[SeriesCreated | StudyCreated | PatientCreated]) -> None:
+    change_type, level = _CREATION[type(appended.event)]
+    _put(batch, appended.seq, change_type, level, appended.at_us, appended.event.id)
+
+
+def _complete(batch: Batch, appended: Appended[SeriesCompleted]) -> None:
+    _put_later(batch, appended, ChangeType.CompletedSeries, Level.SERIES, appended.event.series)
+
+
+def _settle(batch: Batch, appended: Appended[ResourceStabilized]) -> None:
+    level = Level(appended.event.level)
+    _put_later(batch, appended, _STABLE[level], level, appended.event.resource)
+
+
+def _clear(batch: Batch, appended: Appended[ChangesCleared]) -> None:
+    for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
+        batch.clear(table)
+    batch.put(TOTALS, CLEARED, key(appended.seq))
 
 
 def _put(batch: Batch, seq: Seq, change_type: ChangeType, level: Level, at_us: int, resource: ResourceId) -> None:
@@ -101,7 +115,7 @@ def _put(batch: Batch, seq: Seq, change_type: ChangeType, level: Level, at_us: i
     batch.put(TOTALS, LAST, key(seq))
 
 
-def _put_later(batch: Batch, appended: Appended, change_type: ChangeType, level: Level, ref: Ref) -> None:
+def _put_later(batch: Batch, appended: Appended[Event], change_type: ChangeType, level: Level, ref: Ref) -> None:
     """Add a change to a resource that exists already."""
     row = batch.get(TABLE_OF_LEVEL[level], key(ref))
     if row is not None:
@@ -109,10 +123,9 @@ def _put_later(batch: Batch, appended: Appended, change_type: ChangeType, level:
         batch.put(CHANGES_OF, change_of_key(ref, appended.seq), b"")
 
 
-def forget(batch: Batch, ref: Ref) -> None:
-    """Remove the changes of a resource."""
-    _forget_row(batch, Seq(ref))
-    for row_key in batch.keys(CHANGES_OF, key(ref)):
+def _forget(batch: Batch, gone: Gone) -> None:
+    _forget_row(batch, Seq(gone.ref))
+    for row_key in batch.keys(CHANGES_OF, key(gone.ref)):
         _forget_row(batch, Seq(U64.unpack(row_key[8:])[0]))
         batch.delete(CHANGES_OF, row_key)
 
@@ -130,8 +143,40 @@ def read_change(seq: Seq, row: bytes) -> Change:
     return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)
 
 
-def fill(batch: Batch) -> None:
-    """Look for the last change in the log, for an archive of before its sequence was kept."""
-    last = next((seq for seq, tag in tags_backwards(batch) if tag in _CHANGES), None)
-    if last is not None:
-        batch.put(TOTALS, LAST, key(last))
+def _add_last(batch: Batch, _: bytes, seq: bytes, row: bytes) -> None:
+    if tag_of(row) in _CHANGES:
+        batch.put(TOTALS, LAST, seq)
+
+
+def _is_last_missing(batch: Batch) -> bool:
+    """An archive that ever had an instance has its identifier, or what is kept of one that was deleted."""
+    return batch.get(TOTALS, LAST) is None and not are_empty(IDS, TOUCHES)(batch)
+
+
+PROJECTION = Projection(
+    tables=(CHANGES, CHANGES_BY_TYPE, CHANGES_OF),
+    handles={
+        InstanceStored: _store_instance,
+        SeriesCreated: _create,
+        StudyCreated: _create,
+        PatientCreated: _create,
+        SeriesCompleted: _complete,
+        ResourceStabilized: _settle,
+        ChangesCleared: _clear,
+    },
+    ignores=(
+        InstanceReceivedAgain,
+        ResourceUnsettled,
+        RemovalEvent,
+        FileEvent,
+        ExportsCleared,
+        ResourceExported,
+        ModalityStored,
+        ModalityRemoved,
+        JobEvent,
+        ScriptEvent,
+    ),
+    forget=_forget,
+    rebuild=Rebuild(name="last-change", tables=(), sources=(EVENTS,), add=_add_last, is_missing=_is_last_missing),
+)
+_CHANGES = {kind.TAG for kind in PROJECTION.handles} - {ChangesCleared.TAG}

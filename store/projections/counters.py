@@ -2,15 +2,19 @@
 
 from events.identifiers import Level, Ref
 from events.resources import (
+    InstanceReceivedAgain,
     InstanceStored,
     PatientCreated,
+    RemovalEvent,
     ResourceStabilized,
     ResourceUnsettled,
+    SeriesCompleted,
     SeriesCreated,
     StudyCreated,
 )
 from store.batch import Batch
 from store.log import Appended
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
 from store.projections.rows import (
     Aggregate,
     pack_totals,
@@ -23,31 +27,29 @@ from store.tables import AGGREGATES, TOTALS, UNSTABLE, key
 STATISTICS = b"statistics"
 
 
-def apply(batch: Batch, appended: Appended) -> None:
+def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
     event = appended.event
-    match event:
-        case InstanceStored():
-            for ref in (event.series, event.study, event.patient):
-                _count_instance(batch, ref, event.size_bytes, appended)
-            _add_totals(batch, 0, 0, 0, 1, event.size_bytes)
-        case SeriesCreated():
-            for ref in (event.study, event.patient):
-                _add(batch, ref, series=1)
-            _add_totals(batch, 0, 0, 1, 0, 0)
-        case StudyCreated():
-            _add(batch, event.patient, studies=1)
-            _add_totals(batch, 0, 1, 0, 0, 0)
-        case PatientCreated():
-            _add_totals(batch, 1, 0, 0, 0, 0)
-        case ResourceStabilized():
-            _settle(batch, event.resource)
-        case ResourceUnsettled():
-            _unsettle(batch, event.resource, appended.at_us)
-        case _:
-            pass
+    for ref in (event.series, event.study, event.patient):
+        _count_instance(batch, ref, event.size_bytes, appended)
+    _add_totals(batch, 0, 0, 0, 1, event.size_bytes)
 
 
-def _count_instance(batch: Batch, ref: Ref, size_bytes: int, appended: Appended) -> None:
+def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+    for ref in (appended.event.study, appended.event.patient):
+        _add(batch, ref, series=1)
+    _add_totals(batch, 0, 0, 1, 0, 0)
+
+
+def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+    _add(batch, appended.event.patient, studies=1)
+    _add_totals(batch, 0, 1, 0, 0, 0)
+
+
+def _create_patient(batch: Batch, _: Appended[PatientCreated]) -> None:
+    _add_totals(batch, 1, 0, 0, 0, 0)
+
+
+def _count_instance(batch: Batch, ref: Ref, size_bytes: int, appended: Appended[InstanceStored]) -> None:
     row_key = key(ref)
     old = unpack_aggregate(batch.get(AGGREGATES, row_key))
     new = Aggregate(
@@ -78,18 +80,24 @@ def _add(batch: Batch, ref: Ref, *, studies: int = 0, series: int = 0, instances
     batch.put(AGGREGATES, key(ref), new.pack())
 
 
-def _settle(batch: Batch, ref: Ref) -> None:
-    row = batch.get(AGGREGATES, key(ref))
-    if row is not None:
-        batch.put(AGGREGATES, key(ref), with_stability(unpack_aggregate(row), is_stable=True).pack())
+def _settle(batch: Batch, appended: Appended[ResourceStabilized]) -> None:
+    ref = appended.event.resource
+    if _set_stability(batch, ref, is_stable=True):
         batch.delete(UNSTABLE, key(ref))
 
 
-def _unsettle(batch: Batch, ref: Ref, at_us: int) -> None:
+def _unsettle(batch: Batch, appended: Appended[ResourceUnsettled]) -> None:
+    ref = appended.event.resource
+    if _set_stability(batch, ref, is_stable=False):
+        batch.put(UNSTABLE, key(ref), key(appended.at_us))
+
+
+def _set_stability(batch: Batch, ref: Ref, *, is_stable: bool) -> bool:
+    """Returns whether the resource is there."""
     row = batch.get(AGGREGATES, key(ref))
     if row is not None:
-        batch.put(AGGREGATES, key(ref), with_stability(unpack_aggregate(row), is_stable=False).pack())
-        batch.put(UNSTABLE, key(ref), key(at_us))
+        batch.put(AGGREGATES, key(ref), with_stability(unpack_aggregate(row), is_stable=is_stable).pack())
+    return row is not None
 
 
 def _add_totals(batch: Batch, *deltas: int) -> None:
@@ -113,6 +121,23 @@ def subtract(batch: Batch, level: Level, lost: Aggregate, ancestors: tuple[Ref, 
     _add_totals(batch, -(level == Level.PATIENT), -studies, -series, -lost.instances, -lost.size_bytes)
 
 
-def forget(batch: Batch, ref: Ref) -> None:
-    batch.delete(AGGREGATES, key(ref))
-    batch.delete(UNSTABLE, key(ref))
+def _forget(batch: Batch, gone: Gone) -> None:
+    if gone.level != Level.INSTANCE:
+        batch.delete(AGGREGATES, key(gone.ref))
+        batch.delete(UNSTABLE, key(gone.ref))
+
+
+PROJECTION = Projection(
+    tables=(AGGREGATES, UNSTABLE, TOTALS),
+    handles={
+        InstanceStored: _store_instance,
+        SeriesCreated: _create_series,
+        StudyCreated: _create_study,
+        PatientCreated: _create_patient,
+        ResourceStabilized: _settle,
+        ResourceUnsettled: _unsettle,
+    },
+    # store.projections.purge subtracts, store.projections.files adds what a healed file has more.
+    ignores=(InstanceReceivedAgain, SeriesCompleted, RemovalEvent, *BESIDE_RESOURCES),
+    forget=_forget,
+)

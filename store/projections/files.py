@@ -5,12 +5,17 @@ from dataclasses import dataclass
 import msgpack
 
 from events.files import FileDamaged, FileHealed, FileRecovered
-from events.identifiers import Ref, Seq
+from events.identifiers import Level, Ref, Seq
+from events.jobs import JobEvent
+from events.resources import ResourceEvent
+from events.scripts import ScriptEvent
+from events.server import ServerEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections import counters, rows
-from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, INSTANCES, TOUCHES, U64, key, touch_key
+from store.projections.projection import Gone, Projection
+from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, INSTANCES, TOUCHES, key, touch_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +28,16 @@ class DamagedRow:
     found_bytes: int | None
 
 
-def apply(batch: Batch, appended: Appended) -> None:
-    match appended.event:
-        case FileDamaged() as event:
-            if _touch(batch, event.instance, appended.seq):
-                values = [event.kind, appended.seq, appended.at_us, event.found_bytes]
-                batch.put(DAMAGED_FILES, key(event.instance), msgpack.packb(values))
-        case FileRecovered() as event:
-            _touch(batch, event.instance, appended.seq)
-            forget(batch, event.instance)
-        case FileHealed() as event:
-            _heal(batch, event, appended.seq)
-        case _:
-            pass
+def _damage(batch: Batch, appended: Appended[FileDamaged]) -> None:
+    event = appended.event
+    if _touch(batch, event.instance, appended.seq):
+        values = [event.kind, appended.seq, appended.at_us, event.found_bytes]
+        batch.put(DAMAGED_FILES, key(event.instance), msgpack.packb(values))
+
+
+def _recover(batch: Batch, appended: Appended[FileRecovered]) -> None:
+    _touch(batch, appended.event.instance, appended.seq)
+    _clear(batch, appended.event.instance)
 
 
 def _touch(batch: Batch, ref: Ref, seq: Seq) -> bool:
@@ -47,9 +49,9 @@ def _touch(batch: Batch, ref: Ref, seq: Seq) -> bool:
     return True
 
 
-def _heal(batch: Batch, event: FileHealed, seq: Seq) -> None:
-    ref = event.instance
-    if not _touch(batch, ref, seq):
+def _heal(batch: Batch, appended: Appended[FileHealed]) -> None:
+    event, ref = appended.event, appended.event.instance
+    if not _touch(batch, ref, appended.seq):
         return
     old = batch.get(INSTANCES, key(ref)) or b""
     row = rows.unpack(old)
@@ -58,12 +60,16 @@ def _heal(batch: Batch, event: FileHealed, seq: Seq) -> None:
     batch.put(INSTANCES, key(ref), rows.healed_row(event, old))
     batch.delete(BLOBS, event.damaged)
     batch.put(BLOBS, event.blob, key(ref))
-    batch.put(CONDEMNED, event.damaged, U64.pack(seq))
-    forget(batch, ref)
+    batch.put(CONDEMNED, event.damaged, key(appended.seq))
+    _clear(batch, ref)
 
 
-def forget(batch: Batch, ref: Ref) -> None:
-    """The file of an instance is not damaged, or the instance is gone."""
+def _forget(batch: Batch, gone: Gone) -> None:
+    if gone.level == Level.INSTANCE:
+        _clear(batch, gone.ref)
+
+
+def _clear(batch: Batch, ref: Ref) -> None:
     if batch.get(DAMAGED_FILES, key(ref)) is not None:
         batch.delete(DAMAGED_FILES, key(ref))
 
@@ -71,3 +77,11 @@ def forget(batch: Batch, ref: Ref) -> None:
 @decodes
 def unpack_damaged(row: bytes) -> DamagedRow:
     return DamagedRow(*msgpack.unpackb(row))
+
+
+PROJECTION = Projection(
+    tables=(DAMAGED_FILES,),
+    handles={FileDamaged: _damage, FileRecovered: _recover, FileHealed: _heal},
+    ignores=(ResourceEvent, ServerEvent, JobEvent, ScriptEvent),
+    forget=_forget,
+)

@@ -7,8 +7,17 @@ kept as they are. Rows narrow a query down; whether a resource matches is told b
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from events.identifiers import Level, Ref
-from events.resources import PatientCreated, SeriesCreated, StudyCreated
+from events.identifiers import Level
+from events.resources import (
+    InstanceReceivedAgain,
+    InstanceStored,
+    PatientCreated,
+    RemovalEvent,
+    SeriesCompleted,
+    SeriesCreated,
+    StabilityEvent,
+    StudyCreated,
+)
 from store.batch import Batch
 from store.dicom.matching import fold
 from store.dicom.tags import (
@@ -21,6 +30,7 @@ from store.dicom.tags import (
 )
 from store.log import Appended
 from store.projections import rows
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
 from store.records import Tags
 from store.tables import FIND, FindKind, find_prefix, key
 
@@ -32,35 +42,33 @@ _OF_STUDY = (
 )
 _OF_PATIENT_IN_STUDY = ((FindKind.STUDY_PATIENT_NAME, PATIENT_NAME), (FindKind.STUDY_BIRTH_DATE, PATIENT_BIRTH_DATE))
 _OF_SERIES = ((FindKind.MODALITY, MODALITY),)
+_LEVEL_OF_TABLE = {rows.TABLE_OF_LEVEL[level]: level for level in (Level.PATIENT, Level.STUDY, Level.SERIES)}
 UNFOLDED = frozenset({FindKind.STUDY_DATE, FindKind.STUDY_BIRTH_DATE})
 
 
-def apply(batch: Batch, appended: Appended) -> None:
-    event, ref = appended.event, key(appended.seq)
-    match event:
-        case PatientCreated():
-            keys = _keys(_OF_PATIENT, event.tags, ref)
-        case StudyCreated():
-            keys = _study_keys(event.tags, event.patient_tags, ref)
-        case SeriesCreated():
-            keys = _keys(_OF_SERIES, event.tags, key(event.study) + ref)
-        case _:
-            return
+def _create_patient(batch: Batch, appended: Appended[PatientCreated]) -> None:
+    _put(batch, _keys(_OF_PATIENT, appended.event.tags, key(appended.seq)))
+
+
+def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+    _put(batch, _study_keys(appended.event.tags, appended.event.patient_tags, key(appended.seq)))
+
+
+def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+    _put(batch, _keys(_OF_SERIES, appended.event.tags, key(appended.event.study) + key(appended.seq)))
+
+
+def _add_row(batch: Batch, table: bytes, row_key: bytes, row: bytes) -> None:
+    _put(batch, _keys_of_row(_LEVEL_OF_TABLE[table], row_key, rows.unpack(row)))
+
+
+def _put(batch: Batch, keys: Iterator[bytes]) -> None:
     for row_key in keys:
         batch.put(FIND, row_key, b"")
 
 
-def fill(batch: Batch) -> None:
-    """Write the rows of all resources, for an archive of before there were any."""
-    for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
-        for row_key, packed in batch.items(rows.TABLE_OF_LEVEL[level], b""):
-            for find_key in _keys_of_row(level, row_key, rows.unpack(packed)):
-                batch.put(FIND, find_key, b"")
-
-
-def forget(batch: Batch, level: Level, ref: Ref, row: list[Any]) -> None:
-    """Remove the rows of a resource, whose own row is given."""
-    for row_key in _keys_of_row(level, key(ref), row):
+def _forget(batch: Batch, gone: Gone) -> None:
+    for row_key in _keys_of_row(gone.level, key(gone.ref), gone.row):
         batch.delete(FIND, row_key)
 
 
@@ -91,3 +99,14 @@ def _keys(pairs: tuple[tuple[FindKind, int], ...], tags: Mapping[int, str], ref:
         value = tags.get(tag)
         if value is not None:
             yield find_prefix(kind, index_text(kind, value)) + ref
+
+
+PROJECTION = Projection(
+    tables=(FIND,),
+    handles={PatientCreated: _create_patient, StudyCreated: _create_study, SeriesCreated: _create_series},
+    ignores=(InstanceStored, InstanceReceivedAgain, SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    forget=_forget,
+    rebuild=Rebuild(
+        name="find", tables=(FIND,), sources=tuple(_LEVEL_OF_TABLE), add=_add_row, is_missing=are_empty(FIND)
+    ),
+)

@@ -7,7 +7,8 @@ results are not copied: views read them from the log.
 from dataclasses import replace
 
 from events.event import Event
-from events.identifiers import Ref
+from events.files import FileEvent
+from events.identifiers import Ref, Seq
 from events.jobs import (
     JobCancelled,
     JobEvent,
@@ -25,6 +26,9 @@ from events.jobs import (
     JobSubmitted,
     JobSucceeded,
 )
+from events.resources import ResourceEvent
+from events.scripts import ScriptEvent
+from events.server import ServerEvent
 from store.batch import Batch
 from store.log import Appended
 from store.projections.job_rows import (
@@ -38,6 +42,7 @@ from store.projections.job_rows import (
     unpack_output,
     unpack_progress,
 )
+from store.projections.projection import Projection
 from store.tables import (
     BLOBS,
     CONDEMNED,
@@ -73,27 +78,8 @@ STATE_AFTER: dict[type[Event], JobState] = {
 }
 
 
-def apply(batch: Batch, appended: Appended) -> None:
-    event = appended.event
-    match event:
-        case JobSubmitted():
-            _submit(batch, event, appended)
-        case JobOutputAdded():
-            _add_output(batch, event, appended)
-            _advance(batch, event, appended)
-        case JobOutputDropped():
-            _drop_output(batch, job_output_key(event.job, event.key), appended)
-            _advance(batch, event, appended)
-        case JobForgotten():
-            _forget(batch, event.job, appended)
-        case JobEvent():
-            _advance(batch, event, appended)
-        case _:
-            pass
-
-
-def _submit(batch: Batch, event: JobSubmitted, appended: Appended) -> None:
-    ref = Ref(appended.seq)
+def _submit(batch: Batch, appended: Appended[JobSubmitted]) -> None:
+    event, ref = appended.event, Ref(appended.seq)
     progress = Progress(queued=appended.seq, last=appended.seq, changed_us=appended.at_us)
     job = Job(
         ref=ref,
@@ -112,13 +98,14 @@ def _submit(batch: Batch, event: JobSubmitted, appended: Appended) -> None:
     batch.put(JOB_IDS, event.id, key(ref))
 
 
-def _advance(batch: Batch, event: JobEvent, appended: Appended) -> None:
+def _advance(batch: Batch, appended: Appended[JobEvent]) -> None:
+    event = appended.event
     ref: Ref = event.job  # type: ignore[attr-defined]  # every event of the family but JobSubmitted names its job
     row = batch.get(JOB_PROGRESS, key(ref))
     if row is None:
         return
     old = unpack_progress(row)
-    new = progress_after(old, event, appended)
+    new = progress_after(old, appended)
     batch.put(JOB_PROGRESS, key(ref), new.pack())
     if new.state.is_completed and not old.state.is_completed:
         batch.put(JOBS_COMPLETED, completed_job_key(appended.seq, ref), b"")
@@ -132,8 +119,9 @@ def _advance(batch: Batch, event: JobEvent, appended: Appended) -> None:
         _forget_failures(batch, ref)
 
 
-def progress_after(old: Progress, event: JobEvent, appended: Appended) -> Progress:
+def progress_after(old: Progress, appended: Appended[JobEvent]) -> Progress:
     """Return a job's progress once an event has happened to it."""
+    event = appended.event
     state = STATE_AFTER.get(type(event), old.state)
     new = replace(old, state=state, last=appended.seq, changed_us=appended.at_us)
     if old.state is JobState.Running and state is not JobState.Running:
@@ -170,30 +158,38 @@ def progress_after(old: Progress, event: JobEvent, appended: Appended) -> Progre
             return new
 
 
-def _add_output(batch: Batch, event: JobOutputAdded, appended: Appended) -> None:
+def _add_output(batch: Batch, appended: Appended[JobOutputAdded]) -> None:
+    event = appended.event
     row_key = job_output_key(event.job, event.key)
-    _drop_output(batch, row_key, appended)
+    _remove_output(batch, row_key, appended.seq)
     output = Output(blob=event.blob, size_bytes=event.size_bytes, media_type=event.media_type, added=appended.seq)
     batch.put(JOB_OUTPUTS, row_key, pack_output(output))
     batch.put(BLOBS, event.blob, key(event.job))
+    _advance(batch, appended)
 
 
-def _drop_output(batch: Batch, row_key: bytes, appended: Appended) -> None:
+def _drop_output(batch: Batch, appended: Appended[JobOutputDropped]) -> None:
+    _remove_output(batch, job_output_key(appended.event.job, appended.event.key), appended.seq)
+    _advance(batch, appended)
+
+
+def _remove_output(batch: Batch, row_key: bytes, seq: Seq) -> None:
     row = batch.get(JOB_OUTPUTS, row_key)
     if row is None:
         return
     blob = unpack_output(row).blob
     batch.delete(JOB_OUTPUTS, row_key)
     batch.delete(BLOBS, blob)
-    batch.put(CONDEMNED, blob, key(appended.seq))
+    batch.put(CONDEMNED, blob, key(seq))
 
 
-def _forget(batch: Batch, ref: Ref, appended: Appended) -> None:
+def _forget(batch: Batch, appended: Appended[JobForgotten]) -> None:
+    ref = appended.event.job
     row, progress = batch.get(JOBS, key(ref)), batch.get(JOB_PROGRESS, key(ref))
     if row is None or progress is None:
         return
     for output in batch.keys(JOB_OUTPUTS, key(ref)):
-        _drop_output(batch, output, appended)
+        _remove_output(batch, output, appended.seq)
     _forget_failures(batch, ref)
     batch.delete(JOBS_COMPLETED, completed_job_key(unpack_progress(progress).completion, ref))
     _count_completed(batch, -1)
@@ -219,3 +215,17 @@ def _forget_failures(batch: Batch, ref: Ref) -> None:
 def job_id_of(row: bytes) -> bytes:
     """Return the UUID in a row of `jobs`: it follows the headers of the list (1 byte) and of the bytes (2)."""
     return row[3:19]
+
+
+PROJECTION = Projection(
+    tables=(JOBS, JOB_PROGRESS, JOB_IDS, JOB_FAILURES, JOB_OUTPUTS, JOBS_COMPLETED),
+    handles={
+        **dict.fromkeys(STATE_AFTER, _advance),
+        JobStepFinished: _advance,
+        JobSubmitted: _submit,
+        JobOutputAdded: _add_output,
+        JobOutputDropped: _drop_output,
+        JobForgotten: _forget,
+    },
+    ignores=(ResourceEvent, FileEvent, ServerEvent, ScriptEvent),
+)

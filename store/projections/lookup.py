@@ -2,11 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 
+from events.event import Event
 from events.identifiers import Level, Ref
-from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from events.resources import (
+    InstanceReceivedAgain,
+    InstanceStored,
+    PatientCreated,
+    RemovalEvent,
+    SeriesCompleted,
+    SeriesCreated,
+    StabilityEvent,
+    StudyCreated,
+)
 from store.batch import Batch
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
+from store.projections import rows
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
 from store.tables import LOOKUP, LookupKind, key, lookup_prefix
 
 _INDEXED = {
@@ -18,25 +30,22 @@ _INDEXED = {
 LEVEL_OF_KIND = {kind: level for level, pairs in _INDEXED.items() for kind, _ in pairs}
 
 
-def apply(batch: Batch, appended: Appended) -> None:
+_LEVEL_OF_EVENT: dict[type[Event], Level] = {
+    InstanceStored: Level.INSTANCE,
+    SeriesCreated: Level.SERIES,
+    StudyCreated: Level.STUDY,
+    PatientCreated: Level.PATIENT,
+}
+
+
+def _create(batch: Batch, appended: Appended[InstanceStored | SeriesCreated | StudyCreated | PatientCreated]) -> None:
     event = appended.event
-    match event:
-        case InstanceStored():
-            level = Level.INSTANCE
-        case SeriesCreated():
-            level = Level.SERIES
-        case StudyCreated():
-            level = Level.STUDY
-        case PatientCreated():
-            level = Level.PATIENT
-        case _:
-            return
-    for row_key in _keys(level, event.tags, Ref(appended.seq)):
+    for row_key in _keys(_LEVEL_OF_EVENT[type(event)], event.tags, Ref(appended.seq)):
         batch.put(LOOKUP, row_key, b"")
 
 
-def forget(batch: Batch, level: Level, ref: Ref, tags: Mapping[int, str]) -> None:
-    for row_key in _keys(level, tags, ref):
+def _forget(batch: Batch, gone: Gone) -> None:
+    for row_key in _keys(gone.level, gone.row[rows.TAGS_OF_LEVEL[gone.level]], gone.ref):
         batch.delete(LOOKUP, row_key)
 
 
@@ -45,3 +54,12 @@ def _keys(level: Level, tags: Mapping[int, str], ref: Ref) -> Iterator[bytes]:
         value = tags.get(tag)
         if value is not None:
             yield lookup_prefix(kind, value) + key(ref)
+
+
+PROJECTION = Projection(
+    tables=(LOOKUP,),
+    handles=dict.fromkeys(_LEVEL_OF_EVENT, _create),
+    # A file that heals is of the same instance.
+    ignores=(InstanceReceivedAgain, SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    forget=_forget,
+)

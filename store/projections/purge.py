@@ -2,48 +2,31 @@
 
 `ResourceDeleted` takes the root out of its ancestors' counters and removes its own row; from then on nothing below it
 can be reached, because every reader checks that the ancestors exist while there are tombstones. `RowsPurged` removes
-the rows below, up to a number of instances, in the order of creation.
+the rows below, up to a number of instances, in the order of creation. Each projection forgets a resource that leaves.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from events.identifiers import Level, Ref, Seq
-from events.resources import ResourceDeleted, RowsPurged
+from events.resources import (
+    CreationEvent,
+    InstanceReceivedAgain,
+    InstanceStored,
+    ResourceDeleted,
+    RowsPurged,
+    SeriesCompleted,
+    StabilityEvent,
+)
 from store.batch import Batch
 from store.log import Appended
-from store.projections import changes, counters, files, find, lookup, resources, rows
+from store.projections import counters, rows
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
+from store.projections.read_models import READ_MODELS
 from store.projections.rows import EMPTY_AGGREGATE, Aggregate, unpack_aggregate
-from store.tables import (
-    AGGREGATES,
-    BLOBS,
-    CHILDREN,
-    CONDEMNED,
-    LEVEL_REF,
-    TOMBSTONES,
-    TOUCHES,
-    U64,
-    child_key,
-    key,
-    touch_key,
-)
+from store.tables import AGGREGATES, CHILDREN, LEVEL_REF, TOMBSTONES, U64, child_key, key
 
-_TAGS_OF_LEVEL = {
-    Level.PATIENT: rows.PATIENT_TAGS,
-    Level.STUDY: rows.STUDY_TAGS,
-    Level.SERIES: rows.SERIES_TAGS,
-    Level.INSTANCE: rows.INSTANCE_TAGS,
-}
-
-
-def apply(batch: Batch, appended: Appended) -> None:
-    match appended.event:
-        case ResourceDeleted() as event:
-            _delete(batch, Level(event.level), event.resource, appended)
-        case RowsPurged() as event:
-            _purge(batch, event.resource, event.limit, appended.seq)
-        case _:
-            pass
+_FORGET = [each.forget for each in READ_MODELS if each.forget is not None]
 
 
 def ancestors_of(level: Level, row: list[object]) -> tuple[Ref, ...]:
@@ -59,8 +42,8 @@ def ancestors_of(level: Level, row: list[object]) -> tuple[Ref, ...]:
             return ()
 
 
-def _delete(batch: Batch, level: Level, ref: Ref, appended: Appended) -> None:
-    seq = appended.seq
+def _delete(batch: Batch, appended: Appended[ResourceDeleted]) -> None:
+    level, ref, seq = Level(appended.event.level), appended.event.resource, appended.seq
     packed = batch.get(rows.TABLE_OF_LEVEL[level], key(ref))
     if packed is None:
         return
@@ -73,30 +56,13 @@ def _delete(batch: Batch, level: Level, ref: Ref, appended: Appended) -> None:
     counters.subtract(batch, level, lost, ancestors)
     if ancestors:
         batch.delete(CHILDREN, child_key(ancestors[0], ref))
-    _forget(batch, level, ref, row, seq, seq)
+    _forget(batch, Gone(level, ref, row, seq, seq))
     if level != Level.INSTANCE and lost != EMPTY_AGGREGATE:
         batch.put(TOMBSTONES, key(ref), LEVEL_REF.pack(level, seq) + appended.aggregate)
 
 
-def _forget(batch: Batch, level: Level, ref: Ref, row: list[object], deleted_at: Seq, seq: Seq) -> None:
-    """Remove everything that one resource has in the read models."""
-    resource_id: bytes = row[rows.ID]  # type: ignore[assignment]  # rows are untyped lists
-    resources.forget(batch, level, ref, resource_id)
-    changes.forget(batch, ref)
-    lookup.forget(batch, level, ref, row[_TAGS_OF_LEVEL[level]])  # type: ignore[arg-type]
-    find.forget(batch, level, ref, row)
-    if level != Level.INSTANCE:
-        counters.forget(batch, ref)
-        return
-    files.forget(batch, ref)
-    blob: bytes = row[rows.INSTANCE_BLOB]  # type: ignore[assignment]
-    batch.delete(BLOBS, blob)
-    batch.put(CONDEMNED, blob, U64.pack(seq))
-    for touch in (Seq(ref), deleted_at):
-        batch.put(TOUCHES, touch_key(resource_id, touch), b"")
-
-
-def _purge(batch: Batch, root: Ref, limit: int, seq: Seq) -> None:
+def _purge(batch: Batch, appended: Appended[RowsPurged]) -> None:
+    root, limit = appended.event.resource, appended.event.limit
     tombstone = batch.get(TOMBSTONES, key(root))
     if tombstone is None:
         return
@@ -105,10 +71,15 @@ def _purge(batch: Batch, root: Ref, limit: int, seq: Seq) -> None:
     for found in step.rows:
         packed = batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))
         if packed is not None:
-            _forget(batch, found.level, found.ref, rows.unpack(packed), Seq(deleted_at), seq)
+            _forget(batch, Gone(found.level, found.ref, rows.unpack(packed), Seq(deleted_at), appended.seq))
         batch.delete(CHILDREN, found.link)
     if step.is_last:
         batch.delete(TOMBSTONES, key(root))
+
+
+def _forget(batch: Batch, gone: Gone) -> None:
+    for forget in _FORGET:
+        forget(batch, gone)
 
 
 class Purged(NamedTuple):
@@ -148,3 +119,10 @@ def _collect_below(batch: Batch, level: Level, parent: Ref, budget: int, found: 
         found.append(Purged(child_level, child, link))
         budget -= child_level == Level.INSTANCE
     return budget
+
+
+PROJECTION = Projection(
+    tables=(TOMBSTONES,),
+    handles={ResourceDeleted: _delete, RowsPurged: _purge},
+    ignores=(InstanceStored, InstanceReceivedAgain, CreationEvent, SeriesCompleted, StabilityEvent, *BESIDE_RESOURCES),
+)

@@ -1,10 +1,20 @@
 """Rows of patients, studies, series and instances, their identifiers and the links between parent and child."""
 
-from events.identifiers import Level, Ref, ResourceId
-from events.resources import InstanceReceivedAgain, InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from events.identifiers import Level, Ref, ResourceId, Seq
+from events.resources import (
+    InstanceReceivedAgain,
+    InstanceStored,
+    PatientCreated,
+    RemovalEvent,
+    SeriesCompleted,
+    SeriesCreated,
+    StabilityEvent,
+    StudyCreated,
+)
 from store.batch import Batch
 from store.log import Appended
 from store.projections import id_counts, rows
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
 from store.tables import (
     CHILDREN,
     IDS,
@@ -20,25 +30,32 @@ from store.tables import (
 )
 
 
-def apply(batch: Batch, appended: Appended) -> None:
+def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
     event, ref = appended.event, Ref(appended.seq)
-    match event:
-        case InstanceStored():
-            batch.put(INSTANCES, key(ref), rows.instance_row(event, appended.at_us))
-            _introduce(batch, Level.INSTANCE, ref, event.id, event.series)
-        case SeriesCreated():
-            batch.put(SERIES, key(ref), rows.series_row(event))
-            _introduce(batch, Level.SERIES, ref, event.id, event.study)
-        case StudyCreated():
-            batch.put(STUDIES, key(ref), rows.study_row(event))
-            _introduce(batch, Level.STUDY, ref, event.id, event.patient)
-        case PatientCreated():
-            batch.put(PATIENTS, key(ref), rows.patient_row(event, appended.aggregate))
-            _introduce(batch, Level.PATIENT, ref, event.id, None)
-        case InstanceReceivedAgain():
-            batch.put(TOUCHES, touch_key(event.id, appended.seq), b"")
-        case _:
-            pass  # removal is led by store.projections.purge
+    batch.put(INSTANCES, key(ref), rows.instance_row(event, appended.at_us))
+    _introduce(batch, Level.INSTANCE, ref, event.id, event.series)
+
+
+def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+    event, ref = appended.event, Ref(appended.seq)
+    batch.put(SERIES, key(ref), rows.series_row(event))
+    _introduce(batch, Level.SERIES, ref, event.id, event.study)
+
+
+def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+    event, ref = appended.event, Ref(appended.seq)
+    batch.put(STUDIES, key(ref), rows.study_row(event))
+    _introduce(batch, Level.STUDY, ref, event.id, event.patient)
+
+
+def _create_patient(batch: Batch, appended: Appended[PatientCreated]) -> None:
+    event, ref = appended.event, Ref(appended.seq)
+    batch.put(PATIENTS, key(ref), rows.patient_row(event, appended.aggregate))
+    _introduce(batch, Level.PATIENT, ref, event.id, None)
+
+
+def _receive_again(batch: Batch, appended: Appended[InstanceReceivedAgain]) -> None:
+    batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
 def _introduce(batch: Batch, level: Level, ref: Ref, resource_id: ResourceId, parent: Ref | None) -> None:
@@ -52,9 +69,28 @@ def _introduce(batch: Batch, level: Level, ref: Ref, resource_id: ResourceId, pa
         batch.put(CHILDREN, child_key(parent, ref), b"")
 
 
-def forget(batch: Batch, level: Level, ref: Ref, resource_id: bytes) -> None:
+def _forget(batch: Batch, gone: Gone) -> None:
     """Remove a resource's row, and its identifier unless the resource came back under a new ref."""
+    level, ref, resource_id = gone.level, gone.ref, gone.row[rows.ID]
     batch.delete(rows.TABLE_OF_LEVEL[level], key(ref))
     if batch.get(IDS, resource_id) == LEVEL_REF.pack(level, ref):
         batch.delete(IDS, resource_id)
         id_counts.add(batch, level, resource_id, -1)
+    if level == Level.INSTANCE:
+        for touch in (Seq(ref), gone.deleted_at):
+            batch.put(TOUCHES, touch_key(resource_id, touch), b"")
+
+
+PROJECTION = Projection(
+    tables=(PATIENTS, STUDIES, SERIES, INSTANCES, IDS, CHILDREN, TOUCHES),
+    handles={
+        InstanceStored: _store_instance,
+        SeriesCreated: _create_series,
+        StudyCreated: _create_study,
+        PatientCreated: _create_patient,
+        InstanceReceivedAgain: _receive_again,
+    },
+    # Removal is led by store.projections.purge.
+    ignores=(SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    forget=_forget,
+)

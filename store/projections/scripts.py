@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from events.files import FileEvent
+from events.jobs import JobEvent
+from events.resources import ResourceEvent
 from events.scripts import (
     CallbackFailed,
     CallbackRecovered,
@@ -14,9 +17,11 @@ from events.scripts import (
     KeyValueDeleted,
     KeyValueStored,
 )
+from events.server import ServerEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
+from store.projections.projection import Projection
 from store.tables import (
     CALLBACK_FAILURES,
     CALLBACKS_WAITING,
@@ -54,28 +59,9 @@ class CallbackCounts:
         return _COUNTS.pack(self.failed, self.recovered, self.skipped)
 
 
-def apply(batch: Batch, appended: Appended) -> None:
-    event = appended.event
-    match event:
-        case CallbackFailed():
-            _fail(batch, event, appended)
-            _count(batch, failed=1)
-        case CallbackRecovered():
-            batch.delete(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number))
-            _count(batch, recovered=1)
-        case CallbackSkipped():
-            batch.delete(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number))
-            _count(batch, skipped=1)
-        case KeyValueStored():
-            batch.put(KEY_VALUES, key_value_key(event.store, event.key), event.value)
-        case KeyValueDeleted():
-            batch.delete(KEY_VALUES, key_value_key(event.store, event.key))
-        case _:
-            pass
-
-
-def _fail(batch: Batch, event: CallbackFailed, appended: Appended) -> None:
+def _fail(batch: Batch, appended: Appended[CallbackFailed]) -> None:
     """One that is not to be called again goes on waiting, if it did, until it is skipped."""
+    event = appended.event
     if event.delay_ms:
         row = _WAITING.pack(appended.at_us + event.delay_ms * 1000, event.attempt) + event.callback.encode()
         batch.put(CALLBACKS_WAITING, callback_key(event.cause_seq, event.number), row)
@@ -83,6 +69,25 @@ def _fail(batch: Batch, event: CallbackFailed, appended: Appended) -> None:
     kept = list(batch.keys(CALLBACK_FAILURES, b""))
     for oldest in kept[:-FAILURES_KEPT]:
         batch.delete(CALLBACK_FAILURES, oldest)
+    _count(batch, failed=1)
+
+
+def _recover(batch: Batch, appended: Appended[CallbackRecovered]) -> None:
+    batch.delete(CALLBACKS_WAITING, callback_key(appended.event.cause_seq, appended.event.number))
+    _count(batch, recovered=1)
+
+
+def _skip(batch: Batch, appended: Appended[CallbackSkipped]) -> None:
+    batch.delete(CALLBACKS_WAITING, callback_key(appended.event.cause_seq, appended.event.number))
+    _count(batch, skipped=1)
+
+
+def _store(batch: Batch, appended: Appended[KeyValueStored]) -> None:
+    batch.put(KEY_VALUES, key_value_key(appended.event.store, appended.event.key), appended.event.value)
+
+
+def _delete(batch: Batch, appended: Appended[KeyValueDeleted]) -> None:
+    batch.delete(KEY_VALUES, key_value_key(appended.event.store, appended.event.key))
 
 
 def _count(batch: Batch, *, failed: int = 0, recovered: int = 0, skipped: int = 0) -> None:
@@ -100,3 +105,16 @@ def unpack_waiting(row: bytes) -> Waiting:
 @decodes
 def unpack_counts(row: bytes | None) -> CallbackCounts:
     return CallbackCounts() if row is None else CallbackCounts(*_COUNTS.unpack(row))
+
+
+PROJECTION = Projection(
+    tables=(CALLBACKS_WAITING, CALLBACK_FAILURES, KEY_VALUES),
+    handles={
+        CallbackFailed: _fail,
+        CallbackRecovered: _recover,
+        CallbackSkipped: _skip,
+        KeyValueStored: _store,
+        KeyValueDeleted: _delete,
+    },
+    ignores=(ResourceEvent, FileEvent, ServerEvent, JobEvent),
+)

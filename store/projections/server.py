@@ -8,29 +8,39 @@ from typing import Any
 
 import msgpack
 
+from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
-from events.server import ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
+from events.jobs import JobEvent
+from events.resources import ResourceEvent
+from events.scripts import ScriptEvent
+from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
+from store.projections.projection import Projection
 from store.records import Export
 from store.tables import EXPORTS, MODALITIES, key, modality_key
 
 
-def apply(batch: Batch, appended: Appended) -> None:
+def _store_modality(batch: Batch, appended: Appended[ModalityStored]) -> None:
     event = appended.event
-    match event:
-        case ModalityStored():
-            values = {f.name: getattr(event, f.name) for f in fields(event)}
-            batch.put(MODALITIES, modality_key(event.name), msgpack.packb(values))
-        case ModalityRemoved():
-            batch.delete(MODALITIES, modality_key(event.name))
-        case ResourceExported():
-            batch.put(EXPORTS, key(appended.seq), _pack_export(event, appended.at_us))
-        case ExportsCleared():
-            batch.clear(EXPORTS)
-        case _:
-            pass
+    values = {f.name: getattr(event, f.name) for f in fields(event)}
+    batch.put(MODALITIES, modality_key(event.name), msgpack.packb(values))
+
+
+def _remove_modality(batch: Batch, appended: Appended[ModalityRemoved]) -> None:
+    batch.delete(MODALITIES, modality_key(appended.event.name))
+
+
+def _export(batch: Batch, appended: Appended[ResourceExported]) -> None:
+    event = appended.event
+    identifiers = (event.patient_id, event.study_instance_uid, event.series_instance_uid, event.sop_instance_uid)
+    row = [event.level, appended.at_us, event.modality, event.id, *identifiers]
+    batch.put(EXPORTS, key(appended.seq), msgpack.packb(row))
+
+
+def _clear_exports(batch: Batch, _: Appended[ExportsCleared]) -> None:
+    batch.clear(EXPORTS)
 
 
 @decodes
@@ -39,13 +49,19 @@ def unpack_modality(row: bytes) -> dict[str, Any]:
     return values
 
 
-def _pack_export(event: ResourceExported, at_us: int) -> bytes:
-    identifiers = (event.patient_id, event.study_instance_uid, event.series_instance_uid, event.sop_instance_uid)
-    packed: bytes = msgpack.packb([event.level, at_us, event.modality, event.id, *identifiers])
-    return packed
-
-
 @decodes
 def unpack_export(seq: Seq, row: bytes) -> Export:
     level, at_us, modality, resource, *identifiers = msgpack.unpackb(row)
     return Export(seq, Level(level), at_us, modality, ResourceId(resource), *identifiers)
+
+
+PROJECTION = Projection(
+    tables=(MODALITIES, EXPORTS),
+    handles={
+        ModalityStored: _store_modality,
+        ModalityRemoved: _remove_modality,
+        ResourceExported: _export,
+        ExportsCleared: _clear_exports,
+    },
+    ignores=(ChangesCleared, ResourceEvent, FileEvent, JobEvent, ScriptEvent),
+)

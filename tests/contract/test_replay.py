@@ -17,7 +17,8 @@ from actors.messages.commands.resources import SettleResources
 from actors.messages.commands.server import ClearChanges
 from events.identifiers import Level, Ref, Seq
 from store.environment import Environment
-from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, READ_MODELS, TOTALS, key
+from store.projections import READ_MODEL_TABLES
+from store.tables import AGGREGATES, EVENTS, IDS, INSTANCES, PERSONAL, TOTALS, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, delete_command, store_command
 from tools import replay as replay_module
@@ -30,7 +31,7 @@ Dump = dict[bytes, list[tuple[bytes, bytes]]]
 
 def dump(env: Environment) -> Dump:
     with env.begin() as txn:
-        return {table: list(txn.cursor(db=env.tables[table])) for table in READ_MODELS}
+        return {table: list(txn.cursor(db=env.tables[table])) for table in READ_MODEL_TABLES}
 
 
 def live_through(stage: IndexStage, clock: Clock, after_each: Callable[[], None]) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from store.boot import FORMAT, FORMAT_KEY
 from store.environment import FILE_NAME
-from store.tables import ALL_TABLES, META, key
+from store.projections import ALL_TABLES
+from store.tables import META, key
 from tests.fault.checks import check_bytes
 from tests.fault.instances import Instance
 from tests.fault.media import can_mount, tmpfs

@@ -24,8 +24,9 @@ from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
 from store.environment import Environment
 from store.log import read_rows
+from store.projections import ALL_TABLES
 from store.projections.job_rows import JobState, unpack_output, unpack_progress
-from store.tables import ALL_TABLES, BLOBS, CONDEMNED, JOB_OUTPUTS, JOBS_COMPLETED, U64, job_output_key
+from store.tables import BLOBS, CONDEMNED, JOB_OUTPUTS, JOBS_COMPLETED, U64, job_output_key
 from store.views.jobs import find_job, list_failures, list_jobs
 from tests.clock import Clock
 from tests.engine_stage import EngineStage

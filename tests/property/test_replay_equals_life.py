@@ -43,10 +43,11 @@ from events.errors import InvalidRequest, NotFound, SinogramError
 from events.identifiers import Level, Ref, Seq
 from events.resources import InstanceStored, ResourceDeleted, RowsPurged
 from store.environment import Environment
+from store.projections import ALL_TABLES
 from store.projections.changes import ChangeType
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
 from store.records import Instance, Origin, Resource
-from store.tables import ALL_TABLES, BLOBS, CONDEMNED, TOMBSTONES, U64
+from store.tables import BLOBS, CONDEMNED, TOMBSTONES, U64
 from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
 from store.views.feed import get_changes, get_events, get_last_change
 from store.views.jobs import list_jobs

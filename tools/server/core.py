@@ -41,13 +41,12 @@ from actors.wire.reply import Reply
 from events.errors import BadMedium, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store import boot
-from store.batch import Batch
 from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, missing_bytes, release_reserve
 from store.log import read_end
 from store.privacy import SCRUBBED_NAME, make_folder, mend
-from store.projections import changes, find, id_counts
+from store.projections import rebuilding
 from store.projections.job_rows import Job
 from store.run_clock import begin_run, recorded_clock, uptime_us
 from store.tables import SETTINGS, TOMBSTONES, U64
@@ -63,11 +62,6 @@ READER_CHECK_S = 60.0
 CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
 
 _USUAL = {Action.INITIALIZE, Action.REMOVE_CONDEMNED, Action.RESUME_PURGES}  # nothing that an operator has to hear of
-_FILLING = {
-    Action.FILL_FIND: find.fill,
-    Action.FILL_ID_COUNTS: id_counts.fill,
-    Action.FILL_LAST_CHANGE: changes.fill,
-}
 
 
 def utc_now_us() -> int:
@@ -298,9 +292,8 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
         rows = boot.plan(facts if blobs is None else boot.look_at_blobs(environment, blobs, facts))
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
-        for row in rows:
-            if row.action in _FILLING:
-                _fill(environment, _FILLING[row.action])
+        for name in facts.outdated:
+            rebuilding.run(environment, name)
         environment.forget_dead_readers()
         _begin_run(environment)
         if blobs is not None:
@@ -353,13 +346,6 @@ def _begin_run(environment: Environment) -> None:
         if not release_reserve(environment.folder):
             raise BadMedium("the index cannot be written; is its disk full?") from exc
         _begin_run(environment)
-
-
-def _fill(environment: Environment, fill: Callable[[Batch], None]) -> None:
-    with environment.begin(write=True) as txn:
-        batch = Batch(txn, environment.tables)
-        fill(batch)
-        batch.flush()
 
 
 def _forget_settings(environment: Environment) -> None:

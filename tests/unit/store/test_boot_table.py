@@ -27,9 +27,7 @@ ALONE: dict[str, Facts] = {
     "unfinished blobs": replace(CLEAN, leases=1),
     "condemned blobs": replace(CLEAN, condemned=1),
     "unfinished deletion": replace(CLEAN, tombstones=1),
-    "no rows for queries": replace(CLEAN, lacks_find=True),
-    "no counts of identifiers": replace(CLEAN, lacks_id_counts=True),
-    "no last change": replace(CLEAN, lacks_last_change=True),
+    "outdated read models": replace(CLEAN, outdated=("find",)),
 }
 REFUSALS = [row for row in TABLE if row.action is Action.REFUSE]
 ACTIONS = [row for row in TABLE if row.action is not Action.REFUSE]

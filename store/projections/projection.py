@@ -1,0 +1,59 @@
+"""What a projection declares: the one form of all read models.
+
+Each event type is either handled, or named as none of its concern, by itself or with its family: whoever adds an event type
+decides for every projection (a test demands it).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from events.event import Event
+from events.files import FileEvent
+from events.identifiers import Level, Ref, Seq
+from events.jobs import JobEvent
+from events.scripts import ScriptEvent
+from events.server import ServerEvent
+from store.batch import Batch
+from store.log import Appended
+
+BESIDE_RESOURCES = (FileEvent, ServerEvent, JobEvent, ScriptEvent)  # the families that are not about resources
+
+Apply = Callable[[Batch, Appended[Any]], None]
+
+
+class Gone(NamedTuple):
+    """A resource that leaves the read models."""
+
+    level: Level
+    ref: Ref
+    row: list[Any]  # its own, as it was (store.projections.rows)
+    deleted_at: Seq  # of the event that deleted it, or what lies above it
+    seq: Seq  # of the event under way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """How rows are written anew from those of other tables, one by one: for archives that lack them, or have other ones."""
+
+    name: str  # under which its position and the version are kept
+    tables: tuple[bytes, ...]  # emptied before
+    sources: tuple[bytes, ...]  # read in this order
+    add: Callable[[Batch, bytes, bytes, bytes], None]  # given table, key and row of a source
+    is_missing: Callable[[Batch], bool]  # in an archive of before the version was kept
+    version: int = 1  # raised with what `add` writes: the next start rebuilds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """One or several read models that the same events change."""
+
+    tables: tuple[bytes, ...] = ()  # its own; others are declared by theirs
+    handles: Mapping[type[Event], Apply]
+    ignores: tuple[type[Event], ...]  # types, and families of which it handles none
+    forget: Callable[[Batch, Gone], None] | None = None  # called for each resource that leaves
+    rebuild: Rebuild | None = None
+
+
+def are_empty(*tables: bytes) -> Callable[[Batch], bool]:
+    return lambda batch: all(next(batch.keys(table, b""), None) is None for table in tables)

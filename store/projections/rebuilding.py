@@ -1,0 +1,82 @@
+"""Writing rows of read models anew, in steps: whoever holds the writer does other things between them.
+
+The position of a rebuild under way is a row of META, and so is the version of all that were finished. So a rebuild that is
+cut off goes on where it was, and a version that has been raised is noticed at the next start. Readers must not rely on
+the rows until it is finished: a start rebuilds before it serves, and what counts can be rebuilt only then.
+"""
+
+from itertools import islice
+
+import msgpack
+
+from store.batch import Batch
+from store.environment import Environment
+from store.projections import PROJECTIONS
+from store.projections.projection import Rebuild, are_empty
+from store.tables import META
+
+VERSIONS = b"read-models"  # in META: name -> version, of what has been rebuilt or was there from the beginning
+ROWS_PER_STEP = 20_000  # some 0.1 s
+REBUILDS = {rebuild.name: rebuild for rebuild in (each.rebuild for each in PROJECTIONS) if rebuild is not None}
+
+
+def find_due(batch: Batch) -> list[str]:
+    """Return the names of the rebuilds that an archive needs."""
+    versions = _versions(batch)
+    return [name for name, rebuild in REBUILDS.items() if _is_due(batch, rebuild, versions.get(name))]
+
+
+def _is_due(batch: Batch, rebuild: Rebuild, version: int | None) -> bool:
+    """An archive that has no version of it was last served by a release that kept none, or had no such read model."""
+    if batch.get(META, _position_key(rebuild)) is not None:
+        return True
+    if version is not None:
+        return version != rebuild.version
+    return rebuild.is_missing(batch) and not are_empty(*rebuild.sources)(batch)
+
+
+def run(environment: Environment, name: str) -> None:
+    """Rebuild, each step in a transaction of its own."""
+    is_done = False
+    while not is_done:
+        with environment.begin(write=True) as txn:
+            batch = Batch(txn, environment.tables)
+            is_done = step(batch, REBUILDS[name])
+            batch.flush()
+
+
+def step(batch: Batch, rebuild: Rebuild) -> bool:
+    """Add the next rows; returns whether these were the last."""
+    position = batch.get(META, _position_key(rebuild))
+    if position is None:
+        for table in rebuild.tables:
+            batch.clear(table)
+    source, after = (position[0], position[1:]) if position else (0, b"")
+    table = rebuild.sources[source]
+    last = b""
+    rows = 0
+    for row_key, row in islice(batch.items(table, b"", after=after), ROWS_PER_STEP):
+        rebuild.add(batch, table, row_key, row)
+        last = row_key
+        rows += 1
+    following = bytes((source,)) + last if rows == ROWS_PER_STEP else bytes((source + 1,))
+    if following[0] < len(rebuild.sources):
+        batch.put(META, _position_key(rebuild), following)
+        return False
+    batch.delete(META, _position_key(rebuild))
+    batch.put(META, VERSIONS, msgpack.packb(_versions(batch) | {rebuild.name: rebuild.version}))
+    return True
+
+
+def pack_versions() -> bytes:
+    """Return the row that says that nothing is to be rebuilt."""
+    packed: bytes = msgpack.packb({name: rebuild.version for name, rebuild in REBUILDS.items()})
+    return packed
+
+
+def _versions(batch: Batch) -> dict[str, int]:
+    return msgpack.unpackb(batch.get(META, VERSIONS) or b"\x80")  # type: ignore[no-any-return]  # as packed above
+
+
+def _position_key(rebuild: Rebuild) -> bytes:
+    return b"rebuild:" + rebuild.name.encode()

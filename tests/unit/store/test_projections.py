@@ -1,0 +1,142 @@
+"""Projections: each decides on each event, each table has one owner, and rows that are written anew are those of before."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from events.codec import EVENT_TYPES
+from events.event import Event
+from events.files import FileDamaged
+from events.resources import CreationEvent, InstanceStored
+from store.batch import Batch
+from store.environment import Environment
+from store.projections import ALL_TABLES, PROJECTIONS, rebuilding
+from store.projections.projection import Projection
+from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, run, step
+from store.tables import FIND, META, TOTALS
+from tests.clock import Clock
+from tests.index_stage import IndexStage, delete_command, store_command
+from tools.server.core import open_archive
+
+
+@pytest.mark.parametrize("event", EVENT_TYPES.values(), ids=lambda event: event.TAG)
+def test_every_projection_decides_on_every_event_once(event: type[Event]) -> None:
+    """Whoever adds an event type is told here which projections must say whether it concerns them."""
+    for projection in PROJECTIONS:
+        said = [event in projection.handles, *(issubclass(event, each) for each in projection.ignores)]
+        assert said.count(True) == 1, f"the projection of {projection.tables} on {event.TAG}"
+
+
+def test_every_table_belongs_to_one_projection() -> None:
+    assert len(ALL_TABLES) == len(set(ALL_TABLES))
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.tables[0].decode())
+def test_what_has_rows_of_a_resource_says_how_they_go(projection: Projection) -> None:
+    """Those that count others have theirs subtracted; a deletion has no rows but those of its own work."""
+    of_resources = any(issubclass(event, (CreationEvent, InstanceStored, FileDamaged)) for event in projection.handles)
+    assert (projection.forget is not None) is of_resources
+
+
+# -- rows written anew ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(env: Environment, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> IndexStage:
+    """A few studies, of which some are gone and one is going."""
+    stage = IndexStage(env, clock)
+    stage.lease()
+    for number in range(20):
+        names = (f"P{number % 4}", f"S{number % 8}", f"R{number % 16}", f"I{number}")
+        stage.ask(store_command(*names, place=number))
+    stage.ask(delete_command("P1", "S1", "R1"))
+    stage.purge_all()
+    monkeypatch.setattr("actors.core.index.decisions.resources.PURGE_STEP_INSTANCES", 1)
+    stage.ask(delete_command("P2"))
+    assert stage.purges
+    monkeypatch.setattr(rebuilding, "ROWS_PER_STEP", 3)
+    return stage
+
+
+def content(env: Environment) -> dict[bytes, dict[bytes, bytes]]:
+    with env.begin() as txn:
+        return {table: dict(txn.cursor(db=env.tables[table])) for table in ALL_TABLES if table != META}
+
+
+def due(env: Environment) -> list[str]:
+    with env.begin() as txn:
+        return find_due(Batch(txn, env.tables))
+
+
+def forget_rows(env: Environment, name: str) -> None:
+    """Make an archive as a release left it that had no such rows."""
+    with env.begin(write=True) as txn:
+        for table in REBUILDS[name].tables:
+            txn.drop(env.tables[table], delete=False)
+        if name == "last-change":
+            txn.delete(b"changes-last", db=env.tables[TOTALS])
+
+
+@pytest.mark.parametrize("name", REBUILDS)
+def test_an_archive_of_before_gets_the_rows_that_it_would_have_had(filled: IndexStage, name: str) -> None:
+    before = content(filled.env)
+    assert due(filled.env) == []
+    forget_rows(filled.env, name)
+    assert due(filled.env) == [name]
+    run(filled.env, name)
+    assert (content(filled.env), due(filled.env)) == (before, [])
+
+
+@pytest.mark.parametrize("name", REBUILDS)
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_a_rebuild_that_is_cut_off_goes_on_where_it_was(filled: IndexStage, name: str, steps: int) -> None:
+    before = content(filled.env)
+    forget_rows(filled.env, name)
+    for _ in range(steps):
+        with filled.env.begin(write=True) as txn:
+            batch = Batch(txn, filled.env.tables)
+            if step(batch, REBUILDS[name]):
+                pytest.fail("there were no rows left for the rest of this test")
+            batch.flush()
+    assert due(filled.env) == [name]
+    run(filled.env, name)
+    assert (content(filled.env), due(filled.env)) == (before, [])
+
+
+def test_what_comes_between_the_steps_is_neither_lost_nor_counted_twice(filled: IndexStage) -> None:
+    """What is read by a later step, and is there already, is a row that is written again."""
+    with filled.env.begin(write=True) as txn:
+        batch = Batch(txn, filled.env.tables)
+        assert not step(batch, REBUILDS["find"])
+        batch.flush()
+    filled.ask(store_command("P9", "S9", "R9", "I9", place=99))
+    filled.ask(delete_command("P0"))
+    filled.purge_all()
+    run(filled.env, "find")
+    rebuilt = content(filled.env)[FIND]
+    run(filled.env, "find")
+    assert content(filled.env)[FIND] == rebuilt
+
+
+def test_a_raised_version_has_the_next_start_rebuild(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def actions() -> Iterator[str]:
+        environment, rows = open_archive(tmp_path)
+        environment.close()
+        return (row.action.name for row in rows)
+
+    assert "REBUILD" not in actions()
+    assert "REBUILD" not in actions()
+    monkeypatch.setitem(REBUILDS, "find", replace(REBUILDS["find"], version=2))
+    assert "REBUILD" in actions()
+    assert "REBUILD" not in actions()
+
+
+def test_versions_are_kept_from_the_first_start_on(tmp_path: Path) -> None:
+    """So a read model that is added later is found to be missing, though its rows may be none."""
+    environment, _ = open_archive(tmp_path)
+    with environment.begin() as txn:
+        assert msgpack.unpackb(txn.get(VERSIONS, db=environment.tables[META])) == dict.fromkeys(REBUILDS, 1)
+    environment.close()
