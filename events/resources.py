@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from events.event import Event, personal
-from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.identifiers import Level, Ref, ResourceId
+from events.received import Originated, ReceivedInstance
 
 
 class ResourceEvent(Event):
@@ -40,45 +41,25 @@ class RemovalEvent(ResourceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceStored(ResourceEvent):
+class InstanceStored(ResourceEvent, ReceivedInstance):
     """A DICOM file is durable on disk and part of the archive (PS3.4 Annex B, or `POST /instances`)."""
 
     TAG: ClassVar[str] = "instance-stored/1"
     series: Ref
     study: Ref
     patient: Ref
-    blob: BlobId
-    size_bytes: int  # of the file; > 0
-    transfer_syntax: str
-    sop_class: str
-    pixel_data_offset: int | None  # of the Pixel Data element, from the start of the file
-    pixel_data_vr: str  # of Pixel Data where it is not the one to expect, as Orthanc notes it; else ""
-    index_in_series: int | None
-    origin: str  # RestApi, DicomProtocol, Lua, Plugins, WebDav or Unknown
-    id: ResourceId = personal()
-    tags: Mapping[int, str] = personal()  # main DICOM tags of the instance
-    md5: bytes = personal()  # of the file; b"" where hashing is off
-    remote_ip: str = personal()
-    remote_aet: str = personal()
-    called_aet: str = personal()
-    username: str = personal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceReceivedAgain(ResourceEvent):
-    """An instance that is there was sent once more, and was not stored again.
+class InstanceReceivedAgain(ResourceEvent, Originated):
+    """An instance that is there was sent once more, and was not stored again; its origin is that of this time.
 
     Recorded only while a script wants to hear of it (OnStoredInstance).
     """
 
     TAG: ClassVar[str] = "instance-received-again/1"
     instance: Ref
-    origin: str  # of this time, as of `InstanceStored`
     id: ResourceId = personal()
-    remote_ip: str = personal()
-    remote_aet: str = personal()
-    called_aet: str = personal()
-    username: str = personal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,12 @@
 """The read models' values, as views return them: frozen, plain, decoded from rows of `store.projections`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Self
 
-from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
+from events.identifiers import Level, Ref, ResourceId, Seq
+from events.received import Originated, ReceivedInstance
 
 Tags = Mapping[int, str]  # 0xGGGGEEEE -> text as Orthanc shows it (decoded, padding stripped, values joined by "\\")
 
@@ -27,7 +30,7 @@ class Resource:
     size_bytes: int  # of all DICOM files below
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where an instance came from (Orthanc's `RequestOrigin` and its fields; empty where not applicable)."""
 
@@ -37,25 +40,28 @@ class Origin:
     called_aet: str = ""
     username: str = ""
 
+    @classmethod
+    def of(cls, value: Originated) -> Self:
+        """Return where a command, an event or an instance says that it came from."""
+        return cls(*_ORIGIN(value))
+
+    def facts(self) -> dict[str, str]:
+        """Return the same as the fields of a command or event."""
+        return dict(zip(_ORIGIN_NAMES, _OWN(self), strict=True))
+
+
+_ORIGIN_NAMES = tuple(f.name for f in fields(Originated))  # in the order of Origin's
+_ORIGIN = attrgetter(*_ORIGIN_NAMES)
+_OWN = attrgetter(*(f.name for f in fields(Origin)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(ReceivedInstance):
     """A DICOM file of the archive."""
 
     ref: Ref
-    id: ResourceId
     parent: Ref  # its series
-    tags: Tags
     received_us: int
-    blob: BlobId
-    size_bytes: int  # of the file
-    md5: bytes  # of the file, 16 bytes; b"" where not computed
-    transfer_syntax: str
-    sop_class: str
-    pixel_data_offset: int | None  # of the Pixel Data element in the file
-    pixel_data_vr: str  # of Pixel Data where it is not the one to expect; else ""
-    index_in_series: int | None
-    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,12 +124,12 @@ def store_command(
         patient=chain(patient),
         study=chain(patient, study),
         series=chain(patient, study, series),
-        instance=chain(patient, study, series, instance),
-        tags={
+        id=chain(patient, study, series, instance),
+        tags={0x00080018: instance},
+        tags_above={
             1: {0x00100020: patient, 0x00100010: f"Doe^{patient}"},
             2: {0x0020000D: study, 0x00080050: f"ACC{study}"},
             3: {0x0020000E: series, 0x00080060: "MR"},
-            4: {0x00080018: instance},
         },
         blob=make_blob_id(folder, place) if blob is None else blob,
         size_bytes=size_bytes,

@@ -12,7 +12,7 @@ from actors.messages.commands.files import (
     ReportRecovery,
     RetireFolder,
 )
-from actors.messages.commands.instances import NoteDuplicate, StoreInstance, origin_fields
+from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
@@ -79,7 +79,7 @@ class IndexClient:
 
     def note_duplicate(self, instance: ResourceId, origin: Origin, correlation: bytes = b"") -> None:
         """Record that an instance which is there was sent again: for scripts that want to hear of it. Else nothing."""
-        self._ask(NoteDuplicate(id=instance, **origin_fields(origin), correlation=correlation))
+        self._ask(NoteDuplicate(id=instance, **origin.facts(), correlation=correlation))
 
     def retract(self, blob: BlobId) -> None:
         """Remove the instance that refers to a blob which is damaged or was never durable, if there is one."""

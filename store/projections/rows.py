@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from struct import Struct
 from typing import Any
 
@@ -11,7 +12,7 @@ from events.files import FileHealed
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.damaged_rows import DECODING, DamagedRow
-from store.records import Instance, Origin, Resource, Tags
+from store.records import Instance, Resource, Tags
 from store.tables import INSTANCES, PATIENTS, SERIES, STUDIES
 
 TABLE_OF_LEVEL = {Level.PATIENT: PATIENTS, Level.STUDY: STUDIES, Level.SERIES: SERIES, Level.INSTANCE: INSTANCES}
@@ -57,45 +58,23 @@ def id_of(row: bytes) -> ResourceId:
     return ResourceId(row[start : start + 20])
 
 
+# An instance's row: its identifier, its place, when it came, then these.
+_RECEIVED = (
+    "blob", "size_bytes", "md5", "transfer_syntax", "sop_class", "pixel_data_offset", "pixel_data_vr", "index_in_series",
+    "origin", "remote_ip", "remote_aet", "called_aet", "username", "tags",
+)  # fmt: skip
+_received = attrgetter(*_RECEIVED)
+_file = attrgetter(*_RECEIVED[: INSTANCE_INDEX + 1 - INSTANCE_BLOB])
+
+
 def instance_row(event: InstanceStored, at_us: int) -> bytes:
-    return pack(
-        [
-            event.id,
-            event.series,
-            event.study,
-            event.patient,
-            at_us,
-            event.blob,
-            event.size_bytes,
-            event.md5,
-            event.transfer_syntax,
-            event.sop_class,
-            event.pixel_data_offset,
-            event.pixel_data_vr,
-            event.index_in_series,
-            event.origin,
-            event.remote_ip,
-            event.remote_aet,
-            event.called_aet,
-            event.username,
-            event.tags,
-        ]
-    )
+    return pack([event.id, event.series, event.study, event.patient, at_us, *_received(event)])
 
 
 def healed_row(event: FileHealed, old: bytes) -> bytes:
     """Return an instance's row with another file; when and from where the instance came stays as it was."""
     row = unpack(old)
-    row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = [
-        event.blob,
-        event.size_bytes,
-        event.md5,
-        event.transfer_syntax,
-        event.sop_class,
-        event.pixel_data_offset,
-        event.pixel_data_vr,
-        event.index_in_series,
-    ]
+    row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = _file(event)
     row[INSTANCE_TAGS] = event.tags
     return pack(row)
 
@@ -175,43 +154,9 @@ def read_instance(ref: Ref, row: bytes) -> Instance:
     values = unpack(row)
     if len(values) != INSTANCE_TAGS + 1:
         raise DamagedRow
-    (
-        id_,
-        series,
-        _,
-        _,
-        at_us,
-        blob,
-        size,
-        md5,
-        syntax,
-        sop,
-        offset,
-        vr,
-        index,
-        origin,
-        ip,
-        remote,
-        called,
-        user,
-        tags,
-    ) = values
-    return Instance(
-        ref=ref,
-        id=id_,
-        parent=series,
-        tags=tags,
-        received_us=at_us,
-        blob=blob,
-        size_bytes=size,
-        md5=md5,
-        transfer_syntax=syntax,
-        sop_class=sop,
-        pixel_data_offset=offset,
-        pixel_data_vr=vr,
-        index_in_series=index,
-        origin=Origin(kind=origin, remote_ip=ip, remote_aet=remote, called_aet=called, username=user),
-    )
+    id_, series, _, _, at_us, *received = values
+    known = dict(zip(_RECEIVED, received, strict=True))
+    return Instance(ref=ref, id=id_, parent=series, received_us=at_us, **known)
 
 
 def read_resource(level: Level, ref: Ref, row: bytes, aggregate: Aggregate) -> Resource:

@@ -28,15 +28,15 @@ def signature(level: Level) -> str:
 
 def instance_metadata(instance: Instance) -> dict[str, str]:
     shown = _common(instance) | {
-        "Origin": instance.origin.kind,
+        "Origin": instance.origin,
         "ReceptionDate": format_us(instance.received_us),
-        "RemoteAET": instance.origin.remote_aet,
+        "RemoteAET": instance.remote_aet,
         "TransferSyntax": instance.transfer_syntax,
     }
-    if instance.origin.kind == "RestApi":
-        shown |= {"HttpUsername": instance.origin.username, "RemoteIP": instance.origin.remote_ip}
-    elif instance.origin.kind == "DicomProtocol":
-        shown |= {"CalledAET": instance.origin.called_aet, "RemoteIP": instance.origin.remote_ip}
+    if instance.origin == "RestApi":
+        shown |= {"HttpUsername": instance.username, "RemoteIP": instance.remote_ip}
+    elif instance.origin == "DicomProtocol":
+        shown |= {"CalledAET": instance.called_aet, "RemoteIP": instance.remote_ip}
     if instance.sop_class:
         shown["SopClassUid"] = instance.sop_class
     written = instance.tags.get(INSTANCE_NUMBER, instance.tags.get(IMAGE_INDEX))
@@ -56,7 +56,7 @@ def resource_metadata(snapshot: Snapshot, resource: Resource) -> dict[str, str]:
         shown["ExpectedNumberOfInstances"] = str(resource.expected_instances)
     if resource.level == Level.SERIES:
         first = next(snapshot.children(resource))
-        shown["RemoteAET"] = first.origin.remote_aet if isinstance(first, Instance) else ""
+        shown["RemoteAET"] = first.remote_aet if isinstance(first, Instance) else ""
     return shown
 
 

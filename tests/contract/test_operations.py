@@ -196,7 +196,7 @@ def test_what_a_get_brings_is_stored_once(engine: Engine) -> None:
         (record,) = snapshot.list(Level.INSTANCE)
     assert isinstance(record, Instance)
     assert record.tags[0x00080018] == made.SOPInstanceUID
-    assert (record.origin.kind, record.origin.remote_aet, record.origin.called_aet) == (
+    assert (record.origin, record.remote_aet, record.called_aet) == (
         "DicomProtocol",
         "THERE",
         "OURS",

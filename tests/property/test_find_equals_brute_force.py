@@ -62,12 +62,12 @@ def _archive(stage: IndexStage) -> None:
                 for _ in range(2):
                     names = (patient, f"1.{number}.{study}", f"1.{number}.{study}.{series}", f"I{place}")
                     made = store_command(*names, blob=make_blob_id(1, place))
-                    tags = {level: dict(values) for level, values in made.tags.items()}
+                    tags: dict[int, dict[int, str]] = {}
                     # A file without PatientID belongs to the same patient as one where it is empty.
                     tags[1] = ({0x00100020: patient} if patient or study else {}) | _some(PATIENT_TAGS, number + study)
                     tags[2] = {0x0020000D: names[1]} | _some(STUDY_TAGS, number * 3 + study)
                     tags[3] = {0x0020000E: names[2], 0x00200011: str(series)} | _some((0x00080060,), number + series)
-                    stage.ask(replace(made, tags=tags))
+                    stage.ask(replace(made, tags_above=tags))
                     place += 1
     stage.ask(delete_command("P10"))  # its rows stay for a while
     stage.ask(delete_command(" P1", "1.3.0"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.instances import NoteDuplicate
 from actors.messages.commands.resources import SetStability
 from actors.messages.commands.scripts import (
     DeleteKeyValue,
@@ -147,7 +147,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Log:
         stage.ask(delete_command("P"))
         stage.ask(store_command("Q", instance="b", place=1))
         stage.run(
-            NoteDuplicate(id=chain("Q", "S", "R", "b"), **origin_fields(Origin(kind="Lua")), correlation=b""),
+            NoteDuplicate(id=chain("Q", "S", "R", "b"), **Origin(kind="Lua").facts(), correlation=b""),
             SetStability(id=chain("Q"), is_stable=True, correlation=b""),
             SetStability(id=chain("Q"), is_stable=False, correlation=b""),
             StoreKeyValue(store=b"a", key=b"b", value=b"c"),

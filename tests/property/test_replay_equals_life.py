@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.core.index.decisions import resources as decide
 from actors.messages.commands.command import Command
-from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.instances import NoteDuplicate
 from actors.messages.commands.jobs import (
     ControlJob,
     DropJobOutput,
@@ -181,7 +181,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @rule(names=instances)
     def note_duplicate(self, names: Names) -> None:
-        note = NoteDuplicate(id=chain(*names), **origin_fields(Origin(kind="RestApi")), correlation=b"")
+        note = NoteDuplicate(id=chain(*names), **Origin(kind="RestApi").facts(), correlation=b"")
         assert self._stage.ask(note) == (names in self._model.leaves)
         if names in self._model.leaves:
             self._model.note(self._clock())

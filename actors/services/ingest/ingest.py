@@ -31,7 +31,7 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
 from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, ReadOnlyArchive, SinogramError
-from events.identifiers import BlobId, new_correlation
+from events.identifiers import BlobId, Level, new_correlation
 from store.blobs.store import BlobStore
 from store.blobs.writer import BlobWriter, folder_number
 from store.dicom.elements import Buffer
@@ -355,8 +355,9 @@ class Upload:
             patient=summary.ids.patient,
             study=summary.ids.study,
             series=summary.ids.series,
-            instance=summary.ids.instance,
-            tags={int(level): tags for level, tags in summary.tags.items()},
+            id=summary.ids.instance,
+            tags=summary.tags[Level.INSTANCE],
+            tags_above={int(level): summary.tags[level] for level in (Level.PATIENT, Level.STUDY, Level.SERIES)},
             blob=writer.blob,
             size_bytes=writer.size_bytes,
             md5=md5,
@@ -368,11 +369,7 @@ class Upload:
             expected_instances=summary.expected_instances,
             correlation=self._correlation,
             heals=self._heals,
-            remote_ip=self._origin.remote_ip,
-            remote_aet=self._origin.remote_aet,
-            called_aet=self._origin.called_aet,
-            username=self._origin.username,
-            origin=self._origin.kind,
+            **self._origin.facts(),
         )
 
     def discard(self) -> None:

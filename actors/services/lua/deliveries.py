@@ -21,6 +21,7 @@ from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
 from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
+from events.received import ReceivedInstance, facts
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import tag_name
@@ -86,7 +87,7 @@ class DeliveryReader:
     def _deliveries(self, record: Record, event: Event) -> list[Delivery]:
         match event:
             case InstanceStored():
-                return self._stored(record.seq, record.at_us, event, _origin(event))
+                return self._stored(record.seq, record.at_us, event, Origin.of(event))
             case InstanceReceivedAgain():
                 return self._received_again(event)
             case ResourceStabilized():
@@ -115,22 +116,8 @@ class DeliveryReader:
         ) as exc:  # its file was lost, damaged or emptied, which mmap takes ill
             log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
             return []
-        instance = Instance(
-            ref=Ref(seq),
-            id=event.id,
-            parent=event.series,
-            tags=event.tags,
-            received_us=at_us,
-            blob=event.blob,
-            size_bytes=event.size_bytes,
-            md5=event.md5,
-            transfer_syntax=event.transfer_syntax,
-            sop_class=event.sop_class,
-            pixel_data_offset=event.pixel_data_offset,
-            pixel_data_vr=event.pixel_data_vr,
-            index_in_series=event.index_in_series,
-            origin=_origin(event),
-        )
+        known = facts(ReceivedInstance, event)
+        instance = Instance(ref=Ref(seq), parent=event.series, received_us=at_us, **known)
         return [causes.stored(format_resource_id(event.id), tags, instance_metadata(instance), told)]
 
     def _received_again(self, again: InstanceReceivedAgain) -> list[Delivery]:
@@ -138,7 +125,7 @@ class DeliveryReader:
         record, event = self._event(Seq(again.instance))
         if record is None or not isinstance(event, InstanceStored):
             return []
-        return self._stored(record.seq, record.at_us, event, _origin(again))
+        return self._stored(record.seq, record.at_us, event, Origin.of(again))
 
     def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
         try:
@@ -174,16 +161,6 @@ class DeliveryReader:
     def _event(self, seq: Seq) -> tuple[Record | None, Event | None]:
         with self._views.snapshot() as snapshot:
             return read_event(snapshot, seq)
-
-
-def _origin(event: InstanceStored | InstanceReceivedAgain) -> Origin:
-    return Origin(
-        kind=event.origin,
-        remote_ip=event.remote_ip,
-        remote_aet=event.remote_aet,
-        called_aet=event.called_aet,
-        username=event.username,
-    )
 
 
 def read_event(snapshot: Snapshot, seq: Seq) -> tuple[Record | None, Event | None]:

@@ -13,7 +13,7 @@ import pytest
 
 from actors.core.storage import Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
-from actors.messages.commands.instances import StoreInstance, origin_fields
+from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest import ingest
 from actors.services.ingest.ingest import Ingest, StoreResult
@@ -42,7 +42,7 @@ def test_the_very_bytes_that_came_are_kept(gate: Gate, chunk: int) -> None:
     assert result.status == "Success"
     (record,) = gate.instances
     assert gate.files == {gate.blobs.path(record.blob): FILE}
-    assert (record.id, record.size_bytes, record.origin) == (result.ids.instance, len(FILE), ORIGIN)
+    assert (record.id, record.size_bytes, Origin.of(record)) == (result.ids.instance, len(FILE), ORIGIN)
     assert record.md5 == hashlib.md5(FILE, usedforsecurity=False).digest()
     assert record.pixel_data_offset == result.summary.pixel_data_offset is not None
 
@@ -155,7 +155,7 @@ def test_an_instance_that_is_there_is_told_of_again_if_a_script_wants_to_hear_of
     assert record is not None
     assert record.correlation == b"12345678"
     assert instance is not None
-    assert event == InstanceReceivedAgain(instance=instance.ref, id=result.ids.instance, **origin_fields(ORIGIN))
+    assert event == InstanceReceivedAgain(instance=instance.ref, id=result.ids.instance, **ORIGIN.facts())
 
 
 @both_ways

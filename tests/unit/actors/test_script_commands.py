@@ -7,7 +7,7 @@ import pytest
 from actors.core.index.decisions import resources as decide
 from actors.core.index.decisions.scripts import MAX_KEY_BYTES, MAX_STORE_BYTES, MAX_VALUE_BYTES
 from actors.messages.commands.command import Command
-from actors.messages.commands.instances import NoteDuplicate, origin_fields
+from actors.messages.commands.instances import NoteDuplicate
 from actors.messages.commands.plain import from_plain, to_plain
 from actors.messages.commands.scripts import (
     RecordCallbackFailure,
@@ -228,7 +228,7 @@ def test_a_duplicate_of_what_is_gone_meanwhile_is_no_event(stage: IndexStage) ->
     stage.ask(delete_command("P"))
     before = len(events_of(stage))
     for gone in (chain("P", "S", "R", "I"), ResourceId(bytes(20))):
-        assert stage.ask(NoteDuplicate(id=gone, **origin_fields(AGAIN), correlation=b"")) is False
+        assert stage.ask(NoteDuplicate(id=gone, **AGAIN.facts(), correlation=b"")) is False
     assert len(events_of(stage)) == before
 
 

@@ -123,7 +123,7 @@ class Stage:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         self.index.ask(command)
-        return format_resource_id(command.instance)
+        return format_resource_id(command.id)
 
     def step_until_rest(self) -> float | None:
         for _ in range(10_000):

@@ -106,14 +106,14 @@ def test_an_instances_row_comes_back_with_all_its_values() -> None:
         assert getattr(record, name) == getattr(event, name)
     for name in ("pixel_data_offset", "pixel_data_vr", "index_in_series"):
         assert getattr(record, name) == getattr(event, name)
-    assert (record.origin.kind, record.origin.username) == (event.origin, event.username)
-    assert (record.origin.remote_ip, record.origin.remote_aet) == (event.remote_ip, event.remote_aet)
+    assert (record.origin, record.username) == (event.origin, event.username)
+    assert (record.remote_ip, record.remote_aet) == (event.remote_ip, event.remote_aet)
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 255, 256, 65_535, 65_536])
 def test_an_identifier_is_read_from_rows_of_any_size(stage: IndexStage, size: int) -> None:
     command = store_command()
-    for tags in command.tags.values():
+    for tags in (command.tags, *command.tags_above.values()):
         tags[0x00104000] = "x" * size  # type: ignore[index]  # dictionaries of the test's own
     stage.ask(command)
     with stage.views.snapshot() as snapshot:
@@ -128,7 +128,7 @@ def test_an_identifier_is_read_from_rows_of_any_size(stage: IndexStage, size: in
 def test_a_study_keeps_the_patient_as_its_own_first_instance_described_it(stage: IndexStage) -> None:
     stage.ask(store_command())
     second = store_command(study="T")
-    second.tags[1][0x00100010] = "Married^Name"  # type: ignore[index]
+    second.tags_above[1][0x00100010] = "Married^Name"  # type: ignore[index]
     stage.ask(second)
     with stage.views.snapshot() as snapshot:
         patient, studies = snapshot.get(Level.PATIENT, chain("P")), list(snapshot.list(Level.STUDY))

@@ -16,6 +16,7 @@ from actors.messages.commands.files import (
 from actors.messages.commands.instances import StoreInstance
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.received import ReceivedInstance, facts
 from store.batch import Batch
 from store.projections import rows
 from store.projections.files import unpack_damaged
@@ -44,25 +45,7 @@ def _report(command: ReportDamage | ReportRecovery, context: Context) -> Steps:
 
 def heal(command: StoreInstance, ref: Ref, context: Context) -> Steps:
     """Yield the event by which an instance has the file that came now."""
-    event = FileHealed(
-        instance=ref,
-        damaged=BlobId(command.heals),
-        blob=command.blob,
-        size_bytes=command.size_bytes,
-        transfer_syntax=command.transfer_syntax,
-        sop_class=command.sop_class,
-        pixel_data_offset=command.pixel_data_offset,
-        pixel_data_vr=command.pixel_data_vr,
-        index_in_series=command.index_in_series,
-        origin=command.origin,
-        id=command.instance,
-        tags=command.tags[Level.INSTANCE],
-        md5=command.md5,
-        remote_ip=command.remote_ip,
-        remote_aet=command.remote_aet,
-        called_aet=command.called_aet,
-        username=command.username,
-    )
+    event = FileHealed(instance=ref, damaged=BlobId(command.heals), **facts(ReceivedInstance, command))
     yield Planned(event, surrogate_of_resource(context.batch, Level.INSTANCE, ref))
 
 

@@ -6,6 +6,7 @@ from actors.core.index.reading import find_visible, read_row, surrogate_of, surr
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from events.errors import FolderRevoked, InvalidDicom
 from events.identifiers import Level, Ref, ResourceId
+from events.received import Originated, ReceivedInstance, facts
 from events.resources import (
     InstanceReceivedAgain,
     InstanceStored,
@@ -24,7 +25,7 @@ from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, LEASES, SERIES, U
 
 def _store(command: StoreInstance, context: Context) -> Steps:
     batch = context.batch
-    existing = _find_for_store(batch, Level.INSTANCE, command.instance)
+    existing = _find_for_store(batch, Level.INSTANCE, command.id)
     if existing is not None:
         held = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")[rows.INSTANCE_BLOB]
         context.outcome.reply = "Success" if held in {command.blob, command.heals} else "AlreadyStored"
@@ -42,26 +43,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
     patient_ref = Ref(next(created)) if patient is None else patient
     surrogate = context.new_surrogate() if patient is None else surrogate_of(batch, patient)
     yield Planned(
-        InstanceStored(
-            series=series_ref,
-            study=study_ref,
-            patient=patient_ref,
-            blob=command.blob,
-            size_bytes=command.size_bytes,
-            transfer_syntax=command.transfer_syntax,
-            sop_class=command.sop_class,
-            pixel_data_offset=command.pixel_data_offset,
-            pixel_data_vr=command.pixel_data_vr,
-            index_in_series=command.index_in_series,
-            origin=command.origin,
-            id=command.instance,
-            tags=command.tags[Level.INSTANCE],
-            md5=command.md5,
-            remote_ip=command.remote_ip,
-            remote_aet=command.remote_aet,
-            called_aet=command.called_aet,
-            username=command.username,
-        ),
+        InstanceStored(series=series_ref, study=study_ref, patient=patient_ref, **facts(ReceivedInstance, command)),
         surrogate,
     )
     yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
@@ -117,19 +99,19 @@ def _create_above(
             patient=patient_ref,
             expected_instances=command.expected_instances,
             id=command.series,
-            tags=command.tags[Level.SERIES],
+            tags=command.tags_above[Level.SERIES],
         )
         yield Planned(created, surrogate)
     if study is None:
-        patient_tags = command.tags[Level.PATIENT]
+        patient_tags = command.tags_above[Level.PATIENT]
         yield Planned(
             StudyCreated(
-                patient=patient_ref, id=command.study, tags=command.tags[Level.STUDY], patient_tags=patient_tags
+                patient=patient_ref, id=command.study, tags=command.tags_above[Level.STUDY], patient_tags=patient_tags
             ),
             surrogate,
         )
     if patient is None:
-        yield Planned(PatientCreated(id=command.patient, tags=command.tags[Level.PATIENT]), surrogate)
+        yield Planned(PatientCreated(id=command.patient, tags=command.tags_above[Level.PATIENT]), surrogate)
 
 
 def _is_just_complete(batch: Batch, series: Ref) -> bool:
@@ -147,15 +129,7 @@ def _note_duplicate(command: NoteDuplicate, context: Context) -> Steps:
     context.outcome.reply = ref is not None
     if ref is not None:
         surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, ref)
-        event = InstanceReceivedAgain(
-            instance=ref,
-            origin=command.origin,
-            id=command.id,
-            remote_ip=command.remote_ip,
-            remote_aet=command.remote_aet,
-            called_aet=command.called_aet,
-            username=command.username,
-        )
+        event = InstanceReceivedAgain(instance=ref, id=command.id, **facts(Originated, command))
         yield Planned(event, surrogate)
 
 
