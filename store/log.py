@@ -1,6 +1,6 @@
 """The append-only log: gapless sequences, time that never runs back, a chain of hashes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from events.identifiers import Seq
 from store.batch import Batch
 from store.tables import EVENTS, PERSONAL, TOTALS, U64, key
 
+GetRow = Callable[[bytes, bytes], bytes | None]  # given table and key: of a batch or a snapshot
 # Rows fetched per snapshot in long scans: some milliseconds, so that no reader is held while a file is written.
 SCAN_ROWS = 5_000
 
@@ -94,12 +95,13 @@ class LogWriter:
         self.head = head
 
 
-def read_event(batch: Batch, seq: Seq) -> Event | None:
-    """Return an event of the log, None where its personal part was erased, or the log ends before it."""
-    row = batch.get(EVENTS, key(seq))
+def read_event(get: GetRow, seq: int) -> tuple[Record | None, Event | None]:
+    """Return an event of the log with its envelope; (None, None) where there is none, no event where it was erased in part."""
+    row = get(EVENTS, key(seq))
     if row is None:
-        return None
-    return codec.decode_event(codec.decode_record(seq, row), batch.get(PERSONAL, key(seq)))
+        return None, None
+    record = codec.decode_record(Seq(seq), row)
+    return record, codec.decode_event(record, get(PERSONAL, key(seq)))
 
 
 def tag_of(row: bytes) -> str:

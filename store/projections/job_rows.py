@@ -7,7 +7,10 @@ from struct import Struct
 import msgpack
 
 from events.identifiers import BlobId, Ref, Seq
+from events.jobs import JobSubmitted
 from store.damaged_rows import decodes
+from store.log import Appended, GetRow
+from store.tables import JOB_PROGRESS, JOBS, key
 
 # state, run, position, failed steps, tries, crashes, code; sequences: queued, last event, outcome, completion;
 # times: due, started, changed, runtime, completed
@@ -104,6 +107,29 @@ class Output:
     size_bytes: int
     media_type: str
     added: Seq  # the event that holds its name
+
+
+def job_of(submitted: Appended[JobSubmitted], progress: Progress) -> Job:
+    """Return a job as its first event has it, with a progress."""
+    event = submitted.event
+    return Job(
+        ref=Ref(submitted.seq),
+        id=event.id,
+        type=event.type,
+        priority=event.priority,
+        steps=event.steps,
+        step_timeout_s=event.step_timeout_s,
+        attempts=event.attempts,
+        created_us=submitted.at_us,
+        aggregate=submitted.aggregate,
+        progress=progress,
+    )
+
+
+def read_job(get: GetRow, ref: Ref) -> Job | None:
+    """Return a job as it stands, None if it is forgotten."""
+    row, progress = get(JOBS, key(ref)), get(JOB_PROGRESS, key(ref))
+    return None if row is None or progress is None else unpack_job(ref, row, progress)
 
 
 def pack_job(job: Job) -> bytes:

@@ -33,10 +33,10 @@ from store.batch import Batch
 from store.log import Appended
 from store.projections.job_rows import (
     NEVER,
-    Job,
     JobState,
     Output,
     Progress,
+    job_of,
     pack_job,
     pack_output,
     unpack_output,
@@ -79,23 +79,11 @@ STATE_AFTER: dict[type[Event], JobState] = {
 
 
 def _submit(batch: Batch, appended: Appended[JobSubmitted]) -> None:
-    event, ref = appended.event, Ref(appended.seq)
     progress = Progress(queued=appended.seq, last=appended.seq, changed_us=appended.at_us)
-    job = Job(
-        ref=ref,
-        id=event.id,
-        type=event.type,
-        priority=event.priority,
-        steps=event.steps,
-        step_timeout_s=event.step_timeout_s,
-        attempts=event.attempts,
-        created_us=appended.at_us,
-        aggregate=appended.aggregate,
-        progress=progress,
-    )
-    batch.put(JOBS, key(ref), pack_job(job))
-    batch.put(JOB_PROGRESS, key(ref), progress.pack())
-    batch.put(JOB_IDS, event.id, key(ref))
+    job = job_of(appended, progress)
+    batch.put(JOBS, key(job.ref), pack_job(job))
+    batch.put(JOB_PROGRESS, key(job.ref), progress.pack())
+    batch.put(JOB_IDS, job.id, key(job.ref))
 
 
 def _advance(batch: Batch, appended: Appended[JobEvent]) -> None:

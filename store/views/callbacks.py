@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from events import codec
 from events.identifiers import Seq
 from events.scripts import CallbackFailed
+from store.log import read_event
 from store.projections.scripts import COUNTS, CallbackCounts, unpack_counts, unpack_waiting
-from store.tables import CALLBACK_FAILURES, CALLBACKS_WAITING, EVENTS, PERSONAL, TOTALS, U64, read_callback_key
+from store.tables import CALLBACK_FAILURES, CALLBACKS_WAITING, TOTALS, U64, read_callback_key
 from store.views.snapshot import Snapshot
 
 
@@ -63,12 +63,8 @@ def get_callback_counts(snapshot: Snapshot) -> CallbackCounts:
 
 
 def _read(snapshot: Snapshot, seq: Seq) -> CallbackFailure | None:
-    row = snapshot.row(EVENTS, seq.to_bytes(U64.size, "big"))
-    if row is None:
-        return None
-    record = codec.decode_record(seq, row)
-    event = codec.decode_event(record, snapshot.row(PERSONAL, seq.to_bytes(U64.size, "big")))
-    if not isinstance(event, CallbackFailed):
+    record, event = read_event(snapshot.row, seq)
+    if record is None or not isinstance(event, CallbackFailed):
         return None
     return CallbackFailure(
         seq,

@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from events import codec
-from events.event import Event
 from events.identifiers import Ref, Seq
 from events.jobs import JobFailed, JobOutputAdded, JobRetryScheduled, JobSubmitted, JobSucceeded
-from store.log import read_rows
-from store.projections.job_rows import Job, Output, Progress, unpack_job, unpack_output
+from store.log import Appended, read_event, read_rows
+from store.projections.job_rows import Job, Output, Progress, job_of, read_job, unpack_output
 from store.tables import (
-    EVENTS,
     JOB_FAILURES,
     JOB_IDS,
     JOB_OUTPUTS,
-    JOB_PROGRESS,
     JOBS,
-    PERSONAL,
     U32,
     U64,
     job_output_key,
@@ -53,29 +49,15 @@ def find_job(snapshot: Snapshot, job_id: bytes) -> Job | None:
 
 
 def get_job(snapshot: Snapshot, ref: Ref) -> Job | None:
-    row, progress = snapshot.row(JOBS, key(ref)), snapshot.row(JOB_PROGRESS, key(ref))
-    return None if row is None or progress is None else unpack_job(ref, row, progress)
+    return read_job(snapshot.row, ref)
 
 
 def recall_job(snapshot: Snapshot, ref: Ref, progress: Progress) -> Job | None:
     """Return a job that may have been forgotten, as the log and its last progress have it; None if it was erased."""
-    record = snapshot.row(EVENTS, key(ref))
-    event = _event(snapshot, Seq(ref))
+    record, event = read_event(snapshot.row, ref)
     if record is None or not isinstance(event, JobSubmitted):
         return None
-    submitted = codec.decode_record(Seq(ref), record)
-    return Job(
-        ref=ref,
-        id=event.id,
-        type=event.type,
-        priority=event.priority,
-        steps=event.steps,
-        step_timeout_s=event.step_timeout_s,
-        attempts=event.attempts,
-        created_us=submitted.at_us,
-        aggregate=submitted.aggregate,
-        progress=progress,
-    )
+    return job_of(Appended(record.seq, record.at_us, record.aggregate, event), progress)
 
 
 def list_jobs(snapshot: Snapshot, since: int = 0) -> Iterator[Job]:
@@ -88,21 +70,21 @@ def list_jobs(snapshot: Snapshot, since: int = 0) -> Iterator[Job]:
 
 def get_plan(snapshot: Snapshot, ref: Ref) -> Plan | None:
     """Return the plan of a job, None where it was erased from the log."""
-    row, event = snapshot.row(EVENTS, key(ref)), _event(snapshot, Seq(ref))
-    if row is None or not isinstance(event, JobSubmitted):
+    record, event = read_event(snapshot.row, ref)
+    if record is None or not isinstance(event, JobSubmitted):
         return None
-    return Plan(event.plan, event.user_data, codec.decode_record(Seq(ref), row).correlation)
+    return Plan(event.plan, event.user_data, record.correlation)
 
 
 def get_error_details(snapshot: Snapshot, job: Job) -> str:
     """Return what the last run's error said, "" where it met none."""
-    event = _event(snapshot, job.progress.outcome) if job.progress.outcome else None
+    event = read_event(snapshot.row, job.progress.outcome)[1] if job.progress.outcome else None
     return event.details if isinstance(event, JobFailed | JobRetryScheduled) else ""
 
 
 def get_result(snapshot: Snapshot, job: Job) -> dict[str, Any]:
     """Return what the operation had to say in the end; empty before."""
-    event = _event(snapshot, job.progress.outcome) if job.progress.outcome else None
+    event = read_event(snapshot.row, job.progress.outcome)[1] if job.progress.outcome else None
     return event.result if isinstance(event, JobSucceeded) else {}
 
 
@@ -119,7 +101,7 @@ def get_output(snapshot: Snapshot, ref: Ref, name: str) -> tuple[Output, str] | 
     if row is None:
         return None
     output = unpack_output(row)
-    event = _event(snapshot, output.added)
+    event = read_event(snapshot.row, output.added)[1]
     return output, event.filename if isinstance(event, JobOutputAdded) else ""
 
 
@@ -139,10 +121,3 @@ def list_job_events(snapshot: Snapshot, job: Job, *, since: int = 0, limit: int 
         if codec.decode_record(seq, row).aggregate == job.aggregate:
             found.append(read_entry(seq, row, personal))
     return JobEventsPage(found, Seq(at), at >= job.progress.last)
-
-
-def _event(snapshot: Snapshot, seq: Seq) -> Event | None:
-    row = snapshot.row(EVENTS, key(seq))
-    if row is None:
-        return None
-    return codec.decode_event(codec.decode_record(seq, row), snapshot.row(PERSONAL, key(seq)))

@@ -25,10 +25,10 @@ from events.received import ReceivedInstance, facts
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import tag_name
+from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
 from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
-from store.views.snapshot import Snapshot
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
@@ -160,13 +160,4 @@ class DeliveryReader:
 
     def _event(self, seq: Seq) -> tuple[Record | None, Event | None]:
         with self._views.snapshot() as snapshot:
-            return read_event(snapshot, seq)
-
-
-def read_event(snapshot: Snapshot, seq: Seq) -> tuple[Record | None, Event | None]:
-    """Return an event of the log with its envelope; None for an event of which the personal part was erased."""
-    row = snapshot.row(EVENTS, key(seq))
-    if row is None:
-        return None, None
-    record = codec.decode_record(seq, row)
-    return record, codec.decode_event(record, snapshot.row(PERSONAL, key(seq)))
+            return read_event(snapshot.row, seq)

@@ -18,13 +18,13 @@ from actors.messages.index_client import IndexClient
 from actors.services.ingest import ingest
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
-from actors.services.lua.deliveries import read_event
 from actors.services.scripts.errors import ScriptFailed
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
 from store.blobs.store import DAMAGED
 from store.blobs.writer import BlobWriter
+from store.log import read_event
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
@@ -150,7 +150,7 @@ def test_an_instance_that_is_there_is_told_of_again_if_a_script_wants_to_hear_of
     head = gate.stage.index._log.head.seq
     assert head == before + 1
     with gate.stage.views.snapshot() as snapshot:
-        record, event = read_event(snapshot, head)
+        record, event = read_event(snapshot.row, head)
         instance = snapshot.get_instance(result.ids.instance)
     assert record is not None
     assert record.correlation == b"12345678"

@@ -40,13 +40,11 @@ from events.jobs import (
 )
 from store.batch import Batch
 from store.blobs.writer import folder_number
-from store.projections.job_rows import Job, JobState, unpack_job, unpack_output
+from store.projections.job_rows import Job, JobState, read_job, unpack_output
 from store.projections.jobs import COMPLETED, count_completed
 from store.tables import (
     JOB_IDS,
     JOB_OUTPUTS,
-    JOB_PROGRESS,
-    JOBS,
     JOBS_COMPLETED,
     LEASES,
     TOTALS,
@@ -92,7 +90,7 @@ def _trim(command: TrimJobs, context: Context) -> Steps:
     excess = count_completed(batch.get(TOTALS, COMPLETED)) - command.keep
     oldest = [row_key for row_key, _ in zip(batch.keys(JOBS_COMPLETED, b""), range(excess), strict=False)]
     for row_key in oldest:
-        job = read_job(batch, Ref(U64.unpack(row_key[U64.size :])[0]))
+        job = read_job(batch.get, Ref(U64.unpack(row_key[U64.size :])[0]))
         if job is not None:
             outcome.condemned = outcome.condemned or _has_outputs(batch, job.ref)
             yield Planned(JobForgotten(job=job.ref), job.aggregate)
@@ -128,7 +126,7 @@ def _drop_output(command: DropJobOutput, context: Context) -> Steps:
 
 
 def _start(command: StartJob, context: Context) -> Steps:
-    job = read_job(context.batch, command.job)
+    job = read_job(context.batch.get, command.job)
     if job is None or TRANSITIONS[job.progress.state, Word.START] is IGNORE:
         return
     run = job.progress.run + 1
@@ -139,7 +137,7 @@ def _start(command: StartJob, context: Context) -> Steps:
 
 def _hear_run(command: FinishJobStep | AddJobOutput | EndJob | FailJob | InterruptJob, context: Context) -> Steps:
     """Decide on what is said of a run, if it is the present one."""
-    job = read_job(context.batch, command.job)
+    job = read_job(context.batch.get, command.job)
     context.outcome.reply = False
     if job is not None and job.progress.run == command.run:
         yield from _OF_RUNS[type(command)](command, job, context)
@@ -218,15 +216,9 @@ def _interruption(command: InterruptJob, job: Job) -> JobInterrupted | JobFailed
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read_job(batch: Batch, ref: Ref) -> Job | None:
-    """Return a job as it stands, None if it is forgotten."""
-    row, progress = batch.get(JOBS, key(ref)), batch.get(JOB_PROGRESS, key(ref))
-    return None if row is None or progress is None else unpack_job(ref, row, progress)
-
-
 def _find(batch: Batch, job_id: bytes) -> Job:
     packed = batch.get(JOB_IDS, job_id)
-    job = None if packed is None else read_job(batch, Ref(U64.unpack(packed)[0]))
+    job = None if packed is None else read_job(batch.get, Ref(U64.unpack(packed)[0]))
     if job is None:
         raise NotFound("no such job")
     return job
@@ -237,7 +229,7 @@ def _has_outputs(batch: Batch, ref: Ref) -> bool:
 
 
 def _announce(ref: Ref, context: Context) -> None:
-    job = read_job(context.batch, ref)
+    job = read_job(context.batch.get, ref)
     if job is not None:
         context.outcome.jobs.append(job)
 

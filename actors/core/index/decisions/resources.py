@@ -12,7 +12,7 @@ from actors.messages.commands.resources import (
     SettleResources,
 )
 from events.errors import InvalidRequest, NotFound
-from events.identifiers import Level, Ref, ResourceId, Seq
+from events.identifiers import Level, Ref, ResourceId
 from events.resources import ResourceDeleted, ResourceStabilized, ResourceUnsettled, RowsPurged
 from store.batch import Batch
 from store.log import read_event
@@ -96,7 +96,7 @@ def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> list[list[Any]]:
     step = next_step(batch, Level(level), root, PURGE_STEP_INSTANCES)
     packed = ((found.level, batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))) for found in step.rows)
     named: list[list[Any]] = [[int(of), rows.id_of(row)] for of, row in packed if row is not None]
-    event = read_event(batch, Seq(deleted_at)) if step.is_last else None
+    event = read_event(batch.get, deleted_at)[1] if step.is_last else None
     if not isinstance(event, ResourceDeleted):  # else it was erased from the log
         return named
     named.append([level, event.id])
