@@ -6,7 +6,7 @@ the rows below, up to a number of instances, in the order of creation. Each proj
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from events.identifiers import Level, Ref, Seq
 from events.resources import (
@@ -38,8 +38,10 @@ def ancestors_of(level: Level, row: list[object]) -> tuple[Ref, ...]:
             return (Ref(row[1]), Ref(row[2]))  # type: ignore[arg-type]
         case Level.STUDY:
             return (Ref(row[1]),)  # type: ignore[arg-type]
-        case _:
+        case Level.PATIENT:
             return ()
+        case _:
+            assert_never(level)
 
 
 def _delete(batch: Batch, appended: Appended[ResourceDeleted]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import lmdb
 
@@ -183,11 +183,13 @@ class Core:
                     self.storage.ask(Sweep(leased_folders(self.views), is_after_cut=True))
                 case Action.REMOVE_CONDEMNED:
                     self.storage.tell(RemoveCondemned())
-                case Action.RESUME_PURGES if not self.settings.read_only:
-                    for root in _tombstones(self.views):
+                case Action.RESUME_PURGES:
+                    for root in [] if self.settings.read_only else _tombstones(self.views):
                         self.index.submit(PurgeRows(resource=root), _log_refusal)
-                case _:
+                case Action.REFUSE | Action.WARN_FULL | Action.VERIFY_TAIL | Action.REBUILD:
                     pass  # done by open_archive
+                case _:
+                    assert_never(row.action)
         self.storage.tell(Recheck())
 
     # -- what the index announces ---------------------------------------------------------------------------------
