@@ -4,29 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from actors.messages.commands import server
 from actors.messages.commands.command import Command
-from actors.messages.commands.files import (
-    ForgetCondemned,
-    OpenFolder,
-    ReportDamage,
-    ReportRecovery,
-    RetireFolder,
-)
+from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
-from actors.messages.commands.server import (
-    ClearChanges,
-    ClearExports,
-    DropCursor,
-    LogExports,
-    RemoveModality,
-    SaveCursor,
-    SetSetting,
-    StoreModality,
-)
 from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 from store.blobs.damage import Damage
@@ -113,28 +98,28 @@ class IndexClient:
         return bool(self._ask(DeleteKeyValue(store=store, key=key, correlation=correlation)))
 
     def clear_changes(self) -> None:
-        self._ask(ClearChanges())
+        self._ask(server.ClearChanges())
 
     def clear_exports(self) -> None:
-        self._ask(ClearExports())
+        self._ask(server.ClearExports())
 
     def log_exports(self, modality: str, exports: Sequence[ExportEntry], correlation: bytes = b"") -> None:
         """Record in `/exports` what a client has had sent to a modality or peer, named by its symbolic name."""
         for start in range(0, len(exports), EXPORTS_PER_COMMAND):
             some = [list(entry) for entry in exports[start : start + EXPORTS_PER_COMMAND]]
-            self._ask(LogExports(modality=modality, exports=some, correlation=correlation))
+            self._ask(server.LogExports(modality=modality, exports=some, correlation=correlation))
 
     def store_modality(self, values: dict[str, Any], correlation: bytes = b"") -> None:
         """Add or replace a modality in the log, given as the plain values of `actors.services.remote.modality`."""
-        self._ask(StoreModality(values=values, correlation=correlation))
+        self._ask(server.StoreModality(values=values, correlation=correlation))
 
     def remove_modality(self, name: str, correlation: bytes = b"") -> bool:
         """Remove a modality from the log; returns whether there was one."""
-        return bool(self._ask(RemoveModality(name=name, correlation=correlation)))
+        return bool(self._ask(server.RemoveModality(name=name, correlation=correlation)))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""
-        self._ask(SetSetting(name=name, value=value))
+        self._ask(server.SetSetting(name=name, value=value))
 
     def add_job_output(
         self, job: Ref, run: int, key: str, blob: BlobId, size_bytes: int, *, media_type: str, filename: str
@@ -158,11 +143,11 @@ class IndexClient:
 
     def save_cursor(self, consumer: str, seq: Seq) -> None:
         """Record that a consumer has dealt with all events up to a sequence."""
-        self._ask(SaveCursor(consumer=consumer, seq=seq))
+        self._ask(server.SaveCursor(consumer=consumer, seq=seq))
 
     def drop_cursor(self, consumer: str) -> None:
         """Forget a consumer: files of deleted instances do not wait for it any more."""
-        self._ask(DropCursor(consumer=consumer))
+        self._ask(server.DropCursor(consumer=consumer))
 
 
 def ask_over(bridge: BridgeClient) -> Ask:

@@ -11,21 +11,11 @@ The sequence of the last change outlives its row: who polls would else go back t
 from enum import IntEnum
 from struct import Struct
 
+from events import resources as events
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    RemovalEvent,
-    ResourceStabilized,
-    ResourceUnsettled,
-    SeriesCompleted,
-    SeriesCreated,
-    StudyCreated,
-)
 from events.scripts import ScriptEvent
 from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.batch import Batch
@@ -71,9 +61,9 @@ class ChangeType(IntEnum):
 
 
 _CREATION: dict[type[Event], tuple[ChangeType, Level]] = {
-    SeriesCreated: (ChangeType.NewSeries, Level.SERIES),
-    StudyCreated: (ChangeType.NewStudy, Level.STUDY),
-    PatientCreated: (ChangeType.NewPatient, Level.PATIENT),
+    events.SeriesCreated: (ChangeType.NewSeries, Level.SERIES),
+    events.StudyCreated: (ChangeType.NewStudy, Level.STUDY),
+    events.PatientCreated: (ChangeType.NewPatient, Level.PATIENT),
 }
 _STABLE = {
     Level.PATIENT: ChangeType.StablePatient,
@@ -85,20 +75,22 @@ CLEARED = b"changes-cleared"  # in `totals`: the sequence of the last ChangesCle
 LAST = b"changes-last"  # in `totals`: the sequence of the last change ever, there or gone
 
 
-def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
+def _store_instance(batch: Batch, appended: Appended[events.InstanceStored]) -> None:
     batch.put(TOTALS, LAST, key(appended.seq))
 
 
-def _create(batch: Batch, appended: Appended[SeriesCreated | StudyCreated | PatientCreated]) -> None:
+def _create(
+    batch: Batch, appended: Appended[events.SeriesCreated | events.StudyCreated | events.PatientCreated]
+) -> None:
     change_type, level = _CREATION[type(appended.event)]
     _put(batch, appended.seq, change_type, level, appended.at_us, appended.event.id)
 
 
-def _complete(batch: Batch, appended: Appended[SeriesCompleted]) -> None:
+def _complete(batch: Batch, appended: Appended[events.SeriesCompleted]) -> None:
     _put_later(batch, appended, ChangeType.CompletedSeries, Level.SERIES, appended.event.series)
 
 
-def _settle(batch: Batch, appended: Appended[ResourceStabilized]) -> None:
+def _settle(batch: Batch, appended: Appended[events.ResourceStabilized]) -> None:
     level = Level(appended.event.level)
     _put_later(batch, appended, _STABLE[level], level, appended.event.resource)
 
@@ -156,18 +148,18 @@ def _is_last_missing(batch: Batch) -> bool:
 PROJECTION = Projection(
     tables=(CHANGES, CHANGES_BY_TYPE, CHANGES_OF),
     handles={
-        InstanceStored: _store_instance,
-        SeriesCreated: _create,
-        StudyCreated: _create,
-        PatientCreated: _create,
-        SeriesCompleted: _complete,
-        ResourceStabilized: _settle,
+        events.InstanceStored: _store_instance,
+        events.SeriesCreated: _create,
+        events.StudyCreated: _create,
+        events.PatientCreated: _create,
+        events.SeriesCompleted: _complete,
+        events.ResourceStabilized: _settle,
         ChangesCleared: _clear,
     },
     ignores=(
-        InstanceReceivedAgain,
-        ResourceUnsettled,
-        RemovalEvent,
+        events.InstanceReceivedAgain,
+        events.ResourceUnsettled,
+        events.RemovalEvent,
         FileEvent,
         ExportsCleared,
         ResourceExported,

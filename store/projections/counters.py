@@ -1,55 +1,39 @@
 """Counters of every patient, study and series, of the whole archive, and the list of what is not yet stable."""
 
+from events import resources as events
 from events.identifiers import Level, Ref
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    RemovalEvent,
-    ResourceStabilized,
-    ResourceUnsettled,
-    SeriesCompleted,
-    SeriesCreated,
-    StudyCreated,
-)
 from store.batch import Batch
 from store.log import Appended
 from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
-from store.projections.rows import (
-    Aggregate,
-    pack_totals,
-    unpack_aggregate,
-    unpack_totals,
-    with_stability,
-)
+from store.projections.rows import Aggregate, pack_totals, unpack_aggregate, unpack_totals, with_stability
 from store.tables import AGGREGATES, TOTALS, UNSTABLE, key
 
 STATISTICS = b"statistics"
 
 
-def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
+def _store_instance(batch: Batch, appended: Appended[events.InstanceStored]) -> None:
     event = appended.event
     for ref in (event.series, event.study, event.patient):
         _count_instance(batch, ref, event.size_bytes, appended)
     _add_totals(batch, 0, 0, 0, 1, event.size_bytes)
 
 
-def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+def _create_series(batch: Batch, appended: Appended[events.SeriesCreated]) -> None:
     for ref in (appended.event.study, appended.event.patient):
         _add(batch, ref, series=1)
     _add_totals(batch, 0, 0, 1, 0, 0)
 
 
-def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+def _create_study(batch: Batch, appended: Appended[events.StudyCreated]) -> None:
     _add(batch, appended.event.patient, studies=1)
     _add_totals(batch, 0, 1, 0, 0, 0)
 
 
-def _create_patient(batch: Batch, _: Appended[PatientCreated]) -> None:
+def _create_patient(batch: Batch, _: Appended[events.PatientCreated]) -> None:
     _add_totals(batch, 1, 0, 0, 0, 0)
 
 
-def _count_instance(batch: Batch, ref: Ref, size_bytes: int, appended: Appended[InstanceStored]) -> None:
+def _count_instance(batch: Batch, ref: Ref, size_bytes: int, appended: Appended[events.InstanceStored]) -> None:
     row_key = key(ref)
     old = unpack_aggregate(batch.get(AGGREGATES, row_key))
     new = Aggregate(
@@ -80,13 +64,13 @@ def _add(batch: Batch, ref: Ref, *, studies: int = 0, series: int = 0, instances
     batch.put(AGGREGATES, key(ref), new.pack())
 
 
-def _settle(batch: Batch, appended: Appended[ResourceStabilized]) -> None:
+def _settle(batch: Batch, appended: Appended[events.ResourceStabilized]) -> None:
     ref = appended.event.resource
     if _set_stability(batch, ref, is_stable=True):
         batch.delete(UNSTABLE, key(ref))
 
 
-def _unsettle(batch: Batch, appended: Appended[ResourceUnsettled]) -> None:
+def _unsettle(batch: Batch, appended: Appended[events.ResourceUnsettled]) -> None:
     ref = appended.event.resource
     if _set_stability(batch, ref, is_stable=False):
         batch.put(UNSTABLE, key(ref), key(appended.at_us))
@@ -130,14 +114,14 @@ def _forget(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(AGGREGATES, UNSTABLE, TOTALS),
     handles={
-        InstanceStored: _store_instance,
-        SeriesCreated: _create_series,
-        StudyCreated: _create_study,
-        PatientCreated: _create_patient,
-        ResourceStabilized: _settle,
-        ResourceUnsettled: _unsettle,
+        events.InstanceStored: _store_instance,
+        events.SeriesCreated: _create_series,
+        events.StudyCreated: _create_study,
+        events.PatientCreated: _create_patient,
+        events.ResourceStabilized: _settle,
+        events.ResourceUnsettled: _unsettle,
     },
     # store.projections.purge subtracts, store.projections.files adds what a healed file has more.
-    ignores=(InstanceReceivedAgain, SeriesCompleted, RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(events.InstanceReceivedAgain, events.SeriesCompleted, events.RemovalEvent, *BESIDE_RESOURCES),
     forget=_forget,
 )

@@ -7,17 +7,8 @@ kept as they are. Rows narrow a query down; whether a resource matches is told b
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from events import resources as events
 from events.identifiers import Level
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    RemovalEvent,
-    SeriesCompleted,
-    SeriesCreated,
-    StabilityEvent,
-    StudyCreated,
-)
 from store.batch import Batch
 from store.dicom.matching import fold
 from store.dicom.tags import (
@@ -46,15 +37,15 @@ _LEVEL_OF_TABLE = {rows.TABLE_OF_LEVEL[level]: level for level in (Level.PATIENT
 UNFOLDED = frozenset({FindKind.STUDY_DATE, FindKind.STUDY_BIRTH_DATE})
 
 
-def _create_patient(batch: Batch, appended: Appended[PatientCreated]) -> None:
+def _create_patient(batch: Batch, appended: Appended[events.PatientCreated]) -> None:
     _put(batch, _keys(_OF_PATIENT, appended.event.tags, key(appended.seq)))
 
 
-def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+def _create_study(batch: Batch, appended: Appended[events.StudyCreated]) -> None:
     _put(batch, _study_keys(appended.event.tags, appended.event.patient_tags, key(appended.seq)))
 
 
-def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+def _create_series(batch: Batch, appended: Appended[events.SeriesCreated]) -> None:
     _put(batch, _keys(_OF_SERIES, appended.event.tags, key(appended.event.study) + key(appended.seq)))
 
 
@@ -103,8 +94,19 @@ def _keys(pairs: tuple[tuple[FindKind, int], ...], tags: Mapping[int, str], ref:
 
 PROJECTION = Projection(
     tables=(FIND,),
-    handles={PatientCreated: _create_patient, StudyCreated: _create_study, SeriesCreated: _create_series},
-    ignores=(InstanceStored, InstanceReceivedAgain, SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    handles={
+        events.PatientCreated: _create_patient,
+        events.StudyCreated: _create_study,
+        events.SeriesCreated: _create_series,
+    },
+    ignores=(
+        events.InstanceStored,
+        events.InstanceReceivedAgain,
+        events.SeriesCompleted,
+        events.StabilityEvent,
+        events.RemovalEvent,
+        *BESIDE_RESOURCES,
+    ),
     forget=_forget,
     rebuild=Rebuild(
         name="find", tables=(FIND,), sources=tuple(_LEVEL_OF_TABLE), add=_add_row, is_missing=are_empty(FIND)

@@ -6,26 +6,10 @@ results are not copied: views read them from the log.
 
 from dataclasses import replace
 
+from events import jobs as events
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Ref, Seq
-from events.jobs import (
-    JobCancelled,
-    JobEvent,
-    JobFailed,
-    JobForgotten,
-    JobInterrupted,
-    JobOutputAdded,
-    JobOutputDropped,
-    JobPaused,
-    JobResubmitted,
-    JobResumed,
-    JobRetryScheduled,
-    JobStarted,
-    JobStepFinished,
-    JobSubmitted,
-    JobSucceeded,
-)
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -65,20 +49,20 @@ CANCELLED_CODE = 37  # Orthanc's number of "This job was canceled"
 
 # The state in which an event leaves a job; the others leave it where it is.
 STATE_AFTER: dict[type[Event], JobState] = {
-    JobSubmitted: JobState.Pending,
-    JobStarted: JobState.Running,
-    JobInterrupted: JobState.Pending,
-    JobPaused: JobState.Paused,
-    JobResumed: JobState.Pending,
-    JobCancelled: JobState.Failure,
-    JobRetryScheduled: JobState.Retry,
-    JobSucceeded: JobState.Success,
-    JobFailed: JobState.Failure,
-    JobResubmitted: JobState.Pending,
+    events.JobSubmitted: JobState.Pending,
+    events.JobStarted: JobState.Running,
+    events.JobInterrupted: JobState.Pending,
+    events.JobPaused: JobState.Paused,
+    events.JobResumed: JobState.Pending,
+    events.JobCancelled: JobState.Failure,
+    events.JobRetryScheduled: JobState.Retry,
+    events.JobSucceeded: JobState.Success,
+    events.JobFailed: JobState.Failure,
+    events.JobResubmitted: JobState.Pending,
 }
 
 
-def _submit(batch: Batch, appended: Appended[JobSubmitted]) -> None:
+def _submit(batch: Batch, appended: Appended[events.JobSubmitted]) -> None:
     progress = Progress(queued=appended.seq, last=appended.seq, changed_us=appended.at_us)
     job = job_of(appended, progress)
     batch.put(JOBS, key(job.ref), pack_job(job))
@@ -86,7 +70,7 @@ def _submit(batch: Batch, appended: Appended[JobSubmitted]) -> None:
     batch.put(JOB_IDS, job.id, key(job.ref))
 
 
-def _advance(batch: Batch, appended: Appended[JobEvent]) -> None:
+def _advance(batch: Batch, appended: Appended[events.JobEvent]) -> None:
     event = appended.event
     ref: Ref = event.job  # type: ignore[attr-defined]  # every event of the family but JobSubmitted names its job
     row = batch.get(JOB_PROGRESS, key(ref))
@@ -101,13 +85,13 @@ def _advance(batch: Batch, appended: Appended[JobEvent]) -> None:
     elif old.state.is_completed and not new.state.is_completed:
         batch.delete(JOBS_COMPLETED, completed_job_key(old.completion, ref))
         _count_completed(batch, -1)
-    if isinstance(event, JobStepFinished) and event.code:
+    if isinstance(event, events.JobStepFinished) and event.code:
         batch.put(JOB_FAILURES, job_failure_key(ref, event.step), event.code.to_bytes(2, "big", signed=True))
-    elif isinstance(event, JobResubmitted):
+    elif isinstance(event, events.JobResubmitted):
         _forget_failures(batch, ref)
 
 
-def progress_after(old: Progress, appended: Appended[JobEvent]) -> Progress:
+def progress_after(old: Progress, appended: Appended[events.JobEvent]) -> Progress:
     """Return a job's progress once an event has happened to it."""
     event = appended.event
     state = STATE_AFTER.get(type(event), old.state)
@@ -117,23 +101,23 @@ def progress_after(old: Progress, appended: Appended[JobEvent]) -> Progress:
     if state.is_completed and not old.state.is_completed:
         new = replace(new, completion=appended.seq, completed_us=appended.at_us, outcome=appended.seq)
     match event:
-        case JobStarted():
+        case events.JobStarted():
             return replace(new, run=event.run, started_us=appended.at_us, code=0, outcome=NEVER, due_us=0)
-        case JobStepFinished():
+        case events.JobStepFinished():
             failed = old.failed + (event.code != 0)
             return replace(new, position=event.step + 1, failed=failed, tries=0, crashes=0)
-        case JobInterrupted():
+        case events.JobInterrupted():
             return replace(new, crashes=old.crashes + event.is_crash)
-        case JobResumed():
+        case events.JobResumed():
             return replace(new, queued=appended.seq)
-        case JobRetryScheduled():
+        case events.JobRetryScheduled():
             due_us = appended.at_us + event.delay_ms * 1000
             return replace(new, tries=old.tries + 1, code=event.code, due_us=due_us, outcome=appended.seq)
-        case JobFailed():
+        case events.JobFailed():
             return replace(new, code=event.code)
-        case JobCancelled():
+        case events.JobCancelled():
             return replace(new, code=CANCELLED_CODE)
-        case JobResubmitted():
+        case events.JobResubmitted():
             return Progress(
                 run=old.run + 1,
                 code=old.code,
@@ -146,7 +130,7 @@ def progress_after(old: Progress, appended: Appended[JobEvent]) -> Progress:
             return new
 
 
-def _add_output(batch: Batch, appended: Appended[JobOutputAdded]) -> None:
+def _add_output(batch: Batch, appended: Appended[events.JobOutputAdded]) -> None:
     event = appended.event
     row_key = job_output_key(event.job, event.key)
     _remove_output(batch, row_key, appended.seq)
@@ -156,7 +140,7 @@ def _add_output(batch: Batch, appended: Appended[JobOutputAdded]) -> None:
     _advance(batch, appended)
 
 
-def _drop_output(batch: Batch, appended: Appended[JobOutputDropped]) -> None:
+def _drop_output(batch: Batch, appended: Appended[events.JobOutputDropped]) -> None:
     _remove_output(batch, job_output_key(appended.event.job, appended.event.key), appended.seq)
     _advance(batch, appended)
 
@@ -171,7 +155,7 @@ def _remove_output(batch: Batch, row_key: bytes, seq: Seq) -> None:
     batch.put(CONDEMNED, blob, key(seq))
 
 
-def _forget(batch: Batch, appended: Appended[JobForgotten]) -> None:
+def _forget(batch: Batch, appended: Appended[events.JobForgotten]) -> None:
     ref = appended.event.job
     row, progress = batch.get(JOBS, key(ref)), batch.get(JOB_PROGRESS, key(ref))
     if row is None or progress is None:
@@ -209,11 +193,11 @@ PROJECTION = Projection(
     tables=(JOBS, JOB_PROGRESS, JOB_IDS, JOB_FAILURES, JOB_OUTPUTS, JOBS_COMPLETED),
     handles={
         **dict.fromkeys(STATE_AFTER, _advance),
-        JobStepFinished: _advance,
-        JobSubmitted: _submit,
-        JobOutputAdded: _add_output,
-        JobOutputDropped: _drop_output,
-        JobForgotten: _forget,
+        events.JobStepFinished: _advance,
+        events.JobSubmitted: _submit,
+        events.JobOutputAdded: _add_output,
+        events.JobOutputDropped: _drop_output,
+        events.JobForgotten: _forget,
     },
     ignores=(ResourceEvent, FileEvent, ServerEvent, ScriptEvent),
 )

@@ -2,18 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from events import resources as events
 from events.event import Event
 from events.identifiers import Level, Ref
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    RemovalEvent,
-    SeriesCompleted,
-    SeriesCreated,
-    StabilityEvent,
-    StudyCreated,
-)
 from store.batch import Batch
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
@@ -31,14 +22,17 @@ LEVEL_OF_KIND = {kind: level for level, pairs in _INDEXED.items() for kind, _ in
 
 
 _LEVEL_OF_EVENT: dict[type[Event], Level] = {
-    InstanceStored: Level.INSTANCE,
-    SeriesCreated: Level.SERIES,
-    StudyCreated: Level.STUDY,
-    PatientCreated: Level.PATIENT,
+    events.InstanceStored: Level.INSTANCE,
+    events.SeriesCreated: Level.SERIES,
+    events.StudyCreated: Level.STUDY,
+    events.PatientCreated: Level.PATIENT,
 }
 
 
-def _create(batch: Batch, appended: Appended[InstanceStored | SeriesCreated | StudyCreated | PatientCreated]) -> None:
+def _create(
+    batch: Batch,
+    appended: Appended[events.InstanceStored | events.SeriesCreated | events.StudyCreated | events.PatientCreated],
+) -> None:
     event = appended.event
     for row_key in _keys(_LEVEL_OF_EVENT[type(event)], event.tags, Ref(appended.seq)):
         batch.put(LOOKUP, row_key, b"")
@@ -60,6 +54,12 @@ PROJECTION = Projection(
     tables=(LOOKUP,),
     handles=dict.fromkeys(_LEVEL_OF_EVENT, _create),
     # A file that heals is of the same instance.
-    ignores=(InstanceReceivedAgain, SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(
+        events.InstanceReceivedAgain,
+        events.SeriesCompleted,
+        events.StabilityEvent,
+        events.RemovalEvent,
+        *BESIDE_RESOURCES,
+    ),
     forget=_forget,
 )

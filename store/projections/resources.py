@@ -1,16 +1,7 @@
 """Rows of patients, studies, series and instances, their identifiers and the links between parent and child."""
 
+from events import resources as events
 from events.identifiers import Level, Ref, ResourceId, Seq
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    RemovalEvent,
-    SeriesCompleted,
-    SeriesCreated,
-    StabilityEvent,
-    StudyCreated,
-)
 from store.batch import Batch
 from store.log import Appended
 from store.projections import id_counts, rows
@@ -30,31 +21,31 @@ from store.tables import (
 )
 
 
-def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
+def _store_instance(batch: Batch, appended: Appended[events.InstanceStored]) -> None:
     event, ref = appended.event, Ref(appended.seq)
     batch.put(INSTANCES, key(ref), rows.instance_row(event, appended.at_us))
     _introduce(batch, Level.INSTANCE, ref, event.id, event.series)
 
 
-def _create_series(batch: Batch, appended: Appended[SeriesCreated]) -> None:
+def _create_series(batch: Batch, appended: Appended[events.SeriesCreated]) -> None:
     event, ref = appended.event, Ref(appended.seq)
     batch.put(SERIES, key(ref), rows.series_row(event))
     _introduce(batch, Level.SERIES, ref, event.id, event.study)
 
 
-def _create_study(batch: Batch, appended: Appended[StudyCreated]) -> None:
+def _create_study(batch: Batch, appended: Appended[events.StudyCreated]) -> None:
     event, ref = appended.event, Ref(appended.seq)
     batch.put(STUDIES, key(ref), rows.study_row(event))
     _introduce(batch, Level.STUDY, ref, event.id, event.patient)
 
 
-def _create_patient(batch: Batch, appended: Appended[PatientCreated]) -> None:
+def _create_patient(batch: Batch, appended: Appended[events.PatientCreated]) -> None:
     event, ref = appended.event, Ref(appended.seq)
     batch.put(PATIENTS, key(ref), rows.patient_row(event, appended.aggregate))
     _introduce(batch, Level.PATIENT, ref, event.id, None)
 
 
-def _receive_again(batch: Batch, appended: Appended[InstanceReceivedAgain]) -> None:
+def _receive_again(batch: Batch, appended: Appended[events.InstanceReceivedAgain]) -> None:
     batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
@@ -84,13 +75,13 @@ def _forget(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(PATIENTS, STUDIES, SERIES, INSTANCES, IDS, CHILDREN, TOUCHES),
     handles={
-        InstanceStored: _store_instance,
-        SeriesCreated: _create_series,
-        StudyCreated: _create_study,
-        PatientCreated: _create_patient,
-        InstanceReceivedAgain: _receive_again,
+        events.InstanceStored: _store_instance,
+        events.SeriesCreated: _create_series,
+        events.StudyCreated: _create_study,
+        events.PatientCreated: _create_patient,
+        events.InstanceReceivedAgain: _receive_again,
     },
     # Removal is led by store.projections.purge.
-    ignores=(SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(events.SeriesCompleted, events.StabilityEvent, events.RemovalEvent, *BESIDE_RESOURCES),
     forget=_forget,
 )

@@ -7,30 +7,16 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from events import scripts as events
 from events.files import FileEvent
 from events.jobs import JobEvent
 from events.resources import ResourceEvent
-from events.scripts import (
-    CallbackFailed,
-    CallbackRecovered,
-    CallbackSkipped,
-    KeyValueDeleted,
-    KeyValueStored,
-)
 from events.server import ServerEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.projection import Projection
-from store.tables import (
-    CALLBACK_FAILURES,
-    CALLBACKS_WAITING,
-    KEY_VALUES,
-    TOTALS,
-    callback_key,
-    key,
-    key_value_key,
-)
+from store.tables import CALLBACK_FAILURES, CALLBACKS_WAITING, KEY_VALUES, TOTALS, callback_key, key, key_value_key
 
 COUNTS: Final = b"callbacks"  # in `totals`
 FAILURES_KEPT: Final = 20
@@ -59,7 +45,7 @@ class CallbackCounts:
         return _COUNTS.pack(self.failed, self.recovered, self.skipped)
 
 
-def _fail(batch: Batch, appended: Appended[CallbackFailed]) -> None:
+def _fail(batch: Batch, appended: Appended[events.CallbackFailed]) -> None:
     """One that is not to be called again goes on waiting, if it did, until it is skipped."""
     event = appended.event
     if event.delay_ms:
@@ -72,21 +58,21 @@ def _fail(batch: Batch, appended: Appended[CallbackFailed]) -> None:
     _count(batch, failed=1)
 
 
-def _recover(batch: Batch, appended: Appended[CallbackRecovered]) -> None:
+def _recover(batch: Batch, appended: Appended[events.CallbackRecovered]) -> None:
     batch.delete(CALLBACKS_WAITING, callback_key(appended.event.cause_seq, appended.event.number))
     _count(batch, recovered=1)
 
 
-def _skip(batch: Batch, appended: Appended[CallbackSkipped]) -> None:
+def _skip(batch: Batch, appended: Appended[events.CallbackSkipped]) -> None:
     batch.delete(CALLBACKS_WAITING, callback_key(appended.event.cause_seq, appended.event.number))
     _count(batch, skipped=1)
 
 
-def _store(batch: Batch, appended: Appended[KeyValueStored]) -> None:
+def _store(batch: Batch, appended: Appended[events.KeyValueStored]) -> None:
     batch.put(KEY_VALUES, key_value_key(appended.event.store, appended.event.key), appended.event.value)
 
 
-def _delete(batch: Batch, appended: Appended[KeyValueDeleted]) -> None:
+def _delete(batch: Batch, appended: Appended[events.KeyValueDeleted]) -> None:
     batch.delete(KEY_VALUES, key_value_key(appended.event.store, appended.event.key))
 
 
@@ -110,11 +96,11 @@ def unpack_counts(row: bytes | None) -> CallbackCounts:
 PROJECTION = Projection(
     tables=(CALLBACKS_WAITING, CALLBACK_FAILURES, KEY_VALUES),
     handles={
-        CallbackFailed: _fail,
-        CallbackRecovered: _recover,
-        CallbackSkipped: _skip,
-        KeyValueStored: _store,
-        KeyValueDeleted: _delete,
+        events.CallbackFailed: _fail,
+        events.CallbackRecovered: _recover,
+        events.CallbackSkipped: _skip,
+        events.KeyValueStored: _store,
+        events.KeyValueDeleted: _delete,
     },
     ignores=(ResourceEvent, FileEvent, ServerEvent, JobEvent),
 )

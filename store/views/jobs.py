@@ -9,16 +9,7 @@ from events.identifiers import Ref, Seq
 from events.jobs import JobFailed, JobOutputAdded, JobRetryScheduled, JobSubmitted, JobSucceeded
 from store.log import Appended, read_event, read_rows
 from store.projections.job_rows import Job, Output, Progress, job_of, read_job, unpack_output
-from store.tables import (
-    JOB_FAILURES,
-    JOB_IDS,
-    JOB_OUTPUTS,
-    JOBS,
-    U32,
-    U64,
-    job_output_key,
-    key,
-)
+from store.tables import JOB_FAILURES, JOB_IDS, JOB_OUTPUTS, JOBS, U32, U64, job_output_key, key
 from store.views.feed import EventEntry, read_entry
 from store.views.snapshot import Snapshot
 

@@ -4,17 +4,10 @@ from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.files import heal
 from actors.core.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
+from events import resources as events
 from events.errors import FolderRevoked, InvalidDicom
 from events.identifiers import Level, Ref, ResourceId
 from events.received import Originated, ReceivedInstance, facts
-from events.resources import (
-    InstanceReceivedAgain,
-    InstanceStored,
-    PatientCreated,
-    SeriesCompleted,
-    SeriesCreated,
-    StudyCreated,
-)
 from store.batch import Batch
 from store.blobs.writer import folder_number
 from store.completeness import series_status
@@ -43,12 +36,14 @@ def _store(command: StoreInstance, context: Context) -> Steps:
     patient_ref = Ref(next(created)) if patient is None else patient
     surrogate = context.new_surrogate() if patient is None else surrogate_of(batch, patient)
     yield Planned(
-        InstanceStored(series=series_ref, study=study_ref, patient=patient_ref, **facts(ReceivedInstance, command)),
+        events.InstanceStored(
+            series=series_ref, study=study_ref, patient=patient_ref, **facts(ReceivedInstance, command)
+        ),
         surrogate,
     )
     yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
     if _is_just_complete(batch, series_ref):
-        yield Planned(SeriesCompleted(series=series_ref), surrogate)
+        yield Planned(events.SeriesCompleted(series=series_ref), surrogate)
     context.outcome.reply = "Success"
     # In this order the resources of one instance become stable: Orthanc's.
     context.outcome.touched = [
@@ -94,7 +89,7 @@ def _create_above(
     series, study, patient = existing
     study_ref, patient_ref = refs
     if series is None:
-        created = SeriesCreated(
+        created = events.SeriesCreated(
             study=study_ref,
             patient=patient_ref,
             expected_instances=command.expected_instances,
@@ -105,13 +100,13 @@ def _create_above(
     if study is None:
         patient_tags = command.tags_above[Level.PATIENT]
         yield Planned(
-            StudyCreated(
+            events.StudyCreated(
                 patient=patient_ref, id=command.study, tags=command.tags_above[Level.STUDY], patient_tags=patient_tags
             ),
             surrogate,
         )
     if patient is None:
-        yield Planned(PatientCreated(id=command.patient, tags=command.tags_above[Level.PATIENT]), surrogate)
+        yield Planned(events.PatientCreated(id=command.patient, tags=command.tags_above[Level.PATIENT]), surrogate)
 
 
 def _is_just_complete(batch: Batch, series: Ref) -> bool:
@@ -129,7 +124,7 @@ def _note_duplicate(command: NoteDuplicate, context: Context) -> Steps:
     context.outcome.reply = ref is not None
     if ref is not None:
         surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, ref)
-        event = InstanceReceivedAgain(instance=ref, id=command.id, **facts(Originated, command))
+        event = events.InstanceReceivedAgain(instance=ref, id=command.id, **facts(Originated, command))
         yield Planned(event, surrogate)
 
 

@@ -5,72 +5,37 @@ from typing import Any
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.jobs.queue import MAX_CRASHES, is_to_blame
+from actors.messages.commands import jobs as commands
 from actors.messages.commands.command import Command
-from actors.messages.commands.jobs import (
-    AddJobOutput,
-    ControlJob,
-    DropJobOutput,
-    EndJob,
-    FailJob,
-    FinishJobStep,
-    InterruptJob,
-    StartJob,
-    SubmitJob,
-    TrimJobs,
-)
 from actors.messages.job_states import IGNORE, REFUSE, TRANSITIONS, Word
+from events import jobs as events
 from events.errors import FolderRevoked, InvalidRequest, NotFound
 from events.event import Event
 from events.identifiers import Ref
-from events.jobs import (
-    JobCancelled,
-    JobFailed,
-    JobForgotten,
-    JobInterrupted,
-    JobOutputAdded,
-    JobOutputDropped,
-    JobPaused,
-    JobResubmitted,
-    JobResumed,
-    JobRetryScheduled,
-    JobStarted,
-    JobStepFinished,
-    JobSubmitted,
-    JobSucceeded,
-)
 from store.batch import Batch
 from store.blobs.writer import folder_number
 from store.projections.job_rows import Job, JobState, read_job, unpack_output
 from store.projections.jobs import COMPLETED, count_completed
-from store.tables import (
-    JOB_IDS,
-    JOB_OUTPUTS,
-    JOBS_COMPLETED,
-    LEASES,
-    TOTALS,
-    U64,
-    job_output_key,
-    key,
-)
+from store.tables import JOB_IDS, JOB_OUTPUTS, JOBS_COMPLETED, LEASES, TOTALS, U64, job_output_key, key
 
 CRASHED_CODE = -1  # Orthanc's "Internal error"
 # What clients wish; none of these events holds more than the job's name.
 _WISHES: dict[Word, type[Event]] = {
-    Word.PAUSE: JobPaused,
-    Word.RESUME: JobResumed,
-    Word.CANCEL: JobCancelled,
-    Word.RESUBMIT: JobResubmitted,
-    Word.FORGET: JobForgotten,
+    Word.PAUSE: events.JobPaused,
+    Word.RESUME: events.JobResumed,
+    Word.CANCEL: events.JobCancelled,
+    Word.RESUBMIT: events.JobResubmitted,
+    Word.FORGET: events.JobForgotten,
 }
 
 
-def _submit(command: SubmitJob, context: Context) -> Steps:
+def _submit(command: commands.SubmitJob, context: Context) -> Steps:
     known = context.batch.get(JOB_IDS, command.id)
     if known is not None:
         context.outcome.reply = U64.unpack(known)[0]
         return
     ref = Ref(context.next_seq())
-    event = JobSubmitted(
+    event = events.JobSubmitted(
         id=command.id,
         type=command.type,
         priority=command.priority,
@@ -85,7 +50,7 @@ def _submit(command: SubmitJob, context: Context) -> Steps:
     _announce(ref, context)
 
 
-def _trim(command: TrimJobs, context: Context) -> Steps:
+def _trim(command: commands.TrimJobs, context: Context) -> Steps:
     batch, outcome = context.batch, context.outcome
     excess = count_completed(batch.get(TOTALS, COMPLETED)) - command.keep
     oldest = [row_key for row_key, _ in zip(batch.keys(JOBS_COMPLETED, b""), range(excess), strict=False)]
@@ -93,13 +58,13 @@ def _trim(command: TrimJobs, context: Context) -> Steps:
         job = read_job(batch.get, Ref(U64.unpack(row_key[U64.size :])[0]))
         if job is not None:
             outcome.condemned = outcome.condemned or _has_outputs(batch, job.ref)
-            yield Planned(JobForgotten(job=job.ref), job.aggregate)
+            yield Planned(events.JobForgotten(job=job.ref), job.aggregate)
 
 
 # -- clients ----------------------------------------------------------------------------------------------------------
 
 
-def _control(command: ControlJob, context: Context) -> Steps:
+def _control(command: commands.ControlJob, context: Context) -> Steps:
     job = _find(context.batch, command.id)
     word = next((word for word in _WISHES if word.value == command.word), None)
     if word is None:
@@ -113,29 +78,39 @@ def _control(command: ControlJob, context: Context) -> Steps:
     _announce(job.ref, context)
 
 
-def _drop_output(command: DropJobOutput, context: Context) -> Steps:
+def _drop_output(command: commands.DropJobOutput, context: Context) -> Steps:
     job = _find(context.batch, command.id)
     entry = TRANSITIONS[job.progress.state, Word.DROP_OUTPUT]
-    if entry is not JobOutputDropped or context.batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key)) is None:
+    if (
+        entry is not events.JobOutputDropped
+        or context.batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key)) is None
+    ):
         raise NotFound(f"Job has no such output: {command.key}")
-    yield Planned(JobOutputDropped(job=job.ref, key=command.key), job.aggregate)
+    yield Planned(events.JobOutputDropped(job=job.ref, key=command.key), job.aggregate)
     context.outcome.condemned = True
 
 
 # -- scheduler and workers --------------------------------------------------------------------------------------------
 
 
-def _start(command: StartJob, context: Context) -> Steps:
+def _start(command: commands.StartJob, context: Context) -> Steps:
     job = read_job(context.batch.get, command.job)
     if job is None or TRANSITIONS[job.progress.state, Word.START] is IGNORE:
         return
     run = job.progress.run + 1
-    yield Planned(JobStarted(job=job.ref, run=run), job.aggregate)
+    yield Planned(events.JobStarted(job=job.ref, run=run), job.aggregate)
     context.outcome.reply = run
     _announce(job.ref, context)
 
 
-def _hear_run(command: FinishJobStep | AddJobOutput | EndJob | FailJob | InterruptJob, context: Context) -> Steps:
+def _hear_run(
+    command: commands.FinishJobStep
+    | commands.AddJobOutput
+    | commands.EndJob
+    | commands.FailJob
+    | commands.InterruptJob,
+    context: Context,
+) -> Steps:
     """Decide on what is said of a run, if it is the present one."""
     job = read_job(context.batch.get, command.job)
     context.outcome.reply = False
@@ -144,18 +119,18 @@ def _hear_run(command: FinishJobStep | AddJobOutput | EndJob | FailJob | Interru
         _announce(job.ref, context)
 
 
-def _finish_step(command: FinishJobStep, job: Job, context: Context) -> Steps:
+def _finish_step(command: commands.FinishJobStep, job: Job, context: Context) -> Steps:
     context.outcome.reply = job.progress.state is JobState.Running
-    if TRANSITIONS[job.progress.state, Word.FINISH_STEP] is not JobStepFinished:
+    if TRANSITIONS[job.progress.state, Word.FINISH_STEP] is not events.JobStepFinished:
         return
     if command.step >= job.steps or command.step > job.progress.position:
         raise InvalidRequest(f"step {command.step} cannot be done before step {job.progress.position}")
     if command.step == job.progress.position:
-        yield Planned(JobStepFinished(job=job.ref, step=command.step, code=command.code), job.aggregate)
+        yield Planned(events.JobStepFinished(job=job.ref, step=command.step, code=command.code), job.aggregate)
 
 
-def _add_output(command: AddJobOutput, job: Job, context: Context) -> Steps:
-    if TRANSITIONS[job.progress.state, Word.ADD_OUTPUT] is not JobOutputAdded:
+def _add_output(command: commands.AddJobOutput, job: Job, context: Context) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.ADD_OUTPUT] is not events.JobOutputAdded:
         return
     row = context.batch.get(JOB_OUTPUTS, job_output_key(job.ref, command.key))
     context.outcome.reply = True
@@ -164,7 +139,7 @@ def _add_output(command: AddJobOutput, job: Job, context: Context) -> Steps:
     if not context.batch.get(LEASES, key(folder_number(command.blob))):
         raise FolderRevoked("the process that made this file has been replaced")
     context.outcome.condemned = row is not None
-    event = JobOutputAdded(
+    event = events.JobOutputAdded(
         job=command.job,
         key=command.key,
         blob=command.blob,
@@ -175,42 +150,44 @@ def _add_output(command: AddJobOutput, job: Job, context: Context) -> Steps:
     yield Planned(event, job.aggregate)
 
 
-def _succeed(command: EndJob, job: Job, context: Context) -> Steps:
-    if TRANSITIONS[job.progress.state, Word.SUCCEED] is not JobSucceeded:
+def _succeed(command: commands.EndJob, job: Job, context: Context) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.SUCCEED] is not events.JobSucceeded:
         return
     if job.progress.position < job.steps:
         raise InvalidRequest(f"{job.steps - job.progress.position} steps are not done yet")
-    yield Planned(JobSucceeded(job=job.ref, result=command.result), job.aggregate)
+    yield Planned(events.JobSucceeded(job=job.ref, result=command.result), job.aggregate)
     context.outcome.reply = True
 
 
-def _fail(command: FailJob, job: Job, context: Context) -> Steps:
-    event: JobFailed | JobRetryScheduled
+def _fail(command: commands.FailJob, job: Job, context: Context) -> Steps:
+    event: events.JobFailed | events.JobRetryScheduled
     if command.delay_ms is None:
-        word, event = Word.FAIL, JobFailed(job=command.job, code=command.code, details=command.details)
+        word, event = Word.FAIL, events.JobFailed(job=command.job, code=command.code, details=command.details)
     else:
         word, event = (
             Word.RETRY,
-            JobRetryScheduled(job=command.job, delay_ms=command.delay_ms, code=command.code, details=command.details),
+            events.JobRetryScheduled(
+                job=command.job, delay_ms=command.delay_ms, code=command.code, details=command.details
+            ),
         )
     if TRANSITIONS[job.progress.state, word] is type(event):
         yield Planned(event, job.aggregate)
         context.outcome.reply = True
 
 
-def _interrupt(command: InterruptJob, job: Job, context: Context) -> Steps:
-    if TRANSITIONS[job.progress.state, Word.INTERRUPT] is JobInterrupted:
+def _interrupt(command: commands.InterruptJob, job: Job, context: Context) -> Steps:
+    if TRANSITIONS[job.progress.state, Word.INTERRUPT] is events.JobInterrupted:
         yield Planned(_interruption(command, job), job.aggregate)
         context.outcome.reply = True
 
 
-def _interruption(command: InterruptJob, job: Job) -> JobInterrupted | JobFailed:
+def _interruption(command: commands.InterruptJob, job: Job) -> events.JobInterrupted | events.JobFailed:
     if command.is_crash and is_to_blame(job.progress.crashes):
         details = (
             f"What ran this job died {MAX_CRASHES} times without finishing a step, the last time with no other job"
         )
-        return JobFailed(job=job.ref, code=CRASHED_CODE, details=details)
-    return JobInterrupted(job=job.ref, is_crash=command.is_crash)
+        return events.JobFailed(job=job.ref, code=CRASHED_CODE, details=details)
+    return events.JobInterrupted(job=job.ref, is_crash=command.is_crash)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -235,17 +212,17 @@ def _announce(ref: Ref, context: Context) -> None:
 
 
 _OF_RUNS: dict[type[Command], Callable[[Any, Job, Context], Steps]] = {
-    FinishJobStep: _finish_step,
-    AddJobOutput: _add_output,
-    EndJob: _succeed,
-    FailJob: _fail,
-    InterruptJob: _interrupt,
+    commands.FinishJobStep: _finish_step,
+    commands.AddJobOutput: _add_output,
+    commands.EndJob: _succeed,
+    commands.FailJob: _fail,
+    commands.InterruptJob: _interrupt,
 }
 DECISIONS: Decisions = {
-    SubmitJob: _submit,
-    TrimJobs: _trim,
-    ControlJob: _control,
-    DropJobOutput: _drop_output,
-    StartJob: _start,
+    commands.SubmitJob: _submit,
+    commands.TrimJobs: _trim,
+    commands.ControlJob: _control,
+    commands.DropJobOutput: _drop_output,
+    commands.StartJob: _start,
     **dict.fromkeys(_OF_RUNS, _hear_run),
 }

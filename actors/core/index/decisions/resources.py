@@ -4,16 +4,10 @@ from typing import Any
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.reading import find_any, find_visible, read_row, surrogate_of, surrogate_of_resource
-from actors.messages.commands.resources import (
-    DeleteResource,
-    PurgeRows,
-    RetractInstance,
-    SetStability,
-    SettleResources,
-)
+from actors.messages.commands import resources as commands
+from events import resources as events
 from events.errors import InvalidRequest, NotFound
 from events.identifiers import Level, Ref, ResourceId
-from events.resources import ResourceDeleted, ResourceStabilized, ResourceUnsettled, RowsPurged
 from store.batch import Batch
 from store.log import read_event
 from store.projections import rows
@@ -24,7 +18,7 @@ from store.tables import AGGREGATES, BLOBS, CHILDREN, LEVEL_REF, TOMBSTONES, U64
 PURGE_STEP_INSTANCES = 250
 
 
-def _delete(command: DeleteResource, context: Context) -> Steps:
+def _delete(command: commands.DeleteResource, context: Context) -> Steps:
     batch = context.batch
     level = Level(command.level)
     requested = find_visible(batch, level, command.id)
@@ -38,7 +32,7 @@ def _delete(command: DeleteResource, context: Context) -> Steps:
         context.outcome.reply = (int(parent_level), read_row(batch, parent_level, above[0])[rows.ID])
     patient = above[-1] if above else top
     surrogate = surrogate_of(batch, patient)
-    event = ResourceDeleted(
+    event = events.ResourceDeleted(
         level=top_level,
         resource=top,
         requested_level=level,
@@ -51,17 +45,17 @@ def _delete(command: DeleteResource, context: Context) -> Steps:
     yield Planned(event, surrogate)
     context.outcome.condemned = True
     if top_level != Level.INSTANCE:
-        yield from _purge(PurgeRows(resource=top), context)
+        yield from _purge(commands.PurgeRows(resource=top), context)
 
 
-def _retract(command: RetractInstance, context: Context) -> Steps:
+def _retract(command: commands.RetractInstance, context: Context) -> Steps:
     owner = context.batch.get(BLOBS, command.blob)
     if owner is None:
         return
     ref = Ref(U64.unpack(owner)[0])
     resource = ResourceId(read_row(context.batch, Level.INSTANCE, ref)[rows.ID])
     if find_visible(context.batch, Level.INSTANCE, resource) == ref:  # not a later life, with a good file of its own
-        delete = DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
+        delete = commands.DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
         yield from _delete(delete, context)
 
 
@@ -77,14 +71,14 @@ def _highest_emptied(batch: Batch, level: Level, ref: Ref) -> tuple[Level, Ref]:
     return level, ref
 
 
-def _purge(command: PurgeRows, context: Context) -> Steps:
+def _purge(command: commands.PurgeRows, context: Context) -> Steps:
     root = command.resource
     tombstone = context.batch.get(TOMBSTONES, key(root))
     if tombstone is None:
         return
     surrogate = tombstone[LEVEL_REF.size :]
     deleted = _name_purged(context.batch, root, tombstone)
-    yield Planned(RowsPurged(resource=root, limit=PURGE_STEP_INSTANCES, deleted=deleted), surrogate)
+    yield Planned(events.RowsPurged(resource=root, limit=PURGE_STEP_INSTANCES, deleted=deleted), surrogate)
     context.outcome.condemned = True
     if context.batch.get(TOMBSTONES, key(root)) is not None:
         context.outcome.purging.append(root)
@@ -97,7 +91,7 @@ def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> list[list[Any]]:
     packed = ((found.level, batch.get(rows.TABLE_OF_LEVEL[found.level], key(found.ref))) for found in step.rows)
     named: list[list[Any]] = [[int(of), rows.id_of(row)] for of, row in packed if row is not None]
     event = read_event(batch.get, deleted_at)[1] if step.is_last else None
-    if not isinstance(event, ResourceDeleted):  # else it was erased from the log
+    if not isinstance(event, events.ResourceDeleted):  # else it was erased from the log
         return named
     named.append([level, event.id])
     below = [each for each in named if each[0] > event.requested_level]
@@ -107,7 +101,7 @@ def _name_purged(batch: Batch, root: Ref, tombstone: bytes) -> list[list[Any]]:
 # -- stability --------------------------------------------------------------------------------------------------------
 
 
-def _settle(command: SettleResources, context: Context) -> Steps:
+def _settle(command: commands.SettleResources, context: Context) -> Steps:
     for level, resource, last_seq in command.resources:
         yield from _settle_one(Level(level), Ref(resource), last_seq, context)
 
@@ -119,11 +113,11 @@ def _settle_one(level: Level, resource: Ref, last_seq: int, context: Context) ->
     if packed is None or aggregate.is_stable or aggregate.last_seq != last_seq:
         return
     if find_visible(batch, level, ResourceId(rows.unpack(packed)[rows.ID])) == resource:
-        event = ResourceStabilized(level=level, resource=resource)
+        event = events.ResourceStabilized(level=level, resource=resource)
         yield Planned(event, surrogate_of_resource(batch, level, resource))
 
 
-def _set_stability(command: SetStability, context: Context) -> Steps:
+def _set_stability(command: commands.SetStability, context: Context) -> Steps:
     """Whoever says "not stable" of what is not begins its time of quiet anew."""
     batch = context.batch
     level, resource = find_any(batch, ResourceId(command.id))
@@ -133,16 +127,16 @@ def _set_stability(command: SetStability, context: Context) -> Steps:
     context.outcome.reply = aggregate.is_stable != command.is_stable
     if command.is_stable and aggregate.is_stable:
         return
-    event_type = ResourceStabilized if command.is_stable else ResourceUnsettled
+    event_type = events.ResourceStabilized if command.is_stable else events.ResourceUnsettled
     yield Planned(event_type(level=level, resource=resource), surrogate_of_resource(batch, level, resource))
     if not command.is_stable:
         context.outcome.touched = [(level, resource, aggregate.last_seq)]
 
 
 DECISIONS: Decisions = {
-    DeleteResource: _delete,
-    RetractInstance: _retract,
-    PurgeRows: _purge,
-    SettleResources: _settle,
-    SetStability: _set_stability,
+    commands.DeleteResource: _delete,
+    commands.RetractInstance: _retract,
+    commands.PurgeRows: _purge,
+    commands.SettleResources: _settle,
+    commands.SetStability: _set_stability,
 }

@@ -7,15 +7,9 @@ recorded already are not recorded again; a second skip is (and counts one too ma
 from typing import Final
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
-from actors.messages.commands.scripts import (
-    DeleteKeyValue,
-    RecordCallbackFailure,
-    RecordCallbackRecovery,
-    RecordCallbackSkip,
-    StoreKeyValue,
-)
+from actors.messages.commands import scripts as commands
+from events import scripts as events
 from events.errors import InvalidRequest
-from events.scripts import CallbackFailed, CallbackRecovered, CallbackSkipped, KeyValueDeleted, KeyValueStored
 from store.batch import Batch
 from store.projections.scripts import unpack_waiting
 from store.tables import CALLBACKS_WAITING, KEY_VALUES, callback_key, key_value_key
@@ -26,9 +20,9 @@ MAX_KEY_BYTES: Final = 255
 MAX_VALUE_BYTES: Final = 1 << 20  # every version of a value stays in the log
 
 
-def _fail(command: RecordCallbackFailure, context: Context) -> Steps:
+def _fail(command: commands.RecordCallbackFailure, context: Context) -> Steps:
     if command.attempt > _attempts_before(context.batch, command.cause_seq, command.number):
-        event = CallbackFailed(
+        event = events.CallbackFailed(
             cause_seq=command.cause_seq,
             number=command.number,
             callback=command.callback,
@@ -40,34 +34,34 @@ def _fail(command: RecordCallbackFailure, context: Context) -> Steps:
         yield Planned(event)
 
 
-def _recover(command: RecordCallbackRecovery, context: Context) -> Steps:
+def _recover(command: commands.RecordCallbackRecovery, context: Context) -> Steps:
     if _attempts_before(context.batch, command.cause_seq, command.number):
-        event = CallbackRecovered(
+        event = events.CallbackRecovered(
             cause_seq=command.cause_seq, number=command.number, callback=command.callback, attempt=command.attempt
         )
         yield Planned(event)
 
 
-def _skip(command: RecordCallbackSkip, _: Context) -> Steps:
-    event = CallbackSkipped(
+def _skip(command: commands.RecordCallbackSkip, _: Context) -> Steps:
+    event = events.CallbackSkipped(
         cause_seq=command.cause_seq, number=command.number, callback=command.callback, attempts=command.attempts
     )
     yield Planned(event)
 
 
-def _store(command: StoreKeyValue, context: Context) -> Steps:
+def _store(command: commands.StoreKeyValue, context: Context) -> Steps:
     check_key(command.store, command.key)
     if len(command.value) > MAX_VALUE_BYTES:
         raise InvalidRequest(f"a value holds at most {MAX_VALUE_BYTES} bytes, not {len(command.value)}")
     if context.batch.get(KEY_VALUES, key_value_key(command.store, command.key)) != command.value:
-        yield Planned(KeyValueStored(store=command.store, key=command.key, value=command.value))
+        yield Planned(events.KeyValueStored(store=command.store, key=command.key, value=command.value))
 
 
-def _delete(command: DeleteKeyValue, context: Context) -> Steps:
+def _delete(command: commands.DeleteKeyValue, context: Context) -> Steps:
     check_key(command.store, command.key)
     context.outcome.reply = context.batch.get(KEY_VALUES, key_value_key(command.store, command.key)) is not None
     if context.outcome.reply:
-        yield Planned(KeyValueDeleted(store=command.store, key=command.key))
+        yield Planned(events.KeyValueDeleted(store=command.store, key=command.key))
 
 
 def check_key(store: bytes, name: bytes) -> None:
@@ -85,9 +79,9 @@ def _attempts_before(batch: Batch, cause_seq: int, number: int) -> int:
 
 
 DECISIONS: Decisions = {
-    RecordCallbackFailure: _fail,
-    RecordCallbackRecovery: _recover,
-    RecordCallbackSkip: _skip,
-    StoreKeyValue: _store,
-    DeleteKeyValue: _delete,
+    commands.RecordCallbackFailure: _fail,
+    commands.RecordCallbackRecovery: _recover,
+    commands.RecordCallbackSkip: _skip,
+    commands.StoreKeyValue: _store,
+    commands.DeleteKeyValue: _delete,
 }

@@ -3,32 +3,23 @@
 import msgpack
 
 from actors.core.index.context import NOTHING, Context, Decisions, Planned, Steps
-from actors.messages.commands.server import (
-    ClearChanges,
-    ClearExports,
-    DropCursor,
-    LogExports,
-    RemoveModality,
-    SaveCursor,
-    SetSetting,
-    StoreModality,
-)
+from actors.messages.commands import server as commands
+from events import server as events
 from events.identifiers import ResourceId
-from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.tables import CURSORS, MODALITIES, SETTINGS, key, modality_key
 
 
-def _clear_changes(_: ClearChanges, __: Context) -> Steps:
-    yield Planned(ChangesCleared())
+def _clear_changes(_: commands.ClearChanges, __: Context) -> Steps:
+    yield Planned(events.ChangesCleared())
 
 
-def _clear_exports(_: ClearExports, __: Context) -> Steps:
-    yield Planned(ExportsCleared())
+def _clear_exports(_: commands.ClearExports, __: Context) -> Steps:
+    yield Planned(events.ExportsCleared())
 
 
-def _log_exports(command: LogExports, _: Context) -> Steps:
+def _log_exports(command: commands.LogExports, _: Context) -> Steps:
     for level, resource, patient, study, series, instance in command.exports:
-        event = ResourceExported(
+        event = events.ResourceExported(
             level=level,
             modality=command.modality,
             id=ResourceId(resource),
@@ -40,38 +31,38 @@ def _log_exports(command: LogExports, _: Context) -> Steps:
         yield Planned(event)
 
 
-def _store_modality(command: StoreModality, _: Context) -> Steps:
-    yield Planned(ModalityStored(**command.values))
+def _store_modality(command: commands.StoreModality, _: Context) -> Steps:
+    yield Planned(events.ModalityStored(**command.values))
 
 
-def _remove_modality(command: RemoveModality, context: Context) -> Steps:
+def _remove_modality(command: commands.RemoveModality, context: Context) -> Steps:
     context.outcome.reply = context.batch.get(MODALITIES, modality_key(command.name)) is not None
     if context.outcome.reply:
-        yield Planned(ModalityRemoved(name=command.name))
+        yield Planned(events.ModalityRemoved(name=command.name))
 
 
-def _set_setting(command: SetSetting, context: Context) -> Steps:
+def _set_setting(command: commands.SetSetting, context: Context) -> Steps:
     context.batch.put(SETTINGS, command.name.encode(), msgpack.packb(command.value))
     return NOTHING
 
 
-def _save_cursor(command: SaveCursor, context: Context) -> Steps:
+def _save_cursor(command: commands.SaveCursor, context: Context) -> Steps:
     context.batch.put(CURSORS, command.consumer.encode(), key(command.seq))
     return NOTHING
 
 
-def _drop_cursor(command: DropCursor, context: Context) -> Steps:
+def _drop_cursor(command: commands.DropCursor, context: Context) -> Steps:
     context.batch.delete(CURSORS, command.consumer.encode())
     return NOTHING
 
 
 DECISIONS: Decisions = {
-    ClearChanges: _clear_changes,
-    ClearExports: _clear_exports,
-    LogExports: _log_exports,
-    StoreModality: _store_modality,
-    RemoveModality: _remove_modality,
-    SetSetting: _set_setting,
-    SaveCursor: _save_cursor,
-    DropCursor: _drop_cursor,
+    commands.ClearChanges: _clear_changes,
+    commands.ClearExports: _clear_exports,
+    commands.LogExports: _log_exports,
+    commands.StoreModality: _store_modality,
+    commands.RemoveModality: _remove_modality,
+    commands.SetSetting: _set_setting,
+    commands.SaveCursor: _save_cursor,
+    commands.DropCursor: _drop_cursor,
 }
