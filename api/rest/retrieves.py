@@ -21,19 +21,18 @@ from api.rest.render_answers import with_meta
 from api.rest.serving.body import read_text
 from events.errors import InvalidRequest
 from events.identifiers import Level
+from store.dicom import tags
 from store.dicom.dictionary import format_tag
 from store.dicom.matching import Dataset
-from store.dicom.tags import (
-    ACCESSION_NUMBER,
-    PATIENT_ID,
-    QUERY_RETRIEVE_LEVEL,
-    SERIES_INSTANCE_UID,
-    SOP_INSTANCE_UID,
-    STUDY_INSTANCE_UID,
-)
 
 # What of an answer goes into the query of a retrieval.
-_IDENTIFYING: Final = (ACCESSION_NUMBER, PATIENT_ID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID)
+_IDENTIFYING: Final = (
+    tags.ACCESSION_NUMBER,
+    tags.PATIENT_ID,
+    tags.STUDY_INSTANCE_UID,
+    tags.SERIES_INSTANCE_UID,
+    tags.SOP_INSTANCE_UID,
+)
 _NEEDS_BODY: Final = "Must provide a JSON body containing fields Resources and Level"
 
 
@@ -75,7 +74,7 @@ def _parse_resource(value: object) -> Dataset:
         if not isinstance(key, str):
             raise BadField(f"Expecting a string in field '{name}'")
         keys[tag] = key
-    return {tag: key for tag, key in keys.items() if tag != QUERY_RETRIEVE_LEVEL}
+    return {tag: key for tag, key in keys.items() if tag != tags.QUERY_RETRIEVE_LEVEL}
 
 
 class RetrieveAnswers:

@@ -10,17 +10,11 @@ from struct import Struct, error, pack
 from typing import Final
 
 from events.errors import InvalidDicom
+from store.dicom import uids
 from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
 from store.dicom.inflating import inflate
 from store.dicom.limits import BeyondLimits
 from store.dicom.syntax import Syntax, read_syntax
-from store.dicom.uids import (
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    IMPLICIT_LE,
-)
 
 MAX_META_ELEMENTS: Final = 10_000
 
@@ -56,7 +50,7 @@ def open_part10(file: Buffer) -> Part10:
         return Part10(file, meta_start, meta_end, meta_end, told, syntax or Syntax())
     if syntax is None:
         guessed, syntax = _guess(file, meta_end)
-        if meta_start and meta_end == meta_start and guessed != EXPLICIT_LE:
+        if meta_start and meta_end == meta_start and guessed != uids.EXPLICIT_LE:
             raise InvalidDicom("the meta information is missing")
         return Part10(file, meta_start, meta_end, meta_end, told or guessed, syntax, guessed=True)
     if not syntax.deflated:
@@ -84,9 +78,9 @@ def _guess(data: Buffer, start: int) -> tuple[str, Syntax]:
     explicit = first[4:6].isalpha() and first[4:6].isupper()
     if group_le > group_be:
         if explicit:
-            return EXPLICIT_BE, Syntax(little=False)
+            return uids.EXPLICIT_BE, Syntax(little=False)
         raise InvalidDicom("this is not a DICOM file")
-    return (EXPLICIT_LE, Syntax()) if explicit else (IMPLICIT_LE, Syntax(explicit=False))
+    return (uids.EXPLICIT_LE, Syntax()) if explicit else (uids.IMPLICIT_LE, Syntax(explicit=False))
 
 
 def _read_meta(file: Buffer, start: int) -> tuple[str, int]:
@@ -128,8 +122,8 @@ def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str, *, remote
             _text(0x02, b"UI", sop_class, b"\0"),
             _text(0x03, b"UI", sop_instance, b"\0"),
             _text(0x10, b"UI", transfer_syntax, b"\0"),
-            _text(0x12, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
-            _text(0x13, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+            _text(0x12, b"UI", uids.IMPLEMENTATION_CLASS_UID, b"\0"),
+            _text(0x13, b"SH", uids.IMPLEMENTATION_VERSION_NAME, b" "),
             _text(0x16, b"AE", remote_aet, b" ") if remote_aet else b"",
         )
     )

@@ -7,17 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from store.dicom import uids
 from store.dicom.standard_tables import read_constants
-from store.dicom.uids import (
-    DEFLATED_LE,
-    ENCAPSULATED_UNCOMPRESSED,
-    EXPLICIT_BE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    JPEG_FAMILY,
-    RLE_LOSSLESS,
-    TRANSFER_SYNTAX,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +23,34 @@ class Syntax:
 
 # What pynetdicom lacks: retired processes of JPEG, and what is about documents or frames of a device.
 _LACKING: Final = (
-    ENCAPSULATED_UNCOMPRESSED,
-    *(f"{JPEG_FAMILY}{number}" for number in (*range(52, 57), *range(58, 67))),
-    *(f"{TRANSFER_SYNTAX}6.{number}" for number in (1, 2)),
+    uids.ENCAPSULATED_UNCOMPRESSED,
+    *(f"{uids.JPEG_FAMILY}{number}" for number in (*range(52, 57), *range(58, 67))),
+    *(f"{uids.TRANSFER_SYNTAX}6.{number}" for number in (1, 2)),
 )
 
 _PLAIN = Syntax()
 _ENCAPSULATED = Syntax(encapsulated=True)
 _DEFLATED = Syntax(deflated=True)
 _SYNTAXES = {
-    IMPLICIT_LE: Syntax(explicit=False),
-    EXPLICIT_LE: _PLAIN,
-    EXPLICIT_BE: Syntax(little=False),
-    DEFLATED_LE: _DEFLATED,
+    uids.IMPLICIT_LE: Syntax(explicit=False),
+    uids.EXPLICIT_LE: _PLAIN,
+    uids.EXPLICIT_BE: Syntax(little=False),
+    uids.DEFLATED_LE: _DEFLATED,
     "1.2.840.113619.5.2": Syntax(explicit=False),  # of GE: implicit VR, big endian Pixel Data
-    ENCAPSULATED_UNCOMPRESSED: _ENCAPSULATED,
-    RLE_LOSSLESS: _ENCAPSULATED,
+    uids.ENCAPSULATED_UNCOMPRESSED: _ENCAPSULATED,
+    uids.RLE_LOSSLESS: _ENCAPSULATED,
     # RFC 2557 MIME encapsulation and XML encoding are about what is around or inside a document: DICOM's own part is plain.
-    f"{TRANSFER_SYNTAX}6.1": _PLAIN,
-    f"{TRANSFER_SYNTAX}6.2": _PLAIN,
+    f"{uids.TRANSFER_SYNTAX}6.1": _PLAIN,
+    f"{uids.TRANSFER_SYNTAX}6.2": _PLAIN,
     # SMPTE ST 2110: the pixels flow elsewhere, in real time
-    f"{TRANSFER_SYNTAX}7.1": _PLAIN,
-    f"{TRANSFER_SYNTAX}7.2": _PLAIN,
-    f"{TRANSFER_SYNTAX}7.3": _PLAIN,
-    f"{TRANSFER_SYNTAX}8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
-    f"{JPEG_FAMILY}94": _PLAIN,  # JPIP Referenced: no pixel data
-    f"{JPEG_FAMILY}95": _DEFLATED,
-    f"{JPEG_FAMILY}204": _PLAIN,  # JPIP HTJ2K Referenced
-    f"{JPEG_FAMILY}205": _DEFLATED,
+    f"{uids.TRANSFER_SYNTAX}7.1": _PLAIN,
+    f"{uids.TRANSFER_SYNTAX}7.2": _PLAIN,
+    f"{uids.TRANSFER_SYNTAX}7.3": _PLAIN,
+    f"{uids.TRANSFER_SYNTAX}8.1": _ENCAPSULATED,  # Deflated Image Frame Compression
+    f"{uids.JPEG_FAMILY}94": _PLAIN,  # JPIP Referenced: no pixel data
+    f"{uids.JPEG_FAMILY}95": _DEFLATED,
+    f"{uids.JPEG_FAMILY}204": _PLAIN,  # JPIP HTJ2K Referenced
+    f"{uids.JPEG_FAMILY}205": _DEFLATED,
 }
 # JPEG 50-70, JPEG-LS, JPEG 2000, MPEG and HEVC (".1": fragmentable), JPEG XL, High-Throughput JPEG 2000
 _ENCAPSULATED_NUMBERS = frozenset(
@@ -70,9 +61,9 @@ _ENCAPSULATED_NUMBERS = frozenset(
 def read_syntax(uid: str) -> Syntax | None:
     """How to read a dataset in transfer syntax `uid`; None if that is unknown."""
     known = _SYNTAXES.get(uid)
-    if known is not None or not uid.startswith(JPEG_FAMILY):
+    if known is not None or not uid.startswith(uids.JPEG_FAMILY):
         return known
-    number = uid.removeprefix(JPEG_FAMILY).removesuffix(".1")
+    number = uid.removeprefix(uids.JPEG_FAMILY).removesuffix(".1")
     return _ENCAPSULATED if number.isdecimal() and int(number) in _ENCAPSULATED_NUMBERS else None
 
 

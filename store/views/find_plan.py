@@ -9,21 +9,8 @@ from itertools import islice
 from typing import Final
 
 from events.identifiers import Level, Ref
+from store.dicom import tags
 from store.dicom.matching import Between, Matcher, OneOf, Wildcard, fold
-from store.dicom.tags import (
-    ACCESSION_NUMBER,
-    MODALITIES_IN_STUDY,
-    MODALITY,
-    PATIENT_BIRTH_DATE,
-    PATIENT_ID,
-    PATIENT_NAME,
-    REFERRING_PHYSICIAN_NAME,
-    SERIES_INSTANCE_UID,
-    SOP_INSTANCE_UID,
-    STUDY_DATE,
-    STUDY_DESCRIPTION,
-    STUDY_INSTANCE_UID,
-)
 from store.projections.find import index_text
 from store.tables import (
     FIND,
@@ -44,18 +31,18 @@ LOOKS_AT_CLOCK: Final = 1000  # keys passed over between two looks at the clock;
 
 # (level of the query's tag, tag) -> kind of row, level of the resources it names; a query's level is this one or lower.
 _IDENTIFIERS: Final = {
-    PATIENT_ID: (LookupKind.PATIENT_ID, Level.PATIENT),
-    STUDY_INSTANCE_UID: (LookupKind.STUDY_INSTANCE_UID, Level.STUDY),
-    ACCESSION_NUMBER: (LookupKind.ACCESSION_NUMBER, Level.STUDY),
-    SERIES_INSTANCE_UID: (LookupKind.SERIES_INSTANCE_UID, Level.SERIES),
-    SOP_INSTANCE_UID: (LookupKind.SOP_INSTANCE_UID, Level.INSTANCE),
+    tags.PATIENT_ID: (LookupKind.PATIENT_ID, Level.PATIENT),
+    tags.STUDY_INSTANCE_UID: (LookupKind.STUDY_INSTANCE_UID, Level.STUDY),
+    tags.ACCESSION_NUMBER: (LookupKind.ACCESSION_NUMBER, Level.STUDY),
+    tags.SERIES_INSTANCE_UID: (LookupKind.SERIES_INSTANCE_UID, Level.SERIES),
+    tags.SOP_INSTANCE_UID: (LookupKind.SOP_INSTANCE_UID, Level.INSTANCE),
 }
 _STUDY_TAGS: Final = {
-    PATIENT_NAME: FindKind.STUDY_PATIENT_NAME,
-    PATIENT_BIRTH_DATE: FindKind.STUDY_BIRTH_DATE,
-    STUDY_DATE: FindKind.STUDY_DATE,
-    STUDY_DESCRIPTION: FindKind.STUDY_DESCRIPTION,
-    REFERRING_PHYSICIAN_NAME: FindKind.STUDY_REFERRER,
+    tags.PATIENT_NAME: FindKind.STUDY_PATIENT_NAME,
+    tags.PATIENT_BIRTH_DATE: FindKind.STUDY_BIRTH_DATE,
+    tags.STUDY_DATE: FindKind.STUDY_DATE,
+    tags.STUDY_DESCRIPTION: FindKind.STUDY_DESCRIPTION,
+    tags.REFERRING_PHYSICIAN_NAME: FindKind.STUDY_REFERRER,
 }
 
 
@@ -94,9 +81,11 @@ class Source:
     def _first_of_study(self, s: Snapshot, study: Ref) -> bytes | None:
         """The first of the keys that name this study, so that it is looked at once."""
         keys = (
-            find_prefix(FindKind.MODALITY, index_text(FindKind.MODALITY, series.tags[MODALITY])) + key(study) + key(ref)
+            find_prefix(FindKind.MODALITY, index_text(FindKind.MODALITY, series.tags[tags.MODALITY]))
+            + key(study)
+            + key(ref)
             for ref in s.child_refs(study)
-            if MODALITY in (series := s.get_ref(Level.SERIES, ref)).tags
+            if tags.MODALITY in (series := s.get_ref(Level.SERIES, ref)).tags
         )
         spanned = (each for each in keys if any(span.start <= each < span.stop for span in self.spans))
         return min((each for each in spanned if self._matches_pattern(each)), default=None)
@@ -148,13 +137,13 @@ def _sources(level: Level, keys: Mapping[int, Matcher]) -> Iterator[Source]:
             source = _identifier_source(of_level, kind, matcher)
             if source is not None:
                 yield source
-        elif level == Level.PATIENT and tag == PATIENT_NAME:
+        elif level == Level.PATIENT and tag == tags.PATIENT_NAME:
             yield _find_source(Level.PATIENT, FindKind.PATIENT_NAME, matcher)
         elif level >= Level.STUDY and tag in _STUDY_TAGS:
             yield _find_source(Level.STUDY, _STUDY_TAGS[tag], matcher)
-        elif level == Level.STUDY and tag == MODALITIES_IN_STUDY:
+        elif level == Level.STUDY and tag == tags.MODALITIES_IN_STUDY:
             yield _find_source(Level.STUDY, FindKind.MODALITY, matcher, names_study=True)
-        elif level >= Level.SERIES and tag == MODALITY:
+        elif level >= Level.SERIES and tag == tags.MODALITY:
             yield _find_source(Level.SERIES, FindKind.MODALITY, matcher)
 
 

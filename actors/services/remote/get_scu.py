@@ -24,26 +24,18 @@ from actors.wire.dicom.response import is_warning
 from actors.wire.dicom.statuses import ANY_PENDING, CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, UNRECOGNIZED_OPERATION
 from actors.wire.errors import GET_UNAVAILABLE, RemoteFailed
 from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
-from store.dicom.uids import (
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    JPEG_FAMILY,
-    PATIENT_ROOT_GET,
-    RLE_LOSSLESS,
-    STORAGE,
-    STUDY_ROOT_GET,
-)
+from store.dicom import uids
 from store.disk_errors import translated
 
-MODELS: Final = (PATIENT_ROOT_GET, STUDY_ROOT_GET)
+MODELS: Final = (uids.PATIENT_ROOT_GET, uids.STUDY_ROOT_GET)
 STORAGE_LIMIT: Final = MOST_CONTEXTS - len(MODELS)  # contexts left for storage
 StorageContext = tuple[str, Sequence[str]]  # a SOP class, the transfer syntaxes of which the peer chooses one
 
-_UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)
+_UNCOMPRESSED: Final = (uids.EXPLICIT_LE, uids.IMPLICIT_LE)
 _COMPRESSED: Final = (
-    *(f"{JPEG_FAMILY}{number}" for number in (90, 91, 70, 57, 80, 81, 50, 51)),
-    RLE_LOSSLESS,
-    *(f"{JPEG_FAMILY}{number}" for number in (201, 202, 203)),
+    *(f"{uids.JPEG_FAMILY}{number}" for number in (90, 91, 70, 57, 80, 81, 50, 51)),
+    uids.RLE_LOSSLESS,
+    *(f"{uids.JPEG_FAMILY}{number}" for number in (201, 202, 203)),
 )
 # CT and MR with their enhanced kinds; CR, DX, mammography, breast tomosynthesis; ultrasound, XA, RF, NM, PET; secondary
 # capture; endoscopy, microscopy, photographs, ophthalmology.
@@ -86,8 +78,8 @@ def storage_contexts(sop_classes: Iterable[str] = ()) -> list[StorageContext]:
         plain: list[StorageContext] = [(name, _UNCOMPRESSED) for name in known]
         own: list[StorageContext] = [(name, (syntax,)) for syntax in _COMPRESSED for name in known]
         return (plain + own)[:STORAGE_LIMIT]
-    plain = [(STORAGE + suffix, _UNCOMPRESSED) for suffix in _ALL.split()]
-    return (plain + [(STORAGE + suffix, _COMPRESSED) for suffix in _OFTEN_COMPRESSED.split()])[:STORAGE_LIMIT]
+    plain = [(uids.STORAGE + suffix, _UNCOMPRESSED) for suffix in _ALL.split()]
+    return (plain + [(uids.STORAGE + suffix, _COMPRESSED) for suffix in _OFTEN_COMPRESSED.split()])[:STORAGE_LIMIT]
 
 
 def proposals(storage: Sequence[StorageContext]) -> list[Proposal]:

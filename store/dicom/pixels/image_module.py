@@ -3,47 +3,37 @@
 from collections.abc import Sequence
 from typing import Final
 
+from store.dicom import tags
 from store.dicom.elements import Buffer, Element
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
-from store.dicom.tags import (
-    BITS_ALLOCATED,
-    BITS_STORED,
-    COLUMNS,
-    HIGH_BIT,
-    NUMBER_OF_FRAMES,
-    PHOTOMETRIC_INTERPRETATION,
-    PIXEL_REPRESENTATION,
-    ROWS,
-    SAMPLES_PER_PIXEL,
-)
 
 _NAMES: Final = {
-    SAMPLES_PER_PIXEL: "Samples per Pixel",
-    PHOTOMETRIC_INTERPRETATION: "Photometric Interpretation",
-    NUMBER_OF_FRAMES: "Number of Frames",
-    ROWS: "Rows",
-    COLUMNS: "Columns",
-    BITS_ALLOCATED: "Bits Allocated",
-    BITS_STORED: "Bits Stored",
-    HIGH_BIT: "High Bit",
-    PIXEL_REPRESENTATION: "Pixel Representation",
+    tags.SAMPLES_PER_PIXEL: "Samples per Pixel",
+    tags.PHOTOMETRIC_INTERPRETATION: "Photometric Interpretation",
+    tags.NUMBER_OF_FRAMES: "Number of Frames",
+    tags.ROWS: "Rows",
+    tags.COLUMNS: "Columns",
+    tags.BITS_ALLOCATED: "Bits Allocated",
+    tags.BITS_STORED: "Bits Stored",
+    tags.HIGH_BIT: "High Bit",
+    tags.PIXEL_REPRESENTATION: "Pixel Representation",
 }
 
 
 def describe_pixels(data: Buffer, elements: Sequence[Element]) -> PixelDescription:
     """Read the description from the elements of a dataset in little endian. Raises UndecodablePixels."""
     reader = _Reader(data, elements)
-    bits_stored = reader.number(BITS_STORED)
+    bits_stored = reader.number(tags.BITS_STORED)
     described = PixelDescription(
         frames=reader.frames(),
-        rows=reader.number(ROWS),
-        columns=reader.number(COLUMNS),
-        samples=reader.number(SAMPLES_PER_PIXEL),
-        bits_allocated=reader.number(BITS_ALLOCATED),
+        rows=reader.number(tags.ROWS),
+        columns=reader.number(tags.COLUMNS),
+        samples=reader.number(tags.SAMPLES_PER_PIXEL),
+        bits_allocated=reader.number(tags.BITS_ALLOCATED),
         bits_stored=bits_stored,
-        high_bit=reader.number(HIGH_BIT, bits_stored - 1),
-        signed=reader.number(PIXEL_REPRESENTATION, 0) == 1,
-        photometric_interpretation=reader.text(PHOTOMETRIC_INTERPRETATION).upper(),
+        high_bit=reader.number(tags.HIGH_BIT, bits_stored - 1),
+        signed=reader.number(tags.PIXEL_REPRESENTATION, 0) == 1,
+        photometric_interpretation=reader.text(tags.PHOTOMETRIC_INTERPRETATION).upper(),
     )
     _refuse_nonsense(described)
     return described
@@ -83,7 +73,7 @@ class _Reader:
         return self._raw(tag).decode("ascii", "replace").strip("\0 ")
 
     def frames(self) -> int:
-        told = self.text(NUMBER_OF_FRAMES)
+        told = self.text(tags.NUMBER_OF_FRAMES)
         if not told:
             return 1
         if not told.removeprefix("+").isdecimal() or len(told) > 12:
