@@ -186,4 +186,5 @@ def _read(
             assert cancel_when is None or cancel_when.wait(20)
             association.send_c_cancel(7, context)
     association.release()
+    association.join(20)  # pynetdicom's thread
     assert association.is_released

@@ -74,6 +74,7 @@ def serving(
     try:
         yield association
         association.release()
+        association.join(20)  # pynetdicom's thread
     finally:
         server.stop()
 
