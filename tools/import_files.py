@@ -1,6 +1,7 @@
 """`sinogram import`: send files, folders and ZIPs to a running server over HTTP, several at once.
 
-Files that are neither DICOM (the letters `DICM` after 128 bytes, PS3.10 §7.1) nor ZIP are counted and left out. Sending
+Files that are neither DICOM (the letters `DICM` after 128 bytes, PS3.10 §7.1) nor ZIP are counted and left out. What an Orthanc has
+compressed is inflated, and sent when all others are. Sending
 the same folder again is how an interrupted import goes on: what the server has is answered `AlreadyStored`.
 """
 
@@ -11,16 +12,16 @@ import ssl
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, responses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from events.errors import InvalidRequest, PeerFailed, Unauthorized
+from tools.orthanc_storage import Damaged, is_compressed_by_orthanc, open_inflated, whole_files
 from tools.server_address import ServerAddress, explain
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _MISSING_TAG: Final = 21  # Orthanc's "Inexistent tag"
 class Tally:
     """What became of the files so far; written under the lock of `_Import`."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)  # Orthanc's `Status`, "skipped", "compressed" or "failed"
+    outcomes: Counter[str] = field(default_factory=Counter)  # Orthanc's `Status`, "skipped" or "failed"
     sent_bytes: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -63,7 +64,7 @@ def import_files(
             work.run(in_flight, bar)
         finally:
             _print_summary(work.tally, time.monotonic() - started)
-    return 1 if work.tally.outcomes["failed"] or work.tally.outcomes["compressed"] else 0
+    return 1 if work.tally.outcomes["failed"] else 0
 
 
 def find_files(roots: Iterable[Path]) -> Iterator[Path]:
@@ -86,20 +87,6 @@ def kind_of(path: Path) -> str | None:
     return "dicom" if head[128:] == b"DICM" and path.name != "DICOMDIR" else None
 
 
-def is_compressed_by_orthanc(path: Path) -> bool:
-    """Tell whether a file is a DICOM file as Orthanc keeps it with `StorageCompression`: its size in 8 bytes, then zlib.
-
-    Source: seen in the folder of an Orthanc 1.12.7 (`tests/peer/test_import_compressed.py`). Raises: OSError.
-    """
-    with path.open("rb") as file:
-        size, start = int.from_bytes(file.read(8), "little"), file.read(4096)
-    if start[:1] != b"\x78" or size < 132:
-        return False
-    with suppress(zlib.error):
-        return zlib.decompressobj().decompress(start, 132)[128:] == b"DICM"
-    return False
-
-
 def parse_user(text: str | None) -> tuple[str, str] | None:
     """Read `NAME:PASSWORD`; asks on the terminal for a password that is not given."""
     if text is None:
@@ -115,12 +102,20 @@ class _Import:
         self._server = server
         self._headers = {"Content-Type": "application/dicom"} | server.headers()
         self._files = files
+        self._open: Callable[[Path], IO[bytes]] = _open_plain
+        self._compressed: list[Path] = []  # by an Orthanc: sent when all others are
         self._lock = threading.Lock()
         self._fatal: Exception | None = None
         self.tally = Tally()
 
     def run(self, in_flight: int, bar: "_Bar | None") -> None:
         """Send all files. Raises what made going on pointless."""
+        self._run(in_flight, bar)
+        if self._compressed:
+            self._files, self._open = whole_files(self._compressed), open_inflated
+            self._run(in_flight, bar)
+
+    def _run(self, in_flight: int, bar: "_Bar | None") -> None:
         threads = [threading.Thread(target=self._send_files, args=(bar,), daemon=True) for _ in range(in_flight)]
         for thread in threads:
             thread.start()
@@ -153,10 +148,13 @@ class _Import:
 
     def _send_file(self, connection: HTTPConnection, path: Path) -> None:
         try:
-            if kind_of(path) is None:
-                return self._count(["compressed" if is_compressed_by_orthanc(path) else "skipped"])
-            size_bytes = path.stat().st_size
-            status, body = self._post(connection, path)
+            if self._open is _open_plain and kind_of(path) is None:
+                if is_compressed_by_orthanc(path):
+                    return self._compressed.append(path)
+                return self._count(["skipped"])
+            size_bytes, status, body = self._post(connection, path)
+        except Damaged as exc:
+            return self._count(["failed"], failure=f"{path}: {exc}")
         except OSError as exc:
             if isinstance(exc, ConnectionError | TimeoutError | ssl.SSLError):
                 raise PeerFailed(f"{self._server.url} does not answer ({explain(exc)})") from exc
@@ -167,16 +165,16 @@ class _Import:
             return self._count(["failed"], failure=f"{path}: {_reason(status, body)}")
         return self._count(_statuses(body), size_bytes)
 
-    def _post(self, connection: HTTPConnection, path: Path) -> tuple[int, bytes]:
-        """Send one file and return what was answered; tries again where that is safe: storing twice stores once."""
+    def _post(self, connection: HTTPConnection, path: Path) -> tuple[int, int, bytes]:
+        """Send one file and return its size and what was answered; tries again where that is safe: storing twice stores once."""
         tries, busy = 0, 0
         while True:
             try:
-                with path.open("rb") as file:
-                    length = str(path.stat().st_size)
-                    connection.request(
-                        "POST", self._server.path + "/instances", file, self._headers | {"Content-Length": length}
-                    )
+                with self._open(path) as file:
+                    size_bytes = file.seek(0, os.SEEK_END)
+                    file.seek(0)
+                    headers = self._headers | {"Content-Length": str(size_bytes)}
+                    connection.request("POST", self._server.path + "/instances", file, headers)
                     response = connection.getresponse()
                     status, body = response.status, response.read()
             except (ConnectionRefusedError, TimeoutError):
@@ -188,7 +186,7 @@ class _Import:
                     raise ConnectionError(str(exc) or type(exc).__name__) from exc
                 continue
             if status != 503 or busy == BUSY_TRIES:
-                return status, body
+                return size_bytes, status, body
             busy += 1
             time.sleep(BUSY_PAUSE_S)
 
@@ -198,6 +196,10 @@ class _Import:
             self.tally.sent_bytes += sent_bytes
             if failure:
                 self.tally.failures.append(failure)
+
+
+def _open_plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def _statuses(body: bytes) -> list[str]:
@@ -254,16 +256,8 @@ def _print_summary(tally: Tally, seconds: float) -> None:
     parts = [f"{stored} stored", f"{counts['AlreadyStored']} already there"]
     parts += [f"{counts[key]} {words}" for key, words in (("FilteredOut", "filtered out"),) if counts[key]]
     parts += [f"{counts['skipped']} not DICOM", f"{counts['failed']} failed"]
-    if counts["compressed"]:
-        parts.append(f"{counts['compressed']} compressed by Orthanc")
     rate = f"{stored / seconds:.0f}/s" if seconds else ""
     print(f"{', '.join(parts)}; {tally.sent_bytes / 1e6:.1f} MB in {seconds:.1f} s ({rate})")
-    if counts["compressed"]:
-        print(
-            "This is a folder of an Orthanc with StorageCompression, whose files only Orthanc can read: start it, and have it send "
-            "its images here (POST /modalities/…/store)",
-            file=sys.stderr,
-        )
     for failure in tally.failures[:SHOWN_FAILURES]:
         print(f"failed: {failure}", file=sys.stderr)
     if (more := len(tally.failures) - SHOWN_FAILURES) > 0:

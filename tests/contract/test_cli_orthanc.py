@@ -54,28 +54,65 @@ def compressed(data: bytes, level: int = 6) -> bytes:
     return len(data).to_bytes(8, "little") + zlib.compress(data, level)
 
 
-KINDS = {
-    "one file": ({"a": compressed(DICOM)}, 1),
-    "another level": ({"a": compressed(DICOM, 1), "b": compressed(DICOM, 9)}, 2),
-    "a large one": ({"a": compressed(DICOM + bytes(1 << 20))}, 1),
-    "beside one that is not": ({"a": compressed(DICOM), "b": DICOM}, 1),
-    "a compressed JSON": ({"a": compressed(b"{}" * 200)}, 0),
-    "zlib without a size": ({"a": zlib.compress(DICOM)}, 0),
-    "short": ({"a": b"\x10\0\0\0\0\0\0\0\x78"}, 0),
-    "a broken stream": ({"a": bytes.fromhex("ff00000000000000789c") + b"\xff" * 200}, 0),
+def instance(number: int, rest: bytes = b"") -> bytes:
+    """The beginning of a DICOM file of some SOP instance."""
+    uid = f"1.2.{number}".encode().ljust(6, b"\0")
+    return bytes(128) + b"DICM" + b"\2\0\3\0UI" + len(uid).to_bytes(2, "little") + uid + b"tags" + rest
+
+
+PIXELS = bytes(3 << 20)
+KINDS: dict[str, tuple[dict[str, bytes], list[bytes], int]] = {
+    "one file": ({"a": compressed(DICOM)}, [DICOM], 0),
+    "another level": ({"a": compressed(DICOM, 1), "b": compressed(DICOM + b"x", 9)}, [DICOM, DICOM + b"x"], 0),
+    "beside one that is not": ({"a": compressed(DICOM), "b": DICOM}, [DICOM, DICOM], 0),
+    "an image and its tags": (
+        {"a": compressed(instance(1)), "b": compressed(instance(1, PIXELS))},
+        [instance(1, PIXELS)],
+        0,
+    ),
+    "its tags behind it": (
+        {"b": compressed(instance(1)), "a": compressed(instance(1, PIXELS))},
+        [instance(1, PIXELS)],
+        0,
+    ),
+    "one without pixels": (
+        {"a": compressed(instance(1)), "b": compressed(instance(2, PIXELS))},
+        [instance(1), instance(2, PIXELS)],
+        0,
+    ),
+    "two of one name": (
+        {"a": compressed(instance(1, b"A")), "b": compressed(instance(1, b"BB"))},
+        [instance(1, b"A"), instance(1, b"BB")],
+        0,
+    ),
+    "a damaged image and its tags": ({"a": compressed(instance(1)), "b": compressed(instance(1, PIXELS))[:-9]}, [], 1),
+    "a wrong size": ({"a": (200).to_bytes(8, "little") + zlib.compress(DICOM + bytes(200))}, [], 1),
+    "a compressed JSON": ({"a": compressed(b"{}" * 200)}, [], 0),
+    "zlib without a size": ({"a": zlib.compress(DICOM)}, [], 0),
+    "short": ({"a": b"\x10\0\0\0\0\0\0\0\x78"}, [], 0),
+    "a broken stream": ({"a": bytes.fromhex("ff00000000000000789c") + b"\xff" * 200}, [], 0),
 }
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_compressed_folder_of_orthanc_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    files, count = KINDS[name]
+def test_what_an_orthanc_has_compressed_is_sent_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    files, wanted, status = KINDS[name]
     for file, data in files.items():
         (tmp_path / file).write_bytes(data)
-    with server(stored) as url:
-        assert main(["import", "--url", url, "--quiet", str(tmp_path)]) == (1 if count else 0)
+    sent: list[bytes] = []
+
+    def answer(body: bytes, headers: dict[str, str]) -> tuple[int, object]:
+        sent.append(body)
+        return stored(body, headers)
+
+    with server(answer) as url:
+        assert main(["import", "--url", url, "--quiet", str(tmp_path)]) == status
+    assert sorted(sent) == sorted(wanted)
     said = capsys.readouterr()
-    assert (f"{count} compressed by Orthanc" in said.out) is (count > 0)
-    assert ("StorageCompression" in said.err) is (count > 0)
+    assert said.out.startswith(f"{len(wanted)} stored")
+    assert f"{status} failed" in said.out
 
 
 def test_a_file_without_uids_is_named_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
