@@ -95,7 +95,16 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", [*ENDS, "/tools/shutdown"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "SIGTERM",
+        pytest.param("SIGINT", marks=pytest.mark.nightly),
+        "a terminal's Ctrl-C",
+        pytest.param("a service manager's SIGTERM", marks=pytest.mark.nightly),
+        "/tools/shutdown",
+    ],
+)
 def test_a_stop_is_clean(server: ServerUnderTest, end: str) -> None:
     server.start()
     sent = [instance(number) for number in range(1, 7)]

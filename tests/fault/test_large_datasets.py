@@ -81,7 +81,12 @@ _WORK = {
 }
 
 
-@pytest.mark.parametrize("what", _WORK)
+_SHORT = {"received with padding", "decoded"}  # those that do most
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=() if what in _SHORT else pytest.mark.nightly) for what in _WORK]
+)
 def test_a_process_holds_little_of_a_large_dataset(what: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _SETUP + "\n" + _WORK[what] + "\n" + _PEAK],
