@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.examples import FACTOR
 from tests.peer.comparison import assert_same, compare
 from tests.peer.conftest import Pair
 from tests.peer.exchange import Answer, Request
@@ -70,13 +71,19 @@ def _cases() -> list[tuple[str, str]]:
     return [(level, group) for level, groups in ROUTES.items() for group in groups]
 
 
+def some(pair: Pair, level: str) -> list[str]:
+    """Every resource of a level, but each third instance only, unless there is time."""
+    ids = pair.ids(level)
+    return ids[::3] if level == "instances" and FACTOR == 1 else ids
+
+
 @pytest.mark.parametrize(("level", "group"), _cases())
 def test_every_resource_answers_as_orthanc_does(
     loaded: Pair, level: str, group: str, request: pytest.FixtureRequest
 ) -> None:
     if group in MODERN_GROUPS:
         request.getfixturevalue("modern")
-    requests = [Request(f"/{level}/{each}{route}") for each in loaded.ids(level) for route in ROUTES[level][group]]
+    requests = [Request(f"/{level}/{each}{route}") for each in some(loaded, level) for route in ROUTES[level][group]]
     assert_same(loaded.differences(requests))
 
 
@@ -108,7 +115,7 @@ def test_requested_tags_answer_as_orthanc_does(loaded: Pair, level: str) -> None
 
 def test_every_element_of_every_instance_has_the_bytes_of_the_file(loaded: Pair) -> None:
     differences = []
-    for each in loaded.ids("instances"):
+    for each in some(loaded, "instances"):
         waiting = [Request(f"/instances/{each}/content")]
         while waiting:
             request = waiting.pop()
