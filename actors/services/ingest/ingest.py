@@ -1,53 +1,38 @@
 """Ingest: the one path by which an instance enters, whoever brings it (C-STORE, REST, peers, Lua, job results).
 
-Runs in the caller's thread of a gateway, so that parsing and writing scale with the gateways; the only thing it owns
-is the blob folder that the index has leased to this process. Asks the index. An upload goes
+The actor of a process for what that owns, the leased folders and the syncs under way; uploads run in their callers' threads, so that parsing
+and writing scale with the gateways. Asks the index. An upload goes
 
     bytes -> element walk -> filter -> blob on disk, index command -> reply
 
-and nothing bad ever reaches the index: what cannot be parsed is discarded before. Small files are parsed in memory and
-touch the disk only when they are good; larger ones go to their blob as they come and are parsed from a memory map.
-
-The caller is answered when both the blob and the event are durable. For a small file the two syncs run side by side,
-which saves one of the three waits for the disk. If the blob's fails, or a power cut comes between the two, the instance
-is retracted (by us, or by the sweep at the next start): it was visible for a moment, and never acknowledged.
+and nothing bad ever reaches the index: what cannot be parsed is discarded before. How bytes become a durable blob is in `durable`; here
+a DICOM file is judged and indexed.
 """
 
 import contextlib
-import hashlib
 import logging
-import mmap
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
-from actors.services.ingest.folders import BlobFolders
+from actors.services.ingest.durable import DurableBlobs, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
-from events.errors import Busy, DamagedFile, FolderRevoked, NotFound, ReadOnlyArchive, SinogramError
+from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, Level, new_correlation
 from store.blobs.store import BlobStore
-from store.blobs.writer import BlobWriter, folder_number
-from store.dicom.elements import Buffer
+from store.blobs.writer import folder_number
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, Summary, summarize
 from store.records import Instance, Origin
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
-
-# Above this an upload is written to disk as it comes. 50 HTTP threads then hold at most 50 MB.
-SPILL_BYTES = 1 << 20
-# Empty files kept ready. Creating one and making its name durable took 0.25 ms of the 2.7 ms of a store.
-FILES_AHEAD = 32
-# Files being synced at once. Each thread does nothing but wait for the disk.
-SYNC_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ class StoreResult:
 
 
 class Ingest:
-    """Opens uploads. Thread-safe; one per gateway."""
+    """Opens uploads. Thread-safe; one per process."""
 
     def __init__(
         self,
@@ -79,9 +64,8 @@ class Ingest:
         self.views = views
         self.blobs = blobs
         self.settings = settings
-        self.folders = BlobFolders(index, blobs, owner, sync=settings().sync, ahead=FILES_AHEAD)
+        self.durable = DurableBlobs(index, blobs, owner, sync=settings().sync)
         self.filters = filters
-        self._syncing = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="ingest-sync")
 
     def open(self, origin: Origin, correlation: bytes = b"") -> "Upload":
         """Start an upload; leave its `with` block to discard it unless it was stored.
@@ -99,16 +83,8 @@ class Ingest:
         """
         return Upload(self, origin, new_correlation(), announced)
 
-    def start_commit(self, writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
-        """Begin to make a blob durable; calling what is returned waits until it is. Raises StorageFull then."""
-        if sync:
-            with contextlib.suppress(RuntimeError):  # closed: this upload is one of the last
-                return self._syncing.submit(_commit, writer, sync=True).result
-        return lambda: _commit(writer, sync=sync)
-
     def close(self) -> None:
-        self._syncing.shutdown()
-        self.folders.close()
+        self.durable.close()
 
 
 class Upload:
@@ -122,12 +98,7 @@ class Upload:
         self._settings = ingest.settings()
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
-        self._chunks: list[bytes | memoryview] = []
-        self._received_bytes = 0
-        self._writer: BlobWriter | None = None
-        self._hash: Any = None  # of a spilled upload, as far as it came
-        self._is_clear = True  # False once the index may have taken the blob without our knowing
-        self._is_kept = False  # True once the index refers to the blob
+        self._blob = IncomingBlob(ingest.durable, sync=self._settings.sync, digest=self._settings.hash)
         self._judged: tuple[Summary, Judgement] | None = None
         self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
@@ -138,25 +109,7 @@ class Upload:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
-        self._received_bytes += len(data)
-        if self._writer is not None:
-            self._writer.write(data)
-            if self._hash is not None:
-                self._hash.update(data)
-            return
-        self._chunks.append(data if isinstance(data, bytes) else bytes(data))
-        if self._received_bytes > SPILL_BYTES:
-            if self._settings.hash:
-                self._hash = hashlib.md5(b"".join(self._chunks), usedforsecurity=False)
-            self._spill()
-
-    def _spill(self) -> BlobWriter:
-        """Start the blob with what is in memory."""
-        chunks, self._chunks = self._chunks, []
-        self._writer = self._ingest.folders.create()
-        for chunk in chunks:
-            self._writer.write(chunk)
-        return self._writer
+        self._blob.write(data)
 
     def judge(self) -> None:
         """Ask the filters of scripts, if there are any; the file is complete.
@@ -183,7 +136,7 @@ class Upload:
             self.discard()
             took_s = time.perf_counter() - started
             metrics.RECEIVED.add(1, result)
-            metrics.RECEIVED_BYTES.add(self._received_bytes)
+            metrics.RECEIVED_BYTES.add(self._blob.received_bytes)
             metrics.STORE_SECONDS.observe(took_s)
             metrics.LONGEST_STORE.observe(took_s)
 
@@ -195,20 +148,23 @@ class Upload:
             return StoreResult("FilteredOut", summary, judgement.dimse_status)
         if self._is_known(summary):
             return self._already_stored(summary)
-        if self._writer is None:
-            status = self._store_small(summary)
-        else:
-            _commit(self._writer, sync=self._settings.sync)
-            status = self._index(summary, self._writer, self._hash.digest() if self._hash else b"")
-        if status == "Success":
-            return StoreResult(status, summary)
+        # What heals is never retracted: it is durable before its event.
+        is_new = self._blob.keep(
+            lambda blob, size, md5: (
+                self._ingest.index.store_instance(self._command(summary, blob, size, md5)) == "Success"
+            ),
+            self._take_back,
+            beside=not self._heals,
+        )
+        if is_new:
+            return StoreResult("Success", summary)
         if not self._is_known(summary):
             raise Busy("another upload of this instance has not succeeded yet; send it again")
         return self._already_stored(summary)
 
     def _ask_filters(self, summary: Summary) -> Judgement:
         encoding = self._settings.default_encoding
-        with self._content() as data:
+        with self._blob.content() as data:
             file = ReceivedFile(data, summary.transfer_syntax, encoding)
             return self._ingest.filters.judge_received(file, self._origin, self._correlation)
 
@@ -219,105 +175,38 @@ class Upload:
                 self._ingest.index.note_duplicate(summary.ids.instance, self._origin, self._correlation)
         return StoreResult("AlreadyStored", summary)
 
-    def _store_small(self, summary: Summary) -> str:
-        """Store what is in memory: while the disk makes it durable, hash it and ask the index."""
-        data = self._chunks[0]
-        writer = self._spill()
-        wait_until_durable = self._ingest.start_commit(writer, sync=self._settings.sync)
-        try:
-            # Without a digest nobody could tell after a power cut whether it was; and what heals is never retracted.
-            if not self._settings.hash or self._heals:
-                wait_until_durable()
-            md5 = _md5(data) if self._settings.hash else b""
-            status = self._index(summary, writer, md5)
-        except BaseException:
-            with contextlib.suppress(Exception):  # the first error counts
-                wait_until_durable()
-            raise
-        try:
-            wait_until_durable()
-        except BaseException:
-            self._take_back(writer)
-            raise
-        return status
-
-    def _take_back(self, writer: BlobWriter) -> None:
+    def _take_back(self, blob: BlobId) -> bool:
         """Have the index forget an instance whose file is not durable; nobody was told that it is stored."""
-        is_gone = writer.discard()  # at once: whoever is sent the same instance now must not rely on it
-        self._is_clear = False
         try:
-            self._ingest.index.retract(writer.blob)
+            self._ingest.index.retract(blob)
         except SinogramError as exc:  # its folder keeps the lease, and the next start retracts it
             logger.error("ingest.not-retracted error=%s", exc)
-        else:
-            self._is_clear, self._is_kept = is_gone, False
-
-    def _index(self, summary: Summary, writer: BlobWriter, md5: bytes) -> str:
-        """Have the index add the instance; returns "Success" or "AlreadyStored"."""
-        command = self._command(summary, writer, md5)
-        self._is_clear = False
-        try:
-            status = self._ingest.index.store_instance(command)
-        except SinogramError as exc:
-            # Busy from a silent core leaves the outcome open; any other refusal came from the index itself.
-            self._is_clear = isinstance(exc, FolderRevoked) or not isinstance(exc, Busy)
-            raise
-        self._is_clear = True
-        self._is_kept = status == "Success"
-        return status
+            return False
+        return True
 
     def _summarize(self) -> Summary:
         """Parse the file, once: what this says is what is filtered, indexed and answered, and of what is kept."""
         encoding, announced = self._settings.default_encoding, self._announced
         if announced is None:
-            with self._content() as data:
+            with self._blob.content() as data:
                 return summarize(data, default_encoding=encoding)
-        with self._content() as data:
+        with self._blob.content() as data:
             summary = read_clean(data, self._head_bytes, announced, encoding)
         if summary is None:
             self._trim(self._head_bytes, announced)
-            with self._content() as data:
+            with self._blob.content() as data:
                 summary = summarize(data, default_encoding=encoding)
         announced.must_agree(summary)
         return summary
 
     def _trim(self, start: int, announced: Announced) -> None:
         """Keep nothing but a file's head, which ends at `start`, and its dataset."""
-        with self._content() as data:
+        with self._blob.content() as data:
             trimmed = trim(data, start, announced)
-            if trimmed is None:
-                return
-            if self._writer is None:
-                self._chunks = [b"".join(trimmed.parts(data))]
-                return
-            if not trimmed.ends_early:
-                self._write_anew(trimmed.parts(data))
-        if trimmed.ends_early:
-            self._writer.truncate(trimmed.end)
-        if self._hash is not None:
-            with self._content() as data:
-                self._hash = hashlib.md5(data, usedforsecurity=False)
-
-    def _write_anew(self, parts: Iterable[bytes]) -> None:
-        """Write what is kept to another blob."""
-        old, self._writer = self._writer, self._ingest.folders.create()
-        try:
-            for part in parts:
-                self._writer.write(part)
-        finally:
-            if old is not None:
-                self._ingest.folders.release(old.folder, is_clear=old.discard())
-
-    @contextlib.contextmanager
-    def _content(self) -> Iterator[Buffer]:
-        """Give the whole file: what is in memory, else a map of the blob."""
-        if self._writer is None:
-            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks = [data]
-            yield data
-            return
-        with mmap.mmap(self._writer.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-            yield mapped
+            if trimmed is not None and not trimmed.ends_early:
+                self._blob.replace(trimmed.parts(data))
+        if trimmed is not None and trimmed.ends_early:
+            self._blob.cut(trimmed.end)
 
     def _is_known(self, summary: Summary) -> bool:
         """Tell whether the archive has the instance, durably."""
@@ -342,7 +231,7 @@ class Upload:
         self._heals = BlobId(b"")
         try:
             # Sent as it was before, as a rule: what is in memory is compared with the file.
-            self._ingest.blobs.check_instance(known, self._chunks[0] if len(self._chunks) == 1 else b"")
+            self._ingest.blobs.check_instance(known, self._blob.in_memory)
         except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
             return False
         except DamagedFile:
@@ -350,7 +239,7 @@ class Upload:
             return False
         return True
 
-    def _command(self, summary: Summary, writer: BlobWriter, md5: bytes) -> StoreInstance:
+    def _command(self, summary: Summary, blob: BlobId, size_bytes: int, md5: bytes) -> StoreInstance:
         return StoreInstance(
             patient=summary.ids.patient,
             study=summary.ids.study,
@@ -358,8 +247,8 @@ class Upload:
             id=summary.ids.instance,
             tags=summary.tags[Level.INSTANCE],
             tags_above={int(level): summary.tags[level] for level in (Level.PATIENT, Level.STUDY, Level.SERIES)},
-            blob=writer.blob,
-            size_bytes=writer.size_bytes,
+            blob=blob,
+            size_bytes=size_bytes,
             md5=md5,
             transfer_syntax=summary.transfer_syntax,
             sop_class=summary.sop_class,
@@ -374,27 +263,10 @@ class Upload:
 
     def discard(self) -> None:
         """Forget the upload; its file goes, unless the index may have taken it."""
-        self._chunks = []
-        writer, self._writer = self._writer, None
-        if writer is None:
-            return
-        if self._is_clear and not self._is_kept:
-            self._is_clear = writer.discard()
-        self._ingest.folders.release(writer.folder, is_clear=self._is_clear)
+        self._blob.discard()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         self.discard()
-
-
-def _commit(writer: BlobWriter, *, sync: bool) -> None:
-    started = time.perf_counter()
-    writer.commit(sync=sync)
-    metrics.LONGEST_WRITE.observe(time.perf_counter() - started)
-    metrics.WRITTEN_BYTES.add(writer.size_bytes)
-
-
-def _md5(data: bytes | memoryview) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()

@@ -18,7 +18,7 @@ from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.resources import DeleteResource, RetractInstance
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
-from actors.services.ingest import ingest
+from actors.services.ingest import durable
 from actors.services.ingest.settings import IngestSettings
 from events import codec
 from events.errors import Busy, DamagedFile, StorageFailed, StorageFull
@@ -80,7 +80,7 @@ class Ward(Gate):
 
 @pytest.fixture
 def ward(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ward]:
-    monkeypatch.setattr(ingest, "FILES_AHEAD", 0)
+    monkeypatch.setattr(durable, "FILES_AHEAD", 0)
     (tmp_path / "storage").mkdir()
     made = Ward(stage, tmp_path / "storage")
     yield made

@@ -15,7 +15,7 @@ from actors.core.storage import Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
-from actors.services.ingest import ingest
+from actors.services.ingest import durable
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.errors import ScriptFailed
@@ -268,8 +268,8 @@ def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
     archive: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.services.ingest.folders.FOLDER_FILES", 10)
-    monkeypatch.setattr(ingest, "FILES_AHEAD", 4)
-    monkeypatch.setattr(ingest, "SPILL_BYTES", 900)
+    monkeypatch.setattr(durable, "FILES_AHEAD", 4)
+    monkeypatch.setattr(durable, "SPILL_BYTES", 900)
     made = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
     files = [
         encode(add_pixels(dataset(1, 1, series, instance), rows=series * 8))
@@ -361,7 +361,7 @@ def test_nobody_relies_on_a_file_that_another_upload_still_waits_for(
 ) -> None:
     """Else a sender would be told AlreadyStored, and then the first upload fails and is retracted."""
     rival = gate.open()
-    start_commit = gate.ingest.start_commit
+    start_commit = gate.ingest.durable.start_commit
 
     def start(writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
         def wait() -> None:  # now the event is there
@@ -374,7 +374,7 @@ def test_nobody_relies_on_a_file_that_another_upload_still_waits_for(
 
         return wait
 
-    monkeypatch.setattr(gate.ingest, "start_commit", start)
+    monkeypatch.setattr(gate.ingest.durable, "start_commit", start)
     with pytest.raises(StorageFull):
         gate.send(FILE)
     assert gate.instances == []
