@@ -38,48 +38,13 @@ _Getter = Callable[[Event], Sequence[Any]]
 _pack = partial(msgpack.packb, use_bin_type=True)
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
 
+_FAMILIES = (resources, files, server, jobs, scripts)
 EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
     {
-        event_type.TAG: event_type
-        for event_type in (
-            resources.InstanceStored,
-            resources.SeriesCreated,
-            resources.StudyCreated,
-            resources.PatientCreated,
-            resources.SeriesCompleted,
-            resources.InstanceReceivedAgain,
-            resources.ResourceStabilized,
-            resources.ResourceUnsettled,
-            resources.ResourceDeleted,
-            resources.RowsPurged,
-            files.FileDamaged,
-            files.FileRecovered,
-            files.FileHealed,
-            server.ChangesCleared,
-            server.ExportsCleared,
-            server.ResourceExported,
-            server.ModalityStored,
-            server.ModalityRemoved,
-            jobs.JobSubmitted,
-            jobs.JobStarted,
-            jobs.JobStepFinished,
-            jobs.JobOutputAdded,
-            jobs.JobOutputDropped,
-            jobs.JobInterrupted,
-            jobs.JobPaused,
-            jobs.JobResumed,
-            jobs.JobCancelled,
-            jobs.JobRetryScheduled,
-            jobs.JobSucceeded,
-            jobs.JobFailed,
-            jobs.JobResubmitted,
-            jobs.JobForgotten,
-            scripts.CallbackFailed,
-            scripts.CallbackRecovered,
-            scripts.CallbackSkipped,
-            scripts.KeyValueStored,
-            scripts.KeyValueDeleted,
-        )
+        member.TAG: member
+        for family in _FAMILIES
+        for member in vars(family).values()
+        if isinstance(member, type) and issubclass(member, Event) and "TAG" in vars(member)
     }
 )
 

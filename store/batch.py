@@ -64,7 +64,7 @@ class Batch:
         Those up to the key `after` are left out.
         """
         written = self._written[table]
-        first = after + b"\0" if after else prefix
+        first = max(prefix, after + b"\0") if after else prefix
         fresh = sorted(k for k, value in written.items() if value is not None and k.startswith(prefix) and k >= first)
         stored = iter(()) if table in self._cleared else self._stored_keys(table, prefix, first)
         for key in _merged(iter(fresh), stored):

@@ -68,6 +68,11 @@ class BatchMachine(RuleBasedStateMachine):
         first = next(self._batch.items(table, prefix), None)
         assert first == next((row for row in sorted(self._now[table].items()) if row[0].startswith(prefix)), None)
 
+    @rule(table=tables, prefix=st.one_of(st.just(b""), keys), after=keys)
+    def go_on_after_a_key(self, table: bytes, prefix: bytes, after: bytes) -> None:
+        rest = [row for row in sorted(self._now[table].items()) if row[0].startswith(prefix) and row[0] > after]
+        assert list(self._batch.items(table, prefix, after=after)) == rest
+
     @rule()
     def savepoint(self) -> None:
         self._batch.savepoint()
