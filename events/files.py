@@ -1,7 +1,7 @@
-"""Events about the files of instances: what the disk has done to them, and what became of that.
+"""Events about the files of instances: damage that was found, and its repair.
 
 They have the aggregate of the instance's patient. An instance stays what it is while its file is damaged: it is listed,
-and whoever asks for its file is told.
+and a client that asks for its file is told of the damage.
 """
 
 from dataclasses import dataclass

@@ -54,5 +54,5 @@ def hash_resource_id(*chain: str | bytes) -> ResourceId:
 
 
 def new_correlation() -> bytes:
-    """Return what is to stand in every event that one request causes: random bytes."""
+    """Return random bytes that mark every event of one request."""
     return secrets.token_bytes(CORRELATION_BYTES)

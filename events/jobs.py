@@ -141,7 +141,7 @@ class JobFailed(JobEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResubmitted(JobEvent):
-    """A failed job begins anew, with its first step."""
+    """A failed job begins again, with its first step."""
 
     TAG: ClassVar[str] = "job-resubmitted/1"
     job: Ref

@@ -193,7 +193,7 @@ class Option:
     since: str | None = FIRST  # the release that honours it; None: not yet
     is_without_effect: bool = False  # nothing here depends on it
     protects: bool = (
-        False  # whoever sets it relies on it: while it is not honoured, another value than the default stops the start
+        False  # users who set it rely on it: while it is not honoured, a value other than the default stops the start
     )
     is_secret: bool = False  # no message may repeat the value
     convert: Callable[[Any], Any] | None = None  # what the setting makes of it, where it is not the value itself

@@ -1,6 +1,6 @@
-"""What is known of an instance that was received: said once, for its command, its events, its row and whoever reads that.
+"""The facts about a received instance, declared once: its command, its events, its row and its readers share them.
 
-These are bases of dataclasses that add what is theirs; in the log an event's own values stand before those it inherits.
+These are bases of dataclasses that add fields of their own; in the log an event's own values stand before those it inherits.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class ReceivedInstance(Originated):
 
 
 def facts(kind: type[Originated], value: Originated) -> dict[str, Any]:
-    """Return what a value has of `kind`, a base of its type, by name: for another value of that base."""
+    """Return the fields that a value inherits from `kind`, by name: to build another value of that base."""
     names, get = _getter(kind)  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
     return dict(zip(names, get(value), strict=True))
 

@@ -23,19 +23,19 @@ class ResourceEvent(Event):
 
 
 class CreationEvent(ResourceEvent):
-    """Of these, the ones by which something comes to be above an instance."""
+    """Events of resources: a patient, study or series was created above an instance."""
 
     __slots__ = ()
 
 
 class StabilityEvent(ResourceEvent):
-    """Of these, the ones by which a resource is complete, for now, or is not."""
+    """Events of resources: one is complete for now, or is not."""
 
     __slots__ = ()
 
 
 class RemovalEvent(ResourceEvent):
-    """Of these, the ones by which resources leave."""
+    """Events of resources: some leave the archive."""
 
     __slots__ = ()
 

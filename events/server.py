@@ -15,14 +15,14 @@ class ServerEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesCleared(ServerEvent):
-    """`DELETE /changes`: the change feed starts anew. The log keeps everything."""
+    """`DELETE /changes`: the change feed starts again, empty. The log keeps everything."""
 
     TAG: ClassVar[str] = "changes-cleared/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportsCleared(ServerEvent):
-    """`DELETE /exports`: the list of exported resources starts anew."""
+    """`DELETE /exports`: the list of exported resources starts again, empty."""
 
     TAG: ClassVar[str] = "exports-cleared/1"
 

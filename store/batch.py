@@ -28,6 +28,7 @@ class Batch:
         self.last_table = b""  # that was read: names it where a row cannot be decoded
 
     def get(self, table: bytes, key: bytes) -> bytes | None:
+        """Return a row as this batch sees it, None if there is none."""
         value = self._written[table].get(key, _ABSENT)
         if value is not _ABSENT:
             return value  # type: ignore[return-value]  # the sentinel is the only object that is no row
@@ -38,11 +39,13 @@ class Batch:
         return found
 
     def put(self, table: bytes, key: bytes, value: bytes) -> None:
+        """Write a row; `rollback` undoes it until the next savepoint."""
         written = self._written[table]
         self._undo.append((written, key, written.get(key, _ABSENT)))
         written[key] = value
 
     def delete(self, table: bytes, key: bytes) -> None:
+        """Remove a row, if it is there; undone like `put`."""
         written = self._written[table]
         self._undo.append((written, key, written.get(key, _ABSENT)))
         written[key] = None
@@ -54,7 +57,7 @@ class Batch:
         self._cleared.add(table)
 
     def keys(self, table: bytes, prefix: bytes) -> Iterator[bytes]:
-        """Iterate in order over the keys that start with `prefix`; the table may be written to meanwhile."""
+        """Iterate in order over the keys that start with `prefix`; the table may be written to during the iteration."""
         for key, _ in self.items(table, prefix):
             yield key
 

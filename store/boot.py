@@ -1,7 +1,7 @@
-"""What a start does with what it finds: one table, every row of it tested.
+"""What a start does about the state that it finds: one decision table, every row tested.
 
 `look_at_…` gather the facts step by step, `plan` looks them up in the table after each, and the composition root carries
-out the actions. The first refusal ends the start; to open the environment may have added empty tables before.
+out the actions. The first refusal ends the start. Opening the environment may have added empty tables before that.
 """
 
 import fcntl
@@ -50,7 +50,7 @@ class Action(Enum):
     SWEEP_LEASES = "check the files of the last run's leased folders, and remove those that it left unfinished"
     REMOVE_CONDEMNED = "remove the files of deleted instances"
     RESUME_PURGES = "go on removing the rows of deleted resources"
-    REBUILD = "write the rows of some read models anew"
+    REBUILD = "write the rows of some read models again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ TABLE = (
         "not stopped cleanly", lambda f: not f.is_new and not f.is_clean, Action.VERIFY_TAIL, "the last run was cut off"
     ),
     Row(
-        # Whether or not the machine was restarted: a disk that went away has lost what was not synced, too.
+        # Even if the machine was not restarted: a disk that went away has lost unsynced bytes, too.
         "unfinished blobs",
         lambda f: f.leases > 0,
         Action.SWEEP_LEASES,
@@ -157,6 +157,7 @@ class FolderLock:
             self.is_held = False
 
     def release(self) -> None:
+        """Give the folder up."""
         os.close(self._fd)
 
 
@@ -218,7 +219,7 @@ def look_at_blobs(env: Environment, blobs: BlobStore, facts: Facts) -> Facts:
 
 
 def claim_blobs(env: Environment, blobs: BlobStore) -> None:
-    """Have the storage folder bear the mark of this index, so that no other uses it. Raises BadMedium."""
+    """Write the mark of this index into the storage folder, so that no other index uses it. Raises BadMedium."""
     if blobs.owner() is not None:
         return
     with env.begin() as txn:
@@ -230,7 +231,7 @@ def claim_blobs(env: Environment, blobs: BlobStore) -> None:
 
 
 def read_boot_id() -> bytes:
-    """Return what tells one start of this machine from the next; random where the kernel does not say."""
+    """Return an identifier of this boot of the machine; a random one where the kernel gives none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
     except OSError:
@@ -247,11 +248,12 @@ def mark_running(env: Environment) -> None:
 
 
 def mark_clean(env: Environment) -> None:
+    """Record that this run has ended in order."""
     _mark(env, clean=True)
 
 
 def _mark(env: Environment, *, clean: bool) -> None:
-    """Write nothing that stands there already: on a full disk there may be no page left for it."""
+    """Write only rows that differ: on a full disk there may be no page left for more."""
     wanted = {FORMAT_KEY: key(FORMAT), CLEAN_KEY: b"\1" if clean else b"\0", VERSIONS: pack_versions()}
     with env.begin() as txn:
         is_marked = txn.get(ARCHIVE_KEY, db=env.tables[META]) is not None

@@ -1,8 +1,8 @@
-"""Rows of the index that cannot be read: which table, and what to do, instead of an error of the decoder's.
+"""Rows of the index that cannot be read: the error names the table and what to do, not a detail of the decoder.
 
 A flipped bit in the file of the index shows in whatever reads the row: a length that does not fit, bytes that are no
 msgpack, a page that LMDB does not take. All of it becomes `CorruptIndex` where a snapshot or a command ends. What the
-read models hold can be built anew from the log; a damaged row of the log itself is told by `events.codec`.
+read models hold can be built again from the log. `events.codec` reports a damaged row of the log itself.
 """
 
 import struct
@@ -31,13 +31,13 @@ class DamagedRow(Exception):  # passes from a decoder to where the table is know
 
 # What decoders raise over bytes that are no row.
 DECODING = (ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, msgpack.UnpackException)
-# What can be nothing else, wherever it comes from.
+# Errors that always mean a damaged row, wherever they come from.
 UNREADABLE = (DamagedRow, struct.error, msgpack.UnpackException, msgpack.ExtraData, lmdb.Error)
 _DAMAGED_PAGES = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.BadTxnError, lmdb.PanicError)
 
 
 def decodes(function: Callable[P, T]) -> Callable[P, T]:
-    """Have a decoder of rows raise DamagedRow. For those that are not called a thousand times a second."""
+    """Make a decoder of rows raise DamagedRow. Too slow for decoders that run a thousand times a second."""
 
     @wraps(function)
     def decode(*arguments: P.args, **named: P.kwargs) -> T:
@@ -50,7 +50,7 @@ def decodes(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def describe(table: bytes, exc: Exception) -> SinogramError:
-    """Return what somebody is told whose read of a table failed with one of `UNREADABLE`."""
+    """Return the error for a caller whose read of a table failed with one of `UNREADABLE`."""
     name = table.decode() or "?"
     if isinstance(exc, lmdb.Error) and not isinstance(exc, _DAMAGED_PAGES):
         return StorageFailed(f"the index cannot be read: {exc}")

@@ -1,6 +1,6 @@
-"""What the operating system says of disks, as errors with a sentence for those who have to act.
+"""Turns the operating system's errors about disks into ours, with a sentence for the operator.
 
-No room is one thing, a disk that fails another: after the first a deletion helps, after the second somebody has to look.
+A full disk and a failing disk are different errors: a deletion helps against the first, an operator has to look at the second.
 Neither is the fault of the bytes that came, so a sender keeps its instance and sends it again.
 """
 
@@ -21,7 +21,7 @@ def translated(exc: OSError, what: str) -> SinogramError:
 
 
 def explain(exc: OSError) -> str:
-    """Return what is wrong without the path, which the caller need not know."""
+    """Return the error's text without the path, which the caller need not know."""
     return type(exc).__name__ if exc.errno is None else os.strerror(exc.errno)
 
 

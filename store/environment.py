@@ -114,10 +114,11 @@ class Environment:
         return (self.folder / FILE_NAME).stat().st_size
 
     def on_close(self, action: Callable[[], None]) -> None:
-        """Have something done after the environment is closed: to let go of what guarded it."""
+        """Register a function to call after the environment is closed: to release its guard."""
         self._at_close.append(action)
 
     def close(self) -> None:
+        """Close the environment, then call what was registered for that."""
         self._env.close()
         while self._at_close:
             self._at_close.pop()()
@@ -130,10 +131,10 @@ class Environment:
 
 
 def _keep_from_commands(path: Path) -> None:
-    """Let nothing that a script starts (`os.execute`) have the file: LMDB leaves one of its descriptors open to that."""
+    """Keep the file from programs that a script starts (`os.execute`): they would inherit one of LMDB's descriptors."""
     real = str(path.resolve())
     for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # closed meanwhile
+        with contextlib.suppress(OSError):  # closed in the meantime
             if str(entry.readlink()) == real:
                 os.set_inheritable(int(entry.name), False)
 
@@ -200,7 +201,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def ensure_reserve(folder: Path) -> None:
-    """Lay by some space, if there is enough, for a deletion on a full disk to commit in."""
+    """Reserve some space, if there is enough, so that a deletion can commit on a full disk."""
     path = folder / RESERVE_NAME
     try:
         if path.exists() or free_bytes(folder) < 4 * RESERVE_BYTES:

@@ -91,7 +91,7 @@ class LogWriter:
         return Appended(seq, at_us, aggregate, event)
 
     def rewind(self, head: Head) -> None:
-        """Take back everything after a head; what was put into the batch is the caller's to undo."""
+        """Take back everything after a head; the caller undoes its writes to the batch."""
         self.head = head
 
 
@@ -174,7 +174,7 @@ def scan(env: Any, since: int = 0, until: int | None = None) -> Iterator[tuple[S
 
 
 def check_link(record: Record, previous_seq: int, previous_hash: bytes, previous_at_us: int) -> None:
-    """Raise CorruptLog where a row does not follow its predecessor."""
+    """Raise CorruptLog where a row does not follow the row before it."""
     if record.seq != previous_seq + 1:
         raise CorruptLog(f"event {previous_seq + 1} is missing: {record.seq} follows {previous_seq}")
     if record.previous_hash != previous_hash:

@@ -1,7 +1,7 @@
-"""Who may read an archive: the user that the server runs as, and nobody else, whatever the umask is.
+"""Who may read an archive: only the user that the server runs as, whatever the umask is.
 
-New files are made that way. What an earlier release, a copy or an operator has left wider is mended at each start. A
-folder that also holds what is not ours, such as a home or /tmp, is not closed to others: it is warned of.
+New files are made that way. Each start corrects wider rights that an earlier release, a copy or an operator has left. A
+folder that also holds other files, such as a home or /tmp, is not closed to others: the log gets a warning.
 """
 
 import contextlib

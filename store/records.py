@@ -66,6 +66,8 @@ class Instance(ReceivedInstance):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
+    """Totals of the whole archive."""
+
     patients: int
     studies: int
     series: int
@@ -86,6 +88,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
+    """A page of `/changes`; `first` and `last` are the sequences at its ends."""
+
     changes: list[Change]
     done: bool
     first: int
@@ -109,5 +113,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ExportsPage:
+    """A page of `/exports`."""
+
     exports: list[Export]
     done: bool

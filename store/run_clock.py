@@ -1,12 +1,12 @@
 """How far the wall clock has been set forward since the run before this one began.
 
-What must outlast a restart is dated by the wall clock: when a resource was touched, when a job is due again. Whoever sets that clock
-forward by a day would make all of it due at once. Since the machine booted there is a clock that nobody sets, and a run records the distance
-between the two. Its successor compares: what the distance has grown by is no time that has passed. After another boot of the machine there is
-nothing to compare with, and the wall clock is believed.
+Times that must outlast a restart use the wall clock: when a resource was touched, when a job is due again. If somebody sets that clock
+forward by a day, all of it is due at once. The machine also has a clock that nobody can set: the time since boot. Each run records the
+distance between the two clocks. The next run compares: if the distance has grown, that much time has not really passed. After a new boot of
+the machine there is nothing to compare with, and the wall clock is believed.
 
-Only steps forward count. A clock that was set back makes what is recorded lie in the future; whoever waits for it bounds that by the
-longest he would have waited anyway.
+Only steps forward count. After a step back, recorded times lie in the future; each user of them waits no longer than the longest
+time it would have waited anyway.
 """
 
 import struct
@@ -55,7 +55,7 @@ def set_forward_us(txn: Any, tables: Any, wall_us: int, since_boot_us: int) -> i
 
 
 def recorded_clock(environment: Environment, wall: Clock, since_boot: Clock = uptime_us) -> Clock:
-    """Return the wall clock as it would be had nobody set it forward: to compare with what earlier runs have recorded."""
+    """Return the wall clock without the steps by which it was set forward: to compare with times that earlier runs recorded."""
     with environment.begin() as txn:
         ahead_us = set_forward_us(txn, environment.tables, wall(), since_boot())
     return lambda: wall() - ahead_us

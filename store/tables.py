@@ -140,6 +140,7 @@ def key_value_key(store: bytes, name: bytes) -> bytes:
 
 
 def modality_key(name: str) -> bytes:
+    """Return the key of a modality; a long name is cut and told apart by its hash."""
     return cut_value(name.encode())
 
 

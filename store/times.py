@@ -21,4 +21,5 @@ def _format_s(at_s: int) -> str:
 
 
 def format_time(moment: datetime) -> str:
+    """Return a moment in Orthanc's form, without its zone."""
     return moment.strftime("%Y%m%dT%H%M%S")

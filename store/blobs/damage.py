@@ -1,8 +1,8 @@
-"""What can be wrong with the file of an instance, and how that is found.
+"""Kinds of damage to the file of an instance, and how they are found.
 
 The size is compared whenever a file is opened: one fstat. The digest is computed when a whole file up to `DIGEST_BYTES`
-is read, once in a process as long as the file's inode, size and time of change stay what they were: 170 kB took 0.29 ms of processor time the first time,
-0.04 ms from then on. Larger files are checked by `sinogram fsck`.
+is read, once in a process as long as the file's inode, size and time of change stay the same: 170 kB took 0.29 ms of
+processor time the first time, 0.04 ms from then on. Larger files are checked by `sinogram fsck`.
 """
 
 import errno
@@ -61,7 +61,7 @@ class Damaged(Exception):  # passes from where it is found to where it is told
         self.damage = damage
 
 
-# What this process or machine is short of: says nothing of the file.
+# This process or machine is short of something: these errors say nothing about the file.
 _SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _NO_FILE = frozenset({errno.ENXIO, errno.ELOOP, errno.ENODEV, errno.EISDIR})
@@ -147,9 +147,11 @@ class Remembered:
         self._files: dict[BlobId, tuple[int, ...]] = {}
 
     def knows(self, blob: BlobId, fd: int) -> bool:
+        """Tell whether the open file `fd` is unchanged since its digest was found right."""
         return self._files.get(blob) == _identity(fd)
 
     def add(self, blob: BlobId, fd: int) -> None:
+        """Remember an open file whose digest is right; the oldest entries make room."""
         while len(self._files) >= REMEMBERED:
             self._files.pop(next(iter(self._files), blob), None)
         self._files[blob] = _identity(fd)

@@ -40,7 +40,7 @@ FOLDER_FILES = 4096
 MAPPED_BYTES = 1 << 20  # a larger file is mapped; reading a smaller one costs less than its page faults
 DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
-FOLDER_MODE = 0o700  # nobody else's, whatever the umask is
+FOLDER_MODE = 0o700  # for our user alone, whatever the umask is
 _AREA = DiskErrors("the storage area")
 
 
@@ -83,10 +83,11 @@ class BlobStore:
         return self.root / f"{number >> 12:09x}" / f"{number & 0xFFF:03x}"
 
     def path(self, blob: BlobId) -> Path:
+        """Return where a blob lies, whether or not it is there."""
         return self.folder(folder_number(blob)) / format_blob_id(blob)
 
     def open(self, blob: BlobId) -> BinaryIO:
-        """Open a blob for reading. Raises FileNotFoundError if its instance was deleted meanwhile."""
+        """Open a blob for reading. Raises FileNotFoundError if its instance has been deleted."""
         return self.path(blob).open("rb")
 
     def open_instance(self, file: StoredFile, *, whole: bool = True) -> FileIO:
@@ -168,7 +169,7 @@ class BlobStore:
             self._remembered.add(file.blob, opened.fileno())
 
     def tell(self, damage: Damage) -> Exception:
-        """Report damage; returns what whoever reads is told."""
+        """Report damage; returns the error for the reader."""
         if damage.kind is Kind.MISSING and self.is_empty():
             return StorageFailed("the storage folder is not there; is its disk mounted?")
         if not self.on_damage(damage):
@@ -187,7 +188,7 @@ class BlobStore:
             pass
 
     def sync(self, blob: BlobId) -> None:
-        """Make a file and its name durable. Raises OSError, FileNotFoundError if it was removed meanwhile."""
+        """Make a file and its name durable. Raises OSError, FileNotFoundError if it has been removed."""
         path = self.path(blob)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -13,19 +13,22 @@ from store.disk_errors import DiskErrors
 
 logger = logging.getLogger(__name__)
 
-FILE_MODE = 0o600  # nobody else's, whatever the umask is
+FILE_MODE = 0o600  # for our user alone, whatever the umask is
 _AREA = DiskErrors("the storage area")
 
 
 def folder_number(blob: BlobId) -> int:
+    """Return the number of the leased folder that a blob lies in."""
     return int.from_bytes(blob[:6], "big")
 
 
 def make_blob_id(folder: int, place: int) -> BlobId:
+    """Draw a new identifier for a place in a leased folder."""
     return BlobId(folder.to_bytes(6, "big") + place.to_bytes(2, "big") + secrets.token_bytes(8))
 
 
 def parse_blob_name(name: str) -> BlobId | None:
+    """Return the identifier in a file's name, None if the name is no blob's."""
     digits = name.replace("-", "")
     try:
         return BlobId(bytes.fromhex(digits)) if len(name) == 36 and len(digits) == 32 else None
@@ -50,7 +53,7 @@ class BlobWriter:
         self.blob = blob
         self.path = path
         self.size_bytes = 0
-        self.is_name_durable = False  # set by whoever has synced the folder since
+        self.is_name_durable = False  # set by the thread that has synced the folder since
         with _AREA:
             self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
 
@@ -110,5 +113,5 @@ class BlobWriter:
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Create or empty a file that nobody else may read."""
+    """Create or empty a file that only our user may read."""
     return os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE), "wb")

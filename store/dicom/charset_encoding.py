@@ -39,6 +39,7 @@ def defined_term(encoding: str) -> str:
 
 
 def encode_text(text: str, encoding: str, vr: str = "LO") -> bytes:
+    """Encode text of a VR in Orthanc's encoding of that name; characters that it lacks are left out."""
     if "\\" in encoding:
         return encode_extended(text, encoding, vr)[0]
     if text.isascii():

@@ -56,12 +56,12 @@ class Sets(NamedTuple):
 
 
 def end_of_value(vr: str) -> re.Pattern[bytes]:
-    """What the initial sets are to be in force before (PS3.5 §6.1.2.5.3)."""
+    """Where the initial sets must be in force again: before these characters (PS3.5 §6.1.2.5.3)."""
     return _ENDS["one value" if vr in ONE_VALUE_VRS else "PN" if vr == "PN" else ""]
 
 
 def decode_extended(raw: bytes, initial: Sets, vr: str, decoders: dict[str, Decoder]) -> str:
-    """Decode text with escape sequences; those that nobody knows are left out, without effect."""
+    """Decode text with escape sequences; unknown ones are left out, without effect."""
     ends = end_of_value(vr)
     shown: list[str] = []
     sets = initial

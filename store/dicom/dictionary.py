@@ -58,7 +58,7 @@ _TAG: Final = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})\Z")
 
 @lru_cache(maxsize=16384)  # the dictionary has about 5,000 tags; private ones come on top
 def lookup(tag: int) -> Entry:
-    """Return name and VR of `tag`; private data elements and undefined tags have no VR and Orthanc's name for them."""
+    """Return name and VR of `tag`; private and undefined tags have Orthanc's name for such and no VR."""
     special = _EXCEPTIONS.get(tag)
     if special is not None:
         return special

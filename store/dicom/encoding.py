@@ -1,8 +1,8 @@
-"""The elements of a dataset, written again: in another form of value representations, or in its own, put right.
+"""Writes the elements of a dataset again: in another transfer syntax, or in its own with errors of form corrected.
 
-Values are copied as they are; only their headers change, their byte order where that is asked for, and what pads them to an even
-length. So no value is ever judged, and none can be lost for being odd. What is written is regular (`store.dicom.regular`): elements
-in order and each once, the first of those that occur twice, none of groups 0000 and 0002. Sequences that are not taken as they
+Values are copied as they are. Only their headers change, their padding to an even length and, where asked for, their byte
+order. So no value is judged, and a strange value is not lost. The result is regular (`store.dicom.regular`): elements
+in order and each once (the first of two that are the same), none of groups 0000 and 0002. Sequences that are not copied as they
 stand get defined lengths. Group lengths are left out: the standard retired them, and they would be wrong now. Source: PS3.5 §7,
 Annex A.
 """
@@ -200,7 +200,7 @@ class _Writer:
         group, number = tag >> 16, tag & 0xFFFF
         if not self._explicit:
             return self._headers.implicit.pack(group, number, length)
-        if vr in _LONG or vr not in _SHORT:  # one that nobody knows has no form that all readers agree about
+        if vr in _LONG or vr not in _SHORT:  # readers do not agree about the form of an unknown VR
             return self._headers.long.pack(group, number, vr.encode() if vr in _LONG else b"UN", 0, length)
         if length >= _SHORT_LIMIT:  # PS3.5 §6.2.2, note on UN: what has no room for its length
             return self._headers.long.pack(group, number, b"UN", 0, length)
@@ -257,7 +257,7 @@ def moved_offsets(table: bytes, word: str, fragments: Fragments) -> bytes:
 
 
 def correct_extended_table(data: Buffer, elements: Iterable[Element]) -> dict[int, tuple[str, bytes]]:
-    """What has to change in the Extended Offset Table of a dataset (PS3.3 §C.7.6.3.1.8); its lengths do not count padding."""
+    """Changes that the Extended Offset Table of a dataset needs (PS3.3 §C.7.6.3.1.8); its lengths do not count padding."""
     by_tag = {element.tag: element for element in reversed(tuple(elements))}
     table, pixels = by_tag.get(EXTENDED_OFFSET_TABLE), by_tag.get(PIXEL_DATA)
     if table is None or pixels is None or pixels.fragments is None:

@@ -101,7 +101,7 @@ def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) ->
 
 
 def _guess_text(raw: bytes, charset: Charset) -> str | None:
-    """A private value in implicit VR is text most of the time; None where it does not look so."""
+    """The text of a private value in implicit VR, which most of them have; None where it does not look like text."""
     shown = charset.decode(raw.rstrip(b"\0 "), "UN")
     return shown if shown.isprintable() else None
 

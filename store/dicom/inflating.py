@@ -24,12 +24,13 @@ _room: Final = threading.BoundedSemaphore(INFLATED_AT_ONCE)
 
 
 class InflatedFile(mmap.mmap):
-    """A memory map of an inflated dataset; with its last user goes its place among those of the process."""
+    """A memory map of an inflated dataset; its place among those of the process is freed with its last user."""
 
     _has_room = False
 
     @classmethod
     def of(cls, descriptor: int) -> Self:
+        """Map a file of the process's budget; the map gives its place back."""
         mapped = cls(descriptor, 0, access=mmap.ACCESS_READ)
         mapped._has_room = True
         return mapped

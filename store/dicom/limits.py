@@ -1,8 +1,8 @@
-"""What one dataset may cost, and all of them together in a process.
+"""Limits on the cost of one dataset, and of all datasets together in a process.
 
 A stranger's file of a megabyte can inflate to a gigabyte, or be a million elements of eight bytes, of which each costs 250 bytes
-when it is held and 1 kB when it is shown. So a dataset beyond a limit is refused, with words that name it, and of large ones a
-process has one or two in hand at a time: the others wait, and if that takes too long are answered that the server is busy.
+when it is held and 1 kB when it is shown. So a dataset beyond a limit is refused, and the error names the limit. A process works on
+one or two large datasets at a time. The others wait; if that takes too long, the answer is that the server is busy.
 
 The limits are the process's own: set once at its start, before any dataset is read.
 """
@@ -80,7 +80,7 @@ class Tally:
     __slots__ = ("_limit", "_option", "left")
 
     def __init__(self, limit: int, *, is_held: bool, option: str = "") -> None:
-        # The first threshold: where whoever holds what it reads has to wait for its turn.
+        # The first threshold: a reader that keeps what it reads has to wait for its turn here.
         self.left = min(limit, LARGE_ELEMENTS) if is_held else limit
         self._limit = limit - self.left
         self._option = option
@@ -100,11 +100,12 @@ large_datasets: Final = _Turn("a large dataset")
 
 def set_limits(limits: Limits) -> None:
     """For this process, at its start."""
-    global _limits  # noqa: PLW0603 # one budget for a process, whoever reads
+    global _limits  # noqa: PLW0603 # one budget for all readers of a process
     _limits = limits
 
 
 def limits() -> Limits:
+    """Return the limits of this process."""
     return _limits
 
 

@@ -1,7 +1,7 @@
-"""Large datasets that lie in files, not in memory: how they get there, and how little of them a process holds.
+"""Large datasets that lie in files, not in memory, so that a process holds little of them.
 
-What is read or written through a memory map counts as memory of the process until the kernel takes it back. A dataset of a
-gigabyte that leaves, or is copied, in order needs some megabytes of it at a time.
+Pages that are read or written through a memory map count as memory of the process until the kernel takes them back. A dataset of a
+gigabyte that is sent or copied in order needs only some megabytes at a time.
 """
 
 import mmap
@@ -19,7 +19,7 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 def let_go(view: memoryview) -> None:
-    """Let the pages of the map that a view is of leave this process's memory; what they hold stays in the file."""
+    """Release the pages of a view's memory map from this process's memory; their content stays in the file."""
     if isinstance(view.obj, mmap.mmap):  # ours are all shared: what a private one has changed would be lost
         view.obj.madvise(mmap.MADV_DONTNEED)
 

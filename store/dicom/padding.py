@@ -1,8 +1,8 @@
-"""What senders put around a dataset on the network, where nothing but its elements belongs (PS3.5 §7.1, PS3.8 §9.3.1).
+"""Bytes that senders put around a dataset on the network, where only its elements belong (PS3.5 §7.1, PS3.8 §9.3.1).
 
-Before it: file meta information, with or without its preamble, and elements of command sets. It is passed over: what decides is
-what was negotiated. Behind it: bytes that can be nothing else than padding. That is, as with Orthanc 1.12.7, whatever is too short
-for an element's header; beyond Orthanc's tolerance a fill of one byte of any length, delimiters of nothing, and a Data Set
+Before it: file meta information, with or without its preamble, and elements of command sets. These are passed over: the negotiated
+syntax decides. Behind it: bytes that can only be padding. As with Orthanc 1.12.7, that is everything too short
+for an element's header. Beyond Orthanc's tolerance it is a fill of one byte of any length, delimiters of nothing, and a Data Set
 Trailing Padding that is cut short. Anything else is refused: it may be the rest of an element that got lost.
 """
 
@@ -15,7 +15,7 @@ from store.dicom.mapped import LET_GO_BYTES, let_go
 from store.dicom.syntax import Syntax
 from store.dicom.tags import DATA_SET_TRAILING_PADDING, ITEM_END, SEQUENCE_END
 
-# A fill of zeros or blanks can be read as elements; whoever finds one with such a tag has to look closer.
+# A fill of zeros or blanks can be read as elements; a reader that finds such a tag has to look closer.
 FILLERS: Final = (0x00000000, 0x20202020)
 
 _FILLS: Final = b"\0 \xff"
@@ -28,7 +28,7 @@ _COMMAND: Final = Syntax(explicit=False)
 
 
 def dataset_span(data: Buffer, start: int, syntax: Syntax) -> tuple[int, int]:
-    """Where the elements of a dataset begin and end, which lies from `start` to the end of a buffer. Raises: InvalidDicom."""
+    """Where the elements begin and end in a dataset that lies from `start` to the end of a buffer. Raises: InvalidDicom."""
     first = position = _skip_foreign(data, start, syntax)
     fill = _find_fill(data, first)
     tally = passing_tally()
@@ -91,7 +91,7 @@ def _group(data: Buffer, position: int, *, little: bool) -> int:
 
 
 def _find_fill(data: Buffer, start: int) -> int:
-    """Where the run of one fill byte begins with which a buffer ends; its end if there is none."""
+    """Where the run of one fill byte at the end of a buffer begins; the buffer's end if there is none."""
     end = held = len(data)
     fill = bytes(data[end - 1 : end])
     if end <= start or fill not in _FILLS:
@@ -109,7 +109,7 @@ def _find_fill(data: Buffer, start: int) -> int:
 
 
 def _is_padding(data: Buffer, position: int, fill: int, syntax: Syntax) -> bool:
-    """Whether what begins where no element does is padding."""
+    """Whether bytes that begin no element are padding."""
     if _tag(data, position, syntax) == DATA_SET_TRAILING_PADDING:
         return True
     while _tag(data, position, syntax) in {ITEM_END, SEQUENCE_END} and not any(data[position + 4 : position + 8]):

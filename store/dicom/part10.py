@@ -36,7 +36,7 @@ class Part10:
     transfer_syntax: str
     syntax: Syntax
     inflated: bool = False
-    guessed: bool = False  # the file does not tell its transfer syntax, or one that nobody knows
+    guessed: bool = False  # the file names no transfer syntax, or an unknown one
 
 
 def open_part10(file: Buffer) -> Part10:
@@ -65,7 +65,7 @@ def find_dataset(file: Buffer) -> int:
 
 
 def guess_syntax(data: Buffer, start: int) -> Syntax:
-    """How a dataset of which nothing is told has to be read. Raises: InvalidDicom."""
+    """The transfer syntax of a dataset that names none, guessed. Raises: InvalidDicom."""
     return _guess(data, start)[1]
 
 

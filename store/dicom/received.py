@@ -1,7 +1,7 @@
-"""An instance that a C-STORE brings: one parse tells who it is, and what of its bytes is the dataset.
+"""An instance that a C-STORE brings: one parse finds its identity, and which of its bytes are the dataset.
 
-The command says which instance it is about, the association in which transfer syntax it comes. A dataset that names another
-instance is refused; what its sender has put around it is left out of what is kept, and has no say in anything.
+The command names the instance, the association gives the transfer syntax. A dataset that names another
+instance is refused. Bytes that the sender put around the dataset are not kept and decide nothing.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What is to be kept of a file: its head, and this part of it, or, where it is deflated, these bytes instead of the part."""
+    """The parts of a file to keep: its head, and this part of it; where it is deflated, these bytes instead of the part."""
 
     head_bytes: int
     start: int
@@ -62,11 +62,11 @@ class Trimmed:
 
     @property
     def ends_early(self) -> bool:
-        """Whether what is kept is the file's beginning."""
+        """Whether the bytes to keep are the file's beginning."""
         return self.start == self.head_bytes and self.inflated_anew is None
 
     def parts(self, file: Buffer) -> Iterator[bytes]:
-        """What is kept, in pieces."""
+        """The bytes to keep, in pieces."""
         yield bytes(file[: self.head_bytes])
         if self.inflated_anew is not None:
             yield self.inflated_anew
@@ -78,7 +78,7 @@ class Trimmed:
 def read_clean(file: Buffer, start: int, announced: Announced, default_encoding: str) -> Summary | None:
     """Summarize a file whose dataset begins at `start`, unless something stands around the dataset: None.
 
-    What fails is asked for again once it is trimmed; so nearly all instances are parsed once, and none is trusted otherwise.
+    The caller trims a file that fails and asks again. So nearly all instances are parsed once, and none is trusted unparsed.
     """
     if announced.is_deflated or begins_foreign(file, start):
         return None

@@ -1,4 +1,4 @@
-"""Whether a dataset may be sent as it is stored: what a receiver may take offence at, or read otherwise than we do, is not in it.
+"""Whether a dataset may be sent as it is stored: nothing in it makes a receiver fail, or read it differently from us.
 
 Every length is even (PS3.5 §7.1.1); elements stand in ascending order and each once, of no group that belongs elsewhere; no
 sequence or item overruns its length. Nearly all datasets are so, and finding out has to be cheap: the walk makes no objects and
@@ -24,11 +24,11 @@ _LAST_FOREIGN_TAG: Final = 0x0003FFFF  # groups 0000 and 0002 belong into comman
 
 
 class _Irregular(Exception):
-    """Something is not as it should be, or not to be told without reading it properly."""
+    """Something is irregular, or the quick walk cannot tell."""
 
 
 def is_regular(data: Buffer, start: int, syntax: Syntax) -> bool:
-    """Tell whether the dataset from `start` to the end of a buffer can be sent as it stands; one in big endian is never told."""
+    """Tell whether the dataset from `start` to the end of a buffer can be sent as it stands; for big endian always False."""
     if not syntax.little:
         return False
     members = _explicit_members if syntax.explicit else _implicit_members

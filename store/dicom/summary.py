@@ -1,4 +1,4 @@
-"""What the archive must know of a DICOM file before it keeps it: identity, main tags, where the pixels are.
+"""Facts that the archive needs of a DICOM file before it keeps it: identity, main tags, where the pixels are.
 
 All rules are Orthanc's, observed on 1.12.7. Identifiers are hashed in UTF-8 as they are shown; PatientID may be absent or
 empty, the three UIDs may not.

@@ -5,7 +5,7 @@ As in Orthanc, a resource's rows vanish with the resource. The log itself (`GET 
 `NewInstance` needs no row here: the row of the instance, whose ref is the sequence of its event, says the same, and
 vanishes with it. `DELETE /changes` leaves those rows, so it records the sequence up to which they no longer count.
 
-The sequence of the last change outlives its row: who polls would else go back to the start.
+The sequence of the last change outlives its row: a polling client would else go back to the start.
 """
 
 from enum import IntEnum
@@ -131,6 +131,7 @@ def _forget_row(batch: Batch, seq: Seq) -> None:
 
 @decodes
 def read_change(seq: Seq, row: bytes) -> Change:
+    """Decode a row of `/changes`."""
     change_type, level, at_us, resource = _ROW.unpack(row)
     return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)
 
@@ -141,7 +142,7 @@ def _add_last(batch: Batch, _: bytes, seq: bytes, row: bytes) -> None:
 
 
 def _is_last_missing(batch: Batch) -> bool:
-    """An archive that ever had an instance has its identifier, or what is kept of one that was deleted."""
+    """An archive that ever had an instance has a row of its identifier, or a trace of its deletion."""
     return batch.get(TOTALS, LAST) is None and not are_empty(IDS, TOUCHES)(batch)
 
 

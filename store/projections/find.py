@@ -1,7 +1,7 @@
 """Sorted rows of main tags, by which a query (C-FIND) finds its candidates without reading every resource.
 
 Rows exist for patients, studies and series only: an instance costs nothing here. Text is folded to upper case, dates are
-kept as they are. Rows narrow a query down; whether a resource matches is told by its own row.
+kept as they are. Rows only narrow a query down; a resource's own row decides whether it matches.
 """
 
 from collections.abc import Iterator, Mapping

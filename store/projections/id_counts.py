@@ -1,4 +1,4 @@
-"""How many identifiers of each level begin with which 12 bits: so the n-th of millions is found without counting to it.
+"""Counts the identifiers of each level by their first 12 bits, so that a page of millions is found without counting to it.
 
 A row holds the counts of the 16 beginnings that share their first byte. Identifiers are hashes, evenly spread: with ten
 million of them a beginning has some 2,500.
@@ -32,7 +32,7 @@ def _recount(batch: Batch, _: bytes, resource_id: bytes, place: bytes) -> None:
     add(batch, place[0], resource_id, 1)
 
 
-# For an archive of before there were any counts: 2 s of processor time a million.
+# For an archive that is older than these counts: 2 s of processor time a million.
 PROJECTION = Projection(
     tables=(ID_COUNTS,),
     handles={},

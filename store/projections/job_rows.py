@@ -31,6 +31,7 @@ class JobState(IntEnum):
 
     @property
     def is_completed(self) -> bool:
+        """Whether the job has ended, well or not."""
         return self in {JobState.Success, JobState.Failure}
 
 
@@ -141,6 +142,7 @@ def pack_job(job: Job) -> bytes:
 
 @decodes
 def unpack_job(ref: Ref, row: bytes, progress: bytes) -> Job:
+    """Decode a job from its fixed row and its progress."""
     name, kind, priority, steps, step_timeout_s, attempts, created_us, aggregate = msgpack.unpackb(row)
     return Job(
         ref=ref,

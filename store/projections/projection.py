@@ -1,7 +1,7 @@
 """What a projection declares: the one form of all read models.
 
-Each event type is either handled, or named as none of its concern, by itself or with its family: whoever adds an event type
-decides for every projection (a test demands it).
+Each projection either handles an event type or names it, or its family, as none of its concern. A new event type therefore
+needs a decision for every projection (a test demands it).
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Gone(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild:
-    """How rows are written anew from those of other tables, one by one: for archives that lack them, or have other ones."""
+    """How rows are written again from the rows of other tables, one by one: for archives that lack them or have older ones."""
 
     name: str  # under which its position and the version are kept
     tables: tuple[bytes, ...]  # emptied before
@@ -56,4 +56,5 @@ class Projection:
 
 
 def are_empty(*tables: bytes) -> Callable[[Batch], bool]:
+    """Return a function that tells whether a batch sees no row in any of these tables."""
     return lambda batch: all(next(batch.keys(table, b""), None) is None for table in tables)

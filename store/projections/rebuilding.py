@@ -1,8 +1,8 @@
-"""Writing rows of read models anew, in steps: whoever holds the writer does other things between them.
+"""Writes rows of read models again, in steps, so that the owner of the writer can do other work between them.
 
 The position of a rebuild under way is a row of META, and so is the version of all that were finished. So a rebuild that is
-cut off goes on where it was, and a version that has been raised is noticed at the next start. Readers must not rely on
-the rows until it is finished: a start rebuilds before it serves, and what counts can be rebuilt only then.
+cut off goes on where it was, and the next start notices a version that has been raised. Readers must not rely on
+the rows until it is finished: a start rebuilds before it serves. Counters can be rebuilt only then.
 """
 
 from itertools import islice

@@ -151,6 +151,7 @@ def pack_totals(totals: tuple[int, ...]) -> bytes:
 
 
 def read_instance(ref: Ref, row: bytes) -> Instance:
+    """Decode an instance's row. Raises DamagedRow."""
     values = unpack(row)
     if len(values) != INSTANCE_TAGS + 1:
         raise DamagedRow

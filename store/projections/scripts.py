@@ -1,4 +1,4 @@
-"""Callbacks that wait for another attempt, the last failures, and what scripts keep.
+"""Callbacks that wait for another attempt, the last failures, and values that scripts keep.
 
 Texts of failures are not copied: views read them from the log.
 """
@@ -46,7 +46,7 @@ class CallbackCounts:
 
 
 def _fail(batch: Batch, appended: Appended[events.CallbackFailed]) -> None:
-    """One that is not to be called again goes on waiting, if it did, until it is skipped."""
+    """A failure without another attempt: a callback that waited goes on waiting until it is skipped."""
     event = appended.event
     if event.delay_ms:
         row = _WAITING.pack(appended.at_us + event.delay_ms * 1000, event.attempt) + event.callback.encode()

@@ -1,4 +1,4 @@
-"""What is known apart from resources: stored modalities, and the rows of `/exports`.
+"""Read models that are not about resources: stored modalities, and the rows of `/exports`.
 
 Rows of `/exports` outlive the resources that they name, as in Orthanc.
 """

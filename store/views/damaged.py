@@ -12,11 +12,14 @@ from store.views.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class DamagedInstance:
+    """An instance, and what is wrong with its file."""
+
     instance: Instance
     damage: DamagedRow
 
 
 def count_damaged(snapshot: Snapshot) -> int:
+    """Return how many files are known to be damaged."""
     count: int = snapshot.txn.stat(snapshot.tables[DAMAGED_FILES])["entries"]
     return count
 

@@ -26,7 +26,7 @@ from store.tables import (
 )
 from store.views.snapshot import Snapshot
 
-MAX_SEQ = (1 << 63) - 1  # what `since` and `to` may be at most, so that the next one still is a key
+MAX_SEQ = (1 << 63) - 1  # the largest `since` and `to`: the next number still fits a key
 
 
 def get_changes(
@@ -109,7 +109,7 @@ def _read(snapshot: Snapshot, seq: Seq) -> Change | None:
 def _seqs(
     snapshot: Snapshot, table: bytes, prefix: bytes, since: int, to: int | None, *, backwards: bool
 ) -> Iterator[Seq]:
-    """Iterate over the sequences in (since, to] that follow a prefix in the keys of a table."""
+    """Iterate over the sequences in (since, to] of a table's keys that start with a prefix."""
     last = MAX_SEQ if to is None else min(to, MAX_SEQ)
     with snapshot.txn.cursor(db=snapshot.tables[table]) as cursor:
         if backwards:

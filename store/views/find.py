@@ -34,7 +34,7 @@ from store.views.views import Views
 
 logger = logging.getLogger(__name__)
 
-BATCH_S: Final = 0.1  # what a snapshot is kept for; then whoever asked may look whether its peer has cancelled
+BATCH_S: Final = 0.1  # a snapshot is kept no longer; then the caller can check whether its peer has cancelled
 BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early and few are in memory
 
 _COMPUTED: Final = COMPUTED | {RETRIEVE_AE_TITLE}

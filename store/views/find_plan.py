@@ -91,6 +91,7 @@ class Source:
         return min((each for each in spanned if self._matches_pattern(each)), default=None)
 
     def ref_of(self, row_key: bytes) -> Ref:
+        """Return the resource that a key names."""
         return Ref(U64.unpack(row_key[-16:-8] if self.names_study else row_key[-8:])[0])
 
 

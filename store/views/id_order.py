@@ -28,7 +28,7 @@ class _Part(NamedTuple):
 def list_pieces(views: Views, level: Level, since: int = 0, limit: int = 0) -> Iterator[list[ResourceId]]:
     """Iterate over up to `limit` identifiers (0: all) behind the first `since`, in pieces with a snapshot each.
 
-    Only the last piece has fewer than `PIECE_IDS`. What comes or goes meanwhile may be in it or not.
+    Only the last piece has fewer than `PIECE_IDS`. Resources that come or go meanwhile may be in it or not.
     """
     with views.snapshot() as s:
         piece = list_page(s, level, since, _size(limit, 0))

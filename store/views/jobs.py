@@ -28,6 +28,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class JobEventsPage:
+    """A page of a job's events."""
+
     events: list[EventEntry]
     last: Seq  # where the next page begins
     is_done: bool
@@ -40,11 +42,12 @@ def find_job(snapshot: Snapshot, job_id: bytes) -> Job | None:
 
 
 def get_job(snapshot: Snapshot, ref: Ref) -> Job | None:
+    """Return a job, None if there is none or it is forgotten."""
     return read_job(snapshot.row, ref)
 
 
 def recall_job(snapshot: Snapshot, ref: Ref, progress: Progress) -> Job | None:
-    """Return a job that may have been forgotten, as the log and its last progress have it; None if it was erased."""
+    """Return a job, even a forgotten one, from the log and its last progress; None if it was erased."""
     record, event = read_event(snapshot.row, ref)
     if record is None or not isinstance(event, JobSubmitted):
         return None
@@ -68,13 +71,13 @@ def get_plan(snapshot: Snapshot, ref: Ref) -> Plan | None:
 
 
 def get_error_details(snapshot: Snapshot, job: Job) -> str:
-    """Return what the last run's error said, "" where it met none."""
+    """Return the text of the last run's error, "" where it met none."""
     event = read_event(snapshot.row, job.progress.outcome)[1] if job.progress.outcome else None
     return event.details if isinstance(event, JobFailed | JobRetryScheduled) else ""
 
 
 def get_result(snapshot: Snapshot, job: Job) -> dict[str, Any]:
-    """Return what the operation had to say in the end; empty before."""
+    """Return the values that the operation reported at its end; empty before."""
     event = read_event(snapshot.row, job.progress.outcome)[1] if job.progress.outcome else None
     return event.result if isinstance(event, JobSucceeded) else {}
 

@@ -27,6 +27,7 @@ def signature(level: Level) -> str:
 
 
 def instance_metadata(instance: Instance) -> dict[str, str]:
+    """Return an instance's metadata by Orthanc's names."""
     shown = _common(instance) | {
         "Origin": instance.origin,
         "ReceptionDate": format_us(instance.received_us),

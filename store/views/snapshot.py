@@ -43,6 +43,7 @@ class Snapshot:
     # -- rows -----------------------------------------------------------------------------------------------------
 
     def row(self, table: bytes, row_key: bytes) -> bytes | None:
+        """Return a row of a table, None if there is none."""
         self.last_table = table
         found: bytes | None = self.txn.get(row_key, db=self.tables[table])
         return found
@@ -75,6 +76,7 @@ class Snapshot:
         return self.get_ref(level, found[1]) if found is not None and found[0] == level else None
 
     def get_instance(self, resource_id: ResourceId) -> Instance | None:
+        """Return an instance by its identifier, None if it is not there."""
         record = self.get(Level.INSTANCE, resource_id)
         return record if isinstance(record, Instance) else None
 
@@ -90,6 +92,7 @@ class Snapshot:
         return rows.read_resource(level, ref, packed, aggregate)
 
     def get_resource(self, level: Level, ref: Ref) -> Resource:
+        """Return a patient, study or series that is known to be there."""
         record = self.get_ref(level, ref)
         assert isinstance(record, Resource)
         return record
@@ -102,6 +105,7 @@ class Snapshot:
         return rows.id_of(packed)
 
     def owner_of_blob(self, blob: bytes) -> Ref | None:
+        """Return the sequence of the event that claimed a blob, None if nothing refers to it."""
         packed = self.row(BLOBS, blob)
         return None if packed is None else Ref(U64.unpack(packed)[0])
 
@@ -135,6 +139,7 @@ class Snapshot:
         return [self.id_of(below, ref) for ref in self.child_refs(record.ref)]
 
     def children(self, record: Resource) -> Iterator[Resource | Instance]:
+        """Iterate over the resources one level below, in order of creation."""
         below = Level(record.level + 1)
         for ref in self.child_refs(record.ref):
             yield self.get_ref(below, ref)
@@ -152,6 +157,7 @@ class Snapshot:
                 yield from self._below(below, child, level)
 
     def descendants(self, record: Resource, level: Level) -> Iterator[Resource | Instance]:
+        """Iterate over the resources of a lower level below a resource."""
         for ref in self.descendant_refs(record, level):
             yield self.get_ref(level, ref)
 
@@ -176,6 +182,7 @@ class Snapshot:
                 return
 
     def list(self, level: Level, since: int = 0, limit: int = 0) -> Iterator[Resource | Instance]:
+        """Iterate over the resources of a level in order of creation: `limit` (0: all) behind the first `since`."""
         for ref in self.list_refs(level, since, limit):
             yield self.get_ref(level, ref)
 
@@ -185,6 +192,7 @@ class Snapshot:
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
+        """Return the totals of the whole archive."""
         return Statistics(*rows.unpack_totals(self.row(TOTALS, STATISTICS)))
 
     def setting(self, name: str) -> Any:

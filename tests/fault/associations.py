@@ -24,6 +24,6 @@ def associations_of(pids: Iterable[int], port: int) -> list[int]:
 def _links_of(pid: int) -> list[str]:
     links = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             links.append(str(entry.readlink()))
     return links

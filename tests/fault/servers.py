@@ -232,7 +232,7 @@ def descriptors_of(pid: int, but_below: Path | None = None) -> int:
     """Return how many descriptors a process holds, without those of files in one folder."""
     count = 0
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             count += but_below is None or not entry.readlink().is_relative_to(but_below)
     return count
 

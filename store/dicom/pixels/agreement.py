@@ -1,7 +1,7 @@
 """Whether a dataset's description and a codestream mean the same pixels, and what the decoded samples are.
 
-Whatever cannot be true of both at once is an error: which of the two is right, nobody can say, and pixels that may be
-wrong are none. What is said in two ways without a contradiction is accepted: a codestream with more bits than are
+A contradiction between the two is an error: nobody can say which is right, and pixels that may be wrong are not delivered.
+Two descriptions without a contradiction are accepted: a codestream with more bits than are
 stored, as long as no sample uses them; signed samples coded as two's complement.
 """
 
