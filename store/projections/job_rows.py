@@ -1,8 +1,11 @@
 """The rows of jobs: one that is written once, and one of fixed size for the progress."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from operator import attrgetter
 from struct import Struct
+from typing import Any
 
 import msgpack
 
@@ -17,6 +20,7 @@ from store.tables import JOB_PROGRESS, JOBS, key
 _PROGRESS = Struct(">BIIIHHhQQQQQQQQQ")
 PROGRESS_BYTES = _PROGRESS.size
 NEVER = Seq(0)
+_MOST_COUNTED = 0xFFFF
 
 
 class JobState(IntEnum):
@@ -57,31 +61,19 @@ class Progress:
     completed_us: int = 0
 
     def pack(self) -> bytes:
-        return _PROGRESS.pack(
-            self.state,
-            self.run,
-            self.position,
-            self.failed,
-            min(self.tries, 0xFFFF),
-            min(self.crashes, 0xFFFF),
-            self.code,
-            self.queued,
-            self.last,
-            self.outcome,
-            self.completion,
-            self.due_us,
-            self.started_us,
-            self.changed_us,
-            self.runtime_us,
-            self.completed_us,
-        )
+        clipped = min(self.tries, _MOST_COUNTED), min(self.crashes, _MOST_COUNTED)
+        return _PROGRESS.pack(*_before(self), *clipped, *_after(self))
+
+
+# The values of a progress row, in order; two in the midst are clipped.
+_NAMES = tuple(f.name for f in fields(Progress))
+_before, _after = attrgetter(*_NAMES[: _NAMES.index("tries")]), attrgetter(*_NAMES[_NAMES.index("code") :])
 
 
 @decodes
 def unpack_progress(row: bytes) -> Progress:
     values = _PROGRESS.unpack(row)
-    names = Progress.__slots__
-    return Progress(**{**dict(zip(names, values, strict=True)), "state": JobState(values[0])})
+    return Progress(**{**dict(zip(_NAMES, values, strict=True)), "state": JobState(values[0])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,21 +102,20 @@ class Output:
     added: Seq  # the event that holds its name
 
 
+# What is submitted, and so the row that is written once, but for when and by which aggregate.
+_SUBMITTED = ("id", "type", "priority", "steps", "step_timeout_s", "attempts")
+_submitted = attrgetter(*_SUBMITTED)
+
+
 def job_of(submitted: Appended[JobSubmitted], progress: Progress) -> Job:
     """Return a job as its first event has it, with a progress."""
-    event = submitted.event
-    return Job(
-        ref=Ref(submitted.seq),
-        id=event.id,
-        type=event.type,
-        priority=event.priority,
-        steps=event.steps,
-        step_timeout_s=event.step_timeout_s,
-        attempts=event.attempts,
-        created_us=submitted.at_us,
-        aggregate=submitted.aggregate,
-        progress=progress,
-    )
+    known = (*_submitted(submitted.event), submitted.at_us, submitted.aggregate)
+    return _make_job(Ref(submitted.seq), known, progress)
+
+
+def _make_job(ref: Ref, known: Sequence[Any], progress: Progress) -> Job:
+    names = (*_SUBMITTED, "created_us", "aggregate")
+    return Job(ref=ref, progress=progress, **dict(zip(names, known, strict=True)))
 
 
 def read_job(get: GetRow, ref: Ref) -> Job | None:
@@ -135,27 +126,14 @@ def read_job(get: GetRow, ref: Ref) -> Job | None:
 
 def pack_job(job: Job) -> bytes:
     """Return the row that is written once."""
-    values = (job.id, job.type, job.priority, job.steps, job.step_timeout_s, job.attempts)
-    packed: bytes = msgpack.packb([*values, job.created_us, job.aggregate])
+    packed: bytes = msgpack.packb([*_submitted(job), job.created_us, job.aggregate])
     return packed
 
 
 @decodes
 def unpack_job(ref: Ref, row: bytes, progress: bytes) -> Job:
     """Decode a job from its fixed row and its progress."""
-    name, kind, priority, steps, step_timeout_s, attempts, created_us, aggregate = msgpack.unpackb(row)
-    return Job(
-        ref=ref,
-        id=name,
-        type=kind,
-        priority=priority,
-        steps=steps,
-        step_timeout_s=step_timeout_s,
-        attempts=attempts,
-        created_us=created_us,
-        aggregate=aggregate,
-        progress=unpack_progress(progress),
-    )
+    return _make_job(ref, msgpack.unpackb(row), unpack_progress(progress))
 
 
 def pack_output(output: Output) -> bytes:
