@@ -39,7 +39,8 @@ from tools import index_walk
 from tools.cli import main
 from tools.core_settings import CoreSettings
 from tools.replay import open_for_reading
-from tools.server.core import Core, open_archive
+from tools.server.archive import open_archive
+from tools.server.core import Core
 
 PAGE = 4_096
 WAY_OUT = "sinogram replay --data DIR"

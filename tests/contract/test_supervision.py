@@ -30,7 +30,7 @@ from tests.fault.servers import (
     server_in,
     wait_for,
 )
-from tools.server.core import open_archive
+from tools.server.archive import open_archive
 from tools.server.serve import RESTARTS_PER_WINDOW
 from tools.server.signals import STOP_SIGNAL, Ending
 

@@ -19,7 +19,7 @@ from tests.fault.instances import Instance
 from tests.fault.media import can_mount, tmpfs
 from tests.fault.senders import StoreScu
 from tests.fault.servers import ServerUnderTest, server_in
-from tools.server.core import open_archive
+from tools.server.archive import open_archive
 
 REFUSED = 2
 INSTANCE = Instance(1, "REFUSED", 1, 1, 200)

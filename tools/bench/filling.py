@@ -38,7 +38,7 @@ from tools.bench import senders
 from tools.bench.results import Run, run_of
 from tools.bench.samples import make_uid
 from tools.bench.targets import OWN_NAME
-from tools.server.core import open_archive
+from tools.server.archive import open_archive
 
 OWNER: Final = "filler"
 BATCH_INSTANCES: Final = 20_000  # of one transaction: some 50 MB of dirty pages

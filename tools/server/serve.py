@@ -24,18 +24,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
-from actors.services.scripts.board import create_lua_board_fd, open_board
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
-from actors.wire.board import create_board_fd
-from api.dicom.places import Places, create_places_fd
 from events.errors import BadConfiguration, BadMedium
-from tools.configuration.lua import with_sources
 from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.server.composition import ServerSettings
-from tools.server.listening import listen
 from tools.server.logging_setup import LEVEL_WORDS, set_level
+from tools.server.orders import Orders
 from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
@@ -68,16 +63,9 @@ class Supervisor:
     def __init__(self, settings: ServerSettings) -> None:
         """Bind the ports. Raises CannotListen."""
         self._settings = settings
-        self._http = listen(settings.http_addresses, settings.http_port) if settings.http_enabled else []
-        self._dicom = listen(("",), settings.dicom_port) if settings.dicom_enabled else []
+        self._orders = Orders(settings)
         self._children: list[Child] = []
-        self._boards: dict[str, int] = {}  # of the interpreters: what a child leaves there its successor finds
         self._watchdog = Watchdog({})
-        self._places_fd = create_places_fd(settings.gateways)  # of all gateways' associations
-        self._places = Places(self._places_fd)
-        processes = 1 + len(INTERPRETERS) + settings.gateways + len(settings.worker_slots())
-        self._board_fd = create_board_fd(processes)  # of what they count
-        self._rows: dict[str, int] = {}  # of that board, by the name of a process
         self._restarts: list[float] = []
         self._signals: list[int] = []
         self._stacks = Stacks("the supervisor")
@@ -110,45 +98,19 @@ class Supervisor:
 
     def _start(self) -> int | None:
         """Start all processes; returns the exit status if one of them does not come up."""
-        core = self._spawn(Order(CORE, CORE, self._settings))
+        core = self._spawn(self._orders.core())
         failed = self._await_ready(core)
         if failed is not None:
             return failed
-        self._make_boards()
-        return self._start_all(self._lua_orders()) or self._start_all([*self._gateway_orders(), *self._worker_orders()])
+        self._watchdog = Watchdog(self._orders.make_boards())
+        others = [*self._orders.gateways(), *self._orders.workers()]
+        return self._start_all(self._orders.interpreters()) or self._start_all(others)
 
     def _start_all(self, orders: list[Order]) -> int | None:
         started = [self._spawn(order) for order in orders]
         return next((failed for child in started if (failed := self._await_ready(child)) is not None), None)
 
-    def _make_boards(self) -> None:
-        lua = self._settings.lua
-        roles = [role for role, is_there in ((LUA_FILTER, lua.has_filters), (LUA_MAIN, lua.has_main)) if is_there]
-        self._boards = {role: create_lua_board_fd(role) for role in roles}
-        self._watchdog = Watchdog({role: open_board(fd) for role, fd in self._boards.items()})
-
-    def _lua_orders(self) -> list[Order]:
-        settings = replace(self._settings, lua=with_sources(self._settings.lua))
-        return [Order(role, role, settings, boards=self._boards) for role in self._boards]
-
-    def _gateway_orders(self) -> list[Order]:
-        http = tuple(s.fileno() for s in self._http)
-        dicom = tuple(s.fileno() for s in self._dicom)
-        shared = {"http_fds": http, "dicom_fds": dicom, "boards": self._boards, "places_fd": self._places_fd}
-        return [
-            Order(GATEWAY, f"{GATEWAY}-{number + 1}", self._settings, number=number, **shared)  # type: ignore[arg-type]
-            for number in range(self._settings.gateways)
-        ]
-
-    def _worker_orders(self) -> list[Order]:
-        shares = self._settings.worker_slots()
-        return [
-            Order(WORKER, f"{WORKER}-{number}", self._settings, slots=slots, boards=self._boards)
-            for number, slots in enumerate(shares, 1)
-        ]
-
     def _spawn(self, order: Order) -> Child:
-        order.board_fd, order.row = self._board_fd, self._rows.setdefault(order.name, len(self._rows))
         child = spawn(order)
         self._children.append(child)
         return child
@@ -278,7 +240,7 @@ class Supervisor:
         self._children.remove(child)
         os.close(child.status_fd)
         if child.order.role == GATEWAY:
-            self._places.free(child.order.number)
+            self._orders.free_places(child.order.number)
 
     def _show_stacks(self) -> None:
         """Called by the handler of a signal, whatever we are doing."""
@@ -306,9 +268,8 @@ class Supervisor:
                     logger.error("serve.killed name=%s: it did not stop in %d s", child.name, patience_s)
                     child.kill()
                 self._forget(child)
-        for fd in self._boards.values():
-            os.close(fd)
-        self._boards, self._watchdog = {}, Watchdog({})
+        self._orders.close_boards()
+        self._watchdog = Watchdog({})
 
     @contextmanager
     def _catch_signals(self) -> Iterator[None]:
@@ -324,8 +285,7 @@ class Supervisor:
         finally:
             end_deaf()
             signal.set_wakeup_fd(old_fd)
-            for listener in (*self._http, *self._dicom):
-                listener.close()
+            self._orders.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
 

@@ -15,9 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, assert_never
+from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from actors.messages.scripts import Call, Execute, ScriptRequest
+from actors.services.lua.apart import Apart
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
@@ -160,7 +161,7 @@ class ScriptsActor:
         """
         if threading.current_thread() is not self._thread:  # a script that is being loaded
             return work()
-        apart: _Apart[T] = _Apart(work, self._notify)
+        apart: Apart[T] = Apart(work, self._notify)
         threading.Thread(target=apart.run, name="lua-function", daemon=True).start()
         deadline_s = self._deadlines_s[-1] if self._deadlines_s else float("inf")
         while True:
@@ -301,30 +302,6 @@ class ScriptsActor:
 
 
 _STOP: Final = object()
-
-
-class _Apart(Generic[T]):
-    """Work that is done by another thread."""
-
-    def __init__(self, work: Callable[[], T], notify: Callable[[], None]) -> None:
-        self._work = work
-        self._notify = notify
-        self._result: list[T] = []
-        self._error: BaseException | None = None
-        self.is_done = False
-
-    def run(self) -> None:
-        try:
-            self._result.append(self._work())
-        except BaseException as exc:  # noqa: BLE001 # it is raised where the result is waited for
-            self._error = exc
-        self.is_done = True
-        self._notify()
-
-    def result(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return self._result[0]
 
 
 def log_failure(name: str, failure: ScriptFailed) -> None:

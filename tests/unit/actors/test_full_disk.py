@@ -16,7 +16,8 @@ from store.tables import BLOBS
 from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, store_command
 from tools.core_settings import CoreSettings
-from tools.server.core import Core, open_archive
+from tools.server.archive import open_archive
+from tools.server.core import Core
 
 DISK_BYTES = 100 << 20
 SERIES = 6

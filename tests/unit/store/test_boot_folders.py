@@ -20,7 +20,7 @@ from store.tables import CONDEMNED, EVENTS, LEASES, META, SETTINGS, TOMBSTONES, 
 from tests.clock import Clock
 from tests.index_stage import IndexStage, store_command
 from tools.server import core
-from tools.server.core import open_archive
+from tools.server.archive import open_archive
 
 Change = Callable[[lmdb.Transaction, Environment], None]
 
@@ -283,7 +283,7 @@ def test_a_start_on_a_disk_without_room_uses_the_reserve(tmp_path: Path, monkeyp
         mark_running(env)
 
     monkeypatch.setattr(boot, "mark_running", mark)
-    monkeypatch.setattr("tools.server.core.ensure_reserve", lambda folder: None)
+    monkeypatch.setattr("tools.server.archive.ensure_reserve", lambda folder: None)
     use(tmp_path)
 
 

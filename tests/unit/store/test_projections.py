@@ -19,7 +19,7 @@ from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, run, step
 from store.tables import FIND, META, TOTALS
 from tests.clock import Clock
 from tests.index_stage import IndexStage, delete_command, store_command
-from tools.server.core import open_archive
+from tools.server.archive import open_archive
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES.values(), ids=lambda event: event.TAG)
