@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from actors.services.scripts import errors as lua
-from actors.services.scripts import filters
+from actors.services.scripts import filter_values
 from actors.wire import errors as remote
 from events.errors import (
     Busy,
@@ -135,19 +135,19 @@ ANSWERS: dict[type[Exception], Answer] = {
     PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
     NotImplementedYet: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
     lua.ScriptFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 2031, "Cannot execute a Lua command"),
-    filters.WrongOutput: Answer(
+    filter_values.WrongOutput: Answer(
         HTTPStatus.INTERNAL_SERVER_ERROR, 2033, "The Lua function does not give the expected number of outputs"
     ),
-    filters.NotPredicate: Answer(
+    filter_values.NotPredicate: Answer(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         2034,
         "The Lua function is not a predicate (only true/false outputs allowed)",
         with_details=False,
     ),
-    filters.NoStatus: Answer(
+    filter_values.NoStatus: Answer(
         HTTPStatus.INTERNAL_SERVER_ERROR, 2035, "The Lua function does not return a string", with_details=False
     ),
-    filters.UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
+    filter_values.UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
     CorruptIndex: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 11, "Error with the database engine"),
     CorruptLog: _INTERNAL,
     SinogramError: _INTERNAL,

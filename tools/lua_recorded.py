@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.services.lua import events as causes
-from actors.services.lua.deliveries import DeliveryReader
+from actors.services.lua.caused_calls import DeliveryReader
 from actors.services.lua.events import Delivery
 from events.errors import DamagedFile, InvalidDicom
 from events.event import Event

@@ -43,7 +43,7 @@ class Mailbox(Generic[M]):
         return self._ref.is_alive()
 
     def stop(self) -> None:
-        """Let what waits be done, and the actor's thread end."""
+        """Finish the waiting messages, then end the actor's thread."""
         self._ref.stop(timeout=STOP_TIMEOUT_S)
 
 
@@ -55,6 +55,6 @@ def start(actor: type[CoreActor], *arguments: Any, **options: Any) -> Mailbox[An
 
 
 def tell(actor: pykka.ActorRef[Any], message: object) -> None:
-    """Tell an actor something; nobody hears it at the end, when the index and the alarms outlive whom they tell."""
+    """Tell an actor something; without effect if it has ended: the index and the alarms outlive the actors they tell."""
     with contextlib.suppress(pykka.ActorDeadError):
         actor.tell(message)

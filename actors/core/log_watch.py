@@ -1,8 +1,8 @@
-"""The end of the log, for whoever waits for it to grow: consumers of the log in other processes.
+"""The end of the log, for consumers in other processes that wait for it to grow.
 
-Lives in the core, is told by the index after each commit, and asks nobody. A consumer asks by `actors.messages.log_watch.AwaitEvents`: one
+Lives in the core, is told by the index after each commit, and asks no other actor. A consumer asks by `actors.messages.log_watch.AwaitEvents`: one
 that has caught up costs nothing, one that lags behind is answered at once, and one that looks for few kinds of events reads none of
-the others. While nobody waits, a commit costs the look at an empty list.
+the others. While no consumer waits, a commit costs a look at an empty list.
 """
 
 import threading
@@ -77,7 +77,7 @@ class LogWatch:
             waiting.reply(head if waiting.tags is None else waiting.after, None)
 
     def stop(self) -> None:
-        """Answer everybody who waits, and whoever comes, with Busy."""
+        """Answer all waiting and all later requests with Busy."""
         with self._lock:
             self._is_stopped = True
             waiting, self._waiting = self._waiting, []

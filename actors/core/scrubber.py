@@ -1,11 +1,11 @@
 """The scrubber: reads every file of the archive again, slowly, so that damage is found while somebody still has the instance.
 
-A reader compares the digests of small files; what is larger, or what nobody reads, would rot unseen. Files are read in the
-order in which their instances came, a piece a step, at a rate; a tenth of it while the log grows, for then somebody sends.
-A lap that is over is followed by the next one a day after it began. What is found is reported as by any reader.
+Readers compare only the digests of small files. Larger files, and files without readers, would rot unseen. Files are read in the
+order in which their instances came, a piece a step, at a limited rate; at a tenth of it while the log grows, because somebody sends then.
+The next lap begins a day after the last one began. Damage is reported as by any reader.
 
-Where the scrubber is stands in a file of the index folder, written now and then and not synced: a position that is lost
-costs reading, nothing else.
+The scrubber's position is in a file of the index folder, written now and then and not synced: a lost position
+only costs reading.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20  # read in one step: 2 ms of digest
 LEAST_BYTES = 64 << 10  # what the smallest file counts for: opening it costs, too
-BESIDE_OTHERS = 10.0  # so much slower while the log grows
+BESIDE_OTHERS = 10.0  # slower by this factor while the log grows
 FIRST_REST_S = 60.0  # a start has other things to do
 LAP_S = 86_400.0  # at least, from the beginning of one lap to that of the next
 FAILURE_REST_S = 600.0  # after the storage folder was not there, or the process was short of something
@@ -170,7 +170,7 @@ class Scrubber:
         return min(reading.found_bytes, PIECE_BYTES)
 
     def _take(self, reading: _Reading) -> bytes:
-        """Read on. The pages do not stay in memory: others need the room, and the next lap shall read the disk."""
+        """Read on. The pages do not stay in memory: others need the room, and the next lap has to read the disk itself."""
         fd, start = reading.file.fileno(), reading.found_bytes
         try:
             piece = os.pread(fd, PIECE_BYTES, start)

@@ -3,14 +3,14 @@
 Owns the timers only. What waits is a read model (`store.tables.UNSTABLE`), so a start finds what the last run was
 waiting for. Is told by the index what each commit touched; asks the index to declare a resource stable, naming the
 last instance it knows of: the index refuses if another has arrived, so each quiet period gives exactly one event. A script
-may declare a resource stable before its time (then the index refuses, too), or have it wait anew.
+may declare a resource stable before its time (then the index refuses, too), or let it wait again.
 
-Time: quiet is measured on the monotonic clock. Only at a start is the wall clock asked how long a resource has waited
-already, and the answer is held between 0 and StableAge, for the clock may have been set meanwhile.
+Time: quiet is measured on the monotonic clock. Only a start asks the wall clock how long a resource has waited
+already, and the answer is held between 0 and StableAge, because somebody may have set the clock.
 
-Memory and haste: what was touched last is held here, up to a number; the rest, at a start everything, is the backlog
-(`actors.core.stable_backlog`). Ripening yields: it is done in small steps, with a rest behind each, a long one while
-instances come in. What is held goes before the backlog, so a study that is received now does not wait for an old archive.
+Memory and speed: the resources touched last are held here, up to a number. The rest (at a start all of them) is the backlog
+(`actors.core.stable_backlog`). Ripening gives way to senders: it is done in small steps, with a pause after each, a long one while
+instances come in. Held resources go before the backlog, so a study that is received now does not wait for an old archive.
 """
 
 import heapq
@@ -43,7 +43,7 @@ REST_AT_MOST_S = 1.0  # behind a step that a slow disk has made long
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What a commit touched: level, resource, the last instance in it."""
+    """A resource that a commit touched: level, resource, the last instance in it."""
 
     resources: list[tuple[Level, Ref, Seq]]
 
@@ -132,7 +132,7 @@ class StableTracker(CoreActor):
         self._alarm.set(max(min(dues), self._rests_until) if dues else None)
 
     def _ripen(self) -> None:
-        """Settle what is due, a bounded part of it: a whole archive may be, and whoever stops this actor waits."""
+        """Settle a bounded part of what is due: a whole archive may be due, and a stop waits for this actor."""
         now = self._clock()
         if now < self._rests_until:  # this alarm was on its way already
             return

@@ -1,9 +1,8 @@
-"""What waits for StableAge in the table `unstable` and not in the stable-tracker's memory: the backlog.
+"""The backlog: resources that wait for StableAge in the table `unstable` and not in the stable-tracker's memory.
 
-At a start that is everything; later it is what came when the memory was full. The table is in the order of creation, not
-of ripening, so it is read from its beginning to its end, a few rows at a time, each time in a snapshot of its own: what is
-ripe is handed out, what is not yet is held in memory if there is room, and else left for another reading, when the first
-of those is due.
+At a start that is all of them; later it is those that came when the memory was full. The table is in the order of creation, not
+of ripening. So it is read from its beginning to its end, a few rows at a time, each time in a snapshot of its own. Ripe resources
+are handed out. Others are held in memory if there is room, or else left for the next reading, when the first of them is due.
 
 How long a row has been quiet is told by its sequence: `TouchTimes` keeps when which sequences were announced, some sixty
 marks for a StableAge. So a row needs no time of its own, and the wall clock is asked for what an earlier run has left alone.

@@ -7,10 +7,10 @@ deletion or start. While files wait for a consumer that lags behind, it is looke
 
 A small file is synced while its event is committed (`actors.services.ingest.ingest`), so after a run that was cut off the log may know
 instances whose files never reached the disk, whether or not the machine was restarted: a disk that went away loses what
-was not synced, too. Nobody was told that they are stored. They lie in leased folders and are of the last minute before the
+was not synced, too. No sender was told that they are stored. They lie in leased folders and are of the last minute before the
 end of the log; a sweep at the start finds them by their MD5 and asks the index to retract them. What it keeps it makes
 durable before it gives the lease back. An older instance was acknowledged: of its file the size is compared, and damage
-is recorded, as by whoever reads a file.
+is recorded, as by any reader of a file.
 
 At a start it also looks again at all files that are listed as damaged: somebody may have put them back. Between all that it
 has the scrubber (`actors.core.scrubber`) take its steps.
@@ -178,7 +178,7 @@ class Storage(CoreActor):
         return True
 
     def _recheck(self, after: bytes) -> None:
-        """Look at some of the files that are listed as damaged; such as are whole again are no longer listed."""
+        """Look at some of the files that are listed as damaged; those that are whole again leave the list."""
         with self._views.snapshot() as snapshot:
             rows = list(islice(snapshot.keys(DAMAGED_FILES, b"", after + b"\0"), RECHECKS_PER_STEP))
             instances = [_instance(snapshot, Ref(U64.unpack(row)[0])) for row in rows]
@@ -199,7 +199,7 @@ class Storage(CoreActor):
     def _check_leased(self, folder: int) -> None:
         """Find the damaged files of a folder that was being written into when the last run was cut off.
 
-        Instances that nobody was told of are retracted and their files laid aside; of all others damage is recorded.
+        Instances that were never acknowledged are retracted and their files laid aside; for all others damage is recorded.
         """
         is_there = self._blobs.folder(
             folder
@@ -213,7 +213,7 @@ class Storage(CoreActor):
         for blob, ref in owned:
             with self._views.snapshot() as snapshot:
                 instance = _instance(snapshot, ref)
-            if instance is None:  # deleted meanwhile
+            if instance is None:  # deleted since
                 continue
             # Without a digest, or above that size, a file was durable before its event.
             may_be_lost = (
@@ -224,7 +224,7 @@ class Storage(CoreActor):
             )
             try:
                 damage = check(self._blobs.path(blob), instance, digest=may_be_lost)
-            except OSError as exc:  # the file may well be whole: whoever reads it is told of the error
+            except OSError as exc:  # the file may well be whole: its next reader gets the error
                 logger.error("storage.cannot-check error=%s", exc.strerror)
                 continue
             if damage is None:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 def reporter(index: IndexClient) -> Callable[[Damage], bool]:
     """Return what reports to the index; it answers whether the file is still wanted, and never raises.
 
-    Where the index cannot say, as on a full disk, the file counts as wanted: whoever reads it is told that it is damaged.
+    Where the index cannot say, as on a full disk, the file counts as wanted, and its reader gets the error.
     """
 
     def report(damage: Damage) -> bool:

@@ -83,7 +83,7 @@ class IndexClient:
         self._ask(SettleResources(resources=resources))
 
     def set_stability(self, resource: ResourceId, *, is_stable: bool, correlation: bytes = b"") -> bool:
-        """Declare a patient, study or series stable, or have it wait for StableAge anew; returns whether that changed it.
+        """Declare a patient, study or series stable, or let it wait for StableAge again; returns whether that changed it.
 
         Raises NotFound, and InvalidRequest for an instance.
         """

@@ -1,7 +1,7 @@
 """Whether a job that met an error is tried again, and when. Pure: the scheduler asks, and records the answer.
 
-Tried again is only what may pass by itself: a remote that cannot be reached, does not answer or is busy, and a step
-that took too long. What a remote refuses, or what is wrong with the data, fails at once: it would fail again.
+Only an error that may pass by itself is tried again: a remote that cannot be reached, does not answer or is busy, and a step
+that took too long. A remote's refusal and bad data fail at once: they would fail again.
 
 A request that waits for its job (`Synchronous`) is given one attempt: its caller wants the error, not the patience.
 """
@@ -50,7 +50,7 @@ def decide(strategy: Strategy, trouble: Trouble, *, tries: int, attempts: int) -
 
 
 def longest_wait_s(strategy: Strategy, tries: int) -> float:
-    """Return how long a job waits at most that has failed so many times in a row, whatever a clock says."""
+    """Return the longest time that a job waits after so many failures in a row, whatever a clock says."""
     return _delay_s(strategy, max(0, tries - 1)) or LONGEST_DELAY_S
 
 

@@ -2,8 +2,8 @@
 
 An entry is the event that the command causes (the state after it stands in `store.projections.jobs.STATE_AFTER`), or
 
-- IGNORE: nothing happens and nobody is told off. Clients' `pause` and `cancel` of a job that has ended are such (so
-  Orthanc answers), and whatever a worker says about a run that is over.
+- IGNORE: nothing happens, and it is no error. Examples are clients' `pause` and `cancel` of a job that has ended (as
+  Orthanc answers), and a worker's reports about a run that is over.
 - REFUSE: the caller is told that it cannot be done.
 
 A worker may finish its step while the job is being paused, resumed or rescheduled: the step was done, so it counts.

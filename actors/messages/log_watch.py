@@ -10,8 +10,9 @@ from events.identifiers import Seq
 class AwaitEvents(Request, frozen=True):
     """Replies a sequence, when there is something to tell; that may take hours.
 
-    Without `tags`: that of the last event, once the log has events beyond `after`. With them: up to which sequence, `after` or later, no event
-    has one of these tags: once one has, or some have come that do not, and nothing else for a while.
+    Without `tags` it is the sequence of the last event, once the log has events beyond `after`. With tags it is a sequence, `after` or
+    later, up to which no event has one of these tags. The reply comes once a later event has one of them, or, after a while, once only
+    other events have come.
     """
 
     after: int
@@ -32,5 +33,5 @@ class LogEnd:
         return Seq(self._channel.request(AwaitEvents(seq, None if tags is None else tuple(sorted(tags)))))
 
     def close(self) -> None:
-        """Let everybody who waits, and whoever comes, have Busy."""
+        """Answer all waiting and all later requests with Busy."""
         self._channel.close()

@@ -1,11 +1,11 @@
-"""What the processes of a server count, in memory that all of them share.
+"""The counters of all processes of a server, in memory that they share.
 
     STORED = Counter("sinogram_stored_total", "…")   in `actors.wire.metrics`, which declares all of them
     STORED.add()                                     where it happens
 
-Each process has a row of the memory, which it alone writes; whoever reads adds the rows up. So nobody waits for another
-process: a lock of the process's own threads and two looks at memory, 0.3 µs a count. The memory is the supervisor's. A row
-outlives its process, and the successor counts on; what stands for now (gauges) begins at nothing. Without a supervisor a process
+Each process has a row of the memory, which it alone writes; a reader adds the rows up. So no process waits for another
+one: a count costs a lock of the process's own threads and two looks at memory, 0.3 µs. The memory belongs to the supervisor. A row
+outlives its process, and the next process goes on counting there; gauges begin at nothing. Without a supervisor a process
 has memory of its own.
 """
 
@@ -44,7 +44,7 @@ class Board:
         self.own = self.all[row * ROW_WORDS : (row + 1) * ROW_WORDS]
 
     def share(self, fd: int, row: int) -> None:
-        """Write a row of shared memory from now on; gauges that a predecessor has left there are cleared."""
+        """Write a row of shared memory from now on; gauges of the process before this one are cleared."""
         self._give(mmap.mmap(fd, os.fstat(fd).st_size), row)
         for metric in self.metrics:
             if not metric.OUTLIVES:
@@ -70,7 +70,7 @@ _PROCESS: Final = Board()
 
 
 class Metric:
-    """What is counted under a name. Thread-safe."""
+    """The values that are counted under a name. Thread-safe."""
 
     KIND: ClassVar[str]  # of the Prometheus text format
     OUTLIVES: ClassVar[bool]  # its process
@@ -92,7 +92,7 @@ class Metric:
 
 
 class _Labelled(Metric):
-    """A number, or one for each of the values of a label, which are known beforehand."""
+    """A number, or one for each value of a label; the values are declared."""
 
     def __init__(
         self, name: str, text: str, label: str = "", values: Sequence[str] = ("",), board: Board = _PROCESS
@@ -130,7 +130,7 @@ class Gauge(_Labelled):
 
 
 class Age(Metric):
-    """For how many seconds something has been there; one process says so."""
+    """For how many seconds something has existed; one process sets it."""
 
     KIND = "gauge"
     OUTLIVES = False
@@ -202,7 +202,7 @@ class Longest(Metric):
 
 
 def create_board_fd(rows: int) -> int:
-    """Return a descriptor of memory for so many processes, to be handed to them; whoever made it closes it."""
+    """Return a descriptor of memory for so many processes, to hand to them; the caller closes it."""
     return create_memory("board", rows * ROW_WORDS * _WORD_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""A TCP connection to a host, for whoever may lose interest meanwhile: every wait ends at once when interrupted."""
+"""A TCP connection to a host, with waits that an interruption ends at once."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ def _check(sock: socket.socket) -> None:
 
 
 def _wait(descriptor: int, event: int, wake: int, deadline: float | None) -> None:
-    """Wait for a descriptor, the wish to end, or the deadline. Raises TimeoutError."""
+    """Wait for a descriptor, an interruption, or the deadline. Raises TimeoutError."""
     poll = select.poll()
     poll.register(descriptor, event)
     poll.register(wake, select.POLLIN)
@@ -146,7 +146,7 @@ class _Lookup:
         return self._found
 
     def leave(self) -> None:
-        """Have no more interest; whoever does so last closes the descriptor."""
+        """Give the look-up up; the last side to do so closes the descriptor."""
         with self._lock:
             self._users -= 1
             if not self._users:

@@ -46,5 +46,5 @@ class RemoteFailed(PeerFailed):
         self.http_status = http_status
 
 
-class Interrupted(Exception):  # no error: whoever asked is told by whom it was interrupted
-    """What was going on with a remote is no longer wanted."""
+class Interrupted(Exception):  # no error: the interrupter itself informs the caller
+    """The work with a remote is no longer wanted."""

@@ -1,4 +1,4 @@
-"""The wish that something which blocks ends at once, told by another thread."""
+"""A request from another thread that blocking work ends at once."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from actors.wire.errors import Interrupted
 
 
 class Interruption:
-    """Told once; what blocks afterwards does not begin. Thread-safe."""
+    """Told once; blocking work that comes later does not begin. Thread-safe."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -20,12 +20,12 @@ class Interruption:
         return self._is_set
 
     def check(self) -> None:
-        """Raise Interrupted if the wish has been told."""
+        """Raise Interrupted if the interruption has been told."""
         if self._is_set:
             raise Interrupted
 
     def interrupt(self) -> None:
-        """Tell it: everything that is watching is hung up, in this thread."""
+        """Tell it: every watcher's `hang_up` is called, in this thread."""
         with self._lock:
             self._is_set = True
             for hang_up in self._watching:
@@ -33,7 +33,7 @@ class Interruption:
 
     @contextmanager
     def watch(self, hang_up: Callable[[], None]) -> Iterator[None]:
-        """Have `hang_up` called if the wish is told meanwhile, or has been already. It must not block."""
+        """Within the block, call `hang_up` once the interruption is told, or at once if it has been. It must not block."""
         with self._lock:
             self._watching.append(hang_up)
             if self._is_set:

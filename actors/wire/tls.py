@@ -59,7 +59,7 @@ class TlsSettings:
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
     """Return what accepts connections. Raises BadConfiguration for what cannot be read or used."""
     context = _create_context(ssl.PROTOCOL_TLS_SERVER, settings)
-    context.num_tickets = 0  # nobody resumes a session: tickets would be bytes nobody reads
+    context.num_tickets = 0  # sessions are never resumed: tickets would be wasted bytes
     context.options |= ssl.OP_NO_TICKET
     context.verify_mode = ssl.CERT_REQUIRED if settings.is_remote_certificate_required else ssl.CERT_NONE
     return context

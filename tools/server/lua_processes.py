@@ -18,9 +18,9 @@ from actors.messages.index_client import Begin
 from actors.messages.log_watch import LogEnd
 from actors.messages.scripts import SCRIPTS, ScriptRequest
 from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.caused_calls import DeliveryReader
 from actors.services.lua.chain import Chain
-from actors.services.lua.deliveries import DeliveryReader
-from actors.services.lua.delivering import AGAIN_S, Deliverer, Targets
+from actors.services.lua.deliverer import AGAIN_S, Deliverer, Targets
 from actors.services.lua.functions import HttpFunctions, configuration_function, rest_functions
 from actors.services.lua.keeping import keeping_functions
 from actors.services.lua.recorder import FailureRecorder, Recorder

@@ -2,7 +2,7 @@
 
 Owns the write transaction and the end of the log. Takes commands (`actors.messages.commands`), decides which events they
 cause (`actors.core.index.decide`), appends and projects them, commits once for all commands that were waiting, then
-replies: a reply means durable and visible. A command that is refused fails alone. Asks nobody; tells the stable-tracker
+replies: a reply means durable and visible. A command that is refused fails alone. Asks no actor; tells the stable-tracker
 and the storage actor what a commit gave them to do.
 
 pykka sets a reply when the handler returns, which would commit every command alone. So commands wait in a queue of the
@@ -170,19 +170,19 @@ class Index(pykka.ThreadingActor):
         return context.outcome
 
     def _can_use_reserve(self, waiting: list[_Waiting]) -> bool:
-        """Give up the reserve for commands that free space, if there is one left."""
+        """Release the reserve for commands that free space, if it is still there."""
         is_freeing = any(w.command.FREES_SPACE for w in waiting)
         return is_freeing and release_reserve(self._environment.folder)
 
     def _refusal_after_failure(self, failure: Exception) -> SinogramError:
-        """Tell the waiting commands what a failed commit left of them: nothing, as a rule."""
+        """Answer the waiting commands after a failed commit, which as a rule left nothing of them."""
         try:
             if _stored_head(self._environment) == self._log.head:
                 return _refusal(failure, self._environment.folder)  # nothing was written
         except (lmdb.Error, CorruptLog) as exc:
             logger.critical("index.unreadable error=%s", exc)
         # The environment's root could not be written, and LMDB refuses everything from now on. Whether the commands
-        # took effect shows after the restart: until then nobody may take their blobs for unwanted.
+        # took effect shows after the restart: until then no process may take their blobs for unwanted.
         self.stop()
         return Busy("the index must be started again")
 

@@ -1,4 +1,4 @@
-"""What a decision is given, and what comes of it."""
+"""The input of a decision, and its outcome."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ NOTHING: Steps = ()
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What deciding may look at, and where it says what came of it."""
+    """Everything that a decision may read, and the place for its outcome."""
 
     batch: Batch
     next_seq: Callable[[], Seq]

@@ -1,4 +1,4 @@
-"""What deciding looks up: resources as they are in the midst of a transaction."""
+"""Look-ups for decisions: resources as they are within a transaction."""
 
 from typing import Any
 

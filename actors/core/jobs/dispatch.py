@@ -2,7 +2,7 @@
 
 A slot is a worker's ability to carry out one job at a time; its name is the process's, `#` and a number. It asks for
 work, is given a run, and holds it until it says that the run is over. What a run is to be told follows from how its
-job stands: nobody keeps a list of orders that could get lost.
+job stands: there is no list of orders that could get lost.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ KILL_AFTER_S = 5.0  # a run that was told to end at once and has not: its proces
 class Now:
     """One moment on two clocks: all waiting is measured by ours; the wall's tells what an earlier run has waited already."""
 
-    wall_us: int  # UTC, as it would be had nobody set that clock forward (`store.run_clock`)
+    wall_us: int  # UTC, without steps by which that clock was set forward (`store.run_clock`)
     monotonic_s: float
 
     @property
@@ -40,7 +40,7 @@ class Run:
     heard_s: float  # of the start or of the last checkpoint
     number: int = 0  # 0 until the start is recorded
     position: int = 0
-    is_suspect: bool = False  # and so alone, until its next checkpoint; whatever becomes of the job meanwhile
+    is_suspect: bool = False  # so it runs alone until its next checkpoint, even if the job's state changes before
     told: Order | None = None
     told_s: float = 0.0
 
@@ -120,7 +120,7 @@ class Dispatch:
 
     def on_started(self, run: Run, number: int | None, now: Now) -> bool:
         """The start is recorded (or the job no longer waits: None); returns whether the slot is to be told."""
-        if self._runs.get(run.job) is not run:  # its process has gone meanwhile
+        if self._runs.get(run.job) is not run:  # its process has gone
             return False
         if number is None:
             del self._runs[run.job]

@@ -1,4 +1,4 @@
-"""The way to the scheduler for the bridge, the index and whoever starts the server."""
+"""The way to the scheduler for the bridge, the index and the server's start."""
 
 from actors.core.actor import Mailbox
 from actors.core.jobs.messages import (

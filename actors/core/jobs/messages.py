@@ -56,7 +56,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class LeftRunning:
-    """What the last run of the server left of a job's run: nobody is at work on it."""
+    """A job's run that the last run of the server left: no worker works on it."""
 
     job: Ref
     run: int

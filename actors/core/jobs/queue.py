@@ -2,14 +2,14 @@
 
 Order: the highest priority first, and among equals who has waited longest. Nothing overtakes within a priority.
 
-Blame: what kills a worker, or the whole server, cannot be asked. A job that was running counts the crash; a checkpoint
-wipes the count out. After `SUSPECT_CRASHES` in a row without any checkpoint it is a suspect and runs alone, so that the
+Blame: nobody can ask what killed a worker or the whole server. So every job that was running counts the crash; a checkpoint
+sets the count to zero. After `SUSPECT_CRASHES` in a row without any checkpoint it is a suspect and runs alone, so that the
 next crash has one possible cause; after `MAX_CRASHES` it fails. Work that was merely there when another crashed reaches
 its next checkpoint when it is alone, and goes on.
 
 To be alone soon, a suspect goes before its equals, and those that run give their jobs back at their next checkpoint. Jobs
 of a higher priority are not asked to: as long as one of them runs, the suspect waits and others run as if it were not
-there, so that a remote that hangs holds up nobody but its own job.
+there, so that a remote that hangs holds up only its own job.
 """
 
 import heapq

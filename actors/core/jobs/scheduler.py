@@ -117,7 +117,7 @@ class Scheduler(CoreActor):
                 self._on_gone(message.process)
             case Trimmed():
                 self._is_trimming = False
-                if message.is_done:  # and what has ended meanwhile
+                if message.is_done:  # and jobs that have ended since
                     self._trim()
             case Ring():
                 pass  # see below
@@ -155,7 +155,7 @@ class Scheduler(CoreActor):
             del self._nexts[slot]
         for run in self._dispatch.on_gone(process):
             logger.warning("jobs.worker-gone process=%s job=%d", process, run.job)
-            if run.number:  # else its start is not recorded yet; when it is, nobody is there to take it
+            if run.number:  # else its start is not recorded yet; once it is, no worker is there to take it
                 self._interrupt(run.job, run.number, is_crash=True)
 
     def _interrupt(self, job: Ref, run: int, *, is_crash: bool) -> None:
@@ -261,7 +261,7 @@ class Scheduler(CoreActor):
         self._alarm.set(min(moments, default=None))
 
     def _insist(self, commands: tuple[Command, ...], reply: Reply) -> None:
-        """Have commands carried out, when there is room for them; `reply` hears of the last one, once."""
+        """Carry out commands, when there is room for them; `reply` gets the result of the last one, once."""
         answers: list[tuple[Any, SinogramError | None]] = []
 
         def take(result: Any, error: SinogramError | None) -> None:

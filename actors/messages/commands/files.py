@@ -1,4 +1,4 @@
-"""What is said of files: damage to those of instances, the folders they lie in, and those that are to go."""
+"""Commands about files: damage to those of instances, their folders, and files to remove."""
 
 from dataclasses import dataclass
 from typing import ClassVar

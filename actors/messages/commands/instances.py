@@ -1,4 +1,4 @@
-"""What is said of instances that come in."""
+"""Commands about instances that come in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

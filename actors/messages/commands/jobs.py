@@ -1,4 +1,4 @@
-"""What is said of jobs: by clients, by the scheduler, and by workers through it."""
+"""Commands about jobs: from clients, from the scheduler, and from workers through it."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ class SubmitJob(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlJob(Command):
-    """Carry out a client's wish: pause, resume, cancel, resubmit, forget. Replies whether that can be done.
+    """Carry out a client's order: pause, resume, cancel, resubmit, forget. Replies whether that can be done.
 
     Raises NotFound.
     """

@@ -1,4 +1,4 @@
-"""What is said of patients, studies, series and instances that are there: their removal and their stability."""
+"""Commands about stored patients, studies, series and instances: their removal and their stability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class SettleResources(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStability(Command):
-    """Declare a patient, study or series stable, or have it wait for StableAge anew.
+    """Declare a patient, study or series stable, or let it wait for StableAge again.
 
     Replies whether its state has changed. Raises NotFound, InvalidRequest for an instance.
     """

@@ -1,4 +1,4 @@
-"""What scripts bring about: failures of their callbacks, and what they keep."""
+"""Commands of scripts: failures of their callbacks, and values that they keep."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What is said of the server itself: feeds, modalities, settings, and how far consumers of the log have come."""
+"""Commands about the server itself: feeds, modalities, settings, and how far consumers of the log have come."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar

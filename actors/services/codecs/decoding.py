@@ -1,4 +1,4 @@
-"""One frame decoded; what comes out is what the dataset announces and the codestream holds, or an error."""
+"""Decodes one frame: the result agrees with the dataset and the codestream, or it is an error."""
 
 from importlib import import_module
 from typing import Any, Final
@@ -78,7 +78,7 @@ class Decoder:
         signed -= sign
 
     def _refuse_excess(self, pixels: Any, described: PixelDescription, found: Codestream) -> None:
-        """Refuse samples that have more bits than the dataset announces: which of the two is wrong, nobody knows."""
+        """Refuse samples that have more bits than the dataset announces: nobody knows which of the two is wrong."""
         stored = described.high_bit + 1
         if stored == described.bits_allocated or (found.bits <= stored and not described.signed):
             return

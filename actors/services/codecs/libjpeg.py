@@ -1,7 +1,7 @@
 """libjpeg-turbo without its tolerance, for all JPEG of DICOM: 8 and 12 bits with loss, 2 to 16 bits without.
 
-The library goes on after damage: it warns, and fills with gray what it has not got; bindings for Python, that of
-imagecodecs too, drop the warnings. Here each of them ends the decoding. So we call the copy of the library that
+The library goes on after damage: it warns, and fills missing parts with gray. Bindings for Python, those of
+imagecodecs too, drop the warnings. Here each warning ends the decoding. So we call the copy of the library that
 imagecodecs has brought along. Only those members of its main structure are touched that have had the same place since
 1991; its whole size and version are asked for first, by a call that is meant to fail.
 

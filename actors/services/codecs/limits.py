@@ -1,4 +1,4 @@
-"""What a codec's process may use, and for how long it is kept."""
+"""Limits of a codec's process: what it may use, and how long it is kept."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 from events.options import Option, Whole, filled_by
 
-IDLE_S: Final = 60.0  # a process that nobody has used for so long ends
+IDLE_S: Final = 60.0  # an unused process ends after this time
 MOST_FRAMES: Final = 2000  # of one process; then it is replaced, with whatever a library has leaked
 KEPT_BYTES: Final = 64 << 20  # a process whose frame was larger ends with its image, and gives the memory back
 

@@ -68,7 +68,7 @@ class CodecPool:
     def lease(self, check: Callable[[], None] = lambda: None) -> Iterator["CodecProcess"]:
         """Have a process for the frames of one image; waits while all are leased. Raises Busy.
 
-        `check` is called now and then meanwhile, and what it raises ends the wait.
+        `check` is called now and then during the wait, and an error that it raises ends the wait.
         """
         while not self._room.acquire(timeout=CHECK_S):
             check()
@@ -244,7 +244,7 @@ class CodecProcess:
         return said
 
     def end(self) -> None:
-        """Have it gone, and let go of what was shared with it."""
+        """End the process, and release the memory shared with it."""
         if self._has_ended:
             return
         self._has_ended = True

@@ -1,6 +1,6 @@
-"""What a codec's libraries print on standard error: lines of the log of who has asked, so that a log says whose words they are.
+"""Text that a codec's libraries print on standard error: it goes to the log of the process that asked, marked as the codec's.
 
-A pipe that holds up neither side: whoever prints more than it takes (64 KiB in Linux) loses the rest, nobody waits to read.
+The pipe holds up neither side: of more than it takes (64 KiB in Linux) the rest is lost, and no reader waits.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """What a codec's process runs: `python -m actors.services.codecs.process LINK SHARED MEMORY_MB PROCESSOR_S`.
 
 One request after the other comes by the connection LINK; the pixels go to the memory SHARED. Standard input is a pipe on
-which nothing is ever written: when whoever has started this process is gone, be it in the midst of a frame, the kernel
-tells so by SIGIO, which ends it. (The signal of a parent's death comes when the *thread* ends that has started a child.)
+which nothing is ever written. When the process that started this one is gone, the kernel sends SIGIO, which ends this
+process, even during a frame. (The signal of a parent's death comes when the *thread* ends that has started a child.)
 """
 
 import fcntl

@@ -15,7 +15,7 @@ class SharedMemory:
         """Make one, or share the one behind a descriptor."""
         if fd is None:
             fd = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            # A codec that went mad could else cut the file short, and whoever reads its map would die of SIGBUS.
+            # A broken codec could else cut the file short, and the process that reads its map would die of SIGBUS.
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         self.fd = fd
         self._map: mmap.mmap | None = None

@@ -1,9 +1,9 @@
 """Bytes become a durable blob, whatever they are: the file of an instance, the output of a job.
 
-A few bytes stay in memory until they are wanted: they touch the disk only when somebody refers to them. More go to their blob as they
-come. Whoever refers to a blob, by a command to the index, is answered when both the blob and the event are durable; for a small one the
-two syncs run side by side, which saves one of the three waits for the disk. If the blob's fails, or a power cut comes between the
-two, what refers to it is taken back (by us, or by the sweep at the next start): it was visible for a moment, and never acknowledged.
+A few bytes stay in memory and touch the disk only when an event is about to refer to them. More bytes go to their blob as they
+come. A command to the index that refers to a blob is answered when both the blob and the event are durable. For a small blob the
+two syncs run side by side, which saves one of the three waits for the disk. If the blob's sync fails, or a power cut comes between the
+two, the event is taken back (by us, or by the sweep at the next start): it was visible for a moment, and never acknowledged.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ FILES_AHEAD: Final = 32
 # Files being synced at once. Each thread does nothing but wait for the disk.
 SYNC_THREADS: Final = 16
 
-# Has a blob of a size and an MD5 (empty where none is wanted) referred to; returns whether it is now. Raises SinogramError.
+# Makes something refer to a blob of a size and an MD5 (empty where none is wanted); returns whether it does. Raises SinogramError.
 Refer = Callable[[BlobId, int, bytes], bool]
 
 
@@ -42,7 +42,7 @@ class DurableBlobs:
         self._syncing = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="ingest-sync")
 
     def start_commit(self, writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
-        """Begin to make a blob durable; calling what is returned waits until it is. Raises StorageFull then."""
+        """Begin to make a blob durable; the returned function waits until it is, and raises StorageFull."""
         if sync:
             with contextlib.suppress(RuntimeError):  # closed: this upload is one of the last
                 return self._syncing.submit(_commit, writer, sync=True).result
@@ -84,7 +84,7 @@ class IncomingBlob:
 
     @property
     def in_memory(self) -> bytes | memoryview:
-        """All of it; nothing where it is on disk, or in pieces that nobody has asked for as a whole."""
+        """All bytes if they are in memory as one piece, else nothing."""
         return self._chunks[0] if len(self._chunks) == 1 else b""
 
     @contextlib.contextmanager
@@ -102,7 +102,7 @@ class IncomingBlob:
             self._chunks = [self._join()[:end]]
             return
         self._writer.truncate(end)
-        self._digest_anew()
+        self._digest_again()
 
     def replace(self, parts: Iterable[bytes]) -> None:
         """Keep parts of the content, or others, instead of it."""
@@ -115,13 +115,13 @@ class IncomingBlob:
                 self._writer.write(part)
         finally:
             self._place.folders.release(old.folder, is_clear=old.discard())
-        self._digest_anew()
+        self._digest_again()
 
     def keep(self, refer: Refer, take_back: Callable[[BlobId], bool], *, beside: bool = True) -> bool:
-        """Make it durable and have it referred to; returns whether it is.
+        """Make the blob durable and let `refer` refer to it; returns whether something does.
 
-        `take_back` ends that for a blob which did not become durable, and tells whether it could. Without `beside`, or without a digest, by which a power cut would be
-        found out, nobody refers to it before it is durable. Raises StorageFull, StorageFailed, and whatever `refer` does.
+        `take_back` removes the reference if the blob did not become durable, and tells whether it could. Without `beside`, or without
+        a digest (which shows what a power cut has done), nothing refers to the blob before it is durable. Raises StorageFull, StorageFailed, and whatever `refer` does.
         """
         if self._writer is not None:
             _commit(self._writer, sync=self._sync)
@@ -141,7 +141,7 @@ class IncomingBlob:
         try:
             wait_until_durable()
         except BaseException:
-            is_gone = writer.discard()  # at once: whoever sends the same now must not rely on it
+            is_gone = writer.discard()  # at once: another sender of the same instance must not rely on it
             self._is_clear = False
             if take_back(writer.blob):
                 self._is_clear, self._is_kept = is_gone, False
@@ -182,7 +182,7 @@ class IncomingBlob:
             self._writer.write(chunk)
         return self._writer
 
-    def _digest_anew(self) -> None:
+    def _digest_again(self) -> None:
         if self._hash is not None:
             with self.content() as data:
                 self._hash = hashlib.md5(data, usedforsecurity=False)

@@ -66,7 +66,7 @@ class BlobFolders:
     def _retire(self, folder: int) -> None:
         """Give a folder back; one that the index does not take now (full disk, no core) is swept at the next start."""
         try:
-            if self._sync:  # a removed file must not come back after a power cut, when nobody looks for it any more
+            if self._sync:  # a removed file must not come back after a power cut: no later sweep would look for it
                 self._blobs.sync_folder(folder)
             self._index.retire_folder(folder)
         except (SinogramError, OSError) as exc:
@@ -174,7 +174,7 @@ class BlobFolders:
                 writers = self._make(missing)
                 self._make_names_durable(writers)
             except (SinogramError, OSError) as exc:
-                # Whoever asks next creates a file for itself and meets the same error, where it can be answered.
+                # The next caller creates a file for itself and meets the same error, where it can be answered.
                 logger.warning("folders.cannot-prepare error=%s", exc)
                 continue
             self._ready.extend(writers)

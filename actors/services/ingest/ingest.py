@@ -1,11 +1,11 @@
-"""Ingest: the one path by which an instance enters, whoever brings it (C-STORE, REST, peers, Lua, job results).
+"""Ingest: the one path by which an instance enters, from every source (C-STORE, REST, peers, Lua, job results).
 
-The actor of a process for what that owns, the leased folders and the syncs under way; uploads run in their callers' threads, so that parsing
-and writing scale with the gateways. Asks the index. An upload goes
+This actor owns the leased folders of its process and the syncs under way. Uploads run in their callers' threads, so that parsing
+and writing scale with the gateways. It asks the index. An upload goes
 
     bytes -> element walk -> filter -> blob on disk, index command -> reply
 
-and nothing bad ever reaches the index: what cannot be parsed is discarded before. How bytes become a durable blob is in `durable`; here
+and nothing bad ever reaches the index: a file that cannot be parsed is discarded before. How bytes become a durable blob is in `durable`; here
 a DICOM file is judged and indexed.
 """
 
@@ -169,14 +169,14 @@ class Upload:
             return self._ingest.filters.judge_received(file, self._origin, self._correlation)
 
     def _already_stored(self, summary: Summary) -> StoreResult:
-        """Tell scripts that want to hear of it; nobody else is told."""
+        """Record the event for scripts that listen for it; without such scripts do nothing."""
         if self._ingest.filters.hears_of_duplicates:
             with contextlib.suppress(NotFound):  # deleted in this moment
                 self._ingest.index.note_duplicate(summary.ids.instance, self._origin, self._correlation)
         return StoreResult("AlreadyStored", summary)
 
     def _take_back(self, blob: BlobId) -> bool:
-        """Have the index forget an instance whose file is not durable; nobody was told that it is stored."""
+        """Let the index forget an instance whose file is not durable; it was never acknowledged."""
         try:
             self._ingest.index.retract(blob)
         except SinogramError as exc:  # its folder keeps the lease, and the next start retracts it
@@ -185,7 +185,7 @@ class Upload:
         return True
 
     def _summarize(self) -> Summary:
-        """Parse the file, once: what this says is what is filtered, indexed and answered, and of what is kept."""
+        """Parse the file, once: the filter, the index, the answer and the stored file all follow this parse."""
         encoding, announced = self._settings.default_encoding, self._announced
         if announced is None:
             with self._blob.content() as data:
@@ -227,10 +227,10 @@ class Upload:
         return still is not None and still.blob == known.blob
 
     def _is_whole(self, known: Instance) -> bool:
-        """Tell whether the file of this instance is what was stored; one that is not, ours is to replace."""
+        """Tell whether the file of this instance is undamaged; ours is to replace a damaged one."""
         self._heals = BlobId(b"")
         try:
-            # Sent as it was before, as a rule: what is in memory is compared with the file.
+            # As a rule the same bytes are sent again: those in memory are compared with the file.
             self._ingest.blobs.check_instance(known, self._blob.in_memory)
         except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
             return False

@@ -1,4 +1,4 @@
-"""What ingest needs of the configuration; apart from it, so that who only passes it on loads no DICOM."""
+"""Ingest's part of the configuration, in a module of its own so that a process which only passes it on loads no DICOM."""
 
 from dataclasses import dataclass
 from typing import Final

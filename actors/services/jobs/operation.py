@@ -1,4 +1,4 @@
-"""What an operation has to be: the work of one type of job, one step at a time.
+"""The interface of an operation: the work of one type of job, one step at a time.
 
 An operation is made for one run, in a worker process, and knows nothing of states, retries or the log. Its steps are
 repeated after a crash at most once more than they are recorded, so a step has to be harmless when repeated.
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workbench:
-    """What operations work with. One per run: the interruption is that run's, all else is the process's."""
+    """The tools of an operation. One value per run: the interruption belongs to the run, all else to the process."""
 
     views: Views
     blobs: BlobStore
@@ -58,7 +58,7 @@ class Workbench:
     codecs: "CodecPool"
     filters: "ScriptFilters"
     temporary_directory: Path
-    interruption: "Interruption"  # the wish that this run ends at once
+    interruption: "Interruption"  # set when this run has to end at once
 
 
 class Operation(Protocol):
@@ -85,7 +85,7 @@ class Operation(Protocol):
 
 
 class RunOver(Exception):  # no error: somebody has paused, cancelled or taken over the job
-    """The run has ended meanwhile; whatever its worker is doing is no longer wanted."""
+    """The run has ended in the meantime; the work of its worker is no longer wanted."""
 
 
 Factory = Callable[[Task, Workbench], Operation]

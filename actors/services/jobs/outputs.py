@@ -15,7 +15,7 @@ def new_output(
 ) -> Iterator[IncomingBlob]:
     """Write a file; at the end of the block it is the job's, in the place of an earlier one of this key.
 
-    What ends the block early leaves no file. `filename` is what a browser calls it. Raises RunOver if the run has ended meanwhile,
+    A block that ends early leaves no file. A browser saves it as `filename`. Raises RunOver if the run has ended in the meantime,
     Interrupted, StorageFull, StorageFailed, Busy; ValueError for a key that the type's row does not name.
     """
     if key not in JOB_TYPES[task.type].outputs:

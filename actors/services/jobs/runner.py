@@ -59,7 +59,7 @@ class _Checkpoints:
         self._answer = self._channel.begin(RecordStep(self._task.job, self._task.run, step, code))
 
     def settle(self) -> None:
-        """Wait until what was recorded is durable. Raises RunOver when the run has ended meanwhile."""
+        """Wait until the recorded step is durable. Raises RunOver if the run has ended by then."""
         answer, self._answer = self._answer, None
         if answer is not None and not answer():
             raise RunOver
@@ -118,7 +118,7 @@ class Runner:
             thread.start()
 
     def stop(self, patience_s: float) -> None:
-        """Give back what is being worked on: after the present steps, or in the midst of them when they take long.
+        """Give back the running jobs: after their present steps, or during them if these take long.
 
         Slots that wait for work are told that there is none.
         """
@@ -163,7 +163,9 @@ class Runner:
             try:
                 job, number = self._channel.request(TakeWork(slot))
                 self._take(Ref(job), number)
-            except Busy:  # the server stops; or there was no descriptor for the question, say, and there will be
+            except (
+                Busy
+            ):  # the server stops; or, for example, there was no descriptor for the question, and there will be
                 self._stopped.wait(AGAIN_S)
 
     def _take(self, job: Ref, number: int) -> None:
@@ -175,7 +177,7 @@ class Runner:
             last_word = self._work(job, number, run)
             metrics.JOB_RUNS.add(1, _ENDS[type(last_word)])
             self._say_last(job, number, last_word)
-        finally:  # not before the last word is heard: who waits for us to be idle closes the channel then
+        finally:  # not before the last message is answered: a stop that waits for us to be idle closes the channel then
             with self._idle:
                 del self._active[job, number]
                 self._idle.notify_all()
@@ -253,7 +255,7 @@ class Runner:
                 checkpoints.settle()
                 return EndRun(task.job, task.run, *(done or _NO_STEP), operation.result())
         except BaseException:
-            # What is done is recorded whatever ended the run, so that the next one does not repeat it.
+            # Steps that are done are recorded however the run ended, so that the next one does not repeat them.
             with contextlib.suppress(RunOver):
                 checkpoints.settle()
                 if done is not None:

@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 
 class Background(Protocol):
-    """What the interpreter does when nobody asks for anything."""
+    """Work that the interpreter does when no request waits."""
 
     def step(self) -> float | None:
         """Do one thing and return in how many seconds there will be another; 0 is at once, None when there is news."""
         ...
 
     def on_defined(self) -> None:
-        """Take note that callbacks were defined or removed, before those are told who have done it."""
+        """Take note that callbacks were defined or removed, before the request that did it is answered."""
         ...
 
 
@@ -92,7 +92,7 @@ class ScriptsActor:
         self._correlations: list[bytes] = []  # of the callbacks under way, the innermost last
         self._deadlines_s: list[float] = []
         self._defined: frozenset[str] | None = (
-            None  # as the board has it; unknown: a predecessor may have written there
+            None  # as the board has it; unknown at first: an earlier process may have written there
         )
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -103,14 +103,14 @@ class ScriptsActor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the callback under way end, with what it causes, and answer everybody else that it is too late."""
+        """Let the callback under way end, with the requests it causes, and refuse all others."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
         self._thread.join()
 
     def break_off(self) -> None:
-        """End the callback under way, because the server stops; what it waits for is about to be broken off, too."""
+        """End the callback under way, because the server stops; requests that it waits for are about to be broken off, too."""
         self._is_broken_off = True
         self._interpreter.break_off()
 
@@ -119,7 +119,7 @@ class ScriptsActor:
         return self._is_broken_off
 
     def wake(self) -> None:
-        """Have the background looked at."""
+        """Make the thread look at its background work."""
         with self._changed:
             self._is_woken = True
             self._changed.notify_all()
@@ -155,7 +155,7 @@ class ScriptsActor:
         return self._correlations[-1] if self._correlations else b""
 
     def run_apart(self, work: Callable[[], T]) -> T:
-        """Do what may take long in another thread, and meanwhile serve what must not wait until the callback under way has ended.
+        """Do slow work in another thread. Meanwhile serve requests that must not wait until the callback under way has ended.
 
         Raises whatever `work` raises; HostError when the callback has no time left, while `work` goes on and its result is lost.
         """
@@ -276,7 +276,7 @@ class ScriptsActor:
                 assert_never(what)
 
     def _nested(self, correlation: bytes, run: Callable[[], T]) -> T:
-        # One of its own where its cause has none: else what it causes could not be told from what others ask.
+        # One of its own where its cause has none: else its requests could not be told from those of others.
         self._correlations.append(correlation or new_correlation())
         self._deadlines_s.append(self._interpreter.limits.deadline_s(self._clock()))
         try:

@@ -24,9 +24,9 @@ def read_cursor(snapshot: Snapshot) -> Seq | None:
 
 
 def take_up_cursor(index: IndexClient, views: Views, *, lua_is_on: bool) -> None:
-    """See to it, at a start of the core, that there is a cursor if callbacks are to be called, and else none.
+    """At a start of the core, make sure that a cursor exists if there are callbacks to call, and no cursor otherwise.
 
-    A new one stands at the end of the log: scripts do not hear of what happened before they were configured.
+    A new one stands at the end of the log: scripts are not told of events from before they were configured.
     Raises StorageFull, Busy.
     """
     with views.snapshot() as snapshot:

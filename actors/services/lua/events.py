@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from actors.services.scripts.filters import origin_table
+from actors.services.scripts.filter_values import origin_table
 from events.identifiers import Level
 from store.records import Origin
 

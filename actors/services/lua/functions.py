@@ -1,7 +1,7 @@
 """RestApiGet() …, HttpGet() …, GetOrthancConfiguration(): arguments and results as scripts expect them; what they do is given.
 
 Wrong arguments and failures are logged and give nil, as in Orthanc. Unlike 1.12.7, headers that are no table count as none (there: an
-internal error), and a HttpDelete() that reaches nobody gives nil (there: an exception that no pcall catches).
+internal error), and a HttpDelete() that reaches no server gives nil (there: an exception that no pcall catches).
 Source: observed on 1.12.7.
 """
 

@@ -1,4 +1,4 @@
-"""SetStableStatus(), StoreKeyValue(), GetKeyValue(), DeleteKeyValue(): what scripts have the server keep.
+"""SetStableStatus(), StoreKeyValue(), GetKeyValue(), DeleteKeyValue(): functions by which scripts keep state in the server.
 
     SetStableStatus(resourceId, isStable)      true if that changed something; nil if there is no such patient, study or series
     StoreKeyValue(store, key, value)           true

@@ -1,4 +1,4 @@
-"""What the index is told by an interpreter's process, without the interpreter waiting for it longer than it must.
+"""Records facts of an interpreter's process in the index, and lets the interpreter wait as little as possible.
 
 One transaction under way at a time, so that they are recorded in their order: the next is begun when the last is durable.
 """

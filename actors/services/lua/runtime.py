@@ -37,7 +37,7 @@ _TOO_MUCH: Final = f"the script has printed more than {PRINTED_BYTES >> 20} MB"
 
 HostFunction = Callable[..., Any]
 """Takes the script's arguments as values (see `values`); returns one value, or `Results` for none or several.
-Raises HostError for what the script shall see as an error."""
+Raises HostError for an error that the script gets to see."""
 
 
 class Results(tuple[Any, ...]):
@@ -192,7 +192,7 @@ class Interpreter:
                 raise ScriptFailed(f"{name}: {exc}", cause=_cause(str(exc))) from exc
 
     def break_off(self) -> None:
-        """Have whatever runs stopped, and what comes, until `go_on`; for any thread."""
+        """Stop the running script, and later ones, until `go_on`; for any thread."""
         self._is_broken_off = True
 
     def go_on(self) -> None:

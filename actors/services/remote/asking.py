@@ -58,7 +58,7 @@ def _as_busy() -> Iterator[None]:
 
 @contextmanager
 def _association(target: Target, proposals: tuple[Proposal, ...], stopping: Interruption) -> Iterator[Association]:
-    """Open an association; Busy where the server stops meanwhile."""
+    """Open an association; Busy if the server stops during that."""
     with _as_busy(), open_association(target, proposals, stopping) as association:
         yield association
 

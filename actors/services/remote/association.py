@@ -1,8 +1,8 @@
 """An association that this server has requested: exchanges messages, ends. Blocking, one thread at a time.
 
-Whatever ends it early becomes RemoteFailed with Orthanc's number and a text for operators, or Interrupted if the run, or the
-process, that it belongs to is told to end: then it says so to the peer if it was waiting for it, and hangs up if it was sending.
-After either, and after anything half sent, `is_usable` is false and leaving the `with` block aborts instead of releasing.
+An early end is RemoteFailed with Orthanc's number and a text for operators. It is Interrupted if the run or the process of the
+association is told to end: then it tells the peer if it was waiting for it, and hangs up if it was sending.
+After either, or if a message was only half sent, `is_usable` is false and leaving the `with` block aborts instead of releasing.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class Association:
         return self.is_whole and self._layer.is_between_messages
 
     def is_still_open(self) -> bool:
-        """Whether an association that was kept can be used again: the peer has said nothing meanwhile. Does not wait."""
+        """Whether a kept association can be used again: the peer has sent nothing since. Does not wait."""
         with contextlib.suppress(AssociationEnded):
             self._connection.receive_now()
             return self.is_usable and not self._connection.buffered
@@ -59,7 +59,7 @@ class Association:
     # --- whose it is ---
 
     def attach(self, interruption: Interruption) -> None:
-        """From now on end when this wish is told, and no other; for an association that is kept from use to use."""
+        """From now on obey this interruption, and no other; for an association that is kept from use to use."""
         self.detach()
         self._interruption = interruption
         self._watching.enter_context(interruption.watch(self._hang_up))
@@ -70,8 +70,8 @@ class Association:
         self._interruption = Interruption()
 
     def _hang_up(self) -> None:
-        # Only a write is cut off; otherwise the peer can still be told. Whoever sends sets the flag and then looks at
-        # the wish, whoever tells the wish sets it and then looks at the flag: one of them sees the other.
+        # Only a write is cut off; otherwise the peer can still be told. The sender sets the flag and then looks at
+        # the interruption. The interrupter sets the interruption and then looks at the flag. So one of them sees the other.
         if self._is_sending:
             self._connection.hang_up()
         else:
@@ -177,7 +177,7 @@ class Association:
 
     @contextlib.contextmanager
     def _at(self, *, is_sending: bool = False) -> Iterator[None]:
-        """Give what goes wrong inside its name."""
+        """Turn errors inside the block into errors of this association."""
         self._is_sending = is_sending
         is_done = False
         try:

@@ -1,6 +1,6 @@
-"""Associations that nobody needs just now, kept for a while for whoever next needs one like it.
+"""Associations that are not in use, kept for a while for the next user of one like it.
 
-Thread-safe. What is kept longer than the pool's delay is released by a thread of the pool's own, which lives while
+Thread-safe. A thread of the pool releases those that are kept longer than the pool's delay. It lives while
 there is something to wait for.
 """
 

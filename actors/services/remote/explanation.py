@@ -1,4 +1,4 @@
-"""What ends an association, put as an error for operators; and whether trying again may help."""
+"""Turns the end of an association into an error for operators, which says whether trying again may help."""
 
 from actors.wire.dicom.ending import (
     AbortReason,

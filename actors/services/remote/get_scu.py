@@ -1,8 +1,8 @@
 """C-GET as a client: a peer sends instances on the association that asks for them (PS3.4 §C.4.3).
 
-An association takes 126 storage contexts besides the query models. Where nobody knows what will come, each class is proposed in the
-uncompressed syntaxes, as by Orthanc; the classes of images that archives keep compressed are proposed once more in the compressed ones, so that a peer
-which can send what it stores need not decompress it. Where the query says which SOP classes there are, those alone are
+An association takes 126 storage contexts besides the query models. Where the classes to come are unknown, each class is proposed in
+the uncompressed syntaxes, as by Orthanc. Classes of images that archives keep compressed are proposed once more in the compressed
+syntaxes, so that a peer can send what it stores without decompressing it. Where the query names the SOP classes, only those are
 proposed, each compressed syntax in a context of its own. The classes are those Orthanc 1.12.7 proposes (observed).
 """
 

@@ -1,4 +1,4 @@
-"""What is sent of a query: keys chosen by level, the quirks of manufacturers, the character set. Pure.
+"""The identifier of a query: keys chosen by level, the quirks of manufacturers, the character set. Pure.
 
 Every table was read off the identifiers that Orthanc 1.12.7 sends (PS3.4 §C.6), but for one tag: Orthanc puts
 MediaStorageSOPInstanceUID, file meta information, beside SOPInstanceUID, which no identifier may hold (PS3.7 §9.1.2.1).
@@ -101,7 +101,7 @@ _NORMAL: Final = MappingProxyType(
 
 
 def normalize(level: Level, keys: Mapping[int, Value], manufacturer: str) -> Dataset:
-    """Return what of `keys` means something at a level, with the wildcards that a manufacturer's software knows."""
+    """Return those of `keys` that have a meaning at a level, with the wildcards that a manufacturer's software knows."""
     kept = {tag: value for tag, value in keys.items() if tag in _NORMAL[level] or tag == SPECIFIC_CHARACTER_SET}
     return {
         tag: "" if value == "*" and _is_unknown_wildcard(tag, manufacturer) else value for tag, value in kept.items()

@@ -1,4 +1,4 @@
-"""How much room the answers of queries take together, and which of them go when it is too much."""
+"""How much room the answers of queries take together, and which of them are removed when it is too much."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ UNFINISHED: Final = ".part"  # ends the name of a file that is being written, or
 def make_room(folder: Path, limit_bytes: int) -> None:
     """Remove the queries that were used longest ago, as many as it takes. Raises StorageFull if that is not enough.
 
-    What is under way stays, unless its process is gone: then nobody holds the lock on it.
+    Files in use stay, unless their process is gone: then no process holds their lock.
     """
     with os.scandir(folder) as entries:
         files = [

@@ -1,9 +1,9 @@
-"""Answers of queries to remote modalities: a file each, for `/queries`, until the server starts anew.
+"""Answers of queries to remote modalities: a file each, for `/queries`, until the next start of the server.
 
 A file holds records of msgpack, first the query, then an answer each, then where each record begins (u64), then how
 many answers there are and where that table stands. So an answer is found by its number without reading the others, and
 100,000 of them are never in memory together. Answers are kept as they came and decoded when somebody looks at them,
-which takes as long as receiving them does. A file is written under a name that nobody looks for and renamed when it
+which takes as long as receiving them does. A file is written under a name that no reader looks for, and renamed when it
 is whole; all gateways share the folder. Of more files than `QueryRetrieveSize` the one that was used longest ago goes, and so
 it does if they take more room than `MaximumQueryFolderSizeMB`.
 """
@@ -87,7 +87,7 @@ class QueryStore:
             make_room(self._folder, self.limits.folder_bytes)
 
     def trim(self) -> None:
-        """Remove what is too much; of many, several at once, since each file has to be asked when it was used."""
+        """Remove the files beyond the limits, several at once: each removal has to ask every file when it was last used."""
         files = self._files()
         if len(files) <= self._limit + self._limit // SLACK:
             return
@@ -128,7 +128,7 @@ class QueryStore:
 
 
 def _mark_used(path: Path) -> None:
-    """Date a file by a clock that nobody sets: were the wall's set back, queries in use would be taken for the oldest."""
+    """Date a file by the time since boot: if somebody set the wall clock back, queries in use would seem the oldest."""
     now_ns = uptime_us() * 1000
     os.utime(path, ns=(now_ns, now_ns))
 
@@ -193,7 +193,7 @@ class QueryWriter:
         return self.name
 
     def read(self) -> "QueryReader":
-        """Make the file complete and return what reads it, of which nobody else knows; it goes when it has been read."""
+        """Make the file complete and return its only reader; the file is removed when it has been read."""
         self._finish()
         self._is_handed_on = True
         return QueryReader(os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0), self._path)
@@ -213,7 +213,7 @@ class QueryWriter:
 
 
 class QueryReader:
-    """A query and its answers; a context manager. Reads at places, so that nobody minds where the file stands."""
+    """A query and its answers; a context manager. Reads at offsets, so that the file's position does not matter."""
 
     def __init__(self, file: RawIOBase, goes_with: Path | None = None) -> None:
         """`goes_with` is removed when the reader is closed."""

@@ -23,7 +23,7 @@ _MEDIUM: Final = 0  # priority
 
 
 class Kind(NamedTuple):
-    """What decides in which context an instance can be sent."""
+    """The properties of an instance that decide in which context it can be sent."""
 
     sop_class: str
     transfer_syntax: str

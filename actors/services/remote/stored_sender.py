@@ -1,7 +1,7 @@
 """Instances of the archive on their way to one destination, one after the other.
 
-What is held decides what is proposed: some rows are read ahead of the instance that is due, and the association is
-made for all of them. When an instance comes that it was not proposed for, the next one is. Not thread-safe.
+The stored instances decide what is proposed: some rows are read ahead of the instance that is due, and the association is
+made for all of them. An instance that it was not proposed for gets a new association. Not thread-safe.
 """
 
 import time

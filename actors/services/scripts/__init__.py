@@ -1,1 +1,1 @@
-"""Scripts as everybody but their interpreters sees them: what is defined, how to ask it, what it answers."""
+"""Scripts as other processes see them: which callbacks exist, how to call them, what they answer."""

@@ -1,8 +1,9 @@
-"""What everybody may know of an interpreter without asking it: 4 kB of memory that all processes of the server share.
+"""The state of an interpreter that every process can see without asking it: 4 kB of shared memory.
 
-Which callbacks it has, so that what no script defines costs a look at one byte; what it is doing, so that its parent can tell
-when it is stuck (`heartbeat`); and which event it was dealing with when it died, so that its successor can tell, too. The memory
-is the supervisor's and outlives the interpreter's process. One writer: the thread of the interpreter.
+It says which callbacks exist, so that a callback which no script defines costs a look at one byte. It says what the interpreter is
+doing, so that its parent can tell when it is stuck (`heartbeat`). It says which event the interpreter was dealing with when it died,
+for the process that replaces it. The memory belongs to the supervisor and outlives the interpreter's process. One writer: the
+interpreter's thread.
 """
 
 import mmap
@@ -34,7 +35,7 @@ class UnderWay:
 
     seq: int
     number: int  # which of the callbacks the event causes
-    deaths: int  # how often the interpreter's process has ended in the midst of it
+    deaths: int  # how often the interpreter's process has ended during it
     was_killed: bool  # the last time by the watchdog
 
 
@@ -47,7 +48,7 @@ class Board:
         self.heartbeat = Heartbeat(self._memory)
 
     def publish(self, defined: Collection[str]) -> None:
-        """Say which callbacks there are; before anybody is answered who may have changed that."""
+        """Publish which callbacks exist; called before the request that may have changed that is answered."""
         for name, place in _PLACE.items():
             self._memory[place] = name in defined
 
@@ -56,11 +57,6 @@ class Board:
 
     def defined(self) -> list[str]:
         return [name for name in callbacks.ALL if self.defines(name)]
-
-    def defines_events(self) -> bool:
-        """Tell whether any callback of an event is defined."""
-        start = _PLACE[callbacks.EVENTS[0]]
-        return any(self._memory[start : start + len(callbacks.EVENTS)])
 
     # -- the event under way --------------------------------------------------------------------------------------------
 
@@ -76,13 +72,13 @@ class Board:
         _NAME.pack_into(self._memory, _KILLED, callback.encode()[: _NAME.size])
 
     def take_killed(self) -> str:
-        """Return in which callback the predecessor of this process was stuck when it was killed, "" if it was not; once."""
+        """Return the callback in which the process before this one was stuck and killed, "" if there was none; once."""
         (name,) = _NAME.unpack_from(self._memory, _KILLED)
         _NAME.pack_into(self._memory, _KILLED, b"")
         return bytes(name).rstrip(b"\0").decode(errors="replace")
 
     def left_behind(self) -> UnderWay | None:
-        """Return what the predecessor of this process did not end, if it died in the midst of an event."""
+        """Return the event during which the process before this one died, if it did."""
         seq, number, deaths, was_killed = _EVENT.unpack_from(self._memory, _UNDER_WAY)
         return UnderWay(seq, number, deaths, bool(was_killed)) if seq else None
 
@@ -99,7 +95,7 @@ class Board:
 
 
 def create_lua_board_fd(role: str) -> int:
-    """Return a descriptor of memory for a board, to be handed to children; whoever made it closes it."""
+    """Return a descriptor of memory for a board, to hand to children; the caller closes it."""
     return create_memory(role, SIZE_BYTES)
 
 

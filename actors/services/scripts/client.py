@@ -27,8 +27,8 @@ class ScriptsClient:
     ) -> tuple[Any, ...]:
         """Call a callback and return its results.
 
-        `correlation` is that of the request it is called for: if a callback under way has caused that, it is served in the midst
-        of that callback. Raises ScriptFailed; Busy if the interpreter has no time, or has died of it.
+        `correlation` is that of the request it is called for: if a callback under way has caused that, it is served within
+        that callback. Raises ScriptFailed; Busy if the interpreter has no time, or has died of it.
         """
         return tuple(_result(self._ask(Call(name, list(arguments), correlation), timeout_s)))
 

@@ -5,7 +5,7 @@ pipe). The interpreter's process therefore writes what it does into 128 bytes of
 deadline of the callback is long past. Between callbacks the thread that runs them says so, too, and has little time for it. Times are
 of the monotonic clock, which all processes of a machine share.
 
-All that is said by the interpreter's thread. A process in which no thread runs any more (one holds Python's lock for good) is known
+The interpreter's thread writes all of this. A process in which no thread runs any more (one holds Python's lock for good) is known
 by its ticks: a thread of its own counts seconds.
 """
 
@@ -82,7 +82,7 @@ class Heartbeat:
 
     def ended(self) -> None:
         self._stack.pop()
-        self._waiting = bool(self._stack)  # whoever called it is in a host function
+        self._waiting = bool(self._stack)  # its caller is in a host function
         if len(self._stack) == 1 and self._stack[0][0] == BETWEEN:
             now_s = self._clock()
             self._stack[0] = (BETWEEN, now_s, now_s + self._patience_s)
@@ -106,9 +106,9 @@ class Heartbeat:
         struct.pack_into("<Q", self._memory, 0, self._version)
 
     def clear(self) -> None:
-        """Forget what a process was doing that is gone."""
+        """Clear the record of a process that is gone."""
         self._stack.clear()
-        struct.pack_into("<Q", self._memory, 0, 0)  # whatever it was in the midst of writing
+        struct.pack_into("<Q", self._memory, 0, 0)  # it may have died while it was writing
         self._version = 0
         _TICKS.pack_into(self._memory, _TICKS_AT, 0)
         self._write()

@@ -1,4 +1,4 @@
-"""The way to an interpreter in another process. While that is started again, whoever asks waits for it."""
+"""The way to an interpreter in another process. While that process is started again, callers wait for it."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ def reach(folder: Path, name: str, board: Board) -> ScriptsClient:
             try:
                 pending = requests.begin(SCRIPTS.actor, values, timeout_s=max(left_s, _PAUSE_S))
                 break
-            except Busy:  # it was not asked: a connection to its predecessor, or there is nobody now
+            except Busy:  # it was not asked: the connection led to the process before it, or no process runs now
                 if left_s <= 0:
                     raise
                 time.sleep(_PAUSE_S)

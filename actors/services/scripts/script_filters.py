@@ -1,7 +1,7 @@
-"""The filters of scripts, as those who do what is filtered ask them.
+"""Asks the filters of scripts, for the code whose work they filter.
 
-What no script defines costs a look at one byte: no tags are rendered, nobody is asked. Whatever goes wrong refuses: an error in the
-script, a result of the wrong type, an interpreter that has no time (Busy). Thread-safe.
+A filter that no script defines costs a look at one byte: no tags are rendered and no process is asked. Every failure refuses: an
+error in the script, a result of the wrong type, an interpreter that has no time (Busy). Thread-safe.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from actors.services.scripts import callbacks
 from actors.services.scripts.client import ScriptsClient
-from actors.services.scripts.filters import (
+from actors.services.scripts.filter_values import (
     dimse_status,
     find_origin_table,
     flat_query,
@@ -38,7 +38,7 @@ class Judgement(NamedTuple):
 
 
 class ReceivedFile(NamedTuple):
-    """A DICOM file that nobody has stored yet."""
+    """A DICOM file that is not stored yet."""
 
     data: Buffer
     transfer_syntax: str

@@ -1,4 +1,4 @@
-"""What the interpreters are told by the configuration."""
+"""The interpreters' part of the configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from events.options import Boolean, Option, Whole, filled_by
 LUA_FILTER: Final = "lua-filter"  # the filters of received instances
 LUA_MAIN: Final = "lua-main"  # all other callbacks
 
-# How long somebody from outside waits for the main interpreter, which may be in the midst of a slow callback, and for the filters'.
+# How long another process waits for the main interpreter, which may be busy with a slow callback, and for the filters'.
 # Then the answer is Busy: HTTP 503, C-FIND 0xA700, C-STORE 0xA700.
 PATIENCE_S: Final = 30.0
 

@@ -53,7 +53,7 @@ class Channel:
         return finish
 
     def close(self) -> None:
-        """Answer everybody who waits, and whoever comes, with Busy."""
+        """Answer all waiting and all later requests with Busy."""
         with self._lock:
             self._is_closed = True
             for pending in self._pending:

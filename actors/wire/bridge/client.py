@@ -71,8 +71,8 @@ class BridgeClient:
     def begin(self, actor: str, values: list[Any], *, timeout_s: float | None) -> "Pending":
         """Ask an actor and do not wait; the answer may take `timeout_s`, or for ever. Raises Busy.
 
-        Never asks another core than the one that was said hello to: that of the next run has taken back what this process
-        held, and has given its work to others. A script that had asked for a job would have had two.
+        Only asks the core that this process has said hello to. The core of the next run has taken back the leases and runs of this
+        process, and has given its work to others. Otherwise a script that asked for a job could get two.
         """
         if self._is_core_gone():
             raise Busy(f"{frames.owner_of(frames.SOCKET_NAME)} cannot be reached")
@@ -93,7 +93,7 @@ class BridgeClient:
                 pass
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # wakes whoever waits for the end of the core
+        with contextlib.suppress(OSError):  # wakes the thread that waits for the end of the core
             self._presence.shutdown(socket.SHUT_RDWR)
         self._presence.close()
         self._requests.close()

@@ -1,7 +1,7 @@
 """The core's end of the bridge: requests of other processes come in here and are handed to actors.
 
-One thread waits on all connections; it decodes and dispatches, never blocks on an actor, and replies are written by
-whoever has them (the index's thread after its commit). A client keeps one request under way per connection, so a reply
+One thread waits on all connections; it decodes and dispatches, and never blocks on an actor. The thread that has a reply
+writes it (the index's thread after its commit). A client keeps one request under way per connection, so a reply
 always fits the socket's buffer. The first message of a connection may be `["hello", name]`: it marks the connection
 whose end is the end of that process.
 """

@@ -201,7 +201,7 @@ def _explain(error: OSError) -> ConnectionLost:
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailed(f"TLS: the peer's certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLEOFError):
-        return ConnectionLost("closed by the peer in the midst of TLS")
+        return ConnectionLost("closed by the peer during TLS")
     if isinstance(error, ssl.SSLError):
         return TlsFailed(f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
     return ConnectionLost(error.strerror or str(error))

@@ -20,7 +20,7 @@ class AbortReason(IntEnum):
 
 
 class AssociationEnded(Exception):  # not always an error
-    """Passes through every handler: there is nobody left to answer."""
+    """Passes through every handler: no peer is left to answer."""
 
 
 class Released(AssociationEnded):

@@ -1,7 +1,7 @@
-"""What a message must have to be believed as the answer to a request of ours (PS3.7 §9.1, §9.3; PS3.4 §B.2.3, §C.4). Pure.
+"""Decides whether a message can be believed as the answer to our request (PS3.7 §9.1, §9.3; PS3.4 §B.2.3, §C.4). Pure.
 
-Whoever sends an image may delete it once it is answered, so what the standard demands of an answer and the answer lacks is a
-failure and never a success: the status, whole, and the identifier of the request. SOP class and instance need not be repeated,
+A sender may delete an image once the answer says success. So an answer that lacks what the standard demands is a
+failure, never a success: it needs the whole status and the identifier of the request. SOP class and instance need not be repeated,
 but must be the request's if they are. Orthanc 1.12.7 asks for less: it takes any UID, any context, and a status of four bytes.
 """
 
@@ -38,7 +38,7 @@ class Question:
         )
 
     def find_flaw(self, answer: Command) -> str:
-        """Return what forbids to believe an answer; "" if nothing does."""
+        """Return the reason not to believe an answer; "" if there is none."""
         if len(answer.elements.get(Element.STATUS, b"")) != NUMBER_BYTES:
             return "without a status of two bytes"
         named = (
@@ -57,7 +57,7 @@ class Question:
 
 
 def is_done(field: Field, answer: Command) -> bool:
-    """Whether a last answer, without flaw, says that all was done that was asked for."""
+    """Whether a valid last answer says that the whole request was done."""
     status = answer.number(Element.STATUS)
     if field in _RETRIEVALS and any(answer.number(element) for element in _MISSING):
         return False  # a success of which something has failed, or remains, is none (PS3.4 §C.4.2.1.6, §C.4.2.1.8)

@@ -261,7 +261,7 @@ class UpperLayer:
         if self._pdu_left or self._connection.buffered < _PDU_HEADER.size:
             return bool(self._pdu_left)
         _, length = _PDU_HEADER.unpack(self._connection.peek(_PDU_HEADER.size))
-        if length > COMMAND_LIMIT_BYTES:  # it might never fit the buffer, and whoever waits for it would spin
+        if length > COMMAND_LIMIT_BYTES:  # it might never fit the buffer, and a thread that waits for it would spin
             raise Violation(AbortReason.INVALID_PARAMETER, f"a C-CANCEL of {length} bytes")
         return self._connection.buffered >= _PDU_HEADER.size + int(length)
 

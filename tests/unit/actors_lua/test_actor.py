@@ -1,4 +1,4 @@
-"""The interpreter's thread: mutual exclusion, what is served in the midst of a callback, and what waits."""
+"""The interpreter's thread: mutual exclusion, what is served within a callback, and what waits."""
 
 import itertools
 import threading
@@ -78,7 +78,6 @@ def test_what_is_defined_is_known_without_asking_and_changes_with_a_chunk() -> N
         assert stage.board.defined() == ["OnStoredInstance"]
         stage.client.execute(b"OnStoredInstance = nil function OnHeartBeat() end")
         assert stage.board.defined() == ["OnHeartBeat"]
-        assert stage.board.defines_events()
 
 
 def test_what_only_a_predecessor_defined_is_defined_no_more() -> None:

@@ -8,7 +8,7 @@ from actors.messages.scripts import ScriptRequest
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.errors import ScriptFailed
-from actors.services.scripts.filters import NoStatus, NotPredicate, UnknownTag, WrongOutput
+from actors.services.scripts.filter_values import NoStatus, NotPredicate, UnknownTag, WrongOutput
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from events.errors import Busy
 from store.dicom.matching import Dataset

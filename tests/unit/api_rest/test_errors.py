@@ -6,7 +6,7 @@ import pytest
 
 import api.errors
 import events.errors
-from actors.services.scripts import filters
+from actors.services.scripts import filter_values
 from actors.services.scripts.errors import ScriptFailed
 from actors.wire.errors import RemoteFailed
 from api.errors import answer_for
@@ -29,10 +29,10 @@ SEEN = {
 }
 OF_SCRIPTS = [
     (ScriptFailed("boom"), 2031, "Cannot execute a Lua command"),
-    (filters.WrongOutput("why"), 2033, "The Lua function does not give the expected number of outputs"),
-    (filters.NotPredicate(), 2034, "The Lua function is not a predicate (only true/false outputs allowed)"),
-    (filters.NoStatus(), 2035, "The Lua function does not return a string"),
-    (filters.UnknownTag("why"), 27, "Unknown DICOM tag"),
+    (filter_values.WrongOutput("why"), 2033, "The Lua function does not give the expected number of outputs"),
+    (filter_values.NotPredicate(), 2034, "The Lua function is not a predicate (only true/false outputs allowed)"),
+    (filter_values.NoStatus(), 2035, "The Lua function does not return a string"),
+    (filter_values.UnknownTag("why"), 27, "Unknown DICOM tag"),
 ]
 
 

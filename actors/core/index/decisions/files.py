@@ -1,6 +1,6 @@
-"""What is decided about files: damage to those of instances, and which folders and files are whose.
+"""Decisions about files: damage to those of instances, and which folders and files belong to whom.
 
-Leases of folders and what is condemned are no facts of the archive, so they are no events.
+Leases of folders and condemned files are no facts of the archive, so they are no events.
 """
 
 from actors.core.index.context import NOTHING, Context, Decisions, Planned, Steps

@@ -19,7 +19,7 @@ from store.projections.jobs import COMPLETED, count_completed
 from store.tables import JOB_IDS, JOB_OUTPUTS, JOBS_COMPLETED, LEASES, TOTALS, U64, job_output_key, key
 
 CRASHED_CODE = -1  # Orthanc's "Internal error"
-# What clients wish; none of these events holds more than the job's name.
+# Orders of clients; none of these events holds more than the job's name.
 _WISHES: dict[Word, type[Event]] = {
     Word.PAUSE: events.JobPaused,
     Word.RESUME: events.JobResumed,

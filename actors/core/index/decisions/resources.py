@@ -118,7 +118,7 @@ def _settle_one(level: Level, resource: Ref, last_seq: int, context: Context) ->
 
 
 def _set_stability(command: commands.SetStability, context: Context) -> Steps:
-    """Whoever says "not stable" of what is not begins its time of quiet anew."""
+    """A script that says "not stable" of a resource which is not stable restarts its quiet time."""
     batch = context.batch
     level, resource = find_any(batch, ResourceId(command.id))
     if level == Level.INSTANCE:

@@ -1,4 +1,4 @@
-"""Which events the commands of Lua scripts cause: failures of their callbacks, and what they keep.
+"""Which events the commands of Lua scripts cause: failures of their callbacks, and values that they keep.
 
 A command may come twice, when its sender did not hear that it took effect. A failure, a recovery and a value that are
 recorded already are not recorded again; a second skip is (and counts one too many).

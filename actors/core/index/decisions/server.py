@@ -1,4 +1,4 @@
-"""What is decided about the server itself: feeds, modalities, exports; and settings and cursors, which are no events."""
+"""Decisions about the server itself: feeds, modalities, exports; also settings and cursors, which are no events."""
 
 import msgpack
 

@@ -7,7 +7,7 @@ from actors.services.jobs.operation import Factory
 
 
 def find_operation(job_type: str) -> Factory | None:
-    """Return what makes an operation, imported now: whoever only makes plans needs none of them."""
+    """Return the class of an operation, imported now: code that only makes plans needs none of them."""
     row = JOB_TYPES.get(job_type)
     if row is None:
         return None

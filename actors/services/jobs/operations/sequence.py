@@ -1,7 +1,7 @@
 """The operation `SequenceOfOperations`: what one callback of a script has asked for, one operation a step, in its order.
 
 Its plan is `actors.services.lua.chain.plan`. An operation that fails does not stop the next ones; those that need it are passed over.
-What failed with a trouble that may pass is put off, and so is what needs it: such a step is recorded with a negative number.
+An operation that fails with an error that may pass is put off, and so are those that need it: such a step is recorded with a negative number.
 The step behind all operations tries again what was put off, and the scheduler's patience is that step's. It fails the job
 if anything is not done in the end; if all is, it has nothing to do.
 
@@ -86,7 +86,7 @@ class SequenceOfOperations:
     # -- one operation ------------------------------------------------------------------------------------------------
 
     def _attempt(self, number: int, settle: Settle) -> None:
-        """Do an operation, and note how it failed, or that it did not."""
+        """Do an operation, and note whether and how it failed."""
         self._failures.pop(number, None)
         obstacle = next(self._obstacles(number), None)
         if obstacle is not None:
@@ -186,7 +186,7 @@ def _recalled(code: int) -> _Failure:
 
 
 def _failure_of(error: SinogramError) -> _Failure:
-    """Return what is noted of an error; one that concerns this server, such as a full disk, is raised again."""
+    """Return the note of an error; an error that concerns this server, such as a full disk, is raised again."""
     trouble = Trouble.FINAL
     code = code_of(error)
     if isinstance(error, RemoteFailed):

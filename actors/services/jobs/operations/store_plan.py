@@ -8,7 +8,7 @@
 | `remote_aet`    | the title that is called, shown to clients: the modality's, or `CalledAet` of the request   |
 | `timeout_s`     | of the network, in seconds; 0: none                                                         |
 | `parents`       | identifiers of the resources that were named, in Orthanc's form, each once, in order        |
-| `originator_aet`, `originator_id` | who has asked by C-MOVE, and the identifier of its message; "" and 0 for nobody |
+| `originator_aet`, `originator_id` | who has asked by C-MOVE, and the identifier of its message; "" and 0 for none |
 | `permissive`    | whether errors of single instances are passed over                                          |
 | `description`   | `REST API`                                                                                  |
 """

@@ -7,7 +7,7 @@ import pytest
 from actors.services.lua import events
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
-from actors.services.scripts.filters import (
+from actors.services.scripts.filter_values import (
     NoStatus,
     NotPredicate,
     UnknownTag,

@@ -1,4 +1,4 @@
-"""What filters are given and what their results mean; pure.
+"""The arguments of filters, and what their results mean; pure.
 
 Tables of tags are Orthanc's simplified tags: members that are null are absent. Queries have keys `gggg,eeee`; a C-FIND query is flat, its
 sequences are left out, a worklist query is nested. Source: observed on 1.12.7.

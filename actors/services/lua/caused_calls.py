@@ -1,8 +1,8 @@
-"""From the log to callbacks: which calls a row of the log causes, with their tables.
+"""From the log to callbacks: which calls a row of the log causes, with their arguments.
 
-What a callback is told of an instance comes from its event and its file, which is kept until the log's consumers have passed it: also
-an instance that has been deleted since is told of as it was. A resource that became stable is told of as it is now, and not at all
-if it is gone.
+A callback's tables about an instance come from its event and its file. The file is kept until the log's consumers have passed it, so
+a callback sees an instance as it was even if it has been deleted since. A callback about a stable resource sees it as it is now,
+and is not called if the resource is gone.
 """
 
 import logging
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from actors.services.lua import events as causes
 from actors.services.lua.events import Delivery, JobEnd
-from actors.services.scripts.filters import simplified_tags
+from actors.services.scripts.filter_values import simplified_tags
 from events import codec
 from events.codec import Record
 from events.errors import DamagedFile, InvalidDicom
@@ -44,13 +44,13 @@ _TAGS_OF: Final = {
 
 
 def tags_of(defines: Callable[[str], bool]) -> frozenset[str]:
-    """Return the tags of the events that concern the callbacks that there are."""
+    """Return the tags of the events that concern the callbacks which are defined."""
     return frozenset(tag for name, tags in _TAGS_OF.items() if defines(name) for tag in tags)
 
 
 @dataclass(frozen=True, slots=True)
 class Caused:
-    """What one row of the log causes."""
+    """The calls that one row of the log causes."""
 
     correlation: bytes  # of the request that caused the event; one of its own where there was none
     deliveries: list[tuple[int, Delivery]]  # each with its number among all that the row causes
@@ -65,7 +65,7 @@ class DeliveryReader:
         self._default_encoding = default_encoding
 
     def read(self, seq: Seq, row: bytes, personal: bytes | None, defines: Callable[[str], bool]) -> Caused:
-        """Return what a row causes among the callbacks that there are; nothing if its personal part was erased."""
+        """Return the calls that a row causes, of callbacks that are defined; none if its personal part was erased."""
         record = codec.decode_record(seq, row)
         correlation = record.correlation or new_correlation()
         nothing = Caused(correlation, [])
@@ -79,7 +79,7 @@ class DeliveryReader:
         return Caused(correlation, found)
 
     def read_again(self, seq: Seq, defines: Callable[[str], bool]) -> Caused:
-        """Return what a row that was read before causes."""
+        """Return the calls that an earlier row causes, read again."""
         with self._views.snapshot() as snapshot:
             row, personal = snapshot.row(EVENTS, key(seq)), snapshot.row(PERSONAL, key(seq))
         return Caused(b"", []) if row is None else self.read(seq, row, personal, defines)
@@ -113,7 +113,7 @@ class DeliveryReader:
             ValueError,
             DamagedFile,
             InvalidDicom,
-        ) as exc:  # its file was lost, damaged or emptied, which mmap takes ill
+        ) as exc:  # its file was lost, damaged or emptied; mmap refuses an empty one
             log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
             return []
         known = facts(ReceivedInstance, event)

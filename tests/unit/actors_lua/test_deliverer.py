@@ -9,12 +9,12 @@ import pytest
 from actors.messages.commands.command import Command
 from actors.messages.commands.resources import DeleteResource
 from actors.messages.commands.server import SaveCursor
-from actors.services.lua import delivering
+from actors.services.lua import deliverer
 from actors.services.lua.actor import ScriptsActor
+from actors.services.lua.caused_calls import DeliveryReader
 from actors.services.lua.chain import Chain
 from actors.services.lua.cursor import CONSUMER
-from actors.services.lua.deliveries import DeliveryReader
-from actors.services.lua.delivering import Deliverer, Targets
+from actors.services.lua.deliverer import Deliverer, Targets
 from actors.services.lua.recorder import Recorder
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
@@ -176,7 +176,7 @@ def test_a_callback_that_the_end_of_the_server_breaks_off_is_called_again(begin:
     stage = begin(script)
     stored = stage.store("1.1")
     stage.actor.break_off()
-    assert stage.deliverer.step() == delivering.AGAIN_S
+    assert stage.deliverer.step() == deliverer.AGAIN_S
     assert not {"job-submitted/1", "callback-failed/1"} & set(stage.tags())
     stage.load("function OnStoredInstance(id) say('again', id) end")
     stage.step_until_rest()
@@ -196,7 +196,7 @@ def test_a_callback_is_called_again_after_its_delay_however_the_clock_is_set(
     stage.clock.set_by_a_day(days)
     if is_restarted:
         stage.load(script)
-    delay_s = delivering.RETRY_DELAYS_S[0]
+    delay_s = deliverer.RETRY_DELAYS_S[0]
     stage.step_until_rest()
     stage.clock.advance(delay_s - 0.01)
     stage.step_until_rest()
@@ -210,7 +210,7 @@ def test_the_cursor_passes_events_that_no_callback_is_for(begin: Begin) -> None:
     stage = begin("function OnJobSuccess() end")
     stage.store("1.1")
     stage.step_until_rest()
-    stage.clock.advance(delivering.UNSAVED_S)
+    stage.clock.advance(deliverer.UNSAVED_S)
     assert stage.step_until_rest() is None
     assert stage.cursor == stage.watched[-1] == 4
 
@@ -286,7 +286,7 @@ def test_a_chain_to_nowhere_does_nothing_and_is_a_failure(begin: Begin) -> None:
 def test_a_chain_that_no_job_holds_is_a_failure_and_holds_up_nothing(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "MAX_PLAN_BYTES", 1_000)
+    monkeypatch.setattr(deliverer, "MAX_PLAN_BYTES", 1_000)
     stage = begin("function OnStoredInstance(id, tags) for _ = 1, tags.SOPInstanceUID * 10 do Delete(id) end end")
     for name in ("2.1", "0.1"):
         stage.store(name)
@@ -311,11 +311,11 @@ def test_a_callback_that_fails_does_not_stop_the_next_and_is_called_again(begin:
     pause_s = stage.step_until_rest()
     assert stage.said == ["1.1", "1.2"]
     assert pause_s is not None
-    assert 0 < pause_s <= delivering.RETRY_DELAYS_S[0]
-    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    assert 0 < pause_s <= deliverer.RETRY_DELAYS_S[0]
+    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["1.1", "1.2", "1.1"]
-    stage.clock.advance(delivering.RETRY_DELAYS_S[1])
+    stage.clock.advance(deliverer.RETRY_DELAYS_S[1])
     stage.step_until_rest()
     assert stage.said == ["1.1", "1.2", "1.1", "1.1"]
     assert [tag for tag in stage.tags() if tag.startswith("callback")] == [
@@ -328,7 +328,7 @@ def test_a_callback_that_fails_does_not_stop_the_next_and_is_called_again(begin:
 def test_a_callback_that_keeps_failing_is_skipped_and_that_is_recorded(begin: Begin) -> None:
     stage = begin("function OnStoredInstance() error('never') end")
     stage.store("1.1")
-    for delay_s in (*delivering.RETRY_DELAYS_S, 3600):
+    for delay_s in (*deliverer.RETRY_DELAYS_S, 3600):
         stage.step_until_rest()
         stage.clock.advance(delay_s)
     stage.step_until_rest()
@@ -343,7 +343,7 @@ def test_what_waits_to_be_called_again_outlives_the_process(begin: Begin) -> Non
     stage.store("1.1")
     stage.step_until_rest()
     stage.load("function OnStoredInstance(id, tags) say('at last', tags.SOPInstanceUID) end")
-    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["at last 1.1"]
 
@@ -372,7 +372,7 @@ def test_a_callback_that_kills_its_process_is_a_failure(begin: Begin, *, was_kil
     stage.step_until_rest()
     assert stage.said == ["1.2"]
     assert stage.tags().count("callback-failed/1") == 1
-    stage.clock.advance(delivering.RETRY_DELAYS_S[0])
+    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["1.2", "1.1"]
 
@@ -382,8 +382,8 @@ def test_on_a_full_disk_nothing_is_lost_and_no_chain_is_doubled(begin: Begin) ->
     for name in ("1.1", "1.2", "1.3"):
         stage.store(name)
     stage.disk.is_full = True
-    assert stage.step_until_rest() == delivering.AGAIN_S
-    assert stage.step_until_rest() == delivering.AGAIN_S
+    assert stage.step_until_rest() == deliverer.AGAIN_S
+    assert stage.step_until_rest() == deliverer.AGAIN_S
     stage.disk.is_full = False
     stage.step_until_rest()
     assert stage.said == ["called"] * 3

@@ -5,10 +5,10 @@ after a crash a callback may be called a second time, but its job is never submi
 transaction is under way.
 
 Events that concern no callback are not read: the log is watched for the tags of those that do. Where there are none, there is no
-cursor, and nothing is watched; a callback that a script defines later hears of what happens from then on.
+cursor, and nothing is watched; a callback that a script defines later is called for events from then on.
 
-A callback that fails is recorded and does not stop the next one. It is called again after `RETRY_DELAYS_S`; the event is then recorded
-as skipped. So is one in the midst of which the interpreter's process has died twice, or was killed for being stuck.
+A callback that fails is recorded and does not stop the next one. It is called again after `RETRY_DELAYS_S`; then the event is recorded
+as skipped. An event is also skipped if the interpreter's process died twice during its callback, or was killed because it was stuck.
 """
 
 import heapq
@@ -29,9 +29,9 @@ from actors.messages.commands.server import DropCursor, SaveCursor
 from actors.messages.job_types import SEQUENCE
 from actors.services.lua import chain
 from actors.services.lua.actor import ScriptsActor, log_failure
+from actors.services.lua.caused_calls import DeliveryReader, tags_of
 from actors.services.lua.chain import Chain
 from actors.services.lua.cursor import CONSUMER, read_cursor
-from actors.services.lua.deliveries import DeliveryReader, tags_of
 from actors.services.lua.events import Delivery, heart_beat
 from actors.services.lua.recorder import Recorder, failure_command
 from actors.services.scripts.board import Board
@@ -120,7 +120,7 @@ class Deliverer:
     # -- who listens ----------------------------------------------------------------------------------------------------
 
     def on_defined(self) -> None:
-        """Take note that callbacks were defined or removed, before anybody is told so who may count on it."""
+        """Take note that callbacks were defined or removed, before a caller who relies on it gets an answer."""
         if self._has_cursor or not tags_of(self._board.defines):
             return
         with self._views.snapshot() as snapshot:
@@ -137,7 +137,7 @@ class Deliverer:
         self._saved_at_s = self._clock()
 
     def _retire(self) -> None:
-        """Nobody listens any more, or yet: files of deleted instances need not wait for us."""
+        """Remove the cursor while no callback listens: files of deleted instances then need not wait for us."""
         self._rows.clear()
         if self._has_cursor:
             self._has_cursor = False
@@ -149,7 +149,7 @@ class Deliverer:
         self._passed = (seq, tags)
 
     def _skip(self) -> None:
-        """Go on behind what concerns nobody."""
+        """Move on past events that concern no callback."""
         seq, tags = self._passed
         if seq > self._read_to and not self._rows and tags_of(self._board.defines) <= tags:
             self.position = self._read_to = seq
@@ -201,7 +201,7 @@ class Deliverer:
         self._recorder.record([*commands, SaveCursor(consumer=CONSUMER, seq=self.position)])
 
     def _rest(self) -> float | None:
-        """Make durable what is not yet; returns when there is more to do."""
+        """Make recent records durable; returns when there is more to do."""
         self._recorder.advance()
         now_s = self._clock()
         if self.position > self._saved and now_s >= self._saved_at_s + UNSAVED_S:
@@ -224,7 +224,7 @@ class Deliverer:
     def _try(
         self, seq: Seq, number: int, delivery: Delivery, correlation: bytes, *, failed_before: int
     ) -> list[Command]:
-        """Call a callback; returns what is to be recorded of it."""
+        """Call a callback; returns the commands that record its outcome."""
         try:
             died = self._died_before(seq, number)
             self._board.begin(seq, number, deaths=1 if died else 0)
@@ -245,7 +245,7 @@ class Deliverer:
         return commands
 
     def _died_before(self, seq: Seq, number: int) -> bool:
-        """Tell whether the predecessor of this process has died of a delivery. Raises ScriptFailed if it is not tried again now."""
+        """Tell whether the process before this one died of a delivery. Raises ScriptFailed if it is not tried again now."""
         left = self._left_behind
         if left is None or (left.seq, left.number) != (seq, number):
             return False
@@ -320,7 +320,7 @@ class Deliverer:
         caused = self._reader.read_again(waiting.seq, self._board.defines)
         heapq.heappop(self._waiting)
         delivery = dict(caused.deliveries).get(waiting.number)
-        if delivery is None:  # the callback, or what it would be told of, is gone
+        if delivery is None:  # the callback, or its subject, is gone
             skip = RecordCallbackSkip(
                 cause_seq=waiting.seq, number=waiting.number, callback=waiting.callback, attempts=waiting.attempts
             )
@@ -332,7 +332,7 @@ class Deliverer:
 
 
 def _waiting(waiting: WaitingCallback, now_us: int, now_s: float) -> _Waiting:
-    """Take up what an earlier process was waiting for: never longer than its delay, however the wall clock was set."""
+    """Take over a wait of an earlier process: never longer than its delay, however the wall clock was set."""
     longest_s = RETRY_DELAYS_S[min(max(waiting.attempt, 1), len(RETRY_DELAYS_S)) - 1]
     left_s = min(max((waiting.due_us - now_us) / 1e6, 0.0), longest_s)
     return _Waiting(now_s + left_s, waiting.cause_seq, waiting.number, waiting.attempt, waiting.callback)
