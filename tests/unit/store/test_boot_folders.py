@@ -19,7 +19,7 @@ from store.log import END
 from store.tables import CONDEMNED, EVENTS, LEASES, META, SETTINGS, TOMBSTONES, TOTALS, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, store_command
-from tools.server import core
+from tools.server import archive
 from tools.server.archive import open_archive
 
 Change = Callable[[lmdb.Transaction, Environment], None]
@@ -341,8 +341,8 @@ def test_a_run_that_could_not_note_its_end_starts_again_without_a_page_to_write(
     store_some(tmp_path)
     release_reserve(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(core, "Environment", _Full)
-        patch.setattr(core, "ensure_reserve", lambda folder: None)
+        patch.setattr(archive, "Environment", _Full)
+        patch.setattr(archive, "ensure_reserve", lambda folder: None)
         env, _ = open_archive(tmp_path)
         env.close()
     assert use(tmp_path) == [Action.VERIFY_TAIL, Action.SWEEP_LEASES]
@@ -356,7 +356,7 @@ def test_what_must_be_written_and_cannot_be_is_told(tmp_path: Path, monkeypatch:
     else:
         use(tmp_path)
     release_reserve(tmp_path)
-    monkeypatch.setattr(core, "Environment", _Full)
+    monkeypatch.setattr(archive, "Environment", _Full)
     with pytest.raises(BadMedium, match="is its disk full"):
         open_archive(tmp_path)
 
