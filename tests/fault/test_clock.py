@@ -10,9 +10,10 @@ from pathlib import Path
 import pykka
 import pytest
 
-from actors.core.stable import Ripen, StableTracker
+from actors.core.stable import Ripen, StableTracker, Touched
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
+from events.identifiers import Level, Ref, Seq
 from store.records import Origin
 from store.run_clock import recorded_clock, set_forward_us
 from store.views.feed import EventEntry, get_changes, get_events
@@ -273,8 +274,8 @@ class _Forward:
     def __init__(self, tracker: "pykka.ActorRef[StableTracker]") -> None:
         self._tracker = tracker
 
-    def on_touched(self, touched: object) -> None:
-        self._tracker.tell(touched)
+    def on_touched(self, touched: list[tuple[Level, Ref, Seq]]) -> None:
+        self._tracker.tell(Touched(touched))
 
     def on_condemned(self) -> None:
         pass
