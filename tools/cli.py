@@ -1,7 +1,7 @@
 """The command `sinogram`. Each subcommand imports what it runs only when it runs, so that `--help` answers at once.
 
 Exit status: 0 done; 1 it failed, as said on standard error; 2 wrong usage, configuration or medium (a service manager
-should not try again); 70 the server's core died; 130 interrupted; 141 nobody reads the output any more.
+should not try again); 70 the server's core died; 130 interrupted; 141 the reader of the output has gone.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the core is told; apart from it, so that processes which only pass it on load none of its actors."""
+"""The core's part of the configuration, in a module of its own so that processes which only pass it on load none of its actors."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,8 +1,8 @@
 """`sinogram fsck`: whether every instance has its file and every file its instance, and what to do where not.
 
 Works on the folder of a stopped server and beside a running one. It changes nothing. Beside a running server what is
-found is looked up once more before it is told: instances come, go and heal meanwhile; files of leased folders are left
-alone, for they may be under way. No snapshot is held for longer than a fraction of a second.
+found is looked up once more before it is told, because instances come, go and heal at the same time. Files of leased folders are left
+alone, because they may be under way. No snapshot is held for longer than a fraction of a second.
 """
 
 import fcntl

@@ -55,7 +55,7 @@ BLOCKS = {"states": draw_states, "commands": write_table}
 
 
 def redraw(text: str) -> str:
-    """Return a document with its drawn parts as the code has them. Raises KeyError for a part nobody knows."""
+    """Return a document with its drawn parts as the code has them. Raises KeyError for an unknown part."""
     return _BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", text)
 
 

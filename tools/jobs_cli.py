@@ -1,4 +1,4 @@
-"""`sinogram jobs`: what a running server works on, as its REST API tells; works with Orthanc too, which has no events."""
+"""`sinogram jobs`: the jobs of a running server, read by its REST API; works with Orthanc too, which has no events."""
 
 import json
 import time
@@ -78,7 +78,7 @@ def _events(server: RestReader, name: str) -> Iterator[dict[str, Any]]:
     while True:
         try:
             page = server.get("jobs", name, "events", query=f"since={since}&limit={EVENTS_PER_PAGE}")
-        except NotFound:  # an Orthanc, or the job was forgotten meanwhile
+        except NotFound:  # an Orthanc, or the job was forgotten in between
             return
         yield from page["Events"]
         since = page["Last"]
@@ -96,7 +96,7 @@ def watch(
 ) -> int:
     """Show how jobs go on until interrupted, or with `until_done` until none goes on by itself (paused ones do not).
 
-    Returns 1 if a job failed meanwhile, or was forgotten before its end was seen.
+    Returns 1 if a job failed during that, or was forgotten before its end was seen.
     """
     from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 

@@ -1,7 +1,7 @@
-"""What scripts would do: every effect they ask for is noted instead of done.
+"""A dry run of scripts: every effect they ask for is noted instead of done.
 
 Reads are real: RestApiGet() and the requests of `READS` are answered from the archive as it is now. Everything else gets an answer that
-lets a script go on: a POST a JSON object with an `ID` nobody has, a request to another server `{}`. Values that scripts keep are kept
+lets a script go on: a POST a JSON object with an `ID` of no resource, a request to another server `{}`. Values that scripts keep are kept
 until the end of the run.
 """
 
@@ -91,7 +91,7 @@ class DryRun:
         method: str,
         url: str,
         body: bytes,
-        headers: Mapping[str, str],  # noqa: ARG002  # nobody gets them
+        headers: Mapping[str, str],  # noqa: ARG002  # no server gets them
         credentials: tuple[str, str] | None,  # noqa: ARG002
         timeout_s: float,  # noqa: ARG002
     ) -> Answer:

@@ -1,4 +1,4 @@
-"""Deliveries of events long past, whose resources may be gone: what is left of those is in the log."""
+"""Deliveries of old events, whose resources may be gone: the log still has their main tags."""
 
 from collections.abc import Mapping
 from typing import Any

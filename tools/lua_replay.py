@@ -1,4 +1,4 @@
-"""`sinogram lua replay`: what scripts would have done with what has happened, told and not done.
+"""`sinogram lua replay`: shows what scripts would have done for past events, without doing it.
 
 The callbacks of events are called in this process, in the order of the log, with an interpreter that has only the scripts given. The
 archive is opened for reading, whether its server runs or not. Events are as they were; what a script reads by RestApiGet() is as it

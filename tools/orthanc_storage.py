@@ -19,7 +19,7 @@ _SOP_INSTANCE_UID: Final = b"\x02\x00\x03\x00UI"  # (0002,0003), MediaStorageSOP
 
 
 class Damaged(Exception):
-    """The file does not hold what its beginning says."""
+    """The file's content does not match its beginning."""
 
 
 def is_compressed_by_orthanc(path: Path) -> bool:

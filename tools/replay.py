@@ -144,7 +144,7 @@ def compare(live: Environment, going: Rebuilding) -> dict[str, int]:
 
 
 def _catch_up(live: Environment, going: Rebuilding) -> None:
-    """Replay what was appended meanwhile, but for the last few events."""
+    """Replay the events that were appended since, except the last few."""
     while True:
         with live.begin() as txn:
             rows = read_rows(txn, live.tables, going.head, BATCH_EVENTS)

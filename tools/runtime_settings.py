@@ -11,7 +11,7 @@ from tools.server.composition import ServerSettings
 
 
 class RuntimeSettings:
-    """Read anew for each upload and association."""
+    """Read again for each upload and association."""
 
     def __init__(self, settings: ServerSettings, views: Views, modalities: Modalities) -> None:
         self._settings = settings

@@ -91,7 +91,7 @@ def _known_by(certificate: Path) -> ssl.SSLContext:
     """Trust one certificate, the first of a PEM file: those behind it may have signed others'."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # it is the certificate that counts; it may name no host, or another
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever has signed it
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # by whom it was signed does not matter
     try:
         text = certificate.read_text("ascii", "replace")
         start = text.index(_BEGIN)

@@ -183,7 +183,7 @@ class Acceptor:
 
 
 def _carry_out(service: Service, association: Association, context: Context, command: Command) -> FinalResponse:
-    """Have a request served; what goes wrong with it costs the request, not the association."""
+    """Serve a request; an error costs the request, not the association."""
     try:
         return service.handle(association, context, command)
     except AssociationEnded:

@@ -1,4 +1,4 @@
-"""Who may associate and ask for what: `DicomModalities`, `DicomAlwaysAllow…` and their comparisons, as Orthanc's."""
+"""Decides who may associate and ask for what, by `DicomModalities`, `DicomAlwaysAllow…` and their comparisons, as Orthanc does."""
 
 from actors.services.remote.modality import Modality, Operation
 from api.dicom.settings import DicomSettings
@@ -15,18 +15,18 @@ def find_modality(settings: DicomSettings, aet: str) -> Modality | None:
 
 
 def manufacturer_of(settings: DicomSettings, aet: str) -> str:
-    """Whose software a peer runs, by its modality; "Generic" for one that is unknown."""
+    """The manufacturer of a peer's software, by its modality; "Generic" for an unknown peer."""
     modality = find_modality(settings, aet)
     return "Generic" if modality is None else modality.manufacturer
 
 
 def is_welcome(settings: DicomSettings, aet: str, remote_ip: str) -> bool:
-    """Whether this peer gets an association: anybody as soon as one operation is open to everybody."""
+    """Whether this peer gets an association: every peer does as soon as one operation is open to all."""
     return bool(settings.always_allowed) or _find_trusted(settings, aet, remote_ip) is not None
 
 
 def is_allowed(settings: DicomSettings, operation: Operation, aet: str, remote_ip: str) -> bool:
-    """Whether this peer may ask for `operation`; what everybody may, a modality cannot be denied."""
+    """Whether this peer may ask for `operation`; a modality cannot be denied an operation that is open to all."""
     if operation in settings.always_allowed:
         return True
     modality = _find_trusted(settings, aet, remote_ip)

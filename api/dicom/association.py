@@ -1,4 +1,4 @@
-"""What a service sees of a peer's association: who the peer is, its messages, and whether it still wants an answer."""
+"""A peer's association as services see it: who the peer is, its messages, and whether it still wants an answer."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from store.records import Origin
 
 
 class Association:
-    """For the association's own thread. What ends the association meanwhile is raised as AssociationEnded."""
+    """For the association's own thread. The end of the association is raised as AssociationEnded."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from store.dicom.uids import VERIFICATION
 
 
 def create_echo_service() -> Service:
-    """Serve C-ECHO. There should be no dataset; one is read over, where Orthanc aborts."""
+    """Serve C-ECHO. There should be no dataset; if there is one it is skipped, where Orthanc aborts."""
     return Service(
         field=Field.C_ECHO,
         operation=Operation.ECHO,

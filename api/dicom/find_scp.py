@@ -6,10 +6,10 @@
 - text is in `DefaultEncoding`. Where that lacks a character, and the query declares a set that has it, the answer is in that;
 - whatever is wrong with a query is answered by 0xC000, a script's IncomingFindRequestFilter included.
 
-That filter may change what is searched for, but not the level, nor which tags are told of a resource: so the Orthanc Book, while
-1.12.7 takes both from what the filter returns.
+That filter may change what is searched for, but not the level, nor which tags an answer holds. The Orthanc Book says so, while
+1.12.7 takes both from the filter's result.
 
-What `LimitFindResults` and `LimitFindInstances` cut off ends as if the peer had cancelled (0xFE00): the list is not complete.
+A list that `LimitFindResults` or `LimitFindInstances` cuts off ends as if the peer had cancelled (0xFE00): it is not complete.
 1.12.7 reads these options and does not act on them here.
 """
 

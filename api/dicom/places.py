@@ -1,8 +1,8 @@
 """How many associations each gateway serves: some bytes of memory that all gateways of a server share.
 
 So the limit (`DicomMaximumAssociations`) is the server's, and a connection goes to the gateway that serves least. The memory is the
-supervisor's, which frees the places of a gateway that died. A gateway writes its own row alone, a word at a time, so whoever
-reads sees the old number or the new one; to count before adding one, a lock of the kernel's, which ends with its process.
+supervisor's, which frees the places of a gateway that died. A gateway writes only its own row, a word at a time, so a
+reader sees the old number or the new one. Counting and adding one needs a lock: one of the kernel's, which ends with its process.
 
 Left to itself, the kernel gave 40 associations at once to four gateways as 6, 21, 5 and 8.
 """
@@ -85,5 +85,5 @@ class Places:
 
 
 def create_places_fd(gateways: int) -> int:
-    """Return a descriptor of memory for so many gateways, to be handed to them; whoever made it closes it."""
+    """Return a descriptor of memory for so many gateways, to hand to them; the caller closes it."""
     return create_memory("places", gateways * _ROW_BYTES)

@@ -1,4 +1,4 @@
-"""What a peer asks for, in the log of category `dicom` from its level `verbose` on, as Orthanc 1.12.7 tells it.
+"""Logs the queries of peers, in category `dicom` from its level `verbose` on, as Orthanc 1.12.7 does.
 
 Values may name a patient. With `DeidentifyLogs` none is shown but those of tags whose values are words and counts of the
 standard: more is hidden than in any edition of PS3.15 Table E.1-1, so `DeidentifyLogsDicomVersion` changes nothing.

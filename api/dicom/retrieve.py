@@ -1,7 +1,7 @@
 """What C-MOVE and C-GET have in common: the identifier, the counts of sub-operations, the last response (PS3.4 §C.4.2, §C.4.3).
 
-Where Orthanc 1.12.7 answers 0xC000 to whatever is wrong, the status is the standard's here; a C-MOVE goes on behind a
-sub-operation that fails, which ends Orthanc's. What is not in the archive is no error but no sub-operation.
+Orthanc 1.12.7 answers 0xC000 to every error; here the status is the standard's. A C-MOVE goes on after a
+sub-operation that fails, which would end Orthanc's. A resource that is not in the archive is no error: it has no sub-operation.
 """
 
 import logging
@@ -94,12 +94,12 @@ class SubOperations:
 
 @contextmanager
 def logged(service: str, done: SubOperations) -> Iterator[None]:
-    """Where the association ends in the midst of a retrieval, nobody is left to be told the counts but who reads the log."""
+    """Log the counts of a retrieval whose association has ended: no peer is left to be told them."""
     try:
         yield
     except AssociationEnded:
         log.warning(
-            "%s: the association ended in the midst: %d completed, %d failed, %d with warnings, %d remaining",
+            "%s: the association ended during the retrieval: %d completed, %d failed, %d with warnings, %d remaining",
             *(service, done.completed, done.failed, done.warnings, done.remaining),
         )
         raise

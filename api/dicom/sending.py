@@ -1,6 +1,6 @@
 """The sub-operations of a C-MOVE, in a thread of their own, so that the association they are asked on is listened to.
 
-Without it a C-CANCEL, or the end of the association, would wait for a destination that does not answer.
+Without that thread, a C-CANCEL or the end of the association would wait for a destination that does not answer.
 """
 
 import logging
@@ -75,8 +75,8 @@ class Sending:
     def interrupt(self) -> None:
         """Stop before the next sub-operation.
 
-        One that is under way fails. If the destination may have got the instance it does not remain, so it is told of
-        (PS3.4 §C.4.2.1.6: what remains is what has not been invoked).
+        One that is under way fails. If the destination may have got the instance, it counts as failed and not as remaining
+        (PS3.4 §C.4.2.1.6: remaining are those that have not been invoked).
         """
         self._interrupted.set()
         self._sender.interrupt()

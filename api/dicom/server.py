@@ -1,12 +1,12 @@
 """The DICOM server of one process: accepts connections on a listening socket and gives each a thread.
 
-What `DicomThreadsCount` means here: so many operations may load this machine at once (write an instance durably, run a
-query), through the semaphore `slots` that handlers take around that part alone. Nothing that waits for a peer's network
-holds a slot, so slow peers cannot hold up others, and a slot is always given back after a time this machine determines.
+`DicomThreadsCount` is the number of operations that may load this machine at once (write an instance durably, run a
+query). Handlers take the semaphore `slots` only around such work. A thread that waits for a peer's network
+holds no slot, so slow peers cannot hold up others, and this machine alone determines when a slot is given back.
 Orthanc counts differently: its threads also receive.
 
-Several processes accept on the same socket. Which of them takes a connection, and how many associations there may be in all of
-them, is a matter of `places`.
+Several processes accept on the same socket. `places` decides which of them takes a connection, and how many associations all of
+them may have.
 """
 
 import errno
@@ -119,7 +119,7 @@ class DicomServer:
                 return True
             taken = self._places.taken_ever()
             if only_wake.poll(STEP_MS) or self._places.taken_ever() != taken:
-                return False  # to be looked at anew
+                return False  # the caller looks again
         return True
 
     def _take(self, sock: socket.socket, remote_ip: str) -> None:

@@ -1,4 +1,4 @@
-"""What a DICOM service is, and by what a request finds the one that answers it."""
+"""DICOM services, and how a request finds the one that answers it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ class Service:
 class Services:
     """All services, by the request's field and the abstract syntax of its context.
 
-    In a context that no service of the field names, the one that names none answers, else the first one: so a C-STORE
-    finds its service, and so a C-ECHO or a C-FIND is answered in any context, as by Orthanc 1.12.7.
+    If no service of the field names the context's syntax, the service that names none answers, else the first one. So a C-STORE
+    finds its service, and a C-ECHO or a C-FIND is answered in any context, as by Orthanc 1.12.7.
     """
 
     def __init__(self, services: Iterable[Service]) -> None:

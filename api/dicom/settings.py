@@ -1,4 +1,4 @@
-"""What the configuration says about the DICOM server, as plain frozen values; read anew for each association."""
+"""The DICOM server's part of the configuration, as plain frozen values; read again for each association."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Errors to DIMSE statuses: which status answers what has gone wrong. The numbers: `actors.wire.dicom.statuses`."""
+"""From errors to DIMSE statuses: which status answers which error. The numbers: `actors.wire.dicom.statuses`."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (DatasetMismatch, DATASET_DOES_NOT_MATCH_SOP_CLASS),
     (StorageFull, OUT_OF_RESOURCES),
     (ReadOnlyArchive, OUT_OF_RESOURCES),  # so Orthanc
-    # A disk or an index that fails says nothing of the instance: the sender shall keep it and send it again.
+    # A failing disk or index says nothing about the instance: the sender should keep it and send it again.
     (StorageFailed, OUT_OF_RESOURCES),
     (CorruptLog, OUT_OF_RESOURCES),
     (OSError, OUT_OF_RESOURCES),
@@ -54,7 +54,7 @@ _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def store_status(error: Exception) -> int:
-    """The status of a C-STORE that failed; for whatever has no row Orthanc says 0xC000, and so do we."""
+    """The status of a C-STORE that failed; for errors without a row Orthanc says 0xC000, and so do we."""
     return next((status for kind, status in _STORE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
 
 

@@ -57,13 +57,13 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
 
 
 def create_app(deps: Deps) -> Application:
-    """Return the WSGI application for HTTP. It holds no state of its own: what it is given does."""
+    """Return the WSGI application for HTTP. It holds no state of its own: its dependencies do."""
     front = metrics.Measured(Front(create_application(deps), deps.settings, deps.filters))
     return Compression(front) if deps.settings.http_compression_enabled else front
 
 
 def create_application(deps: Deps) -> Application:
-    """Return what is behind the front: the routes, for requests that need no admission."""
+    """Return the application without the front: the routes, for requests that need no admission."""
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App()
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # no body, no Content-Type

@@ -99,7 +99,7 @@ def pick(tags: Tags, wanted: frozenset[int], form: TagForm) -> Tags:
 
 
 class SharedTags:
-    """`/studies/{id}/shared-tags`: what all instances say alike. Sequences and long values take no part."""
+    """`/studies/{id}/shared-tags`: the tags with the same value in all instances. Sequences and long values take no part."""
 
     def __init__(self, deps: Deps, level: Level) -> None:
         self._deps = deps

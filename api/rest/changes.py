@@ -45,7 +45,7 @@ class Changes:
 
 
 def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str]) -> ChangesPage:
-    """Return a page as Orthanc cuts it; one without changes names the last change ever, so that who polls goes on there."""
+    """Return a page as Orthanc cuts it; an empty page names the last change ever, so that a polling client goes on there."""
     newest = get_last_seq(s)
     if limit < 0 or to == 0:
         return ChangesPage([], True, 0, newest)

@@ -1,4 +1,4 @@
-"""What the REST resources are given: the read side, the commands, the settings. Nothing here is a singleton."""
+"""The dependencies of REST resources: the read side, the commands, the settings. Nothing here is a singleton."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class StoreResult(Protocol):
 
 
 class Upload(Protocol):
-    """One DICOM file on its way in; whoever opened it stores or discards it."""
+    """One DICOM file on its way in; the code that opens it stores or discards it."""
 
     def write(self, data: bytes, /) -> object: ...
     def store(self) -> StoreResult: ...

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) -> T:
-    """Return what `read` makes of an instance's file, asked again if another file has taken its place meanwhile.
+    """Return the result of `read` on an instance's file; repeat the read if another file has taken its place during it.
 
-    Raises NotFound if the instance was deleted meanwhile, and what `read` raises.
+    Raises NotFound if the instance has been deleted, and errors of `read`.
     """
     try:
         return read(instance)
@@ -40,7 +40,7 @@ def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) ->
 def opened(deps: Deps, instance: Instance) -> Iterator[bytes | mmap.mmap]:
     """Give the bytes of an instance's file, of which only some are looked at.
 
-    Raises NotFound if it was deleted meanwhile, DamagedFile.
+    Raises NotFound if it has been deleted, DamagedFile.
     """
     data = of_current(deps, instance, lambda current: deps.blobs.read_instance(current, whole=False))
     if isinstance(data, bytes):

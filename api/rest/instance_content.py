@@ -1,4 +1,4 @@
-"""What lies below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
+"""Routes below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
 
 import os
 import re
@@ -133,7 +133,7 @@ class Content(_OfInstance):
         resp.data = found
 
     def on_other(self, _req: falcon.Request, _resp: falcon.Response, **_names: str) -> None:
-        """Refuse as Orthanc does here, where the path below is free: as an unknown URI, not as a wrong method."""
+        """Refuse as Orthanc does below a free path: as an unknown URI, not as a wrong method."""
         raise UnknownRoute
 
     on_post = on_put = on_delete = on_other

@@ -1,4 +1,4 @@
-"""Requests that make a job: what they have in common, in the request and in the answer.
+"""Common parts of requests that make a job, in the request and in the answer.
 
     body = fields.read_object(req)
     request = JobRequest(type=…, plan=…, steps=…, step_timeout_s=…)

@@ -1,4 +1,4 @@
-"""`/jobs`: what is worked on in the background, and what became of it."""
+"""`/jobs`: work in the background, and its results."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -152,7 +152,7 @@ class JobOutput:
         output, filename = found
         try:
             resp.stream = self._deps.blobs.open(output.blob)
-        except FileNotFoundError as exc:  # the job was forgotten meanwhile
+        except FileNotFoundError as exc:  # the job was forgotten in the meantime
             raise _no_output(name) from exc
         resp.content_length = output.size_bytes
         resp.content_type = output.media_type

@@ -1,4 +1,4 @@
-"""`/modalities/{name}/echo`, `find-…` and `/tools/dicom-echo`: what a modality is asked while the client waits."""
+"""`/modalities/{name}/echo`, `find-…` and `/tools/dicom-echo`: questions to a modality for which the client waits."""
 
 from collections.abc import Mapping
 from contextlib import closing

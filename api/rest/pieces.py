@@ -71,7 +71,7 @@ class Pieces:
             held = self._open(self._folder / file.key)
         try:
             is_whole = self._append(held, file, chunks)
-        except BaseException:  # of a piece that was not added as a whole nobody knows what to send next
+        except BaseException:  # a piece was added in part: the client cannot know what to send next
             self._forget(file)
             held.close()
             raise
@@ -101,7 +101,7 @@ class Pieces:
             (self._folder / file.key).unlink()
 
     def _open(self, path: Path) -> IO[bytes]:
-        """Open a file for its next piece; whoever else has a piece of it waits for its turn."""
+        """Open a file for its next piece; another request with a piece of it waits for its turn."""
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -109,13 +109,13 @@ class Pieces:
                 held = os.fdopen(fd, "r+b")
                 held.seek(0, os.SEEK_END)
                 return held
-            os.close(fd)  # it has become whole meanwhile
+            os.close(fd)  # another request has completed it
 
     def _make_room(self, file: PiecedFile) -> None:
         with suppress(FileExistsError):
             self._folder.mkdir(mode=0o700)
         found = self._folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():  # in a folder where anybody may write
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():  # in a folder where every user may write
             raise StorageFailed("The folder for files in pieces belongs to another user: remove it")
         count = 0
         for path in self._folder.iterdir():

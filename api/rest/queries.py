@@ -1,4 +1,4 @@
-"""`POST /modalities/{name}/query`, and `/queries`: what was asked, what was answered, and queries that go on from one answer."""
+"""`POST /modalities/{name}/query`, and `/queries`: questions, their answers, and queries that go on from one answer."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -76,7 +76,7 @@ def start_query(
     """Ask a modality and keep its answers; returns where they are found.
 
     OutgoingFindRequestFilter of scripts may change what is asked, before normalisation; the query is shown as the client gave it.
-    As on Orthanc 1.12.7, nothing else that asks modalities is filtered: neither `find-study` and its like, nor worklists, nor echo.
+    As on Orthanc 1.12.7, other requests to modalities are not filtered: neither `find-study` and its like, nor worklists, nor echo.
 
     Raises RemoteFailed, OutOfRange, BadField, ScriptFailed, Busy.
     """

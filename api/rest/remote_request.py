@@ -1,4 +1,4 @@
-"""What requests to remote modalities have in common: the modality, `LocalAet`, `Timeout`, levels, tags and values."""
+"""Common parts of requests to remote modalities: the modality, `LocalAet`, `Timeout`, levels, tags and values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Remote:
 
 
 def remote_of(deps: Deps, modality: Modality, requested_aet: str | None, requested_timeout_s: int | None) -> Remote:
-    """Return how to reach a modality; what a request says of the timeout wins, of the title the modality's own does."""
+    """Return how to reach a modality: with the request's timeout if it has one, and the modality's own title if it has one."""
     timeout_s = modality.timeout_s or deps.scu.timeout_s
     return Remote(
         modality,

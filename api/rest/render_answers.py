@@ -39,7 +39,7 @@ def with_meta(values: Dataset) -> Dataset:
 
 
 def _without_private(values: Dataset) -> Dataset:
-    """Leave out private elements; of who owns them Orthanc says that they are there."""
+    """Leave out private elements; their creators stay, as in Orthanc."""
     return {
         tag: None if tag & _PRIVATE else value
         for tag, value in values.items()

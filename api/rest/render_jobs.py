@@ -22,7 +22,7 @@ ERASED = Plan({}, "")
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """What there is to know about a job."""
+    """A job with its plan, its result and its error."""
 
     job: Job
     plan: Plan

@@ -1,6 +1,6 @@
 """`/patients`, `/studies`, `/series`, `/instances`: lists, single resources, what is above and below them, deletion.
 
-There are two ways of not finding what a URI names, as in Orthanc: without a body (`find`), and as an unknown URI (`find_below`).
+As in Orthanc, there are two answers for a resource that does not exist: one without a body (`find`), and that of an unknown URI (`find_below`).
 """
 
 from collections.abc import Iterator
@@ -99,7 +99,7 @@ def _send_pieces(req: falcon.Request, resp: falcon.Response, pieces: Iterator[li
 
 
 def _render_pieces(deps: Deps, level: Level, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:
-    """Render a list piece by piece, each from a snapshot of its own; what was deleted meanwhile is left out."""
+    """Render a list piece by piece, each from a snapshot of its own; resources that are deleted by then are left out."""
     for start in range(0, len(ids), CHUNK_RECORDS):
         with deps.views.snapshot() as s:
             records = (s.get(level, resource) for resource in ids[start : start + CHUNK_RECORDS])

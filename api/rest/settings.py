@@ -1,4 +1,4 @@
-"""What the REST API needs of the configuration, as one frozen value the composition root fills in."""
+"""The REST API's part of the configuration, as one frozen value that the composition root fills in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,5 +76,5 @@ class RestSettings:
 
     @property
     def is_http_server_secure(self) -> bool:
-        """Whether nobody gets in from elsewhere without a password of the operator's choice, as Orthanc means it."""
+        """Whether every remote client needs a password that the operator has chosen, in Orthanc's sense."""
         return not self.remote_access_allowed or (self.authentication_enabled and bool(self.registered_users))

@@ -21,7 +21,7 @@ EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
 class System:
     """`/system`: the fields of Orthanc 1.12.11's OpenAPI document, those older releases had, and our version.
 
-    What is announced here is there: clients choose their requests by it.
+    Only announce here what works: clients choose their requests by it.
     """
 
     def __init__(self, deps: Deps) -> None:

@@ -57,7 +57,7 @@ class Threads:
                 error = exc
             try:
                 loop.call_soon_threadsafe(self._end, future, result, error)
-            except RuntimeError:  # the loop has ended: nobody waits
+            except RuntimeError:  # the loop has ended: no request waits
                 return
             del call, future, function, arguments, result, error  # nothing is kept until the next call
 

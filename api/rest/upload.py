@@ -149,7 +149,7 @@ def _spool(file: IO[bytes], chunk: bytes) -> None:
 
 
 def _store(upload: Upload, size: int) -> StoreResult:
-    """Store what was uploaded; what cannot be parsed is told in Orthanc's words."""
+    """Store an upload; a file that cannot be parsed is refused in Orthanc's words."""
     if not size:
         raise InvalidDicom("Received an empty DICOM file")
     try:

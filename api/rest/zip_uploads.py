@@ -1,8 +1,8 @@
 """ZIP uploads: every member that is a DICOM file goes the way of an upload, the others are skipped as Orthanc does.
 
-The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks. A bomb is met by
-limits: of members, of the bytes of one and of all of them, and by the sizes of the directory, which in an archive that is one
-cannot exceed it. Work ends when the client has gone.
+The archive lies in a temporary file (its directory stands at the end); members are inflated in chunks. Limits stop a ZIP bomb:
+limits of the members, of the bytes of one and of all members, and of the sizes in the directory, which in a real archive
+cannot exceed the archive itself. Work ends when the client has gone.
 """
 
 import errno
@@ -114,7 +114,7 @@ def _inflate(
 
 
 def _raise_if_disk(exc: Exception) -> None:
-    """Raise what is wrong with the disk that holds the archive, and not with the archive."""
+    """Raise errors of the disk that holds the archive as such, not as errors of the archive."""
     told = exc if isinstance(exc, OSError) else exc.__context__  # zipfile says BadZipFile after any error at the end
     if isinstance(told, OSError) and told.errno not in {None, errno.EINVAL}:
         raise translated(told, "the temporary directory") from exc

@@ -330,7 +330,7 @@ def test_a_success_that_is_one_here_is_a_success(
     get_all(counted, status_here, sent)
 
 
-# --- ends in the midst ---
+# --- ends during a retrieval ---
 
 ENDS: dict[str, tuple[bytes, str]] = {
     "a release": (pdu.encode_release_request(), "Peer released"),

@@ -227,7 +227,7 @@ def test_another_retrieval_follows_a_cancelled_one(service: Service) -> None:
         assert asker.end() == (0, (None, COUNT, 0, 0), [])
 
 
-# --- ends in the midst ---
+# --- ends during a retrieval ---
 
 
 @pytest.mark.parametrize(
@@ -245,5 +245,6 @@ def test_the_counts_of_an_association_that_ends_in_the_midst_are_logged(
         while not isinstance(asker.scu.receive(), Closed):
             pass
     assert (
-        "C-GET: the association ended in the midst: 1 completed, 1 failed, 0 with warnings, 4 remaining" in caplog.text
+        "C-GET: the association ended during the retrieval: 1 completed, 1 failed, 0 with warnings, 4 remaining"
+        in caplog.text
     )

@@ -227,7 +227,7 @@ def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> N
 def test_a_signal_is_heard_whatever_its_thread_is_doing() -> None:
     ending = Ending()
     before = signal.getsignal(STOP_SIGNAL)
-    ending.heed(STOP_SIGNAL)
+    ending.listen_to(STOP_SIGNAL)
     signal_us = f"import os, sys\nwhile sys.stdin.buffer.read(1): os.kill({os.getpid()}, {STOP_SIGNAL.value})"
     try:
         with subprocess.Popen([sys.executable, "-c", signal_us], stdin=subprocess.PIPE, bufsize=0) as sender:

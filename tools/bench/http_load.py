@@ -1,4 +1,4 @@
-"""HTTP load over raw keep-alive sockets: requests are bytes made beforehand, answers are read and not looked at.
+"""HTTP load over raw keep-alive sockets: requests are bytes made in advance, answers are read and not looked at.
 
 A request costs this generator some 20 µs, so it does not become what is measured below about 20,000 requests/s.
 """
@@ -56,7 +56,7 @@ class Client:
             self.connect()
         try:
             status, body = self._exchange(request)
-        except (ConnectionError, EOFError):  # an idle connection was closed meanwhile
+        except (ConnectionError, EOFError):  # an idle connection was closed
             self.connect()
             status, body = self._exchange(request)
         if status != 200:

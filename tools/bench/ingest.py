@@ -1,7 +1,7 @@
 """`bench ingest`: how many instances a second a server stores, by DICOM and by REST, in several ways of sending.
 
 Every server gets the same files in the same order, a scenario at a time, and the servers take turns: what the machine
-does meanwhile meets all of them. After each run `/statistics` must have grown by exactly what was sent.
+does at the same time affects all of them. After each run `/statistics` must have grown by exactly what was sent.
 """
 
 import shutil

@@ -19,14 +19,12 @@ from store.dicom.uids import MR_IMAGE_STORAGE
 
 INSTANCES_PER_SERIES: Final = 100
 SERIES_PER_STUDY: Final = 4
-SIZES: Final = ("mr", "small")
 
 PATIENT: Final = "BENCH-PATIENT-0000000000"
-_UID_WIDTH: Final = 38  # 2.25. and 33 digits: any decimal below 2**128 is a UID (PS3.5 Annex B.2)
 
 
 def make_uid(kind: int, seed: int, number: int) -> str:
-    """Make a UID of fixed width; `kind` 1 study, 2 series, 3 instance, 4 frame of reference."""
+    """Make a UID of 38 characters, a decimal below 2**128 (PS3.5 Annex B.2); `kind` 1 study, 2 series, 3 instance, 4 frame of reference."""
     return f"2.25.1{kind}{seed:010d}{number:021d}"
 
 

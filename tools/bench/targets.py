@@ -195,7 +195,7 @@ def process_tree(root: int) -> set[int]:
             try:
                 stat = (entry / "stat").read_text()
             except OSError:
-                continue  # gone meanwhile
+                continue  # gone by now
             parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     tree, size = {root}, 0
     while len(tree) > size:
@@ -208,7 +208,7 @@ def _ticks(pid: int) -> int:
     try:
         values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0  # gone meanwhile
+        return 0  # gone by now
     return sum(map(int, values[11:15]))  # its own, and those of children that have ended
 
 

@@ -14,7 +14,7 @@ FILES: Final = ("DicomTlsCertificate", "DicomTlsPrivateKey", "DicomTlsTrustedCer
 
 
 def tls_problems(given: Mapping[str, Any], origin: Mapping[str, Path]) -> list[str]:
-    """Say what of the options does not go together; as Orthanc does, but at the start and with the option's name."""
+    """Say which options do not go together; as Orthanc does, but at the start and with the option's name."""
     problems = []
     certificate, key, trusted = (bool(given.get(name)) for name in FILES)
     required = given.get("DicomTlsRemoteCertificateRequired", True)

@@ -1,10 +1,10 @@
-"""What Orthanc's configuration files say, checked against what every option declares.
+"""Reads Orthanc's configuration files and checks them against the declaration of every option.
 
 Several files and folders may be given. A folder stands for the `.json` files directly in it, in the order of their
 names. An option may stand in one file only: two files that both have it stop the start, even if they agree. Relative
 paths are relative to the folder of the file they stand in, and to the working directory if there is no file at all.
-Every problem of every file is reported at once. What is merely odd becomes a line of `Configuration.warnings`, which
-whoever starts the server logs once.
+Every problem of every file is reported at once. Merely odd settings become lines of `Configuration.warnings`, which
+the start of the server logs once.
 """
 
 import os
@@ -22,8 +22,8 @@ from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
 from tools.configuration.peers import PEERS, read_peers
 from tools.configuration.table import OPTIONS, suggestion
-from tools.configuration.unheeded import PLUGIN_SECTIONS
 from tools.configuration.values import Values
+from tools.configuration.without_effect import PLUGIN_SECTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

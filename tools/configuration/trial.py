@@ -1,4 +1,4 @@
-"""Certificates, ciphers and the proxy, tried out at the start: no connection is to be the first that meets a bad one."""
+"""Tries out certificates, ciphers and the proxy at the start, so that a bad one is not found only by the first connection."""
 
 from actors.wire.http.settings import HttpClientSettings
 from actors.wire.tls import TlsSettings, client_context, server_context

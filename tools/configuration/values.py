@@ -1,4 +1,4 @@
-"""What the files say, as settings want it."""
+"""The values in the files, in the form that settings need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

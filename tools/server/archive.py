@@ -50,7 +50,7 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
 
 
 def _lock(folder: Path, medium: boot.Facts) -> boot.FolderLock:
-    """Lock an index folder; waits for a predecessor's end. Raises BadMedium."""
+    """Lock an index folder; waits for the end of an earlier server. Raises BadMedium."""
 
     def attempt() -> boot.FolderLock | None:
         lock = boot.FolderLock(folder)

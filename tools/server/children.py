@@ -1,4 +1,4 @@
-"""How the supervisor starts its processes, hears of them and ends them.
+"""How the supervisor starts its processes, gets news of them and ends them.
 
 A child has a line to the supervisor, a pair of sockets: on it the child says that it serves; its end tells the supervisor of the child's
 death, and the child of the supervisor's. The kernel kills children with their supervisor at once (`tools.server.launcher`); the line
@@ -121,7 +121,7 @@ def _flags() -> list[str]:
 
 
 def wait_for_one(children: Sequence[Child], wake_fd: int, timeout_s: float | None) -> list[Child | None]:
-    """Wait until a child has something to say, or `wake_fd` (None in the answer); nobody if the time is over."""
+    """Wait for a message of a child or for `wake_fd` (None in the answer); returns no child if the time is over."""
     with selectors.DefaultSelector() as selector:
         selector.register(wake_fd, selectors.EVENT_READ)
         for child in children:

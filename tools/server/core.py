@@ -53,7 +53,6 @@ from tools.server.archive import open_archive
 
 logger = logging.getLogger(__name__)
 
-READER_CHECK_S = 60.0
 CLOCK_STEP_S = 10.0  # beyond what a clock is corrected by that is kept right
 
 _USUAL = {Action.INITIALIZE, Action.REMOVE_CONDEMNED, Action.RESUME_PURGES}  # nothing that an operator has to hear of
@@ -83,7 +82,7 @@ class Core:
     ) -> None:
         """Open the archive and carry out what the boot table says. Raises BadMedium, CorruptLog.
 
-        `clock` gives UTC, `since_boot` what nobody can set; both in microseconds.
+        `clock` gives UTC, `since_boot` the time since boot, which nobody can set; both in microseconds.
         `kill_worker` ends the worker process of that name, which does not let go of a job.
         """
         metrics.UP_TIME.begin()
@@ -225,7 +224,7 @@ class Core:
     def _on_gone(self, name: str) -> None:
         logger.info("core.process-gone name=%s", name)
         self.environment.forget_dead_readers()
-        # Here and now, not when the storage actor comes to it: a successor of the same name may be on its way in.
+        # At once, not when the storage actor comes to it: a new process of the same name may already be starting.
         if not self.settings.read_only:  # else it had none, and those of an earlier run wait for a start without it
             self.index.submit(RevokeFolders(owner=name), self._on_revoked)
         self.jobs.on_gone(name)
@@ -265,7 +264,7 @@ def _log_refusal(_: Any, error: SinogramError | None) -> None:
 
 
 def _make_folder(path: Path) -> None:
-    """Make sure of a folder. Raises BadMedium."""
+    """Create a folder if it is missing. Raises BadMedium."""
     try:
         make_folder(path)
     except OSError as exc:

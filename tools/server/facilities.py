@@ -1,4 +1,4 @@
-"""What answers REST requests, whether they come over HTTP (a gateway) or from a script (the main Lua interpreter's process)."""
+"""The objects that answer REST requests from HTTP (a gateway) or from scripts (the main Lua interpreter's process)."""
 
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient

@@ -81,7 +81,7 @@ def _who_has(links: set[str]) -> Holder | None:
 def _has_open(process: Path, links: set[str]) -> bool:
     try:
         return any(str(fd.readlink()) in links for fd in (process / "fd").iterdir())
-    except OSError:  # another user's, or gone meanwhile
+    except OSError:  # another user's, or gone by now
         return False
 
 

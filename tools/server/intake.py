@@ -1,4 +1,4 @@
-"""What a process needs that stores instances and knows the modalities: gateways, workers and the scripts' process."""
+"""The objects of a process that stores instances and knows the modalities: gateways, workers and the scripts' process."""
 
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient

@@ -4,8 +4,8 @@ Run by its path in Python's isolated mode (`tools.server.children.launch`), so t
 the parent's own module path comes in the environment. Before anything else the kernel is told to kill this process together with
 its parent.
 
-Trap: the kernel means the *thread* that started this process, not the parent's process. Whoever launches must do so from a thread that
-lives as long as the children shall.
+Trap: the kernel means the *thread* that started this process, not the parent's process. So launch children from a thread that
+lives at least as long as they do.
 
 A process is started and ended with little work. The collector rests while modules are loaded: what they make stays (0.08 of 0.66 s of a gateway).
 In the end nothing is torn down that the kernel takes back anyhow (0.15 s): threads are joined, exit functions run, output is flushed as ever.
@@ -48,7 +48,7 @@ class _End:
 
     def _exit(self) -> None:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads
+            with contextlib.suppress(OSError, ValueError):  # closed, or without a reader
                 stream.flush()
         os._exit(self.status)
 

@@ -20,7 +20,7 @@ Word = Literal["shutdown", "reset"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """What gateways, workers and interpreters are given: where the other actors are, and nothing of how."""
+    """The other actors, as gateways, workers and interpreters reach them, whatever the connection is."""
 
     name: str  # under which this process is known, unique among all that were ever started
     ask: Ask

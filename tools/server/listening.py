@@ -15,7 +15,7 @@ class CannotListen(BadConfiguration):
 
 
 def listen(addresses: tuple[str, ...], port: int) -> list[socket.socket]:
-    """Bind and listen on each address ("" for all of IPv4 and IPv6); waits for a predecessor's end. Raises CannotListen."""
+    """Bind and listen on each address ("" for all of IPv4 and IPv6); waits for the end of an earlier server. Raises CannotListen."""
     listeners: list[socket.socket] = []
     try:
         for address in addresses:

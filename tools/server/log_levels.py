@@ -38,7 +38,7 @@ class LogLevels:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
-            with suppress(SinogramError):  # whoever reads something that matters tells of it
+            with suppress(SinogramError):  # a read that matters reports its own error
                 self.look()
 
     def look(self) -> None:

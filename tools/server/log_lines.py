@@ -1,6 +1,6 @@
 """What stands in a log: one line a message, in which nothing that a stranger sends can pass for a line of ours.
 
-The one place that makes text safe. AETs, paths, names of users and of files come from whoever can connect; written as they come, a line feed
+The one place that makes text safe. AETs, paths, names of users and of files come from any client; written as they come, a line feed
 begins a line that never was, and an escape sequence has a terminal do something.
 """
 

@@ -58,7 +58,7 @@ class LogOptions:
 def configure(options: LogOptions, process: str) -> None:
     """Send this process's logs where `options` say, under the name `process`; replaces what was set before.
 
-    A file is opened for appending and opened anew after it was moved away, so that logrotate needs no signal.
+    A file is opened for appending, and opened again after it was moved away, so that logrotate needs no signal.
     Raises: OSError if the file cannot be opened.
     """
     handler = WatchedFileHandler(options.file, encoding="utf-8") if options.file else logging.StreamHandler(sys.stderr)

@@ -224,7 +224,7 @@ class _Follower:
 
 
 def _record_killed(board: Board, failures: FailureRecorder) -> None:
-    """Record the filter in which a predecessor was killed; the callback of an event is recorded by the deliverer."""
+    """Record the filter in which the process before this one was killed; the deliverer records callbacks of events."""
     name = board.take_killed()
     if name in callbacks.ALL and board.left_behind() is None:
         failures.on_failed(name, killed())
@@ -238,7 +238,7 @@ def outward_functions(settings: ServerSettings, actor: Callable[[], ScriptsActor
 
 
 def make_interpreter(settings: LuaSettings, functions: dict[str, HostFunction], board: Board) -> Interpreter:
-    board.heartbeat.clear()  # what a predecessor was doing
+    board.heartbeat.clear()  # the last words of the process before this one
     return Interpreter(
         functions, limits=settings.limits, sandbox=settings.sandbox, output=_print, pulse=board.heartbeat
     )

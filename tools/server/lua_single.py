@@ -30,7 +30,7 @@ class LocalInterpreters:
             self._interpreters.append(filtering)
         main = MainInterpreter(settings, Board(), replace(links, received=self.received))
         self.scripts = main.client
-        self.scripts.board.heartbeat.tick()  # nobody counts further: where one is stuck, all are
+        self.scripts.board.heartbeat.tick()  # no thread counts further ticks: in one process, a stuck interpreter stops everything anyway
         self._interpreters.append(main)
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Where modules come from: never from the folder in which somebody happened to start the server.
+"""Where modules come from: never from the folder in which the server was started.
 
 `python -m` looks in the current folder first, and so does an empty entry in PYTHONPATH, as `PYTHONPATH=$PYTHONPATH:/lib` leaves
 behind. A folder `store/` of somebody's images there, or a script named `events.py`, would be taken for a part of this server
@@ -24,7 +24,7 @@ class _FromHere:
 
 
 def pin_our_packages() -> None:
-    """Have our packages come from beside this file."""
+    """Import our packages from beside this file."""
     if _FromHere not in sys.meta_path:
         sys.meta_path.insert(0, _FromHere)
 

@@ -1,7 +1,7 @@
 """A start waits for what the server before it still holds: a port, or the lock of the index folder.
 
-A killed server's processes end at once, but the kernel takes its time to close what they had open: up to some hundred milliseconds
-where much memory was mapped. What somebody else holds is refused, after a moment in which he, too, may be ending.
+A killed server's processes end at once, but the kernel takes time to close their files and sockets: up to some hundred milliseconds
+where much memory was mapped. If another process holds the port or lock, the start waits a moment for that process too, then it fails.
 """
 
 import logging
@@ -13,15 +13,15 @@ from tools.server.holders import Holder
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 15.0  # with a predecessor that ends, and with what nobody is seen to hold
+PATIENCE_S = 15.0  # for an earlier server that is ending, and for a port or lock without a visible holder
 GRACE_S = 1.0  # with anybody else
-POLL_S = 0.02  # there is nothing to wait on: the kernel tells nobody
+POLL_S = 0.02  # the kernel announces the release to no process, so we look again and again
 
 T = TypeVar("T")
 
 
 def take(attempt: Callable[[], T | None], who: Callable[[], Holder | None], what: str) -> T | None:
-    """Return the first thing that `attempt` gets; None if it got nothing for as long as it is worth waiting for."""
+    """Return the first result of `attempt` that is not None; None if there is no result for as long as it is worth waiting."""
     began_s = time.monotonic()
     has_said = False
     while (taken := attempt()) is None:

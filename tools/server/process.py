@@ -45,13 +45,13 @@ SWITCH_INTERVAL_S = 0.0005
 # this 62% (47%), and sending was done no later.
 NICENESS = {LUA_MAIN: 5, WORKER: 10}
 
-# For an interpreter whose server is gone. A callback that never ends would keep its process, which nobody watches any more.
+# For an interpreter whose server is gone. A callback that never ends would keep its process alive without a watchdog.
 ORPHAN_S = 30.0
 
 
 @dataclass(slots=True)
 class Order:
-    """Who a child is and what it needs."""
+    """Which process a child is, and what it needs."""
 
     role: str
     name: str
@@ -110,18 +110,18 @@ def _take_signals(order: Order, ending: Ending) -> None:
     stacks = Stacks(order.name)
     signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
     disregard(*FOR_THE_SUPERVISOR, *MEANINGLESS)
-    ending.heed(STOP_SIGNAL)
+    ending.listen_to(STOP_SIGNAL)
     let_come()
 
 
 def _keep_descriptors(order: Order) -> None:
-    """Let nothing that a script starts (`os.execute`) have them: the supervisor learns of our end from the last who has its pipe."""
+    """Keep them from programs that a script starts (`os.execute`): the supervisor sees our end once no process holds the pipe."""
     for fd in order.descriptors():
         os.set_inheritable(fd, False)
 
 
 def _close_input() -> None:
-    """Nobody who reads standard input, such as a script or what it starts, is to wait for us."""
+    """Make standard input empty: a script that reads it, or a program that it starts, must not wait for us."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -165,7 +165,7 @@ def _run_core(order: Order, ending: Ending) -> int:
 
 
 def _identity(order: Order) -> str:
-    # Not the name alone: what a process held is taken back when it is gone, and its successor may be up by then.
+    # Not the name alone: the leases of a process are taken back when it is gone, and its replacement may run by then.
     return f"{order.name}/{os.getpid()}"
 
 
@@ -246,7 +246,7 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
 
 
 def _note_that_all_is_loaded() -> None:
-    """Have the collector work from now on, and never look at what modules have made: it stays."""
+    """Let the collector work from now on, but not on the objects that modules have made: these stay."""
     gc.freeze()
     gc.enable()
 
@@ -290,7 +290,7 @@ def _links(order: Order, bridge: Any) -> Any:
 
 def _stop_with_core(bridge: Any, ending: Ending, patience_s: float | None = None) -> None:
     bridge.wait_until_gone()
-    ending.wish()
+    ending.ask()
     if patience_s is not None:
         time.sleep(patience_s)
         os.killpg(0, signal.SIGKILL)  # an interpreter: it leads a group of its own, with what its scripts have started

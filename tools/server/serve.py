@@ -9,10 +9,11 @@
 The supervisor holds the listening sockets, so a restarted gateway finds its clients waiting. Start: core, then the
 interpreters of scripts (where there are scripts), then the others, each answering that it is ready. Stop (SIGTERM, SIGINT,
 `POST /tools/shutdown`): the gateways finish what is under way while the workers give their jobs back, then the interpreters
-the callback under way, then the core. An interpreter that is stuck in a callback is killed (`actors.services.scripts.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
+the callback under way, then the core. An interpreter that is stuck in a callback is killed
+(`actors.services.scripts.heartbeat`). SIGHUP (`POST /tools/reset`) stops all and starts all again with the
 same configuration. Children ignore these signals, so a terminal or a service manager may send them to every process.
-SIGUSR1 has every process print the stacks of its threads. Whatever kills the supervisor kills its children at once, and the next
-start waits for what they still hold (`tools.server.predecessor`).
+SIGUSR1 makes every process print the stacks of its threads. However the supervisor is killed, its children are killed at once, and
+the next start waits for the ports and locks that they still hold (`tools.server.predecessor`).
 """
 
 import logging
@@ -227,7 +228,7 @@ class Supervisor:
         if len(self._restarts) > RESTARTS_PER_WINDOW:
             logger.critical("serve.too-many-restarts; the server ends")
             return EXIT_CORE_DIED
-        self._spawn(child.order)  # not waited for: another process may die meanwhile
+        self._spawn(child.order)  # not waited for: another process may die at the same time
         return None
 
     def _advice(self) -> str:

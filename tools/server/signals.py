@@ -23,47 +23,47 @@ from collections.abc import Iterator
 STOP_SIGNAL = signal.SIGUSR2
 STACKS_SIGNAL = signal.SIGUSR1
 FOR_THE_SUPERVISOR = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Sent by nobody we know, or by a terminal to a process in the background that writes to it; their default would end or stop us.
+# No part of the server sends these; a terminal may, to a background process that writes to it. Their default would end or stop us.
 MEANINGLESS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGTTOU)
 OURS = (STOP_SIGNAL, STACKS_SIGNAL, *FOR_THE_SUPERVISOR, *MEANINGLESS)
 
-_WISH = 0  # no signal has this number
+_ASKED = 0  # no signal has this number
 
 
 class Ending:
-    """The wish that this process ends, expressed by a signal or by a thread.
+    """A request that this process ends, made by a signal or by a thread.
 
-    Not an Event: a signal that comes while the main thread is on its way into `Event.wait` is heard when the wait is
-    over, which is never, or finds the Event's lock taken by the very thread it interrupts. The interpreter writes to a
+    Not an Event: if a signal comes while the main thread enters `Event.wait`, its handler runs after the wait, which is
+    never, or finds the Event's lock taken by the very thread it interrupts. The interpreter writes to a
     descriptor at once, whatever its threads are doing.
     """
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._wishes = {_WISH}
+        self._requests = {_ASKED}
 
-    def heed(self, *numbers: signal.Signals) -> None:
-        """Take these signals for wishes; for the main thread."""
-        self._wishes.update(numbers)
+    def listen_to(self, *numbers: signal.Signals) -> None:
+        """Take these signals as requests to end; for the main thread."""
+        self._requests.update(numbers)
         for number in numbers:
             signal.signal(number, _nothing)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
-    def wish(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full of wishes
-            os.write(self._write, bytes([_WISH]))
+    def ask(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full of requests
+            os.write(self._write, bytes([_ASKED]))
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a wish, or take all that came before; False if there was none in time, or another signal came."""
+        """Wait for a request to end, or take all that came before; False if there was none in time, or another signal came."""
         while select.select([self._read], [], [], timeout_s)[0]:
-            if self._wishes.intersection(os.read(self._read, 1 << 16)):
+            if self._requests.intersection(os.read(self._read, 1 << 16)):
                 return True
             if timeout_s is not None:
                 return False
         return False
 
     def close(self) -> None:
-        """Heed nothing any more; for the main thread."""
+        """Stop listening to signals; for the main thread."""
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)
@@ -72,9 +72,9 @@ class Ending:
 class Stacks:
     """Writes the stacks of all threads to standard error when asked to, from a thread of its own.
 
-    Not faulthandler's handler: it walks the frames of threads that are running meanwhile, and a busy process dies of it sooner or later
-    (SIGSEGV after 10 to 60 signals under load). This thread holds the interpreter's lock while it looks, and lets go of it to write, so
-    that a standard error which takes nothing holds up nobody else. A process that is inside a C function which keeps
+    Not faulthandler's handler: it walks the frames of threads while they run, and a busy process dies of it sooner or later
+    (SIGSEGV after 10 to 60 signals under load). This thread holds the interpreter's lock while it looks, and releases it to write, so
+    that a blocked standard error holds up no other thread. A process that is inside a C function which keeps
     the lock shows its stacks when it is back.
     """
 
@@ -113,7 +113,7 @@ def _summary(frame: object) -> traceback.StackSummary:
 
 
 def _write_all(text: bytes) -> None:
-    """Write to standard error as it is now; to nobody if it is closed."""
+    """Write to standard error as it is now; do nothing if it is closed."""
     with contextlib.suppress(OSError):
         while text:
             text = text[os.write(2, text) :]
@@ -121,7 +121,7 @@ def _write_all(text: bytes) -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Block our signals, so that a process which is started meanwhile is born with them blocked; for the main thread."""
+    """Block our signals, so that a process which is started in the block is born with them blocked; for the main thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, OURS)
     try:
         yield

@@ -56,7 +56,7 @@ class SingleServer:
 
     def _control(self, word: Word) -> None:
         self.reset_requested = word == "reset"
-        self.ending.wish()
+        self.ending.ask()
 
     def on_hangup(self, *_: object) -> None:
         """The handler of SIGHUP, which `ending` hears as well."""
@@ -89,7 +89,7 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     while True:
         settings.set_up_logging("sinogram")  # what REST has set holds until a reset
         server = SingleServer(settings)
-        server.ending.heed(*FOR_THE_SUPERVISOR)
+        server.ending.listen_to(*FOR_THE_SUPERVISOR)
         signal.signal(signal.SIGHUP, server.on_hangup)
         server.start()
         for line in settings.greeting():

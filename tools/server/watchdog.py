@@ -45,12 +45,12 @@ class Watchdog:
                 yield role, activity.name
 
     def note_killed(self, role: str) -> None:
-        """Leave a note for the successor of an interpreter that is about to be killed."""
+        """Leave a note for the process that replaces an interpreter which is about to be killed."""
         board = self._boards[role]
         board.mark_killed(board.heartbeat.read().name)
 
     def forget(self, role: str) -> None:
-        """Forget what an interpreter was doing that is gone: its successor would be taken for stuck in it."""
+        """Clear the record of an interpreter that is gone: the process that replaces it would seem stuck in it."""
         self._boards[role].heartbeat.clear()
         self._lives[role] = _Life()
 

@@ -47,7 +47,7 @@ class Worker:
         self._levels.start()
 
     def stop(self) -> None:
-        """Give back the jobs in progress, and let go of everything."""
+        """Give back the jobs in progress, and release everything."""
         self._runner.stop(STOP_PATIENCE_S)
         self._links.jobs.close()  # no slot is at work then
         self._runner.join()

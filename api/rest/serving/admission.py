@@ -1,4 +1,4 @@
-"""IncomingHttpRequestFilter as the front asks it: soon or not at all; and who may go on while nobody can be asked.
+"""Asks IncomingHttpRequestFilter for the front, with little patience, and decides who is admitted while it cannot answer.
 
 The interpreter may be stuck, dead, or being started again. Then a request is refused (503), after `PATIENCE_S` at most, and at once
 when others have found out already: one request in `PROBE_S` still tries. So a stuck interpreter holds a few threads, not all.
@@ -6,7 +6,7 @@ when others have found out already: one request in `PROBE_S` still tries. So a s
 Three requests go on all the same for an administrator, for they are how one gets out of it: `ADMINISTRATION`. A filter that was asked and
 refused, or failed, is never passed by. An administrator is
 
-- where authentication is on, whoever has passed it: a registered user;
+- where authentication is on, a client that has passed it: a registered user;
 - where it is off, the operating system's user that the server runs as, on this machine: who could end its processes anyway. As requests do
   not show their port, all connections from this machine to this server must be of that user: with a proxy of another user among them
   nobody is let in. Nor is a request that says that it was forwarded, or that a web page has made it.
@@ -45,7 +45,7 @@ class Admission:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting = 0
-        self._stuck: Doing | None = None  # in the midst of what somebody was not answered
+        self._stuck: Doing | None = None  # the callback during which a caller was not answered
         self._probe_at_s = 0.0
 
     def ask(self, *arguments: Any) -> bool:

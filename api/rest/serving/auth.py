@@ -36,13 +36,13 @@ class Gate:
 
     @property
     def authenticates(self) -> bool:
-        """Tell whether whoever is admitted has proved who they are."""
+        """Tell whether admitted clients have proved who they are."""
         return self._users is not None
 
     def admit(self, environ: dict[str, Any]) -> bool:
         """Tell whether a request may pass, and note its user in the environment.
 
-        Where authentication is off, that is whoever the request says it is, as for Orthanc 1.12.7: a proxy may have checked it.
+        Where authentication is off, this is the name in the request, as for Orthanc 1.12.7: a proxy may have checked it.
         """
         if not self._allow_remote and not is_loopback(environ.get("REMOTE_ADDR", "")):
             return False
@@ -54,7 +54,7 @@ class Gate:
         if credentials is None:
             return False
         user, password = credentials
-        # Compare even for unknown users, so that the time taken tells nobody which names exist.
+        # Compare even for unknown users, so that the time taken does not show which names exist.
         expected = self._users.get(user)
         matches = hmac.compare_digest(password, expected if expected is not None else b"\0")
         if expected is None or not matches:

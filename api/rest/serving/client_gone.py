@@ -1,4 +1,4 @@
-"""Whether whoever has sent a request still waits for the answer. The HTTP server says it in the environment of the request.
+"""Tells whether the client still waits for the answer to its request. The HTTP server says it in the environment of the request.
 
 Apart from the server (`api.rest.serving.wsgi`), so that Lua interpreters, which answer requests of scripts, do not load it.
 """
@@ -16,7 +16,7 @@ IS_CLIENT_GONE: Final = "sinogram.is_client_gone"  # key of the environment: a f
 
 
 class ClientGone(InvalidRequest):
-    """Whoever has sent the request does not wait for the answer any more."""
+    """The client does not wait for the answer any more."""
 
 
 def client_gone(req: falcon.Request) -> Callable[[], bool]:
@@ -26,7 +26,7 @@ def client_gone(req: falcon.Request) -> Callable[[], bool]:
 
 
 def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
-    """Yield what takes long to make or to use. Raises ClientGone as soon as nobody waits for it."""
+    """Yield items that take long to make or to use. Raises ClientGone as soon as the client has left."""
     is_gone = client_gone(req)
     for item in items:
         if is_gone():

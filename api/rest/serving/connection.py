@@ -1,7 +1,7 @@
 """One connection of the HTTP server: which request is under way on it, and when it ends.
 
 A client may close its half behind a request, as `nc -N` does, and still wait for the answer (Orthanc 1.12.7 gives it one). From
-here that looks like a client that has left, for whom nobody should work. So the answer has to begin within `HALF_CLOSED_S`;
+here that looks like a client that has left, for whom no work should be done. So the answer has to begin within `HALF_CLOSED_S`;
 once it does, the client shows by taking it whether it is there. TLS has no such half.
 """
 

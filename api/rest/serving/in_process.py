@@ -69,7 +69,7 @@ class InProcess:
 
 
 class _TooLarge(Exception):
-    """An answer that scripts have no room for."""
+    """An answer that is too large for scripts."""
 
 
 def _path(uri: str) -> str:

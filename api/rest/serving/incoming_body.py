@@ -1,7 +1,7 @@
 """A request's body on its way from the event loop to the thread that reads it (`wsgi.input`).
 
-What comes soon is gathered on the loop: most uploads are complete before a thread is troubled, and a client that dribbles
-a small body holds none. A body whose framing breaks, whose connection ends, or that falls silent, ends in an error,
+Bytes that come soon are gathered on the loop: most uploads are complete before a thread is needed, and a client that sends
+a small body slowly holds none. A body with broken framing, a lost connection or a long silence ends in an error,
 never in data.
 """
 
@@ -55,7 +55,7 @@ class IncomingBody:
         return self._awaits_leave
 
     async def gather(self, limit: int) -> None:
-        """Wait a moment for up to `limit` bytes. What goes wrong is raised by `read`, if anybody reads."""
+        """Wait a moment for up to `limit` bytes. Errors are raised later, by `read`."""
         held = 0
         with contextlib.suppress(TimeoutError, *_BROKEN):
             async with asyncio.timeout(GATHERED_S):

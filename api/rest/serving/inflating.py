@@ -1,7 +1,7 @@
-"""Gzip bodies, inflated piece by piece, and what is inflated by all requests of a process together.
+"""Inflates gzip bodies piece by piece, and counts the inflated bytes of all requests of a process.
 
-Limits of one body: bytes (`MaximumFileSizeInArchiveMB`), members, and how many times larger than what came it may become once it
-is large: deflate makes up to 1,032 bytes of one. Of all bodies and archives under way: `MaximumArchiveSizeMB`.
+Limits of one body: its bytes (`MaximumFileSizeInArchiveMB`), its members, and, once it is large, the ratio to the bytes that came:
+deflate makes up to 1,032 bytes of one. Limit of all bodies and archives under way: `MaximumArchiveSizeMB`.
 """
 
 import threading

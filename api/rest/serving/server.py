@@ -26,7 +26,7 @@ logger = logging.getLogger("sinogram.http")
 
 SILENCE_S = 30.0  # Orthanc's `HttpRequestTimeout`
 DEFAULT_THREADS = 16  # Orthanc has 50; more than this only queue for the interpreter
-LINGERING_S = 10.0  # for which the rest of a body is read that nobody wanted
+LINGERING_S = 10.0  # so long the rest of an unwanted body is read
 HEADER_BYTES = 1 << 15  # of a line, and of a field
 READ_BYTES = 1 << 18  # a 170 kB slice in one or two reads
 STOP_TIMEOUT_S = 5.0
@@ -35,7 +35,7 @@ _DAY_S = 86_400.0
 
 
 class _MalformedRequests(logging.Filter):
-    """Tells of requests that are no HTTP in a line, without a stack: whoever can connect can cause them."""
+    """Logs requests that are no HTTP in one line, without a stack: every client that can connect can cause them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

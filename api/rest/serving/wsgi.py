@@ -1,8 +1,8 @@
 """From a request of aiohttp's to the WSGI application and back (PEP 3333).
 
-The event loop does what waits: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
+The event loop does all work that waits for clients: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
 application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
-(`api.rest.serving.incoming_body`) hold up nobody else.
+(`api.rest.serving.incoming_body`) do not hold up others.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from events.errors import BadConfiguration
 from events.options import File, Option, Whole, option_of
 from tools.configuration import load
 from tools.configuration.table import OPTIONS, SETTINGS, declared, suggestion
-from tools.configuration.unheeded import PLUGIN_SECTIONS
+from tools.configuration.without_effect import PLUGIN_SECTIONS
 
 
 @pytest.mark.parametrize(

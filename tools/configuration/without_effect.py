@@ -1,7 +1,7 @@
 """Options of Orthanc that are known and checked, and change nothing in this release.
 
-Who sets one that protects relies on it: another value than the default stops the start. Of others that are to come a start warns; not
-of the sizes of caches and pools of Orthanc's own code, which mean nothing here.
+Users rely on options that protect: another value than the default stops the start. A start warns of other options that are to come,
+but not of the sizes of caches and pools of Orthanc's own code, which mean nothing here.
 """
 
 from typing import Final
