@@ -3,7 +3,7 @@
 A field marked `personal()` identifies a person or lets one be guessed (identifiers, DICOM tags, addresses, user names,
 hashes over them). It is stored apart, in the log's `personal` table, where lawful erasure can delete it. The order of
 the fields, an event's own before those it inherits, is the order of the stored values, so a field is never added, moved or retyped: a changed event gets a new
-tag and an upcast (`events.codec`).
+tag and an upcast (`events.envelope`).
 """
 
 from dataclasses import field, fields

@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
-from events import codec
+from events import envelope
 from events.errors import BadMedium
 from store.batch import Batch
 from store.blobs.store import BlobStore
@@ -271,8 +271,8 @@ def verify_tail(env: Environment, count: int = TAIL_EVENTS) -> int:
         head, end = read_head(txn, env.tables), read_end(txn, env.tables)
         rows = read_rows(txn, env.tables, max(0, head.seq - count - 1), count + 1)
     for (before, before_row, _), (seq, row, personal) in pairwise(rows):
-        earlier, record = codec.decode_record(before, before_row), codec.decode_record(seq, row)
-        check_link(record, before, codec.hash_row(before_row), earlier.at_us)
-        codec.decode_personal(record, personal)
+        earlier, record = envelope.decode_record(before, before_row), envelope.decode_record(seq, row)
+        check_link(record, before, envelope.hash_row(before_row), earlier.at_us)
+        envelope.decode_personal(record, personal)
     check_end(end, head.seq, head.hash)
     return len(rows)

@@ -2,7 +2,7 @@
 
 A flipped bit in the file of the index shows in whatever reads the row: a length that does not fit, bytes that are no
 msgpack, a page that LMDB does not take. All of it becomes `CorruptIndex` where a snapshot or a command ends. What the
-read models hold can be built again from the log. `events.codec` reports a damaged row of the log itself.
+read models hold can be built again from the log. `events.envelope` reports a damaged row of the log itself.
 """
 
 import struct

@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import lmdb
 
-from events import codec
-from events.codec import Encoded, Record
+from events import envelope
+from events.envelope import Encoded, Record
 from events.errors import CorruptLog
 from events.event import Event
 from events.identifiers import Seq
@@ -33,7 +33,7 @@ class Head:
     at_us: int
 
 
-EMPTY_HEAD = Head(Seq(0), codec.GENESIS, 0)
+EMPTY_HEAD = Head(Seq(0), envelope.GENESIS, 0)
 
 
 def read_head(txn: lmdb.Transaction, tables: Any) -> Head:
@@ -42,7 +42,7 @@ def read_head(txn: lmdb.Transaction, tables: Any) -> Head:
         if not cursor.last():
             return EMPTY_HEAD
         seq, row = _seq_of(cursor.key()), cursor.value()
-    return Head(seq, codec.hash_row(row), codec.decode_record(seq, row).at_us)
+    return Head(seq, envelope.hash_row(row), envelope.decode_record(seq, row).at_us)
 
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -74,7 +74,7 @@ class LogWriter:
         """Add one event to the batch; it is durable when the batch's transaction commits."""
         seq = Seq(self.head.seq + 1)
         at_us = max(now_us, self.head.at_us)
-        encoded: Encoded = codec.encode(
+        encoded: Encoded = envelope.encode(
             event,
             at_us=at_us,
             aggregate=aggregate,
@@ -100,13 +100,13 @@ def read_event(get: GetRow, seq: int) -> tuple[Record | None, Event | None]:
     row = get(EVENTS, key(seq))
     if row is None:
         return None, None
-    record = codec.decode_record(Seq(seq), row)
-    return record, codec.decode_event(record, get(PERSONAL, key(seq)))
+    record = envelope.decode_record(Seq(seq), row)
+    return record, envelope.decode_event(record, get(PERSONAL, key(seq)))
 
 
 def tag_of(row: bytes) -> str:
     """Return the tag of a stored event."""
-    tag: str = codec.decode_record(Seq(0), row).tag
+    tag: str = envelope.decode_record(Seq(0), row).tag
     return tag
 
 
@@ -120,7 +120,7 @@ def read_end(txn: lmdb.Transaction, tables: Any) -> tuple[Seq, bytes]:
     packed = txn.get(END, db=tables[TOTALS])
     if packed is None:
         return EMPTY_HEAD.seq, EMPTY_HEAD.hash
-    if len(packed) != U64.size + len(codec.GENESIS):
+    if len(packed) != U64.size + len(envelope.GENESIS):
         raise CorruptLog("the table 'totals' of the index is damaged: it does not say which event is the last")
     return Seq(U64.unpack_from(packed)[0]), packed[U64.size :]
 

@@ -15,7 +15,7 @@ U32 = Struct(">I")
 LEVEL_REF = Struct(">BQ")
 
 # The log.
-EVENTS = b"events"  # seq -> envelope/1 (events.codec)
+EVENTS = b"events"  # seq -> envelope/1 (events.envelope)
 PERSONAL = b"personal"  # seq -> [salt, payload]
 LOG = frozenset({EVENTS, PERSONAL})
 

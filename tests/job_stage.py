@@ -17,7 +17,7 @@ from actors.messages.commands.jobs import (
     TrimJobs,
 )
 from actors.messages.job_states import Word
-from events import codec
+from events import envelope
 from events.event import Event
 from events.identifiers import BlobId, Ref
 from store.blobs.writer import make_blob_id
@@ -115,7 +115,7 @@ class JobStage:
         """Return what happened after a sequence."""
         with self.stage.env.begin() as txn:
             rows = read_rows(txn, self.stage.env.tables, since, 1_000_000)
-        found = [codec.decode_event(codec.decode_record(seq, row), personal) for seq, row, personal in rows]
+        found = [envelope.decode_event(envelope.decode_record(seq, row), personal) for seq, row, personal in rows]
         return [event for event in found if event is not None]
 
     def run(self, *commands: Command) -> list[Any]:

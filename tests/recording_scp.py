@@ -13,7 +13,7 @@ from actors.wire.dicom.pdu import Context
 from api.dicom.association import Association
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.server import DicomServer
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from api.dicom.settings import DicomSettings
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset

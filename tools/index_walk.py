@@ -17,7 +17,7 @@ from typing import Any
 import lmdb
 import msgpack
 
-from events import codec
+from events import envelope
 from events.errors import BadMedium, CorruptLog, SinogramError
 from events.identifiers import Level, Ref, Seq
 from store.damaged_rows import DECODING, DamagedRow
@@ -83,7 +83,7 @@ def _ref(row_key: bytes) -> Ref:
 
 
 _DECODERS: dict[bytes, Decode] = {
-    EVENTS: lambda row_key, row: codec.decode_record(Seq(U64.unpack(row_key)[0]), row),
+    EVENTS: lambda row_key, row: envelope.decode_record(Seq(U64.unpack(row_key)[0]), row),
     PERSONAL: _msgpack,
     PATIENTS: _resource(Level.PATIENT),
     STUDIES: _resource(Level.STUDY),

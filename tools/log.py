@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from events import codec
+from events import envelope
 from events.errors import CorruptLog
 from events.identifiers import Seq
 from store.damaged_rows import UNREADABLE, describe
@@ -118,7 +118,7 @@ def stats(data: Path) -> int:
     sizes: Counter[str] = Counter()
     with open_for_reading(data) as env:
         for seq, row, personal in scan(env):
-            record = codec.decode_record(seq, row)
+            record = envelope.decode_record(seq, row)
             counts[record.tag] += 1
             sizes[record.tag] += len(row) + len(personal or b"")
         on_disk = env.size_bytes()
@@ -133,16 +133,16 @@ def stats(data: Path) -> int:
 @_told
 def verify(data: Path, *, progress: Callable[[int], None] | None = None) -> int:
     """Check every link, date and personal digest of the log; exit status 0 whole, 1 files are damaged, 2 the log is."""
-    previous_seq, previous_hash, previous_at_us, erased = 0, codec.GENESIS, 0, 0
+    previous_seq, previous_hash, previous_at_us, erased = 0, envelope.GENESIS, 0, 0
     try:
         with open_for_reading(data) as env:
             end = _end(env)  # a running server may append while this reads on
             for seq, row, personal in scan(env):
-                record = codec.decode_record(seq, row)
+                record = envelope.decode_record(seq, row)
                 check_link(record, previous_seq, previous_hash, previous_at_us)
-                codec.decode_personal(record, personal)
-                erased += codec.is_erased(record, personal)
-                previous_seq, previous_hash, previous_at_us = seq, codec.hash_row(row), record.at_us
+                envelope.decode_personal(record, personal)
+                erased += envelope.is_erased(record, personal)
+                previous_seq, previous_hash, previous_at_us = seq, envelope.hash_row(row), record.at_us
                 if seq == end[0]:
                     check_end(end, seq, previous_hash)
                 if progress is not None:

@@ -21,7 +21,7 @@ from actors.services.scripts.errors import ScriptFailed, describe_loading
 from actors.wire.bridge.channel import open_local_channel
 from api.rest.app import create_application
 from api.rest.serving.in_process import InProcess
-from events import codec
+from events import envelope
 from events.errors import BadConfiguration, Busy
 from events.identifiers import Seq
 from store.environment import Environment
@@ -112,7 +112,7 @@ class Rehearsal:
         for seq, row, personal in scan(environment, since - 1, until):
             self.counts["events"] += 1
             caused = self._reader.read(seq, row, personal, self._interpreter.defines)
-            at_us = codec.decode_record(seq, row).at_us if caused.deliveries else 0
+            at_us = envelope.decode_record(seq, row).at_us if caused.deliveries else 0
             for _, delivery in caused.deliveries:
                 self._deliver(seq, at_us, delivery)
         self._call_at_the_edge(callbacks.FINALIZE)

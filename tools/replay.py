@@ -19,7 +19,7 @@ from typing import Any
 
 import lmdb
 
-from events import codec
+from events import envelope
 from events.errors import CorruptLog, SinogramError
 from events.identifiers import Seq
 from events.resources import RowsPurged
@@ -55,7 +55,7 @@ class Rebuilding:
         self.head = Seq(0)
         self.events = self.erased = 0
         self._keeps_log = keeps_log
-        self._hash = codec.GENESIS
+        self._hash = envelope.GENESIS
         self._at_us = 0
 
     def apply(self, rows: list[tuple[Seq, bytes, bytes | None]]) -> None:
@@ -70,10 +70,10 @@ class Rebuilding:
             batch.flush()
 
     def _apply_row(self, batch: Batch, seq: Seq, row: bytes, personal: bytes | None) -> None:
-        record = codec.decode_record(seq, row)
+        record = envelope.decode_record(seq, row)
         check_link(record, self.head, self._hash, self._at_us)
-        event = codec.decode_event(record, personal)
-        self.head, self._hash, self._at_us = seq, codec.hash_row(row), record.at_us
+        event = envelope.decode_event(record, personal)
+        self.head, self._hash, self._at_us = seq, envelope.hash_row(row), record.at_us
         self.events += 1
         if self._keeps_log:
             NewIndex.keep(batch, seq, row, personal)

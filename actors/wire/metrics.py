@@ -1,4 +1,4 @@
-"""Everything that is counted. What is read from the archive when somebody asks is in `api.rest.metrics`.
+"""Everything that is counted. What is read from the archive when somebody asks is in `api.rest.prometheus`.
 
 All processes import this one table, so each number has its place in every row. A new one: a line here, and where it happens.
 Names of Orthanc's where Orthanc 1.12.7 has the metric (observed there); ours begin with `sinogram_`.
@@ -15,7 +15,7 @@ PROCESS_STARTS = Counter(
     ("core", "gateway", "worker", "lua-filter", "lua-main"),
 )
 
-# -- HTTP (api.rest.metrics) --
+# -- HTTP (api.rest.prometheus) --
 ACTIVE_REQUESTS = Gauge("orthanc_rest_api_active_requests", "HTTP requests that are being answered")
 LONGEST_REQUEST = Longest("orthanc_rest_api_duration_ms", "Longest HTTP request within 10 s")
 REQUESTS = Counter(
@@ -42,7 +42,7 @@ COMMANDS_WAITING = Gauge("sinogram_commands_waiting", "Commands that wait for th
 COMMITS = Counter("sinogram_commits_total", "Commits of the index", "result", ("done", "failed"))
 COMMIT_SECONDS = Histogram("sinogram_commit_seconds", "Time of a commit, with the commands in it")
 
-# -- files (actors.core.storage) --
+# -- files (actors.core.file_removal) --
 LONGEST_REMOVAL = Longest("orthanc_storage_remove_duration_ms", "Longest time to remove a file within 10 s")
 REMOVED_FILES = Counter("sinogram_files_removed_total", "Files of deleted instances removed")
 

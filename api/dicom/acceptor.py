@@ -26,7 +26,7 @@ from actors.wire.dicom.upper_layer import UpperLayer
 from api.dicom.access import is_allowed
 from api.dicom.association import Association
 from api.dicom.negotiation import LOCAL_LIMIT_EXCEEDED, Agreement, negotiate
-from api.dicom.services import FinalResponse, Service, Services
+from api.dicom.service import FinalResponse, Service, Services
 from api.dicom.settings import DicomSettings
 from events.errors import SinogramError
 from store.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME

@@ -3,7 +3,7 @@
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Field
 from actors.wire.dicom.statuses import SUCCESS
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from store.dicom.uids import VERIFICATION
 
 

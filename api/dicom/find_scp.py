@@ -25,7 +25,7 @@ from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.access import manufacturer_of
 from api.dicom.association import Association
 from api.dicom.query_log import log_query
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from api.dicom.status import comment_on, find_status
 from events.errors import InvalidRequest
 from events.identifiers import Level

@@ -22,12 +22,12 @@ from actors.wire.dicom.statuses import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_
 from api.dicom.access import find_modality
 from api.dicom.association import Association
 from api.dicom.retrieve import SubOperations, answer, explain, logged, send_pending
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.encoding import sendable_dataset
-from store.dicom.pixels.syntaxes import DECODABLE
+from store.dicom.pixels.decodable import DECODABLE
 from store.dicom.tags import SOP_INSTANCE_UID
 from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from store.records import Instance

@@ -15,7 +15,7 @@ from actors.wire.dicom.pdu import Context
 from api.dicom.association import Association
 from api.dicom.retrieve import SubOperations, answer, explain, logged, send_pending
 from api.dicom.sending import Sender, Sending
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from api.dicom.status import UnknownDestination
 from events.identifiers import ResourceId
 from store.dicom.tags import SOP_INSTANCE_UID

@@ -24,7 +24,7 @@ from actors.wire.dicom.statuses import (
 from api.dicom.association import Association
 from api.dicom.find_scp import parse_level
 from api.dicom.query_log import log_query
-from api.dicom.services import FinalResponse
+from api.dicom.service import FinalResponse
 from api.dicom.status import IdentifierMismatch, comment_on, retrieve_status
 from events.errors import InvalidRequest
 from events.identifiers import Level

@@ -24,7 +24,7 @@ from actors.wire.dicom.ending import log_fault
 from actors.wire.tls import server_context
 from api.dicom.acceptor import Acceptor
 from api.dicom.places import PATIENCE_STEPS, STEP_MS, Places
-from api.dicom.services import Service, Services
+from api.dicom.service import Service, Services
 from api.dicom.settings import DicomSettings
 from events.errors import BadConfiguration
 

@@ -12,7 +12,7 @@ from actors.wire.dicom.command import Command, Element, Field
 from actors.wire.dicom.ending import Refusal
 from actors.wire.dicom.pdu import Context
 from api.dicom.association import Association
-from api.dicom.services import FinalResponse, Service
+from api.dicom.service import FinalResponse, Service
 from api.dicom.status import store_status
 from store.dicom.received import Announced
 from store.records import Origin

@@ -14,10 +14,10 @@ from api.rest import (
     exports,
     instance_content,
     jobs,
-    metrics,
     modalities,
     modality_operations,
     modality_store,
+    prometheus,
     queries,
     resources,
     retrieves,
@@ -51,14 +51,14 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     jobs.routes,
     scripts.routes,
     storage_status.routes,
-    metrics.routes,
+    prometheus.routes,
     tools.routes,
 )
 
 
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: its dependencies do."""
-    front = metrics.Measured(Front(create_application(deps), deps.settings, deps.filters))
+    front = prometheus.Measured(Front(create_application(deps), deps.settings, deps.filters))
     return Compression(front) if deps.settings.http_compression_enabled else front
 
 

@@ -18,7 +18,7 @@ from api.rest.render_resources import render_tags
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.dictionary import format_tag, tag_name
-from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.rendering import reform_sequence
 from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASSES_IN_STUDY
 from store.records import Instance, Resource

@@ -4,7 +4,7 @@
   tables; `dictionary`: names and VRs of tags
 - `part10`, `elements`, `scan`, `inflating`, `mapped`: the structure of a file, proved to its last byte; `limits`: of what is read
 - `charsets`, `code_extensions`, `iso2022jp`, `values`: text as Orthanc has it; `charset_encoding`, `code_extension_encoding`: written
-- `main_tags`, `summary`: what the archive indexes of a file, and under which identifiers
+- `indexed_tags`, `summary`: what the archive indexes of a file, and under which identifiers
 - `padding`, `received`: a dataset from the network, freed of what its sender has put around it, and whose it is
 - `regular`, `encoding`: whether a dataset may be sent as it is, and a dataset written again
 - `identifier`, `matching`, `level_words`: queries and their answers

@@ -14,7 +14,7 @@ from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, ResourceId, hash_resource_id
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.elements import Buffer, read_element
-from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.padding import FILLERS
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.rendering import render_sequence

@@ -7,12 +7,12 @@ same bytes. `projection` says what each module declares; `store.tables.NON_EVENT
 from events.event import Event
 from store.batch import Batch
 from store.log import Appended
-from store.projections import purge
+from store.projections import row_purge
 from store.projections.projection import Apply, Projection
 from store.projections.read_models import READ_MODELS
 from store.tables import LOG, NON_EVENT
 
-PROJECTIONS: tuple[Projection, ...] = (*READ_MODELS, purge.PROJECTION)
+PROJECTIONS: tuple[Projection, ...] = (*READ_MODELS, row_purge.PROJECTION)
 _APPLY: dict[type[Event], list[Apply]] = {}
 for _projection in PROJECTIONS:
     for _event, _apply in _projection.handles.items():

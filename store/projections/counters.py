@@ -121,7 +121,7 @@ PROJECTION = Projection(
         events.ResourceStabilized: _settle,
         events.ResourceUnsettled: _unsettle,
     },
-    # store.projections.purge subtracts, store.projections.files adds what a healed file has more.
+    # store.projections.row_purge subtracts, store.projections.files adds what a healed file has more.
     ignores=(events.InstanceReceivedAgain, events.SeriesCompleted, events.RemovalEvent, *BESIDE_RESOURCES),
     forget=_forget,
 )

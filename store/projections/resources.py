@@ -81,7 +81,7 @@ PROJECTION = Projection(
         events.PatientCreated: _create_patient,
         events.InstanceReceivedAgain: _receive_again,
     },
-    # Removal is led by store.projections.purge.
+    # Removal is led by store.projections.row_purge.
     ignores=(events.SeriesCompleted, events.StabilityEvent, events.RemovalEvent, *BESIDE_RESOURCES),
     forget=_forget,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from events import codec
+from events import envelope
 from events.event import field_names
 from events.identifiers import Level, Ref, ResourceId, Seq
 from store.log import read_rows
@@ -162,10 +162,10 @@ def get_history(snapshot: Snapshot, resource_id: ResourceId) -> list[EventEntry]
 
 def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
     """Return a row of the log with the names of its values."""
-    record = codec.decode_record(seq, row)
-    personal = codec.decode_personal(record, personal_row)
-    tag, public, personal = codec.upcast(record.tag, record.public, personal)
-    event_type = codec.EVENT_TYPES.get(tag)
+    record = envelope.decode_record(seq, row)
+    personal = envelope.decode_personal(record, personal_row)
+    tag, public, personal = envelope.upcast(record.tag, record.public, personal)
+    event_type = envelope.EVENT_TYPES.get(tag)
     names = field_names(event_type) if event_type is not None else ((), ())
     return EventEntry(
         seq,
@@ -176,5 +176,5 @@ def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
         record.correlation,
         dict(zip(names[0], public, strict=False)),
         None if personal is None else dict(zip(names[1], personal, strict=False)),
-        codec.is_erased(record, personal_row),
+        envelope.is_erased(record, personal_row),
     )

@@ -18,7 +18,7 @@ from events.identifiers import BlobId, Level, Ref, format_blob_id
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
-from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Matcher, Value
 from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
 from store.tables import CHILDREN, U64, child_key, key

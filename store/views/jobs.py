@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from events import codec
+from events import envelope
 from events.identifiers import Ref, Seq
 from events.jobs import JobFailed, JobOutputAdded, JobRetryScheduled, JobSubmitted, JobSucceeded
 from store.log import Appended, read_event, read_rows
@@ -112,6 +112,6 @@ def list_job_events(snapshot: Snapshot, job: Job, *, since: int = 0, limit: int 
         if seq > job.progress.last or len(found) == limit:
             break
         at = seq
-        if codec.decode_record(seq, row).aggregate == job.aggregate:
+        if envelope.decode_record(seq, row).aggregate == job.aggregate:
             found.append(read_entry(seq, row, personal))
     return JobEventsPage(found, Seq(at), at >= job.progress.last)

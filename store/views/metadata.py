@@ -10,7 +10,7 @@ from typing import Final
 
 from events.identifiers import Level
 from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
-from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.tags import IMAGE_INDEX, INSTANCE_NUMBER
 from store.records import Instance, Resource
 from store.times import format_us

@@ -13,7 +13,7 @@ import msgpack
 from events.identifiers import Level, Ref, ResourceId, Seq
 from store.projections import rows
 from store.projections.counters import STATISTICS
-from store.projections.purge import ancestors_of
+from store.projections.row_purge import ancestors_of
 from store.records import Instance, Resource, Statistics
 from store.tables import (
     AGGREGATES,

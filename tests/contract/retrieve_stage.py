@@ -20,7 +20,7 @@ from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.modality import Operation
 from api.dicom.server import DicomServer
-from api.dicom.services import Service
+from api.dicom.service import Service
 from api.dicom.settings import DicomSettings
 from store.records import Origin
 from tests.dicom_bytes import MR, dataset, encode

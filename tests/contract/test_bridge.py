@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.core.storage import RemoveCondemned
+from actors.core.file_removal import RemoveCondemned
 from actors.messages.control import CONTROL, Control
 from actors.messages.index_client import IndexClient, ask_over
 from actors.messages.log_watch import LOG_WATCH, AwaitEvents

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tools.configuration.all_options import OPTIONS
 from tools.configuration.page import redraw
-from tools.configuration.table import OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

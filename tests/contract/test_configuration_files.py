@@ -10,7 +10,7 @@ import pytest
 
 from events.errors import BadConfiguration
 from tools.configuration import Configuration, load
-from tools.configuration.table import OPTIONS
+from tools.configuration.all_options import OPTIONS
 from tools.server.composition import ServerSettings, server_settings
 from tools.server.logging_setup import LogOptions
 

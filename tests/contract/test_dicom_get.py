@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Los
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Modality
 from api.dicom.get_scp import create_get_service
-from api.dicom.services import Service
+from api.dicom.service import Service
 from store.dicom.part10 import find_dataset
 from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study

@@ -12,7 +12,7 @@ from actors.services.codecs.pool import CodecPool
 from actors.wire.dicom.command import Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.get_scp import create_get_service
-from api.dicom.services import Service
+from api.dicom.service import Service
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.uids import STUDY_ROOT_GET
 from tests.contract.dicom_scu import (

@@ -12,7 +12,7 @@ from actors.services.remote.store_scu import Originator
 from actors.wire.dicom.command import Element, Field, encode_command
 from actors.wire.dicom.pdu import encode_p_data
 from api.dicom.move_scp import create_move_service
-from api.dicom.services import Service
+from api.dicom.service import Service
 from events.errors import PeerFailed, StorageFull
 from events.identifiers import ResourceId
 from store.dicom.identifier import encode_dataset

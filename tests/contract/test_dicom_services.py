@@ -13,7 +13,7 @@ from actors.wire.dicom.pdu import Context, encode_p_data
 from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.association import Association
 from api.dicom.server import DicomServer
-from api.dicom.services import FinalResponse, Handler, Service
+from api.dicom.service import FinalResponse, Handler, Service
 from api.dicom.settings import DicomSettings
 from tests.contract.dicom_scu import EXPLICIT_LE, Aborted, Response, Scu, associate_request, user_information
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from events.codec import EVENT_TYPES, UPCASTS
+from events.envelope import EVENT_TYPES, UPCASTS
 from events.event import field_names
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"

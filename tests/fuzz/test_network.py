@@ -23,7 +23,7 @@ from actors.wire.errors import RemoteFailed
 from api.dicom.acceptor import Acceptor
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
-from api.dicom.services import Services
+from api.dicom.service import Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import create_store_service
 from store.dicom.matching import Dataset

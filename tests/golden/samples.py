@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from events import codec
+from events import envelope
 from events.event import Event
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -218,9 +218,9 @@ def path_of(tag: str) -> Path:
     return FOLDER / f"{tag.replace('/', '-')}.json"
 
 
-def encode(event: Event) -> codec.Encoded:
+def encode(event: Event) -> envelope.Encoded:
     """Encode an event in the samples' envelope."""
-    return codec.encode(
+    return envelope.encode(
         event,
         at_us=AT_US,
         aggregate=AGGREGATE,

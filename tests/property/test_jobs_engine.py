@@ -19,7 +19,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.jobs import ControlJob, DropJobOutput, TrimJobs
 from actors.messages.job_retries import LONGEST_DELAY_S
 from actors.messages.scheduler import AwaitEnd
-from events import codec
+from events import envelope
 from events.errors import SinogramError, StorageFull
 from events.identifiers import Ref
 from store.environment import Environment
@@ -371,7 +371,7 @@ class JobsMachine(RuleBasedStateMachine, Workplace):
             rows = read_rows(txn, self.engine.env.tables, self.seen, 1_000)
         found = []
         for seq, row, personal in rows:
-            event: Any = codec.decode_event(codec.decode_record(seq, row), personal)
+            event: Any = envelope.decode_event(envelope.decode_record(seq, row), personal)
             name, ref = type(event).__name__, getattr(event, "job", seq)
             found.append((name, ref))
             self.states[ref] = HISTORY[self.states.get(ref), name]

@@ -18,8 +18,8 @@ from actors.messages.commands.scripts import (
     RecordCallbackSkip,
     StoreKeyValue,
 )
-from events import codec
-from events.codec import Record
+from events import envelope
+from events.envelope import Record
 from events.errors import InvalidDicom, NotFound, SinogramError, StorageFailed
 from events.event import Event, field_names
 from events.identifiers import Seq
@@ -36,7 +36,7 @@ from tools import log
 
 # -- bytes ----------------------------------------------------------------------------------------------------------
 
-EVENT_TYPES = sorted(codec.EVENT_TYPES.values(), key=lambda event_type: event_type.TAG)
+EVENT_TYPES = sorted(envelope.EVENT_TYPES.values(), key=lambda event_type: event_type.TAG)
 SALT = bytes(range(16))
 
 
@@ -77,17 +77,17 @@ def some_events(draw: st.DrawFn) -> Event:
 def test_an_event_comes_back_from_its_bytes(
     event: Event, at_us: int, aggregate: bytes, actor: str, correlation: bytes
 ) -> None:
-    encoded = codec.encode(
+    encoded = envelope.encode(
         event,
         at_us=at_us,
         aggregate=aggregate,
         actor=actor,
         correlation=correlation,
-        previous_hash=codec.GENESIS,
+        previous_hash=envelope.GENESIS,
         salt=lambda count: SALT[:count],
     )
-    record = codec.decode_record(Seq(7), encoded.row)
-    assert codec.decode_event(record, encoded.personal_row) == event
+    record = envelope.decode_record(Seq(7), encoded.row)
+    assert envelope.decode_event(record, encoded.personal_row) == event
     assert record == Record(
         Seq(7),
         event.TAG,
@@ -97,7 +97,7 @@ def test_an_event_comes_back_from_its_bytes(
         correlation,
         [getattr(event, name) for name in field_names(type(event))[0]],
         record.personal_digest,
-        codec.GENESIS,
+        envelope.GENESIS,
     )
     assert (record.personal_digest is None) == (encoded.personal_row is None) == (not field_names(type(event))[1])
 
@@ -105,13 +105,13 @@ def test_an_event_comes_back_from_its_bytes(
 @given(event=some_events())
 def test_the_public_row_tells_nothing_of_the_personal_part_without_the_salt(event: Event) -> None:
     def row(salt: bytes) -> list[object]:
-        encoded = codec.encode(
+        encoded = envelope.encode(
             event,
             at_us=0,
             aggregate=b"",
             actor="",
             correlation=b"",
-            previous_hash=codec.GENESIS,
+            previous_hash=envelope.GENESIS,
             salt=lambda _: salt,
         )
         return [encoded.row, encoded.personal_row]
@@ -231,13 +231,13 @@ def test_two_events_that_changed_places_are_found(whole: Log) -> None:
 def test_an_event_appended_behind_the_servers_back_is_found(whole: Log) -> None:
     last = max(whole.events)
     extra = key(U64.unpack(last)[0] + 1)
-    forged = codec.encode(
+    forged = envelope.encode(
         samples.EVENTS["changes-cleared/1"],
         at_us=1 << 60,
         aggregate=b"",
         actor="nobody",
         correlation=b"",
-        previous_hash=codec.hash_row(whole.events[last]),
+        previous_hash=envelope.hash_row(whole.events[last]),
     )
     longer = whole.events | {extra: forged.row}
     assert verify(Log(longer, whole.personal, whole.end)) == 2
@@ -291,7 +291,7 @@ def flaky(tmp_path: Path) -> Iterator[Callable[[], FlakyEnvironment]]:
 
 
 def read_log(env: Environment) -> list[Record]:
-    return [codec.decode_record(seq, row) for seq, row, _ in scan(env)]
+    return [envelope.decode_record(seq, row) for seq, row, _ in scan(env)]
 
 
 def test_sequences_have_no_gaps_whatever_was_refused(flaky: Callable[[], FlakyEnvironment]) -> None:

@@ -2,7 +2,7 @@
 
 - an option is declared once: at the field of the settings class that it fills (`events.options`), or where several make one setting:
   `server`, `dicom_tls`, `lua`, `modalities`, `peers`, `transfer_syntaxes`; those that change nothing are in `without_effect`
-- `table`: all of them; `page`: the table of docs/configuration.md
+- `all_options`: all of them; `page`: the table of docs/configuration.md
 - `dialect`: the JSON of the files; `files`: what is read from them; `trial`: certificates tried out
 """
 

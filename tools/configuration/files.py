@@ -17,11 +17,11 @@ from actors.services.remote.modality import Modality
 from actors.wire.http.peer import Peer
 from events.errors import BadConfiguration
 from tools.configuration import dialect
+from tools.configuration.all_options import OPTIONS, suggestion
 from tools.configuration.dicom_tls import tls_problems
 from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
 from tools.configuration.peers import PEERS, read_peers
-from tools.configuration.table import OPTIONS, suggestion
 from tools.configuration.values import Values
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from events.options import Option
-from tools.configuration.table import OPTIONS
+from tools.configuration.all_options import OPTIONS
 
 _BLOCK = re.compile(r"(<!-- options -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 import lmdb
 
 from actors.core.actor import Mailbox, start
+from actors.core.file_removal import Recheck, RemoveCondemned, Storage, StorageMessage, Sweep, leased_folders
 from actors.core.index.local import LocalIndex
 from actors.core.jobs.door import SchedulerDoor, take_up
 from actors.core.jobs.messages import SchedulerMessage
@@ -23,7 +24,6 @@ from actors.core.jobs.scheduler import Scheduler
 from actors.core.log_watch import LogWatch
 from actors.core.scrubber import Scrubber
 from actors.core.stable import StableMessage, StableTracker, Touched
-from actors.core.storage import Recheck, RemoveCondemned, Storage, StorageMessage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.plain import from_plain
 from actors.messages.commands.resources import PurgeRows

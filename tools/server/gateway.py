@@ -9,21 +9,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from actors.services.remote.outgoing import Admission, admission
-from actors.services.remote.target import Target
-from api.dicom.echo_scp import create_echo_service
-from api.dicom.find_scp import create_find_service
-from api.dicom.get_scp import create_get_service
-from api.dicom.move_destination import MoveDestinations
-from api.dicom.move_scp import create_move_service
 from api.dicom.places import Places
 from api.dicom.server import DicomServer
-from api.dicom.store_scp import create_store_service
 from api.rest.app import create_app
 from api.rest.serving.https import https_context
 from api.rest.serving.server import HttpServer
-from store.views.find import Finder
 from tools.server.composition import ServerSettings
+from tools.server.dicom_services import dicom_services
 from tools.server.facilities import Facilities
 from tools.server.links import Links
 
@@ -45,14 +37,7 @@ class Gateway:
         """`places` are those of the associations of all gateways."""
         self._jobs_channel = links.jobs
         self._facilities = own = Facilities(settings, links)
-        destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, own.codecs, self._admission)
-        services = (
-            create_echo_service(),
-            create_store_service(own.ingest),
-            create_find_service(Finder(own.views, own.blobs), own.filters),
-            create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
-            create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
-        )
+        services = dicom_services(settings, own)
         self._dicom = [
             DicomServer(socket.socket(fileno=os.dup(fd)), services, own.runtime.dicom, places) for fd in dicom_fds
         ]
@@ -69,10 +54,6 @@ class Gateway:
             )
             for fd in http_fds
         ]
-
-    def _admission(self, target: Target) -> Admission:
-        own = self._facilities
-        return admission(own.filters, target, lambda: own.runtime.ingest().default_encoding)
 
     def start(self) -> None:
         for dicom in self._dicom:

@@ -6,7 +6,7 @@ from events.errors import NotFound
 from events.identifiers import Level, Ref, ResourceId
 from store.batch import Batch
 from store.projections import rows
-from store.projections.purge import ancestors_of
+from store.projections.row_purge import ancestors_of
 from store.tables import IDS, LEVEL_REF, PATIENTS, key
 
 

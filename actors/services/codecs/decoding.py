@@ -6,8 +6,8 @@ from typing import Any, Final
 from actors.services.codecs.libjpeg import StrictJpeg
 from store.dicom.pixels.agreement import Plan, agree
 from store.dicom.pixels.codestream import Codestream, Coding
+from store.dicom.pixels.decodable import read_codestream
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
-from store.dicom.pixels.syntaxes import read_codestream
 
 _PADDING_BYTES: Final = 3  # behind a segment of RLE, at most
 _WIDTHS: Final = {8: "u1", 16: "<u2", 32: "<u4"}

@@ -5,7 +5,7 @@ and writing scale with the gateways. It asks the index. An upload goes
 
     bytes -> element walk -> filter -> blob on disk, index command -> reply
 
-and nothing bad ever reaches the index: a file that cannot be parsed is discarded before. How bytes become a durable blob is in `durable`; here
+and nothing bad ever reaches the index: a file that cannot be parsed is discarded before. How bytes become a durable blob is in `incoming_blob`; here
 a DICOM file is judged and indexed.
 """
 
@@ -19,7 +19,7 @@ from typing import Self
 
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
-from actors.services.ingest.durable import DurableBlobs, IncomingBlob
+from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from actors.messages.job_types import JOB_TYPES
-from actors.services.ingest.durable import IncomingBlob
+from actors.services.ingest.incoming_blob import IncomingBlob
 from actors.services.jobs.operation import RunOver, Task, Workbench
 from events.identifiers import BlobId
 

@@ -15,8 +15,8 @@ from uuid import UUID
 from actors.services.lua import events as causes
 from actors.services.lua.events import Delivery, JobEnd
 from actors.services.scripts.filter_values import simplified_tags
-from events import codec
-from events.codec import Record
+from events import envelope
+from events.envelope import Record
 from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
@@ -66,12 +66,12 @@ class DeliveryReader:
 
     def read(self, seq: Seq, row: bytes, personal: bytes | None, defines: Callable[[str], bool]) -> Caused:
         """Return the calls that a row causes, of callbacks that are defined; none if its personal part was erased."""
-        record = codec.decode_record(seq, row)
+        record = envelope.decode_record(seq, row)
         correlation = record.correlation or new_correlation()
         nothing = Caused(correlation, [])
         if not any(record.tag in tags and defines(name) for name, tags in _TAGS_OF.items()):
             return nothing
-        event = codec.decode_event(record, personal)
+        event = envelope.decode_event(record, personal)
         if event is None:
             return nothing
         caused = enumerate(self._deliveries(record, event))

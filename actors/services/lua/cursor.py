@@ -2,7 +2,7 @@
 
 The cursor is the position of the main interpreter's delivery: all events up to it have had their callbacks, or the failed
 attempt is recorded as an event of its own. Files of deleted instances stay until it has passed their deletion
-(`actors.core.storage`), so there is one only while somebody moves it.
+(`actors.core.file_removal`), so there is one only while somebody moves it.
 """
 
 from typing import Final

@@ -22,10 +22,10 @@ from events.errors import InvalidDicom
 from store.dicom.elements import UNDEFINED, Buffer, Element, read_elements
 from store.dicom.encoding import Change, Room, encode_dataset, lay_out
 from store.dicom.part10 import Part10, open_part10
+from store.dicom.pixels.decodable import DECODABLE
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import describe_pixels
-from store.dicom.pixels.syntaxes import DECODABLE
 from store.dicom.tags import PHOTOMETRIC_INTERPRETATION, PIXEL_DATA, PLANAR_CONFIGURATION
 from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from store.disk_errors import DiskErrors

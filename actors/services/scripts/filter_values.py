@@ -11,7 +11,7 @@ from actors.services.scripts.errors import ScriptFailed
 from actors.services.scripts.values import number_text
 from store.dicom.dictionary import format_tag, parse_tag
 from store.dicom.elements import Buffer
-from store.dicom.main_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Dataset, Value
 from store.dicom.rendering import render_tags
 from store.records import Origin

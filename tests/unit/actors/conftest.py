@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.services.ingest import durable
+from actors.services.ingest import incoming_blob
 from tests.index_stage import IndexStage
 from tests.ingest_stage import Gate
 
 
 @pytest.fixture
 def gate(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setattr(durable, "FILES_AHEAD", 0)
+    monkeypatch.setattr(incoming_blob, "FILES_AHEAD", 0)
     (tmp_path / "storage").mkdir()
     made = Gate(stage, tmp_path / "storage")
     yield made
@@ -23,4 +23,4 @@ def gate(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways: parsed before it touches the disk, and written as it comes."""
     if request.param == "spilled":
-        monkeypatch.setattr(durable, "SPILL_BYTES", 300)
+        monkeypatch.setattr(incoming_blob, "SPILL_BYTES", 300)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.services.ingest import durable
+from actors.services.ingest import incoming_blob
 from actors.services.remote.query_store import QueryStore
 from actors.wire.dicom.ending import log_fault
 from api.dicom.status import find_status, retrieve_status, store_status
@@ -51,7 +51,7 @@ def test_a_store_that_the_disk_fails_is_refused_and_leaves_nothing(
     spills: bool,
 ) -> None:
     if spills:
-        monkeypatch.setattr(durable, "SPILL_BYTES", 300)
+        monkeypatch.setattr(incoming_blob, "SPILL_BYTES", 300)
     gate.ingest.durable.folders.release(gate.ingest.durable.folders.create().folder, is_clear=True)  # a folder is there
     before = set(gate.files)
     with monkeypatch.context() as patch:

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from actors.core import storage
-from actors.core.storage import Recheck, Storage, Sweep, leased_folders
+from actors.core import file_removal
+from actors.core.file_removal import Recheck, Storage, Sweep, leased_folders
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.resources import DeleteResource, RetractInstance
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
-from actors.services.ingest import durable
+from actors.services.ingest import incoming_blob
 from actors.services.ingest.settings import IngestSettings
-from events import codec
+from events import envelope
 from events.errors import Busy, DamagedFile, StorageFailed, StorageFull
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level
@@ -62,7 +62,7 @@ class Ward(Gate):
     @property
     def events(self) -> list[Any]:
         rows = scan(self.stage.env)
-        found = [codec.decode_event(codec.decode_record(seq, row), personal) for seq, row, personal in rows]
+        found = [envelope.decode_event(envelope.decode_record(seq, row), personal) for seq, row, personal in rows]
         return [event for event in found if isinstance(event, FileDamaged | FileHealed | FileRecovered)]
 
     @property
@@ -80,7 +80,7 @@ class Ward(Gate):
 
 @pytest.fixture
 def ward(stage: IndexStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ward]:
-    monkeypatch.setattr(durable, "FILES_AHEAD", 0)
+    monkeypatch.setattr(incoming_blob, "FILES_AHEAD", 0)
     (tmp_path / "storage").mkdir()
     made = Ward(stage, tmp_path / "storage")
     yield made
@@ -191,7 +191,7 @@ def test_what_was_healed_leaves_nothing_behind(ward: Ward, how: str) -> None:
     DAMAGES[how][0](ward.path)
     ward.send(FILE)
     actor = Storage(IndexClient(ward.stage.ask), ward.stage.views, ward.blobs)
-    actor.on_receive(storage.RemoveCondemned())
+    actor.on_receive(file_removal.RemoveCondemned())
     assert not os.path.lexists(ward.blobs.path(before.blob))
     with ward.stage.views.snapshot() as s:
         assert list(s.keys(CONDEMNED, b"")) == []
@@ -534,7 +534,7 @@ def test_what_was_durable_before_its_event_is_never_retracted(
     ward: Ward, how: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have been acknowledged a moment before the cut: its loss has to be seen, and it can be healed."""
-    monkeypatch.setattr(storage, "SYNCED_BESIDE_BYTES", len(FILE) - 1 if why == "large" else 1 << 20)
+    monkeypatch.setattr(file_removal, "SYNCED_BESIDE_BYTES", len(FILE) - 1 if why == "large" else 1 << 20)
     ward.settings = IngestSettings(hash=False)
     instance = ward.instance
     if why == "without a digest":

@@ -9,11 +9,11 @@ import lmdb
 import msgpack
 import pytest
 
+from actors.core.file_removal import RemoveCondemned
 from actors.core.index import actor
 from actors.core.index.decide import DECISIONS
 from actors.core.index.decisions import resources as decide
 from actors.core.index.local import LocalIndex
-from actors.core.storage import RemoveCondemned
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.jobs import DropJobOutput, TrimJobs

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from actors.core.storage import Storage, Sweep, leased_folders
+from actors.core.file_removal import Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
-from actors.services.ingest import durable
+from actors.services.ingest import incoming_blob
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.errors import ScriptFailed
@@ -268,8 +268,8 @@ def test_many_threads_store_each_instance_once_and_leave_no_file_behind(
     archive: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.services.ingest.folders.FOLDER_FILES", 10)
-    monkeypatch.setattr(durable, "FILES_AHEAD", 4)
-    monkeypatch.setattr(durable, "SPILL_BYTES", 900)
+    monkeypatch.setattr(incoming_blob, "FILES_AHEAD", 4)
+    monkeypatch.setattr(incoming_blob, "SPILL_BYTES", 900)
     made = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings)
     files = [
         encode(add_pixels(dataset(1, 1, series, instance), rows=series * 8))

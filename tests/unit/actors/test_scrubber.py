@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from actors.core import scrubber
+from actors.core.file_removal import Scrub, Storage
 from actors.core.scrubber import BESIDE_OTHERS, FAILURE_REST_S, LAP_S, Scrubber
-from actors.core.storage import Scrub, Storage
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
-from actors.services.ingest import durable
+from actors.services.ingest import incoming_blob
 from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level
 from store.records import Instance
@@ -74,7 +74,7 @@ class Attic:
 
 @pytest.fixture
 def attic(stage: IndexStage, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attic]:
-    monkeypatch.setattr(durable, "FILES_AHEAD", 0)
+    monkeypatch.setattr(incoming_blob, "FILES_AHEAD", 0)
     monkeypatch.setattr(scrubber, "PIECE_BYTES", PIECE)
     monkeypatch.setattr(scrubber, "LEAST_BYTES", 100)
     gate = Gate(stage, tmp_path)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from events import codec
-from events.codec import EVENT_TYPES, UPCASTS
+from events import envelope
+from events.envelope import EVENT_TYPES, UPCASTS
 from events.identifiers import Seq
 from tests.golden import samples
 from tests.golden.samples import ACTOR, AGGREGATE, AT_US, CORRELATION, ID, OTHER_ID, PREVIOUS_HASH, SALT, SEQ
@@ -160,10 +160,10 @@ def test_a_sample_is_what_the_description_of_envelope_1_says(tag: str) -> None:
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_sample_is_read_as_its_event(tag: str) -> None:
     row, personal = samples.read(tag)
-    record = codec.decode_record(Seq(SEQ), row)
+    record = envelope.decode_record(Seq(SEQ), row)
     assert (record.seq, record.tag, record.at_us, record.aggregate) == (SEQ, tag, AT_US, AGGREGATE)
     assert (record.actor, record.correlation, record.previous_hash) == (ACTOR, CORRELATION, PREVIOUS_HASH)
-    assert codec.decode_event(record, personal) == samples.EVENTS[tag]
+    assert envelope.decode_event(record, personal) == samples.EVENTS[tag]
 
 
 @pytest.mark.parametrize("tag", [tag for tag in TAGS if tag == samples.EVENTS[tag].TAG])

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from events.codec import EVENT_TYPES
+from events.envelope import EVENT_TYPES
 from events.event import Event
 from events.files import FileDamaged
 from events.resources import CreationEvent, InstanceStored

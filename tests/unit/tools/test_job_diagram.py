@@ -8,7 +8,7 @@ from actors.core.jobs.scheduler import INSIST_S
 from actors.messages.job_retries import LONGEST_DELAY_S, REMOTE, Again, decide
 from actors.messages.job_states import TRANSITIONS, Word
 from actors.wire.errors import Trouble
-from events import codec
+from events import envelope
 from events.identifiers import Ref
 from events.jobs import JobStepFinished
 from store.projections.job_rows import PROGRESS_BYTES, JobState
@@ -60,7 +60,7 @@ def test_a_document_is_redrawn_in_place(tmp_path: Path) -> None:
 
 def test_a_step_costs_in_the_log_what_is_stated() -> None:
     """Key and row; there is no personal part."""
-    encoded = codec.encode(
+    encoded = envelope.encode(
         JobStepFinished(job=Ref(9_990_000), step=999, code=0),
         at_us=1_700_000_000_000_000,
         aggregate=b"a" * 8,

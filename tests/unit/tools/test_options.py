@@ -10,7 +10,7 @@ import pytest
 from events.errors import BadConfiguration
 from events.options import File, Option, Whole, option_of
 from tools.configuration import load
-from tools.configuration.table import OPTIONS, SETTINGS, declared, suggestion
+from tools.configuration.all_options import OPTIONS, SETTINGS, declared, suggestion
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 
 

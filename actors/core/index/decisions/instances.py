@@ -12,7 +12,7 @@ from store.batch import Batch
 from store.blobs.writer import folder_number
 from store.completeness import series_status
 from store.projections import rows
-from store.projections.purge import ancestors_of
+from store.projections.row_purge import ancestors_of
 from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, LEASES, SERIES, U64, key
 
 

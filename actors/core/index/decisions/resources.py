@@ -11,7 +11,7 @@ from events.identifiers import Level, Ref, ResourceId
 from store.batch import Batch
 from store.log import read_event
 from store.projections import rows
-from store.projections.purge import ancestors_of, next_step
+from store.projections.row_purge import ancestors_of, next_step
 from store.tables import AGGREGATES, BLOBS, CHILDREN, LEVEL_REF, TOMBSTONES, U64, key
 
 # Rows of one purge step: 250 instances held the writer for 12 ms (median) on the reference machine; the aim is 20.

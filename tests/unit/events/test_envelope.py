@@ -7,8 +7,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from events import codec
-from events.codec import Record, Upcast
+from events import envelope
+from events.envelope import Record, Upcast
 from events.errors import CorruptLog
 from events.identifiers import Seq
 from events.resources import PatientCreated, RowsPurged
@@ -19,7 +19,7 @@ PATIENT = "patient-created/1"
 
 def record_of(tag: str) -> tuple[Record, bytes | None]:
     row, personal = samples.read(tag)
-    return codec.decode_record(Seq(1), row), personal
+    return envelope.decode_record(Seq(1), row), personal
 
 
 @pytest.mark.parametrize(
@@ -40,49 +40,49 @@ def record_of(tag: str) -> tuple[Record, bytes | None]:
 )
 def test_what_is_no_envelope_is_a_corrupt_log(row: bytes) -> None:
     with pytest.raises(CorruptLog, match="event 1 is not an envelope"):
-        codec.decode_record(Seq(1), row)
+        envelope.decode_record(Seq(1), row)
 
 
 def test_an_erased_event_has_no_values_and_says_so() -> None:
     record, personal = record_of(PATIENT)
-    assert not codec.is_erased(record, personal)
-    assert codec.is_erased(record, None)
-    assert codec.decode_personal(record, None) is None
-    assert codec.decode_event(record, None) is None
+    assert not envelope.is_erased(record, personal)
+    assert envelope.is_erased(record, None)
+    assert envelope.decode_personal(record, None) is None
+    assert envelope.decode_event(record, None) is None
 
 
 def test_an_event_without_a_personal_part_is_never_erased() -> None:
     record, personal = record_of("rows-purged/1")
     assert personal is None
-    assert not codec.is_erased(record, None)
-    assert codec.decode_event(record, None) == samples.EVENTS["rows-purged/1"]
+    assert not envelope.is_erased(record, None)
+    assert envelope.decode_event(record, None) == samples.EVENTS["rows-purged/1"]
 
 
 @pytest.mark.parametrize("personal", [b"", b"\xc0", b"\xc1", msgpack.packb([1, 2]), msgpack.packb(["salt", "payload"])])
 def test_a_personal_part_that_is_none_is_a_corrupt_log(personal: bytes) -> None:
     record, _ = record_of(PATIENT)
     with pytest.raises(CorruptLog, match="personal part of event 1"):
-        codec.decode_event(record, personal)
+        envelope.decode_event(record, personal)
 
 
 def test_a_personal_part_of_another_event_is_a_corrupt_log() -> None:
     record, _ = record_of(PATIENT)
     _, other = record_of("series-created/1")
     with pytest.raises(CorruptLog, match="does not match"):
-        codec.decode_personal(record, other)
+        envelope.decode_personal(record, other)
 
 
 def test_a_tag_that_nobody_knows_is_a_corrupt_log() -> None:
     record, personal = record_of("rows-purged/1")
     with pytest.raises(CorruptLog, match="unknown type instance-teleported/1"):
-        codec.decode_event(replace(record, tag="instance-teleported/1"), personal)
+        envelope.decode_event(replace(record, tag="instance-teleported/1"), personal)
 
 
 @pytest.mark.parametrize("public", [[], [303], [303, 250, 1]])
 def test_values_that_do_not_fit_their_type_are_a_corrupt_log(public: list[Any]) -> None:
     record, _ = record_of("rows-purged/1")
     with pytest.raises(CorruptLog, match="does not have the values"):
-        codec.decode_event(replace(record, public=public), None)
+        envelope.decode_event(replace(record, public=public), None)
 
 
 # -- old types ----------------------------------------------------------------------------------------------------------
@@ -105,38 +105,38 @@ OLD_TYPES = MappingProxyType(
 
 
 def test_an_old_type_is_read_as_its_successors_successor() -> None:
-    assert codec.upcast("rows-removed/1", [7, "because"], None, OLD_TYPES) == ("rows-purged/1", [7, 250], None)
-    assert codec.upcast("rows-removed/2", [7], None, OLD_TYPES) == ("rows-purged/1", [7, 250], None)
+    assert envelope.upcast("rows-removed/1", [7, "because"], None, OLD_TYPES) == ("rows-purged/1", [7, 250], None)
+    assert envelope.upcast("rows-removed/2", [7], None, OLD_TYPES) == ("rows-purged/1", [7, 250], None)
 
 
 def test_a_type_of_today_is_left_alone() -> None:
-    assert codec.upcast("rows-purged/1", [7, 1], [b""], OLD_TYPES) == ("rows-purged/1", [7, 1], [b""])
+    assert envelope.upcast("rows-purged/1", [7, 1], [b""], OLD_TYPES) == ("rows-purged/1", [7, 1], [b""])
 
 
 def test_an_event_of_an_old_type_is_decoded_through_its_upcasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "UPCASTS", MappingProxyType({**codec.UPCASTS, **OLD_TYPES}))
+    monkeypatch.setattr(envelope, "UPCASTS", MappingProxyType({**envelope.UPCASTS, **OLD_TYPES}))
     record, _ = record_of("rows-purged/1")
     old = replace(record, tag="rows-removed/1", public=[7, "because"])
-    assert codec.decode_event(old, None) == RowsPurged(resource=7, limit=250, deleted=[])  # type: ignore[arg-type]  # a plain number, as stored
+    assert envelope.decode_event(old, None) == RowsPurged(resource=7, limit=250, deleted=[])  # type: ignore[arg-type]  # a plain number, as stored
 
 
 def test_an_upcast_may_move_a_value_out_of_the_personal_part(monkeypatch: pytest.MonkeyPatch) -> None:
     def split(public: list[Any], personal: list[Any] | None) -> tuple[list[Any], list[Any] | None]:
         return public[1:], None if personal is None else [*personal, public[0]]
 
-    monkeypatch.setattr(codec, "UPCASTS", MappingProxyType({"patient-seen/1": Upcast(PATIENT, split)}))
+    monkeypatch.setattr(envelope, "UPCASTS", MappingProxyType({"patient-seen/1": Upcast(PATIENT, split)}))
     record, _ = record_of(PATIENT)
     payload = msgpack.packb([samples.ID])
-    digest = codec.hash_row(b"salt" + payload)
+    digest = envelope.hash_row(b"salt" + payload)
     old = replace(record, tag="patient-seen/1", public=[{0x00100020: "P"}], personal_digest=digest)
-    event = codec.decode_event(old, msgpack.packb([b"salt", payload]))
+    event = envelope.decode_event(old, msgpack.packb([b"salt", payload]))
     assert event == PatientCreated(id=samples.ID, tags={0x00100020: "P"})
 
 
 def test_no_upcast_leads_to_a_tag_that_nobody_knows_or_in_a_circle() -> None:
-    for tag in codec.UPCASTS:
+    for tag in envelope.UPCASTS:
         seen = [tag]
-        while (step := codec.UPCASTS.get(seen[-1])) is not None:
+        while (step := envelope.UPCASTS.get(seen[-1])) is not None:
             assert step.to_tag not in seen
             seen.append(step.to_tag)
-        assert seen[-1] in codec.EVENT_TYPES
+        assert seen[-1] in envelope.EVENT_TYPES

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from actors.core import storage
+from actors.core import file_removal
 from actors.core.alarm import Alarm
-from actors.core.storage import RemoveCondemned, Storage, Sweep, leased_folders
+from actors.core.file_removal import RemoveCondemned, Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.scripts import RecordCallbackFailure, RecordCallbackSkip
 from actors.messages.commands.server import SaveCursor
@@ -118,7 +118,7 @@ def test_a_file_stays_while_a_callback_is_to_be_called_again_for_its_instance(ce
 def test_files_that_wait_for_a_consumer_are_looked_after_without_another_deletion(
     cellar: Cellar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "HELD_BACK_S", 0.0)
+    monkeypatch.setattr(file_removal, "HELD_BACK_S", 0.0)
     reminded = threading.Event()
     monkeypatch.setattr(cellar.actor, "_alarm", Alarm("test", reminded.set, time.monotonic))
     cellar.store("gone")
@@ -133,7 +133,7 @@ def test_files_that_wait_for_a_consumer_are_looked_after_without_another_deletio
 def test_a_file_that_cannot_be_removed_stays_condemned_and_holds_up_no_other(
     cellar: Cellar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(storage, "REMOVALS_PER_STEP", 2)
+    monkeypatch.setattr(file_removal, "REMOVALS_PER_STEP", 2)
     blobs = [cellar.store(str(number), number) for number in range(7)]
     for number in range(7):
         cellar.delete(str(number))

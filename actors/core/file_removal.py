@@ -44,7 +44,9 @@ logger = logging.getLogger(__name__)
 
 RECHECKS_PER_STEP = 50
 UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
-SYNCED_BESIDE_BYTES = 1 << 20  # a larger file was durable before its event (actors.services.ingest.durable.SPILL_BYTES)
+SYNCED_BESIDE_BYTES = (
+    1 << 20
+)  # a larger file was durable before its event (actors.services.ingest.incoming_blob.SPILL_BYTES)
 HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
 FOLDERS_AHEAD = 64  # looked for: some numbers may have been leased without a folder being made
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion

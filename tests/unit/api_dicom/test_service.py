@@ -6,7 +6,7 @@ import pytest
 
 from actors.services.remote.modality import Operation
 from actors.wire.dicom.command import Field
-from api.dicom.services import FinalResponse, Service, Services
+from api.dicom.service import FinalResponse, Service, Services
 
 ECHO = Service(
     field=Field.C_ECHO,

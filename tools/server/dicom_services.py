@@ -1,0 +1,28 @@
+"""All DICOM services that a gateway offers."""
+
+from actors.services.remote.outgoing import Admission, admission
+from actors.services.remote.target import Target
+from api.dicom.echo_scp import create_echo_service
+from api.dicom.find_scp import create_find_service
+from api.dicom.get_scp import create_get_service
+from api.dicom.move_destination import MoveDestinations
+from api.dicom.move_scp import create_move_service
+from api.dicom.service import Service
+from api.dicom.store_scp import create_store_service
+from store.views.find import Finder
+from tools.server.composition import ServerSettings
+from tools.server.facilities import Facilities
+
+
+def dicom_services(settings: ServerSettings, own: Facilities) -> tuple[Service, ...]:
+    def admit(target: Target) -> Admission:
+        return admission(own.filters, target, lambda: own.runtime.ingest().default_encoding)
+
+    destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, own.codecs, admit)
+    return (
+        create_echo_service(),
+        create_store_service(own.ingest),
+        create_find_service(Finder(own.views, own.blobs), own.filters),
+        create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
+        create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
+    )
