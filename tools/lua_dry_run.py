@@ -16,8 +16,8 @@ from actors.messages.index_client import IndexClient
 from actors.services.lua import chain
 from actors.services.lua.chain import Operation
 from actors.services.lua.functions import HttpFunctions, Rest, rest_functions
+from actors.services.lua.host_functions import HostFunction
 from actors.services.lua.keeping import keeping_functions
-from actors.services.lua.runtime import HostFunction
 from actors.services.scripts.values import number_text
 from actors.wire.http.client import Answer
 from events.identifiers import format_resource_id, hash_resource_id

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actors.services.lua.deliverer import RETRY_DELAYS_S
+from actors.services.lua.retries import RETRY_DELAYS_S
 from tests.fault.instances import Instance
 from tests.fault.scripts import FILTER, MAIN, Gate, gate_in, image, said, with_script
 from tests.fault.senders import RestSender, StoreScu

@@ -22,9 +22,10 @@ from actors.services.lua.caused_calls import DeliveryReader
 from actors.services.lua.chain import Chain
 from actors.services.lua.deliverer import AGAIN_S, Deliverer, Targets
 from actors.services.lua.functions import HttpFunctions, configuration_function, rest_functions
+from actors.services.lua.host_functions import HostFunction
 from actors.services.lua.keeping import keeping_functions
 from actors.services.lua.recorder import FailureRecorder, Recorder
-from actors.services.lua.runtime import HostFunction, Interpreter
+from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient

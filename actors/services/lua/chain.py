@@ -8,18 +8,23 @@ Unlike Orthanc 1.12.7, which runs `Delete(SendToModality(id, 'x'))` to its end w
 if every operation on it before has succeeded: see `needs` of the plan.
 """
 
+import uuid
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+import msgpack
+
+from actors.messages.commands.jobs import SubmitJob
 from actors.messages.job_types import SEQUENCE
-from actors.services.lua.runtime import HostFunction
+from actors.services.lua.host_functions import HostFunction
 from actors.services.scripts.errors import HostError, ScriptFailed
 from actors.services.scripts.values import number_text
 
 JOB_TYPE = SEQUENCE.name
 DESCRIPTION = "Lua"
+MAX_PLAN_BYTES: Final = 16 << 20  # half of what the bridge takes
 MAX_OPERATIONS = (
     100_000  # of one callback: a script that loops does not fill the memory, which no limit of Lua's counts
 )
@@ -194,6 +199,27 @@ def plan(operations: list[Operation]) -> dict[str, Any]:
         step = {"operation": operation.NAME, "resource": resource, "input": source, "needs": sorted(needs)}
         steps.append(step | operation.arguments())
     return {"description": DESCRIPTION, "operations": steps}
+
+
+def job_of(
+    operations: list[Operation], modalities: Container[str], peers: Container[str], correlation: bytes
+) -> SubmitJob:
+    """Return the command for the job of a callback. Raises BadOperation, ScriptFailed."""
+    check(operations, modalities, peers)
+    made = plan(operations)
+    if len(msgpack.packb(made)) > MAX_PLAN_BYTES:  # it would never arrive, and nothing that comes after it
+        raise ScriptFailed(f"the callback asks for more than a job holds: {len(operations)} operations")
+    return SubmitJob(
+        id=uuid.uuid4().bytes,
+        type=JOB_TYPE,
+        priority=0,
+        steps=len(operations) + 1,
+        step_timeout_s=0,
+        attempts=SEQUENCE.strategy.attempts,
+        plan=made,
+        user_data="",
+        correlation=correlation,
+    )
 
 
 def _is_output(resource: str) -> bool:

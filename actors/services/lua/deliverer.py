@@ -14,19 +14,14 @@ as skipped. An event is also skipped if the interpreter's process died twice dur
 import heapq
 import logging
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
-import msgpack
-
 from actors.messages.commands.command import Command
-from actors.messages.commands.jobs import SubmitJob
 from actors.messages.commands.scripts import RecordCallbackRecovery, RecordCallbackSkip
 from actors.messages.commands.server import DropCursor, SaveCursor
-from actors.messages.job_types import SEQUENCE
 from actors.services.lua import chain
 from actors.services.lua.actor import ScriptsActor, log_failure
 from actors.services.lua.caused_calls import DeliveryReader, tags_of
@@ -34,22 +29,21 @@ from actors.services.lua.chain import Chain
 from actors.services.lua.cursor import CONSUMER, read_cursor
 from actors.services.lua.events import Delivery, heart_beat
 from actors.services.lua.recorder import Recorder, failure_command
+from actors.services.lua.retries import RETRY_DELAYS_S, Waiting, take_up
 from actors.services.scripts.board import Board
 from actors.services.scripts.errors import ScriptFailed, killed
 from events.errors import Busy, SinogramError
 from events.identifiers import Seq, new_correlation
 from store.log import read_end, read_rows
 from store.run_clock import set_forward_us, uptime_us
-from store.views.callbacks import WaitingCallback, list_waiting
+from store.views.callbacks import list_waiting
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S: Final = (5, 30)  # then an event is skipped
 ROWS_AHEAD: Final = 256  # of the log, read in one snapshot
 ROWS_UNSAVED: Final = 1000  # that concern no callback, before the cursor is moved over them
 UNSAVED_S: Final = 1.0
-MAX_PLAN_BYTES: Final = 16 << 20  # half of what the bridge takes
 AGAIN_S: Final = 1.0  # until what could not be recorded is sent again
 
 
@@ -59,17 +53,6 @@ class Targets:
 
     modalities: Callable[[], Container[str]]
     peers: Callable[[], Container[str]]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Waiting:
-    """A delivery that has failed and is due again."""
-
-    due_s: float  # on the monotonic clock
-    seq: Seq
-    number: int
-    attempts: int  # that have failed
-    callback: str
 
 
 class Deliverer:
@@ -112,7 +95,7 @@ class Deliverer:
             self.position = read_end(snapshot.txn, snapshot.tables)[0] if cursor is None else cursor
             now_us = wall_clock_us()
             now_us -= set_forward_us(snapshot.txn, snapshot.tables, now_us, since_boot_us())
-            self._waiting = [_waiting(waiting, now_us, clock()) for waiting in list_waiting(snapshot)]
+            self._waiting = [take_up(waiting, now_us, clock()) for waiting in list_waiting(snapshot)]
         heapq.heapify(self._waiting)
         self._read_to = self._saved = self.position
         self._saved_at_s = clock()
@@ -269,23 +252,7 @@ class Deliverer:
                     raise Busy("the server stops")
         if not operations:
             return []
-        chain.check(operations, self._targets.modalities(), self._targets.peers())
-        plan = chain.plan(operations)
-        if len(msgpack.packb(plan)) > MAX_PLAN_BYTES:  # it would never arrive, and nothing that comes after it
-            raise ScriptFailed(f"the callback asks for more than a job holds: {len(operations)} operations")
-        return [
-            SubmitJob(
-                id=uuid.uuid4().bytes,
-                type=chain.JOB_TYPE,
-                priority=0,
-                steps=len(operations) + 1,
-                step_timeout_s=0,
-                attempts=SEQUENCE.strategy.attempts,
-                plan=plan,
-                user_data="",
-                correlation=correlation,
-            )
-        ]
+        return [chain.job_of(operations, self._targets.modalities(), self._targets.peers(), correlation)]
 
     def _beat(self) -> None:
         self._beats_at_s = self._clock() + self._heart_beat_s
@@ -310,13 +277,13 @@ class Deliverer:
                 RecordCallbackSkip(cause_seq=seq, number=number, callback=callback, attempts=attempts),
             ]
         delay_s = RETRY_DELAYS_S[attempts - 1]
-        waiting = _Waiting(self._clock() + delay_s, seq, number, attempts, callback)
+        waiting = Waiting(self._clock() + delay_s, seq, number, attempts, callback)
         heapq.heappush(self._waiting, waiting)
         return [
             failure_command(callback, failure, cause_seq=seq, number=number, attempt=attempts, delay_ms=delay_s * 1000)
         ]
 
-    def _retry(self, waiting: _Waiting) -> None:
+    def _retry(self, waiting: Waiting) -> None:
         caused = self._reader.read_again(waiting.seq, self._board.defines)
         heapq.heappop(self._waiting)
         delivery = dict(caused.deliveries).get(waiting.number)
@@ -329,13 +296,6 @@ class Deliverer:
         self._recorder.record(
             self._try(waiting.seq, waiting.number, delivery, caused.correlation, failed_before=waiting.attempts)
         )
-
-
-def _waiting(waiting: WaitingCallback, now_us: int, now_s: float) -> _Waiting:
-    """Take over a wait of an earlier process: never longer than its delay, however the wall clock was set."""
-    longest_s = RETRY_DELAYS_S[min(max(waiting.attempt, 1), len(RETRY_DELAYS_S)) - 1]
-    left_s = min(max((waiting.due_us - now_us) / 1e6, 0.0), longest_s)
-    return _Waiting(now_s + left_s, waiting.cause_seq, waiting.number, waiting.attempt, waiting.callback)
 
 
 def _recovery(seq: Seq, number: int, callback: str, attempt: int) -> RecordCallbackRecovery:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from actors.services.lua.runtime import HostFunction, Results
+from actors.services.lua.host_functions import HostFunction, Results
 from actors.services.scripts.values import number_text
 from actors.wire.http.client import Answer, HttpFailed
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.messages.index_client import IndexClient
-from actors.services.lua.runtime import HostFunction
+from actors.services.lua.host_functions import HostFunction
 from actors.services.scripts.values import number_text
 from events.errors import SinogramError
 from events.identifiers import new_correlation, parse_resource_id

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lupa import lua53
 
+from actors.services.lua.host_functions import TOO_MUCH, HostFunction, Printed, Results, guarded
 from actors.services.lua.json_reader import BadJson, needs_more_than, parse_json
 from actors.services.lua.json_writer import JsonWriter
 from actors.services.scripts.errors import Cause, HostError, ScriptFailed
@@ -30,37 +31,6 @@ from actors.services.scripts.values import FromLua, TooComplex, ready
 from actors.wire import metrics
 
 log = logging.getLogger(__name__)
-
-type_of_table = type(lua53.LuaRuntime(encoding=None).table())
-PRINTED_BYTES: Final = 16 << 20  # by a chunk, in an answer; half of what the bridge takes
-_TOO_MUCH: Final = f"the script has printed more than {PRINTED_BYTES >> 20} MB"
-
-HostFunction = Callable[..., Any]
-"""Takes the script's arguments as values (see `values`); returns one value, or `Results` for none or several.
-Raises HostError for an error that the script gets to see."""
-
-
-class Results(tuple[Any, ...]):
-    """The results of a host function that returns none or several."""
-
-    __slots__ = ()
-
-
-class _Printed:
-    """What a chunk prints, as far as it goes into its answer: no limit of Lua's counts that memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self._size = 0
-
-    def add(self, line: bytes) -> None:
-        self._size += len(line) + 1
-        if not self.is_too_much:
-            self.lines.append(line)
-
-    @property
-    def is_too_much(self) -> bool:
-        return self._size > PRINTED_BYTES
 
 
 def _deny(_object: object, _name: object, _is_setting: object) -> object:
@@ -87,7 +57,7 @@ class Interpreter:
         self._output = output
         self._pulse = pulse
         self._clock = clock
-        self._captured: list[_Printed] = []
+        self._captured: list[Printed] = []
         self._is_broken_off = False
         self._lua = lua53.LuaRuntime(
             encoding=None,
@@ -98,6 +68,7 @@ class Interpreter:
             attribute_filter=_deny,
             max_memory=0,
         )
+        self._table = type(self._lua.table())
         source = resources.files(__package__).joinpath("prelude.lua").read_bytes()
         chunk = self._lua.compile(source, name=b"=sinogram", mode=b"t")
         prelude = chunk(self._look, self._enter, self._leave, self._emit, sandbox, True)
@@ -105,9 +76,9 @@ class Interpreter:
         self._lookup, self._compile, self._trace = prelude[b"lookup"], prelude[b"compile"], prelude[b"trace"]
         self._idle, self._collect = prelude[b"idle"], prelude[b"collect"]
         self._tostring, self._define, self._census = prelude[b"tostring"], prelude[b"define"], prelude[b"census"]
-        self._json = JsonWriter(type_of_table, prelude[b"tonumber"], self.limits.memory_bytes)
-        self._define(b"ParseJson", self._guarded("ParseJson", self._parse_json))
-        self._define(b"DumpJson", self._guarded("DumpJson", self._dump_json))
+        self._json = JsonWriter(self._table, prelude[b"tonumber"], self.limits.memory_bytes)
+        self._define(b"ParseJson", guarded("ParseJson", self._parse_json))
+        self._define(b"DumpJson", guarded("DumpJson", self._dump_json))
         for name, function in (functions or {}).items():
             self.define(name, function)
 
@@ -123,7 +94,7 @@ class Interpreter:
                 return (True, *[self._to_lua(result) for result in results])
             return True, self._to_lua(results)
 
-        self._define(name.encode(), self._guarded(name, call))
+        self._define(name.encode(), guarded(name, call))
 
     def load_file(self, path: Path) -> None:
         """Run a script of `LuaScripts`; its functions replace those of the same names.
@@ -153,7 +124,7 @@ class Interpreter:
                 Source: POST /tools/execute-script
 
         """
-        printed = _Printed()
+        printed = Printed()
         self._captured.append(printed)
         try:
             with self._limited("execute-script"):
@@ -161,7 +132,7 @@ class Interpreter:
         finally:
             self._captured.pop()
             if printed.is_too_much:
-                raise ScriptFailed(_TOO_MUCH)
+                raise ScriptFailed(TOO_MUCH)
         return b"".join(line + b"\n" for line in printed.lines)
 
     def defines(self, name: str) -> bool:
@@ -199,7 +170,7 @@ class Interpreter:
         self._is_broken_off = False
 
     def _copier(self) -> FromLua:
-        return FromLua(type_of_table, self.limits.memory_bytes)
+        return FromLua(self._table, self.limits.memory_bytes)
 
     @property
     def memory_bytes(self) -> int:
@@ -280,7 +251,7 @@ class Interpreter:
         # A script's __tostring runs under what is left of its limits.
         ok, *texts = self._protected(self._tostring, value)
         text = texts[0] if ok and isinstance(texts[0], bytes) else b"error"
-        if isinstance(value, type_of_table) and text.startswith(b"table: "):
+        if isinstance(value, self._table) and text.startswith(b"table: "):
             text = b"(error object is a table value)"
         return str(text, "utf-8", "replace")
 
@@ -314,26 +285,10 @@ class Interpreter:
         for printed in self._captured:
             printed.add(line)
         if self._captured and self._captured[-1].is_too_much:
-            return False, _TOO_MUCH.encode()
+            return False, TOO_MUCH.encode()
         if self._output:
             self._output(line)
         return True
-
-    def _guarded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Let no exception of Python into Lua, where a script could keep it."""
-
-        def call(*arguments: Any) -> Any:
-            try:
-                return function(*arguments)
-            except (HostError, TooComplex, TypeError) as exc:
-                return False, f"{name}: {exc}".encode() if not isinstance(exc, HostError) else str(exc).encode(
-                    "utf-8", "surrogateescape"
-                )
-            except Exception:
-                log.exception("lua-function-failed %s", name)
-                return False, f"internal error in {name}()".encode()
-
-        return call
 
     def _to_lua(self, value: object) -> Any:
         plain = ready(value)

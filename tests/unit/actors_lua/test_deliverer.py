@@ -9,7 +9,7 @@ import pytest
 from actors.messages.commands.command import Command
 from actors.messages.commands.resources import DeleteResource
 from actors.messages.commands.server import SaveCursor
-from actors.services.lua import deliverer
+from actors.services.lua import deliverer, retries
 from actors.services.lua.actor import ScriptsActor
 from actors.services.lua.caused_calls import DeliveryReader
 from actors.services.lua.chain import Chain
@@ -196,7 +196,7 @@ def test_a_callback_is_called_again_after_its_delay_however_the_clock_is_set(
     stage.clock.set_by_a_day(days)
     if is_restarted:
         stage.load(script)
-    delay_s = deliverer.RETRY_DELAYS_S[0]
+    delay_s = retries.RETRY_DELAYS_S[0]
     stage.step_until_rest()
     stage.clock.advance(delay_s - 0.01)
     stage.step_until_rest()
@@ -286,7 +286,7 @@ def test_a_chain_to_nowhere_does_nothing_and_is_a_failure(begin: Begin) -> None:
 def test_a_chain_that_no_job_holds_is_a_failure_and_holds_up_nothing(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliverer, "MAX_PLAN_BYTES", 1_000)
+    monkeypatch.setattr("actors.services.lua.chain.MAX_PLAN_BYTES", 1_000)
     stage = begin("function OnStoredInstance(id, tags) for _ = 1, tags.SOPInstanceUID * 10 do Delete(id) end end")
     for name in ("2.1", "0.1"):
         stage.store(name)
@@ -311,11 +311,11 @@ def test_a_callback_that_fails_does_not_stop_the_next_and_is_called_again(begin:
     pause_s = stage.step_until_rest()
     assert stage.said == ["1.1", "1.2"]
     assert pause_s is not None
-    assert 0 < pause_s <= deliverer.RETRY_DELAYS_S[0]
-    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
+    assert 0 < pause_s <= retries.RETRY_DELAYS_S[0]
+    stage.clock.advance(retries.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["1.1", "1.2", "1.1"]
-    stage.clock.advance(deliverer.RETRY_DELAYS_S[1])
+    stage.clock.advance(retries.RETRY_DELAYS_S[1])
     stage.step_until_rest()
     assert stage.said == ["1.1", "1.2", "1.1", "1.1"]
     assert [tag for tag in stage.tags() if tag.startswith("callback")] == [
@@ -328,7 +328,7 @@ def test_a_callback_that_fails_does_not_stop_the_next_and_is_called_again(begin:
 def test_a_callback_that_keeps_failing_is_skipped_and_that_is_recorded(begin: Begin) -> None:
     stage = begin("function OnStoredInstance() error('never') end")
     stage.store("1.1")
-    for delay_s in (*deliverer.RETRY_DELAYS_S, 3600):
+    for delay_s in (*retries.RETRY_DELAYS_S, 3600):
         stage.step_until_rest()
         stage.clock.advance(delay_s)
     stage.step_until_rest()
@@ -343,7 +343,7 @@ def test_what_waits_to_be_called_again_outlives_the_process(begin: Begin) -> Non
     stage.store("1.1")
     stage.step_until_rest()
     stage.load("function OnStoredInstance(id, tags) say('at last', tags.SOPInstanceUID) end")
-    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
+    stage.clock.advance(retries.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["at last 1.1"]
 
@@ -372,7 +372,7 @@ def test_a_callback_that_kills_its_process_is_a_failure(begin: Begin, *, was_kil
     stage.step_until_rest()
     assert stage.said == ["1.2"]
     assert stage.tags().count("callback-failed/1") == 1
-    stage.clock.advance(deliverer.RETRY_DELAYS_S[0])
+    stage.clock.advance(retries.RETRY_DELAYS_S[0])
     stage.step_until_rest()
     assert stage.said == ["1.2", "1.1"]
 

@@ -8,7 +8,8 @@ import logging
 
 import pytest
 
-from actors.services.lua.runtime import HostFunction, Interpreter
+from actors.services.lua.host_functions import HostFunction
+from actors.services.lua.runtime import Interpreter
 from actors.services.scripts.errors import Cause, ScriptFailed
 from actors.services.scripts.limits import Limits
 

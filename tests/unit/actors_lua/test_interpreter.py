@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.services.lua.runtime import Interpreter, Results
+from actors.services.lua.host_functions import Results
+from actors.services.lua.runtime import Interpreter
 from actors.services.scripts.errors import Cause, HostError, ScriptFailed
 from actors.services.scripts.heartbeat import BETWEEN, SIZE_BYTES, Heartbeat
 from actors.services.scripts.limits import Limits
