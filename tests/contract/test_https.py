@@ -75,6 +75,17 @@ def test_a_client_is_answered_and_large_bodies_go_through(pem: Path) -> None:
         assert ask(address, client(), bytes(3_000_000)) == b"https 127.0.0.1 3000000"
 
 
+def test_a_client_that_leaves_is_no_warning(pem: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        serving(echo, tls=https_context(HttpsSettings(certificate=pem))) as address,
+        client().wrap_socket(socket.create_connection(address, DEADLINE_S), server_hostname="server") as left,
+    ):
+        left.sendall(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n")
+        assert left.recv(4096).startswith(b"HTTP/1.1 200 ")
+        left.unwrap()  # says that it goes, and waits until the server has said so, too
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 def curl(port: int, certificates: Certificates, *options: str) -> tuple[int, bytes]:
     """Return how curl has ended, 0 for well, and what it was answered."""
     known = ["--cacert", str(certificates.trusted), "--resolve", f"server:{port}:127.0.0.1"]
@@ -208,6 +219,20 @@ def test_clients_cannot_be_checked_without_trusted_certificates(tmp_path: Path, 
     (tmp_path / "trusted").write_text("nothing")
     told = refusal(tmp_path, SslCertificate=str(pem), SslVerifyPeers=True, SslTrustedClientCertificates="trusted")
     assert "holds no PEM certificates" in told
+
+
+def test_an_option_that_names_no_file_stops_the_start(tmp_path: Path, pem: Path) -> None:
+    """Clients that were to be checked are not let in unchecked for it."""
+    told = refusal(tmp_path, SslCertificate=str(pem), SslVerifyPeers=True, SslTrustedClientCertificates="")
+    assert "SslTrustedClientCertificates: must name a file" in told
+    assert "SslCertificate: must name a file" in refusal(tmp_path, SslCertificate="")
+
+
+def test_files_that_nothing_needs_may_be_empty(tmp_path: Path, pem: Path) -> None:
+    file = tmp_path / "sinogram.json"
+    for options in ({"SslCertificate": ""}, {"SslEnabled": True, "SslCertificate": str(pem)}):
+        file.write_text(json.dumps({"SslTrustedClientCertificates": "", **options}))
+        assert server_settings(load([file]), LogOptions()).storage_directory.is_relative_to(tmp_path)
 
 
 def test_an_unknown_cipher_stops_the_start(tmp_path: Path, pem: Path) -> None:

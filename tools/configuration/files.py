@@ -22,6 +22,7 @@ from tools.configuration.dicom_tls import tls_problems
 from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
 from tools.configuration.peers import PEERS, read_peers
+from tools.configuration.server import https_problems
 from tools.configuration.values import Values
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 
@@ -70,7 +71,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     scripts, wrong_scripts = list_scripts(values.value(LUA_SCRIPTS), values.folder(LUA_SCRIPTS.name))
     for option, reasons in ((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)):
         problems += [f"{origin[option.name]}: {option.name}: {reason}" for reason in reasons]
-    problems += _contradictions(given, origin) + tls_problems(given, origin)
+    problems += _contradictions(given, origin) + tls_problems(given, origin) + https_problems(given, origin)
     if problems:
         raise BadConfiguration("\n".join(problems))
     return Configuration(

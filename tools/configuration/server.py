@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from actors.services.remote.modality import Operation
@@ -85,6 +86,14 @@ def combined(values: Values) -> dict[str, Any]:
 
 def _https(values: Values) -> HttpsSettings:
     return values.fill(HttpsSettings, trusted=values.value(SSL_TRUSTED) if values.value(SSL_VERIFY_PEERS) else None)
+
+
+def https_problems(given: Mapping[str, Any], origin: Mapping[str, Path]) -> list[str]:
+    """Say which files are named by an empty text: without the trusted certificates every client would be let in."""
+    if not given.get(SSL_ENABLED.name):
+        return []
+    needed = ("SslCertificate", *((SSL_TRUSTED.name,) if given.get(SSL_VERIFY_PEERS.name) else ()))
+    return [f"{origin[name]}: {name}: must name a file" for name in needed if given.get(name) == ""]
 
 
 def read_listening(values: Values) -> ListeningSettings:

@@ -12,6 +12,7 @@ import mmap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Final
 
 from actors.messages.index_client import IndexClient
@@ -46,7 +47,7 @@ class DurableBlobs:
         if sync:
             with contextlib.suppress(RuntimeError):  # closed: this upload is one of the last
                 return self._syncing.submit(_commit, writer, sync=True).result
-        return lambda: _commit(writer, sync=sync)
+        return cache(lambda: _commit(writer, sync=sync))  # whoever waits twice commits, and counts, once
 
     def close(self) -> None:
         self._syncing.shutdown()

@@ -64,11 +64,12 @@ class Connection(web.RequestHandler):
             self._break_body(TransferEncodingError("a chunk is malformed"))
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocol has bool or None, aiohttp's None
-        """The client sends nothing more. Returns that the connection stays, for the answer."""
+        """The client sends nothing more. Returns whether the connection stays, for the answer."""
         self._is_half_closed = True
         self._break_body(ContentLengthError("the connection ended before the body did"))
         self._end_in(HALF_CLOSED_S if self.is_busy else _SETTLE_S)
-        return True
+        # TLS ends whatever is returned, and warns in the log of each client for which this is not False.
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def handle_error(self, *args: Any, **named: Any) -> web.StreamResponse:
         answer = super().handle_error(*args, **named)

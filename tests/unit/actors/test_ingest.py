@@ -19,6 +19,7 @@ from actors.services.ingest import incoming_blob
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.errors import ScriptFailed
+from actors.wire import metrics
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
@@ -51,6 +52,16 @@ def test_without_hashing_there_is_no_digest(gate: Gate) -> None:
     gate.settings = IngestSettings(hash=False, sync=False)
     gate.send(FILE)
     assert gate.instances[0].md5 == b""
+
+
+@both_ways
+@pytest.mark.parametrize("settings", [IngestSettings(hash=h, sync=s) for h in (True, False) for s in (True, False)])
+def test_what_is_written_is_counted_once(gate: Gate, settings: IngestSettings) -> None:
+    (before,) = metrics.WRITTEN_BYTES.samples()
+    gate.settings = settings
+    gate.send(FILE)
+    (after,) = metrics.WRITTEN_BYTES.samples()
+    assert after.value - before.value == len(FILE)
 
 
 @both_ways
