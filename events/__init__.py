@@ -1,1 +1,1 @@
-"""What happened: event types, their bytes, identifiers and errors. The lowest layer; imports nothing of the project."""
+"""Facts: event types, their bytes, identifiers and errors. The lowest layer; imports nothing of the project."""

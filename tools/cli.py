@@ -92,7 +92,7 @@ def _serve(options: argparse.Namespace) -> int:
     from tools.server.serve import serve
 
     if options.logdir and options.logfile:
-        raise BadConfiguration("--logdir and --logfile say two things")
+        raise BadConfiguration("--logdir and --logfile contradict each other")
     logfile = Path(options.logdir, "sinogram.log") if options.logdir else options.logfile
     raised = {c: "verbose" for c in LOG_CATEGORIES if getattr(options, f"verbose_{c}")}
     raised |= {c: "trace" for c in LOG_CATEGORIES if getattr(options, f"trace_{c}")}

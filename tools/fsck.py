@@ -98,7 +98,7 @@ class _Check:
 
     def run(self) -> int:
         if self._is_running:
-            print("a server is running on this index: what is under way is left alone")
+            print("a server is running on this index: files under way are left alone")
         instances = self._check_instances()
         files = self._check_files()
         self._tell_of_laid_aside()

@@ -99,10 +99,10 @@ def _pieces(path: Path, most: int | None = None) -> Iterator[bytes]:
                 piece = stream.decompress(block, BLOCK_BYTES if most is None else most)
                 left -= len(piece)
                 if left < 0:
-                    raise Damaged("more is in it than its beginning says")
+                    raise Damaged("it is longer than its beginning says")
                 if piece:
                     yield piece
         except zlib.error as exc:
             raise Damaged("its zlib stream is broken") from exc
         if left or not stream.eof:
-            raise Damaged("it ends before all is there that its beginning says")
+            raise Damaged("it is shorter than its beginning says")

@@ -1,1 +1,1 @@
-"""What owns state: the index, the one writer; and what runs beside it in the core's process."""
+"""The owners of state: the index, the only writer, and the actors beside it in the core's process."""

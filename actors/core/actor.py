@@ -1,4 +1,4 @@
-"""What the pykka actors of the core share: how they are started, told, asked and stopped."""
+"""Common code of the core's pykka actors: how they are started, told, asked and stopped."""
 
 import contextlib
 from typing import Any, Final, Generic, TypeVar

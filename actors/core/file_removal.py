@@ -261,7 +261,7 @@ class Storage(CoreActor):
         is_older = any(self._blobs.folder(number).is_dir() for number in range(following, following + FOLDERS_AHEAD))
         if is_older:
             logger.error(
-                "storage.index-is-older: there are files of after this copy of the index; none is removed. 'sinogram fsck' "
+                "storage.index-is-older: there are files that are newer than this copy of the index; none is removed. 'sinogram fsck' "
                 "lists them, 'sinogram import' of the folder blobs brings them back"
             )
         return is_older

@@ -1,4 +1,4 @@
-"""What the core is asked about the server as a whole."""
+"""Requests to the core about the server as a whole."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What the scheduler says to a worker about a run that it has."""
+"""Orders of the scheduler to a worker about one of its runs."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""What consumers of the log ask its watch, and how they do; see `actors.core.log_watch`."""
+"""Requests of the log's consumers to its watch; see `actors.core.log_watch`."""
 
 from collections.abc import Set as AbstractSet
 

@@ -1,4 +1,4 @@
-"""What workers and clients ask the scheduler; answers may come much later."""
+"""Requests of workers and clients to the scheduler; answers may come much later."""
 
 from typing import Any
 

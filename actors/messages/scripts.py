@@ -1,4 +1,4 @@
-"""What an interpreter of scripts is asked.
+"""Requests to an interpreter of scripts.
 
 Answers: `["done", results]` (of an Execute: what was printed), or `["failed", message, cause]`. Strings of scripts are bytes.
 """

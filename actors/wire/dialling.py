@@ -137,7 +137,7 @@ class _Lookup:
             thread.start()
         except RuntimeError as exc:
             self._users -= 1
-            raise OSError("no thread to be had") from exc
+            raise OSError("no thread can be started") from exc
 
     def result(self) -> list[Address]:
         """Return what was found. Raises OSError."""

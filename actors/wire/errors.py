@@ -1,4 +1,4 @@
-"""What can go wrong with a remote modality."""
+"""Errors of remote modalities and servers."""
 
 from enum import Enum
 from typing import Final

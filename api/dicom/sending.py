@@ -111,7 +111,7 @@ class Sending:
     def __enter__(self) -> Self:
         try:
             self._thread.start()
-        except RuntimeError:  # no thread to be had
+        except RuntimeError:  # no thread can be started
             os.close(self.wake)
             raise
         return self

@@ -148,7 +148,7 @@ class DicomServer:
         acceptor = Acceptor(connection, remote_ip, settings, self._services, self._slots, is_over_limit=not has_place)
         try:
             self._start_thread(acceptor, has_place=has_place)
-        except RuntimeError as exc:  # there is no thread to be had
+        except RuntimeError as exc:  # there is no thread can be started
             log.warning("connection from %s dropped: %s", remote_ip, exc)
             connection.close()
             self._leave(has_place=has_place)

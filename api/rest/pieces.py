@@ -44,7 +44,9 @@ def parse_pieced(environ: Mapping[str, Any], sender: str) -> PiecedFile | None:
     if name is None and size is None:
         return None
     if name is None or size is None:
-        raise InvalidRequest(f"HTTP header X-File-{'Size' if size is None else 'Name'} is missing beside the other one")
+        raise InvalidRequest(
+            f"HTTP header X-File-{'Size' if size is None else 'Name'} is missing: X-File-Name and X-File-Size come together"
+        )
     size = size.strip()
     if not (size.isascii() and size.isdigit() and len(size) <= _DIGITS):
         raise InvalidRequest("HTTP header X-File-Size is not a number of bytes")

@@ -1,4 +1,4 @@
-"""`/tools/execute-script` and `/lua/status`: what REST has to do with Lua scripts."""
+"""`/tools/execute-script` and `/lua/status`: Lua scripts over REST."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ SCRIPT_BYTES: Final = 16 << 20  # of a body; half of what the interpreter's brid
 class ExecuteScript:
     """`POST /tools/execute-script`: runs its body in the main interpreter and answers what that printed.
 
-    Without `ExecuteLuaEnabled` it is forbidden to everybody, scripts that call it by RestApiPost() included. Source: observed on
+    Without `ExecuteLuaEnabled` it is forbidden to all callers, including scripts that call it by RestApiPost(). Source: observed on
     Orthanc 1.12.7.
     """
 
@@ -46,7 +46,7 @@ class ExecuteScript:
 
 
 class LuaStatus:
-    """`GET /lua/status`: how scripts fare. It asks no interpreter, so it answers while they are busy or stuck. Not Orthanc's."""
+    """`GET /lua/status`: the state of scripts. It asks no interpreter, so it answers while they are busy or stuck. Not Orthanc's."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps

@@ -196,7 +196,7 @@ class _Writer:
 
     def _header(self, tag: int, vr: str, length: int) -> bytes:
         if length > UNDEFINED or (length == UNDEFINED and tag != PIXEL_DATA):
-            raise InvalidDicom("a value is longer than DICOM can say")
+            raise InvalidDicom("a value is longer than a DICOM length can express")
         group, number = tag >> 16, tag & 0xFFFF
         if not self._explicit:
             return self._headers.implicit.pack(group, number, length)

@@ -1,4 +1,4 @@
-"""How the callbacks of scripts fare: which wait for another attempt, and what failed last."""
+"""The state of callbacks of scripts: which wait for another attempt, and the last failures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

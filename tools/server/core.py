@@ -142,7 +142,7 @@ class Core:
             logger.warning("core.clock-not-recorded error=%s", exc)
         recorded = recorded_clock(self.environment, self._clock, since_boot)
         if (ahead_s := (self._clock() - recorded()) / 1e6) > CLOCK_STEP_S:
-            logger.warning("core.clock-was-set forward_s=%d: what waits for its time goes on waiting", ahead_s)
+            logger.warning("core.clock-was-set forward_s=%d: jobs and resources that wait go on waiting", ahead_s)
         return recorded
 
     def _end_of_log(self) -> Seq:

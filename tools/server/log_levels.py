@@ -31,7 +31,7 @@ class LogLevels:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; before the environment is closed."""
+        """Stop looking; call it before the environment is closed."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -1,7 +1,7 @@
-"""What stands in a log: one line a message, in which nothing that a stranger sends can pass for a line of ours.
+"""The form of a log: one line a message, in which no text of a stranger can pass for a line of ours.
 
 The one place that makes text safe. AETs, paths, names of users and of files come from any client; written as they come, a line feed
-begins a line that never was, and an escape sequence has a terminal do something.
+would begin a false line, and an escape sequence would control the operator's terminal.
 """
 
 import io
@@ -14,7 +14,7 @@ MOST_CHARACTERS: Final = (
 
 
 def printable(text: str) -> str:
-    """Return a text with everything escaped that is no visible character, blank or tab: control characters, marks of direction …"""
+    """Return a text in which all but visible characters, blanks and tabs are escaped: control characters, marks of direction …"""
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
     if len(text) > MOST_CHARACTERS:
@@ -43,7 +43,7 @@ class LineFormatter(logging.Formatter):
 
 
 class LoggedStderr(io.TextIOBase):
-    """Takes the place of `sys.stderr`: what libraries print there is logged line by line, so that it says whose it is."""
+    """Takes the place of `sys.stderr`: text that libraries print there is logged line by line, under the name of our process."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger

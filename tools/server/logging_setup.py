@@ -70,7 +70,7 @@ def configure(options: LogOptions, process: str) -> None:
 
 
 def log_standard_error() -> None:
-    """Have what libraries print on standard error, and warnings, come as lines of the log; once `configure` was called."""
+    """Turn warnings, and text that libraries print on standard error, into lines of the log; call `configure` first."""
     sys.stderr = LoggedStderr(logging.getLogger("stderr"))
     logging.captureWarnings(True)
 

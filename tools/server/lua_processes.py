@@ -55,7 +55,7 @@ def _absent(name: str) -> HostFunction:
     return refuse
 
 
-# What only lua-main has: nothing that a modality waits for may wait for what the server is doing.
+# Only lua-main has these: a modality waits for lua-filter, which therefore must not wait for the server.
 _ABSENT: Final = {
     name: _absent(name)
     for name in (
@@ -183,7 +183,7 @@ class MainInterpreter:
 
 
 class _Follower:
-    """Wakes the actor when the log has grown, once somebody wants to know."""
+    """Wakes the actor when the log has grown, if the actor has asked for that."""
 
     def __init__(self, log_end: LogEnd, wake: Callable[[], None]) -> None:
         self._log_end = log_end
@@ -200,9 +200,9 @@ class _Follower:
         self._thread.start()
 
     def watch(self, seq: Seq, tags: frozenset[str], on_passed: Callable[[Seq, frozenset[str]], None]) -> None:
-        """Have the actor woken once the log has events of these tags after `seq`; for the actor's thread.
+        """Wake the actor once the log has events of these tags after `seq`; for the actor's thread.
 
-        `on_passed` is told before up to where there are none.
+        Before that, `on_passed` gets the sequence up to which there are none.
         """
         if not self._is_asking:
             self._is_asking, self._after, self._tags, self._on_passed = True, seq, tags, on_passed

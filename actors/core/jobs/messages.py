@@ -1,4 +1,4 @@
-"""What the scheduler hears, and how it and others talk to the index without waiting."""
+"""Messages to the scheduler, and how it and others talk to the index without waiting."""
 
 import logging
 from collections.abc import Callable

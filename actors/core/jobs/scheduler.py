@@ -252,7 +252,7 @@ class Scheduler(CoreActor):
         for process in [process for process in self._orders if process in self._controls]:
             self._controls.pop(process)(self._orders.pop(process), None)
         for process in self._dispatch.overdue(now):
-            logger.error("jobs.worker-killed process=%s: it does not let go of a job", process)
+            logger.error("jobs.worker-killed process=%s: it does not give a job back", process)
             self._kill(process)
         pause_s = self._dispatch.pause_s(now)
         moments = [self._insists_at_s] if self._refused else []

@@ -65,7 +65,7 @@ class Decoder:
 
     def _fill(self, pixels: Any, samples: Any, described: PixelDescription, plan: Plan) -> None:
         if samples.size != pixels.size:
-            raise UndecodablePixels("A frame has not as many samples as the dataset announces")
+            raise UndecodablePixels("A frame does not have as many samples as the dataset announces")
         if samples.dtype.kind == "i" and not described.signed and samples.min() < 0:
             raise UndecodablePixels("A frame has negative samples where the dataset announces none")
         if plan.sign_bit is None:
@@ -113,4 +113,4 @@ class Decoder:
                 continue
             if len(plane) == count:
                 return self._numpy.frombuffer(plane, "u1")
-        raise UndecodablePixels("A segment of RLE is damaged: it has not as many bytes as the frame has pixels")
+        raise UndecodablePixels("A segment of RLE is damaged: it does not have as many bytes as the frame has pixels")

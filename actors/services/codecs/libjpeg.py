@@ -99,7 +99,7 @@ class StrictJpeg:
 
     def _read(self, found: Codestream, into: memoryview) -> None:
         if ctypes.c_int.from_buffer(self._state, _OUT_COMPONENTS).value != found.samples:
-            raise UndecodablePixels("A frame of JPEG has not as many components as it says")
+            raise UndecodablePixels("A frame of JPEG does not have as many components as it says")
         depth = 1 if found.bits <= 8 else 2
         stride = found.columns * found.samples * depth
         start = ctypes.addressof(ctypes.c_char.from_buffer(into))

@@ -1,4 +1,4 @@
-"""What the pool asks a codec's process, and what it is answered: msgpack behind its length, never a pickle.
+"""Messages between the pool and a codec's process: msgpack behind its length, never a pickle.
 
 A request names the file (a descriptor that travels with it), where in it the frame lies, and what is wanted of it. The
 pixels come back in memory that both processes share; the answer says how many bytes of it they are.

@@ -200,7 +200,7 @@ class Runner:
             return given_back
         except Interrupted:
             if run.is_timed_out:
-                return _failure(job, number, Trouble.TIMEOUT, 9, "A step took longer than it may")
+                return _failure(job, number, Trouble.TIMEOUT, 9, "A step took longer than its limit")
             return given_back
         except RemoteFailed as exc:
             return _failure(job, number, exc.trouble, exc.code, exc.details)

@@ -114,7 +114,7 @@ class DeliveryReader:
             DamagedFile,
             InvalidDicom,
         ) as exc:  # its file was lost, damaged or emptied; mmap refuses an empty one
-            log.error("lua.file-unreadable seq=%d: no callback is told of this instance: %s", seq, exc)
+            log.error("lua.file-unreadable seq=%d: no callback is called for this instance: %s", seq, exc)
             return []
         known = facts(ReceivedInstance, event)
         instance = Instance(ref=Ref(seq), parent=event.series, received_us=at_us, **known)

@@ -152,7 +152,7 @@ class Chain:
     def _add(self, operation: Operation) -> int:
         if not self._collections:
             raise HostError(
-                f"{operation.NAME}: only the callback of an event can ask for this; elsewhere there is RestApiPost()"
+                f"{operation.NAME}: only the callback of an event can ask for this; elsewhere use RestApiPost()"
             )
         if len(self._collections[-1]) >= MAX_OPERATIONS:
             raise HostError(f"{operation.NAME}: one callback can ask for {MAX_OPERATIONS} operations at most")

@@ -1,13 +1,13 @@
 -- Runs once in a new interpreter, before any script. Takes the standard library for itself, hands scripts a guarded copy,
 -- and returns the functions that Python calls.
 --
--- What makes a limit inescapable: when it is passed, `stopped` holds the reason and the hook raises it. Everything that
+-- Scripts cannot escape a limit: when it is passed, `stopped` holds the reason and the hook raises it. Everything that
 -- could swallow an error (pcall, xpcall, load, coroutine.resume) looks at `stopped` afterwards and raises it again. Code
 -- that Lua runs without hooks (message handlers of a failing hook, finalizers) is never a script's.
 --
--- What keeps an error of Lua from unwinding frames of Python, which would leave the process hanging for good: while Python has
--- the word, Lua's memory has no limit, its collector rests, and nothing of a script's is run. `enter` and `leave` are the edges;
--- between them Lua's functions for C may be called without protection, and are. For the same reason scripts live in a table
+-- An error of Lua must never unwind frames of Python: that would leave the process hanging for good. So while Python runs,
+-- Lua's memory has no limit, its collector rests, and no code of a script runs. `enter` and `leave` are the edges;
+-- between them Lua's functions for C can be called without protection, and are. For the same reason scripts live in a table
 -- of their own: lupa looks `debug.traceback` up among the real globals before each call, and a script's metatable would run there.
 --
 -- Nothing here may call a function a script can replace: only the locals below, no methods of strings.
@@ -151,7 +151,7 @@ function G.dofile(name)
 end
 
 local function watched(f)
-  budget = budget - 10 -- each coroutine counts its instructions anew
+  budget = budget - 10 -- each coroutine counts its instructions from the start
   look()
   local thread = create(f)
   sethook(thread, hook, '', STEP)
@@ -357,7 +357,7 @@ end
 
 local function host(f) -- f gives true and its results, or false and a message
   local function answer(ok, ...)
-    running = true -- a callback within this one has ended meanwhile
+    running = true -- a callback within this one may have ended during it
     if not leave() then error(NO_MEMORY, 0) end
     if ok then return ... end
     error((...), 2)

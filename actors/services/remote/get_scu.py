@@ -139,7 +139,7 @@ class _Taken:
         done = (told.completed or 0) + (told.warnings or 0)
         if self._refused or done > self._kept:
             raise RemoteFailed(
-                f'C-GET SCU to AET "{peer}": the peer tells of success, but of {done} instances that it counts as sent '
+                f'C-GET SCU to AET "{peer}": the peer reports success, but of {done} instances that it counts as sent '
                 f"{self._kept} have arrived and {self._refused} were refused"
             )
 

@@ -10,7 +10,7 @@ from events.errors import InvalidRequest
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Base of what actors of other processes are asked."""
+    """Base of the requests to actors of other processes."""
 
 
 R = TypeVar("R", bound=Request)

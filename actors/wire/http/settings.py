@@ -1,4 +1,4 @@
-"""What the HTTP client is told by the configuration; apart from it, for importing that takes a fifth of a second."""
+"""The HTTP client's part of the configuration, in a module of its own because importing the client takes a fifth of a second."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How requests and answers travel, whatever they are about: nothing here knows a noun of the API.
+"""How requests and answers travel. Nothing here knows a noun of the API.
 
 - `server`, `connection`, `https`: aiohttp on an event loop; `wsgi`, `incoming_body`, `client_gone`: from there to the application
 - `front`, `auth`, `admission`: who gets in; `in_process`: requests of scripts, which are in already

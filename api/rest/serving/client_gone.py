@@ -30,5 +30,5 @@ def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
     is_gone = client_gone(req)
     for item in items:
         if is_gone():
-            raise ClientGone("The client has left before its answer was there")
+            raise ClientGone("The client has left before its answer was ready")
         yield item

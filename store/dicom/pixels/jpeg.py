@@ -122,11 +122,11 @@ class _Markers:
         elif marker == _SOS:
             self._take_scan(value)
         elif marker == _DNL:
-            raise UndecodablePixels("A frame of JPEG tells its number of lines behind them")
+            raise UndecodablePixels("A frame of JPEG gives its number of lines only after the lines")
         elif marker == _APP0 and value.startswith(b"JFIF\0") and not self._is_adobe:
             self._colour = Colour.YCC
         elif marker == _APP8 and value.startswith(b"mrfx"):
-            raise UndecodablePixels("A frame of JPEG-LS has a colour transform of its maker")
+            raise UndecodablePixels("A frame of JPEG-LS has a vendor's colour transform")
         elif marker == _APP14 and value.startswith(b"Adobe"):
             self._is_adobe = True
             self._colour = {0: Colour.RGB, 1: Colour.YCC}.get(value[11], Colour.SILENT)

@@ -68,7 +68,7 @@ def _control(command: commands.ControlJob, context: Context) -> Steps:
     job = _find(context.batch, command.id)
     word = next((word for word in _WISHES if word.value == command.word), None)
     if word is None:
-        raise InvalidRequest("no client may say this to a job")
+        raise InvalidRequest("clients cannot send this order to a job")
     entry = TRANSITIONS[job.progress.state, word]
     context.outcome.reply = entry is not REFUSE
     if not isinstance(entry, type):
