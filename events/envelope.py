@@ -30,7 +30,7 @@ from events.identifiers import Seq, Surrogate
 GENESIS = bytes(32)  # previous_hash of the first event
 SALT_BYTES = 16
 
-# What a row unpacks to, and how a damaged one shows.
+# The types of a row's values; a damaged row has others.
 _ENVELOPE = (str, int, bytes, str, bytes, list, bytes | NoneType, bytes)
 _MALFORMED = (ValueError, TypeError, msgpack.UnpackException)
 
@@ -51,7 +51,7 @@ EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Upcast:
-    """How the values stored under an old tag become those of its successor. Pure."""
+    """How the values of an old tag become those of the tag that replaces it. Pure."""
 
     to_tag: str
     convert: Callable[[list[Any], list[Any] | None], tuple[list[Any], list[Any] | None]]

@@ -65,7 +65,7 @@ class KeyValueStored(ScriptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyValueDeleted(ScriptEvent):
-    """A script needs a value no more."""
+    """A script has deleted a value."""
 
     TAG: ClassVar[str] = "key-value-deleted/1"
     store: bytes = personal()

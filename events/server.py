@@ -29,7 +29,7 @@ class ExportsCleared(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceExported(ServerEvent):
-    """A client has had a resource sent to a modality or peer (`LogExportedResources`)."""
+    """A client let this server send a resource to a modality or peer (`LogExportedResources`)."""
 
     TAG: ClassVar[str] = "resource-exported/1"
     level: int

@@ -154,7 +154,7 @@ def _catch_up(live: Environment, going: Rebuilding) -> None:
 
 
 class _Comparison:
-    """Of one table; goes on behind the last key that was compared."""
+    """The comparison of one table; goes on behind the last compared key."""
 
     def __init__(self, table: bytes) -> None:
         self._table = table

@@ -3,7 +3,7 @@
 Owns the removal of blobs: condemned ones (deleted instances) after the deletion is durable and every durable consumer
 of the log has passed it, and those that a writer which died left in its leased folders. Reads snapshots, asks the
 index to forget what it has removed. A file that cannot be removed stays condemned and is tried again at the next
-deletion or start. While files wait for a consumer that lags behind, it is looked after them now and then.
+deletion or start. While files wait for a consumer that lags behind, this actor looks at them now and then.
 
 A small file is synced while its event is committed (`actors.services.ingest.ingest`), so after a run that was cut off the log may know
 instances whose files never reached the disk, whether or not the machine was restarted: a disk that went away loses what
@@ -12,8 +12,8 @@ end of the log; a sweep at the start finds them by their MD5 and asks the index 
 durable before it gives the lease back. An older instance was acknowledged: of its file the size is compared, and damage
 is recorded, as by any reader of a file.
 
-At a start it also looks again at all files that are listed as damaged: somebody may have put them back. Between all that it
-has the scrubber (`actors.core.scrubber`) take its steps.
+At a start it also looks again at all files that are listed as damaged: somebody may have put them back. Between these tasks
+the scrubber (`actors.core.scrubber`) takes its steps.
 """
 
 import logging
@@ -43,7 +43,7 @@ from store.views.views import Views
 logger = logging.getLogger(__name__)
 
 RECHECKS_PER_STEP = 50
-UNACKNOWLEDGED_S = 60.0  # before the end of the log: what is older than that was answered, however long the disk took
+UNACKNOWLEDGED_S = 60.0  # before the end of the log: older stores were answered, however slow the disk was
 SYNCED_BESIDE_BYTES = (
     1 << 20
 )  # a larger file was durable before its event (actors.services.ingest.incoming_blob.SPILL_BYTES)
@@ -130,7 +130,7 @@ class Storage(CoreActor):
                 case _:
                     assert_never(message)
         except SinogramError as exc:
-            # What was not done now is in the tables still, and is done at the next occasion or start.
+            # Work that was not done now is still in the tables, and is done at the next occasion or start.
             logger.warning("storage.postponed error=%s", exc)
         return None
 
@@ -170,7 +170,7 @@ class Storage(CoreActor):
         return True
 
     def _make_durable(self, folders: set[int]) -> bool:
-        """See to it that removed files stay removed after a power cut, when no table names them any more."""
+        """Sync the folders of removed files: after a power cut no table would name a file that came back."""
         try:
             for folder in folders:
                 self._blobs.sync_folder(folder)
@@ -255,7 +255,7 @@ class Storage(CoreActor):
         return count
 
     def _is_index_older(self) -> bool:
-        """Tell whether a copy of the index was put back: files that it does not know are no leftovers then, but all there is."""
+        """Tell whether an older copy of the index was put back: files that it does not know may then be the only copies."""
         with self._views.snapshot() as snapshot:
             following = int.from_bytes(snapshot.row(META, NEXT_FOLDER) or b"\1", "big")
         is_older = any(self._blobs.folder(number).is_dir() for number in range(following, following + FOLDERS_AHEAD))

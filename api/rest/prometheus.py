@@ -1,7 +1,7 @@
-"""`/tools/metrics-prometheus` and `/tools/metrics`: what all processes of the server have counted, and how the archive stands.
+"""`/tools/metrics-prometheus` and `/tools/metrics`: the counters of all processes, and facts about the archive.
 
 The text is Prometheus' exposition format 0.0.4. Metrics of Orthanc's have the form that it gives them: name, value, time. Ours
-have their kind and what they mean before them. Counting goes on where `MetricsEnabled` is off; it costs less than to ask.
+have their kind and meaning before them. Counting goes on if `MetricsEnabled` is off: it costs less than a check.
 """
 
 import time

@@ -26,7 +26,7 @@ class Charset:
 
     def __init__(self, encoding: str, terms: tuple[str, ...] = ("",)) -> None:
         self.encoding = encoding  # one of ENCODINGS
-        # By what `store.dicom.charset_encoding` writes text that is declared like this: an encoding, or several terms.
+        # How `store.dicom.charset_encoding` writes text that is declared like this: an encoding, or several terms.
         self.written = encoding
         # every ASCII byte stands for itself (escape sequences of sets of one byte are not looked for where one set is declared)
         self.keeps_ascii = len(terms) < 2 and encoding not in _REWRITES_ASCII and terms[0] not in _MULTI_BYTE_EXTENSIONS

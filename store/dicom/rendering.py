@@ -96,7 +96,7 @@ def item_charset(data: Buffer, item: Item, around: Charset) -> Charset:
 
 
 def declared_charset(data: Buffer, elements: Iterable[Element], *, little: bool) -> str | None:
-    """What SpecificCharacterSet of these very elements says; None if it is absent."""
+    """The value of SpecificCharacterSet among these elements; None if it is absent."""
     for element in elements:
         if element.tag == SPECIFIC_CHARACTER_SET:
             raw = bytes(data[element.value : element.value + min(element.length, _HEAD_BYTES)])
@@ -152,7 +152,7 @@ class _Renderer:
         return self._labelled(kind, shown, element, creators)
 
     def _is_surely_too_long(self, element: Element) -> bool:
-        """Whether a large value need not be read to know, or is more than can be shown."""
+        """Whether a large value is not read because its text is too long to show."""
         if element.length <= MAX_TEXT_BYTES or element.fragments is not None:
             return False
         count = count_numbers(element.vr, element.length)

@@ -65,7 +65,7 @@ class Progress:
         return _PROGRESS.pack(*_before(self), *clipped, *_after(self))
 
 
-# The values of a progress row, in order; two in the midst are clipped.
+# The values of a progress row, in order; two of them are clipped.
 _NAMES = tuple(f.name for f in fields(Progress))
 _before, _after = attrgetter(*_NAMES[: _NAMES.index("tries")]), attrgetter(*_NAMES[_NAMES.index("code") :])
 

@@ -40,7 +40,7 @@ class Rebuild:
     tables: tuple[bytes, ...]  # emptied before
     sources: tuple[bytes, ...]  # read in this order
     add: Callable[[Batch, bytes, bytes, bytes], None]  # given table, key and row of a source
-    is_missing: Callable[[Batch], bool]  # in an archive of before the version was kept
+    is_missing: Callable[[Batch], bool]  # asked of an archive that is older than the recorded version
     version: int = 1  # raised with what `add` writes: the next start rebuilds
 
 

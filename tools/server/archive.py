@@ -1,4 +1,4 @@
-"""Opening an archive for writing: what the boot table says, the lock on its folder, the first commits of a run."""
+"""Opening an archive for writing: the boot table's actions, the lock on its folder, the first commits of a run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,7 @@ def _lock(folder: Path, medium: boot.Facts) -> boot.FolderLock:
 
 
 def _refuse_if_cut(folder: Path, medium: boot.Facts) -> None:
-    """Refuse a file that has lost its end: reading there would end this process, start after start. Raises BadMedium."""
+    """Refuse a file that has lost its end: reading there would end this process at every start. Raises BadMedium."""
     if medium.is_new or not missing_bytes(folder):
         return
     damaged = walk(folder)

@@ -1,4 +1,4 @@
-"""Who holds a port or a lock, as far as /proc tells, and whether that process is about to let go of it."""
+"""Finds in /proc which process holds a port or a lock, and whether that process is about to end."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Holder:
         return f"process {self.pid} ({_name_of(self.pid)})"
 
     def is_going(self) -> bool:
-        """Tell whether it ends: it is being killed, or it is a child of a supervisor of ours that is no more."""
+        """Tell whether it is ending: it is being killed, or it is a child of one of our supervisors which is gone."""
         if _is_dying(self.pid):
             return True
         supervisor = _supervisor_of(self.pid)

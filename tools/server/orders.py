@@ -1,6 +1,6 @@
-"""What each process of a server is given: the listening sockets, the memory that they share, their part of the work.
+"""The orders of a server's processes: their listening sockets, the memory that they share, their part of the work.
 
-All of it belongs to the supervisor, so what a process leaves there its successor finds.
+All of it belongs to the supervisor, so a process that replaces another one finds what that has left there.
 """
 
 import os

@@ -202,7 +202,7 @@ class Scheduler(CoreActor):
                 assert_never(request)
 
     def _part_with(self, process: str) -> None:
-        """Hand no more work to a process: once it has closed its channel, that would go into the void and end as a crash."""
+        """Hand no more work to a process: once it has closed its channel, the work would get lost and count as a crash."""
         self._leaving.add(process)
         self._dispatch.on_leaving(process)
         for slot in [slot for slot in self._nexts if process_of(slot) == process]:

@@ -2,7 +2,7 @@
 
 Each server process that decodes has a pool of its own: nothing runs and nothing is held before the first compressed image,
 no message goes through another process, and what dies takes one frame with it. A codec that crashes, hangs, or wants more than
-its limits is an `UndecodablePixels` to who has asked; everybody else's processes go on.
+its limits is an `UndecodablePixels` for its caller; all other codec processes go on.
 
 A lease is one process for one image. Thread-safe, but for a lease.
 """

@@ -47,7 +47,7 @@ class DurableBlobs:
         if sync:
             with contextlib.suppress(RuntimeError):  # closed: this upload is one of the last
                 return self._syncing.submit(_commit, writer, sync=True).result
-        return cache(lambda: _commit(writer, sync=sync))  # whoever waits twice commits, and counts, once
+        return cache(lambda: _commit(writer, sync=sync))  # a second wait neither commits nor counts again
 
     def close(self) -> None:
         self._syncing.shutdown()

@@ -217,7 +217,7 @@ class Upload:
             return False
         if not may_be_on_its_way or not self._settings.sync:
             return True
-        # Its own upload may still wait for the disk. Ours is not acknowledged on the strength of that.
+        # The other upload may still wait for the disk, so it is no reason to acknowledge ours.
         try:
             self._ingest.blobs.sync(known.blob)
         except OSError:

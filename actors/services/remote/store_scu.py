@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Originator:
-    """Who has asked for a C-STORE by C-MOVE, as its destination is told (PS3.7 §9.1.1.1)."""
+    """The peer whose C-MOVE has caused a C-STORE, as the destination is told (PS3.7 §9.1.1.1)."""
 
     aet: str
     message_id: int

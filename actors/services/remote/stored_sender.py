@@ -93,7 +93,7 @@ class StoredSender:
         """Send an instance; returns the peer's response, whatever it says, or None if it is not to be sent.
 
         Raises NotFound if the instance has been deleted, DamagedFile, InvalidDicom if it cannot be sent to this peer, RemoteFailed,
-        Interrupted; ScriptFailed and Busy if the filter cannot say.
+        Interrupted; ScriptFailed and Busy if the filter cannot answer.
         """
         record = self._ahead.read(position)
         try:

@@ -277,7 +277,7 @@ class UpperLayer:
         return kind, length
 
     def _read_abort(self, length: int) -> PeerAborted:
-        """Who aborts and why; a peer that is gone before it has said so has aborted all the same."""
+        """Who aborts and why; a peer that left without an A-ABORT counts as aborting."""
         if length != _ABORT_BYTES:
             return PeerAborted()
         with contextlib.suppress(ConnectionLost, PeerSilent):

@@ -1,4 +1,4 @@
-"""Who asks: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`), `RemoteAccessAllowed`, and on whose behalf a request comes.
+"""The user of a request: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`), `RemoteAccessAllowed`, and the origin of a request.
 
 The correlation of a request stands in every event that it causes.
 """
@@ -100,7 +100,7 @@ def correlation_of(req: falcon.Request) -> bytes:
 
 
 def origin_of(req: falcon.Request) -> Origin:
-    """Return where instances come from that a request brings."""
+    """Return the origin of the instances that a request brings."""
     if ORIGIN in req.env:
         return Origin(kind=req.env[ORIGIN])
     return Origin(kind="RestApi", remote_ip=req.remote_addr or "", username=username_of(req))

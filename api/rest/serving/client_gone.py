@@ -20,7 +20,7 @@ class ClientGone(InvalidRequest):
 
 
 def client_gone(req: falcon.Request) -> Callable[[], bool]:
-    """Return what tells whether a client has left, for work that only makes sense if somebody waits for it."""
+    """Return a function that tells whether the client has left, for work that only makes sense while it waits."""
     is_gone: Callable[[], bool] = req.env.get(IS_CLIENT_GONE, lambda: False)
     return is_gone
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 
-SERVER: Final = ("Server", "Sinogram")  # without it the versions of libraries would be told
+SERVER: Final = ("Server", "Sinogram")  # without it answers would name the versions of libraries
 HALF_CLOSED_S: Final = 2.0
 _SETTLE_S: Final = 0.1  # in which a request that came with the end of its client's half begins
 
@@ -58,8 +58,8 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Behind a body that has not ended there is no request: that is how aiohttp tells of a chunk that is none, and
-        # of that alone. It answers when its turn comes; who reads the body would wait for more until then.
+        # No request can follow a body that has not ended: only for a malformed chunk aiohttp reports one here.
+        # It answers that when its turn comes; until then a reader of the body would wait for more.
         if self.is_busy and self._messages:
             self._break_body(TransferEncodingError("a chunk is malformed"))
 

@@ -7,7 +7,7 @@ on Orthanc 1.12.7:
 - `X-HTTP-Method-Override: PUT|DELETE` (any request) and `?_method=PUT|DELETE` (a GET) change the method; any other
   value is 400;
 - doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference;
-- IncomingHttpRequestFilter is asked about whatever got so far, unknown paths and the user interface too, and before the 404 of
+- IncomingHttpRequestFilter is asked about every request that gets this far, unknown paths and the user interface too, and before the 404 of
   HEAD and OPTIONS, which it sees as GET. false is 403 without a body. When it cannot be asked: `api.rest.serving.admission`.
 """
 

@@ -54,7 +54,7 @@ class InProcess:
             return None
         if answer.status.startswith("2"):
             return content
-        if answer.status.startswith("4"):  # what is our fault is logged where it arises
+        if answer.status.startswith("4"):  # defects of this server are logged where they arise
             log.warning("rest.refused method=%s path=%s status=%s%s", method, _path(uri), answer.status, _why(content))
         return None
 
@@ -77,7 +77,7 @@ def _path(uri: str) -> str:
 
 
 def _why(content: bytes) -> str:
-    """What the description of an error says."""
+    """The text in the description of an error."""
     try:
         told = json.loads(content)
         return f" error={told['Message']}" + (f": {told['Details']}" if "Details" in told else "")

@@ -157,6 +157,6 @@ class HttpServer:
 
 
 def _tune(listener: socket.socket, timeout_ms: int) -> None:
-    """Set what accepted connections inherit: an end to clients that read no more."""
+    """Set the socket options that accepted connections inherit: they end clients that stop reading."""
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

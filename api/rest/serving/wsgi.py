@@ -26,8 +26,8 @@ from api.rest.threads import Threads
 logger = logging.getLogger("sinogram.http")
 T = TypeVar("T")
 
-# Threads that may wait for the rest of a body that comes fast, and of one that does not: clients that dribble hold theirs until they
-# are found to be too slow, and must not keep others from uploading (120 that sent a byte in 5 s held a 3 MB upload for 30 s).
+# Threads that may wait for the rest of a body, for fast and for slow clients. A slow client holds its thread until it is found to be
+# too slow, and must not keep others from uploading (120 clients that sent a byte in 5 s held up a 3 MB upload for 30 s).
 FAST_THREADS: Final = 64
 WAITING_THREADS: Final = 512
 # Bodies gathered at the same time, in one process; beyond it a body goes to the thread that reads it as it comes.

@@ -78,7 +78,7 @@ class _Reader:
             return 1
         if not told.removeprefix("+").isdecimal() or len(told) > 12:
             raise UndecodablePixels("Number of Frames is no number of frames")
-        return int(told) or 1  # as DCMTK and Orthanc read 0; that there are no more is seen by the codestream
+        return int(told) or 1  # DCMTK and Orthanc read 0 as 1; the codestream shows whether there are more
 
     def _raw(self, tag: int) -> bytes:
         element = self._elements.get(tag)
