@@ -11,7 +11,7 @@ from actors.services.lua.runtime import Interpreter
 from actors.services.scripts.errors import Cause, HostError, ScriptFailed
 from actors.services.scripts.limits import Limits
 
-# Strings of the string table that shrinks while the collector runs: that frees, and asks for, memory in its midst.
+# Strings of the string table that shrinks while the collector runs: that frees, and asks for, memory during that.
 FILL = "local t = {} for i = 1, 100000 do t[i] = 's' .. i end t = nil "
 
 MEMORY = {

@@ -233,7 +233,7 @@ def test_another_retrieval_follows_a_cancelled_one(service: Service) -> None:
 @pytest.mark.parametrize(
     "last_words", [b"", b"\7\0\0\0\0\4\0\0\0\0", b"\5\0\0\0\0\4\0\0\0\0"], ids=["gone", "abort", "release"]
 )
-def test_the_counts_of_an_association_that_ends_in_the_midst_are_logged(
+def test_the_counts_of_an_association_that_ends_in_the_middle_are_logged(
     service: Service, caplog: pytest.LogCaptureFixture, last_words: bytes
 ) -> None:
     with caplog.at_level(logging.WARNING), asking(service) as asker:

@@ -372,7 +372,7 @@ def test_another_request_than_to_store_is_refused() -> None:
         get(association, lambda _: 0)
 
 
-def test_a_connection_lost_in_the_midst_of_an_instance() -> None:
+def test_a_connection_lost_in_the_middle_of_an_instance() -> None:
     def receive(incoming: Incoming) -> int:
         for _ in incoming.parts:
             pass

@@ -169,7 +169,7 @@ def test_codecs_die_with_the_process_that_started_them() -> None:
         "pid = pid_of(codecs); os.kill(pid, signal.SIGSTOP if sys.argv[1] == 'busy' else 0)\n"
         "print(pid, flush=True); time.sleep(60)\n"
     )
-    for state in ("idle", "busy"):  # a stopped process stands for one in the midst of a frame: it reads nothing
+    for state in ("idle", "busy"):  # a stopped process stands for one in the middle of a frame: it reads nothing
         starter = subprocess.Popen([sys.executable, "-c", program, state], stdout=subprocess.PIPE)
         assert starter.stdout is not None
         with starter.stdout as told:

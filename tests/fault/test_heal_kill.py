@@ -1,7 +1,7 @@
 """Healing survives being killed: processes die while damaged files are being replaced, and whatever was acknowledged is whole.
 
 Files are damaged while the server is stopped in order, so that each belongs to an instance that was acknowledged long ago. Then
-senders send them again, and are killed off in the midst of it. `SINOGRAM_HEAL_KILLS` is how often, `SINOGRAM_KILL_SEED` repeats
+senders send them again, and are killed off during it. `SINOGRAM_HEAL_KILLS` is how often, `SINOGRAM_KILL_SEED` repeats
 a run's random choices.
 """
 

@@ -1,6 +1,6 @@
 """What scripts have not been told yet, they are told after a crash: in order, and none is left out.
 
-Callbacks lag by 500 instances and processes die in the midst of it. The position in the log becomes durable while the
+Callbacks lag by 500 instances and processes die during it. The position in the log becomes durable while the
 next callback runs, so a crash may repeat two callbacks: the one in progress, and the one before it.
 """
 

@@ -2,7 +2,7 @@
 
 Index and scheduler are the real ones, on a real environment; what each of them takes up next is the machine's choice,
 so that news is late and words cross. Held after every move: no job is lost, none is run twice at once, none is in a
-state that its history does not explain, no step is done twice unless its run ended in the midst of it; and whenever all
+state that its history does not explain, no step is done twice unless its run ended during it; and whenever all
 goes well for a while, every job ends.
 """
 

@@ -157,7 +157,7 @@ def test_it_is_slower_while_somebody_sends(attic: Attic) -> None:
 def test_it_goes_on_where_the_last_run_was(attic: Attic) -> None:
     while attic.scrubber._after < attic.instances[1].ref:
         attic.step()
-    attic.step()  # in the midst of the third
+    attic.step()  # in the middle of the third
     attic.scrubber.close()
     flip(attic.path(0))
     flip(attic.path(2), 0)

@@ -83,7 +83,7 @@ def test_a_start_soon_after_the_last_instance_waits_for_what_remains(tracking: T
     assert sorted(tracking.stable()) == everything(names)
 
 
-def test_what_the_last_run_left_in_the_midst_of_its_time_is_held_up_to_a_number(
+def test_what_the_last_run_left_in_the_middle_of_its_time_is_held_up_to_a_number(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stable, "HELD_AT_MOST", 10)

@@ -134,7 +134,7 @@ def test_an_interpreter_that_has_nothing_to_do_does_nothing() -> None:
     assert next(looks) < 1000  # it looked some 100,000 times when it waited for nothing for no time
 
 
-def test_what_a_callback_has_caused_is_served_in_its_midst() -> None:
+def test_what_a_callback_has_caused_is_served_within_it() -> None:
     script = """
         function OutgoingFindRequestFilter() say('outer') work('query') say('outer ends') end
         function IncomingFindRequestFilter() say('inner') return 5 end
@@ -158,7 +158,7 @@ def test_what_a_callback_has_caused_is_answered_even_if_nobody_waits_for_it() ->
             assert answered.acquire(timeout=WAIT_S)
 
 
-def test_jobs_are_filtered_in_the_midst_of_a_callback_that_may_wait_for_them() -> None:
+def test_jobs_are_filtered_in_the_middle_of_a_callback_that_may_wait_for_them() -> None:
     script = """
         function OutgoingFindRequestFilter() work('job') say('ends') end
         function OutgoingCStoreInstanceFilter() say('filters') return true end
