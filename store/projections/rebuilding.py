@@ -5,6 +5,7 @@ cut off goes on where it was, and the next start notices a version that has been
 the rows until it is finished: a start rebuilds before it serves. Counters can be rebuilt only then.
 """
 
+from collections.abc import Mapping
 from itertools import islice
 
 import msgpack
@@ -23,16 +24,17 @@ REBUILDS = {rebuild.name: rebuild for rebuild in (each.rebuild for each in PROJE
 def find_due(batch: Batch) -> list[str]:
     """Return the names of the rebuilds that an archive needs."""
     versions = _versions(batch)
-    return [name for name, rebuild in REBUILDS.items() if _is_due(batch, rebuild, versions.get(name))]
+    return [name for name, rebuild in REBUILDS.items() if _is_due(batch, rebuild, versions)]
 
 
-def _is_due(batch: Batch, rebuild: Rebuild, version: int | None) -> bool:
-    """An archive that has no version of it was last served by a release that kept none, or had no such read model."""
+def _is_due(batch: Batch, rebuild: Rebuild, versions: Mapping[str, int] | None) -> bool:
+    """A release that keeps versions and names none of it had no such read model: rows of before it are out of date."""
     if batch.get(META, _position_key(rebuild)) is not None:
         return True
-    if version is not None:
-        return version != rebuild.version
-    return rebuild.is_missing(batch) and not are_empty(*rebuild.sources)(batch)
+    if versions is not None and rebuild.name in versions:
+        return versions[rebuild.name] != rebuild.version
+    is_wanting = versions is not None or rebuild.version > 1 or rebuild.is_missing(batch)
+    return is_wanting and not are_empty(*rebuild.sources)(batch)
 
 
 def run(environment: Environment, name: str) -> None:
@@ -64,7 +66,9 @@ def step(batch: Batch, rebuild: Rebuild) -> bool:
         batch.put(META, _position_key(rebuild), following)
         return False
     batch.delete(META, _position_key(rebuild))
-    batch.put(META, VERSIONS, msgpack.packb(_versions(batch) | {rebuild.name: rebuild.version}))
+    versions = _versions(batch)
+    if versions is not None:  # else the row would say that the others were not there
+        batch.put(META, VERSIONS, msgpack.packb(versions | {rebuild.name: rebuild.version}))
     return True
 
 
@@ -74,8 +78,10 @@ def pack_versions() -> bytes:
     return packed
 
 
-def _versions(batch: Batch) -> dict[str, int]:
-    return msgpack.unpackb(batch.get(META, VERSIONS) or b"\x80")  # type: ignore[no-any-return]  # as packed above
+def _versions(batch: Batch) -> dict[str, int] | None:
+    """Return what the last release kept; None where that kept none."""
+    row = batch.get(META, VERSIONS)
+    return None if row is None else msgpack.unpackb(row)
 
 
 def _position_key(rebuild: Rebuild) -> bytes:

@@ -1,5 +1,6 @@
 """Codec processes that crash, hang, or want too much: one frame's error, and nobody else's."""
 
+import errno
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
 from actors.services.remote.transcoding import CannotTranscode, transcode
+from events.errors import Busy
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.uids import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode
@@ -225,6 +227,21 @@ def test_no_more_processes_than_allowed_and_nothing_is_left_open() -> None:
         assert 1 <= len(pids) <= 2
     assert set(Path("/proc/self/fd").iterdir()) <= before
     assert all(is_gone(pid) for pid in pids)
+
+
+def test_a_codec_that_cannot_be_started_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_descriptor() -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with pool() as codecs:
+        before = set(Path("/proc/self/fd").iterdir())
+        for name in ("Printed", "SharedMemory"):
+            with monkeypatch.context() as broken:
+                broken.setattr(pools, name, no_descriptor)
+                with pytest.raises(Busy, match="Too many open files"), codecs.lease():
+                    pass
+        assert set(Path("/proc/self/fd").iterdir()) <= before
+        assert decodes(codecs)
 
 
 def _request() -> Request:

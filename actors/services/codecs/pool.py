@@ -150,13 +150,12 @@ class CodecProcess:
                 # Its end is heard in the process. Not inherited by others: Python's pipes are closed when a program is run.
                 their_life, self._life = os.pipe()
                 undo.callback(os.close, self._life)
-                self._printed = Printed()
-                undo.callback(self._printed.close)
-                try:
+                with ExitStack() as given:
+                    given.callback(os.close, their_life)
+                    self._printed = Printed()
+                    undo.callback(self._printed.close)
+                    given.callback(self._printed.close_theirs)
                     self._process = self._start(theirs.fileno(), their_life)
-                finally:
-                    os.close(their_life)
-                    self._printed.close_theirs()
             undo.pop_all()
         metrics.CODECS.add(1)
 

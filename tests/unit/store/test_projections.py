@@ -134,6 +134,23 @@ def test_a_raised_version_has_the_next_start_rebuild(tmp_path: Path, monkeypatch
     assert "REBUILD" not in actions()
 
 
+@pytest.mark.parametrize("name", REBUILDS)
+def test_rows_that_a_release_without_them_has_not_kept_up_are_written_again(filled: IndexStage, name: str) -> None:
+    """An archive that went back to an older release for a while: that leaves the rows as they were, and names them not."""
+    before = content(filled.env)
+    with filled.env.begin(write=True) as txn:
+        txn.put(VERSIONS, msgpack.packb({other: 1 for other in REBUILDS if other != name}), db=filled.env.tables[META])
+        if name == "last-change":
+            txn.put(b"changes-last", bytes(8), db=filled.env.tables[TOTALS])
+        for table in REBUILDS[name].tables:
+            cursor = txn.cursor(db=filled.env.tables[table])
+            assert cursor.last()
+            cursor.delete()
+    assert due(filled.env) == [name]
+    run(filled.env, name)
+    assert (content(filled.env), due(filled.env)) == (before, [])
+
+
 def test_versions_are_kept_from_the_first_start_on(tmp_path: Path) -> None:
     """So a read model that is added later is found to be missing, though its rows may be none."""
     environment, _ = open_archive(tmp_path)
