@@ -36,7 +36,8 @@ def dial(
                     failure = exc
             if not isinstance(failure, ConnectionRefusedError) or time.monotonic() >= began + patience_s:
                 break
-            select.select([wake], [], [], _PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                _wait(wake, select.POLLIN, wake, time.monotonic() + _PAUSE_S)
             interruption.check()
     kind = Trouble.TIMEOUT if isinstance(failure, TimeoutError) else Trouble.UNREACHABLE
     reason = failure.strerror or str(failure)

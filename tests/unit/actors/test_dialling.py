@@ -1,5 +1,8 @@
 """Connecting to a host that refuses at first."""
 
+import fcntl
+import os
+import resource
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +15,7 @@ from actors.wire.errors import Interrupted, RemoteFailed
 from actors.wire.interruption import Interruption
 
 LONG_S = 60.0
+HIGH = 1100  # number of a descriptor
 
 
 @pytest.fixture
@@ -73,6 +77,30 @@ def test_nobody_waits_who_is_interrupted(deaf: socket.socket, monkeypatch: pytes
     refusals = Refusals(monkeypatch, 2, interruption.interrupt)
     with pytest.raises(Interrupted):
         call(deaf, interruption, patience_s=LONG_S)
+    assert refusals.seen == 2
+
+
+def test_a_process_with_many_descriptors_waits_too(deaf: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptors from 1024 on are none for `select`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard <= HIGH:
+        pytest.skip(f"this machine allows {hard} descriptors only")
+    made = os.eventfd
+
+    def eventfd(value: int, flags: int) -> int:
+        low = made(value, flags)
+        try:
+            return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        finally:
+            os.close(low)
+
+    monkeypatch.setattr(os, "eventfd", eventfd)
+    refusals = Refusals(monkeypatch, 2, deaf.listen)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, HIGH + 1), hard))
+    try:
+        call(deaf, patience_s=LONG_S).close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert refusals.seen == 2
 
 
