@@ -23,7 +23,7 @@ CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
     "generic": ("events", "store", "actors", "api", "tools", "sinogram"),
     "http": ("api.rest", "sinogram.http", "actors.wire.http.client"),
     "dicom": ("api.dicom", "actors.services.remote", "pynetdicom"),
-    "jobs": ("actors.services.jobs",),
+    "jobs": ("actors.services.jobs", "actors.core.jobs"),
     "lua": ("actors.services.lua", "lua"),
     "plugins": ("tools.plugins",),
     "sqlite": ("actors.core.index", "store.environment", "store.log", "store.boot"),  # Orthanc's name for its index

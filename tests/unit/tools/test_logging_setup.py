@@ -134,7 +134,8 @@ def test_what_libraries_print_is_prefixed(tmp_path: Path) -> None:
 # Logger -> the category by which alone it is raised.
 PLACES = {
     "api.rest.serving.server": "http", "sinogram.http": "http", "actors.wire.http.client": "http", "api.dicom.find_scp": "dicom",
-    "actors.services.remote.requestor": "dicom", "actors.services.jobs.runner": "jobs", "actors.services.lua.actor": "lua", "lua": "lua",
+    "actors.services.remote.requestor": "dicom", "actors.services.jobs.runner": "jobs", "actors.core.jobs.scheduler": "jobs",
+    "actors.services.lua.actor": "lua", "lua": "lua",
     "actors.core.index.actor": "sqlite", "store.environment": "sqlite", "actors.services.ingest.ingest": "generic", "tools.server.core": "generic",
     "store.blobs.store": "generic",
 }  # fmt: skip
