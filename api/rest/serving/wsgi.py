@@ -11,7 +11,6 @@ import logging
 import sys
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -32,6 +31,9 @@ FAST_THREADS: Final = 64
 WAITING_THREADS: Final = 512
 # Bodies gathered at the same time, in one process; beyond it a body goes to the thread that reads it as it comes.
 GATHERED_TOGETHER_BYTES: Final = 64 << 20
+
+LONGEST_KEPT_NAME: Final = 64  # of a header, in bytes
+MOST_KEPT_NAMES: Final = 512
 
 _BASE_ENVIRON: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
@@ -226,17 +228,23 @@ def _origin_form(target: str) -> str:
     return target.partition("#")[0]
 
 
-@lru_cache(maxsize=512)
-def _variable(raw_name: bytes) -> str:
+_variables: dict[bytes, str] = {}
+
+
+def _learn_variable(raw_name: bytes) -> str:
     name = raw_name.decode("latin-1").upper().replace("-", "_")
-    return name if name in _NO_PREFIX else f"HTTP_{name}"
+    variable = name if name in _NO_PREFIX else f"HTTP_{name}"
+    # Whoever can connect chooses the names: long ones, kept, would be 30 MB.
+    if len(raw_name) <= LONGEST_KEPT_NAME and len(_variables) < MOST_KEPT_NAMES:
+        _variables[raw_name] = variable
+    return variable
 
 
 def _header_variables(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """The headers as CGI names them; those that come more than once are joined (RFC 9110 §5.3)."""
     variables: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        key = _variable(raw_name)
+        key = _variables.get(raw_name) or _learn_variable(raw_name)
         value = raw_value.decode("latin-1")
         variables[key] = f"{variables[key]}, {value}" if key in variables else value
     return variables
