@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from store.projections.changes import LAST
-from store.tables import TOTALS
+from store.projections.rebuilding import VERSIONS
+from store.tables import META, TOTALS
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode
 from tools.server.core import Core
@@ -109,6 +110,7 @@ def test_an_archive_of_an_older_release_finds_its_last_change(archive_factory: C
         delete_all(stage)
     with core.environment.begin(write=True) as txn:
         txn.delete(LAST, db=core.environment.tables[TOTALS])
+        txn.delete(VERSIONS, db=core.environment.tables[META])  # it knew of neither
     core.stop()
     with rest_stage(archive_factory()) as stage:
         assert changes(stage)["Last"] == last
