@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from store.environment import Environment
 from store.projections.changes import LAST
 from store.projections.rebuilding import VERSIONS
 from store.tables import META, TOTALS
@@ -108,10 +109,10 @@ def test_an_archive_of_an_older_release_finds_its_last_change(archive_factory: C
         last = changes(stage)["Last"]
         store(stage, 1)
         delete_all(stage)
-    with core.environment.begin(write=True) as txn:
-        txn.delete(LAST, db=core.environment.tables[TOTALS])
-        txn.delete(VERSIONS, db=core.environment.tables[META])  # it knew of neither
     core.stop()
+    with Environment(core.settings.index_directory, writable=True) as older, older.begin(write=True) as txn:
+        assert txn.delete(LAST, db=older.tables[TOTALS])
+        assert txn.delete(VERSIONS, db=older.tables[META])  # it knew of neither
     with rest_stage(archive_factory()) as stage:
         assert changes(stage)["Last"] == last
 
