@@ -42,6 +42,7 @@ CHANGES_BY_TYPE = b"changes-by-type"  # type + seq -> b""
 CHANGES_OF = b"changes-of"  # ref + seq -> b""; changes of a resource other than its creation
 LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
 FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.projections.find)
+METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
 BLOBS = b"blobs"  # blob -> ref of its owner
 DAMAGED_FILES = b"damaged-files"  # ref of an instance whose file is damaged -> what is wrong (store.projections.files)
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
@@ -104,6 +105,10 @@ def typed_change_key(change_type: int, seq: Seq) -> bytes:
 
 def change_of_key(resource: Ref, seq: Seq) -> bytes:
     return U64.pack(resource) + U64.pack(seq)
+
+
+def metadata_key(resource: Ref, number: int) -> bytes:
+    return U64.pack(resource) + U32.pack(number)
 
 
 def touch_key(resource_id: bytes, seq: Seq) -> bytes:

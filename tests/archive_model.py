@@ -61,6 +61,7 @@ class ArchiveModel:
     nodes: dict[Names, Node] = field(default_factory=dict)
     leaves: dict[Names, Leaf] = field(default_factory=dict)
     changes: list[ModelChange] = field(default_factory=list)
+    metadata: dict[Names, dict[int, tuple[int, bytes]]] = field(default_factory=dict)  # number -> revision, value
     purging: dict[Ref, int] = field(default_factory=dict)  # deleted root -> instances whose rows remain
     dead: list[tuple[Level, Ref, int]] = field(default_factory=list)  # resources that were deleted, with their last_seq
     blobs: set[BlobId] = field(default_factory=set)  # all that were ever taken
@@ -105,6 +106,7 @@ class ArchiveModel:
             old = self.nodes.pop(node)
             self.dead.append((level_of(node), old.ref, old.last_seq))
         self.changes = [change for change in self.changes if change.names[: len(names)] != names]
+        self.metadata = {owner: kept for owner, kept in self.metadata.items() if owner[: len(names)] != names}
         self._append(now_us)
         if len(names) < Level.INSTANCE:
             self.purge(root, now_us)
@@ -126,6 +128,20 @@ class ArchiveModel:
     def unsettle(self, names: Names, now_us: int) -> None:
         self.nodes[names].is_stable = False
         self._append(now_us)
+
+    def set_metadata(self, names: Names, number: int, value: bytes, now_us: int) -> int:
+        """Return the revision."""
+        kept = self.metadata.setdefault(names, {})
+        revision = kept[number][0] + 1 if number in kept else 0
+        kept[number] = (revision, value)
+        self._append(now_us, "UpdatedMetadata", names)
+        return revision
+
+    def remove_metadata(self, names: Names, number: int, now_us: int) -> bool:
+        was_there = self.metadata.get(names, {}).pop(number, None) is not None
+        if was_there:
+            self._append(now_us, "UpdatedMetadata", names)
+        return was_there
 
     def note(self, now_us: int) -> None:
         """Something happened that is no change of the archive."""

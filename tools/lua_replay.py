@@ -26,6 +26,7 @@ from events.errors import BadConfiguration, Busy
 from events.identifiers import Seq
 from store.environment import Environment
 from store.log import scan
+from store.views.metadata import MetadataNaming
 from tools.lua_dry_run import GUARD, DryRun, describe_operations, show
 from tools.lua_recorded import RecordedDeliveries
 from tools.replay import open_for_reading
@@ -93,7 +94,10 @@ class Rehearsal:
         )
         self._interpreter.load(GUARD, "dry-run")
         self._reader = RecordedDeliveries(
-            facilities.views, facilities.blobs, lambda: facilities.runtime.ingest().default_encoding
+            facilities.views,
+            facilities.blobs,
+            lambda: facilities.runtime.ingest().default_encoding,
+            MetadataNaming(facilities.deps.settings.user_metadata),
         )
         for script in scripts:
             self._load(script)

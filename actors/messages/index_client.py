@@ -9,6 +9,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
+from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
@@ -88,6 +89,14 @@ class IndexClient:
         Raises NotFound, and InvalidRequest for an instance.
         """
         return bool(self._ask(SetStability(id=resource, is_stable=is_stable, correlation=correlation)))
+
+    def set_metadata(self, resource: ResourceId, number: int, value: bytes, correlation: bytes = b"") -> None:
+        """Keep a value beside a resource of any level. Raises NotFound, and InvalidRequest beyond 1 MiB."""
+        self._ask(SetMetadata(id=resource, number=number, value=value, correlation=correlation))
+
+    def remove_metadata(self, resource: ResourceId, number: int, correlation: bytes = b"") -> bool:
+        """Remove such a value; returns whether there was one. Raises NotFound."""
+        return bool(self._ask(RemoveMetadata(id=resource, number=number, correlation=correlation)))
 
     def store_key_value(self, store: bytes, key: bytes, value: bytes, correlation: bytes = b"") -> None:
         """Keep a value for scripts. Raises InvalidRequest beyond 128 bytes of store, 255 of key, 1 MiB of value."""

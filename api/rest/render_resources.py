@@ -3,7 +3,6 @@
 Source: observed on Orthanc 1.12.7; `IsProtected` of patients from the OpenAPI document of 1.12.11.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from api.errors import OutOfRange
@@ -14,7 +13,7 @@ from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
-from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
+from store.views.metadata import SEQUENCES, MetadataNaming, show_metadata
 from store.views.snapshot import Snapshot, level_of
 
 TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
@@ -67,11 +66,13 @@ def render_tags(tags: Tags, form: TagForm) -> dict[str, Any]:
     return shown
 
 
-def render(s: Snapshot, record: Resource | Instance, form: TagForm, contents: Contents = None) -> dict[str, Any]:
+def render(
+    s: Snapshot, record: Resource | Instance, form: TagForm, naming: MetadataNaming, contents: Contents = None
+) -> dict[str, Any]:
     """Return a resource as `GET /studies/{id}` and its like show it."""
     if contents is None:
         return _classic_instance(s, record, form) if isinstance(record, Instance) else _classic(s, record, form)
-    return _chosen(s, record, form, contents)
+    return _chosen(s, record, form, naming, contents)
 
 
 def _classic_instance(s: Snapshot, record: Instance, form: TagForm) -> dict[str, Any]:
@@ -109,7 +110,9 @@ def _classic(s: Snapshot, record: Resource, form: TagForm) -> dict[str, Any]:
     return shown
 
 
-def _chosen(s: Snapshot, record: Resource | Instance, form: TagForm, contents: frozenset[str]) -> dict[str, Any]:
+def _chosen(
+    s: Snapshot, record: Resource | Instance, form: TagForm, naming: MetadataNaming, contents: frozenset[str]
+) -> dict[str, Any]:
     level = level_of(record)
     shown: dict[str, Any] = {"ID": format_resource_id(record.id), "Type": TYPE_OF_LEVEL[level]}
     if "MainDicomTags" in contents:
@@ -119,7 +122,7 @@ def _chosen(s: Snapshot, record: Resource | Instance, form: TagForm, contents: f
         if isinstance(record, Resource) and level == Level.STUDY:
             shown["PatientMainDicomTags"] = render_tags(record.patient_tags, form)
     if "Metadata" in contents:
-        shown["Metadata"] = _metadata(s, record)
+        shown["Metadata"] = show_metadata(s, record, naming)
     if "Labels" in contents:
         shown["Labels"] = []
     if "Parent" in contents and level != Level.PATIENT:
@@ -153,10 +156,6 @@ def _status(s: Snapshot, series: Resource) -> str:
         return "Unknown"
     indexes = (child.index_in_series for child in s.children(series) if isinstance(child, Instance))
     return series_status(series.expected_instances, indexes)
-
-
-def _metadata(s: Snapshot, record: Resource | Instance) -> Mapping[str, str]:
-    return instance_metadata(record) if isinstance(record, Instance) else resource_metadata(s, record)
 
 
 def _attachment(record: Instance) -> dict[str, Any]:

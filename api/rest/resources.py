@@ -22,6 +22,7 @@ from events.errors import NotFound
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
 from store.records import Instance, Resource
 from store.views.id_order import PIECE_IDS, list_pieces
+from store.views.metadata import MetadataNaming
 from store.views.snapshot import Snapshot
 
 # Records per snapshot of a long list: 10 ms of reading, 0.4 MB of JSON.
@@ -38,9 +39,10 @@ class Style:
         if allow_contents and req.has_param("response-content"):
             self.contents = parse_contents(arguments.parts(req, "response-content"))
         self._deps = deps
+        self._naming = MetadataNaming(deps.settings.user_metadata)
 
     def render(self, s: Snapshot, record: Resource | Instance) -> dict[str, Any]:
-        shown = render(s, record, self.form, self.contents)
+        shown = render(s, record, self.form, self._naming, self.contents)
         if self.requested:
             shown["RequestedTags"] = self.requested.render(s, self._deps, record, self.form)
         return shown

@@ -10,7 +10,7 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
 from api.dicom.settings import DicomSettings
-from events.options import Boolean, Choice, Option, Text, Users, Whole, filled_by, same_as
+from events.options import Boolean, Choice, MetadataNames, Option, Text, Users, Whole, filled_by, same_as
 
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
 ORTHANC_API_VERSION = 30  # of that release, as its OpenAPI document reports it
@@ -72,7 +72,7 @@ class RestSettings:
     patient_level_enabled: bool = True
     read_only: bool = same_as(IngestSettings, "read_only")
     storage_compression: bool = False
-    user_metadata: Mapping[str, int] = field(default_factory=dict)
+    user_metadata: Mapping[str, int] = filled_by(Option("UserMetadata", MetadataNames(), {}))
 
     @property
     def is_http_server_secure(self) -> bool:

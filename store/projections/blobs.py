@@ -1,6 +1,7 @@
 """Which blob belongs to which instance: what a sweep of a folder must keep. Projected from jobs and healed files, too."""
 
 from events.identifiers import Level
+from events.metadata import MetadataEvent
 from events.resources import (
     CreationEvent,
     InstanceReceivedAgain,
@@ -30,6 +31,14 @@ def _condemn(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(BLOBS,),
     handles={InstanceStored: _note_owner},
-    ignores=(InstanceReceivedAgain, CreationEvent, SeriesCompleted, StabilityEvent, RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(
+        InstanceReceivedAgain,
+        CreationEvent,
+        SeriesCompleted,
+        StabilityEvent,
+        RemovalEvent,
+        MetadataEvent,
+        *BESIDE_RESOURCES,
+    ),
     forget=_condemn,
 )

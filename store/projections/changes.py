@@ -16,6 +16,7 @@ from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
+from events.metadata import MetadataRemoved, MetadataSet
 from events.scripts import ScriptEvent
 from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
 from store.batch import Batch
@@ -95,6 +96,12 @@ def _settle(batch: Batch, appended: Appended[events.ResourceStabilized]) -> None
     _put_later(batch, appended, _STABLE[level], level, appended.event.resource)
 
 
+def _update_metadata(batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemoved]) -> None:
+    """Each time that a client sets metadata, with the same value, too, or removes one."""
+    event = appended.event
+    _put_later(batch, appended, ChangeType.UpdatedMetadata, Level(event.level), event.resource)
+
+
 def _clear(batch: Batch, appended: Appended[ChangesCleared]) -> None:
     for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
         batch.clear(table)
@@ -155,6 +162,8 @@ PROJECTION = Projection(
         events.PatientCreated: _create,
         events.SeriesCompleted: _complete,
         events.ResourceStabilized: _settle,
+        MetadataSet: _update_metadata,
+        MetadataRemoved: _update_metadata,
         ChangesCleared: _clear,
     },
     ignores=(

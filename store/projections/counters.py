@@ -2,6 +2,7 @@
 
 from events import resources as events
 from events.identifiers import Level, Ref
+from events.metadata import MetadataEvent
 from store.batch import Batch
 from store.log import Appended
 from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
@@ -122,6 +123,12 @@ PROJECTION = Projection(
         events.ResourceUnsettled: _unsettle,
     },
     # store.projections.row_purge subtracts, store.projections.files adds what a healed file has more.
-    ignores=(events.InstanceReceivedAgain, events.SeriesCompleted, events.RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(
+        events.InstanceReceivedAgain,
+        events.SeriesCompleted,
+        events.RemovalEvent,
+        MetadataEvent,
+        *BESIDE_RESOURCES,
+    ),
     forget=_forget,
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from events import resources as events
 from events.identifiers import Level
+from events.metadata import MetadataEvent
 from store.batch import Batch
 from store.dicom.matching import fold
 from store.dicom.tags import (
@@ -105,6 +106,7 @@ PROJECTION = Projection(
         events.SeriesCompleted,
         events.StabilityEvent,
         events.RemovalEvent,
+        MetadataEvent,
         *BESIDE_RESOURCES,
     ),
     forget=_forget,

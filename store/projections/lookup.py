@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from events import resources as events
 from events.event import Event
 from events.identifiers import Level, Ref
+from events.metadata import MetadataEvent
 from store.batch import Batch
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
@@ -59,6 +60,7 @@ PROJECTION = Projection(
         events.SeriesCompleted,
         events.StabilityEvent,
         events.RemovalEvent,
+        MetadataEvent,
         *BESIDE_RESOURCES,
     ),
     forget=_forget,

@@ -1,6 +1,19 @@
 """All projections but that of deletion, which has each of them forget what leaves."""
 
-from store.projections import blobs, changes, counters, files, find, id_counts, jobs, lookup, resources, scripts, server
+from store.projections import (
+    blobs,
+    changes,
+    counters,
+    files,
+    find,
+    id_counts,
+    jobs,
+    lookup,
+    metadata,
+    resources,
+    scripts,
+    server,
+)
 
-_MODULES = (resources, id_counts, counters, changes, lookup, find, blobs, files, jobs, server, scripts)
+_MODULES = (resources, id_counts, counters, changes, lookup, find, metadata, blobs, files, jobs, server, scripts)
 READ_MODELS = tuple(module.PROJECTION for module in _MODULES)

@@ -2,6 +2,7 @@
 
 from events import resources as events
 from events.identifiers import Level, Ref, ResourceId, Seq
+from events.metadata import MetadataEvent
 from store.batch import Batch
 from store.log import Appended
 from store.projections import id_counts, rows
@@ -82,6 +83,6 @@ PROJECTION = Projection(
         events.InstanceReceivedAgain: _receive_again,
     },
     # Removal is led by store.projections.row_purge.
-    ignores=(events.SeriesCompleted, events.StabilityEvent, events.RemovalEvent, *BESIDE_RESOURCES),
+    ignores=(events.SeriesCompleted, events.StabilityEvent, events.RemovalEvent, MetadataEvent, *BESIDE_RESOURCES),
     forget=_forget,
 )

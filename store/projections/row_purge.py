@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
 from events.identifiers import Level, Ref, Seq
+from events.metadata import MetadataEvent
 from events.resources import (
     CreationEvent,
     InstanceReceivedAgain,
@@ -126,5 +127,13 @@ def _collect_below(batch: Batch, level: Level, parent: Ref, budget: int, found: 
 PROJECTION = Projection(
     tables=(TOMBSTONES,),
     handles={ResourceDeleted: _delete, RowsPurged: _purge},
-    ignores=(InstanceStored, InstanceReceivedAgain, CreationEvent, SeriesCompleted, StabilityEvent, *BESIDE_RESOURCES),
+    ignores=(
+        InstanceStored,
+        InstanceReceivedAgain,
+        CreationEvent,
+        SeriesCompleted,
+        StabilityEvent,
+        MetadataEvent,
+        *BESIDE_RESOURCES,
+    ),
 )

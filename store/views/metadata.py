@@ -1,4 +1,4 @@
-"""Metadata of resources as Orthanc names it: `/instances/{id}/metadata`, and the `metadata` tables of Lua callbacks.
+"""Metadata of resources, those of Orthanc's own and those of clients: `/instances/{id}/metadata`, the `metadata` tables of Lua callbacks.
 
 Source: observed on Orthanc 1.12.7.
 """
@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from events.identifiers import Level
+from events.identifiers import Level, Ref
+from events.metadata import BUILT_IN
 from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.tags import IMAGE_INDEX, INSTANCE_NUMBER
+from store.projections.metadata import unpack_metadata
 from store.records import Instance, Resource
+from store.tables import METADATA, U32, key
 from store.times import format_us
 from store.views.snapshot import Snapshot, level_of
 
@@ -24,6 +27,47 @@ SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in
 def signature(level: Level) -> str:
     """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
     return ";".join(format_tag(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
+
+
+class MetadataNaming:
+    """Which number each name has, and which name is shown for a number."""
+
+    def __init__(self, user: Mapping[str, int]) -> None:
+        """`user`: the option UserMetadata. `RemoteAet` is how Orthanc's book has it, 1.12.7 knows `RemoteAET` alone."""
+        self._numbers = {"RemoteAet": BUILT_IN["RemoteAET"], **BUILT_IN, **user}
+        self._names = {number: name for name, number in self._numbers.items()}
+
+    def find(self, name: str) -> int | None:
+        return self._numbers.get(name)
+
+    def name_of(self, number: int) -> str:
+        """Return the name of a number, or the number itself where it has none."""
+        return self._names.get(number, str(number))
+
+
+def list_metadata(snapshot: Snapshot, record: Resource | Instance) -> dict[int, bytes]:
+    """Return all metadata of a resource by their numbers, in that order."""
+    built_in = instance_metadata(record) if isinstance(record, Instance) else resource_metadata(snapshot, record)
+    numbered = {BUILT_IN[name]: text.encode() for name, text in built_in.items()}
+    return dict(sorted(numbered.items())) | _list_kept(snapshot, record.ref)
+
+
+def show_metadata(
+    snapshot: Snapshot, record: Resource | Instance, naming: MetadataNaming, errors: str = "replace"
+) -> dict[str, str]:
+    """Return all metadata of a resource by name; `errors` says what becomes of bytes that are not UTF-8."""
+    shown = list_metadata(snapshot, record).items()
+    return {naming.name_of(number): value.decode("utf-8", errors) for number, value in shown}
+
+
+def _list_kept(snapshot: Snapshot, ref: Ref) -> dict[int, bytes]:
+    """Return what clients have set, by number."""
+    kept = {}
+    for row_key in snapshot.keys(METADATA, key(ref)):
+        row = snapshot.row(METADATA, row_key)
+        if row is not None:
+            kept[U32.unpack_from(row_key, 8)[0]] = unpack_metadata(row).value
+    return kept
 
 
 def instance_metadata(instance: Instance) -> dict[str, str]:

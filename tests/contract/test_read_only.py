@@ -12,6 +12,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
+from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import COMMANDS, Together, to_plain
 from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
@@ -43,7 +44,7 @@ from tools.server.core import Core
 CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
     ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
-    RetireFolder, ForgetCondemned, Together,
+    RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, Together,
 }  # fmt: skip
 
 
@@ -88,6 +89,8 @@ ATTEMPTS: dict[str, Callable[[IndexClient, ResourceId], Any]] = {
     "clear changes": lambda index, _: index.clear_changes(),
     "clear exports": lambda index, _: index.clear_exports(),
     "declare stable": lambda index, patient: index.set_stability(patient, is_stable=True),
+    "set metadata": lambda index, patient: index.set_metadata(patient, 1024, b"value"),
+    "remove metadata": lambda index, patient: index.remove_metadata(patient, 1024),
     "keep a value": lambda index, _: index.store_key_value(b"store", b"key", b"value"),
     "drop a value": lambda index, _: index.delete_key_value(b"store", b"key"),
     "retract": lambda index, _: index.retract(BlobId(bytes(8))),

@@ -29,6 +29,7 @@ from events.jobs import (
     JobSubmitted,
     JobSucceeded,
 )
+from events.metadata import MetadataRemoved, MetadataSet
 from events.resources import (
     InstanceReceivedAgain,
     InstanceStored,
@@ -93,6 +94,19 @@ EVENTS: dict[str, Event] = {
         patient_tags={0x00100020: "P1", 0x00100010: "山田^太郎"},
     ),
     "patient-created/1": PatientCreated(id=ID, tags={0x00100020: "P1", 0x00100010: "Doe^Jane"}),
+    "metadata-set/1": MetadataSet(
+        level=Level.STUDY,
+        resource=Ref(302),
+        number=1024,
+        old_revision=None,
+        revision=0,
+        id=ID,
+        old_value=None,
+        value="vu d'été".encode(),
+    ),
+    "metadata-removed/1": MetadataRemoved(
+        level=Level.INSTANCE, resource=Ref(300), number=65535, old_revision=7, id=ID, old_value=b"\xff\0"
+    ),
     "series-completed/1": SeriesCompleted(series=Ref(5)),
     "resource-stabilized/1": ResourceStabilized(level=Level.STUDY, resource=Ref(302)),
     "resource-deleted/1": ResourceDeleted(

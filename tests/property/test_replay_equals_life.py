@@ -30,6 +30,7 @@ from actors.messages.commands.jobs import (
     StartJob,
     TrimJobs,
 )
+from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.resources import PurgeRows, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import (
     DeleteKeyValue,
@@ -45,9 +46,10 @@ from events.resources import InstanceStored, ResourceDeleted, RowsPurged
 from store.environment import Environment
 from store.projections import ALL_TABLES
 from store.projections.changes import ChangeType
+from store.projections.metadata import unpack_metadata
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
 from store.records import Instance, Origin, Resource
-from store.tables import BLOBS, CONDEMNED, TOMBSTONES, U64
+from store.tables import BLOBS, CONDEMNED, METADATA, TOMBSTONES, U64, metadata_key
 from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
 from store.views.feed import get_changes, get_events, get_last_change
 from store.views.jobs import list_jobs
@@ -185,6 +187,22 @@ class ArchiveMachine(RuleBasedStateMachine):
         assert self._stage.ask(note) == (names in self._model.leaves)
         if names in self._model.leaves:
             self._model.note(self._clock())
+
+    @rule(names=resources, number=st.sampled_from([1024, 65535]), value=short_bytes)
+    def set_metadata(self, names: Names, number: int, value: bytes) -> None:
+        (answer,) = self._stage.run(SetMetadata(id=chain(*names), number=number, value=value, correlation=b""))
+        if self._model.exists(names):
+            assert answer == self._model.set_metadata(names, number, value, self._clock())
+        else:
+            assert isinstance(answer, NotFound)
+
+    @rule(names=resources, number=st.sampled_from([1024, 65535]))
+    def remove_metadata(self, names: Names, number: int) -> None:
+        (answer,) = self._stage.run(RemoveMetadata(id=chain(*names), number=number, correlation=b""))
+        if self._model.exists(names):
+            assert answer == self._model.remove_metadata(names, number, self._clock())
+        else:
+            assert isinstance(answer, NotFound)
 
     @rule(place=callback_places, attempt=st.integers(1, 3), delay_ms=st.sampled_from([0, 5_000]))
     def fail_callback(self, place: CallbackPlace, attempt: int, delay_ms: int) -> None:
@@ -401,6 +419,19 @@ class ArchiveMachine(RuleBasedStateMachine):
                 assert read(types=wanted, limit=0) == [c for c in expected if c[1] in wanted]
             assert read(types=["Nonsense"], limit=0) == []
             assert {c[1] for c in expected} <= set(ChangeType.__members__)
+
+    @invariant()
+    def metadata_agree(self) -> None:
+        """With the number of a resource that is there stands what was set last; no row outlives its resource's."""
+        expected = {
+            metadata_key(self._model.ref(names), number): kept
+            for names, of_one in self._model.metadata.items()
+            for number, kept in of_one.items()
+        }
+        with self._stage.views.snapshot() as snapshot:
+            rows = {row_key: snapshot.row(METADATA, row_key) or b"" for row_key in snapshot.keys(METADATA, b"")}
+        found = {row_key: tuple(unpack_metadata(row)) for row_key, row in rows.items()}
+        assert (expected.items() <= found.items()) if self._model.purging else (expected == found)
 
     @invariant()
     def lookup_agrees(self) -> None:

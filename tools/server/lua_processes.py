@@ -38,6 +38,7 @@ from api.rest.app import create_application
 from api.rest.serving.in_process import InProcess
 from events.errors import BadConfiguration, Busy, SinogramError
 from events.identifiers import Seq
+from store.views.metadata import MetadataNaming
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities
 from tools.server.links import Links
@@ -118,7 +119,12 @@ class MainInterpreter:
         self._deliverer = Deliverer(
             self._actor,
             board,
-            DeliveryReader(own.views, own.blobs, lambda: own.runtime.ingest().default_encoding),
+            DeliveryReader(
+                own.views,
+                own.blobs,
+                lambda: own.runtime.ingest().default_encoding,
+                MetadataNaming(own.deps.settings.user_metadata),
+            ),
             own.views,
             chain,
             Targets(

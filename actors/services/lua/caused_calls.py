@@ -21,6 +21,7 @@ from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id, new_correlation
 from events.jobs import JobCancelled, JobFailed, JobSubmitted, JobSucceeded
+from events.metadata import MetadataRemoved, MetadataSet
 from events.received import ReceivedInstance, facts
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
@@ -28,7 +29,7 @@ from store.dicom.dictionary import tag_name
 from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
-from store.views.metadata import SEQUENCES, instance_metadata, resource_metadata
+from store.views.metadata import SEQUENCES, MetadataNaming, show_metadata
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ _TAGS_OF: Final = {
     "OnJobSuccess": (JobSucceeded.TAG,),
     "OnJobFailure": (JobFailed.TAG, JobCancelled.TAG),
     **{f"OnStable{level.name.capitalize()}": (ResourceStabilized.TAG,) for level in Level if level != Level.INSTANCE},
+    **{f"OnUpdated{level.name.capitalize()}": (MetadataSet.TAG, MetadataRemoved.TAG) for level in Level},
     **{f"OnDeleted{level.name.capitalize()}": (ResourceDeleted.TAG, RowsPurged.TAG) for level in Level},
 }
 
@@ -59,8 +61,11 @@ class Caused:
 class DeliveryReader:
     """Reads rows of the log as deliveries."""
 
-    def __init__(self, views: Views, blobs: BlobStore, default_encoding: Callable[[], str]) -> None:
+    def __init__(
+        self, views: Views, blobs: BlobStore, default_encoding: Callable[[], str], naming: MetadataNaming
+    ) -> None:
         self._views = views
+        self._naming = naming
         self._blobs = blobs
         self._default_encoding = default_encoding
 
@@ -96,6 +101,8 @@ class DeliveryReader:
                 return [causes.deleted(Level.INSTANCE, format_resource_id(event.id))]
             case RowsPurged():
                 return [causes.deleted(Level(level), format_resource_id(gone)) for level, gone in event.deleted]
+            case MetadataSet() | MetadataRemoved():
+                return [causes.updated(Level(event.level), format_resource_id(event.id))]
             case JobSubmitted():
                 return [causes.job(JobEnd.SUBMITTED, str(UUID(bytes=event.id)))]
             case JobSucceeded():
@@ -118,7 +125,9 @@ class DeliveryReader:
             return []
         known = facts(ReceivedInstance, event)
         instance = Instance(ref=Ref(seq), parent=event.series, received_us=at_us, **known)
-        return [causes.stored(format_resource_id(event.id), tags, instance_metadata(instance), told)]
+        with self._views.snapshot() as snapshot:
+            metadata = show_metadata(snapshot, instance, self._naming, "surrogateescape")
+        return [causes.stored(format_resource_id(event.id), tags, metadata, told)]
 
     def _received_again(self, again: InstanceReceivedAgain) -> list[Delivery]:
         """An instance that was there already was sent again: told of as when it was stored, with the origin of this time."""
@@ -150,7 +159,7 @@ class DeliveryReader:
                 resource = snapshot.get_resource(level, ref)
             except KeyError:
                 return []
-            metadata = resource_metadata(snapshot, resource)
+            metadata = show_metadata(snapshot, resource, self._naming, "surrogateescape")
         tags = {tag_name(tag): text for tag, text in resource.tags.items() if tag not in SEQUENCES}
         return [causes.stable(level, format_resource_id(resource.id), tags, metadata)]
 

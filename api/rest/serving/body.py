@@ -52,7 +52,7 @@ def read_small(req: falcon.Request, limit: int = SMALL_BODY_BYTES) -> bytes:
     for chunk in _read_raw(req, _declared_length(req), 0):
         size += len(chunk)
         if size > limit:
-            raise OutOfRange("The body is too long")
+            raise OutOfRange(f"The body is longer than {limit} bytes, the most that is taken here")
         parts.append(chunk)
     return b"".join(parts)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from actors.messages.commands.command import Command
+from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.resources import DeleteResource
 from actors.messages.commands.server import SaveCursor
 from actors.services.lua import deliverer, retries
@@ -20,7 +21,7 @@ from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
 from events.errors import SinogramError, StorageFull
-from events.identifiers import Level, Seq, format_resource_id
+from events.identifiers import Level, Seq, format_resource_id, parse_resource_id
 from events.resources import InstanceStored
 from store.blobs.store import BlobStore
 from store.environment import Environment
@@ -29,6 +30,7 @@ from store.tables import CURSORS, U64
 from store.views.callbacks import list_waiting
 from store.views.feed import get_events
 from store.views.jobs import get_plan, list_jobs
+from store.views.metadata import MetadataNaming
 from tests.clock import Clock
 from tests.dicom_bytes import dataset, encode
 from tests.index_stage import IndexStage, chain, store_command
@@ -68,7 +70,7 @@ class Stage:
         self.deliverer = Deliverer(
             actor,
             self.board,
-            DeliveryReader(self.index.views, self.blobs, lambda: "Latin1"),
+            DeliveryReader(self.index.views, self.blobs, lambda: "Latin1", MetadataNaming({"note": 1024})),
             self.index.views,
             operations,
             Targets(modalities=lambda: {"sample"}, peers=set),
@@ -517,3 +519,24 @@ def test_what_was_passed_for_others_is_read_for_a_callback_that_is_new(begin: Be
     stage.deliverer.on_passed(Seq(len(stage.tags())), watched)  # the answer to a question that is out of date
     stage.step_until_rest()
     assert stage.said == [stored]
+
+
+# -- metadata -----------------------------------------------------------------------------------------------------------
+
+
+def test_scripts_hear_of_metadata_and_see_their_bytes(begin: Begin) -> None:
+    stage = begin("""
+        function OnUpdatedInstance(id) say("updated", id) end
+        function OnUpdatedPatient(id) say("updated", id) end
+        function OnStoredInstance(id, tags, metadata) say(tostring(metadata.note:byte(1)), metadata["2000"]) end
+    """)
+    instance, patient = stage.store("1.1"), chain("P")
+    resource = parse_resource_id(instance)
+    assert resource is not None
+    values = ((resource, 1024, b"\xffa"), (resource, 2000, b"b"), (patient, 1024, b""))
+    for owner, number, value in values:
+        stage.index.ask(SetMetadata(id=owner, number=number, value=value, correlation=b""))
+    stage.index.ask(RemoveMetadata(id=patient, number=1024, correlation=b""))
+    stage.step_until_rest()
+    patients = [f"updated {format_resource_id(patient)}"] * 2
+    assert stage.said == ["255 b", *[f"updated {instance}"] * 2, *patients]

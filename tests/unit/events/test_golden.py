@@ -46,6 +46,8 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         [ID, {0x0020000D: "1.2", 0x00080050: "A1"}, {0x00100020: "P1", 0x00100010: "山田^太郎"}],
     ),
     "patient-created/1": ([], [ID, {0x00100020: "P1", 0x00100010: "Doe^Jane"}]),
+    "metadata-set/1": ([2, 302, 1024, None, 0], [ID, None, "vu d'été".encode()]),
+    "metadata-removed/1": ([4, 300, 65535, 7], [ID, b"\xff\0"]),
     "series-completed/1": ([5], None),
     "resource-stabilized/1": ([2, 302], None),
     "resource-deleted/1": ([1, 303, 3, 301], [ID, OTHER_ID, "2001:db8::1", "admin"]),

@@ -28,6 +28,7 @@ from tools.configuration.without_effect import PLUGIN_SECTIONS
         ("OverwriteInstances", True),
         ("OverwriteInstances", "IfChanged"),
         ("RegisteredUsers", {"alice": "secret"}),
+        ("UserMetadata", {"a b": 1024, "é": 65535, "RemoteAet": 1030.0}),
     ],
 )
 def test_a_good_value_has_no_problem(name: str, value: object) -> None:
@@ -54,6 +55,16 @@ def test_a_good_value_has_no_problem(name: str, value: object) -> None:
         ("RegisteredUsers", ["alice"], "user names and passwords"),
         ("RegisteredUsers", {"al:ice": "x"}, "colon"),
         ("DicomModalities", [], "must be an object"),
+        ("UserMetadata", ["note"], "must be an object"),
+        ("UserMetadata", {"note": 1023}, "between 1024 and 65535, not 1023"),
+        ("UserMetadata", {"note": 65536}, "between 1024 and 65535, not 65536"),
+        ("UserMetadata", {"note": 1024.5}, "between 1024 and 65535"),
+        ("UserMetadata", {"note": "1024"}, "must be a number"),
+        ("UserMetadata", {"note": None}, "must be a number"),
+        ("UserMetadata", {"note": True}, "must be a number"),
+        ("UserMetadata", {"one": 1024, "two": 1024}, '"one" and "two" have the same number 1024'),
+        ("UserMetadata", {"LastUpdate": 1024}, "cannot be the name"),
+        ("UserMetadata", {"1030": 1024}, "cannot be the name"),
     ],
 )
 def test_a_bad_value_is_told_why(name: str, value: object, reason: str) -> None:

@@ -1,0 +1,56 @@
+"""Which events metadata cause that clients set and remove."""
+
+from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.reading import find_any, surrogate_of_resource
+from actors.messages.commands import metadata as commands
+from events import metadata as events
+from events.errors import InvalidRequest
+from events.identifiers import Ref, ResourceId
+from store.batch import Batch
+from store.projections.metadata import Kept, unpack_metadata
+from store.tables import METADATA, metadata_key
+
+
+def _set(command: commands.SetMetadata, context: Context) -> Steps:
+    if command.number not in events.USER_NUMBERS:
+        raise InvalidRequest(f"metadata {command.number} is read-only")
+    if len(command.value) > commands.MAX_VALUE_BYTES:
+        raise InvalidRequest(f"a metadata holds at most {commands.MAX_VALUE_BYTES} bytes, not {len(command.value)}")
+    level, ref = find_any(context.batch, ResourceId(command.id))
+    old = _find(context.batch, ref, command.number)
+    context.outcome.reply = revision = 0 if old is None else old.revision + 1
+    event = events.MetadataSet(
+        level=level,
+        resource=ref,
+        number=command.number,
+        old_revision=None if old is None else old.revision,
+        revision=revision,
+        id=command.id,
+        old_value=None if old is None else old.value,
+        value=command.value,
+    )
+    yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _remove(command: commands.RemoveMetadata, context: Context) -> Steps:
+    level, ref = find_any(context.batch, ResourceId(command.id))
+    old = _find(context.batch, ref, command.number)
+    context.outcome.reply = old is not None
+    if old is not None:
+        event = events.MetadataRemoved(
+            level=level,
+            resource=ref,
+            number=command.number,
+            old_revision=old.revision,
+            id=command.id,
+            old_value=old.value,
+        )
+        yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _find(batch: Batch, ref: Ref, number: int) -> Kept | None:
+    row = batch.get(METADATA, metadata_key(ref, number))
+    return None if row is None else unpack_metadata(row)
+
+
+DECISIONS: Decisions = {commands.SetMetadata: _set, commands.RemoveMetadata: _remove}

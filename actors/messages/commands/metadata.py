@@ -1,0 +1,35 @@
+"""Commands about metadata that clients set."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from actors.messages.commands.command import Command
+from events.identifiers import ResourceId
+
+MAX_VALUE_BYTES: Final = (
+    1 << 20
+)  # every version of a value stays in the log, twice: as the new one, then as the old one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMetadata(Command):
+    """Keep a value beside a resource, in place of any that is there. Replies its revision. Raises NotFound, InvalidRequest.
+
+    Of whatever level the resource is, as in Orthanc. Each is an event, with the same value, too: `/changes` lists it.
+    """
+
+    ACTOR: ClassVar[str] = "rest"
+    id: ResourceId
+    number: int
+    value: bytes
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveMetadata(Command):
+    """Remove such a value. Replies whether there was one. Raises NotFound."""
+
+    ACTOR: ClassVar[str] = "rest"
+    id: ResourceId
+    number: int
+    correlation: bytes

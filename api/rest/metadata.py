@@ -1,0 +1,117 @@
+"""`/{level}/{id}/metadata`: the list, and values by name or number. Clients may set those from 1024 on.
+
+As in Orthanc 1.12.7, a value is set and removed whatever level the URI names, but read at that of the resource alone; there is no check
+that it is UTF-8.
+"""
+
+import re
+from typing import Final
+
+import falcon
+
+from actors.messages.commands.metadata import MAX_VALUE_BYTES
+from api.errors import BadType, InexistentItem, UnknownRoute
+from api.rest import arguments
+from api.rest.deps import Deps, Routes
+from api.rest.render_resources import one_of
+from api.rest.resources import find_below
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.body import read_small
+from api.rest.serving.replies import TEXT, send_json, send_text
+from events.errors import Forbidden, NotFound
+from events.identifiers import Level, ResourceId, parse_resource_id
+from events.metadata import USER_NUMBERS
+from store.views.metadata import MetadataNaming, list_metadata
+
+_INT32: Final = range(-(2**31), 2**31)
+
+
+class MetadataList:
+    """`GET …/metadata`: names, or numbers with `numeric`; with values if `expand`."""
+
+    def __init__(self, deps: Deps, level: Level) -> None:
+        self._views = deps.views
+        self._level = level
+        self._naming = MetadataNaming(deps.settings.user_metadata)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        expand, numeric = arguments.boolean(req, "expand"), req.has_param("numeric")
+        with self._views.snapshot() as s:
+            found = list_metadata(s, find_below(s, self._level, identifier))
+        if expand:
+            values = {number: value.decode("utf-8", "replace") for number, value in found.items()}
+            send_json(req, resp, {str(n) if numeric else self._naming.name_of(n): text for n, text in values.items()})
+        else:
+            send_json(req, resp, [number if numeric else self._naming.name_of(number) for number in found])
+
+
+class OneMetadata:
+    """`GET` of one value: its bytes."""
+
+    def __init__(self, deps: Deps, level: Level) -> None:
+        self._deps = deps
+        self._level = level
+        self._naming = MetadataNaming(deps.settings.user_metadata)
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+        number = self._number(name)
+        with self._deps.views.snapshot() as s:
+            value = list_metadata(s, find_below(s, self._level, identifier)).get(number)
+        if value is None:
+            raise NotFound
+        resp.content_type = TEXT
+        resp.data = value
+
+    def _number(self, name: str) -> int:
+        """Return which metadata a URI names. Raises InexistentItem, BadType, in this order of checks as Orthanc."""
+        number = self._naming.find(name)
+        if number is not None:
+            return number
+        if not re.fullmatch(r"[+-]?[0-9]+", name.strip()):
+            raise InexistentItem
+        if name != name.strip() or int(name) not in _INT32:
+            raise BadType("Syntax error in some user-supplied data")
+        return int(name)
+
+
+class SettableMetadata(OneMetadata):
+    """The same where the archive may change; with `ReadOnly` there is no such route."""
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+        number = self._user_number(name)
+        value = read_small(req, MAX_VALUE_BYTES)
+        try:
+            self._deps.index.set_metadata(_parse(identifier), number, value, correlation_of(req))
+        except NotFound as exc:
+            raise UnknownRoute from exc
+        send_text(resp)
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+        number = self._user_number(name)
+        try:
+            was_there = self._deps.index.remove_metadata(_parse(identifier), number, correlation_of(req))
+        except NotFound as exc:
+            raise UnknownRoute from exc
+        if not was_there:
+            raise UnknownRoute
+        send_text(resp)
+
+    def _user_number(self, name: str) -> int:
+        """Return the number of a metadata that clients may change. Raises Forbidden for others."""
+        number = self._number(name)
+        if number not in USER_NUMBERS:
+            raise Forbidden
+        return number
+
+
+def _parse(identifier: str) -> ResourceId:
+    resource = parse_resource_id(identifier)
+    if resource is None:
+        raise UnknownRoute
+    return resource
+
+
+def routes(deps: Deps) -> Routes:
+    one = OneMetadata if deps.settings.read_only else SettableMetadata
+    found: Routes = {f"{one_of(level)}/metadata": MetadataList(deps, level) for level in Level}
+    return found | {f"{one_of(level)}/metadata/{{name}}": one(deps, level) for level in Level}
