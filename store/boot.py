@@ -28,7 +28,7 @@ from store.environment import (
     peek,
 )
 from store.log import check_end, check_link, read_end, read_head, read_rows
-from store.projections import ALL_TABLES
+from store.projections import ALL_TABLES, rebuilding
 from store.projections.rebuilding import VERSIONS, find_due, pack_versions
 from store.tables import CONDEMNED, LEASES, META, TOMBSTONES, key
 
@@ -240,6 +240,16 @@ def read_boot_id() -> bytes:
 
 def _format(stored: bytes | None) -> int | None:
     return None if stored is None else int.from_bytes(stored, "big")
+
+
+def rebuild(environment: Environment, name: str) -> None:
+    """Write a read model again, each step in a transaction of its own."""
+    is_done = False
+    while not is_done:
+        with environment.begin(write=True) as txn:
+            batch = Batch(txn, environment.tables)
+            is_done = rebuilding.step(batch, rebuilding.REBUILDS[name])
+            batch.flush()
 
 
 def mark_running(env: Environment) -> None:

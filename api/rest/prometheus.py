@@ -1,4 +1,4 @@
-"""`/tools/metrics-prometheus` and `/tools/metrics`: the counters of all processes, and facts about the archive.
+"""`/tools/metrics-prometheus` and `/tools/metrics`: the counters of all processes (`actors.wire.metrics`), and facts about the archive.
 
 The text is Prometheus' exposition format 0.0.4. Metrics of Orthanc's have the form that it gives them: name, value, time. Ours
 have their kind and meaning before them. Counting goes on if `MetricsEnabled` is off: it costs less than a check.

@@ -11,7 +11,6 @@ from itertools import islice
 import msgpack
 
 from store.batch import Batch
-from store.environment import Environment
 from store.projections import PROJECTIONS
 from store.projections.projection import Rebuild, are_empty
 from store.tables import META
@@ -35,16 +34,6 @@ def _is_due(batch: Batch, rebuild: Rebuild, versions: Mapping[str, int] | None) 
         return versions[rebuild.name] != rebuild.version
     is_wanting = versions is not None or rebuild.version > 1 or rebuild.is_missing(batch)
     return is_wanting and not are_empty(*rebuild.sources)(batch)
-
-
-def run(environment: Environment, name: str) -> None:
-    """Rebuild, each step in a transaction of its own."""
-    is_done = False
-    while not is_done:
-        with environment.begin(write=True) as txn:
-            batch = Batch(txn, environment.tables)
-            is_done = step(batch, REBUILDS[name])
-            batch.flush()
 
 
 def step(batch: Batch, rebuild: Rebuild) -> bool:

@@ -10,7 +10,6 @@ from store import boot
 from store.blobs.store import BlobStore
 from store.boot import Action
 from store.environment import Environment, ensure_reserve, missing_bytes, release_reserve
-from store.projections import rebuilding
 from store.tables import SETTINGS
 from tools.index_walk import remedy, walk
 from tools.server import predecessor
@@ -35,7 +34,7 @@ def open_archive(folder: Path, blobs: BlobStore | None = None) -> tuple[Environm
         if any(row.action is Action.VERIFY_TAIL for row in rows):
             boot.verify_tail(environment)
         for name in facts.outdated:
-            rebuilding.run(environment, name)
+            boot.rebuild(environment, name)
         environment.forget_dead_readers()
         _begin_run(environment)
         if blobs is not None:

@@ -8,9 +8,9 @@ from actors.services.remote.modalities import Modalities
 from actors.services.scripts.script_filters import ScriptFilters
 from store.blobs.store import BlobStore
 from store.views.views import Views
-from tools.runtime_settings import RuntimeSettings
 from tools.server.composition import ServerSettings
 from tools.server.links import Links
+from tools.server.runtime_settings import RuntimeSettings
 
 
 class Intake:

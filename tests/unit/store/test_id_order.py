@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from events.identifiers import Level, ResourceId
-from store.projections import rebuilding
+from store.boot import rebuild
 from store.projections.id_counts import COUNTS
 from store.tables import ID_COUNTS
 from store.views import id_order
@@ -116,7 +116,7 @@ def test_an_archive_without_counts_gets_those_that_it_would_have_had(filled: Ind
         before = dict(txn.cursor(db=filled.env.tables[ID_COUNTS]))
     with filled.env.begin(write=True) as txn:
         txn.drop(filled.env.tables[ID_COUNTS], delete=False)
-    rebuilding.run(filled.env, "id-counts")
+    rebuild(filled.env, "id-counts")
     with filled.env.begin() as txn:
         assert dict(txn.cursor(db=filled.env.tables[ID_COUNTS])) == before
 

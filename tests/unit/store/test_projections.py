@@ -13,10 +13,11 @@ from events.files import FileDamaged
 from events.metadata import MetadataSet
 from events.resources import CreationEvent, InstanceStored
 from store.batch import Batch
+from store.boot import rebuild
 from store.environment import Environment
 from store.projections import ALL_TABLES, PROJECTIONS, rebuilding
 from store.projections.projection import Projection
-from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, run, step
+from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, step
 from store.tables import FIND, META, TOTALS
 from tests.clock import Clock
 from tests.index_stage import IndexStage, delete_command, store_command
@@ -89,7 +90,7 @@ def test_an_archive_of_before_gets_the_rows_that_it_would_have_had(filled: Index
     assert due(filled.env) == []
     forget_rows(filled.env, name)
     assert due(filled.env) == [name]
-    run(filled.env, name)
+    rebuild(filled.env, name)
     assert (content(filled.env), due(filled.env)) == (before, [])
 
 
@@ -105,7 +106,7 @@ def test_a_rebuild_that_is_cut_off_goes_on_where_it_was(filled: IndexStage, name
                 pytest.fail("there were no rows left for the rest of this test")
             batch.flush()
     assert due(filled.env) == [name]
-    run(filled.env, name)
+    rebuild(filled.env, name)
     assert (content(filled.env), due(filled.env)) == (before, [])
 
 
@@ -118,9 +119,9 @@ def test_what_comes_between_the_steps_is_neither_lost_nor_counted_twice(filled: 
     filled.ask(store_command("P9", "S9", "R9", "I9", place=99))
     filled.ask(delete_command("P0"))
     filled.purge_all()
-    run(filled.env, "find")
+    rebuild(filled.env, "find")
     rebuilt = content(filled.env)[FIND]
-    run(filled.env, "find")
+    rebuild(filled.env, "find")
     assert content(filled.env)[FIND] == rebuilt
 
 
@@ -150,7 +151,7 @@ def test_rows_that_a_release_without_them_has_not_kept_up_are_written_again(fill
             assert cursor.last()
             cursor.delete()
     assert due(filled.env) == [name]
-    run(filled.env, name)
+    rebuild(filled.env, name)
     assert (content(filled.env), due(filled.env)) == (before, [])
 
 
