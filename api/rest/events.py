@@ -16,7 +16,7 @@ from store.dicom.dictionary import format_tag
 from store.views.feed import EventEntry, get_events, get_history
 
 _RESOURCE_ID_BYTES = 20
-_TEXTS = frozenset({"store", "key", "value"})  # what scripts keep: text, as a rule
+_TEXTS = frozenset({"store", "key", "value", "old_value"})  # what scripts and clients keep: text, as a rule
 
 DEFAULT_LIMIT = 100
 MAXIMUM_LIMIT = 1000  # events per page: bounds the time a snapshot is held

@@ -38,6 +38,17 @@ def test_a_value_is_shown_wherever_metadata_are(stage: RestStage, level: str) ->
     assert json.loads(stage.ask(f"{base}?numeric").body)[-2:] == [1024, 3000]
 
 
+@pytest.mark.parametrize("text", ["one", "ü", "of as many bytes as", "twenty bytes, an id's"[:20]])
+def test_the_log_shows_what_was_and_what_is_as_text(stage: RestStage, text: str) -> None:
+    base = path(stage, "studies")
+    for value in (text, "new"):
+        stage.ask(f"{base}/note", "PUT", value.encode())
+    stage.ask(f"{base}/note", "DELETE")
+    events = json.loads(stage.ask("/events").body)["Events"]
+    found = [each["Values"] for each in events if each["Tag"].startswith("metadata-")]
+    assert [(each["old_value"], each.get("value")) for each in found] == [(None, text), (text, "new"), ("new", None)]
+
+
 def test_a_value_that_is_too_long_changes_nothing(stage: RestStage) -> None:
     base = path(stage, "studies")
     assert stage.ask(f"{base}/note", "PUT", bytes(MAX_VALUE_BYTES)).status == 200
