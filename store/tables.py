@@ -42,6 +42,8 @@ CHANGES_BY_TYPE = b"changes-by-type"  # type + seq -> b""
 CHANGES_OF = b"changes-of"  # ref + seq -> b""; changes of a resource other than its creation
 LOOKUP = b"lookup"  # kind + normalised DICOM identifier + ref -> b""
 FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.projections.find)
+LABELS = b"labels"  # ref + label -> b""
+LABELLED = b"labelled"  # label + zero byte + ref -> level of that resource
 METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
 BLOBS = b"blobs"  # blob -> ref of its owner
 DAMAGED_FILES = b"damaged-files"  # ref of an instance whose file is damaged -> what is wrong (store.projections.files)
@@ -113,6 +115,14 @@ def metadata_key(resource: Ref, number: int) -> bytes:
 
 def touch_key(resource_id: bytes, seq: Seq) -> bytes:
     return resource_id + U64.pack(seq)
+
+
+def label_key(resource: Ref, label: str) -> bytes:
+    return U64.pack(resource) + label.encode()
+
+
+def labelled_key(label: str, resource: Ref) -> bytes:
+    return label.encode() + b"\0" + U64.pack(resource)
 
 
 def job_failure_key(job: Ref, step: int) -> bytes:

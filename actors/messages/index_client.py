@@ -9,6 +9,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
+from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
@@ -97,6 +98,10 @@ class IndexClient:
     def remove_metadata(self, resource: ResourceId, number: int, correlation: bytes = b"") -> bool:
         """Remove such a value; returns whether there was one. Raises NotFound."""
         return bool(self._ask(RemoveMetadata(id=resource, number=number, correlation=correlation)))
+
+    def change_label(self, command: AddLabel | RemoveLabel) -> None:
+        """Give a resource a label or take it away. Raises NotFound, and InvalidRequest for what can be no label."""
+        self._ask(command)
 
     def store_key_value(self, store: bytes, key: bytes, value: bytes, correlation: bytes = b"") -> None:
         """Keep a value for scripts. Raises InvalidRequest beyond 128 bytes of store, 255 of key, 1 MiB of value."""

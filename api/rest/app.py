@@ -14,6 +14,7 @@ from api.rest import (
     exports,
     instance_content,
     jobs,
+    labels,
     metadata,
     modalities,
     modality_operations,
@@ -37,6 +38,7 @@ from api.rest.serving.front import Application, Front
 NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     system.routes,
     statistics.routes,
+    labels.routes,
     resources.routes,
     metadata.routes,
     upload.routes,

@@ -13,6 +13,7 @@ from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
+from store.views.labels import labels_of
 from store.views.metadata import SEQUENCES, MetadataNaming, show_metadata
 from store.views.snapshot import Snapshot, level_of
 
@@ -81,7 +82,7 @@ def _classic_instance(s: Snapshot, record: Instance, form: TagForm) -> dict[str,
         "FileUuid": format_blob_id(record.blob),
         "ID": format_resource_id(record.id),
         "IndexInSeries": record.index_in_series,
-        "Labels": [],
+        "Labels": labels_of(s, record.ref),
         "MainDicomTags": render_tags(record.tags, form),
         "ParentSeries": format_resource_id(s.id_of(Level.SERIES, record.parent)),
         "Type": "Instance",
@@ -92,7 +93,7 @@ def _classic(s: Snapshot, record: Resource, form: TagForm) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "ID": format_resource_id(record.id),
         "IsStable": record.is_stable,
-        "Labels": [],
+        "Labels": labels_of(s, record.ref),
         "LastUpdate": format_us(record.last_update_us),
         "MainDicomTags": render_tags(record.tags, form),
         "Type": TYPE_OF_LEVEL[record.level],
@@ -124,7 +125,7 @@ def _chosen(
     if "Metadata" in contents:
         shown["Metadata"] = show_metadata(s, record, naming)
     if "Labels" in contents:
-        shown["Labels"] = []
+        shown["Labels"] = labels_of(s, record.ref)
     if "Parent" in contents and level != Level.PATIENT:
         shown[_PARENT_FIELD[level]] = _parent_id(s, record)
     if "Attachments" in contents:

@@ -49,7 +49,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "DicomAet": settings.dicom_aet,
         "DicomDefaultRetrieveMethod": settings.default_retrieve_method,
         "DicomPort": settings.dicom_port,
-        "HasLabels": False,
+        "HasLabels": True,
         "HttpPort": settings.http_port,
         "IngestTranscoding": settings.ingest_transcoding,
         "IsHttpServerSecure": settings.is_http_server_secure,

@@ -16,6 +16,7 @@ from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
+from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
 from events.scripts import ScriptEvent
 from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
@@ -170,6 +171,7 @@ PROJECTION = Projection(
         events.InstanceReceivedAgain,
         events.ResourceUnsettled,
         events.RemovalEvent,
+        LabelEvent,  # as in Orthanc 1.12.7
         FileEvent,
         ExportsCleared,
         ResourceExported,

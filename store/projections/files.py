@@ -7,6 +7,7 @@ import msgpack
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
+from events.labels import LabelEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -82,6 +83,6 @@ def unpack_damaged(row: bytes) -> DamagedRow:
 PROJECTION = Projection(
     tables=(DAMAGED_FILES,),
     handles={FileDamaged: _damage, FileRecovered: _recover, FileHealed: _heal},
-    ignores=(ResourceEvent, ServerEvent, JobEvent, ScriptEvent),
+    ignores=(ResourceEvent, LabelEvent, ServerEvent, JobEvent, ScriptEvent),
     forget=_forget,
 )

@@ -10,6 +10,7 @@ from events import jobs as events
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Ref, Seq
+from events.labels import LabelEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -199,5 +200,5 @@ PROJECTION = Projection(
         events.JobOutputDropped: _drop_output,
         events.JobForgotten: _forget,
     },
-    ignores=(ResourceEvent, FileEvent, ServerEvent, ScriptEvent),
+    ignores=(ResourceEvent, LabelEvent, FileEvent, ServerEvent, ScriptEvent),
 )

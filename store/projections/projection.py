@@ -12,12 +12,14 @@ from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
+from events.labels import LabelEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
 from store.batch import Batch
 from store.log import Appended
 
-BESIDE_RESOURCES = (FileEvent, ServerEvent, JobEvent, ScriptEvent)  # the families that are not about resources
+# The families of which no event makes or removes a resource.
+BESIDE_RESOURCES = (LabelEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
 
 Apply = Callable[[Batch, Appended[Any]], None]
 

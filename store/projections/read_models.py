@@ -8,6 +8,7 @@ from store.projections import (
     find,
     id_counts,
     jobs,
+    labels,
     lookup,
     metadata,
     resources,
@@ -15,5 +16,19 @@ from store.projections import (
     server,
 )
 
-_MODULES = (resources, id_counts, counters, changes, lookup, find, metadata, blobs, files, jobs, server, scripts)
+_MODULES = (
+    resources,
+    id_counts,
+    counters,
+    changes,
+    lookup,
+    find,
+    labels,
+    metadata,
+    blobs,
+    files,
+    jobs,
+    server,
+    scripts,
+)
 READ_MODELS = tuple(module.PROJECTION for module in _MODULES)

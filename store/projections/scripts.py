@@ -10,6 +10,7 @@ from typing import Final
 from events import scripts as events
 from events.files import FileEvent
 from events.jobs import JobEvent
+from events.labels import LabelEvent
 from events.resources import ResourceEvent
 from events.server import ServerEvent
 from store.batch import Batch
@@ -102,5 +103,5 @@ PROJECTION = Projection(
         events.KeyValueStored: _store,
         events.KeyValueDeleted: _delete,
     },
-    ignores=(ResourceEvent, FileEvent, ServerEvent, JobEvent),
+    ignores=(ResourceEvent, LabelEvent, FileEvent, ServerEvent, JobEvent),
 )

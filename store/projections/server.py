@@ -11,6 +11,7 @@ import msgpack
 from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
 from events.jobs import JobEvent
+from events.labels import LabelEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
@@ -63,5 +64,5 @@ PROJECTION = Projection(
         ResourceExported: _export,
         ExportsCleared: _clear_exports,
     },
-    ignores=(ChangesCleared, ResourceEvent, FileEvent, JobEvent, ScriptEvent),
+    ignores=(ChangesCleared, ResourceEvent, LabelEvent, FileEvent, JobEvent, ScriptEvent),
 )

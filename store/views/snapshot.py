@@ -68,7 +68,7 @@ class Snapshot:
         if packed is None:
             return None
         level, ref = LEVEL_REF.unpack(packed)
-        return None if self._is_hidden(Level(level), Ref(ref)) else (Level(level), Ref(ref))
+        return None if self.is_hidden(Level(level), Ref(ref)) else (Level(level), Ref(ref))
 
     def get(self, level: Level, resource_id: ResourceId) -> Resource | Instance | None:
         """Return a resource, None if the archive does not hold it at this level."""
@@ -172,7 +172,7 @@ class Snapshot:
         count = 0
         for packed in self.keys(rows.TABLE_OF_LEVEL[level], b"", start):
             ref = Ref(U64.unpack(packed)[0])
-            if self._is_hidden(level, ref):
+            if self.is_hidden(level, ref):
                 continue
             count += 1
             if count <= since:
@@ -216,7 +216,7 @@ class Snapshot:
         names = list(self.keys(CURSORS, b""))
         return {name.decode(): Seq(U64.unpack(self.row(CURSORS, name) or bytes(8))[0]) for name in names}
 
-    def _is_hidden(self, level: Level, ref: Ref) -> bool:
+    def is_hidden(self, level: Level, ref: Ref) -> bool:
         """Tell whether a resource lies below one whose deletion is being purged."""
         if self._something_hidden is None:
             self._something_hidden = self.txn.stat(self.tables[TOMBSTONES])["entries"] > 0

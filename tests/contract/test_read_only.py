@@ -12,6 +12,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
+from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import COMMANDS, Together, to_plain
 from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SetStability, SettleResources
@@ -44,7 +45,7 @@ from tools.server.core import Core
 CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
     ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
-    RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, Together,
+    RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, Together,
 }  # fmt: skip
 
 
@@ -93,6 +94,9 @@ ATTEMPTS: dict[str, Callable[[IndexClient, ResourceId], Any]] = {
     "remove metadata": lambda index, patient: index.remove_metadata(patient, 1024),
     "keep a value": lambda index, _: index.store_key_value(b"store", b"key", b"value"),
     "drop a value": lambda index, _: index.delete_key_value(b"store", b"key"),
+    "add a label": lambda index, patient: index.change_label(
+        AddLabel(level=Level.PATIENT, id=patient, label="a", remote_ip="", username="", correlation=b"")
+    ),
     "retract": lambda index, _: index.retract(BlobId(bytes(8))),
     "lease a folder": lambda index, _: index.open_folder("gateway-1"),
     "something allowed beside it": lambda index, _: index._ask(

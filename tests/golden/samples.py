@@ -29,6 +29,7 @@ from events.jobs import (
     JobSubmitted,
     JobSucceeded,
 )
+from events.labels import LabelAdded, LabelRemoved
 from events.metadata import MetadataRemoved, MetadataSet
 from events.resources import (
     InstanceReceivedAgain,
@@ -133,6 +134,10 @@ EVENTS: dict[str, Event] = {
         username="",
     ),
     "resource-unsettled/1": ResourceUnsettled(level=Level.SERIES, resource=Ref(301)),
+    "label-added/1": LabelAdded(
+        level=Level.STUDY, resource=Ref(302), label="Doe-Jane_2", remote_ip="192.0.2.7", username="admin"
+    ),
+    "label-removed/1": LabelRemoved(level=Level.INSTANCE, resource=Ref(70_000), label="7", remote_ip="", username=""),
     "changes-cleared/1": ChangesCleared(),
     "exports-cleared/1": ExportsCleared(),
     "resource-exported/1": ResourceExported(

@@ -148,10 +148,10 @@ ACCEPTED: tuple[Accepted, ...] = (
         when=lambda ours, theirs: isinstance(ours, bool) and theirs is ...,
     ),
     Accepted(
-        why="what is announced is there: no labels, no plugins and no /tools/find yet",
+        why="what is announced is there: no plugins and no /tools/find yet",
         source="README.md",
         path=r"/[/.]*(%73|s)(%79|y)stem.*|/(app/\.\.|%2e%2e)/system",
-        aspect="body/(HasLabels|PluginsEnabled|Capabilities/HasExtendedFind)",
+        aspect="body/(PluginsEnabled|Capabilities/HasExtendedFind)",
         when=lambda ours, theirs: (ours, theirs) == (False, True),
     ),
     Accepted(

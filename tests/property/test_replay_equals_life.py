@@ -30,6 +30,7 @@ from actors.messages.commands.jobs import (
     StartJob,
     TrimJobs,
 )
+from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.resources import PurgeRows, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import (
@@ -49,11 +50,12 @@ from store.projections.changes import ChangeType
 from store.projections.metadata import unpack_metadata
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
 from store.records import Instance, Origin, Resource
-from store.tables import BLOBS, CONDEMNED, METADATA, TOMBSTONES, U64, metadata_key
+from store.tables import BLOBS, CONDEMNED, LABELLED, LABELS, METADATA, TOMBSTONES, U64, metadata_key
 from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
 from store.views.feed import get_changes, get_events, get_last_change
 from store.views.jobs import list_jobs
 from store.views.key_values import get_value, list_keys
+from store.views.labels import labels_of, list_labels
 from store.views.lookup import find_identifier
 from store.views.snapshot import Snapshot
 from tests.archive_model import ArchiveModel, Names, level_of
@@ -71,6 +73,7 @@ resources = st.tuples(instances, st.integers(1, 4)).map(lambda pair: pair[0][: p
 job_numbers = st.integers(1, 3)
 CallbackPlace = tuple[int, int]  # sequence of the cause, number of the callback
 callback_places = st.tuples(st.integers(0, 2), st.integers(0, 1))
+labels = st.sampled_from(["a", "ab", "A-_9"])
 short_bytes = st.sampled_from([b"", b"a", b"a\0", b"\xff"])
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
 
@@ -119,6 +122,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._model = ArchiveModel(PURGE_STEP)
         self._jobs = JobsModel(self._clock, self._model.head)
         self._callbacks = CallbacksModel()
+        self._labels: dict[Ref, set[str]] = {}  # also of resources that are gone: a ref is never used again
         self._values: dict[tuple[bytes, bytes], bytes] = {}  # what scripts keep: store, key -> value
 
     # -- commands -------------------------------------------------------------------------------------------------------
@@ -203,6 +207,20 @@ class ArchiveMachine(RuleBasedStateMachine):
             assert answer == self._model.remove_metadata(names, number, self._clock())
         else:
             assert isinstance(answer, NotFound)
+
+    @rule(names=resources, label=labels, is_added=st.booleans())
+    def change_label(self, names: Names, label: str, *, is_added: bool) -> None:
+        kind = AddLabel if is_added else RemoveLabel
+        values: dict[str, Any] = {"remote_ip": "", "username": "", "correlation": b""}
+        (answer,) = self._stage.run(kind(level=level_of(names), id=chain(*names), label=label, **values))
+        if not self._model.exists(names):
+            assert isinstance(answer, NotFound)
+            return
+        assert answer is None
+        there = self._labels.setdefault(self._model.ref(names), set())
+        if (label in there) != is_added:
+            self._model.note(self._clock())
+            there ^= {label}
 
     @rule(place=callback_places, attempt=st.integers(1, 3), delay_ms=st.sampled_from([0, 5_000]))
     def fail_callback(self, place: CallbackPlace, attempt: int, delay_ms: int) -> None:
@@ -399,6 +417,20 @@ class ArchiveMachine(RuleBasedStateMachine):
         assert snapshot.child_ids(record) == [chain(*child) for child in self._model.children(names)]
         found = [instance.id for instance in snapshot.descendants(record, Level.INSTANCE)]
         assert sorted(found) == sorted(chain(*leaf) for leaf, _ in below)
+
+    @invariant()
+    def labels_agree(self) -> None:
+        live = {
+            names: self._labels.get(self._model.ref(names), set()) for names in UNIVERSE if self._model.exists(names)
+        }
+        with self._stage.views.snapshot() as snapshot:
+            for names, expected in live.items():
+                assert labels_of(snapshot, self._model.ref(names)) == sorted(expected)
+            assert list(list_labels(snapshot)) == sorted(set().union(*live.values()))
+            rows = len(list(snapshot.keys(LABELS, b"")))
+            assert rows == len(list(snapshot.keys(LABELLED, b"")))
+        if not self._model.purging:
+            assert rows == sum(map(len, live.values()))
 
     @invariant()
     def changes_agree(self) -> None:

@@ -83,6 +83,8 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "rows-purged/2": ([303, 250], [[[4, ID], [3, OTHER_ID], [2, ID]]]),
     "instance-received-again/1": ([300, "DicomProtocol"], [ID, "192.0.2.7", "MODALITY", "SINOGRAM", ""]),
     "resource-unsettled/1": ([3, 301], None),
+    "label-added/1": ([2, 302], ["Doe-Jane_2", "192.0.2.7", "admin"]),
+    "label-removed/1": ([4, 70_000], ["7", "", ""]),
     "callback-failed/1": ([300, 2, "OnStoredInstance", 1, 5_000, "error"], ["no such patient: Doe^Jane"]),
     "callback-recovered/1": ([300, 2, "OnStoredInstance", 3], None),
     "callback-skipped/1": ([70_000, 0, "OnDeletedStudy", 3], None),

@@ -10,6 +10,7 @@ import pytest
 from events.envelope import EVENT_TYPES
 from events.event import Event
 from events.files import FileDamaged
+from events.labels import LabelAdded
 from events.metadata import MetadataSet
 from events.resources import CreationEvent, InstanceStored
 from store.batch import Batch
@@ -39,9 +40,8 @@ def test_every_table_belongs_to_one_projection() -> None:
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.tables[0].decode())
 def test_what_has_rows_of_a_resource_says_how_they_go(projection: Projection) -> None:
     """Those that count others have theirs subtracted; a deletion has no rows but those of its own work."""
-    of_resources = any(
-        issubclass(event, (CreationEvent, InstanceStored, FileDamaged, MetadataSet)) for event in projection.handles
-    )
+    kinds = (CreationEvent, InstanceStored, FileDamaged, LabelAdded, MetadataSet)
+    of_resources = any(issubclass(event, kinds) for event in projection.handles)
     assert (projection.forget is not None) is of_resources
 
 

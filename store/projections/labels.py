@@ -1,0 +1,49 @@
+"""The labels of resources, and the resources of labels."""
+
+from events.files import FileEvent
+from events.identifiers import Level
+from events.jobs import JobEvent
+from events.labels import LabelAdded, LabelRemoved
+from events.resources import ResourceEvent
+from events.scripts import ScriptEvent
+from events.server import ServerEvent
+from store.batch import Batch
+from store.log import Appended
+from store.projections import rows
+from store.projections.projection import Gone, Projection
+from store.tables import INSTANCES, LABELLED, LABELS, TOUCHES, U64, key, label_key, labelled_key, touch_key
+
+
+def _add(batch: Batch, appended: Appended[LabelAdded]) -> None:
+    event = appended.event
+    _touch(batch, appended)
+    batch.put(LABELS, label_key(event.resource, event.label), b"")
+    batch.put(LABELLED, labelled_key(event.label, event.resource), bytes((event.level,)))
+
+
+def _remove(batch: Batch, appended: Appended[LabelRemoved]) -> None:
+    _touch(batch, appended)
+    batch.delete(LABELS, label_key(appended.event.resource, appended.event.label))
+    batch.delete(LABELLED, labelled_key(appended.event.label, appended.event.resource))
+
+
+def _touch(batch: Batch, appended: Appended[LabelAdded] | Appended[LabelRemoved]) -> None:
+    """Add the event to the history of its instance."""
+    if appended.event.level == Level.INSTANCE:
+        row = batch.get(INSTANCES, key(appended.event.resource))
+        if row is not None:
+            batch.put(TOUCHES, touch_key(rows.id_of(row), appended.seq), b"")
+
+
+def _forget(batch: Batch, gone: Gone) -> None:
+    for row_key in batch.keys(LABELS, key(gone.ref)):
+        batch.delete(LABELLED, labelled_key(row_key[U64.size :].decode(), gone.ref))
+        batch.delete(LABELS, row_key)
+
+
+PROJECTION = Projection(
+    tables=(LABELS, LABELLED),
+    handles={LabelAdded: _add, LabelRemoved: _remove},
+    ignores=(ResourceEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+    forget=_forget,
+)
