@@ -174,7 +174,12 @@ class ServerUnderTest:
 
     def named(self) -> dict[str, int]:
         """The living processes by name: supervisor, core, gateway-1, …"""
-        return {_name_of(pid): pid for pid in self.pids()}
+        names = {_name_of(pid): pid for pid in self.pids()}
+        if (
+            SUPERVISOR in names and self.process is not None
+        ):  # a child that is being started has its command line for a moment
+            names[SUPERVISOR] = self.process.pid
+        return names
 
     def gateways(self) -> list[int]:
         return [pid for name, pid in sorted(self.named().items()) if name.startswith(GATEWAY)]

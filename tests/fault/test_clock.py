@@ -6,10 +6,13 @@ Both clocks are the tests': the wall clock that dates events, and the monotonic 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pykka
 import pytest
 
+from actors.core import stable
+from actors.core.alarm import Alarm
 from actors.core.stable import Ripen, StableTracker, Touched
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
@@ -17,6 +20,7 @@ from events.identifiers import Level, Ref, Seq
 from store.records import Origin
 from store.run_clock import recorded_clock, set_forward_us
 from store.views.feed import EventEntry, get_changes, get_events
+from tests.engine_stage import HandAlarm
 from tests.fault.instances import Instance
 from tests.fault.servers import wait_for
 from tools import log, replay
@@ -92,10 +96,15 @@ def stable_changes(core: Core) -> list[str]:
 
 
 @contextmanager
-def tracker(core: Core, wall_clock: WallClock, stopwatch: Stopwatch) -> "Iterator[pykka.ActorRef[StableTracker]]":
+def tracker(
+    core: Core, wall_clock: WallClock, stopwatch: Stopwatch, alarm: type = HandAlarm
+) -> "Iterator[pykka.ActorRef[StableTracker]]":
     """A stable-tracker on clocks of the test's, beside the core's own, which never finds anything quiet enough."""
     recorded = recorded_clock(core.environment, wall_clock, wall_clock.since_boot)
-    started = StableTracker.start(core.client, core.views, STABLE_AGE_S, wall_clock=recorded, clock=stopwatch)
+    with patch.object(
+        stable, "Alarm", HandAlarm
+    ):  # one of its own would look at the stopwatch in the moment that it is set
+        started = StableTracker.start(core.client, core.views, STABLE_AGE_S, wall_clock=recorded, clock=stopwatch)
     try:
         yield started
     finally:
@@ -139,7 +148,7 @@ def test_a_day_later_what_was_waiting_is_stable_at_once_and_once(tmp_path: Path)
     with running(tmp_path, clock) as core:
         store(core, 1)
     clock.pass_time(DAY_US)
-    with running(tmp_path, clock) as core, tracker(core, clock, stopwatch) as started:
+    with running(tmp_path, clock) as core, tracker(core, clock, stopwatch, Alarm) as started:
         wait_for(lambda: len(stable_changes(core)) == 3, "three events of the alarm that was due")
         started.ask(Ripen())
         assert stable_changes(core) == LEVELS

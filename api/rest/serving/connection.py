@@ -20,7 +20,7 @@ _SETTLE_S: Final = 0.1  # in which a request that came with the end of its clien
 class Connection(web.RequestHandler):
     """See the module's text. Lives on the event loop."""
 
-    __slots__ = ("_ends_s", "_idle_s", "_is_half_closed", "_no_delay", "_request", "_timer", "is_busy")
+    __slots__ = ("_ends_s", "_idle_s", "_is_coming", "_is_half_closed", "_no_delay", "_request", "_timer", "is_busy")
 
     def __init__(self, server: web.Server, *, idle_s: float, no_delay: bool, **options: Any) -> None:
         """`idle_s` is how long it may be idle between two requests; 0: it serves one request.
@@ -32,6 +32,9 @@ class Connection(web.RequestHandler):
         self._no_delay = no_delay
         self._request: web.BaseRequest | None = None  # the last one
         self.is_busy = False
+        self._is_coming = (
+            False  # a request has been read, and begins in a moment: closed now, it would be done and not answered
+        )
         self._is_half_closed = False
         self._ends_s: float | None = None  # when to end, by the loop's clock
         self._timer: asyncio.TimerHandle | None = None  # looks at that; a timer for each request would cost 10 µs
@@ -43,7 +46,7 @@ class Connection(web.RequestHandler):
 
     def begin(self, request: web.BaseRequest) -> None:
         """A request is under way from now on."""
-        self._request, self.is_busy = request, True
+        self._request, self.is_busy, self._is_coming = request, True, False
         self._ends_s = None
         if self._is_half_closed:
             self.eof_received()
@@ -62,12 +65,14 @@ class Connection(web.RequestHandler):
         # It answers that when its turn comes; until then a reader of the body would wait for more.
         if self.is_busy and self._messages:
             self._break_body(TransferEncodingError("a chunk is malformed"))
+        elif self._messages:
+            self._is_coming, self._ends_s = True, None
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocol has bool or None, aiohttp's None
         """The client sends nothing more. Returns whether the connection stays, for the answer."""
         self._is_half_closed = True
         self._break_body(ContentLengthError("the connection ended before the body did"))
-        self._end_in(HALF_CLOSED_S if self.is_busy else _SETTLE_S)
+        self._end_in(HALF_CLOSED_S if self.is_busy or self._is_coming else _SETTLE_S)
         # TLS ends whatever is returned, and warns in the log of each client for which this is not False.
         return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
