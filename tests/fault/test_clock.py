@@ -101,9 +101,8 @@ def tracker(
 ) -> "Iterator[pykka.ActorRef[StableTracker]]":
     """A stable-tracker on clocks of the test's, beside the core's own, which never finds anything quiet enough."""
     recorded = recorded_clock(core.environment, wall_clock, wall_clock.since_boot)
-    with patch.object(
-        stable, "Alarm", HandAlarm
-    ):  # one of its own would look at the stopwatch in the moment that it is set
+    # A real alarm would look at the stopwatch in the moment that a test sets it.
+    with patch.object(stable, "Alarm", alarm):
         started = StableTracker.start(core.client, core.views, STABLE_AGE_S, wall_clock=recorded, clock=stopwatch)
     try:
         yield started
