@@ -5,11 +5,12 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from actors.core.index.actor import Index, Reply, _Waiting
+from actors.core.index.actor import Index, _Waiting
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import OpenFolder
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.resources import DeleteResource, PurgeRows
+from actors.wire.reply import Reply
 from events.errors import SinogramError
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq, hash_resource_id
 from store.blobs.writer import make_blob_id

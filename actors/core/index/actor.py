@@ -30,6 +30,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.plain import Together, parts_of
 from actors.messages.commands.resources import PurgeRows
 from actors.wire import metrics
+from actors.wire.reply import Reply, stopping
 from events.errors import Busy, CorruptLog, ReadOnlyArchive, SinogramError, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, Seq, Surrogate
 from store import projections
@@ -45,7 +46,6 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 256  # commands per commit: 256 stores hold the writer for some 40 ms
 _WAKE = "wake"
 
-Reply = Callable[[Any, SinogramError | None], None]
 Clock = Callable[[], int]  # UTC, microseconds since 1970
 
 
@@ -228,7 +228,7 @@ def submit(
     try:
         index.tell(_WAKE)
     except pykka.ActorDeadError:
-        reply(None, Busy("the server is stopping"))
+        reply(None, stopping())
 
 
 def check_records(parts: list[Command]) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pykka
 
-from actors.core.index.actor import Clock, Index, Listener, Reply, submit
+from actors.core.index.actor import Clock, Index, Listener, submit
 from actors.messages.commands.command import Command
-from actors.wire.reply import wait_for_reply
+from actors.wire.reply import Reply, wait_for_reply
 from events.errors import Busy
 from store.environment import Environment
 
