@@ -22,7 +22,7 @@ JPEG_2000 = "1.2.840.10008.1.2.4.90"
 RELEASE_RQ = b"\x05\0\0\0\0\4" + bytes(4)
 ABORT = b"\x07\0\0\0\0\4" + bytes(4)
 DEFAULT_CONTEXTS = ((1, VERIFICATION, (IMPLICIT_LE,)), (3, CT, (EXPLICIT_LE,)), (5, MR, (IMPLICIT_LE,)))
-TIMEOUT_S = 20.0
+TIMEOUT_S = 40.0
 
 Contexts = Sequence[tuple[int, str, Sequence[str]]]
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from api.rest.serving.front import Application
 from api.rest.serving.server import HttpServer
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @contextmanager

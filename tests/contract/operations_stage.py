@@ -31,7 +31,7 @@ from store.views.jobs import get_error_details, get_job, get_result
 from tests.contract.destination import Destination
 from tools.server.core import Core
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 @dataclass

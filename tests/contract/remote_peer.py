@@ -16,7 +16,7 @@ from actors.wire.dicom.pdu import AssociateRequest, ContextAnswer, Rejection, Ro
 ABORT_BY_USER = pdu.encode_abort(None)
 RELEASE_REQUEST, RELEASE_REPLY = pdu.encode_release_request(), pdu.encode_release_reply()
 GARBAGE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 40.0
 
 Script = Callable[["Peer"], None]
 

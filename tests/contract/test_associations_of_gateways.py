@@ -22,7 +22,7 @@ from tests.contract.dicom_scu import (
     associate_request,
 )
 from tests.fault.associations import associations_of
-from tests.fault.servers import ServerUnderTest, kill, server_in, wait_for
+from tests.fault.servers import ServerUnderTest, freeze, kill, server_in, wait_for
 
 GATEWAYS, LIMIT = 3, 12
 TOO_MANY = Rejected(2, 3, 2)  # transient, by the presentation layer, local limit exceeded (PS3.8 Table 9-21)
@@ -123,7 +123,7 @@ def test_the_places_of_a_gateway_that_dies_are_free_again(server: ServerUnderTes
 def test_a_gateway_that_stands_still_keeps_nobody_waiting(server: ServerUnderTest) -> None:
     wait_for(lambda: not sum(held(server)), "the last test's associations to end")
     stopped = server.gateways()[0]
-    os.kill(stopped, signal.SIGSTOP)
+    freeze(stopped)
     try:
         with contextlib.ExitStack() as opened:
             assert all(isinstance(try_one(server, opened), Accepted) for _ in range(LIMIT))

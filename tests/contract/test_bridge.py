@@ -27,7 +27,7 @@ from store.tables import LEASES
 from tests.index_stage import chain, store_command
 from tools.server.core import Core
 
-SOON_S = 10
+SOON_S = 30
 Reply = Callable[[Any, SinogramError | None], None]
 
 

@@ -23,7 +23,7 @@ from tests.dicom_bytes import uid
 from tools.server.core import Core
 
 DESTINATION = Modality(name="dest", aet="DEST", host="127.0.0.1", port=104)
-WAIT_S = 20.0
+WAIT_S = 40.0
 
 PATIENT: Keys = {"QueryRetrieveLevel": "PATIENT", "PatientID": "PAT1"}
 STUDY: Keys = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}

@@ -24,7 +24,7 @@ from store.views.jobs import get_error_details, get_job, get_result
 from tests.fault.servers import wait_for
 from tools.server.core import Core
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 @dataclass

@@ -26,7 +26,7 @@ from tests.dicom_bytes import CT, MR, dataset, encode, uid
 from tests.scripts_stage import run_scripts
 from tools.server.core import Core
 
-WAIT_S = 20.0
+WAIT_S = 40.0
 STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
 NAMES = [uid(1, 1, 1, instance) for instance in range(1, 7)]
 

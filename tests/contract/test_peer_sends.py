@@ -27,7 +27,7 @@ from tests.dicom_bytes import MR, dataset, encode
 from tools.server.core import Core
 
 STORED = json.dumps({"ID": "x", "Status": "Success"}).encode()
-WAIT_S = 20.0
+WAIT_S = 40.0
 
 
 class _Handler(BaseHTTPRequestHandler):

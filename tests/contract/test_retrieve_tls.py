@@ -25,7 +25,7 @@ from tests.dicom_bytes import add_pixels, dataset, encode, uid
 from tools.server.core import Core
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is not installed")
-WAIT_S = 20.0
+WAIT_S = 40.0
 STUDY = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": uid(1, 1)}
 
 

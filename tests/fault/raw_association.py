@@ -14,7 +14,7 @@ LAST_DATA, MORE_DATA, LAST_COMMAND = 2, 0, 3
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 VERIFICATION = "1.2.840.10008.1.1"
-REPLY_TIMEOUT_S = 20.0
+REPLY_TIMEOUT_S = 40.0
 
 
 def pdu(kind: int, body: bytes, length: int | None = None) -> bytes:

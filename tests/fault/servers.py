@@ -223,6 +223,12 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def freeze(pid: int) -> None:
+    """Stop a process, and return when all of its threads stand: the signal alone may come after their next work."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: _states_of(pid) == {"T"}, f"process {pid} to stand still")
+
+
 def is_running(pid: int) -> bool:
     """Tell whether a process lives; a zombie does not, once its last thread has let go of the files."""
     stat = _stat_of(pid)
@@ -254,8 +260,14 @@ def anonymous_bytes_of(pid: int) -> int:
     return 0
 
 
+def _states_of(pid: int) -> set[str]:
+    """Return the states of a process's threads."""
+    stats = [_stat_of(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {stat[0] for stat in stats if stat is not None}
+
+
 def _stat_of(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat after the name: state, parent, group, session, …"""
+    """Return the fields of /proc/PID/stat after the name: state, parent, group, session, … A thread's number does, too."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -26,6 +26,7 @@ from events.errors import Busy
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.uids import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode
+from tests.fault.servers import freeze
 from tests.pixel_files import ENCODERS, EXACT, HTJ2K, J2K_LOSSLESS, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
 
 SAMPLES = gray(16)
@@ -50,7 +51,7 @@ def pid_of(codecs: CodecPool) -> int:
         return codec.pid
 
 
-def wait_until(holds: Callable[[], bool], patience_s: float = 10) -> bool:
+def wait_until(holds: Callable[[], bool], patience_s: float = 30) -> bool:
     """Look again and again: of another process's end there is no event."""
     deadline = time.monotonic() + patience_s
     while not holds():
@@ -102,7 +103,7 @@ def test_a_codec_that_hangs_is_killed_at_the_time_limit() -> None:
         with codecs.lease() as codec:
             pid = codec.pid
             codec._link.settimeout(0.2)  # for this one frame: starting a process may take longer
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
             with pytest.raises(UndecodablePixels, match="CodecTimeout"):
                 codec.decode(_request(), os.memfd_create("nothing"))
         assert is_gone(pid)

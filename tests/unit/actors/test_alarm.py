@@ -8,7 +8,7 @@ import pytest
 from actors.core.alarm import Alarm
 from tests.clock import Clock
 
-SOON_S = 10  # for what must happen
+SOON_S = 30  # for what must happen
 
 
 class Bell:

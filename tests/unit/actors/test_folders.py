@@ -194,7 +194,7 @@ def _failing(code: int) -> object:
 # -- files made ahead -----------------------------------------------------------------------------------------------------
 
 AHEAD = 8
-SOON_S = 10
+SOON_S = 30
 
 
 class Shelf(deque[BlobWriter]):

@@ -22,7 +22,7 @@ from events.identifiers import CORRELATION_BYTES
 
 OURS = b"\x01" * 8
 OTHERS = b"\x02" * 8
-WAIT_S = 20.0
+WAIT_S = 40.0
 
 
 class Stage:

@@ -8,7 +8,7 @@ import pytest
 
 from api.rest.threads import Threads
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from events.identifiers import Seq
 from tools.server import lua_processes
 from tools.server.lua_processes import _Follower
 
-SOON_S = 20
+SOON_S = 40.0
 
 
 class Follower:
