@@ -24,7 +24,7 @@ import msgpack
 
 from events import files, jobs, labels, metadata, resources, scripts, server
 from events.errors import CorruptLog
-from events.event import Event, field_names
+from events.event import Event, defaults, field_names
 from events.identifiers import Seq, Surrogate
 
 GENESIS = bytes(32)  # previous_hash of the first event
@@ -62,12 +62,28 @@ def _name_nothing_purged(public: list[Any], _personal: list[Any] | None) -> tupl
     return public, [[]]
 
 
+def _file_behind_facts(public: list[Any], personal: list[Any] | None) -> tuple[list[Any], list[Any] | None]:
+    """Before, a file was never compressed, and its name and size stood before what it holds."""
+    *own, blob, size_bytes, syntax, sop_class, offset, vr, index, origin = public
+    return [*own, syntax, sop_class, offset, vr, index, blob, size_bytes, origin], personal
+
+
 # Old tag -> upcast. Chains are followed: /1 -> /2 -> /3.
 UPCASTS: MappingProxyType[str, Upcast] = MappingProxyType(
     {
         "rows-purged/1": Upcast("rows-purged/2", _name_nothing_purged),
+        "instance-stored/1": Upcast("instance-stored/2", _file_behind_facts),
+        "file-healed/1": Upcast("file-healed/2", _file_behind_facts),
     }
 )
+
+
+def tags_of(*event_types: type[Event]) -> tuple[str, ...]:
+    """Return the tags under which events of these types stand in logs, old ones, too."""
+    tags = [event_type.TAG for event_type in event_types]
+    for tag in tags:  # grows on the way
+        tags += [old for old, step in UPCASTS.items() if step.to_tag == tag]
+    return tuple(tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +135,24 @@ def encode(
 @cache
 def _getters(event_type: type[Event]) -> tuple[_Getter, _Getter | None]:
     """Return what reads the public and the personal values of an event, None where it has no personal part."""
-    public, personal = field_names(event_type)
-    return _getter(public), _getter(personal) if personal else None
+    public, personal = map(_getter, field_names(event_type), defaults(event_type))
+    return public, personal if field_names(event_type)[1] else None
 
 
-def _getter(names: tuple[str, ...]) -> _Getter:
-    if len(names) > 1:
-        return attrgetter(*names)  # half the time of a loop: 1 µs of an instance's 60
-    return lambda event: [getattr(event, name) for name in names]
+def _getter(names: tuple[str, ...], absent: tuple[Any, ...]) -> _Getter:
+    """Return what reads some values of an event; the last of them are left out where all are what `absent` says."""
+    if len(names) < 2:
+        return lambda event: [getattr(event, name) for name in names]
+    get = attrgetter(*names)  # half the time of a loop: 1 µs of an instance's 60
+    if not absent:
+        return get
+    needed = len(names) - len(absent)
+
+    def get_present(event: Event) -> Sequence[Any]:
+        values = get(event)
+        return values[:needed] if values[needed:] == absent else values
+
+    return get_present
 
 
 def hash_row(row: bytes) -> bytes:
@@ -191,9 +217,19 @@ def decode_event(record: Record, personal_row: bytes | None) -> Event | None:
     event_type = EVENT_TYPES.get(tag)
     if event_type is None:
         raise CorruptLog(f"event {record.seq} has the unknown type {tag}")
-    public_names, personal_names = field_names(event_type)
     try:
-        values = dict(zip((*public_names, *personal_names), (*public, *(personal or ())), strict=True))
+        values = {
+            name: value
+            for names, absent, part in zip(
+                field_names(event_type), defaults(event_type), (public, personal or ()), strict=True
+            )
+            for name, value in zip(_present(names, absent, part), part, strict=True)
+        }
     except ValueError as exc:
         raise CorruptLog(f"event {record.seq} does not have the values of {tag}") from exc
     return event_type(**values)
+
+
+def _present(names: tuple[str, ...], absent: tuple[Any, ...], part: Sequence[Any]) -> tuple[str, ...]:
+    needed = len(names) - len(absent)
+    return names[:needed] if len(part) == needed else names

@@ -4,9 +4,12 @@ A field marked `personal()` identifies a person or lets one be guessed (identifi
 hashes over them). It is stored apart, in the log's `personal` table, where lawful erasure can delete it. The order of
 the fields, an event's own before those it inherits, is the order of the stored values, so a field is never added, moved or retyped: a changed event gets a new
 tag and an upcast (`events.envelope`).
+
+Fields with a default come last in either part. They are stored only where one of them has another value, so what few events have to
+say costs nothing in all others.
 """
 
-from dataclasses import field, fields
+from dataclasses import MISSING, field, fields
 from functools import cache
 from inspect import get_annotations
 from typing import Any, ClassVar
@@ -21,9 +24,9 @@ class Event:
     TAG: ClassVar[str]
 
 
-def personal() -> Any:
+def personal(*, default: Any = MISSING) -> Any:
     """Declare a field that belongs to the personal part."""
-    return field(metadata={_PERSONAL: True})
+    return field(default=default, metadata={_PERSONAL: True})
 
 
 def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -31,9 +34,21 @@ def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ..
     return _field_names(event_type)  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
 
 
+def defaults(event_type: type[Event]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the defaults of the public and of the personal fields that may be absent: those of the last names."""
+    by_name = {f.name: f.default for f in fields(event_type) if f.default is not MISSING}  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
+    public, personal = field_names(event_type)
+    return _of(by_name, public), _of(by_name, personal)
+
+
+def _of(by_name: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(by_name[name] for name in names if name in by_name)
+
+
 @cache
 def _field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     found = {f.name: f for f in fields(event_type)}  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
     declared = [found[name] for base in event_type.__mro__ for name in get_annotations(base) if name in found]
+    declared.sort(key=lambda f: f.default is not MISSING)
     public = tuple(f.name for f in declared if not f.metadata.get(_PERSONAL))
     return public, tuple(f.name for f in declared if f.metadata.get(_PERSONAL))

@@ -45,6 +45,6 @@ class FileHealed(FileEvent, ReceivedInstance):
     The values are those of the file as it came now. The bytes may differ from the first ones.
     """
 
-    TAG: ClassVar[str] = "file-healed/1"
+    TAG: ClassVar[str] = "file-healed/2"
     instance: Ref
     damaged: BlobId  # what it replaces

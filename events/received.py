@@ -1,6 +1,7 @@
 """The facts about a received instance, declared once: its command, its events, its row and its readers share them.
 
-These are bases of dataclasses that add fields of their own; in the log an event's own values stand before those it inherits.
+These are bases of dataclasses that add fields of their own; in the log an event's own values stand before those it inherits. They
+have no slots, so that several may stand side by side.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,12 +11,15 @@ from operator import attrgetter
 from typing import Any
 
 from events.event import personal
-from events.identifiers import BlobId, ResourceId
+from events.identifiers import ResourceId
+from events.stored_file import StoredFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Originated:
     """Where something came from; fields that do not apply are empty."""
+
+    __slots__ = ()
 
     origin: str  # RestApi, DicomProtocol, Lua, Plugins, WebDav or Unknown
     remote_ip: str = personal()
@@ -24,12 +28,12 @@ class Originated:
     username: str = personal()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedInstance(Originated):
+@dataclass(frozen=True, kw_only=True)
+class ReceivedInstance(StoredFile, Originated):
     """An instance, its file, and where that came from."""
 
-    blob: BlobId
-    size_bytes: int  # of the file; > 0
+    __slots__ = ()
+
     transfer_syntax: str
     sop_class: str
     pixel_data_offset: int | None  # of the Pixel Data element, from the start of the file
@@ -37,16 +41,15 @@ class ReceivedInstance(Originated):
     index_in_series: int | None
     id: ResourceId = personal()
     tags: Mapping[int, str] = personal()  # main DICOM tags of the instance
-    md5: bytes = personal()  # of the file, 16 bytes; b"" where hashing is off
 
 
-def facts(kind: type[Originated], value: Originated) -> dict[str, Any]:
+def facts(kind: type[Originated | StoredFile], value: Originated | StoredFile) -> dict[str, Any]:
     """Return the fields that a value inherits from `kind`, by name: to build another value of that base."""
     names, get = _getter(kind)  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
     return dict(zip(names, get(value), strict=True))
 
 
 @cache
-def _getter(kind: type[Originated]) -> tuple[tuple[str, ...], Callable[[Originated], tuple[Any, ...]]]:
+def _getter(kind: type[Originated | StoredFile]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
     names = tuple(field.name for field in fields(kind))
     return names, attrgetter(*names)

@@ -44,7 +44,7 @@ class RemovalEvent(ResourceEvent):
 class InstanceStored(ResourceEvent, ReceivedInstance):
     """A DICOM file is durable on disk and part of the archive (PS3.4 Annex B, or `POST /instances`)."""
 
-    TAG: ClassVar[str] = "instance-stored/1"
+    TAG: ClassVar[str] = "instance-stored/2"
     series: Ref
     study: Ref
     patient: Ref

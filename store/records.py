@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Self
+from typing import Any, Self
 
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.received import Originated, ReceivedInstance
@@ -45,7 +45,7 @@ class Origin:
         """Return where a command, an event or an instance says that it came from."""
         return cls(*_ORIGIN(value))
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, Any]:
         """Return the same as the fields of a command or event."""
         return dict(zip(_ORIGIN_NAMES, _OWN(self), strict=True))
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from events.identifiers import BlobId
+from events.stored_file import StoredFile
 
 DIGEST_BYTES = 16 << 20
 REMEMBERED = 16_384  # files of which a process remembers that their digest was right; some 4 MB
@@ -31,17 +32,6 @@ class Kind(StrEnum):
     ALTERED = "altered"  # its size is right, its digest is not
     NO_FILE = "no-file"  # a folder, a device or the like stands in its place
     UNREADABLE = "unreadable"  # the disk or the rights do not let it be read
-
-
-class StoredFile(Protocol):
-    """What an instance's row or event says of its file."""
-
-    @property
-    def blob(self) -> BlobId: ...
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def md5(self) -> bytes: ...  # b"" where it was not computed
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,13 @@ from typing import BinaryIO
 
 from events.errors import DamagedFile, StorageFailed
 from events.identifiers import BlobId, format_blob_id
+from events.stored_file import StoredFile
 from store.blobs.damage import (
     DIGEST_BYTES,
     Damage,
     Damaged,
     Kind,
     Remembered,
-    StoredFile,
     check_content,
     check_digest,
     open_file,

@@ -11,6 +11,7 @@ The sequence of the last change outlives its row: a polling client would else go
 from enum import IntEnum
 from struct import Struct
 
+from events import envelope
 from events import resources as events
 from events.event import Event
 from events.files import FileEvent
@@ -183,4 +184,4 @@ PROJECTION = Projection(
     forget=_forget,
     rebuild=Rebuild(name="last-change", tables=(), sources=(EVENTS,), add=_add_last, is_missing=_is_last_missing),
 )
-_CHANGES = {kind.TAG for kind in PROJECTION.handles} - {ChangesCleared.TAG}
+_CHANGES = set(envelope.tags_of(*(PROJECTION.handles.keys() - {ChangesCleared})))

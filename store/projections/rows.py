@@ -1,6 +1,7 @@
 """The bytes of the read models' rows. They are rebuilt by replay, so they may change with any release."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from struct import Struct
@@ -11,6 +12,7 @@ import msgpack
 from events.files import FileHealed
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
+from events.stored_file import StoredFile
 from store.damaged_rows import DECODING, DamagedRow
 from store.records import Instance, Resource, Tags
 from store.tables import INSTANCES, PATIENTS, SERIES, STUDIES
@@ -58,24 +60,48 @@ def id_of(row: bytes) -> ResourceId:
     return ResourceId(row[start : start + 20])
 
 
-# An instance's row: its identifier, its place, when it came, then these.
+# An instance's row: its identifier, its place, when it came, these, then how its file is compressed, if it is.
 _RECEIVED = (
     "blob", "size_bytes", "md5", "transfer_syntax", "sop_class", "pixel_data_offset", "pixel_data_vr", "index_in_series",
     "origin", "remote_ip", "remote_aet", "called_aet", "username", "tags",
 )  # fmt: skip
 _received = attrgetter(*_RECEIVED)
-_file = attrgetter(*_RECEIVED[: INSTANCE_INDEX + 1 - INSTANCE_BLOB])
+_healed = attrgetter(*_RECEIVED[: INSTANCE_INDEX + 1 - INSTANCE_BLOB])
+_CONTENT = ("blob", "size_bytes", "md5")
+_PACKED = ("compression", "packed_bytes", "packed_md5")
+_content, _packed = attrgetter(*_CONTENT), attrgetter(*_PACKED)
+
+
+def file_values(file: StoredFile) -> tuple[Any, ...]:
+    """Return a file as the last values of a row: three, or six where it is compressed."""
+    return *_content(file), *_packed_values(file)
+
+
+def read_file(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the facts about a file, by the names of StoredFile, from the last values of a row. Raises DamagedRow."""
+    return dict(zip(_CONTENT, values[:3], strict=True)) | _read_packed(values[3:])
+
+
+def _packed_values(file: StoredFile) -> tuple[Any, ...]:
+    values: tuple[Any, ...] = _packed(file) if file.compression else ()
+    return values
+
+
+def _read_packed(values: Sequence[Any]) -> dict[str, Any]:
+    if len(values) not in {0, len(_PACKED)}:
+        raise DamagedRow
+    return dict(zip(_PACKED, values, strict=False))
 
 
 def instance_row(event: InstanceStored, at_us: int) -> bytes:
-    return pack([event.id, event.series, event.study, event.patient, at_us, *_received(event)])
+    return pack([event.id, event.series, event.study, event.patient, at_us, *_received(event), *_packed_values(event)])
 
 
 def healed_row(event: FileHealed, old: bytes) -> bytes:
     """Return an instance's row with another file; when and from where the instance came stays as it was."""
     row = unpack(old)
-    row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = _file(event)
-    row[INSTANCE_TAGS] = event.tags
+    row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = _healed(event)
+    row[INSTANCE_TAGS:] = [event.tags, *_packed_values(event)]
     return pack(row)
 
 
@@ -153,10 +179,10 @@ def pack_totals(totals: tuple[int, ...]) -> bytes:
 def read_instance(ref: Ref, row: bytes) -> Instance:
     """Decode an instance's row. Raises DamagedRow."""
     values = unpack(row)
-    if len(values) != INSTANCE_TAGS + 1:
+    if len(values) <= INSTANCE_TAGS:
         raise DamagedRow
-    id_, series, _, _, at_us, *received = values
-    known = dict(zip(_RECEIVED, received, strict=True))
+    id_, series, _, _, at_us, *received = values[: INSTANCE_TAGS + 1]
+    known = dict(zip(_RECEIVED, received, strict=True)) | _read_packed(values[INSTANCE_TAGS + 1 :])
     return Instance(ref=ref, id=id_, parent=series, received_us=at_us, **known)
 
 

@@ -49,11 +49,11 @@ def test_tail_prints_one_line_an_event_in_order(data: Path, capsys: pytest.Captu
     assert status == 0
     assert [line.split()[0] for line in lines] == [str(seq) for seq in range(1, 8)]
     assert [line.split()[3] for line in lines] == [
-        "instance-stored/1",
+        "instance-stored/2",
         "series-created/1",
         "study-created/1",
         "patient-created/1",
-        "instance-stored/1",
+        "instance-stored/2",
         "resource-deleted/1",
         "rows-purged/2",
     ]
@@ -105,7 +105,7 @@ def test_show_prints_an_event_with_its_envelope(data: Path, capsys: pytest.Captu
     status, lines, _ = run(capsys, "show", "1", data=data)
     shown = json.loads("\n".join(lines))
     assert status == 0
-    assert (shown["seq"], shown["type"], shown["actor"]) == (1, "instance-stored/1", "ingest")
+    assert (shown["seq"], shown["type"], shown["actor"]) == (1, "instance-stored/2", "ingest")
     assert (shown["at_us"], shown["correlation"]) == (1_700_000_000_000_000, "0102030405060708")
     assert re.fullmatch("[0-9a-f]{16}", shown["aggregate"])
     assert (shown["public"]["series"], shown["public"]["size_bytes"]) == (2, 1_000)
@@ -137,7 +137,7 @@ def test_stats_count_events_and_bytes_by_type(data: Path, capsys: pytest.Capture
     assert status == 0
     table = {line.split()[0]: line.split()[1:] for line in lines[1:-1]}
     assert {tag: int(columns[0]) for tag, columns in table.items()} == {
-        "instance-stored/1": 2,
+        "instance-stored/2": 2,
         "series-created/1": 1,
         "study-created/1": 1,
         "patient-created/1": 1,

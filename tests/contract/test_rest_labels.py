@@ -103,7 +103,7 @@ def test_the_history_of_an_instance_tells_of_its_labels(stage: RestStage) -> Non
         stage.ask(f"{instance}/labels/a", method)
     stage.ask(f"{first(stage, 'series')}/labels/a", "PUT")
     tags = [event["Tag"] for event in read(stage, f"{instance}/history")]
-    assert tags == ["instance-stored/1", "label-added/1", "label-removed/1"]
+    assert tags == ["instance-stored/2", "label-added/1", "label-removed/1"]
 
 
 def test_labels_go_with_their_resource(stage: RestStage) -> None:

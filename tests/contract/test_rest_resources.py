@@ -116,7 +116,7 @@ def test_events_page_through_the_whole_log(stage: RestStage) -> None:
     whole = json.loads(stage.ask("/events").body)
     assert whole["Done"]
     tags = [event["Tag"] for event in whole["Events"]]
-    assert tags == ["instance-stored/1", "series-created/1", "study-created/1", "patient-created/1"]
+    assert tags == ["instance-stored/2", "series-created/1", "study-created/1", "patient-created/1"]
     assert whole["Events"][0]["Values"]["tags"]["0020,0013"] == "1"
     assert len(whole["Events"][0]["Correlation"]) == 16
     seen, since, is_done = [], 0, False
@@ -130,11 +130,11 @@ def test_events_page_through_the_whole_log(stage: RestStage) -> None:
 def test_the_history_tells_of_a_deleted_instance(stage: RestStage) -> None:
     identifier = json.loads(stage.upload(file(1)).body)["ID"]
     assert [row["Tag"] for row in json.loads(stage.ask(f"/instances/{identifier}/history").body)] == [
-        "instance-stored/1"
+        "instance-stored/2"
     ]
     stage.ask(f"/instances/{identifier}", "DELETE")
     tags = [row["Tag"] for row in json.loads(stage.ask(f"/instances/{identifier}/history").body)]
-    assert tags[0] == "instance-stored/1"
+    assert tags[0] == "instance-stored/2"
     assert "resource-deleted/1" in tags
     assert stage.ask("/instances/nope/history").status == 404
 

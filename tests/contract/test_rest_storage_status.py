@@ -103,4 +103,4 @@ def test_the_event_is_in_the_log_and_in_the_history(rest: RestStage, archive: Co
     for uri in ("/events", f"/instances/{identifier}/history"):
         body = rest.ask(uri).body.decode()
         assert "file-damaged/1" in body
-        assert "file-healed/1" in body
+        assert "file-healed/2" in body

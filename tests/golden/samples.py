@@ -6,6 +6,7 @@ An event whose tag has been superseded stays here in today's form: what its old 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,27 +61,49 @@ ID = ResourceId(bytes(range(1, 21)))
 OTHER_ID = ResourceId(bytes(range(101, 121)))
 JOB_ID = bytes(range(0xC0, 0xD0))
 
+_STORED = InstanceStored(
+    series=Ref(301),
+    study=Ref(302),
+    patient=Ref(70_000),
+    blob=BlobId(bytes(range(0x80, 0x90))),
+    size_bytes=5_000_000_000,
+    transfer_syntax="1.2.840.10008.1.2.4.70",
+    sop_class="1.2.840.10008.5.1.4.1.1.4",
+    pixel_data_offset=1_234,
+    pixel_data_vr="OB",
+    index_in_series=None,
+    origin="DicomProtocol",
+    id=ID,
+    tags={0x00080018: "1.2.3.4", 0x00200013: "7", 0x00204000: "vue d'été"},
+    md5=bytes(range(0xA0, 0xB0)),
+    remote_ip="192.0.2.7",
+    remote_aet="MODALITY",
+    called_aet="SINOGRAM",
+    username="",
+)
+_HEALED = FileHealed(
+    instance=Ref(300),
+    damaged=BlobId(bytes(range(0x80, 0x90))),
+    blob=BlobId(bytes(range(0x90, 0xA0))),
+    size_bytes=5_000_000_000,
+    transfer_syntax="1.2.840.10008.1.2.4.70",
+    sop_class="1.2.840.10008.5.1.4.1.1.4",
+    pixel_data_offset=1_234,
+    pixel_data_vr="OB",
+    index_in_series=None,
+    origin="DicomProtocol",
+    id=ID,
+    tags={0x00080018: "1.2.3.4"},
+    md5=bytes(range(0xA0, 0xB0)),
+    remote_ip="192.0.2.7",
+    remote_aet="MODALITY",
+    called_aet="SINOGRAM",
+    username="",
+)
+
 EVENTS: dict[str, Event] = {
-    "instance-stored/1": InstanceStored(
-        series=Ref(301),
-        study=Ref(302),
-        patient=Ref(70_000),
-        blob=BlobId(bytes(range(0x80, 0x90))),
-        size_bytes=5_000_000_000,
-        transfer_syntax="1.2.840.10008.1.2.4.70",
-        sop_class="1.2.840.10008.5.1.4.1.1.4",
-        pixel_data_offset=1_234,
-        pixel_data_vr="OB",
-        index_in_series=None,
-        origin="DicomProtocol",
-        id=ID,
-        tags={0x00080018: "1.2.3.4", 0x00200013: "7", 0x00204000: "vue d'été"},
-        md5=bytes(range(0xA0, 0xB0)),
-        remote_ip="192.0.2.7",
-        remote_aet="MODALITY",
-        called_aet="SINOGRAM",
-        username="",
-    ),
+    "instance-stored/1": _STORED,
+    "instance-stored/2": replace(_STORED, compression=1, packed_bytes=70_000, packed_md5=bytes(range(0xB0, 0xC0))),
     "series-created/1": SeriesCreated(
         study=Ref(302),
         patient=Ref(70_000),
@@ -210,25 +233,8 @@ EVENTS: dict[str, Event] = {
         instance=Ref(300), blob=BlobId(bytes(range(0x80, 0x90))), kind="truncated", found_bytes=70_000
     ),
     "file-recovered/1": FileRecovered(instance=Ref(300), blob=BlobId(bytes(range(0x80, 0x90)))),
-    "file-healed/1": FileHealed(
-        instance=Ref(300),
-        damaged=BlobId(bytes(range(0x80, 0x90))),
-        blob=BlobId(bytes(range(0x90, 0xA0))),
-        size_bytes=5_000_000_000,
-        transfer_syntax="1.2.840.10008.1.2.4.70",
-        sop_class="1.2.840.10008.5.1.4.1.1.4",
-        pixel_data_offset=1_234,
-        pixel_data_vr="OB",
-        index_in_series=None,
-        origin="DicomProtocol",
-        id=ID,
-        tags={0x00080018: "1.2.3.4"},
-        md5=bytes(range(0xA0, 0xB0)),
-        remote_ip="192.0.2.7",
-        remote_aet="MODALITY",
-        called_aet="SINOGRAM",
-        username="",
-    ),
+    "file-healed/1": _HEALED,
+    "file-healed/2": replace(_HEALED, compression=1, packed_bytes=70_000, packed_md5=bytes(range(0xB0, 0xC0))),
 }
 
 

@@ -35,13 +35,17 @@ from store.views.views import Views
 log = logging.getLogger(__name__)
 
 _TAGS_OF: Final = {
-    "OnStoredInstance": (InstanceStored.TAG, InstanceReceivedAgain.TAG),
-    "OnJobSubmitted": (JobSubmitted.TAG,),
-    "OnJobSuccess": (JobSucceeded.TAG,),
-    "OnJobFailure": (JobFailed.TAG, JobCancelled.TAG),
-    **{f"OnStable{level.name.capitalize()}": (ResourceStabilized.TAG,) for level in Level if level != Level.INSTANCE},
-    **{f"OnUpdated{level.name.capitalize()}": (MetadataSet.TAG, MetadataRemoved.TAG) for level in Level},
-    **{f"OnDeleted{level.name.capitalize()}": (ResourceDeleted.TAG, RowsPurged.TAG) for level in Level},
+    "OnStoredInstance": envelope.tags_of(InstanceStored, InstanceReceivedAgain),
+    "OnJobSubmitted": envelope.tags_of(JobSubmitted),
+    "OnJobSuccess": envelope.tags_of(JobSucceeded),
+    "OnJobFailure": envelope.tags_of(JobFailed, JobCancelled),
+    **{
+        f"OnStable{level.name.capitalize()}": envelope.tags_of(ResourceStabilized)
+        for level in Level
+        if level != Level.INSTANCE
+    },
+    **{f"OnUpdated{level.name.capitalize()}": envelope.tags_of(MetadataSet, MetadataRemoved) for level in Level},
+    **{f"OnDeleted{level.name.capitalize()}": envelope.tags_of(ResourceDeleted, RowsPurged) for level in Level},
 }
 
 

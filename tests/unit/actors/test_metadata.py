@@ -106,4 +106,4 @@ def test_the_history_of_an_instance_has_its_metadata(stage: IndexStage) -> None:
     stage.run(put(*NAMES), put("P"), remove(*NAMES))
     with stage.views.snapshot() as snapshot:
         tags = [each.tag for each in get_history(snapshot, chain(*NAMES))]
-    assert tags == ["instance-stored/1", "metadata-set/1", "metadata-removed/1"]
+    assert tags == ["instance-stored/2", "metadata-set/1", "metadata-removed/1"]

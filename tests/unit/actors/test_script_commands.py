@@ -217,7 +217,7 @@ def test_an_instance_that_was_sent_again_has_that_in_its_history(stage: IndexSta
     with stage.views.snapshot() as snapshot:
         history = get_history(snapshot, chain("P", "S", "R", "I"))
         assert snapshot.statistics().instances == 1
-    assert [entry.tag for entry in history] == ["instance-stored/1", "instance-received-again/1"]
+    assert [entry.tag for entry in history] == ["instance-stored/2", "instance-received-again/1"]
     assert history[1].public == {"instance": 1, "origin": "DicomProtocol"}
     assert history[1].aggregate == history[0].aggregate
     assert (history[1].correlation, history[1].actor) == (b"upload-2", "ingest")

@@ -8,7 +8,9 @@ import pytest
 
 from events import envelope
 from events.envelope import EVENT_TYPES, UPCASTS
+from events.errors import CorruptLog
 from events.identifiers import Seq
+from events.resources import InstanceStored, SeriesCompleted
 from tests.golden import samples
 from tests.golden.samples import ACTOR, AGGREGATE, AT_US, CORRELATION, ID, OTHER_ID, PREVIOUS_HASH, SALT, SEQ
 
@@ -38,6 +40,33 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
             "MODALITY",
             "SINOGRAM",
             "",
+        ],
+    ),
+    "instance-stored/2": (
+        [
+            301,
+            302,
+            70_000,
+            "1.2.840.10008.1.2.4.70",
+            "1.2.840.10008.5.1.4.1.1.4",
+            1_234,
+            "OB",
+            None,
+            bytes(range(0x80, 0x90)),
+            5_000_000_000,
+            "DicomProtocol",
+            1,
+            70_000,
+        ],
+        [
+            ID,
+            {0x00080018: "1.2.3.4", 0x00200013: "7", 0x00204000: "vue d'été"},
+            bytes(range(0xA0, 0xB0)),
+            "192.0.2.7",
+            "MODALITY",
+            "SINOGRAM",
+            "",
+            bytes(range(0xB0, 0xC0)),
         ],
     ),
     "series-created/1": ([302, 70_000, 200], [ID, {0x0020000E: "1.2.3", 0x00080060: "MR"}]),
@@ -107,6 +136,32 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         ],
         [ID, {0x00080018: "1.2.3.4"}, bytes(range(0xA0, 0xB0)), "192.0.2.7", "MODALITY", "SINOGRAM", ""],
     ),
+    "file-healed/2": (
+        [
+            300,
+            bytes(range(0x80, 0x90)),
+            "1.2.840.10008.1.2.4.70",
+            "1.2.840.10008.5.1.4.1.1.4",
+            1_234,
+            "OB",
+            None,
+            bytes(range(0x90, 0xA0)),
+            5_000_000_000,
+            "DicomProtocol",
+            1,
+            70_000,
+        ],
+        [
+            ID,
+            {0x00080018: "1.2.3.4"},
+            bytes(range(0xA0, 0xB0)),
+            "192.0.2.7",
+            "MODALITY",
+            "SINOGRAM",
+            "",
+            bytes(range(0xB0, 0xC0)),
+        ],
+    ),
 }
 
 
@@ -175,6 +230,34 @@ def test_an_event_is_written_as_its_sample(tag: str) -> None:
     encoded = samples.encode(samples.EVENTS[tag])
     assert (encoded.row, encoded.personal_row) == samples.read(tag)
     assert encoded.hash == hashlib.sha256(encoded.row).digest()
+
+
+@pytest.mark.parametrize("old", ["instance-stored/1", "file-healed/1"])
+def test_an_uncompressed_file_costs_what_it_cost_before_there_were_others(old: str) -> None:
+    written = samples.encode(samples.EVENTS[old])
+    row, personal = samples.read(old)
+    assert (len(written.row), written.personal_row) == (len(row), personal)
+    record = envelope.decode_record(Seq(SEQ), written.row)
+    assert record.tag == f"{old[:-1]}2"
+    assert envelope.decode_event(record, written.personal_row) == samples.EVENTS[old]
+
+
+@pytest.mark.parametrize("missing", [(1, 0), (0, 2), (2, 2)])
+def test_values_that_may_be_absent_are_there_all_or_none(missing: tuple[int, int]) -> None:
+    public, personal = VALUES["instance-stored/2"]
+    assert personal is not None
+    payload = pack(personal[: len(personal) - missing[1]])
+    digest = hashlib.sha256(SALT + payload).digest()
+    values = public[: len(public) - missing[0]]
+    row = pack(["instance-stored/2", AT_US, AGGREGATE, ACTOR, CORRELATION, values, digest, PREVIOUS_HASH])
+    record = envelope.decode_record(Seq(SEQ), row)
+    with pytest.raises(CorruptLog, match="does not have the values"):
+        envelope.decode_event(record, pack([SALT, payload]))
+
+
+def test_tags_of_an_event_type_are_also_those_that_it_had_before() -> None:
+    assert set(envelope.tags_of(InstanceStored)) == {"instance-stored/1", "instance-stored/2"}
+    assert envelope.tags_of(SeriesCompleted) == ("series-completed/1",)
 
 
 @pytest.mark.parametrize("tag", sorted({*EVENT_TYPES, *UPCASTS}))

@@ -8,6 +8,7 @@ import pytest
 
 from actors.core.index.decisions import resources as decide
 from events.identifiers import Level, ResourceId
+from store.damaged_rows import DamagedRow
 from store.environment import MAX_READERS, Environment
 from store.log import SCAN_ROWS, read_rows, scan
 from store.projections import rows
@@ -97,17 +98,28 @@ def test_threads_read_side_by_side(stage: IndexStage) -> None:
 # -- rows ---------------------------------------------------------------------------------------------------------------
 
 
-def test_an_instances_row_comes_back_with_all_its_values() -> None:
-    event: Any = samples.EVENTS["instance-stored/1"]
+@pytest.mark.parametrize("tag", ["instance-stored/1", "instance-stored/2"])
+def test_an_instances_row_comes_back_with_all_its_values(tag: str) -> None:
+    event: Any = samples.EVENTS[tag]
     record = rows.read_instance(samples.SEQ, rows.instance_row(event, 7))  # type: ignore[arg-type]  # a plain number will do
     assert isinstance(record, Instance)
     assert (record.received_us, record.parent) == (7, event.series)
     for name in ("id", "tags", "blob", "size_bytes", "md5", "transfer_syntax", "sop_class"):
         assert getattr(record, name) == getattr(event, name)
-    for name in ("pixel_data_offset", "pixel_data_vr", "index_in_series"):
+    for name in ("pixel_data_offset", "pixel_data_vr", "index_in_series", "compression", "packed_bytes", "packed_md5"):
         assert getattr(record, name) == getattr(event, name)
     assert (record.origin, record.username) == (event.origin, event.username)
     assert (record.remote_ip, record.remote_aet) == (event.remote_ip, event.remote_aet)
+
+
+@pytest.mark.parametrize("tag", ["instance-stored/1", "instance-stored/2"])
+def test_a_file_comes_back_from_the_last_values_of_a_row(tag: str) -> None:
+    event: Any = samples.EVENTS[tag]
+    values = rows.file_values(event)
+    assert len(values) == (6 if event.compression else 3)
+    assert {name: getattr(event, name) for name in rows.read_file(values)} == rows.read_file(values)
+    with pytest.raises(DamagedRow):
+        rows.read_file([*values, 0])
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 255, 256, 65_535, 65_536])
@@ -178,12 +190,12 @@ def test_no_key_of_an_identifier_is_longer_than_lmdb_takes() -> None:
 
 def test_a_history_tells_every_life_of_an_instance(stage: IndexStage) -> None:
     stage.ask(store_command())
-    assert tags_of(stage, INSTANCE) == [(1, "instance-stored/1")]
+    assert tags_of(stage, INSTANCE) == [(1, "instance-stored/2")]
     stage.ask(delete_command("P", "S", "R", "I"))
-    first = [(1, "instance-stored/1"), (5, "resource-deleted/1")]
+    first = [(1, "instance-stored/2"), (5, "resource-deleted/1")]
     assert tags_of(stage, INSTANCE) == first
     stage.ask(store_command())
-    second = [*first, (7, "instance-stored/1")]
+    second = [*first, (7, "instance-stored/2")]
     assert tags_of(stage, INSTANCE) == second
     stage.ask(delete_command("P"))
     assert tags_of(stage, INSTANCE) == [*second, (11, "resource-deleted/1")]
@@ -198,7 +210,7 @@ def test_a_history_is_whole_again_when_the_purge_is_through(stage: IndexStage, m
     stage.purge_all()
     for number in range(3):
         assert [tag for _, tag in tags_of(stage, chain("P", "S", "R", str(number)))] == [
-            "instance-stored/1",
+            "instance-stored/2",
             "resource-deleted/1",
         ]
 
