@@ -91,13 +91,13 @@ class IndexClient:
         """
         return bool(self._ask(SetStability(id=resource, is_stable=is_stable, correlation=correlation)))
 
-    def set_metadata(self, resource: ResourceId, number: int, value: bytes, correlation: bytes = b"") -> None:
-        """Keep a value beside a resource of any level. Raises NotFound, and InvalidRequest beyond 1 MiB."""
-        self._ask(SetMetadata(id=resource, number=number, value=value, correlation=correlation))
+    def set_metadata(self, command: SetMetadata) -> int:
+        """Keep a value beside a resource; returns its revision. Raises NotFound, RevisionConflict, InvalidRequest beyond 1 MiB."""
+        return int(self._ask(command))
 
-    def remove_metadata(self, resource: ResourceId, number: int, correlation: bytes = b"") -> bool:
-        """Remove such a value; returns whether there was one. Raises NotFound."""
-        return bool(self._ask(RemoveMetadata(id=resource, number=number, correlation=correlation)))
+    def remove_metadata(self, command: RemoveMetadata) -> bool:
+        """Remove such a value; returns whether there was one. Raises NotFound, RevisionConflict."""
+        return bool(self._ask(command))
 
     def change_label(self, command: AddLabel | RemoveLabel) -> None:
         """Give a resource a label or take it away. Raises NotFound, and InvalidRequest for what can be no label."""

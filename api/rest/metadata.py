@@ -9,19 +9,19 @@ from typing import Final
 
 import falcon
 
-from actors.messages.commands.metadata import MAX_VALUE_BYTES
+from actors.messages.commands.metadata import MAX_VALUE_BYTES, RemoveMetadata, SetMetadata
 from api.errors import BadType, InexistentItem, UnknownRoute
-from api.rest import arguments
+from api.rest import arguments, etags
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
-from api.rest.resources import find_below
+from api.rest.resources import find_below, find_ref_below
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.body import read_small
 from api.rest.serving.replies import TEXT, send_json, send_text
 from events.errors import Forbidden, NotFound
 from events.identifiers import Level, ResourceId, parse_resource_id
 from events.metadata import USER_NUMBERS
-from store.views.metadata import MetadataNaming, list_metadata
+from store.views.metadata import MetadataNaming, find_metadata, list_metadata
 
 _INT32: Final = range(-(2**31), 2**31)
 
@@ -53,14 +53,15 @@ class OneMetadata:
         self._level = level
         self._naming = MetadataNaming(deps.settings.user_metadata)
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         number = self._number(name)
         with self._deps.views.snapshot() as s:
-            value = list_metadata(s, find_below(s, self._level, identifier)).get(number)
-        if value is None:
+            found = find_metadata(s, find_ref_below(s, self._level, identifier), self._level, number)
+        if found is None:
             raise NotFound
-        resp.content_type = TEXT
-        resp.data = value
+        if not etags.is_known(req, resp, found.revision, found.md5):
+            resp.content_type = TEXT
+            resp.data = found.value
 
     def _number(self, name: str) -> int:
         """Return which metadata a URI names. Raises InexistentItem, BadType, in this order of checks as Orthanc."""
@@ -77,19 +78,35 @@ class OneMetadata:
 class SettableMetadata(OneMetadata):
     """The same where the archive may change; with `ReadOnly` there is no such route."""
 
+    def __init__(self, deps: Deps, level: Level) -> None:
+        super().__init__(deps, level)
+        self._checks = deps.settings.check_revisions
+
     def on_put(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         number = self._user_number(name)
+        seen = etags.seen_by(req)
         value = read_small(req, MAX_VALUE_BYTES)
+        command = SetMetadata(
+            id=_parse(identifier),
+            number=number,
+            value=value,
+            correlation=correlation_of(req),
+            seen=seen,
+            must_have_seen=self._checks,
+        )
         try:
-            self._deps.index.set_metadata(_parse(identifier), number, value, correlation_of(req))
+            revision = self._deps.index.set_metadata(command)
         except NotFound as exc:
             raise UnknownRoute from exc
+        etags.send_tag(resp, revision)
         send_text(resp)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         number = self._user_number(name)
+        seen = etags.needed_of(req) if self._checks else etags.seen_by(req)
+        command = RemoveMetadata(id=_parse(identifier), number=number, correlation=correlation_of(req), seen=seen)
         try:
-            was_there = self._deps.index.remove_metadata(_parse(identifier), number, correlation_of(req))
+            was_there = self._deps.index.remove_metadata(command)
         except NotFound as exc:
             raise UnknownRoute from exc
         if not was_there:

@@ -60,7 +60,7 @@ class RestSettings:
     log_exported_resources: bool = filled_by(Option("LogExportedResources", Boolean(), default=False))
 
     # Shown by GET /system.
-    check_revisions: bool = False
+    check_revisions: bool = filled_by(Option("CheckRevisions", Boolean(), default=False))
     default_retrieve_method: str = filled_by(
         Option("DicomDefaultRetrieveMethod", Choice(("C-MOVE", "C-GET")), "C-MOVE")
     )

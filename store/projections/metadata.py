@@ -1,5 +1,6 @@
 """Metadata that clients have set."""
 
+import hashlib
 from struct import Struct
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ class Kept(NamedTuple):
 
     revision: int
     value: bytes
+
+    def md5(self) -> str:
+        """Return what ETags of Orthanc 1.12.7 say of the value."""
+        return hashlib.md5(self.value, usedforsecurity=False).hexdigest()
 
 
 def _set(batch: Batch, appended: Appended[MetadataSet]) -> None:

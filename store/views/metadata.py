@@ -4,18 +4,21 @@ Source: observed on Orthanc 1.12.7.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from events.identifiers import Level, Ref
-from events.metadata import BUILT_IN
+from events.metadata import BUILT_IN, USER_NUMBERS
+from events.resources import InstanceStored
 from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.tags import IMAGE_INDEX, INSTANCE_NUMBER
-from store.projections.metadata import unpack_metadata
+from store.log import read_event
+from store.projections.metadata import Kept, unpack_metadata
 from store.records import Instance, Resource
-from store.tables import METADATA, U32, key
+from store.tables import METADATA, U32, key, metadata_key
 from store.times import format_us
 from store.views.snapshot import Snapshot, level_of
 
@@ -45,11 +48,29 @@ class MetadataNaming:
         return self._names.get(number, str(number))
 
 
+def find_metadata(snapshot: Snapshot, ref: Ref, level: Level, number: int) -> Kept | None:
+    """Return one metadata of a resource that is there, None if it has none of this number."""
+    row = snapshot.row(METADATA, metadata_key(ref, number)) if number in _NUMBERS else None
+    if row is not None:
+        return unpack_metadata(row)
+    kind = _BY_NUMBER.get(number)
+    if kind is None or level not in kind.levels:
+        return None
+    text = kind.read(snapshot, snapshot.get_ref(level, ref))
+    if text is None:
+        return None
+    found = Kept(0, text.encode())
+    # Where no revisions are counted another value has another number, which is enough for the caches of clients.
+    return found if kind.is_fixed else found._replace(revision=int(found.md5()[:12], 16))
+
+
 def list_metadata(snapshot: Snapshot, record: Resource | Instance) -> dict[int, bytes]:
     """Return all metadata of a resource by their numbers, in that order."""
-    built_in = instance_metadata(record) if isinstance(record, Instance) else resource_metadata(snapshot, record)
-    numbered = {BUILT_IN[name]: text.encode() for name, text in built_in.items()}
-    return dict(sorted(numbered.items())) | _list_kept(snapshot, record.ref)
+    level = level_of(record)
+    read = {number: kind.read(snapshot, record) for number, kind in _BY_NUMBER.items() if level in kind.levels}
+    built_in = {number: text.encode() for number, text in read.items() if text is not None}
+    kept = _list_kept(snapshot, record.ref)
+    return dict(sorted((built_in | kept).items())) if kept else built_in
 
 
 def show_metadata(
@@ -70,47 +91,73 @@ def _list_kept(snapshot: Snapshot, ref: Ref) -> dict[int, bytes]:
     return kept
 
 
-def instance_metadata(instance: Instance) -> dict[str, str]:
-    """Return an instance's metadata by Orthanc's names."""
-    shown = _common(instance) | {
-        "Origin": instance.origin,
-        "ReceptionDate": format_us(instance.received_us),
-        "RemoteAET": instance.remote_aet,
-        "TransferSyntax": instance.transfer_syntax,
-    }
-    if instance.origin == "RestApi":
-        shown |= {"HttpUsername": instance.username, "RemoteIP": instance.remote_ip}
-    elif instance.origin == "DicomProtocol":
-        shown |= {"CalledAET": instance.called_aet, "RemoteIP": instance.remote_ip}
-    if instance.sop_class:
-        shown["SopClassUid"] = instance.sop_class
+# -- those of Orthanc's own ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A metadata of Orthanc's own. Nothing is kept for it: it is read from what is known of its resource."""
+
+    name: str  # its number stands in `events.metadata`
+    levels: frozenset[Level]
+    read: Callable[[Snapshot, Any], str | None]  # from the record of a resource of these levels; None: it has none
+    is_fixed: bool = True  # for as long as the resource is there
+
+
+def _index_in_series(_: Snapshot, instance: Instance) -> str | None:
     written = instance.tags.get(INSTANCE_NUMBER, instance.tags.get(IMAGE_INDEX))
-    if written is not None:
-        shown["IndexInSeries"] = written.strip()  # even if it is no number
-    if instance.pixel_data_offset is not None:
-        shown["PixelDataOffset"] = str(instance.pixel_data_offset)
-    if instance.pixel_data_vr:
-        shown["PixelDataVR"] = instance.pixel_data_vr
-    return shown
+    return None if written is None else written.strip()  # even if it is no number
 
 
-def resource_metadata(snapshot: Snapshot, resource: Resource) -> dict[str, str]:
-    """Return the metadata of a patient, study or series."""
-    shown = _common(resource) | {"LastUpdate": format_us(resource.last_update_us)}
-    if resource.expected_instances is not None:
-        shown["ExpectedNumberOfInstances"] = str(resource.expected_instances)
-    if resource.level == Level.SERIES:
-        first = next(snapshot.children(resource))
-        shown["RemoteAET"] = first.remote_aet if isinstance(first, Instance) else ""
-    return shown
+def _remote_aet(snapshot: Snapshot, record: Resource | Instance) -> str:
+    """Return the sender of an instance. A series keeps that of its first instance, also when this one has gone."""
+    if isinstance(record, Instance):
+        return record.remote_aet
+    _, first = read_event(snapshot.row, record.ref - 1)  # what made the series
+    if isinstance(first, InstanceStored):
+        return first.remote_aet
+    oldest = next(snapshot.children(record))  # its personal part was erased
+    return oldest.remote_aet if isinstance(oldest, Instance) else ""
 
 
-def _common(record: Resource | Instance) -> dict[str, str]:
-    shown = {"MainDicomTagsSignature": signature(level_of(record))}
+def _sequences(_: Snapshot, record: Resource | Instance) -> str | None:
     sequences = {format_tag(tag): text for tag, text in record.tags.items() if tag in SEQUENCES}
-    if sequences:
-        shown["MainDicomSequences"] = _sequences_metadata(sequences)
-    return shown
+    return _sequences_metadata(sequences) if sequences else None
+
+
+def _of_origins(name: str, *origins: str) -> Callable[[Snapshot, Instance], str | None]:
+    """Return what reads a field of instances that came by one of these ways."""
+    return lambda _, instance: getattr(instance, name) if instance.origin in origins else None
+
+
+def _number(name: str) -> Callable[[Snapshot, Any], str | None]:
+    """Return what shows a number that may be unknown."""
+    return lambda _, record: None if (found := getattr(record, name)) is None else str(found)
+
+
+_NUMBERS: Final = range(USER_NUMBERS.stop)
+_ALL: Final = frozenset(Level)
+_INSTANCES: Final = frozenset({Level.INSTANCE})
+_SERIES: Final = frozenset({Level.SERIES})
+
+KINDS: Final = (
+    BuiltIn("IndexInSeries", _INSTANCES, _index_in_series),
+    BuiltIn("ReceptionDate", _INSTANCES, lambda _, instance: format_us(instance.received_us)),
+    BuiltIn("RemoteAET", _SERIES | _INSTANCES, _remote_aet),
+    BuiltIn("ExpectedNumberOfInstances", _SERIES, _number("expected_instances")),
+    BuiltIn("LastUpdate", _ALL - _INSTANCES, lambda _, record: format_us(record.last_update_us), is_fixed=False),
+    BuiltIn("Origin", _INSTANCES, lambda _, instance: instance.origin),
+    BuiltIn("TransferSyntax", _INSTANCES, lambda _, instance: instance.transfer_syntax),
+    BuiltIn("SopClassUid", _INSTANCES, lambda _, instance: instance.sop_class or None),
+    BuiltIn("RemoteIP", _INSTANCES, _of_origins("remote_ip", "RestApi", "DicomProtocol")),
+    BuiltIn("CalledAET", _INSTANCES, _of_origins("called_aet", "DicomProtocol")),
+    BuiltIn("HttpUsername", _INSTANCES, _of_origins("username", "RestApi")),
+    BuiltIn("PixelDataOffset", _INSTANCES, _number("pixel_data_offset")),
+    BuiltIn("MainDicomTagsSignature", _ALL, lambda _, record: signature(level_of(record)), is_fixed=False),
+    BuiltIn("MainDicomSequences", _ALL, _sequences, is_fixed=False),
+    BuiltIn("PixelDataVR", _INSTANCES, lambda _, instance: instance.pixel_data_vr or None),
+)
+_BY_NUMBER: Final = {BUILT_IN[kind.name]: kind for kind in KINDS}  # in the order of their numbers, as they are listed
 
 
 def _sequences_metadata(sequences: Mapping[str, str]) -> str:

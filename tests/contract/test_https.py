@@ -240,12 +240,12 @@ def test_an_unknown_cipher_stops_the_start(tmp_path: Path, pem: Path) -> None:
     assert "SslCiphersAccepted: OpenSSL has none of NO-SUCH-CIPHER" in told
 
 
-@pytest.mark.parametrize("option", [{"MaximumStorageSize": 10}, {"MaximumPatientCount": 5}, {"CheckRevisions": True}])
+@pytest.mark.parametrize("option", [{"MaximumStorageSize": 10}, {"MaximumPatientCount": 5}])
 def test_an_option_that_protects_and_is_not_kept_yet_stops_the_start(tmp_path: Path, option: dict[str, object]) -> None:
     assert f"{next(iter(option))}: protects the archive" in refusal(tmp_path, SslEnabled=False, **option)
 
 
-@pytest.mark.parametrize("option", [{"CheckRevisions": False}, {"MaximumStorageSize": 0}, {"MaximumPatientCount": 0}])
+@pytest.mark.parametrize("option", [{"MaximumStorageSize": 0}, {"MaximumPatientCount": 0}])
 def test_one_that_asks_for_nothing_does_not(tmp_path: Path, option: dict[str, object]) -> None:
     file = tmp_path / "sinogram.json"
     file.write_text(json.dumps(option))

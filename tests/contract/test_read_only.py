@@ -90,8 +90,12 @@ ATTEMPTS: dict[str, Callable[[IndexClient, ResourceId], Any]] = {
     "clear changes": lambda index, _: index.clear_changes(),
     "clear exports": lambda index, _: index.clear_exports(),
     "declare stable": lambda index, patient: index.set_stability(patient, is_stable=True),
-    "set metadata": lambda index, patient: index.set_metadata(patient, 1024, b"value"),
-    "remove metadata": lambda index, patient: index.remove_metadata(patient, 1024),
+    "set metadata": lambda index, patient: index.set_metadata(
+        SetMetadata(id=patient, number=1024, value=b"value", correlation=b"")
+    ),
+    "remove metadata": lambda index, patient: index.remove_metadata(
+        RemoveMetadata(id=patient, number=1024, correlation=b"")
+    ),
     "keep a value": lambda index, _: index.store_key_value(b"store", b"key", b"value"),
     "drop a value": lambda index, _: index.delete_key_value(b"store", b"key"),
     "add a label": lambda index, patient: index.change_label(

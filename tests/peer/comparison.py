@@ -16,6 +16,7 @@ HEADERS_THAT_MATTER = (
     "location",
     "www-authenticate",
     "allow",
+    "etag",
     "x-content-type-options",
 )
 # Values no two servers share: each is replaced by its name, once it has the right form.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.data_factory import dataset, encode
+from tests.peer import test_revisions
 from tests.peer.changes import ChangeLog
 from tests.peer.comparison import Difference, assert_same
 from tests.peer.conftest import Pair, start_pair
@@ -79,6 +80,12 @@ def test_a_life_of_metadata(pair: Pair, level: str) -> None:
     ours, theirs = (rows[start:] for rows, start in zip(changes(pair), before, strict=True))
     assert ours == theirs
     assert len(ours) > len(values)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_tags_are_compared_without_the_option_too(pair: Pair, level: str) -> None:
+    (identifier,) = pair.ids(level)
+    assert_same(test_revisions.differences(pair, test_revisions.life(f"/{level}/{identifier}/metadata/1100")))
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -59,7 +59,6 @@ _SIZES: Final = {
 OPTIONS: Final = (
     _later("MaximumStorageSize", _COUNT, 0, protects=True),
     _later("MaximumPatientCount", _COUNT, 0, protects=True),
-    _later("CheckRevisions", _SWITCH, default=False, protects=True),
     _later("OverwriteInstances", Choice(("Never", "Always", "IfChanged"), boolean=True), default=False),
     _later("MaximumStorageMode", Choice(("Recycle", "Reject")), "Recycle"),
     *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from actors.messages.commands.command import Command
+from actors.messages.commands.revisions import RevisedCommand
 from events.identifiers import ResourceId
 
 MAX_VALUE_BYTES: Final = (
@@ -12,10 +12,10 @@ MAX_VALUE_BYTES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetMetadata(Command):
-    """Keep a value beside a resource, in place of any that is there. Replies its revision. Raises NotFound, InvalidRequest.
+class SetMetadata(RevisedCommand):
+    """Keep a value beside a resource, in place of any that is there. Replies its revision.
 
-    Of whatever level the resource is, as in Orthanc. Each is an event, with the same value, too: `/changes` lists it.
+    Raises NotFound, InvalidRequest, RevisionConflict. Of whatever level the resource is, as in Orthanc. Each is an event, with the same value, too: `/changes` lists it.
     """
 
     ACTOR: ClassVar[str] = "rest"
@@ -26,8 +26,8 @@ class SetMetadata(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveMetadata(Command):
-    """Remove such a value. Replies whether there was one. Raises NotFound."""
+class RemoveMetadata(RevisedCommand):
+    """Remove such a value. Replies whether there was one. Raises NotFound, RevisionConflict."""
 
     ACTOR: ClassVar[str] = "rest"
     id: ResourceId

@@ -23,7 +23,7 @@ COMMANDS: dict[str, type[Command]] = {"Together": Together} | {
     name: member
     for family in _FAMILIES
     for name, member in vars(family).items()
-    if isinstance(member, type) and issubclass(member, Command) and member is not Command
+    if isinstance(member, type) and issubclass(member, Command) and member.__module__ == family.__name__
 }
 
 

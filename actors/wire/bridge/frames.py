@@ -46,7 +46,8 @@ def result_of(reply: list[Any]) -> Any:
     """Return the result in a reply, or raise the error it carries."""
     if reply[0]:
         return reply[1]
-    raise _ERRORS.get(reply[1], Busy)(reply[2])
+    kind, message = _ERRORS.get(reply[1], Busy), reply[2]
+    raise kind(message) if message else kind()  # one that says nothing is answered without details
 
 
 def receive(connection: socket.socket) -> bytes:

@@ -1,6 +1,7 @@
 """Which events metadata cause that clients set and remove."""
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.revisions import check_seen
 from actors.core.index.reading import find_any, surrogate_of_resource
 from actors.messages.commands import metadata as commands
 from events import metadata as events
@@ -17,7 +18,7 @@ def _set(command: commands.SetMetadata, context: Context) -> Steps:
     if len(command.value) > commands.MAX_VALUE_BYTES:
         raise InvalidRequest(f"a metadata holds at most {commands.MAX_VALUE_BYTES} bytes, not {len(command.value)}")
     level, ref = find_any(context.batch, ResourceId(command.id))
-    old = _find(context.batch, ref, command.number)
+    old = _find(context.batch, ref, command)
     context.outcome.reply = revision = 0 if old is None else old.revision + 1
     event = events.MetadataSet(
         level=level,
@@ -34,7 +35,7 @@ def _set(command: commands.SetMetadata, context: Context) -> Steps:
 
 def _remove(command: commands.RemoveMetadata, context: Context) -> Steps:
     level, ref = find_any(context.batch, ResourceId(command.id))
-    old = _find(context.batch, ref, command.number)
+    old = _find(context.batch, ref, command)
     context.outcome.reply = old is not None
     if old is not None:
         event = events.MetadataRemoved(
@@ -48,9 +49,14 @@ def _remove(command: commands.RemoveMetadata, context: Context) -> Steps:
         yield Planned(event, surrogate_of_resource(context.batch, level, ref))
 
 
-def _find(batch: Batch, ref: Ref, number: int) -> Kept | None:
-    row = batch.get(METADATA, metadata_key(ref, number))
-    return None if row is None else unpack_metadata(row)
+def _find(batch: Batch, ref: Ref, command: commands.SetMetadata | commands.RemoveMetadata) -> Kept | None:
+    """Return what is there to be changed. Raises RevisionConflict if the client has not seen it."""
+    row = batch.get(METADATA, metadata_key(ref, command.number))
+    if row is None:
+        return None
+    held = unpack_metadata(row)
+    check_seen(command, held.revision, held.md5)
+    return held
 
 
 DECISIONS: Decisions = {commands.SetMetadata: _set, commands.RemoveMetadata: _remove}

@@ -1,0 +1,116 @@
+"""Revisions of metadata: a client that goes by its server's own tags is answered alike (without `CheckRevisions`: test_metadata.py)."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.data_factory import dataset, encode
+from tests.peer.comparison import Difference, assert_same, compare
+from tests.peer.conftest import Pair, start_pair
+from tests.peer.exchange import Answer, Request, Server
+from tests.peer.servers import Oracle
+
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
+
+LEVELS = ("patients", "studies", "series", "instances")
+SEEN = "<seen>"  # stands for the tag that a GET of this URI gave last, as its client keeps it
+OLD = f'"0-{hashlib.md5(b"another value").hexdigest()}"'
+
+
+@pytest.fixture(scope="module")
+def pair(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with start_pair(oracle, tmp_path_factory.mktemp("revisions"), '"CheckRevisions": true,') as made:
+        for server in (made.ours, made.theirs):
+            assert server.ask(Request("/instances", "POST", encode(dataset(72, 1, 1, 1)))).status == 200
+        yield made
+
+
+class Client:
+    """Keeps the tags that its server gives, and sends them where a request says so."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._seen: dict[str, str] = {}
+
+    def ask(self, request: Request) -> Answer:
+        headers = {
+            name: self._seen.get(request.path, OLD) if value == SEEN else value
+            for name, value in request.headers.items()
+        }
+        answer = self._server.ask(replace(request, headers=headers))
+        if request.method == "GET" and "etag" in answer.headers:  # 1.12.7 takes those of a GET alone, with SQLite
+            self._seen[request.path] = answer.headers["etag"]
+        return answer
+
+
+def differences(pair: Pair, requests: list[Request]) -> list[Difference]:
+    ours, theirs = Client(pair.ours), Client(pair.theirs)
+    return [each for request in requests for each in compare(request, ours.ask(request), theirs.ask(request))]
+
+
+def life(path: str) -> list[Request]:
+    """What one metadata can go through, with tags that are right, wrong, empty and missing."""
+    by = [{"If-Match": tag} for tag in (SEEN, OLD, "")]
+    known = Request(path, headers={"If-None-Match": SEEN})
+    return [
+        *(Request(path, "DELETE", headers=headers) for headers in ({}, *by)),
+        Request(path, "PUT", "one"),
+        known,
+        Request(path, headers={"If-None-Match": OLD}),
+        Request(path),
+        *(Request(path, "PUT", "two", headers) for headers in reversed(by)),
+        Request(path),
+        known,
+        Request(path, "PUT", "two"),
+        Request(path),
+        *(Request(path, "PUT", "three", headers) for headers in by),
+        Request(path),
+        *(Request(path, "DELETE", headers=headers) for headers in by[1:]),
+        Request(path, "DELETE"),
+        Request(path, "PUT", "four", {"If-Match": OLD}),
+        Request(path),
+        Request(path, "DELETE", headers={"If-Match": SEEN}),
+        Request(path),
+        *(Request(path, "PUT", "five", headers) for headers in by),
+        Request(path),
+        Request(path, "DELETE", headers={"If-Match": SEEN}),
+    ]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_life_by_tags(pair: Pair, level: str) -> None:
+    (identifier,) = pair.ids(level)
+    assert_same(differences(pair, life(f"/{level}/{identifier}/metadata/1024")))
+
+
+def test_what_is_no_tag_of_either(pair: Pair) -> None:
+    (identifier,) = pair.ids("studies")
+    path = f"/studies/{identifier}/metadata/1025"
+    requests = [Request(path, "PUT", "one")]
+    for tag in ("*", '"a-x"', 'W/"0-x"', '"-1-x"', '""', "-"):
+        requests += [
+            Request(path, "PUT", "two", {"If-Match": tag}),
+            Request(path, "DELETE", headers={"If-Match": tag}),
+            Request(path, headers={"If-None-Match": tag}),
+            Request(path.replace("1025", "1026"), headers={"If-None-Match": tag}),
+            Request(path.replace("1025", "Origin"), "PUT", "x", {"If-Match": tag}),
+            Request(path.replace(identifier, "nope"), "PUT", "x", {"If-Match": tag}),
+            Request(path.replace(identifier, "nope"), "DELETE", headers={"If-Match": tag}),
+        ]
+    assert_same(differences(pair, [*requests, Request(path)]))
+
+
+def test_the_tag_of_1_12_7_for_a_first_value(pair: Pair) -> None:
+    (identifier,) = pair.ids("studies")
+    path = f"/studies/{identifier}/metadata/1027"
+    tag = f'"0-{hashlib.md5(b"one").hexdigest()}"'
+    requests = [
+        Request(path, "PUT", "one"),
+        Request(path, headers={"If-None-Match": tag}),
+        Request(path, "PUT", "two", {"If-Match": tag}),
+        Request(path, "PUT", "three", {"If-Match": tag}),
+        Request(path),
+    ]
+    assert_same(differences(pair, requests))
