@@ -1,5 +1,6 @@
 """Events about the server itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,6 +40,14 @@ class ResourceExported(ServerEvent):
     study_instance_uid: str = personal()  # "" where the resource lies above; likewise the next two
     series_instance_uid: str = personal()
     sop_instance_uid: str = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainTagsChosen(ServerEvent):
+    """From here on these are the main DICOM tags of what is stored or reconstructed (`ExtraMainDicomTags`)."""
+
+    TAG: ClassVar[str] = "main-tags-chosen/1"
+    tags: Mapping[int, list[int]]  # level -> all its tags, in ascending order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

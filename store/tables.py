@@ -45,6 +45,7 @@ FIND = b"find"  # kind + text of a main tag + ref -> b"", for queries (store.pro
 LABELS = b"labels"  # ref + label -> b""
 LABELLED = b"labelled"  # label + zero byte + ref -> level of that resource
 METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
+MAIN_TAGS = b"main-tags"  # seq -> the main DICOM tags of what came behind it (store.projections.main_tags)
 BLOBS = b"blobs"  # blob -> ref of its owner
 DAMAGED_FILES = b"damaged-files"  # ref of an instance whose file is damaged -> what is wrong (store.projections.files)
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate

@@ -11,7 +11,7 @@ from events.event import Event
 from events.identifiers import Level, Ref, Seq, format_resource_id
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from store.dicom.dictionary import tag_name
-from store.views.metadata import SEQUENCES
+from store.dicom.indexed_tags import is_sequence
 
 
 class RecordedDeliveries(DeliveryReader):
@@ -52,4 +52,4 @@ def _texts(*events: Event | None) -> dict[str, str]:
     for event in events:
         if isinstance(event, PatientCreated | StudyCreated | SeriesCreated | InstanceStored):
             tags |= event.tags
-    return {tag_name(tag): text for tag, text in tags.items() if tag not in SEQUENCES}
+    return {tag_name(tag): text for tag, text in tags.items() if not is_sequence(tag, text)}

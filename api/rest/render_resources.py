@@ -10,11 +10,12 @@ from api.rest.arguments import TagForm
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
 from store.completeness import series_status
 from store.dicom.dictionary import format_tag, tag_name
+from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
 from store.views.labels import labels_of
-from store.views.metadata import SEQUENCES, MetadataNaming, show_metadata
+from store.views.metadata import MetadataNaming, show_metadata
 from store.views.snapshot import Snapshot, level_of
 
 TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
@@ -56,13 +57,14 @@ def render_tags(tags: Tags, form: TagForm) -> dict[str, Any]:
     """Return main DICOM tags in one of the three forms."""
     shown: dict[str, Any] = {}
     for tag, text in tags.items():
-        value: Any = reform_sequence(text, form) if tag in SEQUENCES else text
+        items = is_sequence(tag, text)
+        value: Any = reform_sequence(sequence_json(text), form) if items else text
         if form == "simplify":
             shown[tag_name(tag)] = value
         elif form == "short":
             shown[format_tag(tag)] = value
         else:
-            kind = "Sequence" if tag in SEQUENCES else "String"
+            kind = "Sequence" if items else "String"
             shown[format_tag(tag)] = {"Name": tag_name(tag), "Type": kind, "Value": value}
     return shown
 
@@ -118,7 +120,9 @@ def _chosen(
     shown: dict[str, Any] = {"ID": format_resource_id(record.id), "Type": TYPE_OF_LEVEL[level]}
     if "MainDicomTags" in contents:
         # Orthanc keeps main tags that are sequences among the metadata, and shows them only if it reads those.
-        tags = record.tags if "Metadata" in contents else {t: v for t, v in record.tags.items() if t not in SEQUENCES}
+        tags = record.tags
+        if "Metadata" not in contents:
+            tags = {tag: text for tag, text in tags.items() if not is_sequence(tag, text)}
         shown["MainDicomTags"] = render_tags(tags, form)
         if isinstance(record, Resource) and level == Level.STUDY:
             shown["PatientMainDicomTags"] = render_tags(record.patient_tags, form)

@@ -16,14 +16,12 @@ from api.rest.arguments import TagForm, parse_tag
 from api.rest.deps import Deps
 from api.rest.render_resources import render_tags
 from events.errors import InvalidRequest
-from events.identifiers import Level
 from store.dicom.dictionary import format_tag, tag_name
-from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.rendering import reform_sequence
 from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASSES_IN_STUDY
 from store.records import Instance, Resource
-from store.views.resource_tags import COMPUTED, compute, main_tags, oldest_instance
-from store.views.snapshot import Snapshot, level_of
+from store.views.resource_tags import COMPUTED, compute, kept_above, main_tags, oldest_instance
+from store.views.snapshot import Snapshot
 
 _FILE_META_GROUP = 0x0002
 _NEVER_IN_FILES = COMPUTED | {RETRIEVE_AE_TITLE, RETRIEVE_URL}
@@ -40,9 +38,8 @@ class RequestedTags:
 
     def render(self, s: Snapshot, deps: Deps, record: Resource | Instance, form: TagForm) -> dict[str, Any]:
         """Return `RequestedTags` of a resource."""
-        level = level_of(record)
         known = main_tags(s, record)
-        indexed = {tag for above in Level if above <= level for tag in MAIN_DICOM_TAGS[above]}
+        indexed = kept_above(s, record)
         from_file = [tag for tag in self._tags if tag not in indexed and not _is_computed(tag)]
         shown: dict[str, Any] = {}
         for tag in self._tags:

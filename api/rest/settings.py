@@ -10,6 +10,7 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
 from api.dicom.settings import DicomSettings
+from events.identifiers import Level
 from events.options import Boolean, Choice, MetadataNames, Option, Text, Users, Whole, filled_by, same_as
 
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
@@ -71,6 +72,7 @@ class RestSettings:
     overwrite_instances: bool = False
     patient_level_enabled: bool = True
     read_only: bool = same_as(IngestSettings, "read_only")
+    extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False
     user_metadata: Mapping[str, int] = filled_by(Option("UserMetadata", MetadataNames(), {}))
 

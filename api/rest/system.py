@@ -10,8 +10,7 @@ from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.serving.replies import send_json, send_text
 from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORTHANC_VERSION, RestSettings
 from events.errors import NotFound
-from events.identifiers import Level
-from store.views.metadata import signature
+from store.dicom.indexed_tags import signature, with_extra
 
 _LINKS = ("/system", "/statistics", "/patients?expand", "/studies?expand", "/changes", "/events", "/tools")
 
@@ -32,6 +31,7 @@ class System:
 
 
 def render_system(settings: RestSettings) -> dict[str, Any]:
+    main_tags = with_extra(settings.extra_main_tags)
     return {
         "ApiVersion": ORTHANC_API_VERSION,
         "Capabilities": {
@@ -53,7 +53,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "HttpPort": settings.http_port,
         "IngestTranscoding": settings.ingest_transcoding,
         "IsHttpServerSecure": settings.is_http_server_secure,
-        "MainDicomTags": {TYPE_OF_LEVEL[level]: signature(level) for level in Level},
+        "MainDicomTags": {TYPE_OF_LEVEL[level]: signature(tags) for level, tags in main_tags.items()},
         "MaximumPatientCount": settings.maximum_patient_count,
         "MaximumStorageMode": settings.maximum_storage_mode,
         "MaximumStorageSize": settings.maximum_storage_size_mb,

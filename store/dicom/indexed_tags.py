@@ -1,13 +1,23 @@
-"""The main DICOM tags Orthanc indexes by default at each level (`MainDicomTags` of `/system`, Orthanc 1.12.7)."""
+"""The main DICOM tags, which the index keeps of each resource: Orthanc's, and those of `ExtraMainDicomTags`.
 
+A text is kept as it is shown, a sequence as JSON (`store.dicom.rendering.render_sequence`). Which of both it is was told by the file,
+not by the dictionary; `mark_sequence` marks the JSON so that it cannot be taken for a text.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from events.identifiers import Level
-from store.dicom.dictionary import parse_tag, tag_name
+from store.dicom.dictionary import format_tag
+from store.dicom.tags import REQUEST_ATTRIBUTES_SEQUENCE
 
-__all__ = ["MAIN_DICOM_TAGS", "parse_tag", "tag_name"]
+MainTags = Mapping[Level, tuple[int, ...]]
 
-MAIN_DICOM_TAGS: Final[dict[Level, tuple[int, ...]]] = {
+_MARK: Final = "\0"  # no text holds one
+
+# Those that are kept by default: `MainDicomTags` of `/system`, Orthanc 1.12.7.
+MAIN_DICOM_TAGS: Final[MainTags] = {
     Level.PATIENT: (0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00101000),
     Level.STUDY: (
         0x00080020,
@@ -64,3 +74,29 @@ MAIN_DICOM_TAGS: Final[dict[Level, tuple[int, ...]]] = {
         0x00541330,
     ),
 }
+
+
+def with_extra(extra: Mapping[Level, Iterable[int]]) -> MainTags:
+    """Return the tags of each level, those by default and others, in ascending order."""
+    return {level: tuple(sorted({*tags, *extra.get(level, ())})) for level, tags in MAIN_DICOM_TAGS.items()}
+
+
+@cache
+def signature(tags: tuple[int, ...]) -> str:
+    """Return tags as the metadata `MainDicomTagsSignature` and `MainDicomTags` of `/system` show them."""
+    return ";".join(map(format_tag, tags))
+
+
+def mark_sequence(tag: int, rendered: str) -> str:
+    """Return the JSON of a sequence as the index keeps it. The one sequence by default is older than the mark and has none."""
+    return rendered if tag == REQUEST_ATTRIBUTES_SEQUENCE else _MARK + rendered
+
+
+def is_sequence(tag: int, kept: str) -> bool:
+    """Tell whether the index keeps a sequence under a tag."""
+    return kept.startswith(_MARK) or (tag == REQUEST_ATTRIBUTES_SEQUENCE and kept.startswith("["))
+
+
+def sequence_json(kept: str) -> str:
+    """Return the JSON of a sequence that the index keeps."""
+    return kept.removeprefix(_MARK)

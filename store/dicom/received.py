@@ -13,7 +13,7 @@ from store.dicom.elements import Buffer
 from store.dicom.inflating import deflate, inflate
 from store.dicom.padding import begins_foreign, dataset_span
 from store.dicom.part10 import file_meta, guess_syntax
-from store.dicom.summary import Summary, summarize
+from store.dicom.summary import IndexPlan, Summary, summarize
 from store.dicom.syntax import read_syntax
 from store.dicom.values import WHITESPACE
 
@@ -75,7 +75,9 @@ class Trimmed:
             yield bytes(file[begin : min(begin + _PIECE_BYTES, self.end)])
 
 
-def read_clean(file: Buffer, start: int, announced: Announced, default_encoding: str) -> Summary | None:
+def read_clean(
+    file: Buffer, start: int, announced: Announced, default_encoding: str, plan: IndexPlan | None = None
+) -> Summary | None:
     """Summarize a file whose dataset begins at `start`, unless something stands around the dataset: None.
 
     The caller trims a file that fails and asks again. So nearly all instances are parsed once, and none is trusted unparsed.
@@ -83,7 +85,7 @@ def read_clean(file: Buffer, start: int, announced: Announced, default_encoding:
     if announced.is_deflated or begins_foreign(file, start):
         return None
     try:
-        summary = summarize(file, default_encoding=default_encoding)
+        summary = summarize(file, default_encoding=default_encoding, plan=plan)
     except MissingTag:
         raise
     except InvalidDicom:

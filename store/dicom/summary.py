@@ -14,7 +14,7 @@ from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, ResourceId, hash_resource_id
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.elements import Buffer, read_element
-from store.dicom.indexed_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags, is_sequence, mark_sequence
 from store.dicom.padding import FILLERS
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.rendering import render_sequence
@@ -26,6 +26,7 @@ from store.dicom.tags import (
     INSTANCE_NUMBER,
     PATIENT_ID,
     PIXEL_DATA,
+    REQUEST_ATTRIBUTES_SEQUENCE,
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
@@ -36,7 +37,9 @@ from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
 
 MAX_TEXT_BYTES: Final = 256  # longer text, counted in UTF-8, is not indexed
 MAX_VALUE_BYTES: Final = 1 << 16  # longer values are not looked at: Pixel Data, or padding without end
-MAX_SEQUENCE_BYTES: Final = 1 << 18  # longer sequences are not indexed; as JSON they would be ten times as much
+MAX_SEQUENCE_BYTES: Final = (
+    1 << 18
+)  # of all sequences of a file that are indexed; as JSON they are up to ten times as much
 
 _QUICK_VRS: Final = TEXT_VRS - {"UI"}
 _QUICK_BYTES: Final = MAX_TEXT_BYTES // 4  # whatever the encoding, not too long
@@ -96,8 +99,8 @@ class Summary:
 class IndexPlan:
     """Which elements `summarize` looks for, prepared once from the main DICOM tags of each level."""
 
-    def __init__(self, main_tags: Mapping[Level, Iterable[int]] = MAIN_DICOM_TAGS) -> None:
-        self.levels = [(level, tuple(tags)) for level, tags in main_tags.items()]
+    def __init__(self, main_tags: MainTags = MAIN_DICOM_TAGS) -> None:
+        self.levels = tuple(main_tags.items())
         tags = {tag for _, tags in self.levels for tag in tags} | {*_IDENTITY, *_COUNTS, *FILLERS}
         self.wanted = {wire_tag(tag): tag for tag in tags}
 
@@ -141,7 +144,7 @@ def summarize(data: Buffer, *, default_encoding: str = "Latin1", plan: IndexPlan
 class _Texts:
     """The text of the wanted elements."""
 
-    __slots__ = ("_charset", "_file", "_found", "_texts")
+    __slots__ = ("_charset", "_file", "_found", "_sequences_bytes", "_texts")
 
     def __init__(self, file: Part10, found: Mapping[int, Found], default_encoding: str) -> None:
         self._file, self._found = file, found
@@ -153,6 +156,7 @@ class _Texts:
         )
         self._charset = charset_of(shown or "", default_encoding)
         self._texts: dict[int, str | None] = {}
+        self._sequences_bytes = 0
         self._read_all()
 
     def text(self, tag: int) -> str:
@@ -185,14 +189,18 @@ class _Texts:
                     texts[tag] = str(raw if length & 1 else raw.rstrip(b" "), "ascii")
                     continue
             texts[tag] = self._read(tag, place)
+        kept = texts.get(REQUEST_ATTRIBUTES_SEQUENCE)
+        if kept and found[REQUEST_ATTRIBUTES_SEQUENCE][0] != "SQ" and is_sequence(REQUEST_ATTRIBUTES_SEQUENCE, kept):
+            del texts[REQUEST_ATTRIBUTES_SEQUENCE]  # a text that would be taken for a sequence
 
     def _read(self, tag: int, place: Found) -> str | None:
         vr, value, length, start = place
         if vr == "SQ":
-            if length > MAX_SEQUENCE_BYTES:
+            if self._sequences_bytes + length > MAX_SEQUENCE_BYTES:
                 return None
+            self._sequences_bytes += length
             element = read_element(self._file.data, start, self._file.syntax, keeps=True)
-            return render_sequence(self._file.data, element, self._charset)
+            return mark_sequence(tag, render_sequence(self._file.data, element, self._charset))
         if not 0 <= length <= MAX_VALUE_BYTES:
             return None
         raw = bytes(self._file.data[value : value + length])

@@ -20,7 +20,14 @@ from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
 from events.scripts import ScriptEvent
-from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
+from events.server import (
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityRemoved,
+    ModalityStored,
+    ResourceExported,
+)
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended, tag_of
@@ -175,6 +182,7 @@ PROJECTION = Projection(
         LabelEvent,  # as in Orthanc 1.12.7
         FileEvent,
         ExportsCleared,
+        MainTagsChosen,
         ResourceExported,
         ModalityStored,
         ModalityRemoved,

@@ -14,7 +14,14 @@ from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
-from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
+from events.server import (
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityRemoved,
+    ModalityStored,
+    ResourceExported,
+)
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
@@ -64,5 +71,5 @@ PROJECTION = Projection(
         ResourceExported: _export,
         ExportsCleared: _clear_exports,
     },
-    ignores=(ChangesCleared, ResourceEvent, LabelEvent, FileEvent, JobEvent, ScriptEvent),
+    ignores=(ChangesCleared, MainTagsChosen, ResourceEvent, LabelEvent, FileEvent, JobEvent, ScriptEvent),
 )

@@ -16,9 +16,8 @@ from typing import Final
 from events.errors import InvalidDicom
 from events.identifiers import BlobId, Level, Ref, format_blob_id
 from store.blobs.store import BlobStore
-from store.dicom.dictionary import dictionary_vr
 from store.dicom.identifier import parse_items, pick
-from store.dicom.indexed_tags import MAIN_DICOM_TAGS
+from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.matching import Dataset, Matcher, Value
 from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
 from store.tables import CHILDREN, U64, child_key, key
@@ -26,6 +25,7 @@ from store.views.find_plan import Source, choose_source, keys_of
 from store.views.resource_tags import (
     COMPUTED,
     compute,
+    kept_above,
     main_tags,
     oldest_instance,
 )
@@ -39,7 +39,6 @@ BATCH_ANSWERS: Final = 200  # likewise, so that the first answers leave early an
 
 _COMPUTED: Final = COMPUTED | {RETRIEVE_AE_TITLE}
 _OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
-_SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
 
 Path = tuple[Ref, ...]  # refs below a candidate of the index, down to the level that is asked for
 
@@ -75,6 +74,7 @@ class _Candidate:
 
     values: Dataset
     blob: BlobId | None  # to read the rest from
+    rest: "_Parts"
 
 
 class Finder:
@@ -90,9 +90,9 @@ class Finder:
         The work is done while the next batch is waited for; nothing is open when it is given.
         """
         search = _Search(query)
-        if search.is_impossible:
-            return
         with self._views.snapshot() as s:
+            if search.is_impossible(s):
+                return
             source = choose_source(s, query.level, search.plan_keys)
         position = _Position()
         while not position.is_done:
@@ -109,10 +109,10 @@ class Finder:
         """Read what the index does not have; None if the file then says that there is no match, or is gone."""
         values = candidate.values
         if candidate.blob is not None:
-            read = self._read(candidate.blob, search.from_file, search.query.default_encoding)
+            read = self._read(candidate.blob, candidate.rest.from_file, search.query.default_encoding)
             if read is None:
                 return None
-            if not all(matcher.matches(read.get(tag)) for tag, matcher in search.file_keys.items()):
+            if not all(matcher.matches(read.get(tag)) for tag, matcher in candidate.rest.file_keys):
                 return None
             values = values | read
         return {tag: values[tag] for tag in search.query.wanted if tag in values}
@@ -130,27 +130,50 @@ class Finder:
             return {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the index tells of some resources, and what their files."""
+
+    index_keys: tuple[tuple[int, Matcher], ...]
+    file_keys: tuple[tuple[int, Matcher], ...]
+    from_file: tuple[int, ...]
+
+
 class _Search:
     """A query taken apart: which tags the index has, which are computed, which lie in files."""
 
     def __init__(self, query: Query) -> None:
         self.query = query
-        indexed = frozenset(tag for level in Level if level <= query.level for tag in MAIN_DICOM_TAGS[level])
         tags = {*query.keys, *query.wanted}
-        self.from_file = tuple(sorted(tags - indexed - _COMPUTED)) if query.reads_files else ()
-        self.file_keys = {t: m for t, m in query.keys.items() if t in self.from_file}
-        self.plan_keys = {t: m for t, m in query.keys.items() if t in indexed or t == MODALITIES_IN_STUDY}
-        self._index_keys = [(t, m) for t, m in query.keys.items() if t in indexed]
+        self.plan_keys = query.keys
+        self._told = tags - _COMPUTED
         self._computed_keys = [(t, m) for t, m in query.keys.items() if t in _COMPUTED]
         self._computed = sorted(_COMPUTED & tags)
-        self._sequences = _SEQUENCES & tags
-        self.is_impossible = not query.reads_files and bool(query.keys.keys() - indexed - _COMPUTED)
+        self._parts: dict[frozenset[int], _Parts] = {}  # by the tags that the index keeps
         self._above: dict[Ref, dict[int, str]] = {}  # tags of studies and series met in this batch
+        self._kept: dict[Ref, frozenset[int]] = {}  # likewise, which of them the index keeps
+
+    def is_impossible(self, s: Snapshot) -> bool:
+        """Tell whether a key could be told by files alone, which are not read."""
+        kept = {tag for _, tags in s.main_tags for level in Level if level <= self.query.level for tag in tags[level]}
+        return not self.query.reads_files and bool(self.query.keys.keys() - kept - _COMPUTED)
+
+    def _take_apart(self, kept: frozenset[int]) -> _Parts:
+        parts = self._parts.get(kept)
+        if parts is None:
+            keys = [(tag, matcher) for tag, matcher in self.query.keys.items() if tag in self._told]
+            parts = self._parts[kept] = _Parts(
+                index_keys=tuple(key for key in keys if key[0] in kept),
+                file_keys=tuple(key for key in keys if key[0] not in kept),
+                from_file=tuple(sorted(self._told - kept)) if self.query.reads_files else (),
+            )
+        return parts
 
     def candidates(self, s: Snapshot, source: Source, position: _Position) -> Iterator[_Candidate]:
         """Iterate over candidates from `position` on, which moves along, until the batch is full or its time is over."""
         deadline = time.monotonic() + BATCH_S
         self._above.clear()
+        self._kept.clear()
         found = 0
         with closing(self._refs(s, source, position)) as refs:
             for ref in refs:
@@ -204,12 +227,17 @@ class _Search:
             record = s.get_ref(self.query.level, ref)
             if s.find(record.id) != (self.query.level, ref):
                 return None  # below something deleted, or an earlier life
-            values: Dataset = dict(main_tags(s, record, self._above))
+            known = main_tags(s, record, self._above)
+            parts = self._take_apart(kept_above(s, record, self._kept))
         except KeyError:
             return None
-        for tag in self._sequences & values.keys():
-            values[tag] = parse_items(str(values[tag]))
-        if not all(matcher.matches(values.get(tag)) for tag, matcher in self._index_keys):
+        if parts.file_keys and not self.query.reads_files:
+            return None
+        values: Dataset = dict(known)
+        for tag in self._told & known.keys():
+            if is_sequence(tag, known[tag]):
+                values[tag] = parse_items(sequence_json(known[tag]))
+        if not all(matcher.matches(values.get(tag)) for tag, matcher in parts.index_keys):
             return None
         for tag in self._computed:
             text = self.query.retrieve_aet if tag == RETRIEVE_AE_TITLE else compute(s, record, tag)
@@ -217,8 +245,8 @@ class _Search:
                 values[tag] = text
         if not all(_matches_computed(tag, matcher, values.get(tag)) for tag, matcher in self._computed_keys):
             return None
-        oldest = oldest_instance(s, record) if self.from_file else None
-        return _Candidate(values, oldest.blob if oldest else None)
+        oldest = oldest_instance(s, record) if parts.from_file else None
+        return _Candidate(values, oldest.blob if oldest else None, parts)
 
 
 def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:

@@ -6,30 +6,21 @@ Source: observed on Orthanc 1.12.7.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from events.identifiers import Level, Ref
 from events.metadata import BUILT_IN, USER_NUMBERS
 from events.resources import InstanceStored
-from store.dicom.dictionary import dictionary_vr, format_tag, tag_name
-from store.dicom.indexed_tags import MAIN_DICOM_TAGS
+from store.dicom.dictionary import format_tag, tag_name
+from store.dicom.indexed_tags import is_sequence, sequence_json, signature
 from store.dicom.tags import IMAGE_INDEX, INSTANCE_NUMBER
 from store.log import read_event
 from store.projections.metadata import Kept, unpack_metadata
 from store.records import Instance, Resource
 from store.tables import METADATA, U32, key, metadata_key
 from store.times import format_us
+from store.views.resource_tags import kept_tags
 from store.views.snapshot import Snapshot, level_of
-
-# Main tags that are sequences; the index keeps those as JSON.
-SEQUENCES: Final = frozenset(tag for tags in MAIN_DICOM_TAGS.values() for tag in tags if dictionary_vr(tag) == "SQ")
-
-
-@cache
-def signature(level: Level) -> str:
-    """Return which main DICOM tags a level keeps, as the metadata `MainDicomTagsSignature` and `/system` show it."""
-    return ";".join(format_tag(tag) for tag in sorted(MAIN_DICOM_TAGS[level]))
 
 
 class MetadataNaming:
@@ -121,7 +112,7 @@ def _remote_aet(snapshot: Snapshot, record: Resource | Instance) -> str:
 
 
 def _sequences(_: Snapshot, record: Resource | Instance) -> str | None:
-    sequences = {format_tag(tag): text for tag, text in record.tags.items() if tag in SEQUENCES}
+    sequences = {tag: sequence_json(kept) for tag, kept in record.tags.items() if is_sequence(tag, kept)}
     return _sequences_metadata(sequences) if sequences else None
 
 
@@ -153,17 +144,17 @@ KINDS: Final = (
     BuiltIn("CalledAET", _INSTANCES, _of_origins("called_aet", "DicomProtocol")),
     BuiltIn("HttpUsername", _INSTANCES, _of_origins("username", "RestApi")),
     BuiltIn("PixelDataOffset", _INSTANCES, _number("pixel_data_offset")),
-    BuiltIn("MainDicomTagsSignature", _ALL, lambda _, record: signature(level_of(record)), is_fixed=False),
+    BuiltIn("MainDicomTagsSignature", _ALL, lambda s, record: signature(kept_tags(s, record)), is_fixed=False),
     BuiltIn("MainDicomSequences", _ALL, _sequences, is_fixed=False),
     BuiltIn("PixelDataVR", _INSTANCES, lambda _, instance: instance.pixel_data_vr or None),
 )
 _BY_NUMBER: Final = {BUILT_IN[kind.name]: kind for kind in KINDS}  # in the order of their numbers, as they are listed
 
 
-def _sequences_metadata(sequences: Mapping[str, str]) -> str:
+def _sequences_metadata(sequences: Mapping[int, str]) -> str:
     """Return the metadata in which Orthanc keeps main tags that are sequences."""
     labelled = {
-        key: {"Name": tag_name(int(key.replace(",", ""), 16)), "Type": "Sequence", "Value": json.loads(text)}
-        for key, text in sequences.items()
+        format_tag(tag): {"Name": tag_name(tag), "Type": "Sequence", "Value": json.loads(text)}
+        for tag, text in sequences.items()
     }
     return json.dumps({"Sequences": labelled, "Version": 1}, separators=(",", ":"), sort_keys=True)

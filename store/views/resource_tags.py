@@ -7,11 +7,12 @@ its own level alone; modalities and SOP classes are those of a study, each once,
 from typing import Final
 
 from events.identifiers import Level, Ref
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags
 from store.dicom.tags import INSTANCE_AVAILABILITY, MODALITIES_IN_STUDY, MODALITY, SOP_CLASSES_IN_STUDY
 from store.projections import rows
 from store.records import Instance, Resource
 from store.tables import SERIES, key
-from store.views.snapshot import Snapshot
+from store.views.snapshot import Snapshot, level_of
 
 _COUNTERS: Final = {
     0x00201200: (Level.PATIENT, "study_count"),
@@ -20,6 +21,9 @@ _COUNTERS: Final = {
     0x00201206: (Level.STUDY, "series_count"),
     0x00201208: (Level.STUDY, "instance_count"),
     0x00201209: (Level.SERIES, "instance_count"),
+}
+_ALWAYS: Final = {
+    level: frozenset(tag for above in Level if above <= level for tag in MAIN_DICOM_TAGS[above]) for level in Level
 }
 COMPUTED: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, *_COUNTERS})
 
@@ -42,12 +46,43 @@ def compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
     return None
 
 
+def kept_tags(s: Snapshot, record: Resource | Instance) -> tuple[int, ...]:
+    """Return which main tags the index keeps of a resource: those that were configured when it came."""
+    return _choice_of(s, record.ref)[level_of(record)]
+
+
+def kept_above(
+    s: Snapshot, record: Resource | Instance, known: dict[Ref, frozenset[int]] | None = None
+) -> frozenset[int]:
+    """Return which tags `main_tags` tells of a resource, or that the resource has none.
+
+    `known` keeps those of studies and series for further calls on this snapshot.
+    """
+    level = level_of(record)
+    if len(s.main_tags) == 1:
+        return _ALWAYS[level]
+    tags = _choice_of(s, record.ref)
+    if level <= Level.STUDY:
+        return frozenset(tag for above in Level if above <= level for tag in tags[above])
+    assert record.parent is not None
+    known = {} if known is None else known
+    above = known.get(record.parent)
+    if above is None:
+        above = known[record.parent] = kept_above(s, s.parent(record), known)
+    return above.union(tags[level])
+
+
+def _choice_of(s: Snapshot, ref: Ref) -> MainTags:
+    return next(choice.tags for choice in s.main_tags if choice.seq < ref)
+
+
 def main_tags(
     s: Snapshot, record: Resource | Instance, known: dict[Ref, dict[int, str]] | None = None
 ) -> dict[int, str]:
     """Return the main tags of a resource and of what lies above it, the nearest winning; the patient is as its study has it.
 
-    `known` keeps those of studies and series for further calls on this snapshot.
+    A tag that a level keeps by default is that level's also where a lower one keeps it, too. `known` keeps those of studies and
+    series for further calls on this snapshot.
     """
     if isinstance(record, Resource) and record.level == Level.PATIENT:
         return dict(record.tags)
@@ -58,7 +93,8 @@ def main_tags(
     above = known.get(record.parent)
     if above is None:
         above = known[record.parent] = main_tags(s, s.parent(record), known)
-    return {**above, **record.tags}
+    own, by_default = record.tags, MAIN_DICOM_TAGS[level_of(record)]
+    return {**above, **own, **{tag: above[tag] for tag in above.keys() & own.keys() if tag not in by_default}}
 
 
 def oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance | None:

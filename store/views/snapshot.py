@@ -5,6 +5,7 @@ collect what is needed, leave it, then answer. A resource whose deletion is bein
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import lmdb
@@ -13,6 +14,7 @@ import msgpack
 from events.identifiers import Level, Ref, ResourceId, Seq
 from store.projections import rows
 from store.projections.counters import STATISTICS
+from store.projections.main_tags import Choice, read_choices
 from store.projections.row_purge import ancestors_of
 from store.records import Instance, Resource, Statistics
 from store.tables import (
@@ -23,6 +25,7 @@ from store.tables import (
     IDS,
     LEASES,
     LEVEL_REF,
+    MAIN_TAGS,
     SETTINGS,
     TOMBSTONES,
     TOTALS,
@@ -112,6 +115,11 @@ class Snapshot:
     def is_leased(self, folder: int) -> bool:
         """Tell whether somebody may be writing into a blob folder."""
         return self.row(LEASES, key(folder)) is not None
+
+    @cached_property
+    def main_tags(self) -> list[Choice]:
+        """The main DICOM tags that were ever configured, the present ones first."""
+        return read_choices((row_key, self.row(MAIN_TAGS, row_key) or b"") for row_key in self.keys(MAIN_TAGS, b""))
 
     # -- up and down ----------------------------------------------------------------------------------------------
 

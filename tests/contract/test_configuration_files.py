@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from events.errors import BadConfiguration
+from events.identifiers import Level
 from tools.configuration import Configuration, load
 from tools.configuration.all_options import OPTIONS
 from tools.server.composition import ServerSettings, server_settings
@@ -66,6 +67,17 @@ def test_no_file_at_all_gives_the_embedded_default(tmp_path: Path, monkeypatch: 
 def test_a_configuration_can_be_sent_to_another_process(write: Write) -> None:
     configuration = loaded(write('{"DicomModalities": {"m": ["A", "h", 1]}, "RegisteredUsers": {"a": "b"}}'))
     assert pickle.loads(pickle.dumps(configuration)) == configuration
+
+
+def test_every_part_is_told_of_extra_main_tags(write: Write) -> None:
+    made = settings(write('{"ExtraMainDicomTags": {"Study": ["Rows", "StudyDate"]}}'))
+    parts = (made.ingest.extra_main_tags, made.core.extra_main_tags, made.rest.extra_main_tags)
+    assert parts == ({Level.STUDY: (0x00280010,)},) * 3
+
+
+def test_a_wrong_extra_main_tag_stops_the_start_by_name(write: Write) -> None:
+    message = refusal(write('{"ExtraMainDicomTags": {"Study": ["Rowz"]}}'))
+    assert "ExtraMainDicomTags: Study: 'Rowz': no tag" in message
 
 
 def test_a_folder_is_read_in_the_order_of_names_whatever_the_case_of_its_suffix(write: Write, tmp_path: Path) -> None:

@@ -45,7 +45,14 @@ from events.resources import (
     StudyCreated,
 )
 from events.scripts import CallbackFailed, CallbackRecovered, CallbackSkipped, KeyValueDeleted, KeyValueStored
-from events.server import ChangesCleared, ExportsCleared, ModalityRemoved, ModalityStored, ResourceExported
+from events.server import (
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityRemoved,
+    ModalityStored,
+    ResourceExported,
+)
 
 FOLDER = Path(__file__).parent / "events"
 
@@ -172,6 +179,7 @@ EVENTS: dict[str, Event] = {
         series_instance_uid="1.2.3",
         sop_instance_uid="",
     ),
+    "main-tags-chosen/1": MainTagsChosen(tags={1: [0x00100010, 0x00100020], 2: [0x0020000D], 3: [], 4: [0x00080018]}),
     "modality-stored/1": ModalityStored(
         name="pacs",
         port=104,

@@ -19,7 +19,7 @@ from api.rest.serving.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.options import Option, option_of
 from store.dicom.limits import Limits
-from tools.configuration import dicom_tls, lua, modalities, peers, server, transfer_syntaxes, without_effect
+from tools.configuration import dicom_tls, lua, modalities, peers, server, tags, transfer_syntaxes, without_effect
 from tools.core_settings import CoreSettings
 
 SETTINGS: Final[tuple[Any, ...]] = (
@@ -27,7 +27,7 @@ SETTINGS: Final[tuple[Any, ...]] = (
     *(RestSettings, HttpsSettings, HttpClientSettings, LuaSettings, ScriptLimits),
     *(DicomSettings, FindSettings, TlsSettings, ScuSettings, AnswerLimits),
 )
-_MODULES: Final = (server, peers, lua, transfer_syntaxes, dicom_tls, modalities, without_effect)
+_MODULES: Final = (server, peers, lua, tags, transfer_syntaxes, dicom_tls, modalities, without_effect)
 
 
 def declared() -> Iterator[Option]:

@@ -23,6 +23,7 @@ from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
 from tools.configuration.peers import PEERS, read_peers
 from tools.configuration.server import https_problems
+from tools.configuration.tags import EXTRA_MAIN_TAGS, ExtraMainTags, read_extra_main_tags
 from tools.configuration.values import Values
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 
@@ -33,6 +34,7 @@ class Configuration(Values):
 
     modalities: tuple[Modality, ...]
     peers: tuple[Peer, ...]
+    extra_main_tags: ExtraMainTags
     scripts: tuple[Path, ...]  # of LuaScripts, folders replaced by the files in them
     sources: tuple[Path, ...]  # files read, in their order; empty: the embedded default
     warnings: tuple[str, ...]
@@ -69,7 +71,12 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     modalities, wrong, odd = read_modalities(values.value(MODALITIES))
     peers, wrong_peers, odd_peers = read_peers(values.value(PEERS), values.folder(PEERS.name))
     scripts, wrong_scripts = list_scripts(values.value(LUA_SCRIPTS), values.folder(LUA_SCRIPTS.name))
-    for option, reasons in ((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)):
+    main_tags, wrong_tags, odd_tags = read_extra_main_tags(values)
+    found_wrong = (
+        *((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)),
+        (EXTRA_MAIN_TAGS, wrong_tags),
+    )
+    for option, reasons in found_wrong:
         problems += [f"{origin[option.name]}: {option.name}: {reason}" for reason in reasons]
     problems += _contradictions(given, origin) + tls_problems(given, origin) + https_problems(given, origin)
     if problems:
@@ -79,9 +86,10 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
         folders=folders,
         modalities=modalities,
         peers=peers,
+        extra_main_tags=main_tags,
         scripts=tuple(scripts),
         sources=tuple(files),
-        warnings=(*warnings, *odd, *odd_peers, *_notices(given, origin)),
+        warnings=(*warnings, *odd, *odd_peers, *odd_tags, *_notices(given, origin)),
     )
 
 

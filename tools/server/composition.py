@@ -109,13 +109,14 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
             index_directory=value(INDEX_DIRECTORY) or storage,
             storage_directory=storage,
             jobs=fill(SchedulerSettings),
+            extra_main_tags=configuration.extra_main_tags,
             lua_is_on=lua.has_main,
         ),
         rest=_rest(configuration, lua, scratch, log),
         dicom=_dicom(configuration, tls),
         scu=fill(ScuSettings, tls=tls),
         answer_limits=fill(AnswerLimits),
-        ingest=fill(IngestSettings),
+        ingest=fill(IngestSettings, extra_main_tags=configuration.extra_main_tags),
         codecs=fill(CodecSettings, scratch=scratch),
         limits=fill(Limits, folder=str(scratch)),
         lua=lua,
@@ -131,6 +132,7 @@ def _rest(configuration: Configuration, lua: LuaSettings, scratch: Path, log: Lo
     plain = configuration.fill(RestSettings)
     return replace(
         plain,
+        extra_main_tags=configuration.extra_main_tags,
         sinogram_version=version("sinogram"),
         database_server_identifier=_server_identifier(plain),
         authentication_enabled=is_authentication_enabled(configuration),

@@ -27,6 +27,7 @@ from actors.core.stable import StableMessage, StableTracker, Touched
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.plain import from_plain
 from actors.messages.commands.resources import PurgeRows
+from actors.messages.commands.server import ChooseMainTags
 from actors.messages.control import CONTROL, Control
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
@@ -42,6 +43,7 @@ from events.identifiers import Level, Ref, Seq
 from store import boot
 from store.blobs.store import BlobStore
 from store.boot import Action
+from store.dicom.indexed_tags import with_extra
 from store.log import read_end
 from store.privacy import SCRUBBED_NAME, make_folder, mend
 from store.projections.job_rows import Job
@@ -108,6 +110,7 @@ class Core:
         except BaseException:
             self.environment.close()
             raise
+        self._choose_main_tags()
         self.client = IndexClient(self.index.ask)
         self.blobs.on_damage = reporter(self.client)
         self.storage: Mailbox[StorageMessage] = start(
@@ -128,6 +131,21 @@ class Core:
         self._carry_out(rows)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
+
+    def _choose_main_tags(self) -> None:
+        """Record what is indexed from here on, if that is new. Raises StorageFull, StorageFailed."""
+        if self.settings.read_only:  # nothing is indexed
+            return
+        try:
+            self.index.ask(
+                ChooseMainTags(
+                    tags={int(level): list(tags) for level, tags in with_extra(self.settings.extra_main_tags).items()}
+                )
+            )
+        except SinogramError:
+            self.index.stop()
+            self.environment.close()
+            raise
 
     def _make_scrubber(self) -> Scrubber:
         position = self.settings.index_directory / SCRUBBED_NAME

@@ -1,5 +1,6 @@
 """Commands about the server itself: feeds, modalities, settings, and how far consumers of the log have come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,15 @@ class LogExports(Command):
     modality: str  # its symbolic name
     exports: list[Any]  # of [level, id, PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID]
     correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseMainTags(Command):
+    """Record which main DICOM tags are configured, before anything is stored with them; nothing if they are the ones of before."""
+
+    ACTOR: ClassVar[str] = "core"
+    FREES_SPACE: ClassVar[bool] = True  # some hundred bytes: a start on a full disk may use the reserve for them
+    tags: Mapping[int, list[int]]  # level -> tags, in ascending order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

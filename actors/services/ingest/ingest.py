@@ -27,8 +27,9 @@ from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, Sinogram
 from events.identifiers import BlobId, Level, new_correlation
 from store.blobs.store import BlobStore
 from store.blobs.writer import folder_number
+from store.dicom.indexed_tags import with_extra
 from store.dicom.received import Announced, read_clean, trim
-from store.dicom.summary import HierarchyIds, Summary, summarize
+from store.dicom.summary import HierarchyIds, IndexPlan, Summary, summarize
 from store.records import Instance, Origin
 from store.views.views import Views
 
@@ -64,6 +65,7 @@ class Ingest:
         self.views = views
         self.blobs = blobs
         self.settings = settings
+        self.plan = IndexPlan(with_extra(settings().extra_main_tags))
         self.durable = DurableBlobs(index, blobs, owner, sync=settings().sync)
         self.filters = filters
 
@@ -186,16 +188,16 @@ class Upload:
 
     def _summarize(self) -> Summary:
         """Parse the file, once: the filter, the index, the answer and the stored file all follow this parse."""
-        encoding, announced = self._settings.default_encoding, self._announced
+        encoding, announced, plan = self._settings.default_encoding, self._announced, self._ingest.plan
         if announced is None:
             with self._blob.content() as data:
-                return summarize(data, default_encoding=encoding)
+                return summarize(data, default_encoding=encoding, plan=plan)
         with self._blob.content() as data:
-            summary = read_clean(data, self._head_bytes, announced, encoding)
+            summary = read_clean(data, self._head_bytes, announced, encoding, plan)
         if summary is None:
             self._trim(self._head_bytes, announced)
             with self._blob.content() as data:
-                summary = summarize(data, default_encoding=encoding)
+                summary = summarize(data, default_encoding=encoding, plan=plan)
         announced.must_agree(summary)
         return summary
 

@@ -1,8 +1,10 @@
 """Ingest's part of the configuration, in a module of its own so that a process which only passes it on loads no DICOM."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from events.identifiers import Level
 from events.options import Boolean, Choice, Option, filled_by
 
 ENCODINGS: Final = (  # Orthanc's names of character sets
@@ -19,3 +21,5 @@ class IngestSettings:
     sync: bool = filled_by(Option("SyncStorageArea", Boolean(), default=True))
     hash: bool = filled_by(Option("StoreMD5ForAttachments", Boolean(), default=True))
     read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))
+    # ExtraMainDicomTags: level -> what is indexed besides the tags that always are.
+    extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)

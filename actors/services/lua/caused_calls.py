@@ -26,10 +26,11 @@ from events.received import ReceivedInstance, facts
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import tag_name
+from store.dicom.indexed_tags import is_sequence
 from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
-from store.views.metadata import SEQUENCES, MetadataNaming, show_metadata
+from store.views.metadata import MetadataNaming, show_metadata
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class DeliveryReader:
             except KeyError:
                 return []
             metadata = show_metadata(snapshot, resource, self._naming, "surrogateescape")
-        tags = {tag_name(tag): text for tag, text in resource.tags.items() if tag not in SEQUENCES}
+        tags = {tag_name(tag): text for tag, text in resource.tags.items() if not is_sequence(tag, text)}
         return [causes.stable(level, format_resource_id(resource.id), tags, metadata)]
 
     def _job(self, end: JobEnd, job: Ref) -> list[Delivery]:

@@ -84,6 +84,7 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "changes-cleared/1": ([], None),
     "exports-cleared/1": ([], None),
     "resource-exported/1": ([3, "PACS"], [ID, "P1", "1.2", "1.2.3", ""]),
+    "main-tags-chosen/1": ([{1: [0x00100010, 0x00100020], 2: [0x0020000D], 3: [], 4: [0x00080018]}], None),
     "modality-stored/1": (
         ["pacs", 104, "Generic", ["Echo", "Store"], True, False, 70_000, "C-GET"],
         ["PACS", "192.0.2.7", ""],

@@ -6,7 +6,8 @@ from actors.core.index.context import NOTHING, Context, Decisions, Planned, Step
 from actors.messages.commands import server as commands
 from events import server as events
 from events.identifiers import ResourceId
-from store.tables import CURSORS, MODALITIES, SETTINGS, key, modality_key
+from store.projections.main_tags import read_choices
+from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, key, modality_key
 
 
 def _clear_changes(_: commands.ClearChanges, __: Context) -> Steps:
@@ -29,6 +30,12 @@ def _log_exports(command: commands.LogExports, _: Context) -> Steps:
             sop_instance_uid=instance,
         )
         yield Planned(event)
+
+
+def _choose_main_tags(command: commands.ChooseMainTags, context: Context) -> Steps:
+    before = read_choices(context.batch.items(MAIN_TAGS, b""))[0]
+    if {level: tuple(tags) for level, tags in command.tags.items()} != before.tags:
+        yield Planned(events.MainTagsChosen(tags=command.tags))
 
 
 def _store_modality(command: commands.StoreModality, _: Context) -> Steps:
@@ -60,6 +67,7 @@ DECISIONS: Decisions = {
     commands.ClearChanges: _clear_changes,
     commands.ClearExports: _clear_exports,
     commands.LogExports: _log_exports,
+    commands.ChooseMainTags: _choose_main_tags,
     commands.StoreModality: _store_modality,
     commands.RemoveModality: _remove_modality,
     commands.SetSetting: _set_setting,
