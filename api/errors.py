@@ -19,6 +19,7 @@ from events.errors import (
     InvalidDicom,
     InvalidJson,
     InvalidRequest,
+    LimitReached,
     MissingTag,
     NotFound,
     PeerFailed,
@@ -125,6 +126,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         HTTPStatus.SERVICE_UNAVAILABLE, 36, "The database is currently not available (probably a transient situation)"
     ),
     StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full"),
+    LimitReached: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full", with_details=False),
     StorageFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 14, "Cannot write to file"),
     ReadOnlyArchive: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 22, "Cannot modify a read-only data structure"),
     DamagedFile: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgpack
 
-from events import files, jobs, labels, metadata, resources, scripts, server
+from events import files, jobs, labels, metadata, protection, resources, scripts, server
 from events.errors import CorruptLog
 from events.event import Event, defaults, field_names
 from events.identifiers import Seq, Surrogate
@@ -38,7 +38,7 @@ _Getter = Callable[[Event], Sequence[Any]]
 _pack = partial(msgpack.packb, use_bin_type=True)
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
 
-_FAMILIES = (resources, labels, metadata, files, server, jobs, scripts)
+_FAMILIES = (resources, labels, metadata, protection, files, server, jobs, scripts)
 EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
     {
         member.TAG: member
@@ -62,6 +62,11 @@ def _name_nothing_purged(public: list[Any], _personal: list[Any] | None) -> tupl
     return public, [[]]
 
 
+def _as_it_was(public: list[Any], personal: list[Any] | None) -> tuple[list[Any], list[Any] | None]:
+    """What was added since has a default."""
+    return public, personal
+
+
 def _file_behind_facts(public: list[Any], personal: list[Any] | None) -> tuple[list[Any], list[Any] | None]:
     """Before, a file was never compressed, and its name and size stood before what it holds."""
     *own, blob, size_bytes, syntax, sop_class, offset, vr, index, origin = public
@@ -73,6 +78,7 @@ UPCASTS: MappingProxyType[str, Upcast] = MappingProxyType(
     {
         "rows-purged/1": Upcast("rows-purged/2", _name_nothing_purged),
         "instance-stored/1": Upcast("instance-stored/2", _file_behind_facts),
+        "resource-deleted/1": Upcast("resource-deleted/2", _as_it_was),
         "file-healed/1": Upcast("file-healed/2", _file_behind_facts),
     }
 )

@@ -58,6 +58,10 @@ class StorageFull(SinogramError):
     """No room for another instance; the operator must act."""
 
 
+class LimitReached(StorageFull):
+    """A limit that the operator has set lets nothing more in: MaximumPatientCount or MaximumStorageSize."""
+
+
 class StorageFailed(SinogramError):
     """The disk refuses or fails (I/O error, read-only, no descriptor left, no permission); the operator must act."""
 

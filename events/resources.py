@@ -127,11 +127,13 @@ class ResourceDeleted(RemovalEvent):
     `resource` is the highest ancestor that would otherwise have been left empty; `requested` is what was asked for.
     """
 
-    TAG: ClassVar[str] = "resource-deleted/1"
+    TAG: ClassVar[str] = "resource-deleted/2"
     level: Level
     resource: Ref
     requested_level: Level
     requested: Ref
+    # The option that demands it: MaximumPatientCount or MaximumStorageSize, for which a patient is recycled; else nobody but who asked.
+    reason: str = ""
     id: ResourceId = personal()  # of `resource`
     requested_id: ResourceId = personal()
     remote_ip: str = personal()

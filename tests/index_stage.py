@@ -6,9 +6,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from actors.core.index.actor import Index, _Waiting
+from actors.core.index.settings import NO_LIMITS, StorageLimits
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import OpenFolder
 from actors.messages.commands.instances import StoreInstance
+from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.resources import DeleteResource, PurgeRows
 from actors.wire.reply import Reply
 from events.errors import SinogramError
@@ -44,13 +46,13 @@ class Announcements:
 class IndexStage:
     """An index whose commits and purge steps are taken one by one."""
 
-    def __init__(self, env: Environment, clock: Callable[[], int]) -> None:
+    def __init__(self, env: Environment, clock: Callable[[], int], limits: StorageLimits = NO_LIMITS) -> None:
         self.env = env
         self.views = Views(env)
         self.announced = Announcements()
         self.purges: list[PurgeRows] = []  # steps that wait
         self._waiting: queue.SimpleQueue[_Waiting] = queue.SimpleQueue()
-        self.index = Index(env, clock, self._waiting)
+        self.index = Index(env, clock, self._waiting, limits=limits)
         self.index.on_receive(self.announced)
 
     def put(self, command: Command, reply: Reply) -> None:
@@ -148,6 +150,10 @@ def store_command(
         username="",
         correlation=correlation,
     )
+
+
+def protect_command(patient: str, *, is_protected: bool = True) -> SetProtection:
+    return SetProtection(id=chain(patient), is_protected=is_protected, remote_ip="", username="", correlation=b"")
 
 
 def delete_command(*names: str) -> DeleteResource:

@@ -12,6 +12,7 @@ from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import to_plain
+from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
@@ -101,6 +102,10 @@ class IndexClient:
 
     def change_label(self, command: AddLabel | RemoveLabel) -> None:
         """Give a resource a label or take it away. Raises NotFound, and InvalidRequest for what can be no label."""
+        self._ask(command)
+
+    def set_protection(self, command: SetProtection) -> None:
+        """Protect a patient against recycling, or end that. Raises NotFound."""
         self._ask(command)
 
     def store_key_value(self, store: bytes, key: bytes, value: bytes, correlation: bytes = b"") -> None:

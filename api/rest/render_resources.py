@@ -16,6 +16,7 @@ from store.records import Instance, Resource, Tags
 from store.times import format_us
 from store.views.labels import labels_of
 from store.views.metadata import MetadataNaming, show_metadata
+from store.views.protection import is_protected
 from store.views.snapshot import Snapshot, level_of
 
 TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "Series", Level.INSTANCE: "Instance"}
@@ -102,7 +103,7 @@ def _classic(s: Snapshot, record: Resource, form: TagForm) -> dict[str, Any]:
         _CHILDREN_FIELD[record.level]: child_ids(s, record),
     }
     if record.level == Level.PATIENT:
-        shown["IsProtected"] = False
+        shown["IsProtected"] = is_protected(s, record.ref)
         return shown
     shown[_PARENT_FIELD[record.level]] = _parent_id(s, record)
     if record.level == Level.STUDY:
@@ -140,7 +141,7 @@ def _chosen(
         if "IsStable" in contents:
             shown["IsStable"] = record.is_stable
         if "IsProtected" in contents and level == Level.PATIENT:
-            shown["IsProtected"] = False
+            shown["IsProtected"] = is_protected(s, record.ref)
         if "Status" in contents and level == Level.SERIES:
             shown["Status"] = _status(s, record)
     return shown

@@ -39,6 +39,14 @@ def default_encoding(deps: Deps) -> str:
     return encoding
 
 
+def read_switch(req: falcon.Request) -> bool:
+    """Return whether a body turns something on or off. Raises InvalidDicom for any other: Orthanc's code is "Bad file format"."""
+    is_on = _BOOLEANS.get(read_text(req).strip(" \t\n\v\f\r"))
+    if is_on is None:
+        raise InvalidDicom("Boolean value expected")
+    return is_on
+
+
 class Switch:
     """A route that turns something on and off: "0" or "1"."""
 
@@ -57,8 +65,5 @@ class Switch:
         send_text(resp, "1" if self.is_on() else "0")
 
     def on_put(self, req: falcon.Request, resp: falcon.Response) -> None:
-        is_on = _BOOLEANS.get(read_text(req).strip())
-        if is_on is None:
-            raise InvalidDicom("Boolean value expected")  # Orthanc's code for it is "Bad file format"
-        self._deps.index.set_setting(self.NAME, is_on)
+        self._deps.index.set_setting(self.NAME, read_switch(req))
         send_text(resp)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
+from actors.core.index.settings import StorageLimits
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
@@ -66,9 +67,9 @@ class RestSettings:
         Option("DicomDefaultRetrieveMethod", Choice(("C-MOVE", "C-GET")), "C-MOVE")
     )
     ingest_transcoding: str = ""
-    maximum_patient_count: int = 0
-    maximum_storage_mode: str = "Recycle"
-    maximum_storage_size_mb: int = 0
+    maximum_patient_count: int = same_as(StorageLimits, "patients")
+    maximum_storage_mode: str = same_as(StorageLimits, "mode")
+    maximum_storage_size_mb: int = same_as(StorageLimits, "size_mb")
     overwrite_instances: bool = False
     patient_level_enabled: bool = True
     read_only: bool = same_as(IngestSettings, "read_only")

@@ -19,6 +19,7 @@ from events.identifiers import Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
+from events.protection import ProtectionEvent
 from events.scripts import ScriptEvent
 from events.server import (
     ChangesCleared,
@@ -179,7 +180,8 @@ PROJECTION = Projection(
         events.InstanceReceivedAgain,
         events.ResourceUnsettled,
         events.RemovalEvent,
-        LabelEvent,  # as in Orthanc 1.12.7
+        LabelEvent,  # as in Orthanc 1.12.7, and likewise the next
+        ProtectionEvent,
         FileEvent,
         ExportsCleared,
         MainTagsChosen,

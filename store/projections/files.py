@@ -8,6 +8,7 @@ from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -83,6 +84,6 @@ def unpack_damaged(row: bytes) -> DamagedRow:
 PROJECTION = Projection(
     tables=(DAMAGED_FILES,),
     handles={FileDamaged: _damage, FileRecovered: _recover, FileHealed: _heal},
-    ignores=(ResourceEvent, LabelEvent, ServerEvent, JobEvent, ScriptEvent),
+    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, ServerEvent, JobEvent, ScriptEvent),
     forget=_forget,
 )

@@ -11,6 +11,7 @@ from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Ref, Seq
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -200,5 +201,5 @@ PROJECTION = Projection(
         events.JobOutputDropped: _drop_output,
         events.JobForgotten: _forget,
     },
-    ignores=(ResourceEvent, LabelEvent, FileEvent, ServerEvent, ScriptEvent),
+    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, ScriptEvent),
 )

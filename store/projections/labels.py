@@ -4,6 +4,7 @@ from events.files import FileEvent
 from events.identifiers import Level
 from events.jobs import JobEvent
 from events.labels import LabelAdded, LabelRemoved
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
@@ -44,6 +45,6 @@ def _forget(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(LABELS, LABELLED),
     handles={LabelAdded: _add, LabelRemoved: _remove},
-    ignores=(ResourceEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+    ignores=(ResourceEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
     forget=_forget,
 )

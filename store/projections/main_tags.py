@@ -9,6 +9,7 @@ from events.files import FileEvent
 from events.identifiers import Level, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import (
@@ -58,6 +59,7 @@ PROJECTION = Projection(
     ignores=(
         ResourceEvent,
         LabelEvent,
+        ProtectionEvent,
         FileEvent,
         ChangesCleared,
         ExportsCleared,

@@ -13,13 +13,14 @@ from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
 from store.batch import Batch
 from store.log import Appended
 
 # The families of which no event makes or removes a resource.
-BESIDE_RESOURCES = (LabelEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
+BESIDE_RESOURCES = (LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
 
 Apply = Callable[[Batch, Appended[Any]], None]
 

@@ -11,6 +11,7 @@ from events import scripts as events
 from events.files import FileEvent
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.server import ServerEvent
 from store.batch import Batch
@@ -103,5 +104,5 @@ PROJECTION = Projection(
         events.KeyValueStored: _store,
         events.KeyValueDeleted: _delete,
     },
-    ignores=(ResourceEvent, LabelEvent, FileEvent, ServerEvent, JobEvent),
+    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent),
 )

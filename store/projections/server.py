@@ -12,6 +12,7 @@ from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import (
@@ -71,5 +72,14 @@ PROJECTION = Projection(
         ResourceExported: _export,
         ExportsCleared: _clear_exports,
     },
-    ignores=(ChangesCleared, MainTagsChosen, ResourceEvent, LabelEvent, FileEvent, JobEvent, ScriptEvent),
+    ignores=(
+        ChangesCleared,
+        MainTagsChosen,
+        ResourceEvent,
+        LabelEvent,
+        ProtectionEvent,
+        FileEvent,
+        JobEvent,
+        ScriptEvent,
+    ),
 )

@@ -16,9 +16,11 @@ import pytest
 
 from api.rest.serving.https import HttpsSettings, https_context
 from events.errors import BadConfiguration
+from events.options import Boolean, Option
 from tests.contract.certificates import Certificates, Identity, make_certificates
 from tests.contract.http_serving import DEADLINE_S, serving
 from tools.configuration import load
+from tools.configuration.all_options import OPTIONS
 from tools.server.composition import server_settings
 from tools.server.logging_setup import LogOptions
 
@@ -240,13 +242,18 @@ def test_an_unknown_cipher_stops_the_start(tmp_path: Path, pem: Path) -> None:
     assert "SslCiphersAccepted: OpenSSL has none of NO-SUCH-CIPHER" in told
 
 
-@pytest.mark.parametrize("option", [{"MaximumStorageSize": 10}, {"MaximumPatientCount": 5}])
-def test_an_option_that_protects_and_is_not_kept_yet_stops_the_start(tmp_path: Path, option: dict[str, object]) -> None:
-    assert f"{next(iter(option))}: protects the archive" in refusal(tmp_path, SslEnabled=False, **option)
+@pytest.fixture
+def unkept(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an option that protects and is not kept yet."""
+    monkeypatch.setitem(OPTIONS, "Guard", Option("Guard", Boolean(), default=False, since=None, protects=True))
+    return "Guard"
 
 
-@pytest.mark.parametrize("option", [{"MaximumStorageSize": 0}, {"MaximumPatientCount": 0}])
-def test_one_that_asks_for_nothing_does_not(tmp_path: Path, option: dict[str, object]) -> None:
+def test_an_option_that_protects_and_is_not_kept_yet_stops_the_start(tmp_path: Path, unkept: str) -> None:
+    assert f"{unkept}: protects the archive" in refusal(tmp_path, SslEnabled=False, **{unkept: True})
+
+
+def test_one_that_asks_for_nothing_does_not(tmp_path: Path, unkept: str) -> None:
     file = tmp_path / "sinogram.json"
-    file.write_text(json.dumps(option))
+    file.write_text(json.dumps({unkept: False}))
     assert server_settings(load([file]), LogOptions()).https is None

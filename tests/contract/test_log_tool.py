@@ -54,7 +54,7 @@ def test_tail_prints_one_line_an_event_in_order(data: Path, capsys: pytest.Captu
         "study-created/1",
         "patient-created/1",
         "instance-stored/2",
-        "resource-deleted/1",
+        "resource-deleted/2",
         "rows-purged/2",
     ]
     assert lines[0].split()[1:3] == ["2023-11-14T22:13:20.000000Z", "ingest"]
@@ -141,7 +141,7 @@ def test_stats_count_events_and_bytes_by_type(data: Path, capsys: pytest.Capture
         "series-created/1": 1,
         "study-created/1": 1,
         "patient-created/1": 1,
-        "resource-deleted/1": 1,
+        "resource-deleted/2": 1,
         "rows-purged/2": 1,
         "all": 7,
     }

@@ -15,6 +15,8 @@ from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import COMMANDS, Together, to_plain
+from actors.messages.commands.protection import SetProtection
+from actors.messages.commands.recycling import RecycleExcess
 from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.messages.commands.server import (
@@ -45,7 +47,8 @@ from tools.server.core import Core
 CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
     ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
-    RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, Together,
+    RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
+    RecycleExcess, Together,
 }  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def test_the_history_tells_of_a_deleted_instance(stage: RestStage) -> None:
     stage.ask(f"/instances/{identifier}", "DELETE")
     tags = [row["Tag"] for row in json.loads(stage.ask(f"/instances/{identifier}/history").body)]
     assert tags[0] == "instance-stored/2"
-    assert "resource-deleted/1" in tags
+    assert "resource-deleted/2" in tags
     assert stage.ask("/instances/nope/history").status == 404
 
 

@@ -32,6 +32,7 @@ from events.jobs import (
 )
 from events.labels import LabelAdded, LabelRemoved
 from events.metadata import MetadataRemoved, MetadataSet
+from events.protection import PatientProtected, PatientUnprotected
 from events.resources import (
     InstanceReceivedAgain,
     InstanceStored,
@@ -150,6 +151,17 @@ EVENTS: dict[str, Event] = {
         remote_ip="2001:db8::1",
         username="admin",
     ),
+    "resource-deleted/2": ResourceDeleted(
+        level=Level.PATIENT,
+        resource=Ref(303),
+        requested_level=Level.SERIES,
+        requested=Ref(301),
+        reason="MaximumPatientCount",
+        id=ID,
+        requested_id=OTHER_ID,
+        remote_ip="2001:db8::1",
+        username="admin",
+    ),
     "rows-purged/1": RowsPurged(resource=Ref(303), limit=250, deleted=[]),
     "rows-purged/2": RowsPurged(
         resource=Ref(303), limit=250, deleted=[[Level.INSTANCE, ID], [Level.SERIES, OTHER_ID], [Level.STUDY, ID]]
@@ -164,6 +176,8 @@ EVENTS: dict[str, Event] = {
         username="",
     ),
     "resource-unsettled/1": ResourceUnsettled(level=Level.SERIES, resource=Ref(301)),
+    "patient-protected/1": PatientProtected(patient=Ref(303), remote_ip="192.0.2.7", username="admin"),
+    "patient-unprotected/1": PatientUnprotected(patient=Ref(70_000), remote_ip="", username=""),
     "label-added/1": LabelAdded(
         level=Level.STUDY, resource=Ref(302), label="Doe-Jane_2", remote_ip="192.0.2.7", username="admin"
     ),

@@ -5,6 +5,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Final
 
+from actors.core.index.settings import StorageLimits
 from actors.core.jobs.settings import SchedulerSettings
 from actors.services.codecs.limits import CodecSettings
 from actors.services.ingest.settings import IngestSettings
@@ -23,7 +24,7 @@ from tools.configuration import dicom_tls, lua, modalities, peers, server, tags,
 from tools.core_settings import CoreSettings
 
 SETTINGS: Final[tuple[Any, ...]] = (
-    *(server.ListeningSettings, CoreSettings, SchedulerSettings, IngestSettings, CodecSettings, Limits),
+    *(server.ListeningSettings, CoreSettings, StorageLimits, SchedulerSettings, IngestSettings, CodecSettings, Limits),
     *(RestSettings, HttpsSettings, HttpClientSettings, LuaSettings, ScriptLimits),
     *(DicomSettings, FindSettings, TlsSettings, ScuSettings, AnswerLimits),
 )

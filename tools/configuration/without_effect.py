@@ -57,10 +57,7 @@ _SIZES: Final = {
     "SequentialDicomReaderWindowCapacity": 128,
 }
 OPTIONS: Final = (
-    _later("MaximumStorageSize", _COUNT, 0, protects=True),
-    _later("MaximumPatientCount", _COUNT, 0, protects=True),
     _later("OverwriteInstances", Choice(("Never", "Always", "IfChanged"), boolean=True), default=False),
-    _later("MaximumStorageMode", Choice(("Recycle", "Reject")), "Recycle"),
     *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
     *(_later(name, _SECTION, {}) for name in _SECTIONS.split()),

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import gettempdir
 
+from actors.core.index.settings import StorageLimits
 from actors.core.jobs.settings import SchedulerSettings
 from actors.services.codecs.limits import CodecSettings
 from actors.services.ingest.settings import IngestSettings
@@ -108,6 +109,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
             CoreSettings,
             index_directory=value(INDEX_DIRECTORY) or storage,
             storage_directory=storage,
+            limits=fill(StorageLimits),
             jobs=fill(SchedulerSettings),
             extra_main_tags=configuration.extra_main_tags,
             lua_is_on=lua.has_main,

@@ -26,6 +26,7 @@ from actors.core.scrubber import Scrubber
 from actors.core.stable import StableMessage, StableTracker, Touched
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.plain import from_plain
+from actors.messages.commands.recycling import RecycleExcess
 from actors.messages.commands.resources import PurgeRows
 from actors.messages.commands.server import ChooseMainTags
 from actors.messages.control import CONTROL, Control
@@ -106,7 +107,7 @@ class Core:
         self.views = Views(self.environment)
         recorded = self._begin_clock(since_boot)
         try:
-            self.index = LocalIndex(self.environment, clock, read_only=settings.read_only)
+            self.index = LocalIndex(self.environment, clock, read_only=settings.read_only, limits=settings.limits)
         except BaseException:
             self.environment.close()
             raise
@@ -129,6 +130,7 @@ class Core:
         self.log.on_appended(self._end_of_log())  # and of what was committed before the listener was set
         self._take_up_cursor()
         self._carry_out(rows)
+        self._recycle_excess()
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
 
@@ -203,6 +205,16 @@ class Core:
                 case _:
                     assert_never(row.action)
         self.storage.tell(Recheck())
+
+    def _recycle_excess(self) -> None:
+        """Have the limits hold before anybody is served: they may have been lowered."""
+        if self.settings.read_only or not self.settings.limits:
+            return
+        try:
+            while self.index.ask(RecycleExcess()):
+                pass
+        except SinogramError as exc:
+            logger.error("core.limits-do-not-hold error=%s: nothing is recycled, and stores are refused", exc)
 
     # -- what the index announces ---------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ import pykka
 
 from actors.core.index.context import Context, Outcome, merge
 from actors.core.index.decide import decide
+from actors.core.index.settings import NO_LIMITS, StorageLimits
 from actors.messages.commands.command import Command
 from actors.messages.commands.plain import Together, parts_of
 from actors.messages.commands.resources import PurgeRows
@@ -73,10 +74,17 @@ class Index(pykka.ThreadingActor):
     use_daemon_thread = True
 
     def __init__(
-        self, environment: Environment, clock: Clock, waiting: "queue.SimpleQueue[_Waiting]", *, read_only: bool = False
+        self,
+        environment: Environment,
+        clock: Clock,
+        waiting: "queue.SimpleQueue[_Waiting]",
+        *,
+        read_only: bool = False,
+        limits: StorageLimits = NO_LIMITS,
     ) -> None:
         super().__init__()
         self._read_only = read_only
+        self._limits = limits
         self._environment = environment
         self._clock = clock
         self._waiting = waiting
@@ -155,14 +163,14 @@ class Index(pykka.ThreadingActor):
         return merge(outcomes) if isinstance(w.command, Together) else outcomes[0], None
 
     def _carry_out(self, command: Command, batch: Batch) -> Outcome:
-        context = Context(batch, self._log.next_seq, _new_surrogate)
+        context = Context(batch, self._log.next_seq, _new_surrogate, self._limits)
         for planned in decide(command, context):
             appended = self._log.append(
                 batch,
                 planned.event,
                 now_us=self._clock(),
                 aggregate=planned.aggregate,
-                actor=command.ACTOR,
+                actor=planned.actor or command.ACTOR,
                 correlation=getattr(command, "correlation", b""),
             )
             projections.apply(batch, appended)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.core.index.settings import NO_LIMITS, StorageLimits
 from actors.messages.commands.command import Command
 from events.event import Event
 from events.identifiers import Level, Ref, Seq, Surrogate
@@ -39,6 +40,7 @@ class Planned:
 
     event: Event
     aggregate: bytes = b""
+    actor: str = ""  # the name under which it enters the log, if that is not the command's
 
 
 Steps = Iterable[Planned]
@@ -52,6 +54,7 @@ class Context:
     batch: Batch
     next_seq: Callable[[], Seq]
     new_surrogate: Callable[[], Surrogate]
+    limits: StorageLimits = NO_LIMITS
     outcome: Outcome = field(default_factory=Outcome)
 
 

@@ -5,10 +5,21 @@ events of one command (a series found complete) can be decided on what the earli
 """
 
 from actors.core.index.context import Context, Decisions, Steps
-from actors.core.index.decisions import files, instances, jobs, labels, metadata, resources, scripts, server
+from actors.core.index.decisions import (
+    files,
+    instances,
+    jobs,
+    labels,
+    metadata,
+    protection,
+    recycling,
+    resources,
+    scripts,
+    server,
+)
 from actors.messages.commands.command import Command
 
-_FAMILIES = (instances, resources, labels, metadata, files, jobs, scripts, server)
+_FAMILIES = (instances, resources, recycling, protection, labels, metadata, files, jobs, scripts, server)
 DECISIONS: Decisions = {command: decision for family in _FAMILIES for command, decision in family.DECISIONS.items()}
 
 

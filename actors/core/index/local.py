@@ -6,6 +6,7 @@ from typing import Any
 import pykka
 
 from actors.core.index.actor import Clock, Index, Listener, submit
+from actors.core.index.settings import NO_LIMITS, StorageLimits
 from actors.messages.commands.command import Command
 from actors.wire.reply import Reply, wait_for_reply
 from events.errors import Busy
@@ -17,10 +18,14 @@ ASK_TIMEOUT_S = 60.0  # a commit takes milliseconds; a minute means that the dis
 class LocalIndex:
     """The running index actor."""
 
-    def __init__(self, environment: Environment, clock: Clock, *, read_only: bool = False) -> None:
+    def __init__(
+        self, environment: Environment, clock: Clock, *, read_only: bool = False, limits: StorageLimits = NO_LIMITS
+    ) -> None:
         """Start the actor. Raises CorruptLog if the log's end cannot be read."""
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._ref: pykka.ActorRef[Index] = Index.start(environment, clock, self._waiting, read_only=read_only)
+        self._ref: pykka.ActorRef[Index] = Index.start(
+            environment, clock, self._waiting, read_only=read_only, limits=limits
+        )
 
     def set_listener(self, listener: Listener) -> None:
         self._ref.ask(listener, timeout=ASK_TIMEOUT_S)

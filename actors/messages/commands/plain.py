@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from actors.messages.commands import files, instances, jobs, labels, metadata, resources, scripts, server
+from actors.messages.commands import (
+    files,
+    instances,
+    jobs,
+    labels,
+    metadata,
+    protection,
+    recycling,
+    resources,
+    scripts,
+    server,
+)
 from actors.messages.commands.command import Command
 
 
@@ -18,7 +29,7 @@ class Together(Command):
     commands: Sequence[list[Any]]  # of to_plain; none of them a Together itself
 
 
-_FAMILIES = (instances, resources, labels, metadata, files, jobs, scripts, server)
+_FAMILIES = (instances, resources, recycling, protection, labels, metadata, files, jobs, scripts, server)
 COMMANDS: dict[str, type[Command]] = {"Together": Together} | {
     name: member
     for family in _FAMILIES

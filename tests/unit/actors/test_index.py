@@ -18,6 +18,7 @@ from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.jobs import DropJobOutput, TrimJobs
 from actors.messages.commands.plain import COMMANDS, Together, from_plain, to_plain
+from actors.messages.commands.recycling import RecycleExcess
 from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SettleResources
 from actors.messages.commands.scripts import RecordCallbackRecovery, RecordCallbackSkip, StoreKeyValue
 from actors.messages.commands.server import ChooseMainTags, ClearChanges, DropCursor, SaveCursor, SetSetting
@@ -481,7 +482,7 @@ def test_every_command_that_frees_space_or_releases_files_is_known() -> None:
     """Whoever adds a command decides here, too, whether it is taken on a full disk."""
     commands = COMMANDS.values()
     assert {command for command in commands if command.FREES_SPACE} == {
-        DeleteResource, RetractInstance, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder, DropJobOutput, TrimJobs,
+        DeleteResource, RetractInstance, RecycleExcess, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder, DropJobOutput, TrimJobs,
         SaveCursor, DropCursor, ChooseMainTags,  # of the last depends whether a server starts at all
     }  # fmt: skip
     assert {command for command in commands if command.RELEASES_FILES} == {

@@ -247,7 +247,7 @@ def test_a_purge_names_what_it_removes_children_first_and_what_was_asked_for_las
     stage.purge_all()
     deleted, *steps = events_of(stage, before)
     assert deleted.personal is not None
-    assert (deleted.tag, deleted.personal["requested_id"]) == ("resource-deleted/1", chain("P", "S"))
+    assert (deleted.tag, deleted.personal["requested_id"]) == ("resource-deleted/2", chain("P", "S"))
     assert {step.tag for step in steps} == {"rows-purged/2"}
     assert [names_of(step) for step in steps] == [
         [[Level.INSTANCE, chain("P", "S", "R", "1")], [Level.INSTANCE, chain("P", "S", "R", "2")]],
@@ -283,7 +283,7 @@ def test_a_deleted_instance_is_named_by_its_deletion_alone(stage: IndexStage) ->
     stage.run(store_command(instance="1"), store_command(instance="2", place=1))
     before = stage.index._log.head.seq
     stage.ask(delete_command("P", "S", "R", "1"))
-    assert [entry.tag for entry in events_of(stage, before)] == ["resource-deleted/1"]
+    assert [entry.tag for entry in events_of(stage, before)] == ["resource-deleted/2"]
 
 
 def test_a_purge_whose_deletion_was_erased_leaves_the_root_out(

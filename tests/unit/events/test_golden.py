@@ -80,6 +80,7 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "series-completed/1": ([5], None),
     "resource-stabilized/1": ([2, 302], None),
     "resource-deleted/1": ([1, 303, 3, 301], [ID, OTHER_ID, "2001:db8::1", "admin"]),
+    "resource-deleted/2": ([1, 303, 3, 301, "MaximumPatientCount"], [ID, OTHER_ID, "2001:db8::1", "admin"]),
     "rows-purged/1": ([303, 250], None),
     "changes-cleared/1": ([], None),
     "exports-cleared/1": ([], None),
@@ -113,6 +114,8 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "rows-purged/2": ([303, 250], [[[4, ID], [3, OTHER_ID], [2, ID]]]),
     "instance-received-again/1": ([300, "DicomProtocol"], [ID, "192.0.2.7", "MODALITY", "SINOGRAM", ""]),
     "resource-unsettled/1": ([3, 301], None),
+    "patient-protected/1": ([303], ["192.0.2.7", "admin"]),
+    "patient-unprotected/1": ([70_000], ["", ""]),
     "label-added/1": ([2, 302], ["Doe-Jane_2", "192.0.2.7", "admin"]),
     "label-removed/1": ([4, 70_000], ["7", "", ""]),
     "callback-failed/1": ([300, 2, "OnStoredInstance", 1, 5_000, "error"], ["no such patient: Doe^Jane"]),
@@ -233,8 +236,8 @@ def test_an_event_is_written_as_its_sample(tag: str) -> None:
     assert encoded.hash == hashlib.sha256(encoded.row).digest()
 
 
-@pytest.mark.parametrize("old", ["instance-stored/1", "file-healed/1"])
-def test_an_uncompressed_file_costs_what_it_cost_before_there_were_others(old: str) -> None:
+@pytest.mark.parametrize("old", ["instance-stored/1", "file-healed/1", "resource-deleted/1"])
+def test_what_few_events_have_to_say_costs_nothing_in_the_others(old: str) -> None:
     written = samples.encode(samples.EVENTS[old])
     row, personal = samples.read(old)
     assert (len(written.row), written.personal_row) == (len(row), personal)

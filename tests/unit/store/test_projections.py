@@ -50,12 +50,13 @@ def test_what_has_rows_of_a_resource_says_how_they_go(projection: Projection) ->
 
 @pytest.fixture
 def filled(env: Environment, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> IndexStage:
-    """A few studies, of which some are gone and one is going."""
+    """A few patients and studies, of which some are gone and one is going."""
     stage = IndexStage(env, clock)
     stage.lease()
     for number in range(20):
         names = (f"P{number % 4}", f"S{number % 8}", f"R{number % 16}", f"I{number}")
         stage.ask(store_command(*names, place=number))
+        stage.ask(store_command(f"Q{number}", place=100 + number))
     stage.ask(delete_command("P1", "S1", "R1"))
     stage.purge_all()
     monkeypatch.setattr("actors.core.index.decisions.resources.PURGE_STEP_INSTANCES", 1)

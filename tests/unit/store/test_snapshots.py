@@ -192,13 +192,13 @@ def test_a_history_tells_every_life_of_an_instance(stage: IndexStage) -> None:
     stage.ask(store_command())
     assert tags_of(stage, INSTANCE) == [(1, "instance-stored/2")]
     stage.ask(delete_command("P", "S", "R", "I"))
-    first = [(1, "instance-stored/2"), (5, "resource-deleted/1")]
+    first = [(1, "instance-stored/2"), (5, "resource-deleted/2")]
     assert tags_of(stage, INSTANCE) == first
     stage.ask(store_command())
     second = [*first, (7, "instance-stored/2")]
     assert tags_of(stage, INSTANCE) == second
     stage.ask(delete_command("P"))
-    assert tags_of(stage, INSTANCE) == [*second, (11, "resource-deleted/1")]
+    assert tags_of(stage, INSTANCE) == [*second, (11, "resource-deleted/2")]
     assert tags_of(stage, ResourceId(bytes(20))) == []
 
 
@@ -211,7 +211,7 @@ def test_a_history_is_whole_again_when_the_purge_is_through(stage: IndexStage, m
     for number in range(3):
         assert [tag for _, tag in tags_of(stage, chain("P", "S", "R", str(number)))] == [
             "instance-stored/2",
-            "resource-deleted/1",
+            "resource-deleted/2",
         ]
 
 

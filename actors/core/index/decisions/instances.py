@@ -2,6 +2,7 @@
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.files import heal
+from actors.core.index.decisions.recycling import make_room
 from actors.core.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from events import resources as events
@@ -29,6 +30,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
         return
     _check_lease(command, batch)
     series, study, patient = _find_above(command, batch)
+    yield from make_room(context, patient=patient, size_bytes=command.disk_bytes)
     instance = context.next_seq()
     created = iter(range(instance + 1, instance + 4))
     series_ref = Ref(next(created)) if series is None else series

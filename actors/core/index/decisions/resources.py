@@ -19,9 +19,15 @@ PURGE_STEP_INSTANCES = 250
 
 
 def _delete(command: commands.DeleteResource, context: Context) -> Steps:
+    return delete(context, Level(command.level), command.id, remote_ip=command.remote_ip, username=command.username)
+
+
+def delete(
+    context: Context, level: Level, resource: ResourceId, *, reason: str = "", remote_ip: str = "", username: str = ""
+) -> Steps:
+    """Remove a resource, what it leaves empty above, and the first rows of what is below. Raises NotFound."""
     batch = context.batch
-    level = Level(command.level)
-    requested = find_visible(batch, level, command.id)
+    requested = find_visible(batch, level, resource)
     if requested is None:
         raise NotFound("no such resource")
     top_level, top = _highest_emptied(batch, level, requested)
@@ -37,10 +43,11 @@ def _delete(command: commands.DeleteResource, context: Context) -> Steps:
         resource=top,
         requested_level=level,
         requested=requested,
+        reason=reason,
         id=ResourceId(row[rows.ID]),
-        requested_id=command.id,
-        remote_ip=command.remote_ip,
-        username=command.username,
+        requested_id=resource,
+        remote_ip=remote_ip,
+        username=username,
     )
     yield Planned(event, surrogate)
     context.outcome.condemned = True
@@ -55,8 +62,7 @@ def _retract(command: commands.RetractInstance, context: Context) -> Steps:
     ref = Ref(U64.unpack(owner)[0])
     resource = ResourceId(read_row(context.batch, Level.INSTANCE, ref)[rows.ID])
     if find_visible(context.batch, Level.INSTANCE, resource) == ref:  # not a later life, with a good file of its own
-        delete = commands.DeleteResource(level=Level.INSTANCE, id=resource, remote_ip="", username="", correlation=b"")
-        yield from _delete(delete, context)
+        yield from delete(context, Level.INSTANCE, resource)
 
 
 def _highest_emptied(batch: Batch, level: Level, ref: Ref) -> tuple[Level, Ref]:
