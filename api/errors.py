@@ -64,6 +64,14 @@ class BadField(InvalidRequest):
     """A field of the request's JSON is missing or has the wrong type."""
 
 
+class BadRange(InvalidRequest):
+    """The header `Range` cannot be read, or lies beyond the end of what is asked for."""
+
+
+class NotVerified(InvalidRequest):
+    """An attachment is not what was stored, or nothing is known to compare it with; Orthanc says nothing more of it."""
+
+
 class RefusedQuery(InvalidRequest):
     """A query that is too wide for its route; Orthanc says nothing more of it."""
 
@@ -131,6 +139,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     ReadOnlyArchive: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 22, "Cannot modify a read-only data structure"),
     DamagedFile: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),
     BadField: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
+    BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),
+    NotVerified: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),
     NoSuchAction: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),

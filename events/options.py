@@ -9,13 +9,10 @@ docs/configuration.md. Checks were compared with Orthanc 1.12.7: it refuses `5.0
 a Boolean is wanted. Orthanc meets some bad values only when a request needs them; here all of them stop the start.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Protocol
-
-from events.metadata import BUILT_IN, USER_NUMBERS
 
 FIRST: Final = "0.1.0"
 MB: Final = 1 << 20
@@ -184,34 +181,6 @@ class Users(Plain):
         if any(":" in name for name in value):
             return "a user name holds a colon, which HTTP Basic cannot carry (RFC 7617)"
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class MetadataNames:
-    """Name of a metadata to its number. Orthanc takes `1024.0` for 1024 here."""
-
-    words = f"object of names and numbers from {USER_NUMBERS[0]} to {USER_NUMBERS[-1]}"
-
-    def problem(self, value: object) -> str | None:
-        if not isinstance(value, dict):
-            return f"must be an {self.words}"
-        named: dict[Any, str] = {}
-        for name, number in value.items():
-            if name in BUILT_IN or re.fullmatch(r"[+-]?\d+", name.strip()):
-                return (
-                    f'"{name}" cannot be the name of a metadata: Orthanc has it for one of its own, or it is a number'
-                )
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                return f'the number of "{name}" must be a number'
-            if number not in USER_NUMBERS:
-                return f'the number of "{name}" must be between {USER_NUMBERS[0]} and {USER_NUMBERS[-1]}, not {number}'
-            if number in named:
-                return f'"{named[number]}" and "{name}" have the same number {number}'
-            named[number] = name
-        return None
-
-    def read(self, value: dict[str, Any], _folder: Path) -> dict[str, int]:
-        return {name: int(number) for name, number in value.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,9 @@ class Statistics:
     studies: int
     series: int
     instances: int
-    size_bytes: int
+    size_bytes: int  # of DICOM files
+    attached_bytes: int = 0  # of other attachments
+    attached_disk_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,12 @@ PLACES = b"places"  # ref of a patient -> its key in `recycling`
 PROTECTED = b"protected"  # ref of a patient that is not in `recycling` -> b""
 METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
 MAIN_TAGS = b"main-tags"  # seq -> the main DICOM tags of what came behind it (store.projections.main_tags)
-BLOBS = b"blobs"  # blob -> ref of its owner
-DAMAGED_FILES = b"damaged-files"  # ref of an instance whose file is damaged -> what is wrong (store.projections.files)
+ATTACHMENTS = b"attachments"  # ref + number -> a file beside the resource (store.projections.attachments)
+ATTACHED = b"attached"  # ref -> sizes of all attachments of the resource and of those below it
+BLOBS = b"blobs"  # blob -> its owner: ref of an instance or a job, or the key of a row in `attachments`
+DAMAGED_FILES = (
+    b"damaged-files"  # the owner, as in `blobs`, of a file that is damaged -> what is wrong (store.projections.files)
+)
 TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level, seq of the deletion, aggregate
 UNSTABLE = (
     b"unstable"  # ref of a patient, study or series that waits for StableAge -> since when, or b"": its last update
@@ -115,6 +119,20 @@ def change_of_key(resource: Ref, seq: Seq) -> bytes:
 
 def metadata_key(resource: Ref, number: int) -> bytes:
     return U64.pack(resource) + U32.pack(number)
+
+
+def attachment_key(resource: Ref, number: int) -> bytes:
+    return U64.pack(resource) + U32.pack(number)
+
+
+def is_attachment_key(owner: bytes) -> bool:
+    """Tell whether the owner of a file is a row of `attachments`, not an instance or a job."""
+    return len(owner) == U64.size + U32.size
+
+
+def read_attachment_key(row_key: bytes) -> tuple[Ref, int]:
+    """Return the resource and the number of an attachment."""
+    return Ref(U64.unpack_from(row_key)[0]), U32.unpack_from(row_key, U64.size)[0]
 
 
 def touch_key(resource_id: bytes, seq: Seq) -> bytes:

@@ -9,17 +9,20 @@ import errno
 import itertools
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from functools import cache
 
 FIRST, LAST = 10_000, 32_000  # Linux gives out 32768 and above
 BLOCK = 200
+_CLAIMING = threading.Lock()
 
 
 def free_port() -> int:
     """Return a port of our block on which nobody listens. Raises RuntimeError if every block is claimed."""
-    ports = _block(os.getpid())[1]
-    return next(port for port in itertools.islice(ports, BLOCK) if _is_free(port))
+    with _CLAIMING:  # servers are started side by side: a second claim would be dropped, with a warning
+        ports = _block(os.getpid())[1]
+        return next(port for port in itertools.islice(ports, BLOCK) if _is_free(port))
 
 
 @cache

@@ -5,15 +5,17 @@ found is looked up once more before it is told, because instances come, go and h
 alone, because they may be under way. No snapshot is held for longer than a fraction of a second.
 """
 
+import contextlib
 import fcntl
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from events.identifiers import Level, Ref, format_resource_id
+from events.identifiers import format_resource_id
 from store.blobs.damage import Damage, check
 from store.blobs.store import DAMAGED, MARK_NAME, BlobStore
 from store.blobs.writer import parse_blob_name
@@ -22,6 +24,7 @@ from store.environment import Environment
 from store.projections.job_rows import unpack_output
 from store.records import Instance
 from store.tables import CONDEMNED, INSTANCES, JOB_OUTPUTS, META
+from store.views.files import OwnedFile, list_owners, owner_of, read_owned, resource_of
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 from tools.index_walk import print_findings, walk
@@ -30,15 +33,10 @@ from tools.replay import check_there, open_for_reading
 ROWS_AT_ONCE = 1_000
 WHOLE, FOUND, UNREADABLE = 0, 1, 2  # exit statuses
 
-_SEND_AGAIN = "send the same instance again, which heals it; else delete it"
+_INSTANCE_AGAIN = "send the same instance again, which heals it; else delete it"
+_ATTACHMENT_AGAIN = "set it again, which replaces it; else delete it"
 _REMEDIES = {
-    "missing": _SEND_AGAIN,
-    "emptied": _SEND_AGAIN,
-    "truncated": _SEND_AGAIN,
-    "overlong": _SEND_AGAIN,
-    "altered": _SEND_AGAIN,
-    "no-file": _SEND_AGAIN,
-    "unreadable": f"look at its rights and at the disk; {_SEND_AGAIN}",
+    "unreadable": "look at its rights and at the disk; ",
     "orphan": "no instance has it; if 'sinogram import' of it brings nothing new, remove it",
     "stranger": "it is not of this server; move it away",
 }
@@ -50,10 +48,9 @@ class Report:
 
     counts: Counter[str] = field(default_factory=Counter)
 
-    def tell(self, kind: str, path: Path, owner: str = "") -> None:
+    def tell(self, kind: str, path: Path, owner: str = "", again: str = "") -> None:
         self.counts[kind] += 1
-        whose = f" of instance {owner}" if owner else ""
-        print(f"{kind}: {path}{whose}; {_REMEDIES[kind]}")
+        print(f"{kind}: {path}{owner and f' of {owner}'}; {_REMEDIES.get(kind, '')}{again}")
 
 
 def fsck(data: Path, storage: Path | None = None, *, digests: bool = True) -> int:
@@ -94,53 +91,65 @@ class _Check:
         self._digests = digests
         self._report = Report()
         self._outputs: frozenset[bytes] = frozenset()
-        self._looked_at = 0
+        self._instances = self._attachments = 0  # looked at
 
     def run(self) -> int:
         if self._is_running:
             print("a server is running on this index: files under way are left alone")
-        instances = self._check_instances()
+        self._check_owners()
         files = self._check_files()
         self._tell_of_laid_aside()
         found = self._report.counts
         looked = "size and digest" if self._digests else "size alone"
-        print(f"{instances:,} instances and {files:,} files looked at ({looked}): ", end="")
+        attachments = f", {self._attachments:,} attachments" if self._attachments else ""
+        print(f"{self._instances:,} instances{attachments} and {files:,} files looked at ({looked}): ", end="")
         print(", ".join(f"{count:,} {kind}" for kind, count in sorted(found.items())) or "all is well")
         return FOUND if found else WHOLE
 
     # -- every instance has its file -----------------------------------------------------------------------------------
 
-    def _check_instances(self) -> int:
-        for instance, damage in self.damaged():
-            self._report.tell(damage.kind, self._blobs.path(instance.blob), format_resource_id(instance.id))
-        return self._looked_at
+    def _check_owners(self) -> None:
+        for file, damage in self.damaged():
+            again = _INSTANCE_AGAIN if isinstance(file, Instance) else _ATTACHMENT_AGAIN
+            self._report.tell(damage.kind, self._blobs.path(file.blob), self._owner(file), again)
 
-    def damaged(self) -> Iterator[tuple[Instance, Damage]]:
-        for instance in self._instances():
-            self._looked_at += 1
-            damage = self._check(instance)
-            if damage is not None and self._is_current(instance):
-                yield instance, damage
+    def damaged(self) -> Iterator[tuple[OwnedFile, Damage]]:
+        for file in self._owned_files():
+            self._instances += isinstance(file, Instance)
+            self._attachments += not isinstance(file, Instance)
+            damage = self._check(file)
+            if damage is not None and self._is_current(file):
+                yield file, damage
 
-    def _check(self, instance: Instance) -> Damage | None:
-        return check(self._blobs.path(instance.blob), instance, digest=self._digests)
+    def _check(self, file: OwnedFile) -> Damage | None:
+        return check(self._blobs.path(file.blob), file, digest=self._digests)
 
-    def _instances(self) -> Iterator[Instance]:
-        after: Ref | None = None
+    def _owned_files(self) -> Iterator[OwnedFile]:
+        after = b""
         while True:
             with self._views.snapshot() as snapshot:
-                refs = list(snapshot.list_refs(Level.INSTANCE, limit=ROWS_AT_ONCE, after=after))
-                found = [snapshot.get_ref(Level.INSTANCE, ref) for ref in refs]
-            yield from (record for record in found if isinstance(record, Instance))
-            if len(refs) < ROWS_AT_ONCE:
+                owners = list(islice(list_owners(snapshot, after), ROWS_AT_ONCE))
+                found = [read_owned(snapshot, owner) for owner in owners]
+            yield from (file for file in found if file is not None)
+            if len(owners) < ROWS_AT_ONCE:
                 return
-            after = refs[-1]
+            after = owners[-1]
 
-    def _is_current(self, instance: Instance) -> bool:
-        """Look once more whether an instance has the file that was found damaged."""
+    def _is_current(self, file: OwnedFile) -> bool:
+        """Look once more whether that is the file which was found damaged."""
         with self._views.snapshot() as snapshot:
-            current = snapshot.get_instance(instance.id)
-        return current is not None and current.blob == instance.blob
+            current = read_owned(snapshot, owner_of(file))
+            if current is None or current.blob != file.blob:
+                return False
+            level, resource = resource_of(snapshot, file)
+            return snapshot.find(resource) == (level, file.ref)
+
+    def _owner(self, file: OwnedFile) -> str:
+        with self._views.snapshot() as snapshot, contextlib.suppress(KeyError):
+            level, resource = resource_of(snapshot, file)
+            whose = f"{level.name.lower()} {format_resource_id(resource)}"
+            return whose if isinstance(file, Instance) else f"attachment {file.number} of {whose}"
+        return ""
 
     # -- every file has its instance -------------------------------------------------------------------------------------
 

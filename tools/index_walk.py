@@ -23,10 +23,13 @@ from events.identifiers import Level, Ref, Seq
 from store.damaged_rows import DECODING, DamagedRow
 from store.environment import FILE_NAME, Environment, missing_bytes
 from store.projections import ALL_TABLES, rows
+from store.projections.attachments import unpack_attachment, unpack_sizes
 from store.projections.files import unpack_damaged
 from store.projections.job_rows import unpack_output, unpack_progress
 from store.tables import (
     AGGREGATES,
+    ATTACHED,
+    ATTACHMENTS,
     BLOBS,
     CONDEMNED,
     CURSORS,
@@ -91,7 +94,9 @@ _DECODERS: dict[bytes, Decode] = {
     INSTANCES: lambda row_key, row: rows.read_instance(_ref(row_key), row),
     IDS: lambda _, row: LEVEL_REF.unpack(row),
     AGGREGATES: lambda _, row: rows.unpack_aggregate(row),
-    BLOBS: _u64,
+    BLOBS: lambda _, row: U64.unpack_from(row),
+    ATTACHMENTS: unpack_attachment,
+    ATTACHED: lambda _, row: unpack_sizes(row),
     CONDEMNED: _u64,
     CURSORS: _u64,
     SETTINGS: _msgpack,

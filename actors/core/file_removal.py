@@ -29,7 +29,7 @@ from actors.core.scrubber import Scrubber
 from actors.messages.index_client import IndexClient
 from actors.wire import metrics
 from events.errors import SinogramError
-from events.identifiers import BlobId, Level, Ref
+from events.identifiers import BlobId
 from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore
 from store.blobs.writer import folder_number
@@ -37,6 +37,7 @@ from store.log import read_head
 from store.records import Instance
 from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64
 from store.views.callbacks import list_waiting
+from store.views.files import find_owned, read_owned
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
@@ -183,60 +184,59 @@ class Storage(CoreActor):
         """Look at some of the files that are listed as damaged; those that are whole again leave the list."""
         with self._views.snapshot() as snapshot:
             rows = list(islice(snapshot.keys(DAMAGED_FILES, b"", after + b"\0"), RECHECKS_PER_STEP))
-            instances = [_instance(snapshot, Ref(U64.unpack(row)[0])) for row in rows]
-        for instance in instances:
-            if instance is None:
+            files = [read_owned(snapshot, row) for row in rows]
+        for file in files:
+            if file is None:
                 continue
             try:
-                damage = check(self._blobs.path(instance.blob), instance, digest=True)
+                damage = check(self._blobs.path(file.blob), file, digest=True)
             except OSError as exc:
                 logger.error("storage.cannot-check error=%s", exc.strerror)
                 continue
             if damage is None:
-                logger.warning("storage.recovered ref=%d: its file is whole again", instance.ref)
-                self._index.report_recovery(instance.blob)
+                logger.warning("storage.recovered ref=%d: its file is whole again", file.ref)
+                self._index.report_recovery(file.blob)
         if len(rows) == RECHECKS_PER_STEP:
             self.actor_ref.tell(Recheck(rows[-1]))
 
     def _check_leased(self, folder: int) -> None:
         """Find the damaged files of a folder that was being written into when the last run was cut off.
 
-        Instances that were never acknowledged are retracted and their files laid aside; for all others damage is recorded.
+        Instances that were never acknowledged are retracted and their files laid aside; for all others damage is recorded, and for
+        other attachments, which are durable before their events.
         """
         is_there = self._blobs.folder(
             folder
         ).is_dir()  # it was durable before its first file: else its disk is not there
         with self._views.snapshot() as snapshot:
             acknowledged_us = read_head(snapshot.txn, snapshot.tables).at_us - int(UNACKNOWLEDGED_S * 1_000_000)
-            owned = [
-                (BlobId(blob), Ref(U64.unpack(snapshot.row(BLOBS, blob) or bytes(8))[0]))
-                for blob in snapshot.keys(BLOBS, folder.to_bytes(6, "big"))
-            ]
-        for blob, ref in owned:
+            blobs = [BlobId(blob) for blob in snapshot.keys(BLOBS, folder.to_bytes(6, "big"))]
+        for blob in blobs:
             with self._views.snapshot() as snapshot:
-                instance = _instance(snapshot, ref)
-            if instance is None:  # deleted since
+                file = find_owned(snapshot, blob)
+            if file is None:  # deleted since
                 continue
             # Without a digest, or above that size, a file was durable before its event.
             may_be_lost = (
-                instance.received_us >= acknowledged_us
-                and bool(instance.md5)
-                and instance.size_bytes <= SYNCED_BESIDE_BYTES
+                isinstance(file, Instance)
+                and file.received_us >= acknowledged_us
+                and bool(file.md5)
+                and file.size_bytes <= SYNCED_BESIDE_BYTES
                 and is_there
             )
             try:
-                damage = check(self._blobs.path(blob), instance, digest=may_be_lost)
+                damage = check(self._blobs.path(blob), file, digest=may_be_lost)
             except OSError as exc:  # the file may well be whole: its next reader gets the error
                 logger.error("storage.cannot-check error=%s", exc.strerror)
                 continue
             if damage is None:
                 continue
             if may_be_lost and damage.kind is not Kind.UNREADABLE:  # such a file may well be whole
-                logger.error("storage.retracted ref=%d: the cut came before its file was on disk", ref)
+                logger.error("storage.retracted ref=%d: the cut came before its file was on disk", file.ref)
                 self._blobs.lay_aside(blob)
                 self._index.retract(blob)
             else:
-                logger.error("storage.damaged ref=%d kind=%s", ref, damage.kind)
+                logger.error("storage.damaged ref=%d kind=%s", file.ref, damage.kind)
                 self._index.report_damage(damage)
 
     def _sweep(self, folders: list[int], *, verify: bool) -> int:
@@ -285,14 +285,6 @@ class Storage(CoreActor):
         if not orphans or self._make_durable({folder}):
             self._index.retire_folder(folder)
         return len(orphans)
-
-
-def _instance(snapshot: Snapshot, ref: Ref) -> Instance | None:
-    try:
-        instance = snapshot.get_ref(Level.INSTANCE, ref)
-    except KeyError:
-        return None
-    return instance if isinstance(instance, Instance) else None
 
 
 def leased_folders(views: Views) -> list[int]:

@@ -1,7 +1,7 @@
 """The scrubber: reads every file of the archive again, slowly, so that damage is found while somebody still has the instance.
 
 Readers compare only the digests of small files. Larger files, and files without readers, would rot unseen. Files are read in the
-order in which their instances came, a piece a step, at a limited rate; at a tenth of it while the log grows, because somebody sends then.
+order in which their instances came, then those of other attachments, a piece a step, at a limited rate; at a tenth of it while the log grows, because somebody sends then.
 The next lap begins a day after the last one began. Damage is reported as by any reader.
 
 The scrubber's position is in a file of the index folder, written now and then and not synced: a lost position
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import FileIO
@@ -20,13 +21,13 @@ from typing import Any
 
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError, StorageFailed
-from events.identifiers import Level, Ref, Seq
+from events.identifiers import Ref, Seq
 from store.blobs.damage import Damage, Damaged, Kind, open_file, raise_damaged
 from store.blobs.store import BlobStore
 from store.blobs.writer import open_private
 from store.log import read_end
-from store.records import Instance
-from store.tables import DAMAGED_FILES, key
+from store.tables import DAMAGED_FILES, U64, attachment_key, is_attachment_key, key, read_attachment_key
+from store.views.files import OwnedFile, list_owners, owner_of, read_owned
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ MOST = (1 << 63) - 1  # beyond any ref
 class _Reading:
     """A file, as far as it was read."""
 
-    instance: Instance
-    file: FileIO
+    file: OwnedFile
+    opened: FileIO
     found_bytes: int = 0
     digest: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
 
@@ -69,7 +70,7 @@ class Scrubber:
         self._position = position
         self._bytes_per_s = bytes_per_s
         self._clock = clock
-        self._after = _load(position)  # the last instance that is dealt with; 0 before the first
+        self._after = _load(position)  # who has the last file that is dealt with; empty before the first
         self._reading: _Reading | None = None
         self._end: Seq | None = None  # of the log, at the last step
         self._lap_began = self._saved = clock()
@@ -99,7 +100,7 @@ class Scrubber:
         self._saved = self._clock()
         try:
             with open_private(self._position) as file:
-                file.write(b"%d\n" % self._after)
+                file.write(b"%s\n" % _describe(self._after))
         except OSError as exc:  # the next run reads some files again
             logger.info("scrub.not-saved error=%s", exc.strerror)
 
@@ -109,7 +110,7 @@ class Scrubber:
             self.save()
 
     def _end_lap(self, now: float) -> float:
-        self._after = Ref(0)
+        self._after = b""
         self.save()
         began, self._lap_began = self._lap_began, max(now, self._lap_began + LAP_S)
         return max(now + LEAST_BYTES / self._bytes_per_s, began + LAP_S)
@@ -128,79 +129,88 @@ class Scrubber:
         Raises OSError, StorageFailed, where nothing can be said of the file now.
         """
         reading = self._reading
-        instance = reading.instance if reading else self._next()
-        if instance is None:
+        file = reading.file if reading else self._next()
+        if file is None:
             return None
         try:
             if reading is None:
-                opened = open_file(self._blobs.path(instance.blob), instance)
-                reading = self._reading = _Reading(instance, opened)
+                opened = open_file(self._blobs.path(file.blob), file)
+                reading = self._reading = _Reading(file, opened)
             return self._read_piece(reading)
         except Damaged as exc:
             told = self._blobs.tell(exc.damage)
             if isinstance(told, StorageFailed):
                 raise told from exc
-            self._pass(instance.ref)
+            self._pass(owner_of(file))
             return 0
 
-    def _next(self) -> Instance | None:
+    def _next(self) -> OwnedFile | None:
         with self._views.snapshot() as snapshot:
-            for ref in snapshot.list_refs(Level.INSTANCE, limit=1, after=self._after):
-                before, self._after = self._after, ref  # a row that cannot be read is passed over
-                record = snapshot.get_ref(Level.INSTANCE, ref)
+            for owner in list_owners(snapshot, self._after):
+                before, self._after = self._after, owner  # a row that cannot be read is passed over
+                file = read_owned(snapshot, owner)
                 self._after = before
-                if isinstance(record, Instance):
-                    return record
+                if file is not None:
+                    return file
         return None
 
     def _read_piece(self, reading: _Reading) -> int:
         """Raises Damaged, OSError."""
-        instance = reading.instance
-        if instance.md5 and (piece := self._take(reading)):
+        file = reading.file
+        if file.disk_md5 and (piece := self._take(reading)):
             reading.digest.update(piece)
             reading.found_bytes += len(piece)
-            if reading.found_bytes < instance.size_bytes:
+            if reading.found_bytes < file.disk_bytes:
                 return len(piece)
-        if instance.md5 and reading.found_bytes != instance.size_bytes:
-            kind = Kind.TRUNCATED if reading.found_bytes < instance.size_bytes else Kind.OVERLONG
-            raise Damaged(Damage(instance.blob, kind, reading.found_bytes))
-        if instance.md5 and reading.digest.digest() != instance.md5:
-            raise Damaged(Damage(instance.blob, Kind.ALTERED, reading.found_bytes))
-        self._note_whole(instance)
+        if file.disk_md5 and reading.found_bytes != file.disk_bytes:
+            kind = Kind.TRUNCATED if reading.found_bytes < file.disk_bytes else Kind.OVERLONG
+            raise Damaged(Damage(file.blob, kind, reading.found_bytes))
+        if file.disk_md5 and reading.digest.digest() != file.disk_md5:
+            raise Damaged(Damage(file.blob, Kind.ALTERED, reading.found_bytes))
+        self._note_whole(file)
         return min(reading.found_bytes, PIECE_BYTES)
 
     def _take(self, reading: _Reading) -> bytes:
         """Read on. The pages do not stay in memory: others need the room, and the next lap has to read the disk itself."""
-        fd, start = reading.file.fileno(), reading.found_bytes
+        fd, start = reading.opened.fileno(), reading.found_bytes
         try:
             piece = os.pread(fd, PIECE_BYTES, start)
         except OSError as exc:
-            raise_damaged(exc, reading.instance.blob)
+            raise_damaged(exc, reading.file.blob)
             raise
         with contextlib.suppress(OSError):
             os.posix_fadvise(fd, start, len(piece), os.POSIX_FADV_DONTNEED)
         return piece
 
-    def _note_whole(self, instance: Instance) -> None:
+    def _note_whole(self, file: OwnedFile) -> None:
         """Raises SinogramError."""
-        self._pass(instance.ref)
+        self._pass(owner_of(file))
         with self._views.snapshot() as snapshot:
-            is_listed = snapshot.row(DAMAGED_FILES, key(instance.ref)) is not None
+            is_listed = snapshot.row(DAMAGED_FILES, owner_of(file)) is not None
         if is_listed:
-            self._index.report_recovery(instance.blob)
+            self._index.report_recovery(file.blob)
 
-    def _pass(self, ref: Ref) -> None:
+    def _pass(self, owner: bytes) -> None:
         self._let_go()
-        self._after = ref
+        self._after = owner
 
     def _let_go(self) -> None:
         if self._reading is not None:
-            self._reading.file.close()
+            self._reading.opened.close()
             self._reading = None
 
 
-def _load(position: Path) -> Ref:
+def _describe(owner: bytes) -> bytes:
+    """Return a position as text: the ref of an instance, or ref and number of an attachment; 0 before the first."""
+    if is_attachment_key(owner):
+        return b"%d %d" % read_attachment_key(owner)
+    return b"%d" % (U64.unpack(owner)[0] if owner else 0)
+
+
+def _load(position: Path) -> bytes:
     try:
-        return Ref(min(max(0, int(position.read_bytes()[:20])), MOST))
-    except (OSError, ValueError):
-        return Ref(0)
+        ref, *number = (int(word) for word in position.read_bytes()[:40].split())
+        ref = min(max(0, ref), MOST)
+        return attachment_key(Ref(ref), *number) if number else key(ref)
+    except (OSError, ValueError, TypeError, struct.error):
+        return b""

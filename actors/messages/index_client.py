@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from actors.messages.commands import server
+from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
@@ -98,6 +99,19 @@ class IndexClient:
 
     def remove_metadata(self, command: RemoveMetadata) -> bool:
         """Remove such a value; returns whether there was one. Raises NotFound, RevisionConflict."""
+        return bool(self._ask(command))
+
+    def set_attachment(self, command: SetAttachment) -> int:
+        """Make a durable file an attachment; returns its revision. Raises NotFound, RevisionConflict, FolderRevoked."""
+        revision: int = self._ask(command)
+        return revision
+
+    def remove_attachment(self, command: RemoveAttachment) -> bool:
+        """Remove an attachment; returns whether there was one. Raises NotFound, RevisionConflict."""
+        return bool(self._ask(command))
+
+    def repack_attachment(self, command: RepackAttachment) -> bool:
+        """Replace the file of an attachment by one of the same content; returns whether it had the former. Raises NotFound."""
         return bool(self._ask(command))
 
     def change_label(self, command: AddLabel | RemoveLabel) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import falcon
 
 from api.rest import (
+    attachments,
     bulk_tags,
     changes,
     events,
@@ -43,6 +44,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     resources.routes,
     metadata.routes,
     protection.routes,
+    attachments.routes,
     upload.routes,
     bulk_tags.routes,
     instance_content.routes,

@@ -4,18 +4,21 @@ A name without value counts as present and true; given twice, the last one count
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import falcon
 
-from api.errors import BadType, OutOfRange, UnknownTag
+from api.errors import BadType, InexistentItem, OutOfRange, UnknownTag
 from events.errors import InvalidRequest
 from store.dicom import dictionary
 
 TagForm = Literal["full", "short", "simplify"]
 
 _BOOLEANS = {"": True, "true": True, "1": True, "false": False, "0": False}
+_INT32: Final = range(-(2**31), 2**31)
+_LONGEST_NUMBER: Final = 1000  # digits: reading takes quadratic time
 _NUMBER = re.compile(r"\+?[0-9]{1,18}\Z")
 
 
@@ -72,6 +75,22 @@ def lenient_numbers(req: falcon.Request, **defaults: int) -> list[int]:
         else:
             return list(defaults.values())
     return values
+
+
+def number_of(name: str, find: Callable[[str], int | None]) -> int:
+    """Return the number that a URI names, of a metadata or an attachment: by a name that `find` knows, or by itself.
+
+    Raises InexistentItem, BadType, as Orthanc.
+    """
+    number = find(name)
+    if number is not None:
+        return number
+    digits = name.strip(" \t\r\n\v\f")
+    if not re.fullmatch(r"-?[0-9]+", digits):
+        raise InexistentItem
+    if name != digits or len(name) > _LONGEST_NUMBER or int(name) not in _INT32:
+        raise BadType("Syntax error in some user-supplied data")
+    return int(name)
 
 
 def parts(req: falcon.Request, name: str) -> list[str]:

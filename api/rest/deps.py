@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.codecs.pool import CodecPool
+from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.remote.asking import FindPool
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.query_store import QueryStore
@@ -48,8 +49,12 @@ class Upload(Protocol):
     def discard(self) -> object: ...
 
 
-class Ingest(Protocol):
+class InstanceIngest(Protocol):
     def open(self, origin: Origin, correlation: bytes, /) -> Upload: ...
+
+
+class Ingest(InstanceIngest, Protocol):
+    def attach(self) -> IncomingAttachment: ...
 
 
 def local_now() -> datetime:

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from io import FileIO
 
 import falcon
@@ -14,13 +13,13 @@ from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
 from api.rest.resources import find_instance
 from api.rest.serving import orthanc_json
+from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_json
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
 from store.dicom.limits import large_datasets
 from store.records import Instance
 
-CHUNK_BYTES = 1 << 18
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
@@ -57,8 +56,7 @@ class File(_OfInstance):
         if isinstance(whole, bytes):
             resp.data = whole
             return
-        resp.content_length = os.fstat(whole.fileno()).st_size
-        resp.stream = _chunks(whole)
+        send_file(resp, whole, os.fstat(whole.fileno()).st_size)
 
     def _open(self, instance: Instance) -> bytes | FileIO:
         blobs = self._deps.blobs
@@ -80,12 +78,6 @@ def _refuse_transcoding(req: falcon.Request, instance: Instance) -> None:
     if not re.fullmatch(r"1\.2\.840\.10008\.1\.2[0-9.]*", syntax):
         raise OutOfRange(f"Unknown transfer syntax: {syntax}")
     raise NotImplementedYet("Transcoding is not available yet")
-
-
-def _chunks(file: FileIO) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
 
 
 class TagsOf(_OfInstance):

@@ -4,13 +4,10 @@ As in Orthanc 1.12.7, a value is set and removed whatever level the URI names, b
 that it is UTF-8.
 """
 
-import re
-from typing import Final
-
 import falcon
 
 from actors.messages.commands.metadata import MAX_VALUE_BYTES, RemoveMetadata, SetMetadata
-from api.errors import BadType, InexistentItem, UnknownRoute
+from api.errors import UnknownRoute
 from api.rest import arguments, etags
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
@@ -22,8 +19,6 @@ from events.errors import Forbidden, NotFound
 from events.identifiers import Level, ResourceId, parse_resource_id
 from events.metadata import USER_NUMBERS
 from store.views.metadata import MetadataNaming, find_metadata, list_metadata
-
-_INT32: Final = range(-(2**31), 2**31)
 
 
 class MetadataList:
@@ -64,15 +59,8 @@ class OneMetadata:
             resp.data = found.value
 
     def _number(self, name: str) -> int:
-        """Return which metadata a URI names. Raises InexistentItem, BadType, in this order of checks as Orthanc."""
-        number = self._naming.find(name)
-        if number is not None:
-            return number
-        if not re.fullmatch(r"[+-]?[0-9]+", name.strip()):
-            raise InexistentItem
-        if name != name.strip() or int(name) not in _INT32:
-            raise BadType("Syntax error in some user-supplied data")
-        return int(name)
+        """Return which metadata a URI names. Raises InexistentItem, BadType, before the resource is looked for, as Orthanc."""
+        return arguments.number_of(name, self._naming.find)
 
 
 class SettableMetadata(OneMetadata):

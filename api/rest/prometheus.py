@@ -92,14 +92,14 @@ def _of_archive(s: Snapshot, states: Counter[JobState], at_ms: int) -> Iterator[
         "count_patients": total.patients,
         "count_series": total.series,
         "count_studies": total.studies,
-        "disk_size_mb": total.size_bytes / _MIB,
+        "disk_size_mb": (total.size_bytes + total.attached_disk_bytes) / _MIB,
         "jobs_completed": success + failed,
         "jobs_failed": failed,
         "jobs_pending": states[JobState.Pending],
         "jobs_running": states[JobState.Running],
         "jobs_success": success,
         "last_change": get_last_seq(s),
-        "uncompressed_size_mb": total.size_bytes / _MIB,
+        "uncompressed_size_mb": (total.size_bytes + total.attached_bytes) / _MIB,
     }.items():
         yield f"orthanc_{name} {_number(value)} {at_ms}"
 
@@ -113,7 +113,9 @@ def _own_of_archive(s: Snapshot, states: Counter[JobState], deps: Deps) -> Itera
         {name: end - seq for name, seq in s.cursors().items()},
         "cursor",
     )
-    yield from _gauge("sinogram_damaged_files", "Files of instances that are damaged", {"": count_damaged(s)})
+    yield from _gauge(
+        "sinogram_damaged_files", "Files that are damaged, of instances and other attachments", {"": count_damaged(s)}
+    )
     yield from _described("sinogram_events_total", "counter", "Events in the log", [Sample("", (), end)])
     yield from _gauge("sinogram_free_bytes", "Space left on the disk of a folder", _free_bytes(deps), "folder")
     yield from _gauge("sinogram_index_bytes", "Size of the index's file", {"": deps.views.size_bytes()})

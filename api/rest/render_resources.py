@@ -8,12 +8,14 @@ from typing import Any
 from api.errors import OutOfRange
 from api.rest.arguments import TagForm
 from events.identifiers import Level, ResourceId, format_blob_id, format_resource_id
+from events.stored_file import StoredFile
 from store.completeness import series_status
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.rendering import reform_sequence
 from store.records import Instance, Resource, Tags
 from store.times import format_us
+from store.views.attachments import list_attachments
 from store.views.labels import labels_of
 from store.views.metadata import MetadataNaming, show_metadata
 from store.views.protection import is_protected
@@ -23,7 +25,6 @@ TYPE_OF_LEVEL = {Level.PATIENT: "Patient", Level.STUDY: "Study", Level.SERIES: "
 COLLECTION = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 _CHILDREN_FIELD = {Level.PATIENT: "Studies", Level.STUDY: "Series", Level.SERIES: "Instances"}
 _PARENT_FIELD = {Level.STUDY: "ParentPatient", Level.SERIES: "ParentStudy", Level.INSTANCE: "ParentSeries"}
-_DICOM_ATTACHMENT = 1  # Orthanc's number of the DICOM file among the attachments
 
 CONTENTS = frozenset(
     {"MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments"}
@@ -134,7 +135,7 @@ def _chosen(
     if "Parent" in contents and level != Level.PATIENT:
         shown[_PARENT_FIELD[level]] = _parent_id(s, record)
     if "Attachments" in contents:
-        shown["Attachments"] = [_attachment(record)] if isinstance(record, Instance) else []
+        shown["Attachments"] = [render_attachment(*found) for found in list_attachments(s, record).items()]
     if isinstance(record, Resource):
         if "Children" in contents:
             shown[_CHILDREN_FIELD[level]] = child_ids(s, record)
@@ -164,12 +165,13 @@ def _status(s: Snapshot, series: Resource) -> str:
     return series_status(series.expected_instances, indexes)
 
 
-def _attachment(record: Instance) -> dict[str, Any]:
+def render_attachment(number: int, file: StoredFile) -> dict[str, Any]:
+    """Return what is known of the file of an attachment."""
     return {
-        "CompressedMD5": record.md5.hex(),
-        "CompressedSize": record.size_bytes,
-        "ContentType": _DICOM_ATTACHMENT,
-        "UncompressedMD5": record.md5.hex(),
-        "UncompressedSize": record.size_bytes,
-        "Uuid": format_blob_id(record.blob),
+        "CompressedMD5": file.disk_md5.hex(),
+        "CompressedSize": file.disk_bytes,
+        "ContentType": number,
+        "UncompressedMD5": file.md5.hex(),
+        "UncompressedSize": file.size_bytes,
+        "Uuid": format_blob_id(file.blob),
     }

@@ -11,8 +11,10 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
 from api.dicom.settings import DicomSettings
+from events.attachments import ContentType
 from events.identifiers import Level
-from events.options import Boolean, Choice, MetadataNames, Option, Text, Users, Whole, filled_by, same_as
+from events.numbered_names import ContentTypes, MetadataNames
+from events.options import Boolean, Choice, Option, Text, Users, Whole, filled_by, same_as
 
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
 ORTHANC_API_VERSION = 30  # of that release, as its OpenAPI document reports it
@@ -76,6 +78,7 @@ class RestSettings:
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False
     user_metadata: Mapping[str, int] = filled_by(Option("UserMetadata", MetadataNames(), {}))
+    user_content_type: Mapping[str, ContentType] = filled_by(Option("UserContentType", ContentTypes(), {}))
 
     @property
     def is_http_server_secure(self) -> bool:

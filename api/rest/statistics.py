@@ -9,7 +9,9 @@ from api.rest.render_resources import one_of
 from api.rest.resources import find_below
 from api.rest.serving.replies import send_json
 from events.identifiers import Level
+from store.projections.attachments import Sizes
 from store.records import Instance, Resource
+from store.views.attachments import attached_sizes
 
 _MIB = 1 << 20
 
@@ -27,8 +29,8 @@ class ArchiveStatistics:
             "CountSeries": total.series,
             "CountStudies": total.studies,
         }
-        for name in ("TotalDiskSize", "TotalUncompressedSize"):
-            shown |= _size(name, total.size_bytes)
+        shown |= _size("TotalDiskSize", total.size_bytes + total.attached_disk_bytes)
+        shown |= _size("TotalUncompressedSize", total.size_bytes + total.attached_bytes)
         send_json(req, resp, shown)
 
 
@@ -40,13 +42,16 @@ class ResourceStatistics:
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         with self._deps.views.snapshot() as s:
             record = find_below(s, self._level, identifier)
-        send_json(req, resp, render_statistics(record))
+            attached = attached_sizes(s, record.ref)
+        send_json(req, resp, render_statistics(record, attached))
 
 
-def render_statistics(record: Resource | Instance) -> dict[str, Any]:
+def render_statistics(record: Resource | Instance, attached: Sizes) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    for name in ("DicomDiskSize", "DicomUncompressedSize", "DiskSize", "UncompressedSize"):
+    for name in ("DicomDiskSize", "DicomUncompressedSize"):
         shown |= _size(name, record.size_bytes)
+    shown |= _size("DiskSize", record.size_bytes + attached.disk)
+    shown |= _size("UncompressedSize", record.size_bytes + attached.content)
     if isinstance(record, Resource):
         shown["CountInstances"] = record.instance_count
         if record.level <= Level.STUDY:

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import falcon
 
-from api.rest.deps import Deps, Ingest, Routes, StoreResult, Upload
+from api.rest.deps import Deps, InstanceIngest, Routes, StoreResult, Upload
 from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
@@ -95,7 +95,7 @@ class Receiver:
 
     def __init__(
         self,
-        ingest: Ingest,
+        ingest: InstanceIngest,
         settings: RestSettings,
         origin: Origin,
         correlation: bytes,

@@ -11,7 +11,7 @@ The sequence of the last change outlives its row: a polling client would else go
 from enum import IntEnum
 from struct import Struct
 
-from events import envelope
+from events import attachments, envelope
 from events import resources as events
 from events.event import Event
 from events.files import FileEvent
@@ -112,6 +112,15 @@ def _update_metadata(batch: Batch, appended: Appended[MetadataSet] | Appended[Me
     _put_later(batch, appended, ChangeType.UpdatedMetadata, Level(event.level), event.resource)
 
 
+def _update_attachment(
+    batch: Batch,
+    appended: Appended[attachments.AttachmentSet | attachments.AttachmentRemoved | attachments.AttachmentRepacked],
+) -> None:
+    """As for metadata; a file that is compressed, or not any more, counts, too."""
+    event = appended.event
+    _put_later(batch, appended, ChangeType.UpdatedAttachment, Level(event.level), event.resource)
+
+
 def _clear(batch: Batch, appended: Appended[ChangesCleared]) -> None:
     for table in (CHANGES, CHANGES_BY_TYPE, CHANGES_OF):
         batch.clear(table)
@@ -174,6 +183,9 @@ PROJECTION = Projection(
         events.ResourceStabilized: _settle,
         MetadataSet: _update_metadata,
         MetadataRemoved: _update_metadata,
+        attachments.AttachmentSet: _update_attachment,
+        attachments.AttachmentRemoved: _update_attachment,
+        attachments.AttachmentRepacked: _update_attachment,
         ChangesCleared: _clear,
     },
     ignores=(
@@ -183,6 +195,8 @@ PROJECTION = Projection(
         LabelEvent,  # as in Orthanc 1.12.7, and likewise the next
         ProtectionEvent,
         FileEvent,
+        attachments.AttachmentDamaged,
+        attachments.AttachmentRecovered,
         ExportsCleared,
         MainTagsChosen,
         ResourceExported,

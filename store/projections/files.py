@@ -1,9 +1,17 @@
-"""Which files of instances are damaged, and which file an instance has since it was healed."""
+"""Which files are damaged, and which file an instance has since it was healed or repacked."""
 
 from dataclasses import dataclass
 
 import msgpack
 
+from events.attachments import (
+    DICOM,
+    AttachmentDamaged,
+    AttachmentRecovered,
+    AttachmentRemoved,
+    AttachmentRepacked,
+    AttachmentSet,
+)
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
@@ -12,17 +20,28 @@ from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
+from events.stored_file import StoredFile
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections import counters, rows
 from store.projections.projection import Gone, Projection
-from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, INSTANCES, TOUCHES, key, touch_key
+from store.tables import (
+    ATTACHMENTS,
+    BLOBS,
+    CONDEMNED,
+    DAMAGED_FILES,
+    INSTANCES,
+    TOUCHES,
+    attachment_key,
+    key,
+    touch_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedRow:
-    """What is wrong with the file of an instance."""
+    """What is wrong with a file."""
 
     kind: str
     seq: Seq  # of the event
@@ -31,15 +50,31 @@ class DamagedRow:
 
 
 def _damage(batch: Batch, appended: Appended[FileDamaged]) -> None:
+    if _touch(batch, appended.event.instance, appended.seq):
+        _note(batch, key(appended.event.instance), appended)
+
+
+def _damage_attachment(batch: Batch, appended: Appended[AttachmentDamaged]) -> None:
     event = appended.event
-    if _touch(batch, event.instance, appended.seq):
-        values = [event.kind, appended.seq, appended.at_us, event.found_bytes]
-        batch.put(DAMAGED_FILES, key(event.instance), msgpack.packb(values))
+    _touch(batch, event.resource, appended.seq)
+    row_key = attachment_key(event.resource, event.number)
+    if batch.get(ATTACHMENTS, row_key) is not None:
+        _note(batch, row_key, appended)
+
+
+def _note(batch: Batch, owner: bytes, appended: Appended[FileDamaged] | Appended[AttachmentDamaged]) -> None:
+    values = [appended.event.kind, appended.seq, appended.at_us, appended.event.found_bytes]
+    batch.put(DAMAGED_FILES, owner, msgpack.packb(values))
 
 
 def _recover(batch: Batch, appended: Appended[FileRecovered]) -> None:
     _touch(batch, appended.event.instance, appended.seq)
-    _clear(batch, appended.event.instance)
+    _clear(batch, key(appended.event.instance))
+
+
+def _recover_attachment(batch: Batch, appended: Appended[AttachmentRecovered]) -> None:
+    _touch(batch, appended.event.resource, appended.seq)
+    _clear(batch, attachment_key(appended.event.resource, appended.event.number))
 
 
 def _touch(batch: Batch, ref: Ref, seq: Seq) -> bool:
@@ -56,24 +91,39 @@ def _heal(batch: Batch, appended: Appended[FileHealed]) -> None:
     if not _touch(batch, ref, appended.seq):
         return
     old = batch.get(INSTANCES, key(ref)) or b""
-    row = rows.unpack(old)
-    above = (row[rows.INSTANCE_SERIES], row[rows.INSTANCE_STUDY], row[rows.INSTANCE_PATIENT])
-    counters.add_bytes(batch, above, event.size_bytes - row[rows.INSTANCE_SIZE])
-    batch.put(INSTANCES, key(ref), rows.healed_row(event, old))
+    _replace(batch, ref, old, rows.healed_row(event, old), event)
     batch.delete(BLOBS, event.damaged)
-    batch.put(BLOBS, event.blob, key(ref))
     batch.put(CONDEMNED, event.damaged, key(appended.seq))
-    _clear(batch, ref)
+
+
+def _repack(batch: Batch, appended: Appended[AttachmentRepacked]) -> None:
+    """Give an instance another file with the same content; those of other attachments have rows of their own."""
+    event, ref = appended.event, appended.event.resource
+    old = batch.get(INSTANCES, key(ref))
+    if event.number != DICOM or old is None:
+        return
+    _replace(batch, ref, old, rows.repacked_row(event, old), event)
+    batch.delete(BLOBS, event.replaced)
+    batch.put(CONDEMNED, event.replaced, key(appended.seq))
+
+
+def _replace(batch: Batch, ref: Ref, old: bytes, new: bytes, file: StoredFile) -> None:
+    row = rows.unpack(old)
+    above = rows.ancestors_of(Level.INSTANCE, row)
+    counters.add_bytes(batch, above, file.size_bytes - row[rows.INSTANCE_SIZE])
+    batch.put(INSTANCES, key(ref), new)
+    batch.put(BLOBS, file.blob, key(ref))
+    _clear(batch, key(ref))
 
 
 def _forget(batch: Batch, gone: Gone) -> None:
     if gone.level == Level.INSTANCE:
-        _clear(batch, gone.ref)
+        _clear(batch, key(gone.ref))
 
 
-def _clear(batch: Batch, ref: Ref) -> None:
-    if batch.get(DAMAGED_FILES, key(ref)) is not None:
-        batch.delete(DAMAGED_FILES, key(ref))
+def _clear(batch: Batch, owner: bytes) -> None:
+    if batch.get(DAMAGED_FILES, owner) is not None:
+        batch.delete(DAMAGED_FILES, owner)
 
 
 @decodes
@@ -83,7 +133,23 @@ def unpack_damaged(row: bytes) -> DamagedRow:
 
 PROJECTION = Projection(
     tables=(DAMAGED_FILES,),
-    handles={FileDamaged: _damage, FileRecovered: _recover, FileHealed: _heal},
-    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, ServerEvent, JobEvent, ScriptEvent),
+    handles={
+        FileDamaged: _damage,
+        FileRecovered: _recover,
+        FileHealed: _heal,
+        AttachmentRepacked: _repack,
+        AttachmentDamaged: _damage_attachment,
+        AttachmentRecovered: _recover_attachment,
+    },
+    ignores=(
+        AttachmentSet,
+        AttachmentRemoved,
+        ResourceEvent,
+        LabelEvent,
+        ProtectionEvent,
+        ServerEvent,
+        JobEvent,
+        ScriptEvent,
+    ),
     forget=_forget,
 )

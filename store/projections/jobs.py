@@ -7,6 +7,7 @@ results are not copied: views read them from the log.
 from dataclasses import replace
 
 from events import jobs as events
+from events.attachments import AttachmentEvent
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Ref, Seq
@@ -201,5 +202,5 @@ PROJECTION = Projection(
         events.JobOutputDropped: _drop_output,
         events.JobForgotten: _forget,
     },
-    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, ScriptEvent),
+    ignores=(ResourceEvent, AttachmentEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, ScriptEvent),
 )

@@ -1,5 +1,6 @@
 """The labels of resources, and the resources of labels."""
 
+from events.attachments import AttachmentEvent
 from events.files import FileEvent
 from events.identifiers import Level
 from events.jobs import JobEvent
@@ -45,6 +46,6 @@ def _forget(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(LABELS, LABELLED),
     handles={LabelAdded: _add, LabelRemoved: _remove},
-    ignores=(ResourceEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+    ignores=(ResourceEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
     forget=_forget,
 )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from events.attachments import AttachmentEvent
 from events.files import FileEvent
 from events.identifiers import Level, Seq
 from events.jobs import JobEvent
@@ -60,6 +61,7 @@ PROJECTION = Projection(
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,
+        AttachmentEvent,
         FileEvent,
         ChangesCleared,
         ExportsCleared,

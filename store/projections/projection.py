@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from events.attachments import AttachmentEvent
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
@@ -20,7 +21,7 @@ from store.batch import Batch
 from store.log import Appended
 
 # The families of which no event makes or removes a resource.
-BESIDE_RESOURCES = (LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
+BESIDE_RESOURCES = (LabelEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
 
 Apply = Callable[[Batch, Appended[Any]], None]
 

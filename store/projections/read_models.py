@@ -1,6 +1,7 @@
 """All projections but that of deletion, which has each of them forget what leaves."""
 
 from store.projections import (
+    attachments,
     blobs,
     changes,
     counters,
@@ -29,6 +30,7 @@ _MODULES = (
     metadata,
     main_tags,
     recycling,
+    attachments,
     blobs,
     files,
     jobs,

@@ -6,7 +6,7 @@ the rows below, up to a number of instances, in the order of creation. Each proj
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 from events.identifiers import Level, Ref, Seq
 from events.metadata import MetadataEvent
@@ -21,7 +21,7 @@ from events.resources import (
 )
 from store.batch import Batch
 from store.log import Appended
-from store.projections import counters, rows
+from store.projections import attachments, counters, rows
 from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
 from store.projections.read_models import READ_MODELS
 from store.projections.rows import EMPTY_AGGREGATE, Aggregate, unpack_aggregate
@@ -30,33 +30,19 @@ from store.tables import AGGREGATES, CHILDREN, LEVEL_REF, TOMBSTONES, U64, child
 _FORGET = [each.forget for each in READ_MODELS if each.forget is not None]
 
 
-def ancestors_of(level: Level, row: list[object]) -> tuple[Ref, ...]:
-    """Return the refs above a resource, nearest first, from its unpacked row."""
-    match level:
-        case Level.INSTANCE:
-            return (Ref(row[1]), Ref(row[2]), Ref(row[3]))  # type: ignore[arg-type]  # rows hold ints there
-        case Level.SERIES:
-            return (Ref(row[1]), Ref(row[2]))  # type: ignore[arg-type]
-        case Level.STUDY:
-            return (Ref(row[1]),)  # type: ignore[arg-type]
-        case Level.PATIENT:
-            return ()
-        case _:
-            assert_never(level)
-
-
 def _delete(batch: Batch, appended: Appended[ResourceDeleted]) -> None:
     level, ref, seq = Level(appended.event.level), appended.event.resource, appended.seq
     packed = batch.get(rows.TABLE_OF_LEVEL[level], key(ref))
     if packed is None:
         return
     row = rows.unpack(packed)
-    ancestors = ancestors_of(level, row)
+    ancestors = rows.ancestors_of(level, row)
     if level == Level.INSTANCE:
         lost = Aggregate(True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0)  # the stability of a loss means nothing
     else:
         lost = unpack_aggregate(batch.get(AGGREGATES, key(ref)))
     counters.subtract(batch, level, lost, ancestors)
+    attachments.subtract(batch, ref, ancestors)
     if ancestors:
         batch.delete(CHILDREN, child_key(ancestors[0], ref))
     _forget(batch, Gone(level, ref, row, seq, seq))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from struct import Struct
-from typing import Any
+from typing import Any, assert_never
 
 import msgpack
 
@@ -60,6 +60,21 @@ def id_of(row: bytes) -> ResourceId:
     return ResourceId(row[start : start + 20])
 
 
+def ancestors_of(level: Level, row: list[Any]) -> tuple[Ref, ...]:
+    """Return the refs above a resource, nearest first, from its unpacked row."""
+    match level:
+        case Level.INSTANCE:
+            return (Ref(row[1]), Ref(row[2]), Ref(row[3]))
+        case Level.SERIES:
+            return (Ref(row[1]), Ref(row[2]))
+        case Level.STUDY:
+            return (Ref(row[1]),)
+        case Level.PATIENT:
+            return ()
+        case _:
+            assert_never(level)
+
+
 # An instance's row: its identifier, its place, when it came, these, then how its file is compressed, if it is.
 _RECEIVED = (
     "blob", "size_bytes", "md5", "transfer_syntax", "sop_class", "pixel_data_offset", "pixel_data_vr", "index_in_series",
@@ -102,6 +117,14 @@ def healed_row(event: FileHealed, old: bytes) -> bytes:
     row = unpack(old)
     row[INSTANCE_BLOB : INSTANCE_INDEX + 1] = _healed(event)
     row[INSTANCE_TAGS:] = [event.tags, *_packed_values(event)]
+    return pack(row)
+
+
+def repacked_row(file: StoredFile, old: bytes) -> bytes:
+    """Return an instance's row with another file of the same content."""
+    row = unpack(old)
+    row[INSTANCE_BLOB : INSTANCE_BLOB + len(_CONTENT)] = _content(file)
+    row[INSTANCE_TAGS + 1 :] = _packed_values(file)
     return pack(row)
 
 

@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final
 
 from events import scripts as events
+from events.attachments import AttachmentEvent
 from events.files import FileEvent
 from events.jobs import JobEvent
 from events.labels import LabelEvent
@@ -104,5 +105,5 @@ PROJECTION = Projection(
         events.KeyValueStored: _store,
         events.KeyValueDeleted: _delete,
     },
-    ignores=(ResourceEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent),
+    ignores=(ResourceEvent, AttachmentEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent),
 )

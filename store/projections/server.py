@@ -8,6 +8,7 @@ from typing import Any
 
 import msgpack
 
+from events.attachments import AttachmentEvent
 from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
 from events.jobs import JobEvent
@@ -78,6 +79,7 @@ PROJECTION = Projection(
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,
+        AttachmentEvent,
         FileEvent,
         JobEvent,
         ScriptEvent,

@@ -13,9 +13,9 @@ import msgpack
 
 from events.identifiers import Level, Ref, ResourceId, Seq
 from store.projections import rows
+from store.projections.attachments import ATTACHED_TOTAL, unpack_sizes
 from store.projections.counters import STATISTICS
 from store.projections.main_tags import Choice, read_choices
-from store.projections.row_purge import ancestors_of
 from store.records import Instance, Resource, Statistics
 from store.tables import (
     AGGREGATES,
@@ -108,9 +108,9 @@ class Snapshot:
         return rows.id_of(packed)
 
     def owner_of_blob(self, blob: bytes) -> Ref | None:
-        """Return the sequence of the event that claimed a blob, None if nothing refers to it."""
+        """Return the instance, the job or the resource of the attachment that has a blob, None if nothing refers to it."""
         packed = self.row(BLOBS, blob)
-        return None if packed is None else Ref(U64.unpack(packed)[0])
+        return None if packed is None else Ref(U64.unpack_from(packed)[0])
 
     def is_leased(self, folder: int) -> bool:
         """Tell whether somebody may be writing into a blob folder."""
@@ -201,7 +201,8 @@ class Snapshot:
 
     def statistics(self) -> Statistics:
         """Return the totals of the whole archive."""
-        return Statistics(*rows.unpack_totals(self.row(TOTALS, STATISTICS)))
+        attached = unpack_sizes(self.row(TOTALS, ATTACHED_TOTAL))
+        return Statistics(*rows.unpack_totals(self.row(TOTALS, STATISTICS)), *attached)
 
     def setting(self, name: str) -> Any:
         """Return a setting that was changed at run time, None where the configuration still holds."""
@@ -233,7 +234,7 @@ class Snapshot:
         packed = self.row(rows.TABLE_OF_LEVEL[level], key(ref))
         if packed is None:
             return True
-        above = ancestors_of(level, rows.unpack(packed))
+        above = rows.ancestors_of(level, rows.unpack(packed))
         return any(
             self.row(rows.TABLE_OF_LEVEL[Level(level - distance)], key(ancestor)) is None
             for distance, ancestor in enumerate(above, 1)

@@ -15,6 +15,7 @@ from events.identifiers import Level, format_resource_id
 from store.blobs.store import BlobStore
 from store.blobs.writer import make_blob_id
 from store.records import Instance, Origin
+from store.views.files import OwnedFile
 from tests.data_factory import add_pixels, dataset, encode
 from tools import fsck
 from tools.cli import main
@@ -164,11 +165,11 @@ def test_what_is_deleted_or_healed_meanwhile_is_not_told(
     check = fsck._Check._check
     first = archive.instances[0]
 
-    def overtake(self: fsck._Check, instance: Instance) -> object:
-        if instance.id == first.id:
+    def overtake(self: fsck._Check, file: OwnedFile) -> object:
+        if file == first:
             archive.core.client.delete(Level.INSTANCE, first.id)
             archive.paths[0].unlink(missing_ok=True)
-        return check(self, instance)
+        return check(self, file)
 
     monkeypatch.setattr(fsck._Check, "_check", overtake)
     core = archive.core

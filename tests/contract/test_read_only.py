@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.core.index.actor import check_records
+from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
@@ -48,7 +49,7 @@ CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
     ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
     RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
-    RecycleExcess, Together,
+    RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, Together,
 }  # fmt: skip
 
 
@@ -98,6 +99,12 @@ ATTEMPTS: dict[str, Callable[[IndexClient, ResourceId], Any]] = {
     ),
     "remove metadata": lambda index, patient: index.remove_metadata(
         RemoveMetadata(id=patient, number=1024, correlation=b"")
+    ),
+    "set an attachment": lambda index, patient: index.set_attachment(
+        SetAttachment(id=patient, number=1024, blob=BlobId(bytes(16)), size_bytes=0, md5=b"", correlation=b"")
+    ),
+    "remove an attachment": lambda index, patient: index.remove_attachment(
+        RemoveAttachment(id=patient, number=1024, correlation=b"")
     ),
     "keep a value": lambda index, _: index.store_key_value(b"store", b"key", b"value"),
     "drop a value": lambda index, _: index.delete_key_value(b"store", b"key"),

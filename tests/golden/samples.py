@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from events import envelope
+from events.attachments import (
+    AttachmentDamaged,
+    AttachmentRecovered,
+    AttachmentRemoved,
+    AttachmentRepacked,
+    AttachmentSet,
+)
 from events.event import Event
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -54,6 +61,7 @@ from events.server import (
     ModalityStored,
     ResourceExported,
 )
+from events.stored_file import Compression
 
 FOLDER = Path(__file__).parent / "events"
 
@@ -138,6 +146,44 @@ EVENTS: dict[str, Event] = {
     ),
     "metadata-removed/1": MetadataRemoved(
         level=Level.INSTANCE, resource=Ref(300), number=65535, old_revision=7, id=ID, old_value=b"\xff\0"
+    ),
+    "attachment-set/1": AttachmentSet(
+        level=Level.STUDY,
+        resource=Ref(302),
+        number=1024,
+        old_revision=None,
+        revision=0,
+        id=ID,
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        size_bytes=0,
+        md5=bytes(range(0xA0, 0xB0)),
+    ),
+    "attachment-removed/1": AttachmentRemoved(
+        level=Level.PATIENT, resource=Ref(303), number=65535, old_revision=7, id=ID
+    ),
+    "attachment-repacked/1": AttachmentRepacked(
+        level=Level.INSTANCE,
+        resource=Ref(300),
+        number=1,
+        replaced=BlobId(bytes(range(0x90, 0xA0))),
+        id=ID,
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        size_bytes=5_000_000_000,
+        md5=bytes(range(0xA0, 0xB0)),
+        compression=Compression.ZLIB,
+        packed_bytes=70_000,
+        packed_md5=bytes(range(0xB0, 0xC0)),
+    ),
+    "attachment-damaged/1": AttachmentDamaged(
+        level=Level.SERIES,
+        resource=Ref(301),
+        number=1030,
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        kind="missing",
+        found_bytes=None,
+    ),
+    "attachment-recovered/1": AttachmentRecovered(
+        level=Level.SERIES, resource=Ref(301), number=1030, blob=BlobId(bytes(range(0x80, 0x90)))
     ),
     "series-completed/1": SeriesCompleted(series=Ref(5)),
     "resource-stabilized/1": ResourceStabilized(level=Level.STUDY, resource=Ref(302)),

@@ -12,6 +12,7 @@ from tests.peer.exchange import Answer, Request, Server
 HEADERS_THAT_MATTER = (
     "content-type",
     "content-disposition",
+    "content-range",
     "content-encoding",
     "location",
     "www-authenticate",
@@ -21,13 +22,14 @@ HEADERS_THAT_MATTER = (
 )
 # Values no two servers share: each is replaced by its name, once it has the right form.
 _VOLATILE = (
-    (re.compile(rb'("FileUuid" : )"[0-9a-f-]{36}"'), rb'\1"<uuid>"'),
-    (re.compile(rb"(<FileUuid>)[0-9a-f-]{36}<"), rb"\1<uuid><"),
+    (re.compile(rb'("(?:FileUuid|Uuid)" : )"[0-9a-f-]{36}"'), rb'\1"<uuid>"'),
+    (re.compile(rb"(<(?:FileUuid|Uuid)>)[0-9a-f-]{36}<"), rb"\1<uuid><"),
     (re.compile(rb"(<(?:LastUpdate|Date)>)\d{8}T\d{6}<"), rb"\1<date><"),
     (re.compile(rb'("(?:LastUpdate|Date)" : )"\d{8}T\d{6}"'), rb'\1"<date>"'),
     (re.compile(rb'("DatabaseServerIdentifier" : )"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}"'), rb'\1"<server>"'),
     (re.compile(rb'("(?:HttpPort|DicomPort)" : )\d+'), rb'\1"<port>"'),
 )
+_NAMED_BY_FILE = re.compile(r'filename="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
 LISTS_ARE_SORTED = (1, 12)  # since then (at the latest) resources are listed by identifier, before by age
 SHOWN_DIFFERENCES = 40  # of one test; the rest is counted
 
@@ -100,22 +102,23 @@ def _differences(request: Request, ours: Answer, theirs: Answer) -> Iterator[Dif
         yield Difference(request, "status", _verdict(ours), _verdict(theirs))
         return
     for name in HEADERS_THAT_MATTER:
-        if ours.headers.get(name) != theirs.headers.get(name):
-            yield Difference(request, f"header {name}", ours.headers.get(name), theirs.headers.get(name))
-    mine, right = _steady(ours.body), _steady(theirs.body)
-    if mine == right:
+        mine, right = _steady_header(ours, name), _steady_header(theirs, name)
+        if mine != right:
+            yield Difference(request, f"header {name}", mine, right)
+    our_body, their_body = _steady(ours.body), _steady(theirs.body)
+    if our_body == their_body:
         return
-    parsed = _parse(mine), _parse(right)
+    parsed = _parse(our_body), _parse(their_body)
     if theirs.version < LISTS_ARE_SORTED and None not in parsed:
         parsed = _sorted_resources(parsed[0]), _sorted_resources(parsed[1])
         if parsed[0] == parsed[1]:
             return
     if None in parsed:
-        yield Difference(request, "body", mine, right)
+        yield Difference(request, "body", our_body, their_body)
         return
     inner = list(walk(parsed[0], parsed[1]))
     if not inner:
-        yield Difference(request, "layout of the JSON", mine, right)
+        yield Difference(request, "layout of the JSON", our_body, their_body)
     for path, our_value, their_value in inner:
         yield Difference(request, f"body{path}", our_value, their_value)
 
@@ -158,6 +161,11 @@ def _sorted_resources(value: object) -> object:
             return [_sorted_resources(each) for each in value]
         case _:
             return value
+
+
+def _steady_header(answer: Answer, name: str) -> str | None:
+    value = answer.headers.get(name)
+    return None if value is None else _NAMED_BY_FILE.sub('filename="<uuid>"', value)
 
 
 def _steady(body: bytes) -> bytes:

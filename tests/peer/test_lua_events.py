@@ -192,17 +192,14 @@ def test_metadata(stage: LuaPair) -> None:
 
 
 def test_attachments(stage: LuaPair) -> None:
-    path = f"/instances/{stage.sentinels[0]}/attachments/mine"
-    if stage.pair.ours.ask(Request(path, "PUT", "x")).status == 404:
-        pytest.skip("attachments cannot be added yet")
-    received(stage, 219)
+    received(stage, 221)
     for level, route in (
         ("Patient", "patients"),
         ("Study", "studies"),
         ("Series", "series"),
         ("Instance", "instances"),
     ):
-        path = f"/{route}/{ids(stage, level, 219)[0]}"
+        path = f"/{route}/{ids(stage, level, 221)[0]}"
         stage.ask(f"{path}/attachments/mine", "PUT", "data")
         stage.ask(f"{path}/attachments/mine", "PUT", "data")
         stage.ask(f"{path}/attachments/mine", "DELETE")

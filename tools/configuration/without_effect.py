@@ -37,7 +37,7 @@ _ON_TOO: Final = (
     "SynchronousZipStream LoadPrivateDictionary IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
 )
 _OFF: Final = "StorageCompression WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
-_SECTIONS: Final = "Warnings UserContentType Dictionary"
+_SECTIONS: Final = "Warnings Dictionary"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,

@@ -6,6 +6,7 @@ events of one command (a series found complete) can be decided on what the earli
 
 from actors.core.index.context import Context, Decisions, Steps
 from actors.core.index.decisions import (
+    attachments,
     files,
     instances,
     jobs,
@@ -19,7 +20,7 @@ from actors.core.index.decisions import (
 )
 from actors.messages.commands.command import Command
 
-_FAMILIES = (instances, resources, recycling, protection, labels, metadata, files, jobs, scripts, server)
+_FAMILIES = (instances, resources, recycling, protection, labels, metadata, attachments, files, jobs, scripts, server)
 DECISIONS: Decisions = {command: decision for family in _FAMILIES for command, decision in family.DECISIONS.items()}
 
 

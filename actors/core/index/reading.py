@@ -6,7 +6,6 @@ from events.errors import NotFound
 from events.identifiers import Level, Ref, ResourceId
 from store.batch import Batch
 from store.projections import rows
-from store.projections.row_purge import ancestors_of
 from store.tables import IDS, LEVEL_REF, PATIENTS, key
 
 
@@ -19,7 +18,7 @@ def find_visible(batch: Batch, level: Level, resource_id: ResourceId) -> Ref | N
     if found_level != level:
         return None
     row = read_row(batch, level, ref)
-    for distance, ancestor in enumerate(ancestors_of(level, row), 1):
+    for distance, ancestor in enumerate(rows.ancestors_of(level, row), 1):
         if batch.get(rows.TABLE_OF_LEVEL[Level(level - distance)], key(ancestor)) is None:
             return None
     return Ref(ref)
@@ -43,7 +42,7 @@ def surrogate_of(batch: Batch, patient: Ref) -> bytes:
 
 def surrogate_of_resource(batch: Batch, level: Level, ref: Ref) -> bytes:
     """Return the aggregate of the events of a resource of any level."""
-    above = ancestors_of(level, read_row(batch, level, ref))
+    above = rows.ancestors_of(level, read_row(batch, level, ref))
     return surrogate_of(batch, above[-1] if above else ref)
 
 

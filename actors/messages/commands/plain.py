@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from actors.messages.commands import (
+    attachments,
     files,
     instances,
     jobs,
@@ -29,7 +30,7 @@ class Together(Command):
     commands: Sequence[list[Any]]  # of to_plain; none of them a Together itself
 
 
-_FAMILIES = (instances, resources, recycling, protection, labels, metadata, files, jobs, scripts, server)
+_FAMILIES = (instances, resources, recycling, protection, labels, metadata, attachments, files, jobs, scripts, server)
 COMMANDS: dict[str, type[Command]] = {"Together": Together} | {
     name: member
     for family in _FAMILIES

@@ -19,6 +19,7 @@ from typing import Self
 
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
+from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
@@ -84,6 +85,10 @@ class Ingest:
         refused before anybody sees it. Raises ReadOnlyArchive.
         """
         return Upload(self, origin, new_correlation(), announced)
+
+    def attach(self) -> IncomingAttachment:
+        """Start an attachment; leave its `with` block to discard it unless it was kept. Raises ReadOnlyArchive."""
+        return IncomingAttachment(self.index, self.durable, self.settings())
 
     def close(self) -> None:
         self.durable.close()

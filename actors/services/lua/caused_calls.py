@@ -16,6 +16,7 @@ from actors.services.lua import events as causes
 from actors.services.lua.events import Delivery, JobEnd
 from actors.services.scripts.filter_values import simplified_tags
 from events import envelope
+from events.attachments import AttachmentRemoved, AttachmentRepacked, AttachmentSet
 from events.envelope import Record
 from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
@@ -35,6 +36,7 @@ from store.views.views import Views
 
 log = logging.getLogger(__name__)
 
+_UPDATES: Final = (MetadataSet, MetadataRemoved, AttachmentSet, AttachmentRemoved, AttachmentRepacked)
 _TAGS_OF: Final = {
     "OnStoredInstance": envelope.tags_of(InstanceStored, InstanceReceivedAgain),
     "OnJobSubmitted": envelope.tags_of(JobSubmitted),
@@ -45,7 +47,7 @@ _TAGS_OF: Final = {
         for level in Level
         if level != Level.INSTANCE
     },
-    **{f"OnUpdated{level.name.capitalize()}": envelope.tags_of(MetadataSet, MetadataRemoved) for level in Level},
+    **{f"OnUpdated{level.name.capitalize()}": envelope.tags_of(*_UPDATES) for level in Level},
     **{f"OnDeleted{level.name.capitalize()}": envelope.tags_of(ResourceDeleted, RowsPurged) for level in Level},
 }
 
@@ -106,7 +108,7 @@ class DeliveryReader:
                 return [causes.deleted(Level.INSTANCE, format_resource_id(event.id))]
             case RowsPurged():
                 return [causes.deleted(Level(level), format_resource_id(gone)) for level, gone in event.deleted]
-            case MetadataSet() | MetadataRemoved():
+            case MetadataSet() | MetadataRemoved() | AttachmentSet() | AttachmentRemoved() | AttachmentRepacked():
                 return [causes.updated(Level(event.level), format_resource_id(event.id))]
             case JobSubmitted():
                 return [causes.job(JobEnd.SUBMITTED, str(UUID(bytes=event.id)))]

@@ -25,14 +25,19 @@ class Readable(Protocol):
 
 def read_chunks(req: falcon.Request, settings: RestSettings) -> Iterator[bytes]:
     """Iterate over a body as the client meant it, inflated if it came as gzip. Raises BodyTooLarge, BodyBroken, BodySilent."""
+    raw = read_raw_chunks(req, settings)
+    if is_gzip(req):
+        return inflate(raw, settings.maximum_file_size_in_archive_mb * _MIB, settings.maximum_archive_size_mb * _MIB)
+    return raw
+
+
+def read_raw_chunks(req: falcon.Request, settings: RestSettings) -> Iterator[bytes]:
+    """Iterate over a body as it came, whatever its encoding. Raises BodyTooLarge, BodyBroken, BodySilent."""
     limit = settings.maximum_request_body_size_mb * _MIB
     declared = _declared_length(req)
     if limit and declared is not None and declared > limit:
         raise BodyTooLarge
-    raw = _read_raw(req, declared, limit)
-    if is_gzip(req):
-        return inflate(raw, settings.maximum_file_size_in_archive_mb * _MIB, settings.maximum_archive_size_mb * _MIB)
-    return raw
+    return _read_raw(req, declared, limit)
 
 
 def is_gzip(req: falcon.Request) -> bool:

@@ -31,3 +31,9 @@ def send_text(resp: falcon.Response, text: str = "") -> None:
     """Answer with plain text, as Orthanc does for single values and for what has no result."""
     resp.content_type = TEXT
     resp.data = text.encode()
+
+
+def send_empty_object(resp: falcon.Response) -> None:
+    """Answer with an empty JSON object, without a charset, as Orthanc does for some of what has no result."""
+    resp.content_type = "application/json"
+    resp.data = b"{}"

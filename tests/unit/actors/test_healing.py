@@ -68,7 +68,7 @@ class Ward(Gate):
     @property
     def listed(self) -> list[tuple[int, str]]:
         with self.stage.views.snapshot() as s:
-            return [(each.instance.ref, each.damage.kind) for each in list_damaged(s, 0, 100)]
+            return [(each.file.ref, each.damage.kind) for each in list_damaged(s, 0, 100)[0]]
 
     def check_replay(self, folder: Path) -> None:
         folder.mkdir()

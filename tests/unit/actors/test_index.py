@@ -14,6 +14,7 @@ from actors.core.index import actor
 from actors.core.index.decide import DECISIONS
 from actors.core.index.decisions import resources as decide
 from actors.core.index.local import LocalIndex
+from actors.messages.commands.attachments import RemoveAttachment
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.jobs import DropJobOutput, TrimJobs
@@ -483,6 +484,7 @@ def test_every_command_that_frees_space_or_releases_files_is_known() -> None:
     commands = COMMANDS.values()
     assert {command for command in commands if command.FREES_SPACE} == {
         DeleteResource, RetractInstance, RecycleExcess, PurgeRows, ForgetCondemned, RevokeFolders, RetireFolder, DropJobOutput, TrimJobs,
+        RemoveAttachment,
         SaveCursor, DropCursor, ChooseMainTags,  # of the last depends whether a server starts at all
     }  # fmt: skip
     assert {command for command in commands if command.RELEASES_FILES} == {

@@ -77,6 +77,17 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "patient-created/1": ([], [ID, {0x00100020: "P1", 0x00100010: "Doe^Jane"}]),
     "metadata-set/1": ([2, 302, 1024, None, 0], [ID, None, "vu d'été".encode()]),
     "metadata-removed/1": ([4, 300, 65535, 7], [ID, b"\xff\0"]),
+    "attachment-set/1": (
+        [2, 302, 1024, None, 0, bytes(range(0x80, 0x90)), 0],
+        [ID, bytes(range(0xA0, 0xB0))],
+    ),
+    "attachment-removed/1": ([1, 303, 65535, 7], [ID]),
+    "attachment-repacked/1": (
+        [4, 300, 1, bytes(range(0x90, 0xA0)), bytes(range(0x80, 0x90)), 5_000_000_000, 1, 70_000],
+        [ID, bytes(range(0xA0, 0xB0)), bytes(range(0xB0, 0xC0))],
+    ),
+    "attachment-damaged/1": ([3, 301, 1030, bytes(range(0x80, 0x90)), "missing", None], None),
+    "attachment-recovered/1": ([3, 301, 1030, bytes(range(0x80, 0x90))], None),
     "series-completed/1": ([5], None),
     "resource-stabilized/1": ([2, 302], None),
     "resource-deleted/1": ([1, 303, 3, 301], [ID, OTHER_ID, "2001:db8::1", "admin"]),

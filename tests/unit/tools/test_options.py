@@ -29,6 +29,7 @@ from tools.configuration.without_effect import PLUGIN_SECTIONS
         ("OverwriteInstances", "IfChanged"),
         ("RegisteredUsers", {"alice": "secret"}),
         ("UserMetadata", {"a b": 1024, "é": 65535, "RemoteAet": 1030.0}),
+        ("UserContentType", {"a b": 1024, "é": [65535.0, "application/pdf"], "LastUpdate": [1030, ""]}),
     ],
 )
 def test_a_good_value_has_no_problem(name: str, value: object) -> None:
@@ -65,6 +66,21 @@ def test_a_good_value_has_no_problem(name: str, value: object) -> None:
         ("UserMetadata", {"one": 1024, "two": 1024}, '"one" and "two" have the same number 1024'),
         ("UserMetadata", {"LastUpdate": 1024}, "cannot be the name"),
         ("UserMetadata", {"1030": 1024}, "cannot be the name"),
+        ("UserContentType", ["note"], "must be an object"),
+        ("UserContentType", {"note": 1023}, "between 1024 and 65535, not 1023"),
+        ("UserContentType", {"note": [65536, "a/b"]}, "between 1024 and 65535, not 65536"),
+        ("UserContentType", {"note": ["1024", "a/b"]}, "must be a number"),
+        ("UserContentType", {"note": "1024"}, "must be a number"),
+        ("UserContentType", {"note": None}, "must be a number"),
+        ("UserContentType", {"note": []}, "a list of a number and a media type"),
+        ("UserContentType", {"note": [1024]}, "a list of a number and a media type"),
+        ("UserContentType", {"note": [1024, "a/b", "c"]}, "a list of a number and a media type"),
+        ("UserContentType", {"note": [1024, 5]}, "a list of a number and a media type"),
+        ("UserContentType", {"note": [1024, "a/b\r\nX: y"]}, "a list of a number and a media type"),
+        ("UserContentType", {"one": 1024, "two": [1024, "a/b"]}, '"one" and "two" have the same number 1024'),
+        ("UserContentType", {"dicom": 1024}, "cannot be the name"),
+        ("UserContentType", {"dicom-as-json": 1024}, "cannot be the name"),
+        ("UserContentType", {"-5": 1024}, "cannot be the name"),
     ],
 )
 def test_a_bad_value_is_told_why(name: str, value: object, reason: str) -> None:

@@ -1,39 +1,85 @@
-"""Decisions about files: damage to those of instances, and which folders and files belong to whom.
+"""Decisions about files: damage to them, and which folders and files belong to whom.
 
 Leases of folders and condemned files are no facts of the archive, so they are no events.
 """
+
+from dataclasses import dataclass
 
 from actors.core.index.context import NOTHING, Context, Decisions, Planned, Steps
 from actors.core.index.reading import find_visible, read_row, surrogate_of_resource
 from actors.messages.commands import files as commands
 from actors.messages.commands.instances import StoreInstance
+from events import attachments
 from events import files as events
+from events.attachments import DICOM
+from events.errors import FolderRevoked
+from events.event import Event
 from events.identifiers import BlobId, Level, Ref, ResourceId
 from events.received import ReceivedInstance, facts
 from store.batch import Batch
+from store.blobs.writer import folder_number
 from store.projections import rows
+from store.projections.attachments import unpack_attachment
 from store.projections.files import unpack_damaged
-from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, U64, key
+from store.tables import (
+    ATTACHMENTS,
+    BLOBS,
+    CONDEMNED,
+    DAMAGED_FILES,
+    LEASES,
+    META,
+    NEXT_FOLDER,
+    U64,
+    is_attachment_key,
+    key,
+)
 
 
 def _report(command: commands.ReportDamage | commands.ReportRecovery, context: Context) -> Steps:
     """Yield the event, unless it would say again what the last one has said. Replies whether the file is wanted."""
-    ref = _owner(context.batch, command.blob)
-    context.outcome.reply = ref is not None
-    if ref is None:
+    owner = _owner(context.batch, command.blob)
+    context.outcome.reply = owner is not None
+    if owner is None:
         return
-    row = context.batch.get(DAMAGED_FILES, key(ref))
+    row = context.batch.get(DAMAGED_FILES, owner.key)
     known = None if row is None else unpack_damaged(row).kind
-    event: events.FileDamaged | events.FileRecovered
-    if isinstance(command, commands.ReportRecovery):
-        if known is None:
-            return
-        event = events.FileRecovered(instance=ref, blob=command.blob)
-    else:
-        if known == command.kind:
-            return
-        event = events.FileDamaged(instance=ref, blob=command.blob, kind=command.kind, found_bytes=command.found_bytes)
-    yield Planned(event, surrogate_of_resource(context.batch, Level.INSTANCE, ref))
+    if known == (command.kind if isinstance(command, commands.ReportDamage) else None):
+        return
+    event = (
+        _recovered(command.blob, owner) if isinstance(command, commands.ReportRecovery) else _damaged(command, owner)
+    )
+    yield Planned(event, surrogate_of_resource(context.batch, owner.level, owner.ref))
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What a file belongs to."""
+
+    key: bytes  # of its row in `damaged-files`
+    level: Level
+    ref: Ref
+    number: int  # of the attachment
+
+
+def _damaged(command: commands.ReportDamage, owner: _Owner) -> Event:
+    if owner.number == DICOM:
+        return events.FileDamaged(
+            instance=owner.ref, blob=command.blob, kind=command.kind, found_bytes=command.found_bytes
+        )
+    return attachments.AttachmentDamaged(
+        level=owner.level,
+        resource=owner.ref,
+        number=owner.number,
+        blob=command.blob,
+        kind=command.kind,
+        found_bytes=command.found_bytes,
+    )
+
+
+def _recovered(blob: BlobId, owner: _Owner) -> Event:
+    if owner.number == DICOM:
+        return events.FileRecovered(instance=owner.ref, blob=blob)
+    return attachments.AttachmentRecovered(level=owner.level, resource=owner.ref, number=owner.number, blob=blob)
 
 
 def heal(command: StoreInstance, ref: Ref, context: Context) -> Steps:
@@ -42,14 +88,24 @@ def heal(command: StoreInstance, ref: Ref, context: Context) -> Steps:
     yield Planned(event, surrogate_of_resource(context.batch, Level.INSTANCE, ref))
 
 
-def _owner(batch: Batch, blob: BlobId) -> Ref | None:
-    """Return the instance that a file belongs to, if it can be seen."""
+def check_lease(blob: BlobId, batch: Batch) -> None:
+    """Raises FolderRevoked for a file of a process that has lost its folders: a sweep may remove it."""
+    if not batch.get(LEASES, key(folder_number(blob))):
+        raise FolderRevoked("the process that received this has been replaced; send it again")
+
+
+def _owner(batch: Batch, blob: BlobId) -> _Owner | None:
+    """Return what a file belongs to, if it can be seen."""
     owner = batch.get(BLOBS, blob)
     if owner is None:
         return None
-    ref = Ref(U64.unpack(owner)[0])
-    resource = ResourceId(read_row(batch, Level.INSTANCE, ref)[rows.ID])
-    return ref if find_visible(batch, Level.INSTANCE, resource) == ref else None
+    if is_attachment_key(owner):
+        attachment = unpack_attachment(owner, batch.get(ATTACHMENTS, owner) or b"")
+        found = _Owner(owner, attachment.level, attachment.ref, attachment.number)
+    else:
+        found = _Owner(owner, Level.INSTANCE, Ref(U64.unpack(owner)[0]), DICOM)
+    resource = ResourceId(read_row(batch, found.level, found.ref)[rows.ID])
+    return found if find_visible(batch, found.level, resource) == found.ref else None
 
 
 # -- folders and files that are to go: no events ----------------------------------------------------------------------

@@ -1,20 +1,18 @@
 """Which events an instance that comes in causes: its own, and those of what has to be made above it."""
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
-from actors.core.index.decisions.files import heal
+from actors.core.index.decisions.files import check_lease, heal
 from actors.core.index.decisions.recycling import make_room
 from actors.core.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from events import resources as events
-from events.errors import FolderRevoked, InvalidDicom
+from events.errors import InvalidDicom
 from events.identifiers import Level, Ref, ResourceId
 from events.received import Originated, ReceivedInstance, facts
 from store.batch import Batch
-from store.blobs.writer import folder_number
 from store.completeness import series_status
 from store.projections import rows
-from store.projections.row_purge import ancestors_of
-from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, LEASES, SERIES, U64, key
+from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, SERIES, U64, key
 
 
 def _store(command: StoreInstance, context: Context) -> Steps:
@@ -24,11 +22,11 @@ def _store(command: StoreInstance, context: Context) -> Steps:
         held = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")[rows.INSTANCE_BLOB]
         context.outcome.reply = "Success" if held in {command.blob, command.heals} else "AlreadyStored"
         if command.heals == held and command.blob != held:
-            _check_lease(command, batch)
+            check_lease(command.blob, batch)
             yield from heal(command, existing, context)
             context.outcome.condemned = True
         return
-    _check_lease(command, batch)
+    check_lease(command.blob, batch)
     series, study, patient = _find_above(command, batch)
     yield from make_room(context, patient=patient, size_bytes=command.disk_bytes)
     instance = context.next_seq()
@@ -55,16 +53,11 @@ def _store(command: StoreInstance, context: Context) -> Steps:
     ]
 
 
-def _check_lease(command: StoreInstance, batch: Batch) -> None:
-    if not batch.get(LEASES, key(folder_number(command.blob))):
-        raise FolderRevoked("the process that received this instance has been replaced; send it again")
-
-
 def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref | None, Ref | None]:
     """Return series, study and patient of an instance, as far as they exist."""
     series = _find_for_store(batch, Level.SERIES, command.series)
     if series is not None:
-        return series, *ancestors_of(Level.SERIES, read_row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
+        return series, *rows.ancestors_of(Level.SERIES, read_row(batch, Level.SERIES, series))  # type: ignore[return-value]  # two
     study = _find_for_store(batch, Level.STUDY, command.study)
     return None, study, _find_for_store(batch, Level.PATIENT, command.patient)
 

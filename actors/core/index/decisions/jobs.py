@@ -4,19 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.files import check_lease
 from actors.core.jobs.queue import MAX_CRASHES, is_to_blame
 from actors.messages.commands import jobs as commands
 from actors.messages.commands.command import Command
 from actors.messages.job_states import IGNORE, REFUSE, TRANSITIONS, Word
 from events import jobs as events
-from events.errors import FolderRevoked, InvalidRequest, NotFound
+from events.errors import InvalidRequest, NotFound
 from events.event import Event
 from events.identifiers import Ref
 from store.batch import Batch
-from store.blobs.writer import folder_number
 from store.projections.job_rows import Job, JobState, read_job, unpack_output
 from store.projections.jobs import COMPLETED, count_completed
-from store.tables import JOB_IDS, JOB_OUTPUTS, JOBS_COMPLETED, LEASES, TOTALS, U64, job_output_key, key
+from store.tables import JOB_IDS, JOB_OUTPUTS, JOBS_COMPLETED, TOTALS, U64, job_output_key, key
 
 CRASHED_CODE = -1  # Orthanc's "Internal error"
 # Orders of clients; none of these events holds more than the job's name.
@@ -136,8 +136,7 @@ def _add_output(command: commands.AddJobOutput, job: Job, context: Context) -> S
     context.outcome.reply = True
     if row is not None and unpack_output(row).blob == command.blob:  # sent again
         return
-    if not context.batch.get(LEASES, key(folder_number(command.blob))):
-        raise FolderRevoked("the process that made this file has been replaced")
+    check_lease(command.blob, context.batch)
     context.outcome.condemned = row is not None
     event = events.JobOutputAdded(
         job=command.job,

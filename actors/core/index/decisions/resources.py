@@ -11,8 +11,8 @@ from events.identifiers import Level, Ref, ResourceId
 from store.batch import Batch
 from store.log import read_event
 from store.projections import rows
-from store.projections.row_purge import ancestors_of, next_step
-from store.tables import AGGREGATES, BLOBS, CHILDREN, LEVEL_REF, TOMBSTONES, U64, key
+from store.projections.row_purge import next_step
+from store.tables import AGGREGATES, BLOBS, CHILDREN, LEVEL_REF, TOMBSTONES, U64, is_attachment_key, key
 
 # Rows of one purge step: 250 instances held the writer for 12 ms (median) on the reference machine; the aim is 20.
 PURGE_STEP_INSTANCES = 250
@@ -32,7 +32,7 @@ def delete(
         raise NotFound("no such resource")
     top_level, top = _highest_emptied(batch, level, requested)
     row = read_row(batch, top_level, top)
-    above = ancestors_of(top_level, row)
+    above = rows.ancestors_of(top_level, row)
     if above:
         parent_level = Level(top_level - 1)
         context.outcome.reply = (int(parent_level), read_row(batch, parent_level, above[0])[rows.ID])
@@ -57,7 +57,7 @@ def delete(
 
 def _retract(command: commands.RetractInstance, context: Context) -> Steps:
     owner = context.batch.get(BLOBS, command.blob)
-    if owner is None:
+    if owner is None or is_attachment_key(owner):  # an attachment is durable before its event
         return
     ref = Ref(U64.unpack(owner)[0])
     resource = ResourceId(read_row(context.batch, Level.INSTANCE, ref)[rows.ID])
@@ -68,7 +68,7 @@ def _retract(command: commands.RetractInstance, context: Context) -> Steps:
 def _highest_emptied(batch: Batch, level: Level, ref: Ref) -> tuple[Level, Ref]:
     """Climb as long as the parent holds nothing else, as Orthanc removes what it leaves empty."""
     while level != Level.PATIENT:
-        parent = ancestors_of(level, read_row(batch, level, ref))[0]
+        parent = rows.ancestors_of(level, read_row(batch, level, ref))[0]
         children = batch.keys(CHILDREN, key(parent))
         next(children, None)
         if next(children, None) is not None:

@@ -1,0 +1,104 @@
+"""Which events attachments cause that clients set, remove, compress or do not compress any more."""
+
+from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.files import check_lease
+from actors.core.index.decisions.revisions import check_seen
+from actors.core.index.reading import find_any, read_row, surrogate_of_resource
+from actors.messages.commands import attachments as commands
+from actors.messages.commands.revisions import RevisedCommand
+from events import attachments as events
+from events.errors import InvalidRequest
+from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.received import facts
+from events.stored_file import StoredFile
+from store.batch import Batch
+from store.projections import rows
+from store.projections.attachments import Attachment, unpack_attachment
+from store.tables import ATTACHMENTS, attachment_key
+
+
+def _set(command: commands.SetAttachment, context: Context) -> Steps:
+    _check_number(command.number)
+    level, ref = find_any(context.batch, ResourceId(command.id))
+    old = _find(context.batch, ref, command.number)
+    if old is not None and old.blob == command.blob:
+        context.outcome.reply = old.revision
+        return
+    _check_seen(command, old)
+    check_lease(command.blob, context.batch)
+    context.outcome.reply = revision = 0 if old is None else old.revision + 1
+    context.outcome.condemned = old is not None
+    event = events.AttachmentSet(
+        level=level,
+        resource=ref,
+        number=command.number,
+        old_revision=None if old is None else old.revision,
+        revision=revision,
+        id=command.id,
+        **facts(StoredFile, command),
+    )
+    yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _remove(command: commands.RemoveAttachment, context: Context) -> Steps:
+    _check_number(command.number)
+    level, ref = find_any(context.batch, ResourceId(command.id))
+    old = _find(context.batch, ref, command.number)
+    context.outcome.reply = context.outcome.condemned = old is not None
+    if old is not None:
+        _check_seen(command, old)
+        event = events.AttachmentRemoved(
+            level=level, resource=ref, number=command.number, old_revision=old.revision, id=command.id
+        )
+        yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _repack(command: commands.RepackAttachment, context: Context) -> Steps:
+    level, ref = find_any(context.batch, ResourceId(command.id))
+    held = _held(context.batch, level, ref, command.number)
+    context.outcome.reply = held in {command.replaced, command.blob}
+    if held != command.replaced:
+        return
+    check_lease(command.blob, context.batch)
+    context.outcome.condemned = True
+    event = events.AttachmentRepacked(
+        level=level,
+        resource=ref,
+        number=command.number,
+        replaced=command.replaced,
+        id=command.id,
+        **facts(StoredFile, command),
+    )
+    yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _check_number(number: int) -> None:
+    if number not in events.USER_NUMBERS:
+        raise InvalidRequest(f"attachment {number} is read-only")
+
+
+def _check_seen(command: RevisedCommand, old: Attachment | None) -> None:
+    """Raises RevisionConflict."""
+    if old is not None:
+        check_seen(command, old.revision, old.md5.hex)
+
+
+def _held(batch: Batch, level: Level, ref: Ref, number: int) -> BlobId | None:
+    """Return the file that an attachment has, the DICOM file, too."""
+    if number == events.DICOM and level == Level.INSTANCE:
+        return BlobId(read_row(batch, level, ref)[rows.INSTANCE_BLOB])
+    found = _find(batch, ref, number)
+    return None if found is None else found.blob
+
+
+def _find(batch: Batch, ref: Ref, number: int) -> Attachment | None:
+    row_key = attachment_key(ref, number)
+    row = batch.get(ATTACHMENTS, row_key)
+    return None if row is None else unpack_attachment(row_key, row)
+
+
+DECISIONS: Decisions = {
+    commands.SetAttachment: _set,
+    commands.RemoveAttachment: _remove,
+    commands.RepackAttachment: _repack,
+}

@@ -1,0 +1,62 @@
+"""The header `Range` of a request, as Orthanc 1.12.7 reads it (seen there), which is not as RFC 9110 has it.
+
+`bytes=2-5` is what clients send. `bytes=-5` is read as `bytes=0-5`, not as the last five bytes: the answer's Content-Range says so. What is
+no number counts as absent. A range that ends beyond the file, or several of them, are refused.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+import falcon
+
+from api.errors import BadRange
+
+_FORM: Final = re.compile(r"bytes=([^-]*)-([^-]*)\Z")
+_NUMBER: Final = re.compile(r"\+?[0-9]+\Z")
+_BEYOND: Final = 1 << 64  # numbers from here on count as absent
+
+
+class Range(NamedTuple):
+    """What is asked for; both ends count, `last` None is the end of the file."""
+
+    first: int
+    last: int | None
+
+    def within(self, size_bytes: int) -> "Part":
+        """Return which part of a file of that size it is. Raises BadRange."""
+        last = size_bytes - 1 if self.last is None else self.last
+        if self.first >= size_bytes or last >= size_bytes:
+            raise BadRange
+        return Part(self.first, last + 1 - self.first, size_bytes)
+
+
+class Part(NamedTuple):
+    """A part of a file."""
+
+    start: int
+    size_bytes: int
+    of_bytes: int
+
+    @property
+    def content_range(self) -> str:
+        return f"bytes {self.start}-{self.start + self.size_bytes - 1}/{self.of_bytes}"
+
+
+def parse_range(req: falcon.Request) -> Range | None:
+    """Return what a request asks for, None where it wants the whole. Raises BadRange."""
+    text: str | None = req.env.get("HTTP_RANGE")
+    if text is None:
+        return None
+    match = _FORM.match(text)
+    if match is None:
+        raise BadRange
+    first, last = _number(match[1]), _number(match[2])
+    if last is not None and last < (first or 0):
+        raise BadRange
+    return Range(first or 0, last)
+
+
+def _number(text: str) -> int | None:
+    text = text.strip()
+    found = int(text) if _NUMBER.match(text) and len(text) <= 40 else _BEYOND
+    return found if found < _BEYOND else None

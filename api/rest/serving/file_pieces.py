@@ -1,0 +1,49 @@
+"""A stored file, or a part of it, as an answer that leaves piece by piece: 2 GB cost no more memory than 1 MB."""
+
+from io import FileIO
+from typing import Final, Self
+
+import falcon
+
+from events.errors import StorageFailed
+
+PIECE_BYTES: Final = 1 << 18
+
+
+class FilePieces:
+    """The next bytes of an open file, which is closed with it. Falcon and the server close it, read or not."""
+
+    def __init__(self, opened: FileIO, size_bytes: int) -> None:
+        self._opened = opened
+        self._left_bytes = size_bytes
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        """Raises StorageFailed if the file ends before its time: the connection then breaks, and the client knows."""
+        if self._left_bytes == 0:
+            self.close()
+            raise StopIteration
+        piece = self._opened.read(min(PIECE_BYTES, self._left_bytes))
+        if not piece:
+            self.close()
+            raise StorageFailed("a file was cut while it was being sent")
+        self._left_bytes -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+def send_file(resp: falcon.Response, opened: FileIO, size_bytes: int) -> None:
+    """Answer with the next bytes of a file, which is closed then."""
+    pieces = FilePieces(opened, size_bytes)
+    if size_bytes > PIECE_BYTES:
+        resp.content_length = size_bytes
+        resp.stream = pieces
+        return
+    try:
+        resp.data = b"".join(pieces)
+    finally:
+        pieces.close()
