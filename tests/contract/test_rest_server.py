@@ -295,6 +295,19 @@ def test_bodies_that_drip_hold_up_neither_uploads_nor_requests(
             reset(client)
 
 
+def test_paths_are_decoded_as_by_orthanc(reader: Reader) -> None:
+    paths = {
+        "/a+b": "/a b",
+        "/a%2Bb": "/a+b",
+        "/a%2bb+c": "/a+b c",
+        "/a\\b": "/a/b",
+        "/a%5Cb%5c": "/a/b/",
+        "/%20+": "/  ",
+    }
+    with serving(reader) as address:
+        assert [get(address, path) for path in paths] == [(200, read.encode()) for read in paths.values()]
+
+
 def large(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer `/large` with more than buffers hold, piece by piece."""
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -36,9 +36,22 @@ def changes(pair: Pair) -> tuple[list[tuple[str, str, str, str]], ...]:
 
 def names() -> list[str]:
     """Names and numbers that are there, could be, are Orthanc's own, and are none."""
-    good = [NOTE, "1024", "01024", "two%20words", "1030", "x.y", "last", "65535", "5000"]
+    good = [NOTE, "1024", "01024", "two%20words", "two+words", "1030", "x.y", "last", "65535", "5000"]
     own = ["LastUpdate", "7", "RemoteAET", "3", "ModifiedFrom", "1023", "0", "-1"]
-    none = ["65536", "99999", "2147483648", "Note", "nope", "1024.0", "1024x", "0x400", "%201024", "1024%20"]
+    none = [
+        "65536",
+        "99999",
+        "2147483648",
+        "Note",
+        "nope",
+        "1024.0",
+        "1024x",
+        "0x400",
+        "%201024",
+        "1024%20",
+        "two%2Bwords",
+        "a%5Cb",
+    ]
     return good + own + none
 
 

@@ -207,7 +207,7 @@ def make_environ(request: web.BaseRequest, body: IncomingBody | io.BytesIO) -> d
     return {
         **_BASE_ENVIRON,
         "REQUEST_METHOD": request.method,
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
+        "PATH_INFO": _decoded(path),
         "QUERY_STRING": query.encode("utf-8", "surrogateescape").decode("latin-1"),
         "REMOTE_ADDR": peer[0],
         "SERVER_NAME": server[0],
@@ -218,6 +218,13 @@ def make_environ(request: web.BaseRequest, body: IncomingBody | io.BytesIO) -> d
         IS_CLIENT_GONE: lambda: request.transport is None or request.transport.is_closing(),
         **_header_variables(request.raw_headers),
     }
+
+
+def _decoded(path: str) -> str:
+    """The path as Orthanc 1.12.7 reads it: a plus is a blank, a backslash a slash, also where it is encoded."""
+    path = path.replace("+", " ")
+    decoded = unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path
+    return decoded.replace("\\", "/")
 
 
 def _origin_form(target: str) -> str:
