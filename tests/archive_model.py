@@ -108,6 +108,8 @@ class ArchiveModel:
         self.changes = [change for change in self.changes if change.names[: len(names)] != names]
         self.metadata = {owner: kept for owner, kept in self.metadata.items() if owner[: len(names)] != names}
         self._append(now_us)
+        for length in range(1, len(names)):
+            self.nodes[names[:length]].last_update_us = self.at_us
         if len(names) < Level.INSTANCE:
             self.purge(root, now_us)
         return names[:-1]

@@ -1,13 +1,18 @@
 """Counters of every patient, study and series, of the whole archive, and the list of what is not yet stable."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from events import resources as events
-from events.identifiers import Level, Ref
+from events.envelope import EVENT_TYPES, decode_record
+from events.event import field_names
+from events.identifiers import Level, Ref, Seq
 from events.metadata import MetadataEvent
 from store.batch import Batch
 from store.log import Appended
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild
 from store.projections.rows import Aggregate, pack_totals, unpack_aggregate, unpack_totals, with_stability
-from store.tables import AGGREGATES, TOTALS, UNSTABLE, key
+from store.tables import AGGREGATES, EVENTS, TOTALS, UNSTABLE, key
 
 STATISTICS = b"statistics"
 
@@ -85,6 +90,14 @@ def _set_stability(batch: Batch, ref: Ref, *, is_stable: bool) -> bool:
     return row is not None
 
 
+def _update(batch: Batch, ref: Ref, at_us: int) -> None:
+    """Something below has changed: for Orthanc a deletion is an update, too, and leaves the stability as it was."""
+    row = batch.get(AGGREGATES, key(ref))
+    if row is not None:
+        old = unpack_aggregate(row)
+        batch.put(AGGREGATES, key(ref), replace(old, last_update_us=max(old.last_update_us, at_us)).pack())
+
+
 def _add_totals(batch: Batch, *deltas: int) -> None:
     old = unpack_totals(batch.get(TOTALS, STATISTICS))
     batch.put(TOTALS, STATISTICS, pack_totals(tuple(a + b for a, b in zip(old, deltas, strict=True))))
@@ -103,12 +116,13 @@ def add_bytes(batch: Batch, ancestors: tuple[Ref, ...], size_bytes: int) -> None
     _add_totals(batch, 0, 0, 0, 0, size_bytes)
 
 
-def subtract(batch: Batch, level: Level, lost: Aggregate, ancestors: tuple[Ref, ...]) -> None:
+def subtract(batch: Batch, level: Level, lost: Aggregate, ancestors: tuple[Ref, ...], at_us: int) -> None:
     """Take a deleted resource with all below it out of its ancestors' counters and out of the totals."""
     studies = lost.studies + (level == Level.STUDY)
     series = lost.series + (level == Level.SERIES)
     for ref in ancestors:
         _add(batch, ref, studies=-studies, series=-series, instances=-lost.instances, size_bytes=-lost.size_bytes)
+        _update(batch, ref, at_us)
     _add_totals(batch, -(level == Level.PATIENT), -studies, -series, -lost.instances, -lost.size_bytes)
 
 
@@ -116,6 +130,31 @@ def _forget(batch: Batch, gone: Gone) -> None:
     if gone.level != Level.INSTANCE:
         batch.delete(AGGREGATES, key(gone.ref))
         batch.delete(UNSTABLE, key(gone.ref))
+
+
+def _note_deletion(batch: Batch, _: bytes, _seq: bytes, row: bytes) -> None:
+    for ref, at_us in _updated_by_deletion(batch, row):
+        _update(batch, ref, at_us)
+
+
+def _is_deletion_unnoted(batch: Batch) -> bool:
+    """Before, a deletion did not change when the resources above it were updated."""
+    noted = ((unpack_aggregate(batch.get(AGGREGATES, key(ref))), at_us)
+             for _, row in batch.items(EVENTS, b"") for ref, at_us in _updated_by_deletion(batch, row))  # fmt: skip
+    return any(aggregate.last_update_us < at_us for aggregate, at_us in noted)
+
+
+def _updated_by_deletion(batch: Batch, row: bytes) -> Iterator[tuple[Ref, int]]:
+    """Iterate over what is there and lies above a resource that an event deleted, with the time of that."""
+    record = decode_record(Seq(0), row)
+    if record.tag != events.ResourceDeleted.TAG:
+        return
+    deleted = record.public[1]
+    created = decode_record(deleted, batch.get(EVENTS, key(deleted)) or b"")
+    names, _ = field_names(EVENT_TYPES[created.tag])
+    for name, ref in zip(names, created.public, strict=True):
+        if name in {"series", "study", "patient"} and batch.get(AGGREGATES, key(ref)) is not None:
+            yield ref, record.at_us
 
 
 PROJECTION = Projection(
@@ -137,4 +176,7 @@ PROJECTION = Projection(
         *BESIDE_RESOURCES,
     ),
     forget=_forget,
+    rebuild=Rebuild(
+        name="last-update", tables=(), sources=(EVENTS,), add=_note_deletion, is_missing=_is_deletion_unnoted
+    ),
 )

@@ -41,7 +41,7 @@ def _delete(batch: Batch, appended: Appended[ResourceDeleted]) -> None:
         lost = Aggregate(True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0)  # the stability of a loss means nothing
     else:
         lost = unpack_aggregate(batch.get(AGGREGATES, key(ref)))
-    counters.subtract(batch, level, lost, ancestors)
+    counters.subtract(batch, level, lost, ancestors, appended.at_us)
     attachments.subtract(batch, ref, ancestors)
     if ancestors:
         batch.delete(CHILDREN, child_key(ancestors[0], ref))
