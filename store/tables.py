@@ -48,6 +48,7 @@ RECYCLING = b"recycling"  # seq of a patient's newest instance, or of when it wa
 PLACES = b"places"  # ref of a patient -> its key in `recycling`
 PROTECTED = b"protected"  # ref of a patient that is not in `recycling` -> b""
 METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
+METADATA_BYTES = b"metadata-bytes"  # ref -> how many bytes the values have together that clients have set there
 MAIN_TAGS = b"main-tags"  # seq -> the main DICOM tags of what came behind it (store.projections.main_tags)
 ATTACHMENTS = b"attachments"  # ref + number -> a file beside the resource (store.projections.attachments)
 ATTACHED = b"attached"  # ref -> sizes of all attachments of the resource and of those below it

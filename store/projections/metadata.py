@@ -4,7 +4,7 @@ import hashlib
 from struct import Struct
 from typing import NamedTuple
 
-from events.identifiers import Level
+from events.identifiers import Level, Ref
 from events.metadata import MetadataRemoved, MetadataSet
 from events.resources import (
     CreationEvent,
@@ -17,8 +17,8 @@ from events.resources import (
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
-from store.tables import METADATA, TOUCHES, key, metadata_key, touch_key
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
+from store.tables import METADATA, METADATA_BYTES, TOUCHES, U64, key, metadata_key, touch_key
 
 _REVISION = Struct(">Q")  # the value follows
 
@@ -37,12 +37,15 @@ class Kept(NamedTuple):
 def _set(batch: Batch, appended: Appended[MetadataSet]) -> None:
     event = appended.event
     _touch(batch, appended)
+    _add_bytes(batch, event.resource, len(event.value) - len(event.old_value or b""))
     batch.put(METADATA, metadata_key(event.resource, event.number), _REVISION.pack(event.revision) + event.value)
 
 
 def _remove(batch: Batch, appended: Appended[MetadataRemoved]) -> None:
+    event = appended.event
     _touch(batch, appended)
-    batch.delete(METADATA, metadata_key(appended.event.resource, appended.event.number))
+    _add_bytes(batch, event.resource, -len(event.old_value))
+    batch.delete(METADATA, metadata_key(event.resource, event.number))
 
 
 def _touch(batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemoved]) -> None:
@@ -51,7 +54,19 @@ def _touch(batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemo
         batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
+def _add_bytes(batch: Batch, ref: Ref, size_bytes: int) -> None:
+    if size_bytes:
+        batch.put(METADATA_BYTES, key(ref), U64.pack(bytes_of(batch, ref) + size_bytes))
+
+
+def bytes_of(batch: Batch, ref: Ref) -> int:
+    """Return how many bytes the values have together that clients have set at a resource."""
+    row = batch.get(METADATA_BYTES, key(ref))
+    return 0 if row is None else int(U64.unpack(row)[0])
+
+
 def _forget(batch: Batch, gone: Gone) -> None:
+    batch.delete(METADATA_BYTES, key(gone.ref))
     for row_key in batch.keys(METADATA, key(gone.ref)):
         batch.delete(METADATA, row_key)
 
@@ -61,8 +76,12 @@ def unpack_metadata(row: bytes) -> Kept:
     return Kept(_REVISION.unpack_from(row)[0], row[_REVISION.size :])
 
 
+def _count_row(batch: Batch, _: bytes, row_key: bytes, row: bytes) -> None:
+    _add_bytes(batch, Ref(U64.unpack_from(row_key)[0]), len(unpack_metadata(row).value))
+
+
 PROJECTION = Projection(
-    tables=(METADATA,),
+    tables=(METADATA, METADATA_BYTES),
     handles={MetadataSet: _set, MetadataRemoved: _remove},
     ignores=(
         InstanceStored,
@@ -74,4 +93,11 @@ PROJECTION = Projection(
         *BESIDE_RESOURCES,
     ),
     forget=_forget,
+    rebuild=Rebuild(
+        name="metadata-bytes",
+        tables=(METADATA_BYTES,),
+        sources=(METADATA,),
+        add=_count_row,
+        is_missing=are_empty(METADATA_BYTES),
+    ),
 )

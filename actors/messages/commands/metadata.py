@@ -6,9 +6,10 @@ from typing import ClassVar, Final
 from actors.messages.commands.revisions import RevisedCommand
 from events.identifiers import ResourceId
 
-MAX_VALUE_BYTES: Final = (
-    1 << 20
-)  # every version of a value stays in the log, twice: as the new one, then as the old one
+# Every version of a value stays in the log, twice: as the new one, then as the old one.
+MAX_VALUE_BYTES: Final = 1 << 20
+# Of all values of a resource: an answer that shows them all is made in memory.
+MAX_TOTAL_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

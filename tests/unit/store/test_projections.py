@@ -9,6 +9,7 @@ import lmdb
 import msgpack
 import pytest
 
+from actors.messages.commands.metadata import SetMetadata
 from events.attachments import AttachmentSet
 from events.envelope import EVENT_TYPES, decode_record
 from events.event import Event
@@ -25,7 +26,7 @@ from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, step
 from store.projections.rows import unpack_aggregate
 from store.tables import AGGREGATES, EVENTS, FIND, META, TOTALS, key
 from tests.clock import Clock
-from tests.index_stage import IndexStage, delete_command, store_command
+from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools.server.archive import open_archive
 
 
@@ -61,6 +62,7 @@ def filled(env: Environment, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> I
         names = (f"P{number % 4}", f"S{number % 8}", f"R{number % 16}", f"I{number}")
         stage.ask(store_command(*names, place=number))
         stage.ask(store_command(f"Q{number}", place=100 + number))
+        stage.ask(SetMetadata(id=chain(f"Q{number}"), number=1024 + number % 2, value=b"x" * number, correlation=b""))
     clock.advance(5)
     stage.ask(delete_command("P1", "S1", "R1"))
     stage.purge_all()

@@ -8,7 +8,7 @@ from events import metadata as events
 from events.errors import InvalidRequest
 from events.identifiers import Ref, ResourceId
 from store.batch import Batch
-from store.projections.metadata import Kept, unpack_metadata
+from store.projections.metadata import Kept, bytes_of, unpack_metadata
 from store.tables import METADATA, metadata_key
 
 
@@ -19,6 +19,7 @@ def _set(command: commands.SetMetadata, context: Context) -> Steps:
         raise InvalidRequest(f"a metadata holds at most {commands.MAX_VALUE_BYTES} bytes, not {len(command.value)}")
     level, ref = find_any(context.batch, ResourceId(command.id))
     old = _find(context.batch, ref, command)
+    _check_total(context.batch, ref, len(command.value) - (0 if old is None else len(old.value)))
     context.outcome.reply = revision = 0 if old is None else old.revision + 1
     event = events.MetadataSet(
         level=level,
@@ -31,6 +32,15 @@ def _set(command: commands.SetMetadata, context: Context) -> Steps:
         value=command.value,
     )
     yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def _check_total(batch: Batch, ref: Ref, added_bytes: int) -> None:
+    total_bytes = bytes_of(batch, ref) + added_bytes
+    if added_bytes > 0 and total_bytes > commands.MAX_TOTAL_BYTES:
+        raise InvalidRequest(
+            f"the metadata of a resource hold at most {commands.MAX_TOTAL_BYTES} bytes together, not {total_bytes}: "
+            "remove some, or use attachments"
+        )
 
 
 def _remove(command: commands.RemoveMetadata, context: Context) -> Steps:
