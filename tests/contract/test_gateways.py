@@ -30,6 +30,7 @@ FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/se
 HTTP_THREADS = 2
 POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the first time
 MOST_GROWTH_BYTES = 100_000_000
+MOST_GROWTH_OF_ATTACHMENTS = 50_000_000
 # 200 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
 LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000")) & ~1
 
@@ -118,8 +119,29 @@ def test_a_large_instance_needs_little_memory(server: ServerUnderTest, way: str)
         size = int(server.get(f"/instances/{instance.id}")["FileSize"])
         assert LARGE_BYTES < size < LARGE_BYTES + 2000
         with _watched(server) as most_growth:
-            assert _download(server, instance) == size
+            assert _download(server, f"/instances/{instance.id}/file") == size
         assert sum(most_growth.values()) < MOST_GROWTH_BYTES, most_growth
+    finally:
+        server.request("DELETE", f"/instances/{instance.id}")
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_large_attachment_needs_little_memory(server: ServerUnderTest, *, is_chunked: bool) -> None:
+    instance = Instance(10_001, "LARGE", 2, 3, 200)
+    with RestSender(server) as sender:
+        assert sender.store(instance) == (200, "Success")
+    path = f"/instances/{instance.id}/attachments/1024"
+    piece = os.urandom(1 << 20)
+    pieces = (piece for _ in range(LARGE_BYTES >> 20))
+    size = LARGE_BYTES >> 20 << 20
+    try:
+        with _watched(server) as growth:
+            _send(server, "PUT", path, pieces, None if is_chunked else size)
+            assert server.request("GET", f"{path}/size").body == str(size).encode()
+            assert _download(server, f"{path}/data") == size
+            assert _download(server, f"{path}/data", Range=f"bytes=1-{size - 2}") == size - 2
+            assert server.request("POST", f"{path}/verify-md5").status == 200
+        assert sum(growth.values()) < MOST_GROWTH_OF_ATTACHMENTS, growth
     finally:
         server.request("DELETE", f"/instances/{instance.id}")
 
@@ -129,18 +151,24 @@ def _post(server: ServerUnderTest, instance: Instance, *, is_chunked: bool) -> N
         yield instance.meta()
         yield from instance.black_dataset()
 
-    headers = {} if is_chunked else {"Content-Length": str(len(instance.meta() + instance.head()) + LARGE_BYTES)}
+    size = len(instance.meta() + instance.head()) + LARGE_BYTES
+    _send(server, "POST", "/instances", pieces(), None if is_chunked else size)
+
+
+def _send(server: ServerUnderTest, method: str, path: str, pieces: Iterator[bytes], size: int | None) -> None:
+    """Send a body in pieces; in chunks if no size is given."""
+    headers = {} if size is None else {"Content-Length": str(size)}
     with contextlib.closing(server.connect_http()) as connection:
-        connection.request("POST", "/instances", body=pieces(), headers=headers, encode_chunked=is_chunked)
+        connection.request(method, path, body=pieces, headers=headers, encode_chunked=size is None)
         with connection.getresponse() as response:
             assert response.status == 200, response.read()
 
 
-def _download(server: ServerUnderTest, instance: Instance) -> int:
-    """Read a file to its end and return how many bytes came."""
+def _download(server: ServerUnderTest, path: str, **headers: str) -> int:
+    """Read an answer to its end and return how many bytes came."""
     count = 0
     with contextlib.closing(server.connect_http()) as connection:
-        connection.request("GET", f"/instances/{instance.id}/file")
+        connection.request("GET", path, headers=headers)
         with connection.getresponse() as response:
             while part := response.read(1 << 20):
                 count += len(part)

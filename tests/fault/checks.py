@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from events.identifiers import Level, format_blob_id
+from events.identifiers import format_blob_id
 from store.tables import LEASES, U64
+from store.views.files import list_owners, read_owned
 from store.views.views import Views
 from tests.fault.instances import Instance, dataset_of
 from tests.fault.servers import ServerUnderTest, exchange, wait_for
@@ -38,7 +39,7 @@ def files_of(server: ServerUnderTest) -> list[Path]:
 
 
 def stray_files(server: ServerUnderTest) -> set[str]:
-    """Names of files that belong to no instance, but for the empty ones that living gateways keep ready."""
+    """Names of files that belong to no instance and are no attachment, but for the empty ones that living gateways keep ready."""
     sizes = {}
     for path in files_of(server):
         with contextlib.suppress(FileNotFoundError):  # swept just now
@@ -48,15 +49,16 @@ def stray_files(server: ServerUnderTest) -> set[str]:
 
 
 def missing_files(server: ServerUnderTest) -> set[str]:
-    """Names of files that an instance has and the disk has not."""
+    """Names of files that an instance or an attachment has and the disk has not."""
     wanted, _ = _wanted_files(server)
     return wanted - {path.name for path in files_of(server)}
 
 
 def _wanted_files(server: ServerUnderTest) -> tuple[set[str], set[int]]:
-    """Return the names of the instances' files, and the folders that living gateways have leased."""
+    """Return the names of the files that are known, and the folders that living gateways have leased."""
     with replay.open_for_reading(server.index) as environment, Views(environment).snapshot() as snapshot:
-        wanted = {format_blob_id(instance.blob) for instance in snapshot.list(Level.INSTANCE)}  # type: ignore[union-attr]
+        files = (read_owned(snapshot, owner) for owner in list_owners(snapshot))
+        wanted = {format_blob_id(file.blob) for file in files if file is not None}
         owners = {U64.unpack(k)[0]: snapshot.row(LEASES, k) or b"" for k in snapshot.keys(LEASES, b"")}
     living = {str(pid).encode() for pid in server.pids()}
     return wanted, {folder for folder, owner in owners.items() if owner.rpartition(b"/")[2] in living}
