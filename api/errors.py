@@ -60,6 +60,10 @@ class NotImplementedYet(SinogramError):  # named like the classes of events.erro
     """Orthanc can do it, this server cannot yet."""
 
 
+class NoRoomForAttachment(StorageFull):
+    """A limit of the archive lets no attachment more in; Orthanc answers that otherwise than for an instance."""
+
+
 class BadField(InvalidRequest):
     """A field of the request's JSON is missing or has the wrong type."""
 
@@ -135,6 +139,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     StorageFull: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full"),
     LimitReached: Answer(HTTPStatus.INSUFFICIENT_STORAGE, 19, "The file storage is full", with_details=False),
+    NoRoomForAttachment: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 19, "The file storage is full"),
     StorageFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 14, "Cannot write to file"),
     ReadOnlyArchive: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 22, "Cannot modify a read-only data structure"),
     DamagedFile: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),

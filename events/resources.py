@@ -132,7 +132,7 @@ class ResourceDeleted(RemovalEvent):
     resource: Ref
     requested_level: Level
     requested: Ref
-    # The option that demands it: MaximumPatientCount or MaximumStorageSize, for which a patient is recycled; else nobody but who asked.
+    # The option that demands it: MaximumPatientCount or MaximumStorageSize, which recycle patients, OverwriteInstances; "" if somebody asked.
     reason: str = ""
     id: ResourceId = personal()  # of `resource`
     requested_id: ResourceId = personal()

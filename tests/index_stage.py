@@ -121,8 +121,10 @@ def store_command(
     index_in_series: int | None = None,
     expected_instances: int | None = None,
     correlation: bytes = b"",
+    **others: Any,
 ) -> StoreInstance:
     """Return the command of a small MR image; names stand for PatientID and UIDs."""
+    values: dict[str, Any] = {"md5": b"", **others}
     return StoreInstance(
         patient=chain(patient),
         study=chain(patient, study),
@@ -136,7 +138,6 @@ def store_command(
         },
         blob=make_blob_id(folder, place) if blob is None else blob,
         size_bytes=size_bytes,
-        md5=b"",
         transfer_syntax="1.2.840.10008.1.2.1",
         sop_class="1.2.840.10008.5.1.4.1.1.4",
         pixel_data_offset=None,
@@ -149,6 +150,7 @@ def store_command(
         called_aet="SINOGRAM",
         username="",
         correlation=correlation,
+        **values,
     )
 
 

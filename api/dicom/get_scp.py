@@ -102,10 +102,19 @@ class _Retrieval:
 
     def _send(self, instance: ResourceId) -> tuple[int, str]:
         """Do one sub-operation; returns its status, and the SOP Instance UID if it is known."""
-        with self._views.snapshot() as snapshot:
-            record = snapshot.get_instance(instance)
-        if record is None:
-            return CANNOT_UNDERSTAND, ""  # deleted since
+        missing: Instance | None = None
+        while True:
+            with self._views.snapshot() as snapshot:
+                record = snapshot.get_instance(instance)
+            if record is None or (missing is not None and record.blob == missing.blob):
+                return CANNOT_UNDERSTAND, ""  # deleted since
+            try:
+                return self._send_record(record)
+            except FileNotFoundError:  # another file may have taken its place
+                missing = record
+
+    def _send_record(self, record: Instance) -> tuple[int, str]:
+        """Raises FileNotFoundError if nothing was sent because the file is gone."""
         uid = record.tags.get(SOP_INSTANCE_UID, "")
         context = choose_context(self._association.storage_contexts, record, may_decompress=self._may_decompress)
         if context is None:
@@ -114,6 +123,8 @@ class _Retrieval:
         try:
             with self._turn(record, context.transfer_syntax):
                 dataset = self._read(record, context.transfer_syntax)
+        except FileNotFoundError:
+            raise
         except DamagedFile as exc:
             log.error("C-GET: an instance cannot be sent: %s", exc)
             return OUT_OF_RESOURCES, uid

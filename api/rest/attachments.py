@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import falcon
 
 from actors.messages.commands.attachments import RemoveAttachment, SetAttachment
-from api.errors import InexistentItem, NotVerified, UnknownRoute
+from api.errors import InexistentItem, NoRoomForAttachment, NotVerified, UnknownRoute
 from api.rest import arguments, etags
 from api.rest.deps import Deps, Routes
 from api.rest.instance_content import file_name
@@ -23,7 +23,7 @@ from api.rest.serving.body import read_raw_chunks
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_empty_object, send_json, send_text
 from events.attachments import USER_NUMBERS
-from events.errors import DamagedFile, Forbidden, NotFound
+from events.errors import DamagedFile, Forbidden, LimitReached, NotFound
 from events.identifiers import Level, ResourceId, format_blob_id, parse_resource_id
 from events.stored_file import StoredFile
 from store.views.attachments import AttachmentNaming, find_attachment, list_attachments, revision_of
@@ -116,6 +116,8 @@ class SettableAttachment(Attachment):
                 revision = incoming.keep(command)
             except NotFound as exc:
                 raise InexistentItem from exc
+            except LimitReached as exc:
+                raise NoRoomForAttachment(str(exc)) from exc
         etags.send_tag(resp, revision)
         send_empty_object(resp)
 

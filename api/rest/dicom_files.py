@@ -14,6 +14,7 @@ from store.dicom import content
 from store.dicom.dicom_json import render_dicom_json
 from store.dicom.rendering import render_header, render_tags
 from store.records import Instance
+from store.views.current import read_current
 
 T = TypeVar("T")
 
@@ -24,14 +25,7 @@ def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) ->
     Raises NotFound if the instance has been deleted, and errors of `read`.
     """
     try:
-        return read(instance)
-    except FileNotFoundError:
-        with deps.views.snapshot() as s:
-            current = s.get_instance(instance.id)
-        if current is None or current.blob == instance.blob:
-            raise NotFound from None
-    try:
-        return read(current)
+        return read_current(deps.views, instance, read)
     except FileNotFoundError:
         raise NotFound from None
 

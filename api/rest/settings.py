@@ -72,7 +72,7 @@ class RestSettings:
     maximum_patient_count: int = same_as(StorageLimits, "patients")
     maximum_storage_mode: str = same_as(StorageLimits, "mode")
     maximum_storage_size_mb: int = same_as(StorageLimits, "size_mb")
-    overwrite_instances: bool = False
+    overwrite_instances: str = same_as(IngestSettings, "overwrite")
     patient_level_enabled: bool = True
     read_only: bool = same_as(IngestSettings, "read_only")
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from typing import Any
 
 import falcon
 
+from actors.messages.commands.instances import NEVER
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.serving.replies import send_json, send_text
@@ -58,7 +59,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "MaximumStorageMode": settings.maximum_storage_mode,
         "MaximumStorageSize": settings.maximum_storage_size_mb,
         "Name": settings.name,
-        "OverwriteInstances": settings.overwrite_instances,
+        "OverwriteInstances": settings.overwrite_instances != NEVER,  # a Boolean up to 1.12.11
         "PatientLevelEnabled": settings.patient_level_enabled,
         "PluginsEnabled": False,
         "ReadOnly": settings.read_only,

@@ -103,12 +103,6 @@ def _add_totals(batch: Batch, *deltas: int) -> None:
     batch.put(TOTALS, STATISTICS, pack_totals(tuple(a + b for a, b in zip(old, deltas, strict=True))))
 
 
-def read_held(batch: Batch) -> tuple[int, int]:
-    """Return how many patients the archive holds, and how many bytes of files."""
-    patients, _, _, _, size_bytes = unpack_totals(batch.get(TOTALS, STATISTICS))
-    return patients, size_bytes
-
-
 def add_bytes(batch: Batch, ancestors: tuple[Ref, ...], size_bytes: int) -> None:
     """Note that a file below has another size."""
     for ref in ancestors:

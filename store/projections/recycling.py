@@ -18,9 +18,11 @@ from events.resources import (
 )
 from store.batch import Batch
 from store.log import Appended
+from store.projections.attachments import ATTACHED_TOTAL, unpack_sizes
+from store.projections.counters import STATISTICS
 from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
-from store.projections.rows import unpack_aggregate
-from store.tables import AGGREGATES, PATIENTS, PLACES, PROTECTED, RECYCLING, U64, key
+from store.projections.rows import unpack_aggregate, unpack_totals
+from store.tables import AGGREGATES, ATTACHED, PATIENTS, PLACES, PROTECTED, RECYCLING, TOTALS, U64, key
 
 
 def _store_instance(batch: Batch, appended: Appended[InstanceStored]) -> None:
@@ -76,6 +78,18 @@ def list_protected(batch: Batch) -> Iterator[Ref]:
     """Iterate over the patients that may not."""
     for patient in batch.keys(PROTECTED, b""):
         yield Ref(U64.unpack(patient)[0])
+
+
+def read_held(batch: Batch) -> tuple[int, int]:
+    """Return how many patients the archive holds, and how many bytes their files take on the disk."""
+    patients, _, _, _, size_bytes = unpack_totals(batch.get(TOTALS, STATISTICS))
+    return patients, size_bytes + unpack_sizes(batch.get(TOTALS, ATTACHED_TOTAL)).disk
+
+
+def disk_bytes_of(batch: Batch, patient: Ref) -> int:
+    """Return how many bytes the files of a patient take on the disk."""
+    attached = unpack_sizes(batch.get(ATTACHED, key(patient)))
+    return unpack_aggregate(batch.get(AGGREGATES, key(patient))).size_bytes + attached.disk
 
 
 PROJECTION = Projection(

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from events.errors import InvalidDicom
-from events.identifiers import BlobId, Level, Ref, format_blob_id
+from events.identifiers import Level, Ref, format_blob_id
 from store.blobs.store import BlobStore
 from store.dicom.identifier import parse_items, pick
 from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.matching import Dataset, Matcher, Value
 from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
+from store.records import Instance
 from store.tables import CHILDREN, U64, child_key, key
+from store.views.current import read_current
 from store.views.find_plan import Source, choose_source, keys_of
 from store.views.resource_tags import (
     COMPUTED,
@@ -73,7 +75,7 @@ class _Candidate:
     """A resource that matches as far as the index tells."""
 
     values: Dataset
-    blob: BlobId | None  # to read the rest from
+    instance: Instance | None  # to read the rest from
     rest: "_Parts"
 
 
@@ -108,8 +110,8 @@ class Finder:
     def _finish(self, search: "_Search", candidate: _Candidate) -> Dataset | None:
         """Read what the index does not have; None if the file then says that there is no match, or is gone."""
         values = candidate.values
-        if candidate.blob is not None:
-            read = self._read(candidate.blob, candidate.rest.from_file, search.query.default_encoding)
+        if candidate.instance is not None:
+            read = self._read(candidate.instance, candidate.rest.from_file, search.query.default_encoding)
             if read is None:
                 return None
             if not all(matcher.matches(read.get(tag)) for tag, matcher in candidate.rest.file_keys):
@@ -117,16 +119,19 @@ class Finder:
             values = values | read
         return {tag: values[tag] for tag in search.query.wanted if tag in values}
 
-    def _read(self, blob: BlobId, tags: tuple[int, ...], default_encoding: str) -> Dataset | None:
-        try:
-            with self._blobs.open(blob) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    def _read(self, instance: Instance, tags: tuple[int, ...], default_encoding: str) -> Dataset | None:
+        def read(current: Instance) -> Dataset:
+            with self._blobs.open(current.blob) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return pick(data, tags, default_encoding)
+
+        try:
+            return read_current(self._views, instance, read)
         except FileNotFoundError:
             return None  # deleted since
         except (InvalidDicom, ValueError):
             return {}
         except OSError as exc:  # one file that the disk does not give is no reason to find nothing
-            logger.error("find.file-unreadable blob=%s error=%s", format_blob_id(blob), exc.strerror)
+            logger.error("find.file-unreadable blob=%s error=%s", format_blob_id(instance.blob), exc.strerror)
             return {}
 
 
@@ -246,7 +251,7 @@ class _Search:
         if not all(_matches_computed(tag, matcher, values.get(tag)) for tag, matcher in self._computed_keys):
             return None
         oldest = oldest_instance(s, record) if parts.from_file else None
-        return _Candidate(values, oldest.blob if oldest else None, parts)
+        return _Candidate(values, oldest, parts)
 
 
 def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:

@@ -91,11 +91,13 @@ def rest_stage(
     answer_limits: AnswerLimits = NO_OTHER_LIMITS,
     scripts: ScriptsClient | None = None,
     filters: ScriptFilters = NO_FILTERS,
+    incoming: IngestSettings | None = None,
     **settings: Any,
 ) -> Iterator[RestStage]:
     """Build the application on a running archive."""
     queries = QueryStore(archive.settings.index_directory, query_retrieve_size, answer_limits)
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", IngestSettings, filters)
+    received = incoming or IngestSettings()
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: received, filters)
     finds = create_find_pool(5)
     codecs = CodecPool()
     controls: list[str] = []

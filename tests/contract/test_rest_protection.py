@@ -135,6 +135,17 @@ def test_a_store_that_a_limit_refuses_is_answered_as_by_orthanc(archive_factory:
         assert not [path for path in stage.deps.blobs.root.rglob("*") if path.is_file() and path.stat().st_size > 2_000]
 
 
+def test_an_attachment_that_a_limit_refuses_is_answered_as_by_orthanc(archive_factory: Callable[..., Core]) -> None:
+    with rest_stage(archive_factory(limits=StorageLimits(size_mb=1))) as stage:
+        stage.upload(encode(dataset(1, 1, 1, 1)))
+        path = f"{first(stage)}/attachments/1024"
+        assert stage.ask(path, "PUT", bytes(900_000)).status == 200
+        answer = stage.ask(f"{first(stage)}/attachments/1025", "PUT", bytes(200_000))
+        assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (500, 19)
+        assert json.loads(answer.body)["Details"] == "Cannot recycle more patients"
+        assert read(stage, f"{first(stage)}/attachments") == ["1024"]
+
+
 def test_limits_and_order_outlive_a_restart(archive_factory: Callable[..., Core]) -> None:
     core = archive_factory(limits=StorageLimits(patients=3))
     with rest_stage(core) as stage:

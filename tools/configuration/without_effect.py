@@ -57,7 +57,6 @@ _SIZES: Final = {
     "SequentialDicomReaderWindowCapacity": 128,
 }
 OPTIONS: Final = (
-    _later("OverwriteInstances", Choice(("Never", "Always", "IfChanged"), boolean=True), default=False),
     *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
     *(_later(name, _SECTION, {}) for name in _SECTIONS.split()),

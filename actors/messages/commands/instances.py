@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from actors.messages.commands.command import Command
 from events.identifiers import ResourceId
 from events.received import Originated, ReceivedInstance
+
+NEVER: Final = "Never"  # the values of OverwriteInstances
+ALWAYS: Final = "Always"
+IF_CHANGED: Final = "IfChanged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,7 @@ class StoreInstance(Command, ReceivedInstance):
     tags_above: Mapping[int, Mapping[int, str]]  # level -> main DICOM tags of patient, study and series
     expected_instances: int | None
     correlation: bytes
+    overwrite: str = NEVER  # whether the file takes the place of one that the instance has; else than for NEVER it is durable already
     heals: bytes = b""  # the damaged blob of this instance that this one, durable already, takes the place of
 
 

@@ -10,6 +10,7 @@ a DICOM file is judged and indexed.
 """
 
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from actors.messages.commands.instances import StoreInstance
+from actors.messages.commands.instances import IF_CHANGED, NEVER, StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
@@ -153,15 +154,15 @@ class Upload:
         if judgement is not None and not judgement.is_accepted:
             logger.info("An incoming instance has been discarded by the filter")
             return StoreResult("FilteredOut", summary, judgement.dimse_status)
-        if self._is_known(summary):
+        if self._stays(summary):
             return self._already_stored(summary)
-        # What heals is never retracted: it is durable before its event.
+        # What heals or overwrites is never retracted: it is durable before its event.
         is_new = self._blob.keep(
             lambda blob, size, md5: (
                 self._ingest.index.store_instance(self._command(summary, blob, size, md5)) == "Success"
             ),
             self._take_back,
-            beside=not self._heals,
+            beside=not self._heals and self._settings.overwrite == NEVER,
         )
         if is_new:
             return StoreResult("Success", summary)
@@ -215,6 +216,26 @@ class Upload:
         if trimmed is not None and trimmed.ends_early:
             self._blob.cut(trimmed.end)
 
+    def _stays(self, summary: Summary) -> bool:
+        """Tell whether the archive has the instance, durably, and keeps the file that it has."""
+        if self._settings.overwrite == NEVER:
+            return self._is_known(summary)
+        return self._settings.overwrite == IF_CHANGED and self._is_same(summary) and self._is_known(summary)
+
+    def _is_same(self, summary: Summary) -> bool:
+        """Tell whether the archive has the instance with the very bytes of this file, as far as its digest tells."""
+        with self._ingest.views.snapshot() as snapshot:
+            known = snapshot.get_instance(summary.ids.instance)
+        with self._blob.content() as data:
+            if known is None or known.size_bytes != len(data):
+                return False
+            if known.md5:
+                return hashlib.md5(data, usedforsecurity=False).digest() == known.md5
+            try:
+                return memoryview(self._ingest.blobs.read_instance(known)) == memoryview(data)
+            except (FileNotFoundError, DamagedFile):
+                return False
+
     def _is_known(self, summary: Summary) -> bool:
         """Tell whether the archive has the instance, durably."""
         with self._ingest.views.snapshot() as snapshot:
@@ -264,6 +285,7 @@ class Upload:
             index_in_series=summary.index_in_series,
             expected_instances=summary.expected_instances,
             correlation=self._correlation,
+            overwrite=self._settings.overwrite,
             heals=self._heals,
             **self._origin.facts(),
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from actors.messages.commands.instances import ALWAYS, IF_CHANGED, NEVER
 from events.identifiers import Level
 from events.options import Boolean, Choice, Option, filled_by
 
@@ -20,6 +21,15 @@ class IngestSettings:
     default_encoding: str = filled_by(Option("DefaultEncoding", Choice(ENCODINGS, folded=True), "Latin1"))
     sync: bool = filled_by(Option("SyncStorageArea", Boolean(), default=True))
     hash: bool = filled_by(Option("StoreMD5ForAttachments", Boolean(), default=True))
+    # What becomes of an instance that is sent again; older releases of Orthanc have a Boolean.
+    overwrite: str = filled_by(
+        Option(
+            "OverwriteInstances",
+            Choice((NEVER, ALWAYS, IF_CHANGED), boolean=True),
+            default=False,
+            convert=lambda value: {True: ALWAYS, False: NEVER}.get(value, value),
+        )
+    )
     read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))
     # ExtraMainDicomTags: level -> what is indexed besides the tags that always are.
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)

@@ -96,14 +96,19 @@ class StoredSender:
         Interrupted; ScriptFailed and Busy if the filter cannot answer.
         """
         record = self._ahead.read(position)
-        try:
-            data = self._read(record)
-        except FileNotFoundError:  # deleted since it was read ahead, or replaced by another file
-            record = self._ahead.read(position, again=True)
+        while True:
             try:
-                data = self._read(record)
-            except FileNotFoundError as exc:
-                raise NotFound("The file of an instance is missing") from exc
+                return self._send_file(record, position, settle)
+            except (
+                FileNotFoundError
+            ) as exc:  # deleted since it was read ahead, or replaced by another file; nothing was sent yet
+                current = self._ahead.read(position, again=True)
+                if current.blob == record.blob:
+                    raise NotFound("The file of an instance is missing") from exc
+                record = current
+
+    def _send_file(self, record: Instance, position: int, settle: Callable[[], None] | None) -> Command | None:
+        data = memoryview(self._blobs.read_instance(record))
         if self._admits is not None and not self._admits(data, record.transfer_syntax):
             return None
         return self._send(record, position, data, settle)
@@ -150,13 +155,7 @@ class StoredSender:
 
     def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> memoryview:
         opened = partial(self._blobs.open, record.blob) if record.size_bytes > MAPPED_BYTES else None
-        try:
-            return transcode(data, transfer_syntax, self._codecs, opened, self._interruption.check)
-        except FileNotFoundError as exc:
-            raise NotFound("An instance has been deleted while it was decoded") from exc
-
-    def _read(self, record: Instance) -> memoryview:
-        return memoryview(self._blobs.read_instance(record))
+        return transcode(data, transfer_syntax, self._codecs, opened, self._interruption.check)
 
     # --- associations ---
 

@@ -11,11 +11,14 @@ import pytest
 from actors.core.index.decisions import recycling
 from actors.core.index.decisions import resources as decide
 from actors.core.index.settings import StorageLimits
+from actors.messages.commands.attachments import RepackAttachment, SetAttachment
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.recycling import RecycleExcess
 from events.errors import LimitReached, NotFound
 from events.identifiers import Level
+from events.stored_file import Compression
+from store.blobs.writer import make_blob_id
 from store.environment import Environment
 from store.projections.rows import PATIENT_TAGS, unpack
 from store.records import Resource, Statistics
@@ -245,6 +248,66 @@ def test_commands_of_one_commit_count_each_other(start: Start) -> None:
     answers = stage.run(store("A"), protect_command("A"), store("B"), protect_command("B"), store("C"), store("B", "2"))
     assert isinstance(answers[4], LimitReached)
     assert (answers[5], patients(stage)) == ("Success", "AB")
+
+
+# -- attachments ------------------------------------------------------------------------------------------------------
+
+
+def attach(*names: str, size_bytes: int, place: int, number: int = 1024, **more: Any) -> SetAttachment:
+    return SetAttachment(
+        id=chain(*names),
+        number=number,
+        size_bytes=size_bytes,
+        md5=b"",
+        blob=make_blob_id(1, place),
+        correlation=b"",
+        **more,
+    )
+
+
+def test_attachments_count_and_obey_the_limit_of_size(start: Start) -> None:
+    stage = start(size_mb=1)
+    stage.run(*(store(name, size_bytes=300_000) for name in "ABC"))
+    assert stage.ask(attach("C", "S", size_bytes=100_000, place=4000)) == 0
+    assert patients(stage) == "ABC"
+    assert stage.ask(attach("C", size_bytes=500_000, place=4001)) == 0
+    assert patients(stage) == "C"
+    for size_bytes, number, said in (
+        (400_000, 1025, "Cannot recycle more"),
+        (MB + 1, 1025, "Cannot store an instance"),
+    ):
+        (refusal,) = stage.run(attach("C", size_bytes=size_bytes, number=number, place=4002))
+        assert isinstance(refusal, LimitReached)
+        assert str(refusal).startswith(said)
+    assert stage.ask(attach("C", size_bytes=600_000, place=4003)) == 1, "the one before makes room"
+    stage.ask(store("D", size_bytes=100_000))
+    assert patients(stage) == "D", "the attachments of C counted"
+
+
+def test_an_attachment_does_not_make_its_patient_the_newest(start: Start) -> None:
+    stage = start(size_mb=1)
+    stage.run(store("A"), store("B"), attach("A", size_bytes=1_000, place=4000))
+    assert order(stage) == "AB"
+
+
+def test_what_is_not_compressed_any_more_needs_room(start: Start) -> None:
+    stage = start(size_mb=1)
+    packed = attach("A", size_bytes=800_000, place=4000, compression=Compression.ZLIB, packed_bytes=800, packed_md5=b"")
+    stage.run(store("A"), packed, store("B", size_bytes=900_000))
+    assert patients(stage) == "AB"
+    values: dict[str, Any] = {"id": chain("A"), "number": 1024, "correlation": b"", "md5": b""}
+    plain = RepackAttachment(replaced=packed.blob, blob=make_blob_id(1, 4001), size_bytes=800_000, **values)
+    assert stage.ask(plain) is True
+    assert patients(stage) == "A"
+
+
+def test_with_reject_an_attachment_recycles_nobody(start: Start) -> None:
+    """Other than in Orthanc 1.12.7, which recycles for attachments even then."""
+    stage = start(size_mb=1, mode="Reject")
+    stage.run(store("A", size_bytes=600_000), store("B"))
+    (refusal,) = stage.run(attach("B", size_bytes=500_000, place=4000))
+    assert isinstance(refusal, LimitReached)
+    assert patients(stage) == "AB"
 
 
 # -- refusal ----------------------------------------------------------------------------------------------------------

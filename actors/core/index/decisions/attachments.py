@@ -2,19 +2,20 @@
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.files import check_lease
+from actors.core.index.decisions.recycling import make_room_for
 from actors.core.index.decisions.revisions import check_seen
-from actors.core.index.reading import find_any, read_row, surrogate_of_resource
+from actors.core.index.reading import find_any, surrogate_of_resource
 from actors.messages.commands import attachments as commands
 from actors.messages.commands.revisions import RevisedCommand
 from events import attachments as events
 from events.errors import InvalidRequest
-from events.identifiers import BlobId, Level, Ref, ResourceId
+from events.identifiers import Level, Ref, ResourceId
 from events.received import facts
 from events.stored_file import StoredFile
 from store.batch import Batch
 from store.projections import rows
 from store.projections.attachments import Attachment, unpack_attachment
-from store.tables import ATTACHMENTS, attachment_key
+from store.tables import ATTACHMENTS, INSTANCES, attachment_key, key
 
 
 def _set(command: commands.SetAttachment, context: Context) -> Steps:
@@ -26,8 +27,9 @@ def _set(command: commands.SetAttachment, context: Context) -> Steps:
         return
     _check_seen(command, old)
     check_lease(command.blob, context.batch)
+    yield from make_room_for(context, level, ref, command.disk_bytes - (0 if old is None else old.disk_bytes))
     context.outcome.reply = revision = 0 if old is None else old.revision + 1
-    context.outcome.condemned = old is not None
+    context.outcome.condemned |= old is not None
     event = events.AttachmentSet(
         level=level,
         resource=ref,
@@ -56,10 +58,12 @@ def _remove(command: commands.RemoveAttachment, context: Context) -> Steps:
 def _repack(command: commands.RepackAttachment, context: Context) -> Steps:
     level, ref = find_any(context.batch, ResourceId(command.id))
     held = _held(context.batch, level, ref, command.number)
-    context.outcome.reply = held in {command.replaced, command.blob}
-    if held != command.replaced:
+    blob = None if held is None else held.blob
+    context.outcome.reply = blob in {command.replaced, command.blob}
+    if held is None or blob != command.replaced:
         return
     check_lease(command.blob, context.batch)
+    yield from make_room_for(context, level, ref, command.disk_bytes - held.disk_bytes)
     context.outcome.condemned = True
     event = events.AttachmentRepacked(
         level=level,
@@ -83,12 +87,11 @@ def _check_seen(command: RevisedCommand, old: Attachment | None) -> None:
         check_seen(command, old.revision, old.md5.hex)
 
 
-def _held(batch: Batch, level: Level, ref: Ref, number: int) -> BlobId | None:
+def _held(batch: Batch, level: Level, ref: Ref, number: int) -> StoredFile | None:
     """Return the file that an attachment has, the DICOM file, too."""
     if number == events.DICOM and level == Level.INSTANCE:
-        return BlobId(read_row(batch, level, ref)[rows.INSTANCE_BLOB])
-    found = _find(batch, ref, number)
-    return None if found is None else found.blob
+        return rows.read_instance(ref, batch.get(INSTANCES, key(ref)) or b"")
+    return _find(batch, ref, number)
 
 
 def _find(batch: Batch, ref: Ref, number: int) -> Attachment | None:

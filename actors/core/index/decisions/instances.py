@@ -2,9 +2,10 @@
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.files import check_lease, heal
-from actors.core.index.decisions.recycling import make_room
+from actors.core.index.decisions.recycling import make_room, make_room_for
+from actors.core.index.decisions.resources import delete
 from actors.core.index.reading import find_visible, read_row, surrogate_of, surrogate_of_resource
-from actors.messages.commands.instances import NoteDuplicate, StoreInstance
+from actors.messages.commands.instances import ALWAYS, IF_CHANGED, NoteDuplicate, StoreInstance
 from events import resources as events
 from events.errors import InvalidDicom
 from events.identifiers import Level, Ref, ResourceId
@@ -12,21 +13,37 @@ from events.received import Originated, ReceivedInstance, facts
 from store.batch import Batch
 from store.completeness import series_status
 from store.projections import rows
+from store.projections.rows import read_instance
+from store.records import Instance
 from store.tables import AGGREGATES, CHILDREN, IDS, INSTANCES, SERIES, U64, key
+
+OVERWRITE_INSTANCES = "OverwriteInstances"
 
 
 def _store(command: StoreInstance, context: Context) -> Steps:
     batch = context.batch
     existing = _find_for_store(batch, Level.INSTANCE, command.id)
     if existing is not None:
-        held = rows.unpack(batch.get(INSTANCES, key(existing)) or b"")[rows.INSTANCE_BLOB]
-        context.outcome.reply = "Success" if held in {command.blob, command.heals} else "AlreadyStored"
-        if command.heals == held and command.blob != held:
-            check_lease(command.blob, batch)
-            yield from heal(command, existing, context)
-            context.outcome.condemned = True
-        return
+        held = read_instance(existing, batch.get(INSTANCES, key(existing)) or b"")
+        if command.blob == held.blob:
+            context.outcome.reply = "Success"
+            return
+        if command.heals == held.blob:
+            yield from _heal(command, held, context)
+            return
+        if not _overwrites(command, held):
+            context.outcome.reply = "AlreadyStored"
+            return
     check_lease(command.blob, batch)
+    if existing is not None:
+        yield from delete(
+            context,
+            Level.INSTANCE,
+            command.id,
+            reason=OVERWRITE_INSTANCES,
+            remote_ip=command.remote_ip,
+            username=command.username,
+        )
     series, study, patient = _find_above(command, batch)
     yield from make_room(context, patient=patient, size_bytes=command.disk_bytes)
     instance = context.next_seq()
@@ -51,6 +68,20 @@ def _store(command: StoreInstance, context: Context) -> Steps:
         (Level.STUDY, study_ref, instance),
         (Level.PATIENT, patient_ref, instance),
     ]
+
+
+def _heal(command: StoreInstance, held: Instance, context: Context) -> Steps:
+    check_lease(command.blob, context.batch)
+    yield from make_room_for(context, Level.INSTANCE, held.ref, command.disk_bytes - held.disk_bytes)
+    yield from heal(command, held.ref, context)
+    context.outcome.reply = "Success"
+    context.outcome.condemned = True
+
+
+def _overwrites(command: StoreInstance, held: Instance) -> bool:
+    """Tell whether the file takes the place of the one that is there. Without digests whoever sends it has compared the bytes."""
+    is_same = bool(held.md5) and command.md5 == held.md5
+    return command.overwrite == ALWAYS or (command.overwrite == IF_CHANGED and not is_same)
 
 
 def _find_above(command: StoreInstance, batch: Batch) -> tuple[Ref | None, Ref | None, Ref | None]:

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from actors.core.index.context import Context, Decisions, Steps
 from actors.core.index.decisions.resources import delete
+from actors.core.index.reading import read_row
 from actors.core.index.settings import PATIENT_COUNT
 from actors.messages.commands.recycling import RecycleExcess
 from events.errors import LimitReached
 from events.identifiers import Level, Ref, ResourceId
 from store.projections import rows
-from store.projections.counters import read_held
-from store.projections.recycling import list_protected, oldest_first
-from store.projections.rows import unpack_aggregate
-from store.tables import AGGREGATES, PATIENTS, key
+from store.projections.recycling import disk_bytes_of, list_protected, oldest_first, read_held
+from store.tables import PATIENTS, key
 
 PATIENTS_PER_STEP = 50  # of those that a start recycles: small ones hold the writer for some 20 ms
 
@@ -38,6 +37,13 @@ def make_room(context: Context, *, patient: Ref | None, size_bytes: int) -> Step
         if oldest is None:
             raise LimitReached("Cannot recycle more patients")
         yield from _recycle(oldest, reason, context)
+
+
+def make_room_for(context: Context, level: Level, resource: Ref, size_bytes: int) -> Steps:
+    """Likewise for what a resource that is there is to have more, or less."""
+    if context.limits and size_bytes > 0:
+        above = rows.ancestors_of(level, read_row(context.batch, level, resource))
+        yield from make_room(context, patient=above[-1] if above else resource, size_bytes=size_bytes)
 
 
 def _exceeded(context: Context, more_patients: int | None, more_bytes: int) -> str:
@@ -65,9 +71,7 @@ def _recycle_excess(_: RecycleExcess, context: Context) -> Steps:
 
 def _check_can_hold(context: Context) -> None:
     """Raise LimitReached if the limits do not hold once all are recycled that may be."""
-    kept = [
-        unpack_aggregate(context.batch.get(AGGREGATES, key(ref))).size_bytes for ref in list_protected(context.batch)
-    ]
+    kept = [disk_bytes_of(context.batch, ref) for ref in list_protected(context.batch)]
     if reason := context.limits.exceeded_by(len(kept), sum(kept)):
         raise LimitReached(f"the {len(kept)} protected patients alone exceed {reason}")
 

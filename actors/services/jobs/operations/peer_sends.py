@@ -10,6 +10,7 @@ from actors.services.jobs.operation import Workbench
 from actors.services.jobs.operations.named_resources import Operation, instances_of
 from events.errors import NotFound
 from events.identifiers import ResourceId
+from store.views.current import read_current
 
 
 def send_to_peer(bench: Workbench, operation: Operation, settle: Callable[[], None]) -> None:
@@ -27,7 +28,7 @@ def _read(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
     if record is None:
         raise NotFound("The resource is not there any more")
     try:
-        data = bench.blobs.read_instance(record)
+        data = read_current(bench.views, record, bench.blobs.read_instance)
         return data if isinstance(data, bytes) else memoryview(data)
     except FileNotFoundError as exc:
         raise NotFound("The file of an instance is missing") from exc

@@ -19,6 +19,7 @@ from actors.services.jobs.operations.named_resources import Operation, instances
 from actors.wire.errors import RemoteFailed
 from events.errors import NotFound
 from events.identifiers import ResourceId, format_resource_id
+from store.views.current import read_current
 
 SYSTEM_COMMAND: Final = 10  # Orthanc's number
 
@@ -40,7 +41,7 @@ def _copied(bench: Workbench, instance: ResourceId) -> Iterator[Path]:
     with TemporaryDirectory(prefix="sinogram-", dir=bench.temporary_directory) as folder:
         file = Path(folder, f"{format_resource_id(instance)}.dcm")
         try:
-            with bench.blobs.open_instance(record) as source, file.open("wb") as copy:
+            with read_current(bench.views, record, bench.blobs.open_instance) as source, file.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
         except FileNotFoundError as exc:
             raise NotFound("The file of an instance is missing") from exc
