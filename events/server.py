@@ -14,6 +14,12 @@ class ServerEvent(Event):
     __slots__ = ()
 
 
+class ModalityEvent(ServerEvent):
+    """Events of the server: which modalities there are."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesCleared(ServerEvent):
     """`DELETE /changes`: the change feed starts again, empty. The log keeps everything."""
@@ -51,10 +57,9 @@ class MainTagsChosen(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModalityStored(ServerEvent):
-    """`PUT /modalities/{name}` with `DicomModalitiesInDatabase`: a modality is new or changed."""
+class RemoteModality:
+    """What an event says of a modality."""
 
-    TAG: ClassVar[str] = "modality-stored/1"
     name: str
     port: int
     manufacturer: str
@@ -69,8 +74,30 @@ class ModalityStored(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModalityRemoved(ServerEvent):
+class ModalityStored(ModalityEvent, RemoteModality):
+    """`PUT /modalities/{name}` with `DicomModalitiesInDatabase`: a modality is new or changed."""
+
+    TAG: ClassVar[str] = "modality-stored/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityRemoved(ModalityEvent):
     """`DELETE /modalities/{name}` with `DicomModalitiesInDatabase`."""
 
     TAG: ClassVar[str] = "modality-removed/1"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityChanged(ModalityEvent, RemoteModality):
+    """`PUT /modalities/{name}` without that option: it holds until the next start, which knows those of the configuration."""
+
+    TAG: ClassVar[str] = "modality-changed/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityDropped(ModalityEvent):
+    """`DELETE /modalities/{name}` without that option: until the next start there is no such modality."""
+
+    TAG: ClassVar[str] = "modality-dropped/1"
     name: str

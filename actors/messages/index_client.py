@@ -142,13 +142,20 @@ class IndexClient:
             some = [list(entry) for entry in exports[start : start + EXPORTS_PER_COMMAND]]
             self._ask(server.LogExports(modality=modality, exports=some, correlation=correlation))
 
-    def store_modality(self, values: dict[str, Any], correlation: bytes = b"") -> None:
-        """Add or replace a modality in the log, given as the plain values of `actors.services.remote.modality`."""
-        self._ask(server.StoreModality(values=values, correlation=correlation))
+    def store_modality(
+        self, values: dict[str, Any], correlation: bytes = b"", *, outlives_the_run: bool = True
+    ) -> None:
+        """Add or replace a modality, given as the plain values of `actors.services.remote.modality`."""
+        command = server.StoreModality if outlives_the_run else server.ChangeModality
+        self._ask(command(values=values, correlation=correlation))
 
     def remove_modality(self, name: str, correlation: bytes = b"") -> bool:
-        """Remove a modality from the log; returns whether there was one."""
+        """Remove a modality that outlives the run; returns whether there was one."""
         return bool(self._ask(server.RemoveModality(name=name, correlation=correlation)))
+
+    def drop_modality(self, name: str, correlation: bytes = b"") -> None:
+        """Have no such modality until the next start."""
+        self._ask(server.DropModality(name=name, correlation=correlation))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""

@@ -12,6 +12,7 @@ from actors.services.remote.modality import parse_modality as read_modality
 from api.errors import BadField, InexistentItem, OutOfRange
 from api.rest import arguments, fields
 from api.rest.deps import Deps, Routes
+from api.rest.serving.auth import correlation_of
 from api.rest.serving.replies import send_json, send_text
 from events.errors import NotFound
 
@@ -66,11 +67,11 @@ class OneModality:
     def on_put(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         modality = parse_modality(name, fields.read_json(req))
         check_name(name)
-        self._modalities.put(modality)
+        self._modalities.put(modality, correlation_of(req))
         send_text(resp)
 
-    def on_delete(self, _req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        if not self._modalities.remove(name):
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        if not self._modalities.remove(name, correlation_of(req)):
             raise InexistentItem(f"Unknown DICOM modality with symbolic name: {name}")
         send_text(resp)
 

@@ -25,8 +25,7 @@ from events.server import (
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
-    ModalityRemoved,
-    ModalityStored,
+    ModalityEvent,
     ResourceExported,
 )
 from store.batch import Batch
@@ -200,8 +199,7 @@ PROJECTION = Projection(
         ExportsCleared,
         MainTagsChosen,
         ResourceExported,
-        ModalityStored,
-        ModalityRemoved,
+        ModalityEvent,
         JobEvent,
         ScriptEvent,
     ),

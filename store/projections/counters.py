@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from events import resources as events
-from events.envelope import EVENT_TYPES, decode_record
+from events.envelope import EVENT_TYPES, decode_record, tags_of, upcast
 from events.event import field_names
 from events.identifiers import Level, Ref, Seq
 from events.metadata import MetadataEvent
@@ -141,12 +141,13 @@ def _is_deletion_unnoted(batch: Batch) -> bool:
 def _updated_by_deletion(batch: Batch, row: bytes) -> Iterator[tuple[Ref, int]]:
     """Iterate over what is there and lies above a resource that an event deleted, with the time of that."""
     record = decode_record(Seq(0), row)
-    if record.tag != events.ResourceDeleted.TAG:
+    if record.tag not in tags_of(events.ResourceDeleted):
         return
     deleted = record.public[1]
     created = decode_record(deleted, batch.get(EVENTS, key(deleted)) or b"")
-    names, _ = field_names(EVENT_TYPES[created.tag])
-    for name, ref in zip(names, created.public, strict=True):
+    tag, public, _ = upcast(created.tag, created.public, None)
+    names, _personal = field_names(EVENT_TYPES[tag])
+    for name, ref in zip(names, public, strict=False):  # the last ones may have defaults
         if name in {"series", "study", "patient"} and batch.get(AGGREGATES, key(ref)) is not None:
             yield ref, record.at_us
 

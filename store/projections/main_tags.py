@@ -17,8 +17,7 @@ from events.server import (
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
-    ModalityRemoved,
-    ModalityStored,
+    ModalityEvent,
     ResourceExported,
 )
 from store.batch import Batch
@@ -66,8 +65,7 @@ PROJECTION = Projection(
         ChangesCleared,
         ExportsCleared,
         ResourceExported,
-        ModalityStored,
-        ModalityRemoved,
+        ModalityEvent,
         JobEvent,
         ScriptEvent,
     ),

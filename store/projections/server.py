@@ -20,6 +20,8 @@ from events.server import (
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
+    ModalityChanged,
+    ModalityDropped,
     ModalityRemoved,
     ModalityStored,
     ResourceExported,
@@ -76,6 +78,8 @@ PROJECTION = Projection(
     ignores=(
         ChangesCleared,
         MainTagsChosen,
+        ModalityChanged,  # kept as settings of the run
+        ModalityDropped,
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,

@@ -57,6 +57,26 @@ class RemoveModality(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeModality(Command):
+    """Add or replace a modality until the next start."""
+
+    ACTOR: ClassVar[str] = "rest"
+    IS_RECORD: ClassVar[bool] = True
+    values: dict[str, Any]  # of actors.services.remote.modality.to_plain
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropModality(Command):
+    """Have no such modality until the next start; who sends it has looked whether there is one."""
+
+    ACTOR: ClassVar[str] = "rest"
+    IS_RECORD: ClassVar[bool] = True
+    name: str
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetSetting(Command):
     """Change a setting of all processes until the next start. Not an event: it does not outlive the run."""
 

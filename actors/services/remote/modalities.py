@@ -1,8 +1,7 @@
 """Which modalities there are: those of the configuration, as REST has changed them; the same in every process.
 
-With `DicomModalitiesInDatabase` the configuration's are left alone and what REST stores are events, so it outlives
-restarts. Without it, REST changes the configuration's for this run: each changed modality is a runtime setting of its
-own, a removed one is there as False. Either way every call reads a snapshot: what one process has changed the next call
+With `DicomModalitiesInDatabase` the configuration's are left alone and what REST stores outlives restarts. Without
+it, REST changes the configuration's for this run: each changed modality is a runtime setting of its own. Both are events. Either way every call reads a snapshot: what one process has changed the next call
 in any other sees. Source: observed on Orthanc 1.12.7.
 """
 
@@ -10,11 +9,8 @@ from collections.abc import Callable, Sequence
 
 from actors.messages.index_client import IndexClient
 from actors.services.remote.modality import Modality, from_plain, to_plain
-from store.views.modalities import list_stored_modalities
+from store.views.modalities import find_changed_modalities, list_stored_modalities
 from store.views.views import Views
-
-_SETTING = "Modality-"
-_REMOVED = False
 
 
 class Modalities:
@@ -48,20 +44,17 @@ class Modalities:
         """Return the modality with this title; of several, the one whose name comes first, as in Orthanc."""
         return next((modality for modality in self.list() if self._fold(modality.aet) == self._fold(aet)), None)
 
-    def put(self, modality: Modality) -> None:
+    def put(self, modality: Modality, correlation: bytes = b"") -> None:
         """Add or replace a modality, for every process at once; durable with DicomModalitiesInDatabase."""
-        if self._is_stored:
-            self._index.store_modality(to_plain(modality))
-        else:
-            self._index.set_setting(_SETTING + modality.name, to_plain(modality))
+        self._index.store_modality(to_plain(modality), correlation, outlives_the_run=self._is_stored)
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, correlation: bytes = b"") -> bool:
         """Remove a modality; returns whether there was one."""
         if self._is_stored:
-            return self._index.remove_modality(name)
+            return self._index.remove_modality(name, correlation)
         if self.get(name) is None:
             return False
-        self._index.set_setting(_SETTING + name, _REMOVED)
+        self._index.drop_modality(name, correlation)
         return True
 
     def _now(self) -> dict[str, Modality]:
@@ -69,12 +62,12 @@ class Modalities:
             if self._is_stored:
                 rows = list_stored_modalities(snapshot)
                 return {row["name"]: from_plain(row) for row in rows}
-            changed = snapshot.settings(_SETTING)
+            changed = find_changed_modalities(snapshot)
         if not changed:
             return self._configured
         known = dict(self._configured)
         for name, values in changed.items():
-            if values is _REMOVED:
+            if values is None:
                 known.pop(name, None)
             else:
                 known[name] = from_plain(values)

@@ -102,6 +102,8 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         ["PACS", "192.0.2.7", ""],
     ),
     "modality-removed/1": (["pacs"], None),
+    "modality-changed/1": (["pacs", 104, "GE", [], False, True, 0, "C-MOVE"], ["PACS", "192.0.2.7", "ME"]),
+    "modality-dropped/1": (["pacs"], None),
     "job-submitted/1": (
         [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
         [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],

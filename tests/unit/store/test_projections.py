@@ -112,6 +112,22 @@ def test_an_archive_of_before_gets_the_rows_that_it_would_have_had(filled: Index
     assert (content(filled.env), due(filled.env)) == (before, [])
 
 
+def test_deletions_are_found_in_the_log_of_an_older_release(filled: IndexStage) -> None:
+    before = content(filled.env)[AGGREGATES]
+    with filled.env.begin(write=True) as txn:
+        forget_deletions(txn, filled.env.tables)
+        for row_key, row in list(txn.cursor(db=filled.env.tables[EVENTS])):
+            values = msgpack.unpackb(row, strict_map_key=False)
+            public = values[5]
+            if values[0] == "instance-stored/2":  # its file stood before what that holds
+                values[5] = [*public[:3], *public[8:10], *public[3:8], public[-1]]
+            values[0] = values[0].replace("instance-stored/2", "instance-stored/1").replace("deleted/2", "deleted/1")
+            txn.put(row_key, msgpack.packb(values), db=filled.env.tables[EVENTS])
+    assert "last-update" in due(filled.env)
+    rebuild(filled.env, "last-update")
+    assert content(filled.env)[AGGREGATES] == before
+
+
 @pytest.mark.parametrize("name", REBUILDS)
 @pytest.mark.parametrize("steps", [1, 3, 5])
 def test_a_rebuild_that_is_cut_off_goes_on_where_it_was(filled: IndexStage, name: str, steps: int) -> None:

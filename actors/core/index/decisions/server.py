@@ -1,13 +1,17 @@
 """Decisions about the server itself: feeds, modalities, exports; also settings and cursors, which are no events."""
 
+from typing import Any
+
 import msgpack
 
 from actors.core.index.context import NOTHING, Context, Decisions, Planned, Steps
 from actors.messages.commands import server as commands
 from events import server as events
 from events.identifiers import ResourceId
+from store.batch import Batch
 from store.projections.main_tags import read_choices
 from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, key, modality_key
+from store.views.modalities import MODALITY_SETTINGS, NO_MODALITY
 
 
 def _clear_changes(_: commands.ClearChanges, __: Context) -> Steps:
@@ -48,8 +52,22 @@ def _remove_modality(command: commands.RemoveModality, context: Context) -> Step
         yield Planned(events.ModalityRemoved(name=command.name))
 
 
+def _change_modality(command: commands.ChangeModality, context: Context) -> Steps:
+    _put_setting(context.batch, MODALITY_SETTINGS + command.values["name"], command.values)
+    yield Planned(events.ModalityChanged(**command.values))
+
+
+def _drop_modality(command: commands.DropModality, context: Context) -> Steps:
+    _put_setting(context.batch, MODALITY_SETTINGS + command.name, NO_MODALITY)
+    yield Planned(events.ModalityDropped(name=command.name))
+
+
+def _put_setting(batch: Batch, name: str, value: Any) -> None:
+    batch.put(SETTINGS, name.encode(), msgpack.packb(value))
+
+
 def _set_setting(command: commands.SetSetting, context: Context) -> Steps:
-    context.batch.put(SETTINGS, command.name.encode(), msgpack.packb(command.value))
+    _put_setting(context.batch, command.name, command.value)
     return NOTHING
 
 
@@ -70,6 +88,8 @@ DECISIONS: Decisions = {
     commands.ChooseMainTags: _choose_main_tags,
     commands.StoreModality: _store_modality,
     commands.RemoveModality: _remove_modality,
+    commands.ChangeModality: _change_modality,
+    commands.DropModality: _drop_modality,
     commands.SetSetting: _set_setting,
     commands.SaveCursor: _save_cursor,
     commands.DropCursor: _drop_cursor,
