@@ -11,11 +11,12 @@ from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.serving.replies import send_json
 from events.errors import NotFound
-from events.identifiers import ResourceId, format_blob_id, format_resource_id, parse_resource_id
+from events.identifiers import BlobId, ResourceId, format_blob_id, format_resource_id, parse_resource_id
 from store.dicom.dictionary import format_tag
 from store.views.feed import EventEntry, get_events, get_history
 
 _RESOURCE_ID_BYTES = 20
+_BLOBS = frozenset({"blob", "replaced", "damaged"})  # names of files
 _TEXTS = frozenset({"store", "key", "value", "old_value"})  # what scripts and clients keep: text, as a rule
 
 DEFAULT_LIMIT = 100
@@ -76,8 +77,8 @@ def render_event(entry: EventEntry) -> dict[str, Any]:
 
 def _render(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
-        if name == "blob":
-            return format_blob_id(value)  # type: ignore[arg-type]  # a blob's 16 bytes, by the name of the field
+        if name in _BLOBS:
+            return format_blob_id(BlobId(value))
         if name in _TEXTS:
             return value.decode(errors="backslashreplace")
         return format_resource_id(ResourceId(value)) if len(value) == _RESOURCE_ID_BYTES else value.hex()

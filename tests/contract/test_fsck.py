@@ -1,14 +1,17 @@
 """`sinogram fsck`: every damage has its line with what to do, nothing is changed, and a whole archive has none."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from actors.messages.commands.attachments import SetAttachment
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level, format_resource_id
@@ -123,6 +126,25 @@ def test_all_damage_is_told_at_once_and_counted(archive: Archive, capsys: pytest
     assert archive.run() == 1
     out = capsys.readouterr().out
     assert out.endswith("1 altered, 1 emptied, 1 missing, 1 no-file, 1 overlong, 1 truncated\n")
+
+
+def test_attachments_are_looked_at_and_no_orphans(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest = Ingest(archive.core.client, archive.core.views, archive.core.blobs, "gateway-2", IngestSettings)
+    with archive.core.views.snapshot() as snapshot:
+        (study,) = snapshot.list_ids(Level.STUDY)
+    for number in (1024, 1030):
+        with ingest.attach() as incoming:
+            incoming.write(b"some bytes")
+            incoming.keep(partial(SetAttachment, id=study, number=number, correlation=b""))
+    ingest.close()
+    archive.core.stop()
+    assert archive.run() == 0
+    assert "7 instances, 2 attachments and 9 files looked at" in capsys.readouterr().out
+    (newest,) = [path for path in (archive.storage / "blobs").rglob("*-*") if path.read_bytes() == b"some bytes"][-1:]
+    newest.write_bytes(b"other byte")
+    assert archive.run() == 1
+    owner = f"of study {format_resource_id(study)}; set it again, which replaces it; else delete it"
+    assert re.search(rf"altered: {newest} of attachment (1024|1030) {owner}", capsys.readouterr().out)
 
 
 def test_orphans_and_strangers_are_told(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from api.rest.app import create_application
 from api.rest.serving.in_process import InProcess
+from events.identifiers import Level, format_resource_id
 from store.views.feed import get_events
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.data_factory import dataset, encode
@@ -54,6 +55,22 @@ def test_what_a_script_uploads_is_of_lua_and_carries_its_correlation(
     assert stored.correlation == CORRELATION
     values = stored.public | (stored.personal or {})
     assert (values["origin"], values["remote_ip"], values["username"]) == ("Lua", "", "")
+
+
+def test_a_script_sets_and_reads_attachments(archive: Core, stage: RestStage, rest: InProcess) -> None:
+    rest.call("POST", "/instances", encode(dataset()), {})
+    with archive.views.snapshot() as snapshot:
+        (study,) = snapshot.list_ids(Level.STUDY)
+    path = f"/studies/{format_resource_id(study)}/attachments/1024"
+    data = bytes(range(256)) * 10_000
+    assert rest.call("PUT", path, data, {}, CORRELATION) == b"{}"
+    assert rest.call("GET", f"{path}/data", b"", {}) == data
+    assert rest.call("GET", f"{path}/data", b"", {"Range": "bytes=1-3"}) == data[1:4]
+    assert rest.call("DELETE", path, b"", {}, CORRELATION) == b""
+    assert rest.call("GET", f"{path}/data", b"", {}) is None
+    with archive.views.snapshot() as snapshot:
+        told = [entry for entry in get_events(snapshot) if entry.tag.startswith("attachment-")]
+    assert [entry.correlation for entry in told] == [CORRELATION, CORRELATION]
 
 
 def test_a_request_without_a_correlation_gets_one(archive: Core, rest: InProcess) -> None:
