@@ -1,5 +1,6 @@
 """An ingest with a real index behind it, in one process."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from actors.messages.index_client import IndexClient
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level
+from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.received import Announced
 from store.records import Instance, Origin
@@ -52,9 +54,9 @@ class Gate:
             return upload.store()
 
     def read(self) -> bytes:
-        """The file of the only instance."""
+        """What the file of the only instance holds."""
         (record,) = self.instances
-        return self.blobs.path(record.blob).read_bytes()
+        return content_of(record, self.blobs.path(record.blob))
 
     @property
     def files(self) -> dict[Path, bytes]:
@@ -64,6 +66,17 @@ class Gate:
     def instances(self) -> list[Instance]:
         with self.stage.views.snapshot() as snapshot:
             return [record for record in snapshot.list(Level.INSTANCE) if isinstance(record, Instance)]
+
+
+def content_of(file: StoredFile, path: Path) -> bytes:
+    """Read a file with the standard library, in Orthanc's form if it is compressed, and look at what is said of it."""
+    lying = path.read_bytes()
+    if not file.compression:
+        return lying
+    assert len(lying) == file.packed_bytes
+    content = zlib.decompress(lying[8:]) if lying else b""
+    assert lying[:8] == (len(content).to_bytes(8, "little") if lying else b"")
+    return content
 
 
 both_ways = pytest.mark.usefixtures("sizes")

@@ -9,7 +9,6 @@ fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
@@ -144,10 +143,11 @@ class _Retrieval:
 
     def _read(self, record: Instance, transfer_syntax: str) -> memoryview:
         """The dataset in a transfer syntax; a view of the file where that is its own. Raises OSError, SinogramError."""
-        data = memoryview(self._blobs.read_instance(record))
+        file = self._blobs.read_instance(record)
+        data = memoryview(file)
         if transfer_syntax == record.transfer_syntax:
             return sendable_dataset(data)
-        return transcode(data, transfer_syntax, self._codecs, partial(self._blobs.open, record.blob), self._check)
+        return transcode(data, transfer_syntax, self._codecs, self._blobs.reopener(record, file), self._check)
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
         """Send a C-STORE and wait for its status."""

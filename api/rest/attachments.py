@@ -5,7 +5,7 @@ As in Orthanc 1.12.7, an attachment is set and removed whatever level the URI na
 
 from collections.abc import Callable
 from functools import partial
-from io import FileIO
+from io import RawIOBase
 from typing import Any, Final, TypeVar
 
 import falcon
@@ -170,13 +170,13 @@ class Data(_OfAttachment):
             opened.close()
             raise
 
-    def _open(self, file: StoredFile, wanted: Range | None) -> FileIO:
+    def _open(self, file: StoredFile, wanted: Range | None) -> RawIOBase:
         return self._deps.blobs.open_instance(file, whole=wanted is None)
 
     def _size_of(self, file: StoredFile) -> int:
         return file.size_bytes
 
-    def _send_part(self, resp: falcon.Response, opened: FileIO, wanted: Range, size_bytes: int) -> None:
+    def _send_part(self, resp: falcon.Response, opened: RawIOBase, wanted: Range, size_bytes: int) -> None:
         part = wanted.within(size_bytes)
         opened.seek(part.start)
         resp.status = falcon.HTTP_206

@@ -13,6 +13,7 @@ from events.errors import NotFound
 from store.dicom import content
 from store.dicom.dicom_json import render_dicom_json
 from store.dicom.rendering import render_header, render_tags
+from store.instance_heads import read_head
 from store.records import Instance
 from store.views.current import read_current
 
@@ -31,12 +32,16 @@ def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) ->
 
 
 @contextmanager
-def opened(deps: Deps, instance: Instance) -> Iterator[bytes | mmap.mmap]:
-    """Give the bytes of an instance's file, of which only some are looked at.
+def opened(deps: Deps, instance: Instance, *, whole: bool = False) -> Iterator[bytes | mmap.mmap]:
+    """Give the bytes of an instance's file, of which only some are looked at: those up to Pixel Data, or any of the `whole`.
 
     Raises NotFound if it has been deleted, DamagedFile.
     """
-    data = of_current(deps, instance, lambda current: deps.blobs.read_instance(current, whole=False))
+    data = of_current(
+        deps,
+        instance,
+        lambda current: deps.blobs.read_instance(current, whole=False) if whole else read_head(deps.blobs, current),
+    )
     if isinstance(data, bytes):
         yield data
         return
@@ -64,7 +69,7 @@ def read_tags(
 
 def read_dicom_json(deps: Deps, instance: Instance) -> dict[str, Any]:
     """Return the dataset of an instance as DICOM JSON."""
-    with opened(deps, instance) as data:
+    with opened(deps, instance, whole=True) as data:
         return render_dicom_json(data, default_encoding=runtime.default_encoding(deps))
 
 
@@ -76,7 +81,7 @@ def read_header(deps: Deps, instance: Instance, form: TagForm) -> dict[str, Any]
 
 def read_content(deps: Deps, instance: Instance, steps: Sequence[str]) -> list[str] | bytes:
     """Return what lies at a path: names of elements or items, or an element's raw bytes. Raises NotFound, UnknownTag."""
-    with opened(deps, instance) as data:
+    with opened(deps, instance, whole=True) as data:
         try:
             found = content.content(data, steps)
         except content.UnknownTag as exc:

@@ -1,8 +1,7 @@
 """Routes below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
 
-import os
 import re
-from io import FileIO
+from io import RawIOBase
 
 import falcon
 
@@ -52,15 +51,17 @@ class File(_OfInstance):
         if name:
             resp.set_header("Content-Disposition", f'filename="{name}"')
         resp.content_type = DICOM
-        whole = dicom_files.of_current(self._deps, instance, self._open)
+        whole, size_bytes = dicom_files.of_current(self._deps, instance, self._open)
         if isinstance(whole, bytes):
             resp.data = whole
             return
-        send_file(resp, whole, os.fstat(whole.fileno()).st_size)
+        send_file(resp, whole, size_bytes)
 
-    def _open(self, instance: Instance) -> bytes | FileIO:
+    def _open(self, instance: Instance) -> tuple[bytes | RawIOBase, int]:
+        """Return the content of a small file, else the file, and the size of the content."""
         blobs = self._deps.blobs
-        return blobs.read_small(instance) if instance.size_bytes <= MAPPED_BYTES else blobs.open_instance(instance)
+        is_small = instance.size_bytes <= MAPPED_BYTES
+        return blobs.read_small(instance) if is_small else blobs.open_instance(instance), instance.size_bytes
 
 
 def file_name(query: str, default: str) -> str:

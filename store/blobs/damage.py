@@ -1,4 +1,4 @@
-"""Kinds of damage to the file of an instance, and how they are found.
+"""Kinds of damage to the file of an instance, and how they are found. A compressed file is looked at as it lies there.
 
 The size is compared whenever a file is opened: one fstat. The digest is computed when a whole file up to `DIGEST_BYTES`
 is read, once in a process as long as the file's inode, size and time of change stay the same: 170 kB took 0.29 ms of
@@ -67,7 +67,7 @@ def open_file(path: Path, file: StoredFile) -> FileIO:
         raise
     try:
         status = os.fstat(fd)
-        kind = _judge(status, file.size_bytes)
+        kind = _judge(status, file.disk_bytes)
     except BaseException:
         opened.close()
         raise
@@ -100,7 +100,7 @@ def check(path: Path, file: StoredFile, *, digest: bool) -> Damage | None:
     """Return what is wrong with a file, looked at from end to end with `digest`. Raises OSError, as `open_file`."""
     try:
         with open_file(path, file) as opened:
-            if digest and file.md5:
+            if digest and file.disk_md5:
                 check_digest(opened, file)
     except Damaged as exc:
         return exc.damage
@@ -114,15 +114,15 @@ def check_digest(opened: FileIO, file: StoredFile) -> None:
     except OSError as exc:
         raise_damaged(exc, file.blob)
         raise
-    if found != file.md5:
-        raise Damaged(Damage(file.blob, Kind.ALTERED, file.size_bytes))
+    if found != file.disk_md5:
+        raise Damaged(Damage(file.blob, Kind.ALTERED, file.disk_bytes))
 
 
-def check_content(data: bytes, file: StoredFile) -> None:
-    """Raises Damaged."""
-    if len(data) != file.size_bytes:  # it was cut between two looks
+def check_bytes(data: bytes, file: StoredFile) -> None:
+    """Compare what was read of a file as it lies there. Raises Damaged."""
+    if len(data) != file.disk_bytes:  # it was cut between two looks
         raise Damaged(Damage(file.blob, Kind.TRUNCATED, len(data)))
-    if file.md5 and hashlib.md5(data, usedforsecurity=False).digest() != file.md5:
+    if file.disk_md5 and hashlib.md5(data, usedforsecurity=False).digest() != file.disk_md5:
         raise Damaged(Damage(file.blob, Kind.ALTERED, len(data)))
 
 

@@ -13,7 +13,8 @@ import logging
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from io import FileIO
+from functools import partial
+from io import BytesIO, FileIO, RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,18 +27,23 @@ from store.blobs.damage import (
     Damaged,
     Kind,
     Remembered,
-    check_content,
+    check_bytes,
     check_digest,
     open_file,
     raise_damaged,
 )
+from store.blobs.packed import UnpackedFile, unpack
 from store.blobs.writer import folder_number, open_private, parse_blob_name, sync_folder
+from store.dicom.mapped import MappedFile, lay_down
 from store.disk_errors import DiskErrors
 
 logger = logging.getLogger(__name__)
 
 FOLDER_FILES = 4096
 MAPPED_BYTES = 1 << 20  # a larger file is mapped; reading a smaller one costs less than its page faults
+UNPACKED_BYTES = (
+    4 << 20
+)  # what is compressed and larger goes to a file without a name where it cannot be read as a stream
 DAMAGED = "damaged"  # beside the leased folders: files that a power cut left incomplete
 MARK_NAME = "archive"  # the file that tells whose blobs lie beside it
 FOLDER_MODE = 0o700  # for our user alone, whatever the umask is
@@ -90,16 +96,22 @@ class BlobStore:
         """Open a blob for reading. Raises FileNotFoundError if its instance has been deleted."""
         return self.path(blob).open("rb")
 
-    def open_instance(self, file: StoredFile, *, whole: bool = True) -> FileIO:
-        """Open the file of an instance; `whole` if all of it will be read, so that its digest is worth its time.
+    def open_instance(self, file: StoredFile, *, whole: bool = True) -> RawIOBase:
+        """Open the content of a file of the archive; `whole` if all of it will be read, so that its digest is worth its time.
 
-        Raises DamagedFile, which has been reported then, StorageFailed, FileNotFoundError if it is no longer wanted.
+        Raises DamagedFile, which has been reported then, StorageFailed, FileNotFoundError if it is no longer wanted. Reading a
+        compressed one raises DamagedFile, too.
         """
+        opened = self.open_as_it_lies(file, whole=whole)
+        return UnpackedFile(opened, file, self.tell) if file.compression else opened
+
+    def open_as_it_lies(self, file: StoredFile, *, whole: bool = True) -> FileIO:
+        """Open a file of the archive, compressed if it is so. Raises as `open_instance`."""
         try:
             with _AREA:
                 opened = open_file(self.path(file.blob), file)
                 try:
-                    if whole and file.size_bytes <= DIGEST_BYTES:
+                    if whole and file.disk_bytes <= DIGEST_BYTES:
                         self._check(opened, file)
                 except BaseException:
                     opened.close()
@@ -109,43 +121,68 @@ class BlobStore:
         return opened
 
     def check_instance(self, file: StoredFile, expected: bytes | memoryview = b"") -> None:
-        """Look at the file of an instance from end to end, however large it is. Raises as `open_instance`.
+        """Look at a file of the archive from end to end, however large it is. Raises as `open_instance`.
 
         A file that is `expected`, byte for byte, is whole; that is found in a fifth of the time that its digest takes.
         """
         try:
             with _AREA, open_file(self.path(file.blob), file) as opened:
-                if len(expected) != file.size_bytes or not self._is_same(opened, file, expected):
+                if file.compression or len(expected) != file.size_bytes or not self._is_same(opened, file, expected):
                     self._check(opened, file)
         except Damaged as exc:
             raise self.tell(exc.damage) from exc
 
     def read_instance(self, file: StoredFile, *, whole: bool = True) -> bytes | mmap.mmap:
-        """Return the content of an instance's file: a small one's bytes, else a memory map, which ends with its last view.
+        """Return the content of a file: a small one's bytes, else a memory map, which ends with its last view.
 
-        Raises as `open_instance`.
+        The map is one of the file itself, or of what was compressed in it, in a file without a name. Raises as `open_instance`; StorageFull
+        where there is no room for the latter.
         """
-        if file.size_bytes > MAPPED_BYTES:
-            with self.open_instance(file, whole=whole) as opened, _AREA:
-                return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        return self.read_small(file)
+        if file.size_bytes <= (UNPACKED_BYTES if file.compression else MAPPED_BYTES):
+            return self.read_small(file)
+        with self.open_as_it_lies(file, whole=whole) as opened:
+            if not file.compression:
+                with _AREA:
+                    return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                with lay_down(unpack(opened, file)) as content:
+                    return MappedFile.of(content.fileno())
+            except Damaged as exc:
+                raise self.tell(exc.damage) from exc
 
-    def read_small(self, file: StoredFile) -> bytes:
-        """Return the bytes of an instance's file. Raises as `open_instance`."""
+    def read_beginning(self, file: StoredFile, end: int) -> bytes:
+        """Return the content of a file up to `end`; of a compressed one no more is inflated. Raises as `open_instance`."""
+        if file.disk_bytes <= MAPPED_BYTES:
+            return self.read_small(file, end)
         try:
-            with _AREA, open_file(self.path(file.blob), file) as opened:
-                return self._read_small(opened, file)
+            with self.open_as_it_lies(file, whole=False) as opened, _AREA:
+                return b"".join(unpack(opened, file, end)) if file.compression else opened.read(end) or b""
         except Damaged as exc:
             raise self.tell(exc.damage) from exc
 
+    def read_small(self, file: StoredFile, end: int | None = None) -> bytes:
+        """Return the content of a file as bytes, the whole of it or up to `end`. Raises as `open_instance`."""
+        try:
+            with _AREA, open_file(self.path(file.blob), file) as opened:
+                data = self._read_small(opened, file)
+            return b"".join(unpack(BytesIO(data), file, end)) if file.compression else data[:end]
+        except Damaged as exc:
+            raise self.tell(exc.damage) from exc
+
+    def reopener(self, file: StoredFile, data: bytes | mmap.mmap) -> Callable[[], BinaryIO] | None:
+        """Return what opens the content that `read_instance` has returned once more, None where that is in memory."""
+        if isinstance(data, MappedFile):
+            return data.reopen
+        return None if isinstance(data, bytes) else partial(self.open, file.blob)
+
     def _read_small(self, opened: FileIO, file: StoredFile) -> bytes:
         try:
-            data = opened.read(file.size_bytes + 1)
+            data = opened.read(file.disk_bytes + 1)
         except OSError as exc:
             raise_damaged(exc, file.blob)
             raise
-        if len(data) != file.size_bytes or not self._remembered.knows(file.blob, opened.fileno()):
-            check_content(data, file)
+        if len(data) != file.disk_bytes or not self._remembered.knows(file.blob, opened.fileno()):
+            check_bytes(data, file)
             self._remembered.add(file.blob, opened.fileno())
         return data
 
@@ -163,7 +200,7 @@ class BlobStore:
         return is_same
 
     def _check(self, opened: FileIO, file: StoredFile) -> None:
-        if file.md5 and not self._remembered.knows(file.blob, opened.fileno()):
+        if file.disk_md5 and not self._remembered.knows(file.blob, opened.fileno()):
             check_digest(opened, file)
             opened.seek(0)
             self._remembered.add(file.blob, opened.fileno())

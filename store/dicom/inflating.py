@@ -6,17 +6,15 @@ two such files at a time, of at most `Limits.inflated_bytes` each.
 """
 
 import mmap
-import os
-import tempfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Final, Self
 
-from events.errors import Busy, InvalidDicom, StorageFull
+from events.errors import Busy, InvalidDicom
 from store.dicom.limits import INFLATED_AT_ONCE, LARGE_INFLATED_BYTES, WAIT_S, BeyondLimits, limits
-from store.dicom.mapped import LET_GO_BYTES, let_go
+from store.dicom.mapped import LET_GO_BYTES, lay_down, let_go
 
 _INPUT_BYTES: Final = 1 << 14  # what deflate makes at most 16 MB of
 _OUTPUT_BYTES: Final = 1 << 18
@@ -58,7 +56,8 @@ def inflate(file: bytes | memoryview | mmap.mmap, start: int) -> bytes | mmap.mm
     if not _room.acquire(timeout=WAIT_S):
         raise Busy(f"a large deflated dataset: others have been at work for {WAIT_S:.0f} s, try again later")
     try:
-        return _spill(chain(head, parts))
+        with lay_down(chain(head, parts)) as whole:
+            return InflatedFile.of(whole.fileno())
     except BaseException:
         _room.release()
         raise
@@ -75,22 +74,6 @@ def deflate(data: bytes | memoryview | mmap.mmap, start: int, end: int) -> bytes
             held = place
     packed = b"".join([*parts, stream.flush()])
     return packed + bytes(len(packed) & 1)
-
-
-def _spill(parts: Iterable[bytes]) -> mmap.mmap:
-    try:
-        with tempfile.TemporaryFile(prefix="sinogram-inflated-", dir=limits().folder, buffering=0) as file:
-            for part in parts:
-                _write(file.fileno(), part)
-            return InflatedFile.of(file.fileno())
-    except OSError as exc:
-        raise StorageFull(f"no room to inflate a dataset in the folder for temporary files: {exc.strerror}") from exc
-
-
-def _write(descriptor: int, part: bytes) -> None:
-    view = memoryview(part)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _inflated_parts(file: bytes | memoryview | mmap.mmap, start: int) -> Iterator[bytes]:

@@ -8,7 +8,8 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Final
+from pathlib import Path
+from typing import IO, BinaryIO, Final, Self
 
 from events.errors import StorageFull
 from store.dicom.limits import limits
@@ -24,25 +25,65 @@ def let_go(view: memoryview) -> None:
         view.obj.madvise(mmap.MADV_DONTNEED)
 
 
+class MappedFile(mmap.mmap):
+    """A memory map of a file without a name, which can be opened once more as long as the map is there."""
+
+    _descriptor = -1
+
+    @classmethod
+    def of(cls, descriptor: int) -> Self:
+        mapped = cls(descriptor, 0, access=mmap.ACCESS_READ)
+        mapped._descriptor = os.dup(descriptor)
+        return mapped
+
+    def reopen(self) -> BinaryIO:
+        return Path(f"/proc/self/fd/{self._descriptor}").open("rb")
+
+    def __del__(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 def gather(parts: Iterable[bytes | memoryview]) -> memoryview:
     """Return the parts as one: in memory, or, where they are large, in a file without a name. Raises StorageFull."""
     kept = list(parts)
     if sum(map(len, kept)) <= GATHERED_BYTES:
         return memoryview(b"".join(kept))
+    with lay_down(kept) as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def lay_down(parts: Iterable[bytes | memoryview]) -> IO[bytes]:
+    """Return an open file without a name, in the folder for temporary files, that holds the parts.
+
+    Raises StorageFull, and what `parts` raises.
+    """
     try:
-        with tempfile.TemporaryFile(prefix="sinogram-dataset-", dir=limits().folder, buffering=0) as file:
-            for part in kept:
-                _write(file.fileno(), memoryview(part))
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        file = tempfile.TemporaryFile(prefix="sinogram-dataset-", dir=limits().folder, buffering=0)  # noqa: SIM115 # returned open
     except OSError as exc:
-        raise StorageFull(f"no room for a large dataset in the folder for temporary files: {exc.strerror}") from exc
+        raise _no_room(exc) from exc
+    try:
+        for part in parts:
+            _write(file.fileno(), memoryview(part))
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _write(descriptor: int, part: memoryview) -> None:
     written = held = 0
-    while written < len(part):
-        written += os.write(descriptor, part[written : written + _PIECE_BYTES])
-        if written - held >= LET_GO_BYTES:
-            let_go(part)
-            held = written
+    try:
+        while written < len(part):
+            written += os.write(descriptor, part[written : written + _PIECE_BYTES])
+            if written - held >= LET_GO_BYTES:
+                let_go(part)
+                held = written
+    except OSError as exc:
+        raise _no_room(exc) from exc
     let_go(part)
+
+
+def _no_room(exc: OSError) -> StorageFull:
+    return StorageFull(f"no room for a large dataset in the folder for temporary files: {exc.strerror}")

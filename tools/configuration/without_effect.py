@@ -36,7 +36,7 @@ _ON: Final = "StoreDicom PatientLevelEnabled OrthancExplorerEnabled WebDavEnable
 _ON_TOO: Final = (
     "SynchronousZipStream LoadPrivateDictionary IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
 )
-_OFF: Final = "StorageCompression WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
+_OFF: Final = "WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
 _SECTIONS: Final = "Warnings Dictionary"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,

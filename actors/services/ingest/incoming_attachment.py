@@ -11,10 +11,11 @@ from typing import Self
 
 from actors.messages.commands.attachments import SetAttachment
 from actors.messages.index_client import IndexClient
-from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
+from actors.services.ingest.incoming_blob import DurableBlobs, DurableFile, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from events.errors import ReadOnlyArchive
-from events.identifiers import BlobId
+from events.received import facts
+from events.stored_file import StoredFile
 
 
 class IncomingAttachment:
@@ -25,7 +26,7 @@ class IncomingAttachment:
         if settings.read_only:
             raise ReadOnlyArchive
         self._index = index
-        self._blob = IncomingBlob(place, sync=settings.sync, digest=settings.hash)
+        self._blob = IncomingBlob(place, sync=settings.sync, digest=settings.hash, compress=settings.compress)
 
     def write(self, data: bytes | memoryview) -> None:
         """Append bytes; a memoryview is copied if it must be kept. Raises StorageFull."""
@@ -38,9 +39,9 @@ class IncomingAttachment:
         """
         revision = 0
 
-        def refer(blob: BlobId, size_bytes: int, md5: bytes) -> bool:
+        def refer(file: DurableFile) -> bool:
             nonlocal revision
-            revision = self._index.set_attachment(command(blob=blob, size_bytes=size_bytes, md5=md5))
+            revision = self._index.set_attachment(command(**facts(StoredFile, file)))
             return True
 
         self._blob.keep(refer, lambda _blob: False, beside=False)

@@ -12,6 +12,7 @@ import mmap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from actors.services.ingest.folders import BlobFolders
 from actors.wire import metrics
 from events.errors import Busy, FolderRevoked, SinogramError
 from events.identifiers import BlobId
+from events.stored_file import Compression, StoredFile
+from store.blobs.packed import pack
 from store.blobs.store import BlobStore
 from store.blobs.writer import BlobWriter
 from store.dicom.elements import Buffer
@@ -31,8 +34,14 @@ FILES_AHEAD: Final = 32
 # Files being synced at once. Each thread does nothing but wait for the disk.
 SYNC_THREADS: Final = 16
 
-# Makes something refer to a blob of a size and an MD5 (empty where none is wanted); returns whether it does. Raises SinogramError.
-Refer = Callable[[BlobId, int, bytes], bool]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableFile(StoredFile):
+    """What has become of bytes; their MD5 is empty where none is wanted."""
+
+
+# Makes something refer to a file; returns whether it does. Raises SinogramError.
+Refer = Callable[[DurableFile], bool]
 
 
 class DurableBlobs:
@@ -57,11 +66,12 @@ class DurableBlobs:
 class IncomingBlob:
     """Bytes on their way in. Not thread-safe."""
 
-    def __init__(self, place: DurableBlobs, *, sync: bool, digest: bool) -> None:
-        """`digest` has their MD5 computed."""
+    def __init__(self, place: DurableBlobs, *, sync: bool, digest: bool, compress: bool = False) -> None:
+        """`digest` has their MD5 computed; `compress` has them lie there as a zlib stream."""
         self._place = place
         self._sync = sync
         self._digest = digest
+        self._compression = Compression.ZLIB if compress else Compression.NONE
         self._chunks: list[bytes | memoryview] = []
         self._writer: BlobWriter | None = None
         self._hash: Any = None  # of a blob that is on disk, as far as it came
@@ -80,7 +90,7 @@ class IncomingBlob:
         self._chunks.append(data if isinstance(data, bytes) else bytes(data))
         if self.received_bytes > SPILL_BYTES:
             if self._digest:
-                self._hash = hashlib.md5(b"".join(self._chunks), usedforsecurity=False)
+                self._hash = _md5(b"".join(self._chunks))
             self._spill()
 
     @property
@@ -110,13 +120,21 @@ class IncomingBlob:
         if self._writer is None:
             self._chunks = [b"".join(parts)]
             return
+        self._rewrite(parts)
+        self._digest_again()
+
+    def _rewrite(self, parts: Iterable[bytes], told: Callable[[bytes], None] | None = None) -> BlobWriter:
+        """Write parts to another blob, which takes the place of the one on disk; `told` is told each."""
         old, self._writer = self._writer, self._place.folders.create()
+        assert old is not None
         try:
             for part in parts:
                 self._writer.write(part)
+                if told is not None:
+                    told(part)
         finally:
             self._place.folders.release(old.folder, is_clear=old.discard())
-        self._digest_again()
+        return self._writer
 
     def keep(self, refer: Refer, take_back: Callable[[BlobId], bool], *, beside: bool = True) -> bool:
         """Make the blob durable and let `refer` refer to it; returns whether something does.
@@ -125,16 +143,18 @@ class IncomingBlob:
         a digest (which shows what a power cut has done), nothing refers to the blob before it is durable. Raises StorageFull, StorageFailed, and whatever `refer` does.
         """
         if self._writer is not None:
-            _commit(self._writer, sync=self._sync)
-            return self._refer(refer, self._writer, self._hash.digest() if self._hash else b"")
+            return self._keep_spilled(refer, self._writer)
         data = self._join()
+        lying = b"".join(pack(data)) if self._compression else data
+        self._chunks = [lying]
         writer = self._spill()
         wait_until_durable = self._place.start_commit(writer, sync=self._sync)
         try:
             if not self._digest or not beside:
                 wait_until_durable()
-            md5 = hashlib.md5(data, usedforsecurity=False).digest() if self._digest else b""
-            is_kept = self._refer(refer, writer, md5)
+            md5 = _md5(data).digest() if self._digest else b""
+            packed_md5 = _md5(lying).digest() if self._digest and self._compression else b""
+            is_kept = self._refer(refer, writer, len(data), md5, packed_md5)
         except BaseException:
             with contextlib.suppress(Exception):  # the first error counts
                 wait_until_durable()
@@ -149,6 +169,16 @@ class IncomingBlob:
             raise
         return is_kept
 
+    def _keep_spilled(self, refer: Refer, writer: BlobWriter) -> bool:
+        size_bytes = writer.size_bytes
+        packed = _md5()
+        if self._compression:
+            with self.content() as data, contextlib.closing(pack(data)) as parts:
+                writer = self._rewrite(parts, packed.update if self._digest else None)
+        _commit(writer, sync=self._sync)
+        packed_md5 = packed.digest() if self._digest and self._compression else b""
+        return self._refer(refer, writer, size_bytes, self._hash.digest() if self._hash else b"", packed_md5)
+
     def discard(self) -> None:
         """Forget the bytes; their file goes, unless somebody refers to it, or may do so."""
         self._chunks = []
@@ -159,10 +189,18 @@ class IncomingBlob:
             self._is_clear = writer.discard()
         self._place.folders.release(writer.folder, is_clear=self._is_clear)
 
-    def _refer(self, refer: Refer, writer: BlobWriter, md5: bytes) -> bool:
+    def _refer(self, refer: Refer, writer: BlobWriter, size_bytes: int, md5: bytes, packed_md5: bytes) -> bool:
+        file = DurableFile(
+            blob=writer.blob,
+            size_bytes=size_bytes,
+            md5=md5,
+            compression=self._compression,
+            packed_bytes=writer.size_bytes if self._compression else 0,
+            packed_md5=packed_md5,
+        )
         self._is_clear = False
         try:
-            self._is_kept = refer(writer.blob, writer.size_bytes, md5)
+            self._is_kept = refer(file)
         except SinogramError as exc:
             # Busy from a silent core leaves the outcome open; any other refusal came from the index itself.
             self._is_clear = isinstance(exc, FolderRevoked) or not isinstance(exc, Busy)
@@ -186,7 +224,11 @@ class IncomingBlob:
     def _digest_again(self) -> None:
         if self._hash is not None:
             with self.content() as data:
-                self._hash = hashlib.md5(data, usedforsecurity=False)
+                self._hash = _md5(data)
+
+
+def _md5(data: Buffer = b"") -> Any:
+    return hashlib.md5(data, usedforsecurity=False)
 
 
 def _commit(writer: BlobWriter, *, sync: bool) -> None:

@@ -21,12 +21,14 @@ from typing import Self
 from actors.messages.commands.instances import IF_CHANGED, NEVER, StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.incoming_attachment import IncomingAttachment
-from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
+from actors.services.ingest.incoming_blob import DurableBlobs, DurableFile, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
 from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, Level, new_correlation
+from events.received import facts
+from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.blobs.writer import folder_number
 from store.dicom.indexed_tags import with_extra
@@ -106,7 +108,9 @@ class Upload:
         self._settings = ingest.settings()
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
-        self._blob = IncomingBlob(ingest.durable, sync=self._settings.sync, digest=self._settings.hash)
+        self._blob = IncomingBlob(
+            ingest.durable, sync=self._settings.sync, digest=self._settings.hash, compress=self._settings.compress
+        )
         self._judged: tuple[Summary, Judgement] | None = None
         self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
@@ -158,9 +162,7 @@ class Upload:
             return self._already_stored(summary)
         # What heals or overwrites is never retracted: it is durable before its event.
         is_new = self._blob.keep(
-            lambda blob, size, md5: (
-                self._ingest.index.store_instance(self._command(summary, blob, size, md5)) == "Success"
-            ),
+            lambda file: self._ingest.index.store_instance(self._command(summary, file)) == "Success",
             self._take_back,
             beside=not self._heals and self._settings.overwrite == NEVER,
         )
@@ -267,7 +269,7 @@ class Upload:
             return False
         return True
 
-    def _command(self, summary: Summary, blob: BlobId, size_bytes: int, md5: bytes) -> StoreInstance:
+    def _command(self, summary: Summary, file: DurableFile) -> StoreInstance:
         return StoreInstance(
             patient=summary.ids.patient,
             study=summary.ids.study,
@@ -275,9 +277,6 @@ class Upload:
             id=summary.ids.instance,
             tags=summary.tags[Level.INSTANCE],
             tags_above={int(level): summary.tags[level] for level in (Level.PATIENT, Level.STUDY, Level.SERIES)},
-            blob=blob,
-            size_bytes=size_bytes,
-            md5=md5,
             transfer_syntax=summary.transfer_syntax,
             sop_class=summary.sop_class,
             pixel_data_offset=summary.pixel_data_offset,
@@ -287,6 +286,7 @@ class Upload:
             correlation=self._correlation,
             overwrite=self._settings.overwrite,
             heals=self._heals,
+            **facts(StoredFile, file),
             **self._origin.facts(),
         )
 

@@ -30,6 +30,7 @@ class IngestSettings:
             convert=lambda value: {True: ALWAYS, False: NEVER}.get(value, value),
         )
     )
+    compress: bool = filled_by(Option("StorageCompression", Boolean(), default=False))
     read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))
     # ExtraMainDicomTags: level -> what is indexed besides the tags that always are.
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from actors.messages.job_types import JOB_TYPES
-from actors.services.ingest.incoming_blob import IncomingBlob
+from actors.services.ingest.incoming_blob import DurableFile, IncomingBlob
 from actors.services.jobs.operation import RunOver, Task, Workbench
-from events.identifiers import BlobId
 
 
 @contextmanager
@@ -22,9 +21,9 @@ def new_output(
         raise ValueError(f"jobs of type {task.type} have no output {key}")
     blob = IncomingBlob(bench.ingest.durable, sync=bench.ingest.settings().sync, digest=False)
 
-    def refer(made: BlobId, size_bytes: int, _md5: bytes) -> bool:
+    def refer(made: DurableFile) -> bool:
         return bench.index.add_job_output(
-            task.job, task.run, key, made, size_bytes, media_type=media_type, filename=filename
+            task.job, task.run, key, made.blob, made.size_bytes, media_type=media_type, filename=filename
         )
 
     try:

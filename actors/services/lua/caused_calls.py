@@ -28,6 +28,7 @@ from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDele
 from store.blobs.store import BlobStore
 from store.dicom.dictionary import tag_name
 from store.dicom.indexed_tags import is_sequence
+from store.instance_heads import read_head
 from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
@@ -145,13 +146,13 @@ class DeliveryReader:
 
     def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
         try:
-            data = self._blobs.read_instance(event, whole=False)
+            data = read_head(self._blobs, event)
         except FileNotFoundError:  # it was damaged, and another file has taken its place
             with self._views.snapshot() as snapshot:
                 current = snapshot.get_instance(event.id)
             if current is None or current.blob == event.blob:
                 raise
-            data = self._blobs.read_instance(current, whole=False)
+            data = read_head(self._blobs, current)
         if isinstance(data, bytes):
             return self._render(data)
         with data:

@@ -33,7 +33,7 @@ from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import ResourceId
-from store.blobs.store import MAPPED_BYTES, BlobStore
+from store.blobs.store import BlobStore
 from store.dicom.encoding import sendable_dataset
 from store.dicom.tags import SOP_INSTANCE_UID
 from store.records import Instance
@@ -154,7 +154,7 @@ class StoredSender:
         return store(association, context, uid, dataset, originator=self._originator, settle=settle)
 
     def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> memoryview:
-        opened = partial(self._blobs.open, record.blob) if record.size_bytes > MAPPED_BYTES else None
+        opened = self._blobs.reopener(record, data.obj)  # type: ignore[arg-type]  # what was read
         return transcode(data, transfer_syntax, self._codecs, opened, self._interruption.check)
 
     # --- associations ---

@@ -1,6 +1,6 @@
 """A stored file, or a part of it, as an answer that leaves piece by piece: 2 GB cost no more memory than 1 MB."""
 
-from io import FileIO
+from io import RawIOBase
 from typing import Final, Self
 
 import falcon
@@ -13,7 +13,7 @@ PIECE_BYTES: Final = 1 << 18
 class FilePieces:
     """The next bytes of an open file, which is closed with it. Falcon and the server close it, read or not."""
 
-    def __init__(self, opened: FileIO, size_bytes: int) -> None:
+    def __init__(self, opened: RawIOBase, size_bytes: int) -> None:
         self._opened = opened
         self._left_bytes = size_bytes
 
@@ -36,7 +36,7 @@ class FilePieces:
         self._opened.close()
 
 
-def send_file(resp: falcon.Response, opened: FileIO, size_bytes: int) -> None:
+def send_file(resp: falcon.Response, opened: RawIOBase, size_bytes: int) -> None:
     """Answer with the next bytes of a file, which is closed then."""
     pieces = FilePieces(opened, size_bytes)
     if size_bytes > PIECE_BYTES:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,32 @@ from store.log import read_event
 from store.records import Instance, Origin
 from tests.data_factory import add_pixels, dataset, encode, uid
 from tests.index_stage import IndexStage
-from tests.ingest_stage import ORIGIN, Gate, both_ways
+from tests.ingest_stage import ORIGIN, Gate, both_ways, content_of
 from tests.scripts_stage import run_scripts
 from tools.server.core import Core
 
 FILE = encode(add_pixels(dataset()))
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "compressed"])
+def compress(request: pytest.FixtureRequest, gate: Gate) -> bool:
+    """Whether the gate's files are to be compressed."""
+    gate.settings = replace(gate.settings, compress=request.param)
+    return gate.settings.compress
+
+
 @both_ways
 @pytest.mark.parametrize("chunk", [1, 7, 299, 1 << 30])
-def test_the_very_bytes_that_came_are_kept(gate: Gate, chunk: int) -> None:
+def test_the_very_bytes_that_came_are_kept(gate: Gate, chunk: int, *, compress: bool) -> None:
     result = gate.send(FILE, chunk)
     assert result.status == "Success"
     (record,) = gate.instances
-    assert gate.files == {gate.blobs.path(record.blob): FILE}
+    assert gate.read() == FILE
+    assert list(gate.files) == [gate.blobs.path(record.blob)]
+    (lying,) = gate.files.values()
+    assert bool(record.compression) is compress
+    assert (lying == FILE) is not compress
+    assert (record.disk_bytes, record.disk_md5) == (len(lying), hashlib.md5(lying, usedforsecurity=False).digest())
     assert (record.id, record.size_bytes, Origin.of(record)) == (result.ids.instance, len(FILE), ORIGIN)
     assert record.md5 == hashlib.md5(FILE, usedforsecurity=False).digest()
     assert record.pixel_data_offset == result.summary.pixel_data_offset is not None
@@ -62,6 +75,68 @@ def test_what_is_written_is_counted_once(gate: Gate, settings: IngestSettings) -
     gate.send(FILE)
     (after,) = metrics.WRITTEN_BYTES.samples()
     assert after.value - before.value == len(FILE)
+
+
+@both_ways
+@pytest.mark.parametrize("place", range(1, 40, 3))
+def test_a_disk_that_fills_while_a_file_is_compressed_leaves_nothing(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    gate.settings = replace(gate.settings, compress=True)
+    gate.send(encode(dataset(2)))
+    write, left = os.write, place
+
+    def fail(fd: int, data: Any) -> int:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fail)
+        try:
+            gate.send(FILE, 50)
+        except StorageFull:
+            assert left == 0
+        else:
+            assert left > 0
+    assert len(gate.files) == len(gate.instances)
+    assert gate.send(FILE).status in {"Success", "AlreadyStored"}
+
+
+def test_both_kinds_lie_side_by_side(gate: Gate) -> None:
+    for compress in (False, True, False):
+        gate.settings = replace(gate.settings, compress=compress)
+        gate.send(encode(add_pixels(dataset(len(gate.files) + 1))))
+    assert [bool(record.compression) for record in sorted(gate.instances, key=lambda each: each.ref)] == [
+        False,
+        True,
+        False,
+    ]
+    for record in gate.instances:
+        content = content_of(record, gate.blobs.path(record.blob))
+        assert bytes(gate.blobs.read_instance(record)) == content
+        assert len(content) == record.size_bytes
+        assert gate.send(content).status == "AlreadyStored"
+
+
+def test_an_empty_content_is_an_empty_file(gate: Gate) -> None:
+    """As in Orthanc 1.12.7: no header and no stream, and it is compressed all the same."""
+    blob = incoming_blob.IncomingBlob(gate.ingest.durable, sync=False, digest=True, compress=True)
+    kept: list[incoming_blob.DurableFile] = []
+
+    def refer(file: incoming_blob.DurableFile) -> bool:
+        kept.append(file)
+        return True
+
+    assert blob.keep(refer, lambda _: False)
+    blob.discard()
+    (file,) = kept
+    nothing = hashlib.md5(b"", usedforsecurity=False).digest()
+    assert (file.compression, file.size_bytes, file.packed_bytes) == (1, 0, 0)
+    assert (file.md5, file.packed_md5) == (nothing, nothing)
+    assert gate.blobs.read_instance(file) == b""
 
 
 @both_ways
@@ -181,6 +256,7 @@ def test_an_upload_that_is_left_leaves_nothing(gate: Gate) -> None:
 
 
 @both_ways
+@pytest.mark.usefixtures("compress")
 @pytest.mark.parametrize("call", ["write", "fsync", "open"])
 def test_a_full_disk_stores_nothing_and_leaves_nothing(gate: Gate, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     gate.send(encode(dataset(2)))  # so that a folder is leased
@@ -202,6 +278,7 @@ def test_a_full_disk_stores_nothing_and_leaves_nothing(gate: Gate, monkeypatch: 
 
 
 @both_ways
+@pytest.mark.usefixtures("compress")
 @pytest.mark.parametrize("refusal", [StorageFull("full"), CorruptLog("a bug"), FolderRevoked("replaced")])
 def test_what_the_index_refuses_leaves_nothing(gate: Gate, refusal: SinogramError) -> None:
     def refuse(command: StoreInstance) -> None:
