@@ -1,11 +1,15 @@
 """Revisions of metadata: a client that goes by its server's own tags is answered alike (without `CheckRevisions`: test_metadata.py)."""
 
 import hashlib
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.contract import test_features_page as features_page
 from tests.data_factory import dataset, encode
 from tests.peer.comparison import Difference, assert_same, compare
 from tests.peer.conftest import Pair, start_pair
@@ -21,9 +25,15 @@ OLD = f'"0-{hashlib.md5(b"another value").hexdigest()}"'
 
 @pytest.fixture(scope="module")
 def pair(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with start_pair(oracle, tmp_path_factory.mktemp("revisions"), '"CheckRevisions": true,') as made:
+    options = {
+        "CheckRevisions": True,
+        "UserMetadata": features_page.USER_METADATA,
+        "UserContentType": features_page.USER_CONTENT_TYPE,
+    }
+    with start_pair(oracle, tmp_path_factory.mktemp("revisions"), json.dumps(options)[1:-1] + ",") as made:
         for server in (made.ours, made.theirs):
-            assert server.ask(Request("/instances", "POST", encode(dataset(72, 1, 1, 1)))).status == 200
+            for patient in (72, 73, 74):
+                assert server.ask(Request("/instances", "POST", encode(dataset(patient, 1, 1, 1)))).status == 200
         yield made
 
 
@@ -81,12 +91,12 @@ def life(path: str) -> list[Request]:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_life_by_tags(pair: Pair, level: str) -> None:
-    (identifier,) = pair.ids(level)
+    identifier = pair.ids(level)[0]
     assert_same(differences(pair, life(f"/{level}/{identifier}/metadata/1024")))
 
 
 def test_what_is_no_tag_of_either(pair: Pair) -> None:
-    (identifier,) = pair.ids("studies")
+    identifier = pair.ids("studies")[0]
     path = f"/studies/{identifier}/metadata/1025"
     requests = [Request(path, "PUT", "one")]
     for tag in ("*", '"a-x"', 'W/"0-x"', '"-1-x"', '""', "-"):
@@ -103,7 +113,7 @@ def test_what_is_no_tag_of_either(pair: Pair) -> None:
 
 
 def test_the_tag_of_1_12_7_for_a_first_value(pair: Pair) -> None:
-    (identifier,) = pair.ids("studies")
+    identifier = pair.ids("studies")[0]
     path = f"/studies/{identifier}/metadata/1027"
     tag = f'"0-{hashlib.md5(b"one").hexdigest()}"'
     requests = [
@@ -114,3 +124,20 @@ def test_the_tag_of_1_12_7_for_a_first_value(pair: Pair) -> None:
         Request(path),
     ]
     assert_same(differences(pair, requests))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed (Debian: curl)")
+@pytest.mark.parametrize("section", ["METADATA", "ATTACHMENTS", "REVISIONS"])
+def test_the_commands_of_the_book(pair: Pair, section: str, tmp_path: Path) -> None:
+    """Those on the page about advanced features with which 1.12.7 agrees; a tag is what it begins with."""
+    number = ("METADATA", "ATTACHMENTS", "REVISIONS").index(section)
+    identifier = pair.ids("instances")[number]
+    commands: list[features_page.Command] = getattr(features_page, section)
+    for command in (each for each in commands if each.is_as_in_1_12_7):
+        told = [
+            features_page.run(command, server.http_port, identifier, tmp_path) for server in (pair.ours, pair.theirs)
+        ]
+        (body, header), (right_body, right_header) = told
+        assert (command.line, body, header[:1]) == (command.line, right_body, right_header[:1])
+        for line in command.header:
+            assert all(any(shown.startswith(line[:-1]) for shown in lines) for lines in (header, right_header))

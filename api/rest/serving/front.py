@@ -32,6 +32,13 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]  # PEP 3333
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
+# falcon has names of headers in lower case; people and careless programs look for them as Orthanc and its book write them.
+_WRITTEN = {
+    name.lower(): name
+    for name in (
+        "Allow", "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "ETag", "Location",
+    )
+}  # fmt: skip
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _HIDDEN = frozenset({"HEAD", "OPTIONS"})
@@ -50,8 +57,9 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            headers.append(_NOSNIFF)
-            return start_response(status, headers, exc_info)
+            written = [(_WRITTEN.get(name, name), value) for name, value in headers]
+            written.append(_NOSNIFF)
+            return start_response(status, written, exc_info)
 
         # An IPv4 client of a socket that takes both families.
         environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
