@@ -167,11 +167,16 @@ def upload(server: Server, *files: bytes) -> list[Any]:
 
 @contextmanager
 def start_lua_pair(
-    oracle: Oracle, folder: Path, *scripts: Path, more: str = "", headers: dict[str, str] | None = None
+    oracle: Oracle,
+    folder: Path,
+    *scripts: Path,
+    more: str = "",
+    headers: dict[str, str] | None = None,
+    sentinels: int = _SENTINELS,
 ) -> Iterator[LuaPair]:
     """Both servers with the tracer and then these scripts; only the sentinels are there, and stable."""
     with start_pair(oracle, folder, configured(TRACER, *scripts, more=more), headers) as pair:
-        files = [encode(dataset(99, 1, 1, number)) for number in range(_SENTINELS)]
+        files = [encode(dataset(99, 1, 1, number)) for number in range(sentinels)]
         uploaded = _together(pair, lambda server: upload(server, *files))[1]
         stage = LuaPair(pair, [each["ID"] for each in uploaded])
         pair.wait_until_stable()
