@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tools.bench.ingest import Scenario, Supply
     from tools.bench.results import Run
     from tools.bench.samples import Samples
+    from tools.bench.scripting import Program
     from tools.bench.targets import Target
 
 SCENARIO_NAMES = (
@@ -76,6 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
     )
     lua.set_defaults(run=_lua, target=[])
+    recycle = kinds.add_parser("recycle", help="what recycling costs those who store")
+    recycle.add_argument("--generate", type=int, default=1000, metavar="N", help="patients a measurement (1000)")
+    recycle.add_argument("--kept", type=int, default=50, metavar="N", help="MaximumPatientCount (50)")
+    recycle.add_argument(
+        "--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB"
+    )
+    recycle.add_argument("--no-own", action="store_true", help="do not measure this program")
+    recycle.add_argument(
+        "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
+    )
+    recycle.set_defaults(run=_recycle, target=[])
     replay = kinds.add_parser("replay", help="instances replayed a second")
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
@@ -96,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
     flat.set_defaults(run=_flat)
-    for each in (ingest, rest, changes, find, query, scu, lua, replay, filler, flat):
+    for each in (ingest, rest, changes, find, query, scu, lua, recycle, replay, filler, flat):
         _add_common(each)
 
 
@@ -202,18 +214,41 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _lua(options: argparse.Namespace) -> int:
-    from tools.bench.scripting import Program, measure_scripts
+    from tools.bench.scripting import measure_scripts
+
+    programs = _programs(options)
+    with _work_folder(options) as folder:
+        supply = _samples(options, options.size)
+        runs = list(measure_scripts(programs, supply, rounds=options.rounds, count=options.generate, folder=folder))
+    title = f"lua: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
+    return _report("lua", title, options, runs)
+
+
+def _recycle(options: argparse.Namespace) -> int:
+    from tools.bench.finding import StudySamples
+    from tools.bench.recycling import recycle
+
+    programs = _programs(options)
+    _seed(options)
+    with _work_folder(options) as folder:
+        supply = StudySamples(options.seed, options.size)
+        runs = recycle(
+            programs, supply, rounds=options.rounds, count=options.generate, kept=options.kept, folder=folder
+        )
+    title = f"recycle: {options.generate} patients of {_size_of(options.size)}, {options.kept} kept, {options.rounds} rounds"
+    return _report("recycle", title, options, runs)
+
+
+def _programs(options: argparse.Namespace) -> "list[Program]":
+    """Raises InvalidRequest."""
+    from tools.bench.scripting import Program
     from tools.bench.targets import OWN_COMMAND, OWN_NAME, parse_command
 
     programs = [] if options.no_own else [Program(OWN_NAME, OWN_COMMAND, is_own=True)]
     programs += [Program(*parse_command(text), is_own=False) for text in options.start]
     if not programs:
         raise InvalidRequest("there is no server to measure")
-    with _work_folder(options) as folder:
-        supply = _samples(options, options.size)
-        runs = list(measure_scripts(programs, supply, rounds=options.rounds, count=options.generate, folder=folder))
-    title = f"lua: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
-    return _report("lua", title, options, runs)
+    return programs
 
 
 def _replay(options: argparse.Namespace) -> int:
