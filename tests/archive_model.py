@@ -36,6 +36,15 @@ class Leaf:
 
 
 @dataclass(slots=True)
+class Attached:
+    """An attachment that is there."""
+
+    revision: int
+    blob: BlobId
+    size_bytes: int
+
+
+@dataclass(slots=True)
 class ModelChange:
     """A row of `/changes`."""
 
@@ -56,22 +65,31 @@ class ArchiveModel:
     """The archive as a client may see it, and what is still being removed."""
 
     purge_step: int
+    most_patients: int = 0  # MaximumPatientCount; 0: no limit
     head: int = 0
     at_us: int = 0
     nodes: dict[Names, Node] = field(default_factory=dict)
     leaves: dict[Names, Leaf] = field(default_factory=dict)
     changes: list[ModelChange] = field(default_factory=list)
     metadata: dict[Names, dict[int, tuple[int, bytes]]] = field(default_factory=dict)  # number -> revision, value
+    attachments: dict[Names, dict[int, Attached]] = field(default_factory=dict)  # by number
+    places: dict[str, int] = field(default_factory=dict)  # patients that may be recycled -> what made them the newest
     purging: dict[Ref, int] = field(default_factory=dict)  # deleted root -> instances whose rows remain
     dead: list[tuple[Level, Ref, int]] = field(default_factory=list)  # resources that were deleted, with their last_seq
     blobs: set[BlobId] = field(default_factory=set)  # all that were ever taken
 
     # -- commands: each returns the reply -----------------------------------------------------------------------------
 
-    def store(self, names: Names, command: StoreInstance, now_us: int) -> str:
+    def store(self, names: Names, command: StoreInstance, now_us: int) -> str | None:
+        """Nothing, where no room can be made."""
         if names in self.leaves:
             return "AlreadyStored"
+        if not self._make_room(names[0], now_us):
+            return None
+        is_protected = names[:1] in self.nodes and names[0] not in self.places
         ref = self._append(now_us, "NewInstance", names)
+        if not is_protected:
+            self.places[names[0]] = ref
         self.leaves[names] = Leaf(Ref(ref), self.at_us, command.blob, command.size_bytes, command.index_in_series)
         self.blobs.add(command.blob)
         for length in (3, 2, 1):
@@ -84,6 +102,18 @@ class ArchiveModel:
         if self._is_complete(names[:3]):
             self._append(now_us, "CompletedSeries", names[:3])
         return "Success"
+
+    def _make_room(self, patient: str, now_us: int) -> bool:
+        """Recycle the oldest patients for a new one; nobody, where that would not be enough."""
+        if not self.most_patients or (patient,) in self.nodes:
+            return True
+        excess = len(self.all(Level.PATIENT)) + 1 - self.most_patients
+        oldest = sorted(self.places, key=self.places.__getitem__)[: max(0, excess)]
+        if len(oldest) < excess:
+            return False
+        for each in oldest:
+            self.delete((each,), now_us)
+        return True
 
     def _is_complete(self, series: Names) -> bool:
         expected = self.nodes[series].expected
@@ -107,6 +137,9 @@ class ArchiveModel:
             self.dead.append((level_of(node), old.ref, old.last_seq))
         self.changes = [change for change in self.changes if change.names[: len(names)] != names]
         self.metadata = {owner: kept for owner, kept in self.metadata.items() if owner[: len(names)] != names}
+        self.attachments = {owner: kept for owner, kept in self.attachments.items() if owner[: len(names)] != names}
+        if len(names) == Level.PATIENT:
+            self.places.pop(names[0], None)
         self._append(now_us)
         for length in range(1, len(names)):
             self.nodes[names[:length]].last_update_us = self.at_us
@@ -145,6 +178,38 @@ class ArchiveModel:
             self._append(now_us, "UpdatedMetadata", names)
         return was_there
 
+    def set_attachment(self, names: Names, number: int, blob: BlobId, size_bytes: int, now_us: int) -> int:
+        """Return the revision."""
+        kept = self.attachments.setdefault(names, {})
+        revision = kept[number].revision + 1 if number in kept else 0
+        kept[number] = Attached(revision, blob, size_bytes)
+        self.blobs.add(blob)
+        self._append(now_us, "UpdatedAttachment", names)
+        return revision
+
+    def remove_attachment(self, names: Names, number: int, now_us: int) -> bool:
+        was_there = self.attachments.get(names, {}).pop(number, None) is not None
+        if was_there:
+            self._append(now_us, "UpdatedAttachment", names)
+        return was_there
+
+    def repack(self, names: Names, number: int, blob: BlobId, now_us: int) -> None:
+        """Put the same content into another file; number 1 is an instance's own."""
+        held = self.leaves[names] if number == 1 else self.attachments[names][number]
+        held.blob = blob
+        self.blobs.add(blob)
+        self._append(now_us, "UpdatedAttachment", names)
+
+    def protect(self, patient: str, now_us: int, *, is_protected: bool) -> None:
+        """Keep a patient from being recycled; one whose protection ends is the newest."""
+        if (patient not in self.places) == is_protected:
+            return
+        self._append(now_us)
+        if is_protected:
+            del self.places[patient]
+        else:
+            self.places[patient] = self.head
+
     def note(self, now_us: int) -> None:
         """Something happened that is no change of the archive."""
         self._append(now_us)
@@ -182,4 +247,15 @@ class ArchiveModel:
 
     def statistics(self) -> Statistics:
         patients, studies, series, instances = (len(self.all(level)) for level in Level)
-        return Statistics(patients, studies, series, instances, sum(leaf.size_bytes for leaf in self.leaves.values()))
+        size_bytes = sum(leaf.size_bytes for leaf in self.leaves.values())
+        attached = self.attached_bytes(())
+        return Statistics(patients, studies, series, instances, size_bytes, attached, attached)
+
+    def attached_bytes(self, names: Names) -> int:
+        """Return the bytes of the attachments of a resource and of all below it; of the archive, for `()`."""
+        return sum(
+            attached.size_bytes
+            for owner, kept in self.attachments.items()
+            if owner[: len(names)] == names
+            for attached in kept.values()
+        )

@@ -2,7 +2,8 @@
 
 Few names, so that identifiers collide all the time; purge steps of two instances, taken whenever the machine likes, so
 that most commands meet a deletion that is half done. Jobs live in the same log, and own files as instances do; what
-becomes of them is tests/property/test_jobs_engine.py's to look at more closely.
+becomes of them is tests/property/test_jobs_engine.py's to look at more closely. Who is recycled, and when, is
+tests/property/test_recycling_order.py's.
 """
 
 import tempfile
@@ -15,11 +16,13 @@ from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.core.index.decisions import resources as decide
+from actors.core.index.settings import StorageLimits
+from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
-from actors.messages.commands.instances import NoteDuplicate
+from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import (
     ControlJob,
     DropJobOutput,
@@ -41,27 +44,31 @@ from actors.messages.commands.scripts import (
     StoreKeyValue,
 )
 from actors.messages.commands.server import ClearChanges
-from events.errors import InvalidRequest, NotFound, SinogramError
-from events.identifiers import Level, Ref, Seq
+from events.attachments import DICOM
+from events.errors import InvalidRequest, LimitReached, NotFound, SinogramError
+from events.identifiers import BlobId, Level, Ref, Seq
 from events.resources import InstanceStored, ResourceDeleted, RowsPurged
+from store.blobs.writer import make_blob_id
 from store.environment import Environment
 from store.projections import ALL_TABLES
 from store.projections.changes import ChangeType
 from store.projections.metadata import unpack_metadata
 from store.projections.scripts import FAILURES_KEPT, CallbackCounts
 from store.records import Instance, Origin, Resource
-from store.tables import BLOBS, CONDEMNED, LABELLED, LABELS, METADATA, TOMBSTONES, U64, metadata_key
+from store.tables import ATTACHMENTS, BLOBS, CONDEMNED, LABELLED, LABELS, METADATA, TOMBSTONES, U64, metadata_key
+from store.views.attachments import attached_sizes, list_attachments, revision_of
 from store.views.callbacks import get_callback_counts, list_last_failures, list_waiting
 from store.views.feed import get_changes, get_events, get_last_change
 from store.views.jobs import list_jobs
 from store.views.key_values import get_value, list_keys
 from store.views.labels import labels_of, list_labels
 from store.views.lookup import find_identifier
+from store.views.protection import is_protected
 from store.views.snapshot import Snapshot
 from tests.archive_model import ArchiveModel, Names, level_of
 from tests.clock import Clock
 from tests.examples import examples
-from tests.index_stage import IndexStage, chain, delete_command, store_command
+from tests.index_stage import IndexStage, chain, delete_command, protect_command, store_command
 from tests.job_stage import job_id, output_command, submit_command
 from tests.jobs_model import JobsModel
 from tools.replay import differences, rebuild
@@ -74,6 +81,7 @@ job_numbers = st.integers(1, 3)
 CallbackPlace = tuple[int, int]  # sequence of the cause, number of the callback
 callback_places = st.tuples(st.integers(0, 2), st.integers(0, 1))
 labels = st.sampled_from(["a", "ab", "A-_9"])
+attachment_numbers = st.sampled_from([1024, 65535])
 short_bytes = st.sampled_from([b"", b"a", b"a\0", b"\xff"])
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
 
@@ -116,10 +124,14 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._env = _environment(Path(self._folder.name), "live")
         self._fresh = _environment(Path(self._folder.name), "fresh")
         self._clock = Clock()
-        self._stage = IndexStage(self._env, self._clock)
-        self._stage.lease()
         self._places = 0
-        self._model = ArchiveModel(PURGE_STEP)
+
+    @initialize(most_patients=st.sampled_from([0, 0, 1]))
+    def begin(self, most_patients: int) -> None:
+        self._limits = StorageLimits(patients=most_patients)
+        self._stage = IndexStage(self._env, self._clock, self._limits)
+        self._stage.lease()
+        self._model = ArchiveModel(PURGE_STEP, most_patients)
         self._jobs = JobsModel(self._clock, self._model.head)
         self._callbacks = CallbacksModel()
         self._labels: dict[Ref, set[str]] = {}  # also of resources that are gone: a ref is never used again
@@ -130,7 +142,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(names=instances, expected=st.sampled_from([None, None, 1, 2]), index=st.sampled_from([None, 1, 2]))
     def store(self, names: Names, expected: int | None, index: int | None) -> None:
         command, reply = self._store(names, expected, index)
-        assert self._stage.run(command) == [reply]
+        _check([command], self._stage.run(command), [reply])
 
     @rule(names=resources)
     def delete(self, names: Names) -> None:
@@ -205,6 +217,65 @@ class ArchiveMachine(RuleBasedStateMachine):
         (answer,) = self._stage.run(RemoveMetadata(id=chain(*names), number=number, correlation=b""))
         if self._model.exists(names):
             assert answer == self._model.remove_metadata(names, number, self._clock())
+        else:
+            assert isinstance(answer, NotFound)
+
+    @rule(names=resources, number=attachment_numbers, size_bytes=st.integers(1, 9))
+    def set_attachment(self, names: Names, number: int, size_bytes: int) -> None:
+        blob = self._next_blob()
+        (answer,) = self._stage.run(
+            SetAttachment(
+                id=chain(*names),
+                number=number,
+                blob=blob,
+                size_bytes=size_bytes,
+                md5=b"",
+                correlation=b"",
+            )
+        )
+        if self._model.exists(names):
+            assert answer == self._model.set_attachment(names, number, blob, size_bytes, self._clock())
+        else:
+            assert isinstance(answer, NotFound)
+
+    @rule(names=resources, number=attachment_numbers)
+    def remove_attachment(self, names: Names, number: int) -> None:
+        command = RemoveAttachment(id=chain(*names), number=number, correlation=b"")
+        (answer,) = self._stage.run(command)
+        if self._model.exists(names):
+            assert answer == self._model.remove_attachment(names, number, self._clock())
+        else:
+            assert isinstance(answer, NotFound)
+
+    @precondition(lambda self: self._model.blobs)
+    @rule(names=resources, number=st.sampled_from([DICOM, 1024, 65535]), data=st.data())
+    def repack(self, names: Names, number: int, data: st.DataObject) -> None:
+        """Compress an attachment, or the DICOM file: the one that is there now, or one that was there before."""
+        held = self._held(names, number)
+        replaced = data.draw(st.sampled_from(sorted(self._model.blobs) if held is None else [held]))
+        blob = self._next_blob()
+        command = RepackAttachment(
+            id=chain(*names),
+            number=number,
+            blob=blob,
+            size_bytes=1_000,
+            md5=b"",
+            replaced=replaced,
+            correlation=b"",
+        )
+        (answer,) = self._stage.run(command)
+        if not self._model.exists(names):
+            assert isinstance(answer, NotFound)
+            return
+        assert answer == (held is not None)
+        if held is not None:
+            self._model.repack(names, number, blob, self._clock())
+
+    @rule(patient=st.sampled_from("PQ"), is_protected=st.booleans())
+    def protect(self, patient: str, *, is_protected: bool) -> None:
+        (answer,) = self._stage.run(protect_command(patient, is_protected=is_protected))
+        if self._model.exists((patient,)):
+            self._model.protect(patient, self._clock(), is_protected=is_protected)
         else:
             assert isinstance(answer, NotFound)
 
@@ -340,12 +411,22 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """A crash and a start: steps of purges are found in the tombstones."""
-        self._stage = IndexStage(self._env, self._clock)
+        self._stage = IndexStage(self._env, self._clock, self._limits)
         with self._stage.views.snapshot() as snapshot:
             roots = [Ref(U64.unpack(row_key)[0]) for row_key in snapshot.keys(TOMBSTONES, b"")]
         self._stage.purges = [PurgeRows(resource=root) for root in roots]
 
-    def _store(self, names: Names, expected: int | None, index: int | None) -> tuple[Command, str]:
+    def _next_blob(self) -> BlobId:
+        self._places += 1
+        return make_blob_id(1, self._places)
+
+    def _held(self, names: Names, number: int) -> BlobId | None:
+        if number == DICOM:
+            return self._model.leaves[names].blob if names in self._model.leaves else None
+        kept = self._model.attachments.get(names, {})
+        return kept[number].blob if number in kept else None
+
+    def _store(self, names: Names, expected: int | None, index: int | None) -> tuple[Command, str | None]:
         self._places += 1
         patient, study, series, instance = names
         size = 1_000 + self._places
@@ -466,6 +547,37 @@ class ArchiveMachine(RuleBasedStateMachine):
         assert (expected.items() <= found.items()) if self._model.purging else (expected == found)
 
     @invariant()
+    def attachments_agree(self) -> None:
+        """Rows, revisions, files and sums, at every level."""
+        model = self._model
+        with self._stage.views.snapshot() as snapshot:
+            for names in filter(model.exists, UNIVERSE):
+                record = snapshot.get(level_of(names), chain(*names))
+                assert record is not None
+                found = {
+                    number: (revision_of(file), file.blob, file.size_bytes)
+                    for number, file in list_attachments(snapshot, record).items()
+                    if number != DICOM
+                }
+                kept = model.attachments.get(names, {}).items()
+                assert found == {number: (held.revision, held.blob, held.size_bytes) for number, held in kept}
+                size_bytes = model.attached_bytes(names)
+                assert attached_sizes(snapshot, record.ref) == (size_bytes, size_bytes)
+            rows = len(list(snapshot.keys(ATTACHMENTS, b"")))
+        if not model.purging:
+            assert rows == sum(map(len, model.attachments.values()))
+
+    @invariant()
+    def protection_agrees(self) -> None:
+        """Whoever is there can be recycled, in the order of places, or is protected."""
+        patients = self._model.all(Level.PATIENT)
+        with self._stage.views.snapshot() as snapshot:
+            for names in patients:
+                assert is_protected(snapshot, self._model.ref(names)) == (names[0] not in self._model.places)
+        if self._limits.patients:
+            assert len(patients) <= self._limits.patients
+
+    @invariant()
     def lookup_agrees(self) -> None:
         with self._stage.views.snapshot() as snapshot:
             for value in "PQSTRU123":
@@ -519,6 +631,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     def no_blob_is_forgotten(self) -> None:
         """A file that was taken is an instance's or a job's, or condemned, or its instance's row waits to be purged."""
         live = {leaf.blob for leaf in self._model.leaves.values()}
+        live |= {held.blob for kept in self._model.attachments.values() for held in kept.values()}
         made = {blob for job in self._jobs.jobs.values() for blob in job.outputs.values()}
         with self._stage.views.snapshot() as snapshot:
             owned = set(snapshot.keys(BLOBS, b""))
@@ -555,6 +668,8 @@ def _check(commands: list[Command], answers: list[Any], expected: list[Any]) -> 
     for command, answer, names in zip(commands, answers, expected, strict=True):
         if isinstance(names, str):
             assert answer == names, command
+        elif names is None and isinstance(command, StoreInstance):
+            assert isinstance(answer, LimitReached), command
         elif names is None:
             assert isinstance(answer, NotFound), command
         else:
