@@ -4,10 +4,12 @@ Resources are named by tuples: `("P", "S")` is study S of patient P. The model p
 refs, changes and the order of lists follow.
 """
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, fields
 
-from actors.messages.commands.instances import StoreInstance
+from actors.messages.commands.instances import NEVER, StoreInstance
 from events.identifiers import BlobId, Level, Ref
+from store.projections.attachments import Sizes
 from store.records import Statistics
 
 Names = tuple[str, ...]
@@ -42,6 +44,7 @@ class Attached:
     revision: int
     blob: BlobId
     size_bytes: int
+    disk_bytes: int
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class ArchiveModel:
 
     purge_step: int
     most_patients: int = 0  # MaximumPatientCount; 0: no limit
+    most_bytes: int = 0  # MaximumStorageSize; 0: no limit
     head: int = 0
     at_us: int = 0
     nodes: dict[Names, Node] = field(default_factory=dict)
@@ -81,10 +85,15 @@ class ArchiveModel:
     # -- commands: each returns the reply -----------------------------------------------------------------------------
 
     def store(self, names: Names, command: StoreInstance, now_us: int) -> str | None:
-        """Nothing, where no room can be made."""
-        if names in self.leaves:
+        """Nothing, where no room can be made; then nothing has happened, though the old file would have gone first."""
+        if names in self.leaves and command.overwrite == NEVER:
             return "AlreadyStored"
-        if not self._make_room(names[0], now_us):
+        before = copy.deepcopy(self)
+        if names in self.leaves:
+            self.delete(names, now_us)
+        if not self._make_room(names[0], command.size_bytes, now_us):
+            for each in fields(self):
+                setattr(self, each.name, getattr(before, each.name))
             return None
         is_protected = names[:1] in self.nodes and names[0] not in self.places
         ref = self._append(now_us, "NewInstance", names)
@@ -103,17 +112,28 @@ class ArchiveModel:
             self._append(now_us, "CompletedSeries", names[:3])
         return "Success"
 
-    def _make_room(self, patient: str, now_us: int) -> bool:
-        """Recycle the oldest patients for a new one; nobody, where that would not be enough."""
-        if not self.most_patients or (patient,) in self.nodes:
-            return True
-        excess = len(self.all(Level.PATIENT)) + 1 - self.most_patients
-        oldest = sorted(self.places, key=self.places.__getitem__)[: max(0, excess)]
-        if len(oldest) < excess:
+    def _make_room(self, patient: str, more_bytes: int, now_us: int) -> bool:
+        """Recycle the oldest patients until a patient may have more; nobody, where that would not be enough."""
+        if 0 < self.most_bytes < more_bytes:
             return False
-        for each in oldest:
+        gone: list[str] = []
+        while self._is_full(gone, patient, more_bytes):
+            oldest = sorted({*self.places} - {patient, *gone}, key=self.places.__getitem__)
+            if not oldest:
+                return False
+            gone.append(oldest[0])
+        for each in gone:
             self.delete((each,), now_us)
         return True
+
+    def _is_full(self, gone: list[str], patient: str, more_bytes: int) -> bool:
+        left = [names[0] for names in self.all(Level.PATIENT) if names[0] not in gone]
+        if patient not in left and 0 < self.most_patients <= len(left):
+            return True
+        return 0 < self.most_bytes < sum(self._disk_bytes(name) for name in left) + more_bytes
+
+    def _disk_bytes(self, patient: str) -> int:
+        return sum(leaf.size_bytes for _, leaf in self.below((patient,))) + self.attached((patient,)).disk
 
     def _is_complete(self, series: Names) -> bool:
         expected = self.nodes[series].expected
@@ -178,14 +198,20 @@ class ArchiveModel:
             self._append(now_us, "UpdatedMetadata", names)
         return was_there
 
-    def set_attachment(self, names: Names, number: int, blob: BlobId, size_bytes: int, now_us: int) -> int:
-        """Return the revision."""
-        kept = self.attachments.setdefault(names, {})
-        revision = kept[number].revision + 1 if number in kept else 0
-        kept[number] = Attached(revision, blob, size_bytes)
+    def set_attachment(self, names: Names, number: int, blob: BlobId, size_bytes: int, now_us: int) -> int | None:
+        """Return the revision; nothing, where no room can be made."""
+        kept = self.attachments.get(names, {})
+        old = kept.get(number)
+        if not self._make_room_for(names, size_bytes - (old.disk_bytes if old else 0), now_us):
+            return None
+        revision = old.revision + 1 if old else 0
+        self.attachments[names] = kept | {number: Attached(revision, blob, size_bytes, size_bytes)}
         self.blobs.add(blob)
         self._append(now_us, "UpdatedAttachment", names)
         return revision
+
+    def _make_room_for(self, names: Names, more_bytes: int, now_us: int) -> bool:
+        return more_bytes <= 0 or self._make_room(names[0], more_bytes, now_us)
 
     def remove_attachment(self, names: Names, number: int, now_us: int) -> bool:
         was_there = self.attachments.get(names, {}).pop(number, None) is not None
@@ -193,12 +219,18 @@ class ArchiveModel:
             self._append(now_us, "UpdatedAttachment", names)
         return was_there
 
-    def repack(self, names: Names, number: int, blob: BlobId, now_us: int) -> None:
-        """Put the same content into another file; number 1 is an instance's own."""
-        held = self.leaves[names] if number == 1 else self.attachments[names][number]
-        held.blob = blob
+    def repack(self, names: Names, number: int, blob: BlobId, disk_bytes: int, now_us: int) -> bool:
+        """Put the same content into another file; tells whether there was room. Number 1 is an instance's own."""
+        if number == 1:
+            self.leaves[names].blob = blob
+        else:
+            held = self.attachments[names][number]
+            if not self._make_room_for(names, disk_bytes - held.disk_bytes, now_us):
+                return False
+            held.blob, held.disk_bytes = blob, disk_bytes
         self.blobs.add(blob)
         self._append(now_us, "UpdatedAttachment", names)
+        return True
 
     def protect(self, patient: str, now_us: int, *, is_protected: bool) -> None:
         """Keep a patient from being recycled; one whose protection ends is the newest."""
@@ -248,14 +280,14 @@ class ArchiveModel:
     def statistics(self) -> Statistics:
         patients, studies, series, instances = (len(self.all(level)) for level in Level)
         size_bytes = sum(leaf.size_bytes for leaf in self.leaves.values())
-        attached = self.attached_bytes(())
-        return Statistics(patients, studies, series, instances, size_bytes, attached, attached)
+        return Statistics(patients, studies, series, instances, size_bytes, *self.attached(()))
 
-    def attached_bytes(self, names: Names) -> int:
+    def attached(self, names: Names) -> Sizes:
         """Return the bytes of the attachments of a resource and of all below it; of the archive, for `()`."""
-        return sum(
-            attached.size_bytes
+        held = [
+            attached
             for owner, kept in self.attachments.items()
             if owner[: len(names)] == names
             for attached in kept.values()
-        )
+        ]
+        return Sizes(sum(each.size_bytes for each in held), sum(each.disk_bytes for each in held))

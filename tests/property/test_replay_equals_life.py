@@ -8,7 +8,7 @@ tests/property/test_recycling_order.py's.
 
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from actors.core.index.decisions import resources as decide
 from actors.core.index.settings import StorageLimits
 from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
-from actors.messages.commands.instances import NoteDuplicate, StoreInstance
+from actors.messages.commands.instances import ALWAYS, NEVER, NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import (
     ControlJob,
     DropJobOutput,
@@ -48,6 +48,7 @@ from events.attachments import DICOM
 from events.errors import InvalidRequest, LimitReached, NotFound, SinogramError
 from events.identifiers import BlobId, Level, Ref, Seq
 from events.resources import InstanceStored, ResourceDeleted, RowsPurged
+from events.stored_file import Compression
 from store.blobs.writer import make_blob_id
 from store.environment import Environment
 from store.projections import ALL_TABLES
@@ -65,7 +66,7 @@ from store.views.labels import labels_of, list_labels
 from store.views.lookup import find_identifier
 from store.views.protection import is_protected
 from store.views.snapshot import Snapshot
-from tests.archive_model import ArchiveModel, Names, level_of
+from tests.archive_model import ArchiveModel, Attached, Leaf, Names, level_of
 from tests.clock import Clock
 from tests.examples import examples
 from tests.index_stage import IndexStage, chain, delete_command, protect_command, store_command
@@ -81,6 +82,7 @@ job_numbers = st.integers(1, 3)
 CallbackPlace = tuple[int, int]  # sequence of the cause, number of the callback
 callback_places = st.tuples(st.integers(0, 2), st.integers(0, 1))
 labels = st.sampled_from(["a", "ab", "A-_9"])
+sizes = st.sampled_from([1, 1_000, 400_000, 700_000])  # of two large ones there is room for one
 attachment_numbers = st.sampled_from([1024, 65535])
 short_bytes = st.sampled_from([b"", b"a", b"a\0", b"\xff"])
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
@@ -126,12 +128,12 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._clock = Clock()
         self._places = 0
 
-    @initialize(most_patients=st.sampled_from([0, 0, 1]))
-    def begin(self, most_patients: int) -> None:
-        self._limits = StorageLimits(patients=most_patients)
+    @initialize(most_patients=st.sampled_from([0, 0, 1]), most_mb=st.sampled_from([0, 0, 1]))
+    def begin(self, most_patients: int, most_mb: int) -> None:
+        self._limits = StorageLimits(patients=most_patients, size_mb=most_mb)
         self._stage = IndexStage(self._env, self._clock, self._limits)
         self._stage.lease()
-        self._model = ArchiveModel(PURGE_STEP, most_patients)
+        self._model = ArchiveModel(PURGE_STEP, most_patients, self._limits.size_bytes)
         self._jobs = JobsModel(self._clock, self._model.head)
         self._callbacks = CallbacksModel()
         self._labels: dict[Ref, set[str]] = {}  # also of resources that are gone: a ref is never used again
@@ -139,9 +141,15 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     # -- commands -------------------------------------------------------------------------------------------------------
 
-    @rule(names=instances, expected=st.sampled_from([None, None, 1, 2]), index=st.sampled_from([None, 1, 2]))
-    def store(self, names: Names, expected: int | None, index: int | None) -> None:
-        command, reply = self._store(names, expected, index)
+    @rule(
+        names=instances,
+        expected=st.sampled_from([None, None, 1, 2]),
+        index=st.sampled_from([None, 1, 2]),
+        size_bytes=sizes,
+        overwrite=st.sampled_from([NEVER, ALWAYS]),
+    )
+    def store(self, names: Names, expected: int | None, index: int | None, size_bytes: int, overwrite: str) -> None:
+        command, reply = self._store(names, expected, index, size_bytes, overwrite)
         _check([command], self._stage.run(command), [reply])
 
     @rule(names=resources)
@@ -161,7 +169,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(wanted=st.lists(st.one_of(st.tuples(st.just("store"), instances), st.tuples(st.just("delete"), resources))))
     def many_at_once(self, wanted: list[tuple[str, Names]]) -> None:
         """Several commands in one commit: each sees what those before it did, the refused ones leave nothing."""
-        pairs = [self._store(n, None, None) if kind == "store" else self._delete(n) for kind, n in wanted]
+        pairs = [self._store(n) if kind == "store" else self._delete(n) for kind, n in wanted]
         commands = [command for command, _ in pairs]
         if commands:
             _check(commands, self._stage.run(*commands), [reply for _, reply in pairs])
@@ -169,7 +177,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(names=instances)
     def send_a_series(self, names: Names) -> None:
         for instance in "123":
-            self.store((*names[:3], instance), None, None)
+            self.store((*names[:3], instance), None, None, 1_000, NEVER)
 
     @precondition(lambda self: self._model.nodes)
     @rule(data=st.data(), is_late=st.booleans())
@@ -220,7 +228,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         else:
             assert isinstance(answer, NotFound)
 
-    @rule(names=resources, number=attachment_numbers, size_bytes=st.integers(1, 9))
+    @rule(names=resources, number=attachment_numbers, size_bytes=sizes)
     def set_attachment(self, names: Names, number: int, size_bytes: int) -> None:
         blob = self._next_blob()
         (answer,) = self._stage.run(
@@ -233,10 +241,11 @@ class ArchiveMachine(RuleBasedStateMachine):
                 correlation=b"",
             )
         )
-        if self._model.exists(names):
-            assert answer == self._model.set_attachment(names, number, blob, size_bytes, self._clock())
-        else:
+        if not self._model.exists(names):
             assert isinstance(answer, NotFound)
+            return
+        revision = self._model.set_attachment(names, number, blob, size_bytes, self._clock())
+        assert isinstance(answer, LimitReached) if revision is None else answer == revision
 
     @rule(names=resources, number=attachment_numbers)
     def remove_attachment(self, names: Names, number: int) -> None:
@@ -248,28 +257,34 @@ class ArchiveMachine(RuleBasedStateMachine):
             assert isinstance(answer, NotFound)
 
     @precondition(lambda self: self._model.blobs)
-    @rule(names=resources, number=st.sampled_from([DICOM, 1024, 65535]), data=st.data())
-    def repack(self, names: Names, number: int, data: st.DataObject) -> None:
-        """Compress an attachment, or the DICOM file: the one that is there now, or one that was there before."""
+    @rule(names=resources, number=st.sampled_from([DICOM, 1024, 65535]), disk_bytes=st.integers(0, 9), data=st.data())
+    def repack(self, names: Names, number: int, disk_bytes: int, data: st.DataObject) -> None:
+        """Compress an attachment, or the DICOM file, or do not any more: the one that is there now, or one that was there before."""
         held = self._held(names, number)
-        replaced = data.draw(st.sampled_from(sorted(self._model.blobs) if held is None else [held]))
+        replaced = data.draw(st.sampled_from(sorted(self._model.blobs) if held is None else [held.blob]))
+        size_bytes = 1_000 if held is None else held.size_bytes
+        is_packed = disk_bytes > 0 and number != DICOM
         blob = self._next_blob()
         command = RepackAttachment(
             id=chain(*names),
             number=number,
             blob=blob,
-            size_bytes=1_000,
+            size_bytes=size_bytes,
             md5=b"",
+            compression=Compression.ZLIB if is_packed else Compression.NONE,
+            packed_bytes=disk_bytes if is_packed else 0,
             replaced=replaced,
             correlation=b"",
         )
         (answer,) = self._stage.run(command)
         if not self._model.exists(names):
             assert isinstance(answer, NotFound)
-            return
-        assert answer == (held is not None)
-        if held is not None:
-            self._model.repack(names, number, blob, self._clock())
+        elif held is None:
+            assert answer is False
+        elif self._model.repack(names, number, blob, disk_bytes if is_packed else size_bytes, self._clock()):
+            assert answer is True
+        else:
+            assert isinstance(answer, LimitReached)
 
     @rule(patient=st.sampled_from("PQ"), is_protected=st.booleans())
     def protect(self, patient: str, *, is_protected: bool) -> None:
@@ -420,23 +435,29 @@ class ArchiveMachine(RuleBasedStateMachine):
         self._places += 1
         return make_blob_id(1, self._places)
 
-    def _held(self, names: Names, number: int) -> BlobId | None:
+    def _held(self, names: Names, number: int) -> Attached | Leaf | None:
         if number == DICOM:
-            return self._model.leaves[names].blob if names in self._model.leaves else None
-        kept = self._model.attachments.get(names, {})
-        return kept[number].blob if number in kept else None
+            return self._model.leaves.get(names)
+        return self._model.attachments.get(names, {}).get(number)
 
-    def _store(self, names: Names, expected: int | None, index: int | None) -> tuple[Command, str | None]:
+    def _store(
+        self,
+        names: Names,
+        expected: int | None = None,
+        index: int | None = None,
+        size_bytes: int = 1_000,
+        overwrite: str = NEVER,
+    ) -> tuple[Command, str | None]:
         self._places += 1
         patient, study, series, instance = names
-        size = 1_000 + self._places
         command = store_command(
             patient,
             study,
             series,
             instance,
             place=self._places,
-            size_bytes=size,
+            size_bytes=size_bytes + self._places,
+            overwrite=overwrite,
             expected_instances=expected,
             index_in_series=index,
         )
@@ -555,27 +576,29 @@ class ArchiveMachine(RuleBasedStateMachine):
                 record = snapshot.get(level_of(names), chain(*names))
                 assert record is not None
                 found = {
-                    number: (revision_of(file), file.blob, file.size_bytes)
+                    number: (revision_of(file), file.blob, file.size_bytes, file.disk_bytes)
                     for number, file in list_attachments(snapshot, record).items()
                     if number != DICOM
                 }
-                kept = model.attachments.get(names, {}).items()
-                assert found == {number: (held.revision, held.blob, held.size_bytes) for number, held in kept}
-                size_bytes = model.attached_bytes(names)
-                assert attached_sizes(snapshot, record.ref) == (size_bytes, size_bytes)
+                kept = {number: astuple(held) for number, held in model.attachments.get(names, {}).items()}
+                assert found == kept
+                assert attached_sizes(snapshot, record.ref) == model.attached(names)
             rows = len(list(snapshot.keys(ATTACHMENTS, b"")))
         if not model.purging:
             assert rows == sum(map(len, model.attachments.values()))
 
     @invariant()
     def protection_agrees(self) -> None:
-        """Whoever is there can be recycled, in the order of places, or is protected."""
+        """Whoever is there can be recycled or is protected; the limits hold."""
         patients = self._model.all(Level.PATIENT)
         with self._stage.views.snapshot() as snapshot:
             for names in patients:
                 assert is_protected(snapshot, self._model.ref(names)) == (names[0] not in self._model.places)
         if self._limits.patients:
             assert len(patients) <= self._limits.patients
+        if self._limits.size_mb:
+            statistics = self._model.statistics()
+            assert statistics.size_bytes + statistics.attached_disk_bytes <= self._limits.size_bytes
 
     @invariant()
     def lookup_agrees(self) -> None:
