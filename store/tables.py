@@ -50,6 +50,7 @@ PROTECTED = b"protected"  # ref of a patient that is not in `recycling` -> b""
 METADATA = b"metadata"  # ref + number -> what a client has set there (store.projections.metadata)
 METADATA_BYTES = b"metadata-bytes"  # ref -> how many bytes the values have together that clients have set there
 MAIN_TAGS = b"main-tags"  # seq -> the main DICOM tags of what came behind it (store.projections.main_tags)
+TOLD_ANEW = b"told-anew"  # ref -> seq of the event that told its main tags, where that is not its own
 ATTACHMENTS = b"attachments"  # ref + number -> a file beside the resource (store.projections.attachments)
 ATTACHED = b"attached"  # ref -> sizes of all attachments of the resource and of those below it
 BLOBS = b"blobs"  # blob -> its owner: ref of an instance or a job, or the key of a row in `attachments`

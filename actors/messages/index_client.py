@@ -14,6 +14,7 @@ from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.protection import SetProtection
+from actors.messages.commands.reconstruction import Reconstruct
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
@@ -113,6 +114,10 @@ class IndexClient:
     def repack_attachment(self, command: RepackAttachment) -> bool:
         """Replace the file of an attachment by one of the same content; returns whether it had the former. Raises NotFound."""
         return bool(self._ask(command))
+
+    def reconstruct(self, files: list[list[Any]], correlation: bytes = b"") -> int:
+        """Take over what files of instances told anew, as `Reconstruct` has it; returns how many resources have changed."""
+        return int(self._ask(Reconstruct(files=files, correlation=correlation)))
 
     def change_label(self, command: AddLabel | RemoveLabel) -> None:
         """Give a resource a label or take it away. Raises NotFound, and InvalidRequest for what can be no label."""

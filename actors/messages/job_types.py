@@ -27,8 +27,10 @@ MOVE_SCU: Final = JobType(name="DicomMoveScu", operation="retrieve.MoveScu", str
 GET_SCU: Final = JobType(name="DicomGetScu", operation="retrieve.GetScu", strategy=REMOTE)
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
 
+RECONSTRUCT: Final = JobType(name="Reconstruct", operation="reconstruct.Reconstruct")
+
 JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
-    {row.name: row for row in (MODALITY_STORE, MOVE_SCU, GET_SCU, SEQUENCE)}
+    {row.name: row for row in (MODALITY_STORE, MOVE_SCU, GET_SCU, SEQUENCE, RECONSTRUCT)}
 )
 
 

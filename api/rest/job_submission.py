@@ -69,6 +69,15 @@ def submit(
     body: Mapping[str, Any],
 ) -> None:
     """Make a job and answer as the body asks. Raises BadField, and JobHasFailed for a job that was waited for."""
+    job, job_id, waits = start(deps, req, request, body)
+    if waits:
+        send_json(req, resp, wait(deps, job))
+    else:
+        answer_with_link(req, resp, job_id)
+
+
+def start(deps: Deps, req: falcon.Request, request: JobRequest, body: Mapping[str, Any]) -> tuple[Ref, bytes, bool]:
+    """Make a job; returns its ref, its UUID, and whether the body wants its end waited for. Raises BadField."""
     waits = is_synchronous(body, default=request.is_synchronous)
     job, job_id = deps.jobs.submit(
         request.type,
@@ -80,9 +89,11 @@ def submit(
         user_data=msgspec.json.encode(body["UserData"]).decode() if "UserData" in body else "",
         correlation=correlation_of(req),
     )
-    if waits:
-        send_json(req, resp, wait(deps, job))
-        return
+    return job, job_id, waits
+
+
+def answer_with_link(req: falcon.Request, resp: falcon.Response, job_id: bytes) -> None:
+    """Say where a job is found."""
     name = str(UUID(bytes=job_id))
     send_json(req, resp, {"ID": name, "Path": f"/jobs/{name}"})
 

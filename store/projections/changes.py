@@ -20,6 +20,7 @@ from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
 from events.protection import ProtectionEvent
+from events.reconstruction import ReconstructionEvent
 from events.scripts import ScriptEvent
 from events.server import (
     ChangesCleared,
@@ -191,6 +192,7 @@ PROJECTION = Projection(
         events.InstanceReceivedAgain,
         events.ResourceUnsettled,
         events.RemovalEvent,
+        ReconstructionEvent,
         LabelEvent,  # as in Orthanc 1.12.7, and likewise the next
         ProtectionEvent,
         FileEvent,

@@ -10,6 +10,7 @@ from typing import Any
 from events import resources as events
 from events.identifiers import Level
 from events.metadata import MetadataEvent
+from events.reconstruction import InstanceReconstructed, ReconstructionEvent, TagsReconstructed
 from store.batch import Batch
 from store.dicom.matching import fold
 from store.dicom.tags import (
@@ -48,6 +49,17 @@ def _create_study(batch: Batch, appended: Appended[events.StudyCreated]) -> None
 
 def _create_series(batch: Batch, appended: Appended[events.SeriesCreated]) -> None:
     _put(batch, _keys(_OF_SERIES, appended.event.tags, key(appended.event.study) + key(appended.seq)))
+
+
+def _reconstruct(batch: Batch, appended: Appended[TagsReconstructed]) -> None:
+    event, level = appended.event, Level(appended.event.level)
+    packed = batch.get(rows.TABLE_OF_LEVEL[level], key(event.resource))
+    if packed is None:
+        return
+    row = rows.unpack(packed)
+    for row_key in _keys_of_row(level, key(event.resource), row):
+        batch.delete(FIND, row_key)
+    _put(batch, _keys_of_row(level, key(event.resource), rows.unpack(rows.retold_row_above(event, packed))))
 
 
 def _add_row(batch: Batch, table: bytes, row_key: bytes, row: bytes) -> None:
@@ -99,15 +111,17 @@ PROJECTION = Projection(
         events.PatientCreated: _create_patient,
         events.StudyCreated: _create_study,
         events.SeriesCreated: _create_series,
+        TagsReconstructed: _reconstruct,
     },
     ignores=(
         events.InstanceStored,
         events.InstanceReceivedAgain,
+        InstanceReconstructed,
         events.SeriesCompleted,
         events.StabilityEvent,
         events.RemovalEvent,
         MetadataEvent,
-        *BESIDE_RESOURCES,
+        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
     ),
     forget=_forget,
     rebuild=Rebuild(

@@ -6,6 +6,7 @@ from events import resources as events
 from events.event import Event
 from events.identifiers import Level, Ref
 from events.metadata import MetadataEvent
+from events.reconstruction import InstanceReconstructed, ReconstructionEvent, TagsReconstructed
 from store.batch import Batch
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
@@ -39,6 +40,17 @@ def _create(
         batch.put(LOOKUP, row_key, b"")
 
 
+def _reconstruct(batch: Batch, appended: Appended[TagsReconstructed]) -> None:
+    """Only an accession number can be another one: the rest is what identifies the resource."""
+    event, level = appended.event, Level(appended.event.level)
+    row = batch.get(rows.TABLE_OF_LEVEL[level], key(event.resource))
+    if row is not None:
+        for row_key in _keys(level, rows.unpack(row)[rows.TAGS_OF_LEVEL[level]], event.resource):
+            batch.delete(LOOKUP, row_key)
+        for row_key in _keys(level, event.tags, event.resource):
+            batch.put(LOOKUP, row_key, b"")
+
+
 def _forget(batch: Batch, gone: Gone) -> None:
     for row_key in _keys(gone.level, gone.row[rows.TAGS_OF_LEVEL[gone.level]], gone.ref):
         batch.delete(LOOKUP, row_key)
@@ -53,15 +65,16 @@ def _keys(level: Level, tags: Mapping[int, str], ref: Ref) -> Iterator[bytes]:
 
 PROJECTION = Projection(
     tables=(LOOKUP,),
-    handles=dict.fromkeys(_LEVEL_OF_EVENT, _create),
+    handles={**dict.fromkeys(_LEVEL_OF_EVENT, _create), TagsReconstructed: _reconstruct},
     # A file that heals is of the same instance.
     ignores=(
         events.InstanceReceivedAgain,
+        InstanceReconstructed,
         events.SeriesCompleted,
         events.StabilityEvent,
         events.RemovalEvent,
         MetadataEvent,
-        *BESIDE_RESOURCES,
+        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
     ),
     forget=_forget,
 )

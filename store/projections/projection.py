@@ -15,13 +15,16 @@ from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.protection import ProtectionEvent
+from events.reconstruction import ReconstructionEvent
 from events.scripts import ScriptEvent
 from events.server import ServerEvent
 from store.batch import Batch
 from store.log import Appended
 
 # The families of which no event makes or removes a resource.
-BESIDE_RESOURCES = (LabelEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent)
+BESIDE_RESOURCES = (
+    *(ReconstructionEvent, LabelEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+)
 
 Apply = Callable[[Batch, Appended[Any]], None]
 

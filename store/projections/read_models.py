@@ -20,12 +20,12 @@ from store.projections import (
 )
 
 _MODULES = (
+    lookup,  # before the rows of resources: what tags told before stands there
+    find,
     resources,
     id_counts,
     counters,
     changes,
-    lookup,
-    find,
     labels,
     metadata,
     main_tags,

@@ -3,6 +3,7 @@
 from events import resources as events
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.metadata import MetadataEvent
+from events.reconstruction import InstanceReconstructed, ReconstructionEvent, TagsReconstructed
 from store.batch import Batch
 from store.log import Appended
 from store.projections import id_counts, rows
@@ -50,6 +51,21 @@ def _receive_again(batch: Batch, appended: Appended[events.InstanceReceivedAgain
     batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
+def _reconstruct_instance(batch: Batch, appended: Appended[InstanceReconstructed]) -> None:
+    event = appended.event
+    row = batch.get(INSTANCES, key(event.instance))
+    if row is not None:
+        batch.put(INSTANCES, key(event.instance), rows.retold_row(event, row))
+        batch.put(TOUCHES, touch_key(event.id, appended.seq), b"")
+
+
+def _reconstruct(batch: Batch, appended: Appended[TagsReconstructed]) -> None:
+    table, row_key = rows.TABLE_OF_LEVEL[Level(appended.event.level)], key(appended.event.resource)
+    row = batch.get(table, row_key)
+    if row is not None:
+        batch.put(table, row_key, rows.retold_row_above(appended.event, row))
+
+
 def _introduce(batch: Batch, level: Level, ref: Ref, resource_id: ResourceId, parent: Ref | None) -> None:
     before = batch.get(IDS, resource_id)
     if before is None or before[0] != level:  # else an earlier life, whose rows are still being purged
@@ -81,8 +97,16 @@ PROJECTION = Projection(
         events.StudyCreated: _create_study,
         events.PatientCreated: _create_patient,
         events.InstanceReceivedAgain: _receive_again,
+        InstanceReconstructed: _reconstruct_instance,
+        TagsReconstructed: _reconstruct,
     },
     # Removal is led by store.projections.row_purge.
-    ignores=(events.SeriesCompleted, events.StabilityEvent, events.RemovalEvent, MetadataEvent, *BESIDE_RESOURCES),
+    ignores=(
+        events.SeriesCompleted,
+        events.StabilityEvent,
+        events.RemovalEvent,
+        MetadataEvent,
+        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
+    ),
     forget=_forget,
 )

@@ -11,6 +11,7 @@ import msgpack
 
 from events.files import FileHealed
 from events.identifiers import Level, Ref, ResourceId, Seq
+from events.reconstruction import InstanceReconstructed, TagsReconstructed
 from events.resources import InstanceStored, PatientCreated, SeriesCreated, StudyCreated
 from events.stored_file import StoredFile
 from store.damaged_rows import DECODING, DamagedRow
@@ -23,6 +24,9 @@ TABLE_OF_LEVEL = {Level.PATIENT: PATIENTS, Level.STUDY: STUDIES, Level.SERIES: S
 ID = 0
 INSTANCE_SERIES, INSTANCE_STUDY, INSTANCE_PATIENT, INSTANCE_BLOB, INSTANCE_SIZE = 1, 2, 3, 5, 6
 INSTANCE_INDEX, INSTANCE_TAGS = 12, 18
+INSTANCE_FACTS = slice(
+    8, INSTANCE_INDEX + 1
+)  # transfer syntax, SOP class, offset and VR of the pixels, index in the series
 SERIES_STUDY, SERIES_PATIENT, SERIES_TAGS, SERIES_EXPECTED = 1, 2, 3, 4
 STUDY_PATIENT, STUDY_TAGS, STUDY_PATIENT_TAGS = 1, 2, 3
 PATIENT_SURROGATE, PATIENT_TAGS = 1, 2
@@ -84,6 +88,7 @@ _received = attrgetter(*_RECEIVED)
 _healed = attrgetter(*_RECEIVED[: INSTANCE_INDEX + 1 - INSTANCE_BLOB])
 _CONTENT = ("blob", "size_bytes", "md5")
 _PACKED = ("compression", "packed_bytes", "packed_md5")
+_facts = attrgetter(*_RECEIVED[INSTANCE_FACTS.start - INSTANCE_BLOB : INSTANCE_FACTS.stop - INSTANCE_BLOB])
 _content, _packed = attrgetter(*_CONTENT), attrgetter(*_PACKED)
 
 
@@ -125,6 +130,23 @@ def repacked_row(file: StoredFile, old: bytes) -> bytes:
     row = unpack(old)
     row[INSTANCE_BLOB : INSTANCE_BLOB + len(_CONTENT)] = _content(file)
     row[INSTANCE_TAGS + 1 :] = _packed_values(file)
+    return pack(row)
+
+
+def retold_row(event: InstanceReconstructed, old: bytes) -> bytes:
+    """Return an instance's row with what its file has told anew."""
+    row = unpack(old)
+    row[INSTANCE_FACTS] = _facts(event)
+    row[INSTANCE_TAGS] = event.tags
+    return pack(row)
+
+
+def retold_row_above(event: TagsReconstructed, old: bytes) -> bytes:
+    """Return the row of a series, study or patient with other tags."""
+    row = unpack(old)
+    row[TAGS_OF_LEVEL[Level(event.level)]] = event.tags
+    if event.level == Level.STUDY:
+        row[STUDY_PATIENT_TAGS] = event.patient_tags
     return pack(row)
 
 

@@ -10,6 +10,7 @@ from events.identifiers import Level, Ref
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags
 from store.dicom.tags import INSTANCE_AVAILABILITY, MODALITIES_IN_STUDY, MODALITY, SOP_CLASSES_IN_STUDY
 from store.projections import rows
+from store.projections.main_tags import told_at
 from store.records import Instance, Resource
 from store.tables import SERIES, key
 from store.views.snapshot import Snapshot, level_of
@@ -73,7 +74,8 @@ def kept_above(
 
 
 def _choice_of(s: Snapshot, ref: Ref) -> MainTags:
-    return next(choice.tags for choice in s.main_tags if choice.seq < ref)
+    told = told_at(s.row, ref) if len(s.main_tags) > 1 else ref
+    return next(choice.tags for choice in s.main_tags if choice.seq < told)
 
 
 def main_tags(

@@ -77,6 +77,7 @@ class Ended:
     result: Any
 
 
+_INGEST = IngestSettings(sync=False)
 SUCCESS = Ended(JobState.Success, 0, "", 0, {})
 
 
@@ -90,10 +91,11 @@ def working(
     modalities: Sequence[Modality] = (),
     filters: ScriptFilters = NO_FILTERS,
     configured: Sequence[Peer] = (),
+    settings: IngestSettings = _INGEST,
     find: Callable[[str], Factory | None] = find_operation,
 ) -> Iterator[Engine]:
     """An engine with one slot, which does what the server's workers do."""
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: IngestSettings(sync=False))
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: settings)
     pool = StorePool(0)
     codecs = CodecPool()
     peers = Peers(configured, HttpClientSettings())

@@ -40,6 +40,7 @@ from events.jobs import (
 from events.labels import LabelAdded, LabelRemoved
 from events.metadata import MetadataRemoved, MetadataSet
 from events.protection import PatientProtected, PatientUnprotected
+from events.reconstruction import InstanceReconstructed, TagsReconstructed
 from events.resources import (
     InstanceReceivedAgain,
     InstanceStored,
@@ -213,6 +214,24 @@ EVENTS: dict[str, Event] = {
     "rows-purged/1": RowsPurged(resource=Ref(303), limit=250, deleted=[]),
     "rows-purged/2": RowsPurged(
         resource=Ref(303), limit=250, deleted=[[Level.INSTANCE, ID], [Level.SERIES, OTHER_ID], [Level.STUDY, ID]]
+    ),
+    "instance-reconstructed/1": InstanceReconstructed(
+        instance=Ref(300),
+        transfer_syntax="1.2.840.10008.1.2.1",
+        sop_class="1.2.840.10008.5.1.4.1.1.4",
+        pixel_data_offset=None,
+        pixel_data_vr="",
+        index_in_series=7,
+        id=ID,
+        tags={0x00080018: "1.2.3.4", 0x0040A730: "\0[]"},
+    ),
+    "tags-reconstructed/1": TagsReconstructed(
+        level=Level.STUDY,
+        resource=Ref(302),
+        instance=Ref(300),
+        id=ID,
+        tags={0x0020000D: "1.2"},
+        patient_tags={0x00100020: "P1"},
     ),
     "instance-received-again/1": InstanceReceivedAgain(
         instance=Ref(300),

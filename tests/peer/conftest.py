@@ -74,7 +74,7 @@ def modern(oracle: Oracle) -> None:
 def start_pair(
     oracle: Oracle, folder: Path, options: str = "", headers: dict[str, str] | None = None
 ) -> Iterator[Pair]:
-    """Both servers with an empty archive; `options` are JSON lines put into the shared configuration file."""
+    """Both servers, with the archives that `folder` has, empty ones as a rule; `options` are JSON lines put into the shared configuration file."""
     right = running("orthanc", [oracle.command], folder, options, headers or {}, gently=False)
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         starting = pool.submit(stack.enter_context, right)  # while ours starts

@@ -102,7 +102,7 @@ def running(
     `gently` is SIGTERM and a clean exit within the deadline; otherwise the process is killed (its data are thrown away).
     """
     data = folder / name
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)  # with what an earlier run has left
     configuration = folder / f"{name}.json"
     configuration.write_text(CONFIGURATION % options)
     http_port, dicom_port = free_port(), free_port()

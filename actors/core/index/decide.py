@@ -13,6 +13,7 @@ from actors.core.index.decisions import (
     labels,
     metadata,
     protection,
+    reconstruction,
     recycling,
     resources,
     scripts,
@@ -20,7 +21,20 @@ from actors.core.index.decisions import (
 )
 from actors.messages.commands.command import Command
 
-_FAMILIES = (instances, resources, recycling, protection, labels, metadata, attachments, files, jobs, scripts, server)
+_FAMILIES = (
+    instances,
+    resources,
+    reconstruction,
+    recycling,
+    protection,
+    labels,
+    metadata,
+    attachments,
+    files,
+    jobs,
+    scripts,
+    server,
+)
 DECISIONS: Decisions = {command: decision for family in _FAMILIES for command, decision in family.DECISIONS.items()}
 
 

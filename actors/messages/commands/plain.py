@@ -12,6 +12,7 @@ from actors.messages.commands import (
     labels,
     metadata,
     protection,
+    reconstruction,
     recycling,
     resources,
     scripts,
@@ -30,7 +31,20 @@ class Together(Command):
     commands: Sequence[list[Any]]  # of to_plain; none of them a Together itself
 
 
-_FAMILIES = (instances, resources, recycling, protection, labels, metadata, attachments, files, jobs, scripts, server)
+_FAMILIES = (
+    instances,
+    resources,
+    reconstruction,
+    recycling,
+    protection,
+    labels,
+    metadata,
+    attachments,
+    files,
+    jobs,
+    scripts,
+    server,
+)
 COMMANDS: dict[str, type[Command]] = {"Together": Together} | {
     name: member
     for family in _FAMILIES

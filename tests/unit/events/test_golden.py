@@ -125,6 +125,11 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "job-resubmitted/1": ([400], None),
     "job-forgotten/1": ([400], None),
     "rows-purged/2": ([303, 250], [[[4, ID], [3, OTHER_ID], [2, ID]]]),
+    "instance-reconstructed/1": (
+        [300, "1.2.840.10008.1.2.1", "1.2.840.10008.5.1.4.1.1.4", None, "", 7],
+        [ID, {0x00080018: "1.2.3.4", 0x0040A730: "\0[]"}],
+    ),
+    "tags-reconstructed/1": ([2, 302, 300], [ID, {0x0020000D: "1.2"}, {0x00100020: "P1"}]),
     "instance-received-again/1": ([300, "DicomProtocol"], [ID, "192.0.2.7", "MODALITY", "SINOGRAM", ""]),
     "resource-unsettled/1": ([3, 301], None),
     "patient-protected/1": ([303], ["192.0.2.7", "admin"]),

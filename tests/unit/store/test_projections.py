@@ -16,6 +16,7 @@ from events.event import Event
 from events.files import FileDamaged
 from events.labels import LabelAdded
 from events.metadata import MetadataSet
+from events.reconstruction import TagsReconstructed
 from events.resources import CreationEvent, InstanceStored
 from store.batch import Batch
 from store.boot import rebuild
@@ -45,7 +46,7 @@ def test_every_table_belongs_to_one_projection() -> None:
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.tables[0].decode())
 def test_what_has_rows_of_a_resource_says_how_they_go(projection: Projection) -> None:
     """Those that count others have theirs subtracted; a deletion has no rows but those of its own work."""
-    kinds = (CreationEvent, InstanceStored, FileDamaged, LabelAdded, MetadataSet, AttachmentSet)
+    kinds = (CreationEvent, InstanceStored, TagsReconstructed, FileDamaged, LabelAdded, MetadataSet, AttachmentSet)
     of_resources = any(issubclass(event, kinds) for event in projection.handles)
     assert (projection.forget is not None) is of_resources
 
