@@ -27,7 +27,8 @@ class Resource:
     study_count: int  # descendants; 0 where the level has none
     series_count: int
     instance_count: int
-    size_bytes: int  # of all DICOM files below
+    size_bytes: int  # of what all DICOM files below hold
+    disk_bytes: int  # of these files as they lie there
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ class Statistics:
     size_bytes: int  # of DICOM files
     attached_bytes: int = 0  # of other attachments
     attached_disk_bytes: int = 0
+    saved_bytes: int = 0  # of DICOM files, by compression
+
+    @property
+    def disk_bytes(self) -> int:
+        """Of DICOM files as they lie there."""
+        return self.size_bytes - self.saved_bytes
 
 
 @dataclass(frozen=True, slots=True)

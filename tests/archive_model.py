@@ -34,6 +34,7 @@ class Leaf:
     at_us: int
     blob: BlobId
     size_bytes: int
+    disk_bytes: int  # of the file as it lies there
     index: int | None
 
 
@@ -91,7 +92,7 @@ class ArchiveModel:
         before = copy.deepcopy(self)
         if names in self.leaves:
             self.delete(names, now_us)
-        if not self._make_room(names[0], command.size_bytes, now_us):
+        if not self._make_room(names[0], command.disk_bytes, now_us):
             for each in fields(self):
                 setattr(self, each.name, getattr(before, each.name))
             return None
@@ -99,7 +100,9 @@ class ArchiveModel:
         ref = self._append(now_us, "NewInstance", names)
         if not is_protected:
             self.places[names[0]] = ref
-        self.leaves[names] = Leaf(Ref(ref), self.at_us, command.blob, command.size_bytes, command.index_in_series)
+        self.leaves[names] = Leaf(
+            Ref(ref), self.at_us, command.blob, command.size_bytes, command.disk_bytes, command.index_in_series
+        )
         self.blobs.add(command.blob)
         for length in (3, 2, 1):
             above = names[:length]
@@ -133,7 +136,7 @@ class ArchiveModel:
         return 0 < self.most_bytes < sum(self._disk_bytes(name) for name in left) + more_bytes
 
     def _disk_bytes(self, patient: str) -> int:
-        return sum(leaf.size_bytes for _, leaf in self.below((patient,))) + self.attached((patient,)).disk
+        return sum(leaf.disk_bytes for _, leaf in self.below((patient,))) + self.attached((patient,)).disk
 
     def _is_complete(self, series: Names) -> bool:
         expected = self.nodes[series].expected
@@ -221,13 +224,10 @@ class ArchiveModel:
 
     def repack(self, names: Names, number: int, blob: BlobId, disk_bytes: int, now_us: int) -> bool:
         """Put the same content into another file; tells whether there was room. Number 1 is an instance's own."""
-        if number == 1:
-            self.leaves[names].blob = blob
-        else:
-            held = self.attachments[names][number]
-            if not self._make_room_for(names, disk_bytes - held.disk_bytes, now_us):
-                return False
-            held.blob, held.disk_bytes = blob, disk_bytes
+        held = self.leaves[names] if number == 1 else self.attachments[names][number]
+        if not self._make_room_for(names, disk_bytes - held.disk_bytes, now_us):
+            return False
+        held.blob, held.disk_bytes = blob, disk_bytes
         self.blobs.add(blob)
         self._append(now_us, "UpdatedAttachment", names)
         return True
@@ -280,7 +280,8 @@ class ArchiveModel:
     def statistics(self) -> Statistics:
         patients, studies, series, instances = (len(self.all(level)) for level in Level)
         size_bytes = sum(leaf.size_bytes for leaf in self.leaves.values())
-        return Statistics(patients, studies, series, instances, size_bytes, *self.attached(()))
+        saved_bytes = size_bytes - sum(leaf.disk_bytes for leaf in self.leaves.values())
+        return Statistics(patients, studies, series, instances, size_bytes, *self.attached(()), saved_bytes)
 
     def attached(self, names: Names) -> Sizes:
         """Return the bytes of the attachments of a resource and of all below it; of the archive, for `()`."""

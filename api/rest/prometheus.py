@@ -92,7 +92,7 @@ def _of_archive(s: Snapshot, states: Counter[JobState], at_ms: int) -> Iterator[
         "count_patients": total.patients,
         "count_series": total.series,
         "count_studies": total.studies,
-        "disk_size_mb": (total.size_bytes + total.attached_disk_bytes) / _MIB,
+        "disk_size_mb": (total.disk_bytes + total.attached_disk_bytes) / _MIB,
         "jobs_completed": success + failed,
         "jobs_failed": failed,
         "jobs_pending": states[JobState.Pending],

@@ -29,7 +29,7 @@ class ArchiveStatistics:
             "CountSeries": total.series,
             "CountStudies": total.studies,
         }
-        shown |= _size("TotalDiskSize", total.size_bytes + total.attached_disk_bytes)
+        shown |= _size("TotalDiskSize", total.disk_bytes + total.attached_disk_bytes)
         shown |= _size("TotalUncompressedSize", total.size_bytes + total.attached_bytes)
         send_json(req, resp, shown)
 
@@ -48,9 +48,9 @@ class ResourceStatistics:
 
 def render_statistics(record: Resource | Instance, attached: Sizes) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    for name in ("DicomDiskSize", "DicomUncompressedSize"):
-        shown |= _size(name, record.size_bytes)
-    shown |= _size("DiskSize", record.size_bytes + attached.disk)
+    shown |= _size("DicomDiskSize", record.disk_bytes)
+    shown |= _size("DicomUncompressedSize", record.size_bytes)
+    shown |= _size("DiskSize", record.disk_bytes + attached.disk)
     shown |= _size("UncompressedSize", record.size_bytes + attached.content)
     if isinstance(record, Resource):
         shown["CountInstances"] = record.instance_count

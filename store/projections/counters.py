@@ -20,43 +20,53 @@ STATISTICS = b"statistics"
 def _store_instance(batch: Batch, appended: Appended[events.InstanceStored]) -> None:
     event = appended.event
     for ref in (event.series, event.study, event.patient):
-        _count_instance(batch, ref, event.size_bytes, appended)
-    _add_totals(batch, 0, 0, 0, 1, event.size_bytes)
+        _count_instance(batch, ref, appended)
+    _add_totals(batch, 0, 0, 0, 1, event.size_bytes, event.size_bytes - event.disk_bytes)
 
 
 def _create_series(batch: Batch, appended: Appended[events.SeriesCreated]) -> None:
     for ref in (appended.event.study, appended.event.patient):
         _add(batch, ref, series=1)
-    _add_totals(batch, 0, 0, 1, 0, 0)
+    _add_totals(batch, 0, 0, 1, 0, 0, 0)
 
 
 def _create_study(batch: Batch, appended: Appended[events.StudyCreated]) -> None:
     _add(batch, appended.event.patient, studies=1)
-    _add_totals(batch, 0, 1, 0, 0, 0)
+    _add_totals(batch, 0, 1, 0, 0, 0, 0)
 
 
 def _create_patient(batch: Batch, _: Appended[events.PatientCreated]) -> None:
-    _add_totals(batch, 1, 0, 0, 0, 0)
+    _add_totals(batch, 1, 0, 0, 0, 0, 0)
 
 
-def _count_instance(batch: Batch, ref: Ref, size_bytes: int, appended: Appended[events.InstanceStored]) -> None:
-    row_key = key(ref)
+def _count_instance(batch: Batch, ref: Ref, appended: Appended[events.InstanceStored]) -> None:
+    row_key, file = key(ref), appended.event
     old = unpack_aggregate(batch.get(AGGREGATES, row_key))
     new = Aggregate(
         is_stable=False,
         last_seq=appended.seq,
         last_update_us=appended.at_us,
-        size_bytes=old.size_bytes + size_bytes,
+        size_bytes=old.size_bytes + file.size_bytes,
         instances=old.instances + 1,
         series=old.series,
         studies=old.studies,
+        saved_bytes=old.saved_bytes + file.size_bytes - file.disk_bytes,
     )
     batch.put(AGGREGATES, row_key, new.pack())
     if old.is_stable:
         batch.put(UNSTABLE, row_key, b"")
 
 
-def _add(batch: Batch, ref: Ref, *, studies: int = 0, series: int = 0, instances: int = 0, size_bytes: int = 0) -> None:
+def _add(
+    batch: Batch,
+    ref: Ref,
+    *,
+    studies: int = 0,
+    series: int = 0,
+    instances: int = 0,
+    size_bytes: int = 0,
+    saved_bytes: int = 0,
+) -> None:
     old = unpack_aggregate(batch.get(AGGREGATES, key(ref)))
     new = Aggregate(
         is_stable=old.is_stable,
@@ -66,6 +76,7 @@ def _add(batch: Batch, ref: Ref, *, studies: int = 0, series: int = 0, instances
         instances=old.instances + instances,
         series=old.series + series,
         studies=old.studies + studies,
+        saved_bytes=old.saved_bytes + saved_bytes,
     )
     batch.put(AGGREGATES, key(ref), new.pack())
 
@@ -103,21 +114,30 @@ def _add_totals(batch: Batch, *deltas: int) -> None:
     batch.put(TOTALS, STATISTICS, pack_totals(tuple(a + b for a, b in zip(old, deltas, strict=True))))
 
 
-def add_bytes(batch: Batch, ancestors: tuple[Ref, ...], size_bytes: int) -> None:
-    """Note that a file below has another size."""
+def add_bytes(batch: Batch, ancestors: tuple[Ref, ...], size_bytes: int, saved_bytes: int) -> None:
+    """Note that a file below has another size, and that compression saves more of it."""
     for ref in ancestors:
-        _add(batch, ref, size_bytes=size_bytes)
-    _add_totals(batch, 0, 0, 0, 0, size_bytes)
+        _add(batch, ref, size_bytes=size_bytes, saved_bytes=saved_bytes)
+    _add_totals(batch, 0, 0, 0, 0, size_bytes, saved_bytes)
 
 
 def subtract(batch: Batch, level: Level, lost: Aggregate, ancestors: tuple[Ref, ...], at_us: int) -> None:
     """Take a deleted resource with all below it out of its ancestors' counters and out of the totals."""
     studies = lost.studies + (level == Level.STUDY)
     series = lost.series + (level == Level.SERIES)
+    size_bytes, saved_bytes, instances = -lost.size_bytes, -lost.saved_bytes, -lost.instances
     for ref in ancestors:
-        _add(batch, ref, studies=-studies, series=-series, instances=-lost.instances, size_bytes=-lost.size_bytes)
+        _add(
+            batch,
+            ref,
+            studies=-studies,
+            series=-series,
+            instances=instances,
+            size_bytes=size_bytes,
+            saved_bytes=saved_bytes,
+        )
         _update(batch, ref, at_us)
-    _add_totals(batch, -(level == Level.PATIENT), -studies, -series, -lost.instances, -lost.size_bytes)
+    _add_totals(batch, -(level == Level.PATIENT), -studies, -series, instances, size_bytes, saved_bytes)
 
 
 def _forget(batch: Batch, gone: Gone) -> None:

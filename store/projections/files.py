@@ -110,7 +110,8 @@ def _repack(batch: Batch, appended: Appended[AttachmentRepacked]) -> None:
 def _replace(batch: Batch, ref: Ref, old: bytes, new: bytes, file: StoredFile) -> None:
     row = rows.unpack(old)
     above = rows.ancestors_of(Level.INSTANCE, row)
-    counters.add_bytes(batch, above, file.size_bytes - row[rows.INSTANCE_SIZE])
+    saved_bytes = file.size_bytes - file.disk_bytes - rows.saved_bytes(row)
+    counters.add_bytes(batch, above, file.size_bytes - row[rows.INSTANCE_SIZE], saved_bytes)
     batch.put(INSTANCES, key(ref), new)
     batch.put(BLOBS, file.blob, key(ref))
     _clear(batch, key(ref))

@@ -82,14 +82,14 @@ def list_protected(batch: Batch) -> Iterator[Ref]:
 
 def read_held(batch: Batch) -> tuple[int, int]:
     """Return how many patients the archive holds, and how many bytes their files take on the disk."""
-    patients, _, _, _, size_bytes = unpack_totals(batch.get(TOTALS, STATISTICS))
-    return patients, size_bytes + unpack_sizes(batch.get(TOTALS, ATTACHED_TOTAL)).disk
+    patients, _, _, _, size_bytes, saved_bytes = unpack_totals(batch.get(TOTALS, STATISTICS))
+    return patients, size_bytes - saved_bytes + unpack_sizes(batch.get(TOTALS, ATTACHED_TOTAL)).disk
 
 
 def disk_bytes_of(batch: Batch, patient: Ref) -> int:
     """Return how many bytes the files of a patient take on the disk."""
     attached = unpack_sizes(batch.get(ATTACHED, key(patient)))
-    return unpack_aggregate(batch.get(AGGREGATES, key(patient))).size_bytes + attached.disk
+    return unpack_aggregate(batch.get(AGGREGATES, key(patient))).disk_bytes + attached.disk
 
 
 PROJECTION = Projection(

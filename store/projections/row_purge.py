@@ -38,7 +38,9 @@ def _delete(batch: Batch, appended: Appended[ResourceDeleted]) -> None:
     row = rows.unpack(packed)
     ancestors = rows.ancestors_of(level, row)
     if level == Level.INSTANCE:
-        lost = Aggregate(True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0)  # the stability of a loss means nothing
+        lost = Aggregate(
+            True, Seq(0), 0, row[rows.INSTANCE_SIZE], 1, 0, 0, rows.saved_bytes(row)
+        )  # it has no stability
     else:
         lost = unpack_aggregate(batch.get(AGGREGATES, key(ref)))
     counters.subtract(batch, level, lost, ancestors, appended.at_us)

@@ -107,6 +107,12 @@ def _packed_values(file: StoredFile) -> tuple[Any, ...]:
     return values
 
 
+def saved_bytes(row: Sequence[Any]) -> int:
+    """Return how many bytes compression saves of an instance's file, from its unpacked row."""
+    packed = row[INSTANCE_TAGS + 1 :]
+    return row[INSTANCE_SIZE] - packed[1] if packed else 0
+
+
 def _read_packed(values: Sequence[Any]) -> dict[str, Any]:
     if len(values) not in {0, len(_PACKED)}:
         raise DamagedRow
@@ -163,6 +169,7 @@ def patient_row(event: PatientCreated, surrogate: bytes) -> bytes:
 
 
 _AGGREGATE = Struct(">BQQQQII")
+_COMPRESSING_AGGREGATE = Struct(">BQQQQIIq")  # where it is not 0 what compression saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +183,14 @@ class Aggregate:
     instances: int
     series: int
     studies: int
+    saved_bytes: int = 0  # by compression; negative where that makes files larger
+
+    @property
+    def disk_bytes(self) -> int:
+        return self.size_bytes - self.saved_bytes
 
     def pack(self) -> bytes:
-        return _AGGREGATE.pack(
+        values = (
             self.is_stable,
             self.last_seq,
             self.last_update_us,
@@ -187,6 +199,9 @@ class Aggregate:
             self.series,
             self.studies,
         )
+        if self.saved_bytes:
+            return _COMPRESSING_AGGREGATE.pack(*values, self.saved_bytes)
+        return _AGGREGATE.pack(*values)
 
 
 EMPTY_AGGREGATE = Aggregate(
@@ -199,10 +214,11 @@ def unpack_aggregate(row: bytes | None) -> Aggregate:
     if row is None:
         return EMPTY_AGGREGATE
     try:
-        stable, last_seq, last_update_us, size, instances, series, studies = _AGGREGATE.unpack(row)
+        form = _AGGREGATE if len(row) == _AGGREGATE.size else _COMPRESSING_AGGREGATE
+        stable, *values = form.unpack(row)
     except struct.error as exc:
         raise DamagedRow from exc
-    return Aggregate(bool(stable), last_seq, last_update_us, size, instances, series, studies)
+    return Aggregate(bool(stable), *values)
 
 
 def with_stability(aggregate: Aggregate, *, is_stable: bool) -> Aggregate:
@@ -210,15 +226,20 @@ def with_stability(aggregate: Aggregate, *, is_stable: bool) -> Aggregate:
 
 
 _TOTALS = Struct(">QQQQQ")
+_COMPRESSING_TOTALS = Struct(">QQQQQq")
 
 
-def unpack_totals(row: bytes | None) -> tuple[int, int, int, int, int]:
-    """Return patients, studies, series, instances, bytes."""
-    return _TOTALS.unpack(row) if row is not None else (0, 0, 0, 0, 0)
+def unpack_totals(row: bytes | None) -> tuple[int, int, int, int, int, int]:
+    """Return patients, studies, series, instances, bytes, and how many of them compression saves."""
+    if row is None:
+        return 0, 0, 0, 0, 0, 0
+    if len(row) == _TOTALS.size:
+        return *_TOTALS.unpack(row), 0
+    return _COMPRESSING_TOTALS.unpack(row)
 
 
 def pack_totals(totals: tuple[int, ...]) -> bytes:
-    return _TOTALS.pack(*totals)
+    return _COMPRESSING_TOTALS.pack(*totals) if totals[-1] else _TOTALS.pack(*totals[:-1])
 
 
 def read_instance(ref: Ref, row: bytes) -> Instance:
@@ -261,4 +282,5 @@ def read_resource(level: Level, ref: Ref, row: bytes, aggregate: Aggregate) -> R
         series_count=aggregate.series,
         instance_count=aggregate.instances,
         size_bytes=aggregate.size_bytes,
+        disk_bytes=aggregate.disk_bytes,
     )

@@ -202,7 +202,8 @@ class Snapshot:
     def statistics(self) -> Statistics:
         """Return the totals of the whole archive."""
         attached = unpack_sizes(self.row(TOTALS, ATTACHED_TOTAL))
-        return Statistics(*rows.unpack_totals(self.row(TOTALS, STATISTICS)), *attached)
+        patients, studies, series, instances, size_bytes, saved_bytes = rows.unpack_totals(self.row(TOTALS, STATISTICS))
+        return Statistics(patients, studies, series, instances, size_bytes, *attached, saved_bytes)
 
     def setting(self, name: str) -> Any:
         """Return a setting that was changed at run time, None where the configuration still holds."""

@@ -83,6 +83,7 @@ CallbackPlace = tuple[int, int]  # sequence of the cause, number of the callback
 callback_places = st.tuples(st.integers(0, 2), st.integers(0, 1))
 labels = st.sampled_from(["a", "ab", "A-_9"])
 sizes = st.sampled_from([1, 1_000, 400_000, 700_000])  # of two large ones there is room for one
+disk_sizes = st.sampled_from([0, 0, 1, 9, 500_000])  # of files that are compressed; 0: they are as they are
 attachment_numbers = st.sampled_from([1024, 65535])
 short_bytes = st.sampled_from([b"", b"a", b"a\0", b"\xff"])
 UNIVERSE = [names for levels in range(1, 5) for names in product(*("PQ", "ST", "RU", "123")[:levels])]
@@ -147,9 +148,18 @@ class ArchiveMachine(RuleBasedStateMachine):
         index=st.sampled_from([None, 1, 2]),
         size_bytes=sizes,
         overwrite=st.sampled_from([NEVER, ALWAYS]),
+        packed_bytes=disk_sizes,
     )
-    def store(self, names: Names, expected: int | None, index: int | None, size_bytes: int, overwrite: str) -> None:
-        command, reply = self._store(names, expected, index, size_bytes, overwrite)
+    def store(
+        self,
+        names: Names,
+        expected: int | None,
+        index: int | None,
+        size_bytes: int,
+        overwrite: str,
+        packed_bytes: int,
+    ) -> None:
+        command, reply = self._store(names, expected, index, size_bytes, overwrite, packed_bytes)
         _check([command], self._stage.run(command), [reply])
 
     @rule(names=resources)
@@ -177,7 +187,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(names=instances)
     def send_a_series(self, names: Names) -> None:
         for instance in "123":
-            self.store((*names[:3], instance), None, None, 1_000, NEVER)
+            self.store((*names[:3], instance), None, None, 1_000, NEVER, 0)
 
     @precondition(lambda self: self._model.nodes)
     @rule(data=st.data(), is_late=st.booleans())
@@ -257,13 +267,13 @@ class ArchiveMachine(RuleBasedStateMachine):
             assert isinstance(answer, NotFound)
 
     @precondition(lambda self: self._model.blobs)
-    @rule(names=resources, number=st.sampled_from([DICOM, 1024, 65535]), disk_bytes=st.integers(0, 9), data=st.data())
+    @rule(names=resources, number=st.sampled_from([DICOM, 1024, 65535]), disk_bytes=disk_sizes, data=st.data())
     def repack(self, names: Names, number: int, disk_bytes: int, data: st.DataObject) -> None:
         """Compress an attachment, or the DICOM file, or do not any more: the one that is there now, or one that was there before."""
         held = self._held(names, number)
         replaced = data.draw(st.sampled_from(sorted(self._model.blobs) if held is None else [held.blob]))
         size_bytes = 1_000 if held is None else held.size_bytes
-        is_packed = disk_bytes > 0 and number != DICOM
+        is_packed = disk_bytes > 0
         blob = self._next_blob()
         command = RepackAttachment(
             id=chain(*names),
@@ -447,6 +457,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         index: int | None = None,
         size_bytes: int = 1_000,
         overwrite: str = NEVER,
+        packed_bytes: int = 0,
     ) -> tuple[Command, str | None]:
         self._places += 1
         patient, study, series, instance = names
@@ -458,6 +469,8 @@ class ArchiveMachine(RuleBasedStateMachine):
             place=self._places,
             size_bytes=size_bytes + self._places,
             overwrite=overwrite,
+            compression=Compression.ZLIB if packed_bytes else Compression.NONE,
+            packed_bytes=packed_bytes,
             expected_instances=expected,
             index_in_series=index,
         )
@@ -501,7 +514,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         leaf = self._model.leaves[names]
         assert isinstance(record, Instance)
         assert (record.ref, record.received_us, record.blob) == (leaf.ref, leaf.at_us, leaf.blob)
-        assert (record.size_bytes, record.index_in_series) == (leaf.size_bytes, leaf.index)
+        assert (record.size_bytes, record.disk_bytes) == (leaf.size_bytes, leaf.disk_bytes)
+        assert record.index_in_series == leaf.index
         assert snapshot.owner_of_blob(leaf.blob) == leaf.ref
         for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
             assert snapshot.ancestor(record, level).id == chain(*names[:level])
@@ -514,6 +528,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         assert record.expected_instances == node.expected
         assert record.instance_count == len(below)
         assert record.size_bytes == sum(leaf.size_bytes for _, leaf in below)
+        assert record.disk_bytes == sum(leaf.disk_bytes for _, leaf in below)
         assert record.series_count == (len({leaf[:3] for leaf, _ in below}) if level < Level.SERIES else 0)
         assert record.study_count == (len({leaf[:2] for leaf, _ in below}) if level < Level.STUDY else 0)
         assert snapshot.child_ids(record) == [chain(*child) for child in self._model.children(names)]
@@ -598,7 +613,7 @@ class ArchiveMachine(RuleBasedStateMachine):
             assert len(patients) <= self._limits.patients
         if self._limits.size_mb:
             statistics = self._model.statistics()
-            assert statistics.size_bytes + statistics.attached_disk_bytes <= self._limits.size_bytes
+            assert statistics.disk_bytes + statistics.attached_disk_bytes <= self._limits.size_bytes
 
     @invariant()
     def lookup_agrees(self) -> None:
