@@ -54,7 +54,7 @@ class InstanceIngest(Protocol):
 
 
 class Ingest(InstanceIngest, Protocol):
-    def attach(self) -> IncomingAttachment: ...
+    def attach(self, *, compress: bool | None = None) -> IncomingAttachment: ...
 
 
 def local_now() -> datetime:

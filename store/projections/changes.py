@@ -13,6 +13,7 @@ from struct import Struct
 
 from events import attachments, envelope
 from events import resources as events
+from events.attachments import DICOM
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
@@ -116,9 +117,10 @@ def _update_attachment(
     batch: Batch,
     appended: Appended[attachments.AttachmentSet | attachments.AttachmentRemoved | attachments.AttachmentRepacked],
 ) -> None:
-    """As for metadata; a file that is compressed, or not any more, counts, too."""
+    """As for metadata; one that is compressed, or not any more, counts, but a DICOM file does not."""
     event = appended.event
-    _put_later(batch, appended, ChangeType.UpdatedAttachment, Level(event.level), event.resource)
+    if event.number != DICOM:
+        _put_later(batch, appended, ChangeType.UpdatedAttachment, Level(event.level), event.resource)
 
 
 def _clear(batch: Batch, appended: Appended[ChangesCleared]) -> None:

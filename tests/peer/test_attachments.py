@@ -1,12 +1,13 @@
 """Attachments: every request is answered as Orthanc answers it, and `/changes` and sizes tell of the same."""
 
+import zlib
 from collections.abc import Iterator
 
 import pytest
 
 from tests.data_factory import dataset, encode
 from tests.peer.changes import ChangeLog
-from tests.peer.comparison import assert_same
+from tests.peer.comparison import Difference, assert_same
 from tests.peer.conftest import Pair, start_pair
 from tests.peer.exchange import Request
 from tests.peer.servers import Oracle
@@ -50,6 +51,20 @@ def sizes(pair: Pair) -> list[Request]:
     return found
 
 
+def repacked(path: str, names: list[str]) -> list[Request]:
+    """Compress and uncompress, each once more than is needed, and look at all that shows it."""
+    found = []
+    for name in names:
+        for change in ("compress", "compress", "uncompress", "uncompress", "compress"):
+            found.append(Request(f"{path}/{name}/{change}", "POST", ""))
+            found += [Request(f"{path}/{name}/{below}")
+                      for below in ("data", "data?filename=x", "size", "md5", "is-compressed")]  # fmt: skip
+            found.append(Request(f"{path}/{name}/verify-md5", "POST", ""))
+            found += [Request(f"{path}/{name}/data", headers={"Range": wanted})
+                      for wanted in ("bytes=2-5", "bytes=3-", "bytes=0-0", "bytes=10-12", "bytes=900000-")]  # fmt: skip
+    return found
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_life_of_attachments(pair: Pair, level: str) -> None:
     (identifier,) = pair.ids(level)
@@ -70,14 +85,15 @@ def test_a_life_of_attachments(pair: Pair, level: str) -> None:
         *read,
         *facts,
         *named,
+        *repacked(path, ["nope", "2", "5555"]),
         Request(f"{path}/x.y/info", headers={"Accept": "application/xml"}),
         Request(path, "DELETE"),
         Request(path, "PUT", "x"),
         Request(f"{path}/pdf", "POST", "x"),
         *(Request(f"{path}/{name}/verify-md5", "POST", "") for name in names()),
         *(Request(f"{path}/pdf/{below}", method, "x")
-          for below in ("data", "size", "info", "verify-md5") for method in ("PUT", "DELETE")),
-        Request(f"{path}/pdf/verify-md5"),
+          for below in ("data", "size", "info", "verify-md5", "compress", "compressed-data") for method in ("PUT", "DELETE")),
+        *(Request(f"{path}/pdf/{below}") for below in ("verify-md5", "compress", "uncompress")),
         *sizes(pair),
         *(Request(f"{path}/{name}", "DELETE") for name in names() if name not in {"x.y", "last"}),
         Request(f"{path}/pdf", "DELETE"),
@@ -87,8 +103,7 @@ def test_a_life_of_attachments(pair: Pair, level: str) -> None:
         *sizes(pair),
     ]  # fmt: skip
     before = [len(rows) for rows in changes(pair)]
-    found = [each for each in pair.differences(requests) if each.aspect != "body#length"]  # fewer operations
-    assert_same(found)
+    assert_same(pair.differences(requests))
     ours, theirs = (rows[start:] for rows, start in zip(changes(pair), before, strict=True))
     assert ours == theirs
     assert len(ours) > len(names()) / 2
@@ -103,7 +118,7 @@ def test_attachments_of_nothing(pair: Pair, level: str) -> None:
         for name in names():
             requests += [Request(f"{path}/{name}{below}", method, body) for below, method, body in
                          (("", "GET", None), ("/data", "GET", None), ("/size", "GET", None), ("", "PUT", "x"),
-                          ("", "DELETE", None), ("/verify-md5", "POST", ""))]  # fmt: skip
+                          ("", "DELETE", None), ("/verify-md5", "POST", ""), ("/compress", "POST", ""))]  # fmt: skip
         assert_same(pair.differences(requests))
     assert changes(pair) == before
 
@@ -157,3 +172,39 @@ def test_ranges(pair: Pair, body: bytes) -> None:
             Request(f"{path}/dicom/data", headers={"Range": "bytes=128-131"}),
             Request(f"/instances/{instance}/file", headers={"Range": "bytes=128-131"})]  # fmt: skip
     assert_same(pair.differences([Request(f"{path}/1024", "PUT", body), *asked, *more]))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("body", [BODY, b"", b"x" * 100_000], ids=["ten", "none", "many"])
+def test_compression(pair: Pair, level: str, body: bytes) -> None:
+    """How small a file becomes is the library's affair; all else is the same."""
+    (identifier,) = pair.ids(level)
+    path = f"/{level}/{identifier}/attachments"
+    names = ["pdf", "dicom"] if level == "instances" else ["pdf"]
+    before = changes(pair)
+    assert_same(pair.differences([Request(f"{path}/pdf", "PUT", body), *repacked(path, names)]))
+    ours, theirs = (rows[len(earlier) :] for rows, earlier in zip(changes(pair), before, strict=True))
+    assert ours == theirs
+    assert len(ours) == 1 + 3
+    for name in names:
+        for server in (pair.ours, pair.theirs):
+            content, lying = (server.get(f"{path}/{name}/{which}").body for which in ("data", "compressed-data"))
+            assert lying == b"" if not content else inflate(lying) == (len(content), content)
+    packed = [request for name in names for request in
+              (Request(f"{path}/{name}/compressed-data?filename=x"), Request(f"{path}/{name}/info"),
+               Request(f"{path}/{name}/compressed-size"), Request(f"{path}/{name}/compressed-md5"),
+               Request(f"{path}/{name}/compressed-data", headers={"Range": "bytes=0-7"}))]  # fmt: skip
+    found = pair.differences(packed)
+    assert_same([each for each in found if not is_of_library(each)])
+    assert_same(pair.differences([Request(f"{path}/{name}/uncompress", "POST", "") for name in names] + packed))
+    assert_same(pair.differences([Request(f"{path}/pdf", "DELETE"), *sizes(pair)]))
+
+
+def inflate(lying: bytes) -> tuple[int, bytes]:
+    """What the first eight bytes say of the size, and the content."""
+    return int.from_bytes(lying[:8], "little"), zlib.decompress(lying[8:])
+
+
+def is_of_library(found: Difference) -> bool:
+    is_body = found.aspect in {"body", "body/CompressedMD5", "body/CompressedSize"}
+    return is_body or (found.aspect == "header content-range" and "/compressed-data" in found.request.path)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from actors.messages.commands.attachments import SetAttachment
+from actors.messages.commands.attachments import RepackAttachment, SetAttachment
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.incoming_blob import DurableBlobs, DurableFile, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
@@ -46,6 +46,15 @@ class IncomingAttachment:
 
         self._blob.keep(refer, lambda _blob: False, beside=False)
         return revision
+
+    def replace(self, old: StoredFile, command: Callable[..., RepackAttachment]) -> bool:
+        """Let it take the place of a file with the same content, durably; returns whether that was still there. Raises as `keep`."""
+
+        def refer(file: DurableFile) -> bool:
+            known = facts(StoredFile, file) | {"md5": old.md5, "replaced": old.blob}
+            return self._index.repack_attachment(command(**known))
+
+        return self._blob.keep(refer, lambda _blob: False, beside=False)
 
     def discard(self) -> None:
         """Forget it; its file goes, unless the index may have taken it."""

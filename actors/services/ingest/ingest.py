@@ -14,7 +14,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -89,9 +89,15 @@ class Ingest:
         """
         return Upload(self, origin, new_correlation(), announced)
 
-    def attach(self) -> IncomingAttachment:
-        """Start an attachment; leave its `with` block to discard it unless it was kept. Raises ReadOnlyArchive."""
-        return IncomingAttachment(self.index, self.durable, self.settings())
+    def attach(self, *, compress: bool | None = None) -> IncomingAttachment:
+        """Start an attachment; leave its `with` block to discard it unless it was kept. Raises ReadOnlyArchive.
+
+        `compress` says how it is to lie there, where the configuration does not.
+        """
+        settings = self.settings()
+        return IncomingAttachment(
+            self.index, self.durable, settings if compress is None else replace(settings, compress=compress)
+        )
 
     def close(self) -> None:
         self.durable.close()
