@@ -14,6 +14,7 @@ from actors.services.ingest.incoming_blob import SPILL_BYTES
 from events.attachments import ContentType
 from events.errors import StorageFull
 from events.identifiers import BlobId
+from events.stored_file import StoredFile
 from store.blobs.writer import BlobWriter, parse_blob_name
 from store.tables import BLOBS
 from tests.contract.http_serving import connect, serving
@@ -111,7 +112,9 @@ def test_a_full_disk_refuses_and_keeps_what_was_there(
             patch.setattr(BlobWriter, step, refuse)
             answer = stage.ask(uri, "PUT", made_of(size_bytes))
             assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (507, 19)
+            assert stage.ask(f"{uri}/compress", "POST").status == 507
         assert stage.ask(f"{uri}/data").body == b"kept"
+        assert stage.ask(f"{uri}/is-compressed").body == b"0"
         assert files(stage).keys() == known(stage)
     assert stage.ask(uri, "PUT", made_of(size_bytes)).status == 200
 
@@ -125,6 +128,72 @@ def test_a_body_that_breaks_off_changes_nothing(stage: RestStage) -> None:
         assert client.makefile("rb").read().startswith(b"HTTP/1.1 400")
     assert stage.ask(f"{uri}/data").body == b"kept"
     assert files(stage).keys() == known(stage)
+
+
+def test_compressed_or_not_the_content_is_the_same(stage: RestStage) -> None:
+    base = path(stage, "instances")
+    for size_bytes in SIZES:
+        stage.ask(f"{base}/pdf", "PUT", made_of(size_bytes))
+        for change, flag in (("compress", b"1"), ("compress", b"1"), ("uncompress", b"0"), ("compress", b"1")):
+            assert stage.ask(f"{base}/pdf/{change}", "POST").body == b"{}"
+            assert stage.ask(f"{base}/pdf/is-compressed").body == flag
+            assert stage.ask(f"{base}/pdf/data").body == made_of(size_bytes)
+            assert stage.ask(f"{base}/pdf/verify-md5", "POST").status == 200
+            for first, last in ((0, 0), (size_bytes - 2, size_bytes - 1)):
+                answer = stage.ask(f"{base}/pdf/data", headers={"Range": f"bytes={first}-{last}"})
+                assert answer.status == 416 or answer.body == made_of(size_bytes)[first : last + 1]
+    wait_for(lambda: len(files(stage)) == 2, "the old files to go")
+
+
+def test_a_compressed_dicom_file_is_served_as_before(stage: RestStage) -> None:
+    base = path(stage, "instances")
+    one = base.removesuffix("/attachments")
+    shown = [f"{one}/{below}" for below in ("file", "tags", "header", "content/0010-0010", "metadata?expand", "")]
+    before = [stage.ask(uri).body for uri in shown[:-1]]
+    name = file_of(stage, f"{base}/dicom").name
+    assert stage.ask(f"{base}/dicom/compress", "POST").status == 200
+    assert [stage.ask(uri).body for uri in shown[:-1]] == before
+    assert file_of(stage, f"{base}/dicom").name != name
+    assert json.loads(stage.ask(one).body)["FileSize"] == len(before[0])
+    wait_for(lambda: len(files(stage)) == 1, "the old file to go")
+    lying = json.loads(stage.ask("/statistics").body)["TotalDiskSize"]
+    assert int(lying) == sum(file.stat().st_size for file in files(stage).values()) < len(before[0])
+    assert stage.upload(before[0]).body.count(b"AlreadyStored") == 1
+    assert stage.ask(f"{base}/dicom/uncompress", "POST").status == 200
+    assert [stage.ask(uri).body for uri in shown[:-1]] == before
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_what_is_damaged_is_not_written_anew(stage: RestStage, *, is_compressed: bool) -> None:
+    uri = f"{path(stage, 'studies')}/pdf"
+    stage.ask(uri, "PUT", made_of(50_000))
+    if is_compressed:
+        stage.ask(f"{uri}/compress", "POST")
+    file = file_of(stage, uri)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    answer = stage.ask(f"{uri}/{'uncompress' if is_compressed else 'compress'}", "POST")
+    assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (500, 20)
+    assert file_of(stage, uri) == file
+    assert json.loads(stage.ask("/storage/status").body)["CountDamaged"] == 1
+
+
+def test_what_is_set_meanwhile_is_what_is_compressed(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"{path(stage, 'studies')}/pdf"
+    stage.ask(uri, "PUT", b"old " * 100)
+    check, other = stage.deps.blobs.check_instance, iter([b"new " * 100])
+
+    def overtake(file: StoredFile, expected: bytes = b"") -> None:
+        check(file, expected)
+        for value in other:
+            assert stage.ask(uri, "PUT", value).status == 200
+
+    monkeypatch.setattr(stage.deps.blobs, "check_instance", overtake)
+    assert stage.ask(f"{uri}/compress", "POST").status == 200
+    assert stage.ask(f"{uri}/data").body == b"new " * 100
+    assert stage.ask(f"{uri}/is-compressed").body == b"1"
+    wait_for(lambda: files(stage).keys() == known(stage), "the other files to go")
 
 
 def truncate(file: Path) -> None:

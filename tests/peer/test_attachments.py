@@ -9,7 +9,7 @@ from tests.data_factory import dataset, encode
 from tests.peer.changes import ChangeLog
 from tests.peer.comparison import Difference, assert_same
 from tests.peer.conftest import Pair, start_pair
-from tests.peer.exchange import Request
+from tests.peer.exchange import Request, Server
 from tests.peer.servers import Oracle
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
@@ -190,6 +190,7 @@ def test_compression(pair: Pair, level: str, body: bytes) -> None:
         for server in (pair.ours, pair.theirs):
             content, lying = (server.get(f"{path}/{name}/{which}").body for which in ("data", "compressed-data"))
             assert lying == b"" if not content else inflate(lying) == (len(content), content)
+    assert uncounted(pair.ours, path, names) == uncounted(pair.theirs, path, names)
     packed = [request for name in names for request in
               (Request(f"{path}/{name}/compressed-data?filename=x"), Request(f"{path}/{name}/info"),
                Request(f"{path}/{name}/compressed-size"), Request(f"{path}/{name}/compressed-md5"),
@@ -198,6 +199,13 @@ def test_compression(pair: Pair, level: str, body: bytes) -> None:
     assert_same([each for each in found if not is_of_library(each)])
     assert_same(pair.differences([Request(f"{path}/{name}/uncompress", "POST", "") for name in names] + packed))
     assert_same(pair.differences([Request(f"{path}/pdf", "DELETE"), *sizes(pair)]))
+
+
+def uncounted(server: Server, path: str, names: list[str]) -> list[int]:
+    """What else the statistics of the resource and of the archive count on the disk than these attachments."""
+    lying = sum(int(server.get(f"{path}/{name}/compressed-size").body) for name in names)
+    shown = [server.get(uri).json() for uri in (path.replace("/attachments", "/statistics"), "/statistics")]
+    return [int(shown[0]["DiskSize"]) - lying, int(shown[1]["TotalDiskSize"]) - lying]  # type: ignore[index]  # plain JSON
 
 
 def inflate(lying: bytes) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Revisions of metadata: a client that goes by its server's own tags is answered alike (without `CheckRevisions`: test_metadata.py)."""
+"""Revisions of metadata and attachments: a client that goes by its server's own tags is answered alike (without `CheckRevisions`: test_metadata.py)."""
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ from tests.peer.servers import Oracle
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 
+NOUNS = ("metadata", "attachments")
 LEVELS = ("patients", "studies", "series", "instances")
 SEEN = "<seen>"  # stands for the tag that a GET of this URI gave last, as its client keeps it
 OLD = f'"0-{hashlib.md5(b"another value").hexdigest()}"'
@@ -61,7 +62,7 @@ def differences(pair: Pair, requests: list[Request]) -> list[Difference]:
 
 
 def life(path: str) -> list[Request]:
-    """What one metadata can go through, with tags that are right, wrong, empty and missing."""
+    """What one metadata or attachment can go through, with tags that are right, wrong, empty and missing."""
     by = [{"If-Match": tag} for tag in (SEEN, OLD, "")]
     known = Request(path, headers={"If-None-Match": SEEN})
     return [
@@ -89,15 +90,17 @@ def life(path: str) -> list[Request]:
     ]
 
 
+@pytest.mark.parametrize("noun", NOUNS)
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_life_by_tags(pair: Pair, level: str) -> None:
+def test_a_life_by_tags(pair: Pair, level: str, noun: str) -> None:
     identifier = pair.ids(level)[0]
-    assert_same(differences(pair, life(f"/{level}/{identifier}/metadata/1024")))
+    assert_same(differences(pair, life(f"/{level}/{identifier}/{noun}/1024")))
 
 
-def test_what_is_no_tag_of_either(pair: Pair) -> None:
+@pytest.mark.parametrize("noun", NOUNS)
+def test_what_is_no_tag_of_either(pair: Pair, noun: str) -> None:
     identifier = pair.ids("studies")[0]
-    path = f"/studies/{identifier}/metadata/1025"
+    path = f"/studies/{identifier}/{noun}/1025"
     requests = [Request(path, "PUT", "one")]
     for tag in ("*", '"a-x"', 'W/"0-x"', '"-1-x"', '""', "-"):
         requests += [
@@ -105,16 +108,17 @@ def test_what_is_no_tag_of_either(pair: Pair) -> None:
             Request(path, "DELETE", headers={"If-Match": tag}),
             Request(path, headers={"If-None-Match": tag}),
             Request(path.replace("1025", "1026"), headers={"If-None-Match": tag}),
-            Request(path.replace("1025", "Origin"), "PUT", "x", {"If-Match": tag}),
+            *(Request(path.replace("1025", own), "PUT", "x", {"If-Match": tag}) for own in ("Origin", "dicom")),
             Request(path.replace(identifier, "nope"), "PUT", "x", {"If-Match": tag}),
             Request(path.replace(identifier, "nope"), "DELETE", headers={"If-Match": tag}),
         ]
     assert_same(differences(pair, [*requests, Request(path)]))
 
 
-def test_the_tag_of_1_12_7_for_a_first_value(pair: Pair) -> None:
+@pytest.mark.parametrize("noun", NOUNS)
+def test_the_tag_of_1_12_7_for_a_first_value(pair: Pair, noun: str) -> None:
     identifier = pair.ids("studies")[0]
-    path = f"/studies/{identifier}/metadata/1027"
+    path = f"/studies/{identifier}/{noun}/1027"
     tag = f'"0-{hashlib.md5(b"one").hexdigest()}"'
     requests = [
         Request(path, "PUT", "one"),
@@ -141,3 +145,27 @@ def test_the_commands_of_the_book(pair: Pair, section: str, tmp_path: Path) -> N
         assert (command.line, body, header[:1]) == (command.line, right_body, right_header[:1])
         for line in command.header:
             assert all(any(shown.startswith(line[:-1]) for shown in lines) for lines in (header, right_header))
+
+
+@pytest.mark.parametrize("below", ["", "/data", "/compressed-data", "/size", "/md5", "/info", "/is-compressed"])
+def test_who_has_an_attachment_is_told_so_wherever_it_is_read(pair: Pair, below: str) -> None:
+    identifier = pair.ids("series")[0]
+    path = f"/series/{identifier}/attachments/1028"
+    read = f"{path}{below}"
+    known = {"If-None-Match": SEEN}
+    requests = [
+        Request(path),
+        Request(path, "DELETE", headers={"If-Match": SEEN}),
+        Request(path, "PUT", "one"),
+        Request(read),
+        Request(read, headers=known),
+        *(Request(read, headers={"If-None-Match": tag}) for tag in (OLD, "", "x", "*")),
+        *(Request(read, headers=known | {"Range": wanted}) for wanted in ("bytes=0-1", "bytes=9-9", "nope")),
+        Request(f"{path}/compress", "POST", "", {"If-Match": "x"}),
+        Request(read, headers=known),
+        Request(path),
+        Request(path, "PUT", "two", {"If-Match": SEEN}),
+        Request(read, headers=known),
+    ]
+    found = differences(pair, requests)
+    assert_same([each for each in found if each.aspect not in {"body/CompressedMD5", "body/CompressedSize"}])

@@ -1,5 +1,6 @@
 """What the index records of attachments, which files it condemns, and how it counts them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from events.stored_file import Compression
 from store.blobs.writer import make_blob_id
 from store.environment import Environment
 from store.projections.attachments import Sizes
+from store.records import Resource, Statistics
 from store.tables import ATTACHED, ATTACHMENTS, BLOBS, CONDEMNED, DAMAGED_FILES
 from store.views.attachments import attached_sizes, list_attachments, revision_of
 from store.views.feed import get_events, get_history
@@ -230,6 +232,37 @@ def test_a_repacked_dicom_file_changes_the_file_of_its_instance_alone(stage: Ind
     assert (after.ref, after.tags, after.received_us) == (before.ref, before.tags, before.received_us)
     assert keys(stage, CONDEMNED) == {before.blob}
     assert keys(stage, DAMAGED_FILES) == set()
+
+
+def saved(stage: IndexStage) -> list[int]:
+    """What compression saves in the patient, its study, its series, and in the archive."""
+    with stage.views.snapshot() as snapshot:
+        found = [snapshot.get(Level(length), chain(*NAMES[:length])) for length in range(1, 4)]
+        total = snapshot.statistics()
+    assert total.size_bytes == sum(each.size_bytes for each in found[:1] if isinstance(each, Resource))
+    saved = [each.size_bytes - each.disk_bytes for each in found if isinstance(each, Resource)]
+    return [*saved, total.size_bytes - total.disk_bytes]
+
+
+def test_what_compression_saves_or_costs_is_counted_at_every_level_above(stage: IndexStage) -> None:
+    assert saved(stage) == [0] * 4
+    packed = repack(*NAMES, number=DICOM, replaced=BlobId(held(stage, *NAMES)[DICOM][0]), place=6, packed_bytes=400)
+    stage.ask(packed)
+    assert saved(stage) == [600] * 4
+    other = BlobId(held(stage, "P", "S", "R", "J")[DICOM][0])
+    stage.ask(repack("P", "S", "R", "J", number=DICOM, replaced=other, place=7, packed_bytes=1_030))
+    assert saved(stage) == [570] * 4
+    compressed: dict[str, Any] = {"compression": Compression.ZLIB, "packed_bytes": 100, "packed_md5": bytes(16)}
+    stage.ask(replace(store_command("P", "S", "R", "K", place=8, size_bytes=INSTANCE_BYTES), **compressed))
+    assert saved(stage) == [1_470] * 4
+    plain = replace(packed, blob=make_blob_id(1, 9), replaced=packed.blob, compression=0, packed_bytes=0)
+    stage.ask(plain)
+    assert saved(stage) == [870] * 4
+    stage.ask(delete_command("P", "S", "R", "J"))
+    assert saved(stage) == [900] * 4
+    stage.ask(delete_command("P"))
+    with stage.views.snapshot() as snapshot:
+        assert snapshot.statistics() == Statistics(0, 0, 0, 0, 0)
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
