@@ -20,6 +20,7 @@ from api.rest.serving.client_gone import while_client_waits
 from api.rest.serving.replies import JSON, XML, send_json, wants_xml
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
+from store.blobs.writer import is_kept
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.limits import large_datasets
 from store.records import Instance, Resource
@@ -112,6 +113,9 @@ class SharedTags:
         encoding = runtime.default_encoding(self._deps)
         shared: Tags | None = None
         for instance in while_client_waits(req, instances):
+            if not is_kept(instance.blob):
+                shared = None
+                break
             tags = dicom_files.read_tags(self._deps, instance, "full", encoding=encoding)
             texts = {key: tag for key, tag in tags.items() if tag["Type"] == "String"}
             shared = texts if shared is None else {key: tag for key, tag in shared.items() if texts.get(key) == tag}
@@ -156,8 +160,10 @@ class InstancesTags:
         for instance in instances:
             try:
                 tags = dicom_files.read_tags(self._deps, instance, form, ignore_length=ignore_length, encoding=encoding)
-            except NotFound:  # deleted since the list was made
-                continue
+            except NotFound:
+                if is_kept(instance.blob):  # deleted since the list was made
+                    continue
+                raise
             yield format_resource_id(instance.id), tags
 
 

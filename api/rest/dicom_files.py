@@ -5,11 +5,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from api.errors import UnknownTag
+from api.errors import UnknownRoute, UnknownTag
 from api.rest import runtime
 from api.rest.arguments import TagForm
 from api.rest.deps import Deps
-from events.errors import NotFound
 from store.dicom import content
 from store.dicom.dicom_json import render_dicom_json
 from store.dicom.rendering import render_header, render_tags
@@ -23,19 +22,19 @@ T = TypeVar("T")
 def of_current(deps: Deps, instance: Instance, read: Callable[[Instance], T]) -> T:
     """Return the result of `read` on an instance's file; repeat the read if another file has taken its place during it.
 
-    Raises NotFound if the instance has been deleted, and errors of `read`.
+    Raises UnknownRoute if the instance has been deleted, or has no file (`StoreDicom`), and errors of `read`.
     """
     try:
         return read_current(deps.views, instance, read)
     except FileNotFoundError:
-        raise NotFound from None
+        raise UnknownRoute from None
 
 
 @contextmanager
 def opened(deps: Deps, instance: Instance, *, whole: bool = False) -> Iterator[bytes | mmap.mmap]:
     """Give the bytes of an instance's file, of which only some are looked at: those up to Pixel Data, or any of the `whole`.
 
-    Raises NotFound if it has been deleted, DamagedFile.
+    Raises as `of_current`, and DamagedFile.
     """
     data = of_current(
         deps,

@@ -47,11 +47,11 @@ class File(_OfInstance):
                 resp.data = orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n"
             return
         _refuse_transcoding(req, instance)
+        whole, size_bytes = dicom_files.of_current(self._deps, instance, self._open)
         name = file_name(req.query_string, f"{identifier}.dcm")
         if name:
             resp.set_header("Content-Disposition", f'filename="{name}"')
         resp.content_type = DICOM
-        whole, size_bytes = dicom_files.of_current(self._deps, instance, self._open)
         if isinstance(whole, bytes):
             resp.data = whole
             return

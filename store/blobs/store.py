@@ -33,7 +33,7 @@ from store.blobs.damage import (
     raise_damaged,
 )
 from store.blobs.packed import UnpackedFile, unpack
-from store.blobs.writer import folder_number, open_private, parse_blob_name, sync_folder
+from store.blobs.writer import folder_number, is_kept, open_private, parse_blob_name, sync_folder
 from store.dicom.mapped import MappedFile, lay_down
 from store.disk_errors import DiskErrors
 
@@ -207,6 +207,8 @@ class BlobStore:
 
     def tell(self, damage: Damage) -> Exception:
         """Report damage; returns the error for the reader."""
+        if not is_kept(damage.blob):
+            return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if damage.kind is Kind.MISSING and self.is_empty():
             return StorageFailed("the storage folder is not there; is its disk mounted?")
         if not self.on_damage(damage):

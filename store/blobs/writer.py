@@ -13,6 +13,7 @@ from store.disk_errors import DiskErrors
 
 logger = logging.getLogger(__name__)
 
+NOWHERE = 0  # instead of the number of a folder, which is never 0: in the names of files that are not kept
 FILE_MODE = 0o600  # for our user alone, whatever the umask is
 _AREA = DiskErrors("the storage area")
 
@@ -20,6 +21,11 @@ _AREA = DiskErrors("the storage area")
 def folder_number(blob: BlobId) -> int:
     """Return the number of the leased folder that a blob lies in."""
     return int.from_bytes(blob[:6], "big")
+
+
+def is_kept(blob: BlobId) -> bool:
+    """Tell whether there is, or was, a file of that name; without StoreDicom there is none."""
+    return folder_number(blob) != NOWHERE
 
 
 def make_blob_id(folder: int, place: int) -> BlobId:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from events.attachments import DICOM
 from events.identifiers import Level, Ref, ResourceId
+from store.blobs.writer import is_kept
 from store.projections.attachments import Attachment
 from store.records import Instance
 from store.tables import ATTACHMENTS, BLOBS, U64, attachment_key, is_attachment_key, key
@@ -17,14 +18,14 @@ OwnedFile = Instance | Attachment
 
 
 def read_owned(snapshot: Snapshot, owner: bytes) -> OwnedFile | None:
-    """Return the file of an owner, None if it is gone, or is no file of a resource but the output of a job."""
+    """Return the file of an owner, None if it is gone, was never kept, or is no file of a resource but the output of a job."""
     if is_attachment_key(owner):
         return read_attachment(snapshot, owner)
     try:
         record = snapshot.get_ref(Level.INSTANCE, Ref(U64.unpack(owner)[0]))
     except KeyError:
         return None
-    return record if isinstance(record, Instance) else None
+    return record if isinstance(record, Instance) and is_kept(record.blob) else None
 
 
 def find_owned(snapshot: Snapshot, blob: bytes) -> OwnedFile | None:

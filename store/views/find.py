@@ -6,20 +6,22 @@ file of the resource's oldest instance, outside the snapshot.
 """
 
 import logging
-import mmap
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from events.errors import InvalidDicom
+from events.errors import DamagedFile, InvalidDicom, StorageFailed, StorageFull
 from events.identifiers import Level, Ref, format_blob_id
 from store.blobs.store import BlobStore
+from store.blobs.writer import is_kept
 from store.dicom.identifier import parse_items, pick
 from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.matching import Dataset, Matcher, Value
 from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
+from store.instance_heads import read_head
 from store.records import Instance
 from store.tables import CHILDREN, U64, child_key, key
 from store.views.current import read_current
@@ -120,18 +122,16 @@ class Finder:
         return {tag: values[tag] for tag in search.query.wanted if tag in values}
 
     def _read(self, instance: Instance, tags: tuple[int, ...], default_encoding: str) -> Dataset | None:
-        def read(current: Instance) -> Dataset:
-            with self._blobs.open(current.blob) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return pick(data, tags, default_encoding)
-
         try:
-            return read_current(self._views, instance, read)
+            data = read_current(self._views, instance, partial(read_head, self._blobs))
+            with nullcontext(data) if isinstance(data, bytes) else data:
+                return pick(data, tags, default_encoding)
         except FileNotFoundError:
-            return None  # deleted since
+            return None if is_kept(instance.blob) else {}  # deleted since, or never kept
         except (InvalidDicom, ValueError):
             return {}
-        except OSError as exc:  # one file that the disk does not give is no reason to find nothing
-            logger.error("find.file-unreadable blob=%s error=%s", format_blob_id(instance.blob), exc.strerror)
+        except (DamagedFile, StorageFailed, StorageFull) as exc:  # one file is no reason to find nothing
+            logger.error("find.file-unreadable blob=%s error=%s", format_blob_id(instance.blob), exc)
             return {}
 
 

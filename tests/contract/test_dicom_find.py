@@ -14,6 +14,8 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
 from actors.messages.scripts import ScriptRequest
+from actors.services.ingest.ingest import Ingest
+from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.modality import Modality, Operation
 from actors.services.scripts.board import Board
 from actors.services.scripts.client import ScriptsClient
@@ -25,9 +27,12 @@ from events.errors import Busy
 from events.identifiers import Level
 from store.dicom.matching import Dataset, OneOf
 from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
-from store.views.find import Query
+from store.records import Instance, Origin
+from store.views.find import Finder, Query
 from tests.contract.dicom_scu import EXPLICIT_LE
+from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.scripts_stage import run_scripts
+from tools.server.core import Core
 
 UTF8, LATIN1 = "ISO_IR 192", "ISO_IR 100"
 
@@ -279,3 +284,18 @@ def test_the_character_set_of_an_answer(declared: str | None, default: str, text
         _, (answer,) = ask(association, **keys)
     assert answer.SpecificCharacterSet == told
     assert answer.StudyDescription == shown
+
+
+def test_tags_that_the_index_has_not_are_read_from_compressed_files_too(archive: Core) -> None:
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: IngestSettings(compress=True))
+    with ingest.open(Origin(kind="RestApi")) as upload:
+        upload.write(encode(add_pixels(dataset(1, 1, 1, 1, DerivationDescription="in files alone"), rows=100)))
+        upload.store()
+    ingest.close()
+    with archive.views.snapshot() as s:
+        (instance,) = s.list(Level.INSTANCE)
+        assert isinstance(instance, Instance)
+        assert instance.compression
+    query = Query(level=Level.INSTANCE, keys={}, wanted=(0x00082111,))
+    (answers,) = [batch for batch in Finder(archive.views, archive.blobs).find(query) if batch]
+    assert answers == [{0x00082111: "in files alone"}]

@@ -243,9 +243,46 @@ def test_protection_is_asked_for_and_refused_alike(recycling: LuaPair) -> None:
 
 @pytest.fixture(scope="module")
 def rejecting(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    options = '"MaximumStorageMode": "Reject", "MaximumPatientCount": 2, "MaximumStorageSize": 1,'
+    limits = '"MaximumStorageMode": "Reject", "MaximumPatientCount": 2, "MaximumStorageSize": 1,'
+    options = limits + '"StoreDicom": false, "MaximumStorageCacheSize": 0,'  # else Orthanc answers from its cache
     with start_pair(oracle, tmp_path_factory.mktemp("rejecting"), options) as pair:
         yield pair
+
+
+def test_without_files_the_index_answers(rejecting: Pair) -> None:
+    """What it knows; what needs a file is an unknown resource."""
+    do(rejecting, upload(file(5, InstanceNumber="5")), upload(file(5, 1, 1, 7)))
+    rejecting.wait_until_stable()
+    (instance, series, study, patient) = [
+        f"/{level}/{rejecting.ids(level)[0]}" for level in ("instances", "series", "studies", "patients")
+    ]
+    routes = (
+        "",
+        "/file",
+        "/tags",
+        "/simplified-tags",
+        "/header",
+        "/content",
+        "/content/0010-0010",
+        "/metadata",
+        "/statistics",
+    )
+    attachments = ("/size", "/md5", "/is-compressed")
+    requests = [Request(f"{instance}{route}") for route in routes]
+    requests += [Request(f"{instance}/attachments/dicom{route}") for route in attachments]
+    requests += [Request(f"{instance}/attachments"), Request(f"{instance}/attachments/dicom/info")]
+    for path in (series, study, patient):
+        below = ("", "/shared-tags", "/instances-tags", "/module", "/statistics", "?requested-tags=Rows")
+        requests += [Request(f"{path}{route}") for route in below]
+    requests += [Request(f"{instance}/attachments/dicom/verify-md5", "POST", "")]
+    requests += [Request(f"{instance}/attachments/1024", "PUT", "x"), Request(f"{instance}/attachments/1024/data")]
+    requests += [
+        Request("/statistics"),
+        Request(instance, "DELETE"),
+        Request("/statistics"),
+        Request(patient, "DELETE"),
+    ]
+    assert_same(rejecting.differences(requests))
 
 
 @pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK's storescu is not installed (Debian: dcmtk)")

@@ -32,7 +32,7 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 
 
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
-_ON: Final = "StoreDicom PatientLevelEnabled OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
+_ON: Final = "PatientLevelEnabled OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
 _ON_TOO: Final = (
     "SynchronousZipStream LoadPrivateDictionary IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
 )

@@ -24,7 +24,7 @@ from events.identifiers import BlobId
 from events.stored_file import Compression, StoredFile
 from store.blobs.packed import pack
 from store.blobs.store import BlobStore
-from store.blobs.writer import BlobWriter
+from store.blobs.writer import NOWHERE, BlobWriter, make_blob_id
 from store.dicom.elements import Buffer
 
 # Above this bytes are written to disk as they come. 50 HTTP threads then hold at most 50 MB.
@@ -135,6 +135,12 @@ class IncomingBlob:
         finally:
             self._place.folders.release(old.folder, is_clear=old.discard())
         return self._writer
+
+    def describe(self) -> DurableFile:
+        """Return what there is to say of bytes that are not to be kept, under a name that no file has."""
+        with self.content() as data:
+            md5 = hashlib.md5(data, usedforsecurity=False).digest() if self._digest else b""
+            return DurableFile(blob=make_blob_id(NOWHERE, 0), size_bytes=len(data), md5=md5)
 
     def keep(self, refer: Refer, take_back: Callable[[BlobId], bool], *, beside: bool = True) -> bool:
         """Make the blob durable and let `refer` refer to it; returns whether something does.

@@ -30,7 +30,7 @@ from events.identifiers import BlobId, Level, new_correlation
 from events.received import facts
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
-from store.blobs.writer import folder_number
+from store.blobs.writer import folder_number, is_kept
 from store.dicom.indexed_tags import with_extra
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, IndexPlan, Summary, summarize
@@ -166,17 +166,22 @@ class Upload:
             return StoreResult("FilteredOut", summary, judgement.dimse_status)
         if self._stays(summary):
             return self._already_stored(summary)
-        # What heals or overwrites is never retracted: it is durable before its event.
-        is_new = self._blob.keep(
-            lambda file: self._ingest.index.store_instance(self._command(summary, file)) == "Success",
-            self._take_back,
-            beside=not self._heals and self._settings.overwrite == NEVER,
-        )
-        if is_new:
+        if self._keep(summary):
             return StoreResult("Success", summary)
         if not self._is_known(summary):
             raise Busy("another upload of this instance has not succeeded yet; send it again")
         return self._already_stored(summary)
+
+    def _keep(self, summary: Summary) -> bool:
+        """Let the index have the instance, with its file unless none are kept; returns whether it is new there."""
+
+        def refer(file: DurableFile) -> bool:
+            return self._ingest.index.store_instance(self._command(summary, file)) == "Success"
+
+        if not self._settings.store_dicom:
+            return refer(self._blob.describe())
+        # What heals or overwrites is never retracted: it is durable before its event.
+        return self._blob.keep(refer, self._take_back, beside=not self._heals and self._settings.overwrite == NEVER)
 
     def _ask_filters(self, summary: Summary) -> Judgement:
         encoding = self._settings.default_encoding
@@ -265,6 +270,8 @@ class Upload:
     def _is_whole(self, known: Instance) -> bool:
         """Tell whether the file of this instance is undamaged; ours is to replace a damaged one."""
         self._heals = BlobId(b"")
+        if not is_kept(known.blob):
+            return True
         try:
             # As a rule the same bytes are sent again: those in memory are compared with the file.
             self._ingest.blobs.check_instance(known, self._blob.in_memory)

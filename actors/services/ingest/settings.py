@@ -20,6 +20,7 @@ class IngestSettings:
 
     default_encoding: str = filled_by(Option("DefaultEncoding", Choice(ENCODINGS, folded=True), "Latin1"))
     sync: bool = filled_by(Option("SyncStorageArea", Boolean(), default=True))
+    store_dicom: bool = filled_by(Option("StoreDicom", Boolean(), default=True))  # False: the index alone, no files
     hash: bool = filled_by(Option("StoreMD5ForAttachments", Boolean(), default=True))
     # What becomes of an instance that is sent again; older releases of Orthanc have a Boolean.
     overwrite: str = filled_by(

@@ -26,13 +26,16 @@ from events.metadata import MetadataRemoved, MetadataSet
 from events.received import ReceivedInstance, facts
 from events.resources import InstanceReceivedAgain, InstanceStored, ResourceDeleted, ResourceStabilized, RowsPurged
 from store.blobs.store import BlobStore
+from store.blobs.writer import is_kept
 from store.dicom.dictionary import tag_name
 from store.dicom.indexed_tags import is_sequence
+from store.dicom.tags import SOP_CLASS_UID
 from store.instance_heads import read_head
 from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
 from store.views.metadata import MetadataNaming, show_metadata
+from store.views.resource_tags import main_tags
 from store.views.views import Views
 
 log = logging.getLogger(__name__)
@@ -146,6 +149,8 @@ class DeliveryReader:
         return self._stored(record.seq, record.at_us, event, Origin.of(again))
 
     def _read_tags(self, event: InstanceStored) -> Mapping[str, Any]:
+        if not is_kept(event.blob):
+            return self._indexed_tags(event)
         try:
             data = read_head(self._blobs, event)
         except FileNotFoundError:  # it was damaged, and another file has taken its place
@@ -158,6 +163,14 @@ class DeliveryReader:
             return self._render(data)
         with data:
             return self._render(data)
+
+    def _indexed_tags(self, event: InstanceStored) -> Mapping[str, Any]:
+        """Return what the index knows of an instance whose file is not kept; less, once it is deleted."""
+        with self._views.snapshot() as snapshot:
+            instance = snapshot.get_instance(event.id)
+            tags = event.tags if instance is None else main_tags(snapshot, instance)
+        shown = {tag_name(tag): text for tag, text in tags.items() if not is_sequence(tag, text)}
+        return shown | {tag_name(SOP_CLASS_UID): event.sop_class}
 
     def _render(self, data: bytes | mmap.mmap) -> Mapping[str, Any]:
         return simplified_tags(data, self._default_encoding())

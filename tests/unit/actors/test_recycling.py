@@ -194,6 +194,16 @@ def test_the_size_may_be_reached_and_not_passed(start: Start, size_bytes: int) -
     assert patients(stage) == {1: "AB", 2: "B"}[size_bytes]
 
 
+def test_compressed_files_count_as_they_lie_on_the_disk(start: Start) -> None:
+    stage = start(size_mb=1)
+    for number, patient in enumerate("ABC"):
+        packed: dict[str, Any] = {"compression": Compression.ZLIB, "packed_bytes": 300_000, "packed_md5": b""}
+        stage.ask(store_command(patient, place=number, size_bytes=3 * MB, **packed))
+    assert patients(stage) == "ABC"
+    stage.ask(store("D", size_bytes=200_000))
+    assert patients(stage) == "BCD"
+
+
 def test_the_patient_that_is_received_is_never_recycled(start: Start) -> None:
     stage = start(size_mb=1)
     stage.run(store("A", size_bytes=400_000), store("B", size_bytes=400_000))

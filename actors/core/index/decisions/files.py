@@ -17,7 +17,7 @@ from events.event import Event
 from events.identifiers import BlobId, Level, Ref, ResourceId
 from events.received import ReceivedInstance, facts
 from store.batch import Batch
-from store.blobs.writer import folder_number
+from store.blobs.writer import folder_number, is_kept
 from store.projections import rows
 from store.projections.attachments import unpack_attachment
 from store.projections.files import unpack_damaged
@@ -90,7 +90,7 @@ def heal(command: StoreInstance, ref: Ref, context: Context) -> Steps:
 
 def check_lease(blob: BlobId, batch: Batch) -> None:
     """Raises FolderRevoked for a file of a process that has lost its folders: a sweep may remove it."""
-    if not batch.get(LEASES, key(folder_number(blob))):
+    if is_kept(blob) and not batch.get(LEASES, key(folder_number(blob))):
         raise FolderRevoked("the process that received this has been replaced; send it again")
 
 
