@@ -17,7 +17,6 @@ the scrubber (`actors.core.scrubber`) takes its steps.
 """
 
 import logging
-import os
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -242,8 +241,6 @@ class Storage(CoreActor):
     def _sweep(self, folders: list[int], *, verify: bool) -> int:
         """Remove what no event refers to from folders whose writers are gone, and retire them; returns how many."""
         count = 0
-        if folders:
-            os.sync()  # of the files that stay, some may not have been synced by their writers
         removes = not (verify and folders and self._is_index_older())
         for folder in folders:
             try:
@@ -270,21 +267,22 @@ class Storage(CoreActor):
         """Raises OSError."""
         if verify:
             self._check_leased(folder)
-        if not removes:
-            self._index.retire_folder(folder)
-            return 0
         names = list(self._blobs.list_folder(folder))
+        orphans = self._orphans_of(names) if removes else set()
+        for name in orphans:
+            (self._blobs.folder(folder) / name).unlink(missing_ok=True)
+        # Some may not have been synced by their writers. Not os.sync(): it waits for whatever else is being written on the machine.
+        self._blobs.sync_files(folder, [name for name, _ in names if name not in orphans])
+        self._index.retire_folder(folder)
+        return len(orphans)
+
+    def _orphans_of(self, names: list[tuple[str, BlobId | None]]) -> set[str]:
         with self._views.snapshot() as snapshot:
-            orphans = [
+            return {
                 name
                 for name, blob in names
                 if blob is None or (snapshot.owner_of_blob(blob) is None and snapshot.row(CONDEMNED, blob) is None)
-            ]
-        for name in orphans:
-            (self._blobs.folder(folder) / name).unlink(missing_ok=True)
-        if not orphans or self._make_durable({folder}):
-            self._index.retire_folder(folder)
-        return len(orphans)
+            }
 
 
 def leased_folders(views: Views) -> list[int]:

@@ -12,7 +12,7 @@ import errno
 import logging
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO, FileIO, RawIOBase
 from pathlib import Path
@@ -33,7 +33,7 @@ from store.blobs.damage import (
     raise_damaged,
 )
 from store.blobs.packed import UnpackedFile, unpack
-from store.blobs.writer import folder_number, is_kept, open_private, parse_blob_name, sync_folder
+from store.blobs.writer import folder_number, is_kept, open_private, parse_blob_name, sync_path
 from store.dicom.mapped import MappedFile, lay_down
 from store.disk_errors import DiskErrors
 
@@ -82,7 +82,7 @@ class BlobStore:
             file.flush()
             os.fsync(file.fileno())
         for folder in (self.root, self.root.parent):
-            sync_folder(folder)
+            sync_path(folder)
 
     def folder(self, number: int) -> Path:
         """Return a leased folder; at most 4,096 lie side by side."""
@@ -229,12 +229,8 @@ class BlobStore:
     def sync(self, blob: BlobId) -> None:
         """Make a file and its name durable. Raises OSError, FileNotFoundError if it has been removed."""
         path = self.path(blob)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        sync_folder(path.parent)
+        sync_path(path)
+        sync_path(path.parent)
         path.stat()
 
     def lay_aside(self, blob: BlobId) -> None:
@@ -258,7 +254,7 @@ class BlobStore:
                 is_new = True
                 if sync:
                     for parent in (path.parent, self.root, self.root.parent):
-                        sync_folder(parent)
+                        sync_path(parent)
         if not is_new:
             raise FileExistsError(path)
         return path
@@ -266,7 +262,14 @@ class BlobStore:
     def sync_folder(self, number: int) -> None:
         """Make durable which files a folder holds, and which no longer; one that is gone is as good."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            sync_folder(self.folder(number))
+            sync_path(self.folder(number))
+
+    def sync_files(self, number: int, names: Iterable[str]) -> None:
+        """Make durable what lies in a folder and under which names. Raises OSError. What cannot be opened is not what a writer of ours left."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                sync_path(self.folder(number) / name)
+        self.sync_folder(number)
 
     def list_folder(self, number: int) -> Iterator[tuple[str, BlobId | None]]:
         """Iterate over the names in a folder, each with its blob's identifier (None for a stranger). Raises OSError."""

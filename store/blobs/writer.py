@@ -42,9 +42,9 @@ def parse_blob_name(name: str) -> BlobId | None:
         return None
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def sync_path(path: Path) -> None:
+    """Make a file's bytes durable, or the names in a folder. Raises OSError. A pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         os.fsync(fd)
     finally:
@@ -97,7 +97,7 @@ class BlobWriter:
                 if sync:
                     os.fsync(self._fd)
                     if not self.is_name_durable:
-                        sync_folder(self.path.parent)
+                        sync_path(self.path.parent)
         finally:
             self._close()
 

@@ -13,7 +13,7 @@ from collections import deque
 from actors.messages.index_client import IndexClient
 from events.errors import SinogramError, StorageFailed
 from store.blobs.store import FOLDER_FILES, BlobStore
-from store.blobs.writer import BlobWriter, make_blob_id, sync_folder
+from store.blobs.writer import BlobWriter, make_blob_id, sync_path
 
 logger = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ class BlobFolders:
         """Sync the folder of some new files; they are gone if that fails."""
         try:
             if self._sync:
-                sync_folder(writers[0].path.parent)
+                sync_path(writers[0].path.parent)
         except OSError:
             for writer in writers:
                 self.release(writer.folder, is_clear=writer.discard())

@@ -17,6 +17,7 @@ from actors.messages.commands.server import SaveCursor
 from actors.messages.index_client import IndexClient
 from events.errors import Busy
 from events.identifiers import BlobId, Level, Seq
+from store.blobs import store
 from store.blobs.store import BlobStore
 from store.blobs.writer import make_blob_id
 from store.tables import CONDEMNED, LEASES, key
@@ -189,6 +190,37 @@ def test_an_index_that_does_not_answer_is_asked_again_next_time(
 
 
 # -- sweeping -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_syncs_what_it_keeps_before_it_gives_the_folder_back(
+    cellar: Cellar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, orphan = cellar.store("kept"), make_blob_id(1, 2)
+    cellar.blobs.path(orphan).write_bytes(b"half a fi")
+    synced: list[Path] = []
+
+    def note(path: Path) -> None:
+        assert cellar.rows(LEASES)
+        synced.append(path)
+
+    monkeypatch.setattr(store, "sync_path", note)
+    cellar.actor.on_receive(Sweep([1]))
+    assert synced == [cellar.blobs.path(kept), cellar.blobs.folder(1)]
+    assert not cellar.rows(LEASES)
+
+
+def test_a_folder_whose_files_cannot_be_synced_keeps_its_lease(cellar: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:
+    cellar.store("kept")
+
+    def fail(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "sync_path", fail)
+        cellar.actor.on_receive(Sweep([1]))
+    assert cellar.rows(LEASES)
+    cellar.actor.on_receive(Sweep([1]))
+    assert not cellar.rows(LEASES)
 
 
 def test_a_sweep_keeps_what_is_referred_to_and_removes_the_rest(cellar: Cellar) -> None:

@@ -272,7 +272,7 @@ def test_a_shelf_that_cannot_be_filled_spoils_no_upload(
 
     (tmp_path / "storage").mkdir(exist_ok=True)
     made = BlobFolders(desk.client, blobs, "gateway-1", sync=True, ahead=AHEAD)
-    monkeypatch.setattr(folders, "sync_folder", fail)
+    monkeypatch.setattr(folders, "sync_path", fail)
     keep(made, made.create())
     assert tried.wait(SOON_S)
     keep(made, made.create())
