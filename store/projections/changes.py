@@ -13,7 +13,7 @@ from struct import Struct
 
 from events import attachments, envelope
 from events import resources as events
-from events.attachments import DICOM
+from events.attachments import USER_NUMBERS
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, ResourceId, Seq
@@ -117,9 +117,9 @@ def _update_attachment(
     batch: Batch,
     appended: Appended[attachments.AttachmentSet | attachments.AttachmentRemoved | attachments.AttachmentRepacked],
 ) -> None:
-    """As for metadata; one that is compressed, or not any more, counts, but a DICOM file does not."""
+    """As for metadata; one that is compressed, or not any more, counts, but none of Orthanc's own."""
     event = appended.event
-    if event.number != DICOM:
+    if event.number in USER_NUMBERS:
         _put_later(batch, appended, ChangeType.UpdatedAttachment, Level(event.level), event.resource)
 
 

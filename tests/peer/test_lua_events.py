@@ -202,6 +202,9 @@ def test_attachments(stage: LuaPair) -> None:
         path = f"/{route}/{ids(stage, level, 221)[0]}"
         stage.ask(f"{path}/attachments/mine", "PUT", "data")
         stage.ask(f"{path}/attachments/mine", "PUT", "data")
+        for name in ("mine", "dicom", "nope"):
+            for change in ("compress", "compress", "uncompress", "verify-md5"):
+                stage.ask(f"{path}/attachments/{name}/{change}", "POST", "")
         stage.ask(f"{path}/attachments/mine", "DELETE")
         stage.settle()
     stage.assert_said_alike()

@@ -16,7 +16,7 @@ from actors.services.lua import events as causes
 from actors.services.lua.events import Delivery, JobEnd
 from actors.services.scripts.filter_values import simplified_tags
 from events import envelope
-from events.attachments import DICOM, AttachmentRemoved, AttachmentRepacked, AttachmentSet
+from events.attachments import USER_NUMBERS, AttachmentRemoved, AttachmentRepacked, AttachmentSet
 from events.envelope import Record
 from events.errors import DamagedFile, InvalidDicom
 from events.event import Event
@@ -113,8 +113,9 @@ class DeliveryReader:
             case RowsPurged():
                 return [causes.deleted(Level(level), format_resource_id(gone)) for level, gone in event.deleted]
             case MetadataSet() | MetadataRemoved() | AttachmentSet() | AttachmentRemoved() | AttachmentRepacked():
-                is_update = not isinstance(event, AttachmentRepacked) or event.number != DICOM
-                return [causes.updated(Level(event.level), format_resource_id(event.id))] if is_update else []
+                if event.number not in USER_NUMBERS:  # a DICOM file is compressed, or not any more
+                    return []
+                return [causes.updated(Level(event.level), format_resource_id(event.id))]
             case JobSubmitted():
                 return [causes.job(JobEnd.SUBMITTED, str(UUID(bytes=event.id)))]
             case JobSucceeded():
