@@ -14,6 +14,7 @@ from events.stored_file import StoredFile
 
 USER_NUMBERS: Final = range(1024, 65536)  # what clients may set, named by `UserContentType` or not
 DICOM: Final = 1
+DICOM_UNTIL_PIXELS: Final = 3
 UNKNOWN_MEDIA_TYPE: Final = "application/octet-stream"
 
 
@@ -30,7 +31,7 @@ BUILT_IN: Final[Mapping[str, ContentType]] = MappingProxyType(
     {
         "dicom": ContentType(DICOM, "application/dicom", is_removable=False),
         "dicom-as-json": ContentType(2, "application/json"),  # Orthanc before 1.9.1 wrote it; never made here
-        "dicom-until-pixel-data": ContentType(3, is_removable=False),
+        "dicom-until-pixel-data": ContentType(DICOM_UNTIL_PIXELS, is_removable=False),
     }
 )
 
@@ -52,6 +53,16 @@ class AttachmentSet(AttachmentEvent, StoredFile):
     old_revision: int | None  # None: there was none
     revision: int  # 0 for the first file, then one more with each
     id: ResourceId = personal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentMade(AttachmentEvent, StoredFile):
+    """A file that the server itself has made is an attachment, in place of any that was there: the beginning of a compressed instance."""
+
+    TAG: ClassVar[str] = "attachment-made/1"
+    level: Level
+    resource: Ref
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,3 +37,8 @@ class StoredFile:
     def disk_md5(self) -> bytes:
         """The MD5 of the file as it lies there; b"" where hashing is off."""
         return self.packed_md5 if self.compression else self.md5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFile(StoredFile):
+    """These facts and nothing else."""

@@ -8,6 +8,7 @@ import copy
 from dataclasses import dataclass, field, fields
 
 from actors.messages.commands.instances import NEVER, StoreInstance
+from events.attachments import DICOM_UNTIL_PIXELS
 from events.identifiers import BlobId, Level, Ref
 from store.projections.attachments import Sizes
 from store.records import Statistics
@@ -92,7 +93,8 @@ class ArchiveModel:
         before = copy.deepcopy(self)
         if names in self.leaves:
             self.delete(names, now_us)
-        if not self._make_room(names[0], command.disk_bytes, now_us):
+        head = None if command.head is None else Attached(0, command.head[0], command.head[1], command.head[4])
+        if not self._make_room(names[0], command.disk_bytes + (0 if head is None else head.disk_bytes), now_us):
             for each in fields(self):
                 setattr(self, each.name, getattr(before, each.name))
             return None
@@ -111,6 +113,10 @@ class ArchiveModel:
                 self.nodes[above] = Node(Ref(created), command.expected_instances if length == 3 else None)
             node = self.nodes[above]
             node.is_stable, node.last_seq, node.last_update_us = False, ref, self.leaves[names].at_us
+        if head is not None:
+            self._append(now_us)
+            self.attachments[names] = {DICOM_UNTIL_PIXELS: head}
+            self.blobs.add(head.blob)
         if self._is_complete(names[:3]):
             self._append(now_us, "CompletedSeries", names[:3])
         return "Success"

@@ -12,11 +12,13 @@ from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.ingest import Ingest, StoreResult
 from actors.services.ingest.settings import IngestSettings
+from events.attachments import DICOM_UNTIL_PIXELS
 from events.identifiers import Level
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.received import Announced
 from store.records import Instance, Origin
+from store.views.attachments import find_attachment
 from tests.index_stage import IndexStage
 
 ORIGIN = Origin(kind="RestApi", remote_ip="192.0.2.9", username="alice")
@@ -61,6 +63,13 @@ class Gate:
     @property
     def files(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in self.blobs.root.rglob("*") if path.is_file()}
+
+    @property
+    def heads(self) -> list[StoredFile]:
+        """The beginnings of compressed files."""
+        with self.stage.views.snapshot() as snapshot:
+            found = [find_attachment(snapshot, record, DICOM_UNTIL_PIXELS) for record in self.instances]
+        return [head for head in found if head is not None]
 
     @property
     def instances(self) -> list[Instance]:

@@ -13,6 +13,7 @@ import msgpack
 from events.attachments import (
     DICOM,
     AttachmentDamaged,
+    AttachmentMade,
     AttachmentRecovered,
     AttachmentRemoved,
     AttachmentRepacked,
@@ -75,6 +76,14 @@ def _set(batch: Batch, appended: Appended[AttachmentSet]) -> None:
     _count(batch, Level(event.level), event.resource, event, old)
 
 
+def _make(batch: Batch, appended: Appended[AttachmentMade]) -> None:
+    """What the server makes has no revisions."""
+    event = appended.event
+    old = _drop(batch, attachment_key(event.resource, event.number), appended.seq)
+    _put(batch, event, 0)
+    _count(batch, Level(event.level), event.resource, event, old)
+
+
 def _remove(batch: Batch, appended: Appended[AttachmentRemoved]) -> None:
     event = appended.event
     _touch(batch, appended)
@@ -101,7 +110,7 @@ def _touch(
         batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
-def _put(batch: Batch, event: AttachmentSet | AttachmentRepacked, revision: int) -> None:
+def _put(batch: Batch, event: AttachmentSet | AttachmentMade | AttachmentRepacked, revision: int) -> None:
     row_key = attachment_key(event.resource, event.number)
     batch.put(ATTACHMENTS, row_key, msgpack.packb([event.level, revision, *rows.file_values(event)]))
     batch.put(BLOBS, event.blob, row_key)
@@ -167,7 +176,7 @@ def unpack_attachment(row_key: bytes, row: bytes) -> Attachment:
 
 PROJECTION = Projection(
     tables=(ATTACHMENTS, ATTACHED),
-    handles={AttachmentSet: _set, AttachmentRemoved: _remove, AttachmentRepacked: _repack},
+    handles={AttachmentSet: _set, AttachmentMade: _make, AttachmentRemoved: _remove, AttachmentRepacked: _repack},
     ignores=(
         AttachmentDamaged,
         AttachmentRecovered,

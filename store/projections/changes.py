@@ -198,6 +198,7 @@ PROJECTION = Projection(
         LabelEvent,  # as in Orthanc 1.12.7, and likewise the next
         ProtectionEvent,
         FileEvent,
+        attachments.AttachmentMade,  # it comes with its instance
         attachments.AttachmentDamaged,
         attachments.AttachmentRecovered,
         ExportsCleared,

@@ -7,6 +7,7 @@ import msgpack
 from events.attachments import (
     DICOM,
     AttachmentDamaged,
+    AttachmentMade,
     AttachmentRecovered,
     AttachmentRemoved,
     AttachmentRepacked,
@@ -144,6 +145,7 @@ PROJECTION = Projection(
     },
     ignores=(
         AttachmentSet,
+        AttachmentMade,
         AttachmentRemoved,
         ResourceEvent,
         LabelEvent,

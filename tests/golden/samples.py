@@ -13,6 +13,7 @@ from typing import Any
 from events import envelope
 from events.attachments import (
     AttachmentDamaged,
+    AttachmentMade,
     AttachmentRecovered,
     AttachmentRemoved,
     AttachmentRepacked,
@@ -163,6 +164,17 @@ EVENTS: dict[str, Event] = {
     ),
     "attachment-removed/1": AttachmentRemoved(
         level=Level.PATIENT, resource=Ref(303), number=65535, old_revision=7, id=ID
+    ),
+    "attachment-made/1": AttachmentMade(
+        level=Level.INSTANCE,
+        resource=Ref(300),
+        number=3,
+        blob=BlobId(bytes(range(0x80, 0x90))),
+        size_bytes=5_000,
+        md5=bytes(range(0xA0, 0xB0)),
+        compression=1,
+        packed_bytes=700,
+        packed_md5=bytes(range(0xB0, 0xC0)),
     ),
     "attachment-repacked/1": AttachmentRepacked(
         level=Level.INSTANCE,

@@ -471,6 +471,7 @@ class ArchiveMachine(RuleBasedStateMachine):
             overwrite=overwrite,
             compression=Compression.ZLIB if packed_bytes else Compression.NONE,
             packed_bytes=packed_bytes,
+            head=[self._next_blob(), 100, b"", Compression.ZLIB, 90, b""] if packed_bytes > 1 else None,
             expected_instances=expected,
             index_in_series=index,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from actors.messages.commands.command import Command
 from events.identifiers import ResourceId
@@ -25,6 +25,8 @@ class StoreInstance(Command, ReceivedInstance):
     expected_instances: int | None
     correlation: bytes
     overwrite: str = NEVER  # whether the file takes the place of one that the instance has; else than for NEVER it is durable already
+    # The file of what stands before Pixel Data, durable already, as the last values of a row; it becomes an attachment.
+    head: list[Any] | None = None
     heals: bytes = b""  # the damaged blob of this instance that this one, durable already, takes the place of
 
 

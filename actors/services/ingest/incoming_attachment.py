@@ -11,11 +11,11 @@ from typing import Self
 
 from actors.messages.commands.attachments import RepackAttachment, SetAttachment
 from actors.messages.index_client import IndexClient
-from actors.services.ingest.incoming_blob import DurableBlobs, DurableFile, IncomingBlob
+from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from events.errors import ReadOnlyArchive
 from events.received import facts
-from events.stored_file import StoredFile
+from events.stored_file import PlainFile, StoredFile
 
 
 class IncomingAttachment:
@@ -39,7 +39,7 @@ class IncomingAttachment:
         """
         revision = 0
 
-        def refer(file: DurableFile) -> bool:
+        def refer(file: PlainFile) -> bool:
             nonlocal revision
             revision = self._index.set_attachment(command(**facts(StoredFile, file)))
             return True
@@ -50,7 +50,7 @@ class IncomingAttachment:
     def replace(self, old: StoredFile, command: Callable[..., RepackAttachment]) -> bool:
         """Let it take the place of a file with the same content, durably; returns whether that was still there. Raises as `keep`."""
 
-        def refer(file: DurableFile) -> bool:
+        def refer(file: PlainFile) -> bool:
             known = facts(StoredFile, file) | {"md5": old.md5, "replaced": old.blob}
             return self._index.repack_attachment(command(**known))
 

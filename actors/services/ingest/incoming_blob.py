@@ -12,7 +12,6 @@ import mmap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from actors.services.ingest.folders import BlobFolders
 from actors.wire import metrics
 from events.errors import Busy, FolderRevoked, SinogramError
 from events.identifiers import BlobId
-from events.stored_file import Compression, StoredFile
+from events.stored_file import Compression, PlainFile
 from store.blobs.packed import pack
 from store.blobs.store import BlobStore
 from store.blobs.writer import NOWHERE, BlobWriter, make_blob_id
@@ -35,13 +34,8 @@ FILES_AHEAD: Final = 32
 SYNC_THREADS: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DurableFile(StoredFile):
-    """What has become of bytes; their MD5 is empty where none is wanted."""
-
-
 # Makes something refer to a file; returns whether it does. Raises SinogramError.
-Refer = Callable[[DurableFile], bool]
+Refer = Callable[[PlainFile], bool]
 
 
 class DurableBlobs:
@@ -136,11 +130,11 @@ class IncomingBlob:
             self._place.folders.release(old.folder, is_clear=old.discard())
         return self._writer
 
-    def describe(self) -> DurableFile:
+    def describe(self) -> PlainFile:
         """Return what there is to say of bytes that are not to be kept, under a name that no file has."""
         with self.content() as data:
             md5 = hashlib.md5(data, usedforsecurity=False).digest() if self._digest else b""
-            return DurableFile(blob=make_blob_id(NOWHERE, 0), size_bytes=len(data), md5=md5)
+            return PlainFile(blob=make_blob_id(NOWHERE, 0), size_bytes=len(data), md5=md5)
 
     def keep(self, refer: Refer, take_back: Callable[[BlobId], bool], *, beside: bool = True) -> bool:
         """Make the blob durable and let `refer` refer to it; returns whether something does.
@@ -196,7 +190,7 @@ class IncomingBlob:
         self._place.folders.release(writer.folder, is_clear=self._is_clear)
 
     def _refer(self, refer: Refer, writer: BlobWriter, size_bytes: int, md5: bytes, packed_md5: bytes) -> bool:
-        file = DurableFile(
+        file = PlainFile(
             blob=writer.blob,
             size_bytes=size_bytes,
             md5=md5,

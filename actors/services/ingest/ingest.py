@@ -21,20 +21,24 @@ from typing import Self
 from actors.messages.commands.instances import IF_CHANGED, NEVER, StoreInstance
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.incoming_attachment import IncomingAttachment
-from actors.services.ingest.incoming_blob import DurableBlobs, DurableFile, IncomingBlob
+from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
+from events.attachments import DICOM_UNTIL_PIXELS
 from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, Level, new_correlation
 from events.received import facts
-from events.stored_file import StoredFile
+from events.stored_file import PlainFile, StoredFile
+from store.blobs.packed import PIECE_BYTES
 from store.blobs.store import BlobStore
 from store.blobs.writer import folder_number, is_kept
 from store.dicom.indexed_tags import with_extra
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, IndexPlan, Summary, summarize
+from store.projections.rows import file_values
 from store.records import Instance, Origin
+from store.views.attachments import find_attachment
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -99,6 +103,9 @@ class Ingest:
             self.index, self.durable, settings if compress is None else replace(settings, compress=compress)
         )
 
+    def new_blob(self, settings: IngestSettings) -> IncomingBlob:
+        return IncomingBlob(self.durable, sync=settings.sync, digest=settings.hash, compress=settings.compress)
+
     def close(self) -> None:
         self.durable.close()
 
@@ -114,9 +121,7 @@ class Upload:
         self._settings = ingest.settings()
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
-        self._blob = IncomingBlob(
-            ingest.durable, sync=self._settings.sync, digest=self._settings.hash, compress=self._settings.compress
-        )
+        self._blob = ingest.new_blob(self._settings)
         self._judged: tuple[Summary, Judgement] | None = None
         self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
@@ -173,15 +178,33 @@ class Upload:
         return self._already_stored(summary)
 
     def _keep(self, summary: Summary) -> bool:
-        """Let the index have the instance, with its file unless none are kept; returns whether it is new there."""
+        """Let the index have the instance, with its file unless none are kept; returns whether it is new there.
 
-        def refer(file: DurableFile) -> bool:
-            return self._ingest.index.store_instance(self._command(summary, file)) == "Success"
-
+        A compressed file comes with another one of what stands before Pixel Data.
+        """
         if not self._settings.store_dicom:
-            return refer(self._blob.describe())
+            return self._refer(self._blob.describe(), None, summary)
+        if not self._settings.compress or summary.pixel_data_offset is None:
+            return self._keep_with(None, summary)
+        head = self._ingest.new_blob(self._settings)
+        try:
+            with self._blob.content() as data, memoryview(data)[: summary.pixel_data_offset] as beginning:
+                for start in range(0, len(beginning), PIECE_BYTES):
+                    head.write(beginning[start : start + PIECE_BYTES])
+            return head.keep(lambda file: self._keep_with(file, summary), lambda _: False, beside=False)
+        finally:
+            head.discard()
+
+    def _keep_with(self, head: PlainFile | None, summary: Summary) -> bool:
         # What heals or overwrites is never retracted: it is durable before its event.
-        return self._blob.keep(refer, self._take_back, beside=not self._heals and self._settings.overwrite == NEVER)
+        return self._blob.keep(
+            lambda file: self._refer(file, head, summary),
+            self._take_back,
+            beside=not self._heals and self._settings.overwrite == NEVER,
+        )
+
+    def _refer(self, file: PlainFile, head: PlainFile | None, summary: Summary) -> bool:
+        return self._ingest.index.store_instance(self._command(summary, file, head)) == "Success"
 
     def _ask_filters(self, summary: Summary) -> Judgement:
         encoding = self._settings.default_encoding
@@ -254,7 +277,8 @@ class Upload:
         with self._ingest.views.snapshot() as snapshot:
             known = snapshot.get_instance(summary.ids.instance)
             may_be_on_its_way = known is not None and snapshot.is_leased(folder_number(known.blob))
-        if known is None or not self._is_whole(known):
+            head = None if known is None else find_attachment(snapshot, known, DICOM_UNTIL_PIXELS)
+        if known is None or not self._is_whole(known, head):
             return False
         if not may_be_on_its_way or not self._settings.sync:
             return True
@@ -267,14 +291,16 @@ class Upload:
             still = snapshot.get_instance(summary.ids.instance)
         return still is not None and still.blob == known.blob
 
-    def _is_whole(self, known: Instance) -> bool:
-        """Tell whether the file of this instance is undamaged; ours is to replace a damaged one."""
+    def _is_whole(self, known: Instance, head: StoredFile | None) -> bool:
+        """Tell whether the file of this instance is undamaged, and that of its beginning; ours is to replace a damaged one."""
         self._heals = BlobId(b"")
         if not is_kept(known.blob):
             return True
         try:
             # As a rule the same bytes are sent again: those in memory are compared with the file.
             self._ingest.blobs.check_instance(known, self._blob.in_memory)
+            if head is not None:
+                self._ingest.blobs.check_instance(head)
         except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
             return False
         except DamagedFile:
@@ -282,7 +308,7 @@ class Upload:
             return False
         return True
 
-    def _command(self, summary: Summary, file: DurableFile) -> StoreInstance:
+    def _command(self, summary: Summary, file: PlainFile, head: PlainFile | None) -> StoreInstance:
         return StoreInstance(
             patient=summary.ids.patient,
             study=summary.ids.study,
@@ -298,6 +324,7 @@ class Upload:
             expected_instances=summary.expected_instances,
             correlation=self._correlation,
             overwrite=self._settings.overwrite,
+            head=None if head is None else list(file_values(head)),
             heals=self._heals,
             **facts(StoredFile, file),
             **self._origin.facts(),

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from actors.messages.job_types import JOB_TYPES
-from actors.services.ingest.incoming_blob import DurableFile, IncomingBlob
+from actors.services.ingest.incoming_blob import IncomingBlob
 from actors.services.jobs.operation import RunOver, Task, Workbench
+from events.stored_file import PlainFile
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def new_output(
         raise ValueError(f"jobs of type {task.type} have no output {key}")
     blob = IncomingBlob(bench.ingest.durable, sync=bench.ingest.settings().sync, digest=False)
 
-    def refer(made: DurableFile) -> bool:
+    def refer(made: PlainFile) -> bool:
         return bench.index.add_job_output(
             task.job, task.run, key, made.blob, made.size_bytes, media_type=media_type, filename=filename
         )

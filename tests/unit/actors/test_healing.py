@@ -175,7 +175,7 @@ def test_whoever_reads_a_damaged_file_is_told_and_it_is_recorded_once(ward: Ward
 @pytest.mark.parametrize("was_read", [True, False], ids=["known", "unknown"])
 def test_the_same_instance_sent_again_heals(ward: Ward, how: str, tmp_path: Path, *, was_read: bool) -> None:
     spoil = DAMAGES[how][0]
-    before = ward.instance
+    before, heads = ward.instance, ward.heads
     spoil(ward.path)
     if was_read:
         with pytest.raises(DamagedFile):
@@ -195,7 +195,8 @@ def test_the_same_instance_sent_again_heals(ward: Ward, how: str, tmp_path: Path
     assert ward.send(FILE).status == "AlreadyStored"
     with ward.stage.views.snapshot() as s:
         assert s.owner_of_blob(before.blob) is None
-        assert list(s.keys(CONDEMNED, b"")) == [before.blob]
+        assert sorted(s.keys(CONDEMNED, b"")) == sorted(file.blob for file in (before, *heads))
+    assert len(ward.heads) == len(heads) == ward.settings.compress
     ward.check_replay(tmp_path / "again")
 
 
@@ -416,6 +417,38 @@ def test_a_file_that_was_put_back_is_no_longer_listed_after_a_start(ward: Ward, 
     ward.check_replay(tmp_path / "again")
 
 
+@every_damage
+@pytest.mark.parametrize("ward", [True], ids=["compressed"], indirect=True)
+def test_the_beginning_of_a_file_heals_with_it(ward: Ward, how: str, tmp_path: Path) -> None:
+    (head,) = ward.heads
+    content = content_of(head, ward.blobs.path(head.blob))
+    DAMAGES[how][0](ward.blobs.path(head.blob))
+    before = ward.instance
+    assert ward.send(FILE).status == "Success"
+    (head,) = ward.heads
+    assert content_of(head, ward.blobs.path(head.blob)) == content
+    assert ward.content == FILE
+    assert ward.instance.ref == before.ref
+    assert ward.listed == []
+    assert ward.send(FILE).status == "AlreadyStored"
+    ward.check_replay(tmp_path / "again")
+
+
+def test_what_heals_is_kept_as_the_configuration_says_now(ward: Ward, tmp_path: Path) -> None:
+    """An instance that has lost its compressed file may get one as it is, and the other way round."""
+    compress = not ward.settings.compress
+    ward.settings = replace(ward.settings, compress=compress)
+    ward.path.unlink()
+    assert ward.send(FILE).status == "Success"
+    assert ward.content == FILE
+    assert bool(ward.instance.compression) is compress
+    assert len(ward.heads) == compress
+    with ward.stage.views.snapshot() as s:
+        assert s.statistics().disk_bytes == sum(each.disk_bytes for each in ward.instances)
+        assert s.statistics().attached_disk_bytes == sum(each.disk_bytes for each in ward.heads)
+    ward.check_replay(tmp_path / "again")
+
+
 def test_damage_of_another_kind_is_another_event(ward: Ward) -> None:
     os.truncate(ward.path, 10)
     for _ in range(2):
@@ -476,7 +509,7 @@ def test_a_duplicate_that_is_the_file_needs_no_digest(
 
     monkeypatch.setattr("store.blobs.store.check_digest", count)
     assert ward.send(again).status == "AlreadyStored"
-    assert len(seen) == (1 if ward.settings.compress else digests), "a compressed one is not compared byte for byte"
+    assert len(seen) == (2 if ward.settings.compress else digests), "compressed ones are not compared byte for byte"
     assert ward.content == FILE
 
 
@@ -567,7 +600,7 @@ def test_a_folder_that_is_gone_was_lost_by_its_disk_and_nothing_in_it_is_retract
     before = [record.ref for record in ward.instances]
     DAMAGES[how][0](ward.path)
     sweep_after_a_cut(ward)
-    assert sorted(ward.listed) == sorted((ref, "missing") for ref in before)
+    assert {*ward.listed} == {(ref, "missing") for ref in before}
     assert leased_folders(ward.stage.views) == [], "the sweep came to its end"
     assert ward.send(FILE).status == "Success"
     assert ward.content == FILE

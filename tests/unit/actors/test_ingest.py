@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actors.core.file_removal import Storage, Sweep, leased_folders
+from actors.core.file_removal import RemoveCondemned, Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.instances import StoreInstance
 from actors.messages.index_client import IndexClient
@@ -24,6 +24,7 @@ from actors.wire import metrics
 from events.errors import Busy, CorruptLog, FolderRevoked, InvalidDicom, MissingTag, SinogramError, StorageFull
 from events.identifiers import BlobId, Level
 from events.resources import InstanceReceivedAgain
+from events.stored_file import PlainFile
 from store.blobs.store import DAMAGED
 from store.blobs.writer import BlobWriter
 from store.log import read_event
@@ -51,9 +52,13 @@ def test_the_very_bytes_that_came_are_kept(gate: Gate, chunk: int, *, compress: 
     assert result.status == "Success"
     (record,) = gate.instances
     assert gate.read() == FILE
-    assert list(gate.files) == [gate.blobs.path(record.blob)]
-    (lying,) = gate.files.values()
+    assert set(gate.files) == {gate.blobs.path(file.blob) for file in (record, *gate.heads)}
+    lying = gate.files[gate.blobs.path(record.blob)]
     assert bool(record.compression) is compress
+    assert len(gate.heads) == compress
+    for head in gate.heads:
+        assert content_of(head, gate.blobs.path(head.blob)) == FILE[: record.pixel_data_offset]
+        assert head.md5 == hashlib.md5(FILE[: record.pixel_data_offset], usedforsecurity=False).digest()
     assert (lying == FILE) is not compress
     assert (record.disk_bytes, record.disk_md5) == (len(lying), hashlib.md5(lying, usedforsecurity=False).digest())
     assert (record.id, record.size_bytes, Origin.of(record)) == (result.ids.instance, len(FILE), ORIGIN)
@@ -101,7 +106,7 @@ def test_a_disk_that_fills_while_a_file_is_compressed_leaves_nothing(
             assert left == 0
         else:
             assert left > 0
-    assert len(gate.files) == len(gate.instances)
+    assert set(gate.files) == {gate.blobs.path(file.blob) for file in (*gate.instances, *gate.heads)}
     assert gate.send(FILE).status in {"Success", "AlreadyStored"}
 
 
@@ -124,9 +129,9 @@ def test_both_kinds_lie_side_by_side(gate: Gate) -> None:
 def test_an_empty_content_is_an_empty_file(gate: Gate) -> None:
     """As in Orthanc 1.12.7: no header and no stream, and it is compressed all the same."""
     blob = incoming_blob.IncomingBlob(gate.ingest.durable, sync=False, digest=True, compress=True)
-    kept: list[incoming_blob.DurableFile] = []
+    kept: list[PlainFile] = []
 
-    def refer(file: incoming_blob.DurableFile) -> bool:
+    def refer(file: PlainFile) -> bool:
         kept.append(file)
         return True
 
@@ -410,6 +415,31 @@ def failing_sync(monkeypatch: pytest.MonkeyPatch, chosen: Callable[[str], bool])
 def sweep(gate: Gate, *, is_after_cut: bool = True) -> None:
     storage = Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs)
     storage.on_receive(Sweep(leased_folders(gate.stage.views), is_after_cut=is_after_cut))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_two_files_neither_stays_if_one_cannot_be_made_durable(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    """That of the beginning is durable before the event, that of the instance beside it."""
+    gate.send(encode(dataset(2)))
+    gate.settings = replace(gate.settings, compress=True)
+    seen: list[str] = []
+
+    def fails(path: str) -> bool:
+        if path not in seen and str(gate.blobs.root) in path and not Path(path).is_dir():
+            seen.append(path)
+        return path in seen[which:]
+
+    with failing_sync(monkeypatch, fails), pytest.raises(StorageFull):
+        gate.send(FILE)
+    assert len(seen) == which + 1
+    Storage(IndexClient(gate.stage.ask), gate.stage.views, gate.blobs).on_receive(RemoveCondemned())
+    assert len(gate.instances) == len(gate.files) == 1
+    assert gate.heads == []
+    assert gate.send(FILE).status == "Success"
+    gate.ingest.close()
+    assert leased_folders(gate.stage.views) == [1]
 
 
 def test_a_small_file_that_cannot_be_made_durable_is_retracted_before_the_sender_hears_of_it(

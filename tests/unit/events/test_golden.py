@@ -82,6 +82,10 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         [ID, bytes(range(0xA0, 0xB0))],
     ),
     "attachment-removed/1": ([1, 303, 65535, 7], [ID]),
+    "attachment-made/1": (
+        [4, 300, 3, bytes(range(0x80, 0x90)), 5_000, 1, 700],
+        [bytes(range(0xA0, 0xB0)), bytes(range(0xB0, 0xC0))],
+    ),
     "attachment-repacked/1": (
         [4, 300, 1, bytes(range(0x90, 0xA0)), bytes(range(0x80, 0x90)), 5_000_000_000, 1, 70_000],
         [ID, bytes(range(0xA0, 0xB0)), bytes(range(0xB0, 0xC0))],

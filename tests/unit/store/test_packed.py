@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.services.ingest.incoming_blob import DurableFile
 from events.errors import DamagedFile, StorageFull
 from events.identifiers import BlobId
+from events.stored_file import PlainFile
 from store.blobs import store as blob_store
 from store.blobs.damage import Damage, Damaged, Kind
 from store.blobs.packed import PIECE_BYTES, UnpackedFile, pack, unpack
@@ -39,8 +39,8 @@ def packed(content: bytes) -> bytes:
     return b"".join(pack(content))
 
 
-def described(content: bytes, lying: bytes, *, digests: bool = True) -> DurableFile:
-    return DurableFile(
+def described(content: bytes, lying: bytes, *, digests: bool = True) -> PlainFile:
+    return PlainFile(
         blob=BLOB,
         size_bytes=len(content),
         md5=md5(content) if digests else b"",

@@ -6,6 +6,7 @@ from actors.core.index.decisions.recycling import make_room_for
 from actors.core.index.decisions.revisions import check_seen
 from actors.core.index.reading import find_any, surrogate_of_resource
 from actors.messages.commands import attachments as commands
+from actors.messages.commands.instances import StoreInstance
 from actors.messages.commands.revisions import RevisedCommand
 from events import attachments as events
 from events.errors import InvalidRequest
@@ -74,6 +75,33 @@ def _repack(command: commands.RepackAttachment, context: Context) -> Steps:
         **facts(StoredFile, command),
     )
     yield Planned(event, surrogate_of_resource(context.batch, level, ref))
+
+
+def make_head(command: StoreInstance, instance: Ref, surrogate: bytes) -> Steps:
+    """Yield the event by which the beginning of a file is an attachment of its instance, if the file is one that has it."""
+    if command.head is not None:
+        event = events.AttachmentMade(
+            level=Level.INSTANCE,
+            resource=instance,
+            number=events.DICOM_UNTIL_PIXELS,
+            **rows.read_file(command.head),
+        )
+        yield Planned(event, surrogate)
+
+
+def replace_head(command: StoreInstance, instance: Ref, surrogate: bytes, batch: Batch) -> Steps:
+    """Yield what becomes of the beginning of a file that another one has taken the place of."""
+    yield from make_head(command, instance, surrogate)
+    old = _find(batch, instance, events.DICOM_UNTIL_PIXELS)
+    if command.head is None and old is not None:
+        event = events.AttachmentRemoved(
+            level=Level.INSTANCE,
+            resource=instance,
+            number=events.DICOM_UNTIL_PIXELS,
+            old_revision=old.revision,
+            id=command.id,
+        )
+        yield Planned(event, surrogate)
 
 
 def _check_number(number: int) -> None:

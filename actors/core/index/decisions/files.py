@@ -82,10 +82,9 @@ def _recovered(blob: BlobId, owner: _Owner) -> Event:
     return attachments.AttachmentRecovered(level=owner.level, resource=owner.ref, number=owner.number, blob=blob)
 
 
-def heal(command: StoreInstance, ref: Ref, context: Context) -> Steps:
-    """Yield the event by which an instance has the file that came now."""
-    event = events.FileHealed(instance=ref, damaged=BlobId(command.heals), **facts(ReceivedInstance, command))
-    yield Planned(event, surrogate_of_resource(context.batch, Level.INSTANCE, ref))
+def heal(command: StoreInstance, ref: Ref) -> events.FileHealed:
+    """Return the event by which an instance has the file that came now."""
+    return events.FileHealed(instance=ref, damaged=BlobId(command.heals), **facts(ReceivedInstance, command))
 
 
 def check_lease(blob: BlobId, batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """Which events an instance that comes in causes: its own, and those of what has to be made above it."""
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.attachments import make_head, replace_head
 from actors.core.index.decisions.files import check_lease, heal
 from actors.core.index.decisions.recycling import make_room, make_room_for
 from actors.core.index.decisions.resources import delete
@@ -10,6 +11,7 @@ from events import resources as events
 from events.errors import InvalidDicom
 from events.identifiers import Level, Ref, ResourceId
 from events.received import Originated, ReceivedInstance, facts
+from events.stored_file import PlainFile, StoredFile
 from store.batch import Batch
 from store.completeness import series_status
 from store.projections import rows
@@ -34,7 +36,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
         if not _overwrites(command, held):
             context.outcome.reply = "AlreadyStored"
             return
-    check_lease(command.blob, batch)
+    _check_leases(command, batch)
     if existing is not None:
         yield from delete(
             context,
@@ -45,7 +47,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
             username=command.username,
         )
     series, study, patient = _find_above(command, batch)
-    yield from make_room(context, patient=patient, size_bytes=command.disk_bytes)
+    yield from make_room(context, patient=patient, size_bytes=_disk_bytes(command))
     instance = context.next_seq()
     created = iter(range(instance + 1, instance + 4))
     series_ref = Ref(next(created)) if series is None else series
@@ -59,6 +61,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
         surrogate,
     )
     yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
+    yield from make_head(command, Ref(instance), surrogate)
     if _is_just_complete(batch, series_ref):
         yield Planned(events.SeriesCompleted(series=series_ref), surrogate)
     context.outcome.reply = "Success"
@@ -71,11 +74,27 @@ def _store(command: StoreInstance, context: Context) -> Steps:
 
 
 def _heal(command: StoreInstance, held: Instance, context: Context) -> Steps:
-    check_lease(command.blob, context.batch)
-    yield from make_room_for(context, Level.INSTANCE, held.ref, command.disk_bytes - held.disk_bytes)
-    yield from heal(command, held.ref, context)
+    _check_leases(command, context.batch)
+    yield from make_room_for(context, Level.INSTANCE, held.ref, _disk_bytes(command) - held.disk_bytes)
+    surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, held.ref)
+    yield Planned(heal(command, held.ref), surrogate)
+    yield from replace_head(command, held.ref, surrogate, context.batch)
     context.outcome.reply = "Success"
     context.outcome.condemned = True
+
+
+def _check_leases(command: StoreInstance, batch: Batch) -> None:
+    for file in _files(command):
+        check_lease(file.blob, batch)
+
+
+def _disk_bytes(command: StoreInstance) -> int:
+    return sum(file.disk_bytes for file in _files(command))
+
+
+def _files(command: StoreInstance) -> list[StoredFile]:
+    """Return the files that an instance comes with: its own, and that of its beginning."""
+    return [command] if command.head is None else [command, PlainFile(**rows.read_file(command.head))]
 
 
 def _overwrites(command: StoreInstance, held: Instance) -> bool:
