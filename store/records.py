@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from events.identifiers import Level, Ref, ResourceId, Seq
 from events.received import Originated, ReceivedInstance
@@ -84,8 +84,7 @@ class Statistics:
         return self.size_bytes - self.saved_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One row of `/changes`."""
 
     seq: Seq

@@ -1,14 +1,15 @@
 """`/changes`: the log that Orthanc's clients poll."""
 
-from typing import Any
+from typing import Any, Final
 
 import falcon
 
 from api.errors import OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.render_resources import TYPE_OF_LEVEL, path_of
-from api.rest.serving.replies import send_json, send_text
+from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
+from api.rest.serving import orthanc_json
+from api.rest.serving.replies import JSON, send_json, send_text, wants_xml
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
 from store.times import format_us
@@ -37,7 +38,11 @@ class Changes:
         since, limit, to = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT, to=-1)
         with self._deps.views.snapshot() as s:
             page = get_last_change(s) if req.has_param("last") else _page(s, max(since, 0), limit, to, types)
-        send_json(req, resp, render_changes(page))
+        if wants_xml(req):
+            send_json(req, resp, render_changes(page))
+        else:
+            resp.content_type = JSON
+            resp.data = encode_changes(page)
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_changes()
@@ -64,25 +69,41 @@ def _types(req: falcon.Request) -> list[str]:
 
 
 def render_changes(page: ChangesPage) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "Changes": [_render(change) for change in page.changes],
-        "Done": page.done,
-        "Last": page.last,
-    }
+    return _frame(page, [dict(zip(_FIELDS, _values(change), strict=True)) for change in page.changes])
+
+
+def _frame(page: ChangesPage, changes: list[dict[str, Any]]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Changes": changes, "Done": page.done, "Last": page.last}
     if page.changes:
         shown["First"] = page.first
     return shown
 
 
-def _render(change: Change) -> dict[str, Any]:
-    return {
-        "ChangeType": change.change_type,
-        "Date": format_us(change.at_us),
-        "ID": format_resource_id(change.resource),
-        "Path": path_of(change.level, change.resource),
-        "ResourceType": TYPE_OF_LEVEL[change.level],
-        "Seq": change.seq,
-    }
+def _values(change: Change) -> tuple[str | int, ...]:
+    seq, change_type, level, resource, at_us = change
+    identifier = format_resource_id(resource)
+    return change_type, format_us(at_us), identifier, _PATHS[level] + identifier, TYPE_OF_LEVEL[level], seq
+
+
+_FIELDS: Final = ("ChangeType", "Date", "ID", "Path", "ResourceType", "Seq")
+_PATHS: Final = {level: f"/{collection}/" for level, collection in COLLECTION.items()}
+
+
+def _learn_form() -> str:
+    """Return how the encoder writes one change of a page, with places for its values."""
+    page = orthanc_json.encode({"Changes": [dict.fromkeys(_FIELDS, "%s")]}).decode()
+    one = page[page.index("[") + 1 : page.rindex("]")].rstrip()
+    return one.replace('"Seq" : "%s"', '"Seq" : %d')
+
+
+_FORM: Final = _learn_form()
+
+
+def encode_changes(page: ChangesPage) -> bytes:
+    """Return the JSON of a page: no value in it needs an escape, so a change takes a quarter of the encoder's time."""
+    whole = orthanc_json.encode(_frame(page, []))
+    rows = ",".join([_FORM % _values(change) for change in page.changes])
+    return whole.replace(b"[]", f"\n   [{rows}\n   ]".encode("ascii")) if rows else whole
 
 
 def routes(deps: Deps) -> Routes:

@@ -16,7 +16,7 @@ from events import resources as events
 from events.attachments import USER_NUMBERS
 from events.event import Event
 from events.files import FileEvent
-from events.identifiers import Level, Ref, ResourceId, Seq
+from events.identifiers import LEVELS, Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
@@ -157,11 +157,14 @@ def _forget_row(batch: Batch, seq: Seq) -> None:
         batch.delete(CHANGES_BY_TYPE, typed_change_key(row[0], seq))
 
 
+_NAMES = {number.value: number.name for number in ChangeType}
+
+
 @decodes
 def read_change(seq: Seq, row: bytes) -> Change:
     """Decode a row of `/changes`."""
     change_type, level, at_us, resource = _ROW.unpack(row)
-    return Change(seq, ChangeType(change_type).name, Level(level), resource, at_us)
+    return Change(seq, _NAMES[change_type], LEVELS[level], resource, at_us)
 
 
 def _add_last(batch: Batch, _: bytes, seq: bytes, row: bytes) -> None:

@@ -3,14 +3,16 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from events import envelope
 from events.event import field_names
-from events.identifiers import Level, Ref, ResourceId, Seq
+from events.identifiers import Level, ResourceId, Seq
 from store.log import read_rows
 from store.projections.changes import CLEARED, LAST, ChangeType, read_change
-from store.records import Change, ChangesPage, Instance
+from store.projections.rows import arrival_of
+from store.records import Change, ChangesPage
 from store.tables import (
     CHANGES,
     CHANGES_BY_TYPE,
@@ -26,6 +28,7 @@ from store.tables import (
 )
 from store.views.snapshot import Snapshot
 
+_NEW_INSTANCE = ChangeType.NewInstance.name
 MAX_SEQ = (1 << 63) - 1  # the largest `since` and `to`: the next number still fits a key
 
 
@@ -42,13 +45,9 @@ def get_changes(
     `done` tells that nothing follows the page (or precedes it, reading backwards). Unknown types match nothing.
     """
     backwards = to is not None and since == 0
-    found: list[Change] = []
-    done = True
-    for change in _walk(snapshot, since, to, types, backwards=backwards):
-        if limit and len(found) == limit:
-            done = False
-            break
-        found.append(change)
+    walk = _walk(snapshot, since, to, types, backwards=backwards)
+    found = list(islice(walk, limit or None))
+    done = next(walk, None) is None
     if backwards:
         found.reverse()
     first = found[0].seq if found else since
@@ -58,7 +57,7 @@ def get_changes(
 
 def get_last_change(snapshot: Snapshot) -> ChangesPage:
     """Return the page that holds the newest change alone (`/changes?last`)."""
-    found = list(_take(_walk(snapshot, 0, None, (), backwards=True), 1))
+    found = list(islice(_walk(snapshot, 0, None, (), backwards=True), 1))
     seq = found[0].seq if found else get_last_seq(snapshot)
     return ChangesPage(found, True, seq, seq)
 
@@ -69,60 +68,63 @@ def get_last_seq(snapshot: Snapshot) -> int:
     return found
 
 
-def _take(changes: Iterator[Change], count: int) -> Iterator[Change]:
-    for _, change in zip(range(count), changes, strict=False):
-        yield change
-
-
 def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], *, backwards: bool) -> Iterator[Change]:
     wanted = {ChangeType[name] for name in types if name in ChangeType.__members__}
     runs = []
     if not types or ChangeType.NewInstance in wanted:
         cleared = U64.unpack(snapshot.row(TOTALS, CLEARED) or bytes(8))[0]
-        runs.append(_seqs(snapshot, INSTANCES, b"", max(since, cleared), to, backwards=backwards))
+        runs.append(_rows(snapshot, INSTANCES, b"", max(since, cleared), to, backwards=backwards))
     if not types:
-        runs.append(_seqs(snapshot, CHANGES, b"", since, to, backwards=backwards))
+        runs.append(_rows(snapshot, CHANGES, b"", since, to, backwards=backwards))
     runs += [
-        _seqs(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards)
+        _rows(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards)
         for change_type in wanted - {ChangeType.NewInstance}
     ]
-    for seq in heapq.merge(*runs, reverse=backwards):
-        change = _read(snapshot, seq)
+    for seq, table, row in heapq.merge(*runs, reverse=backwards):
+        change = _read_arrival(snapshot, seq, row) if table is INSTANCES else _read(snapshot, seq, table, row)
         if change is not None:
             yield change
 
 
-def _read(snapshot: Snapshot, seq: Seq) -> Change | None:
-    """Return the change of an event, None where its resource is being purged."""
-    row = snapshot.row(CHANGES, key(seq))
-    if row is not None:
-        change = read_change(seq, row)
-        found = snapshot.find(change.resource)
-        # A change that is older than its resource is of an earlier life, whose rows are still being purged.
-        return change if found is not None and found[1] <= seq else None
-    instance = snapshot.get_ref(Level.INSTANCE, Ref(seq))
-    if not isinstance(instance, Instance) or snapshot.find(instance.id) != (Level.INSTANCE, Ref(seq)):
+def _read_arrival(snapshot: Snapshot, seq: Seq, row: bytes) -> Change | None:
+    """Return the change of a new instance, None where it is being purged."""
+    snapshot.last_table = INSTANCES
+    resource, at_us = arrival_of(row)
+    found = snapshot.find(resource)
+    if found is None or found[1] != seq:  # type: ignore[comparison-overlap]  # the ref of an instance is the sequence of its event
         return None
-    return Change(seq, ChangeType.NewInstance.name, Level.INSTANCE, instance.id, instance.received_us)
+    return Change(seq, _NEW_INSTANCE, Level.INSTANCE, resource, at_us)
 
 
-def _seqs(
+def _read(snapshot: Snapshot, seq: Seq, table: bytes, row: bytes) -> Change | None:
+    """Return any other change, None where its resource is being purged."""
+    packed = row if table is CHANGES else snapshot.row(CHANGES, key(seq))
+    if packed is None:
+        return None
+    snapshot.last_table = CHANGES
+    change = read_change(seq, packed)
+    found = snapshot.find(change.resource)
+    # A change that is older than its resource is of an earlier life, whose rows are still being purged.
+    return change if found is not None and found[1] <= seq else None
+
+
+def _rows(
     snapshot: Snapshot, table: bytes, prefix: bytes, since: int, to: int | None, *, backwards: bool
-) -> Iterator[Seq]:
-    """Iterate over the sequences in (since, to] of a table's keys that start with a prefix."""
+) -> Iterator[tuple[Seq, bytes, bytes]]:
+    """Iterate over a table's rows whose keys are a prefix with a sequence in (since, to]: sequence, table, row."""
     last = MAX_SEQ if to is None else min(to, MAX_SEQ)
     with snapshot.txn.cursor(db=snapshot.tables[table]) as cursor:
         if backwards:
             found = cursor.prev() if cursor.set_range(prefix + key(last + 1)) else cursor.last()
         else:
             found = cursor.set_range(prefix + key(min(since, MAX_SEQ) + 1))
-        while found:
-            row_key = cursor.key()
+        if not found:
+            return
+        for row_key, row in cursor.iterprev() if backwards else cursor.iternext():
             seq = U64.unpack(row_key[-8:])[0]
             if not row_key.startswith(prefix) or not since < seq <= last:
                 return
-            yield Seq(seq)
-            found = cursor.prev() if backwards else cursor.next()
+            yield seq, table, row
 
 
 @dataclass(frozen=True, slots=True)

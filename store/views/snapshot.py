@@ -11,7 +11,7 @@ from typing import Any
 import lmdb
 import msgpack
 
-from events.identifiers import Level, Ref, ResourceId, Seq
+from events.identifiers import LEVELS, Level, Ref, ResourceId, Seq
 from store.projections import rows
 from store.projections.attachments import ATTACHED_TOTAL, unpack_sizes
 from store.projections.counters import STATISTICS
@@ -70,8 +70,11 @@ class Snapshot:
         packed = self.row(IDS, resource_id)
         if packed is None:
             return None
-        level, ref = LEVEL_REF.unpack(packed)
-        return None if self.is_hidden(Level(level), Ref(ref)) else (Level(level), Ref(ref))
+        number, ref = LEVEL_REF.unpack(packed)
+        level = LEVELS[number]
+        if self._something_hidden is not False and self.is_hidden(level, ref):  # a call takes a sixth of the whole
+            return None
+        return level, ref
 
     def get(self, level: Level, resource_id: ResourceId) -> Resource | Instance | None:
         """Return a resource, None if the archive does not hold it at this level."""

@@ -107,6 +107,25 @@ def test_what_is_no_tag(checked: RestStage, form: str) -> None:
     assert checked.ask(uri(checked)).body == b"one"
 
 
+def test_attachments_have_revisions_as_metadata_have(checked: RestStage) -> None:
+    path = uri(checked).replace("metadata", "attachments")
+    assert status_and_tag(checked.ask(path, "PUT", b"one")) == (200, '"0"')
+    assert [checked.ask(path, method, b"two").status for method in ("PUT", "DELETE")] == [409, 409]
+    for tag in ('"1"', f'"0-{OTHER_MD5}"'):
+        assert [checked.ask(path, method, b"two", {"If-Match": tag}).status for method in ("PUT", "DELETE")] == [
+            409,
+            409,
+        ]
+    assert checked.ask(f"{path}/data").body == b"one"
+    assert status_and_tag(checked.ask(path, "PUT", b"two", {"If-Match": with_md5(0, b"one")})) == (200, '"1"')
+    for operation in ("/data", "/info", "/size", ""):
+        for tag in ('"1"', with_md5(1, b"two")):
+            assert status_and_tag(checked.ask(path + operation, headers={"If-None-Match": tag})) == (304, '"1"')
+        assert checked.ask(path + operation, headers={"If-None-Match": '"0"'}).status == 200
+    assert checked.ask(path, "DELETE", b"", {"If-Match": '"1"'}).status == 200
+    assert status_and_tag(checked.ask(path, "PUT", b"new")) == (200, '"0"')
+
+
 def test_what_must_be_said_and_is_not(checked: RestStage) -> None:
     missing = delete(checked)  # of nothing
     assert missing.status == 409
@@ -177,16 +196,17 @@ def race(
     return answers
 
 
-def test_of_many_writers_one_wins_each_revision(checked: RestStage) -> None:
-    path = uri(checked)
+@pytest.mark.parametrize(("kind", "writers", "shown"), [("metadata", WRITERS, ""), ("attachments", 50, "/data")])
+def test_of_many_writers_one_wins_each_revision(checked: RestStage, kind: str, writers: int, shown: str) -> None:
+    path = uri(checked).replace("metadata", kind)
     with serving(checked.app, threads=16, silence_s=DEADLINE_S, is_alone=False) as address:
         for revision in range(3):
             headers = {"If-Match": f'"{revision - 1}"'} if revision else {}
-            answers = race(address, [("PUT", path, f"{revision} {n}".encode(), headers) for n in range(WRITERS)])
-            assert Counter(answers) == {(200, f'"{revision}"'): 1, (409, None): WRITERS - 1}
+            answers = race(address, [("PUT", path, f"{revision} {n}".encode(), headers) for n in range(writers)])
+            assert Counter(answers) == {(200, f'"{revision}"'): 1, (409, None): writers - 1}
             (winner,) = [n for n, (status, _) in enumerate(answers) if status == 200]
-            assert checked.ask(path).body == f"{revision} {winner}".encode()
-        answers = race(address, [("DELETE", path, b"", {"If-Match": '"2"'})] * WRITERS)
-        assert Counter(status for status, _ in answers) == {200: 1, 404: WRITERS - 1}
+            assert checked.ask(path + shown).body == f"{revision} {winner}".encode()
+        answers = race(address, [("DELETE", path, b"", {"If-Match": '"2"'})] * writers)
+        assert Counter(status for status, _ in answers) == {200: 1, 404: writers - 1}
     log = json.loads(checked.ask("/events?limit=1000").body)["Events"]
-    assert [e["Values"].get("revision") for e in log if e["Tag"].startswith("metadata-")] == [0, 1, 2, None]
+    assert [e["Values"].get("revision") for e in log if e["Tag"].startswith(kind.rstrip("s") + "-")] == [0, 1, 2, None]
