@@ -47,9 +47,17 @@ UNACKNOWLEDGED_S = 60.0  # before the end of the log: older stores were answered
 SYNCED_BESIDE_BYTES = (
     1 << 20
 )  # a larger file was durable before its event (actors.services.ingest.incoming_blob.SPILL_BYTES)
+# Between two removals. While patients are recycled each store condemns some files: one by one their removal costs a commit and a sync of
+# their folder for each of these stores.
+GATHER_S = 0.5
 HELD_BACK_S = 5.0  # between two looks at what waits for a consumer; a look at 100,000 files takes some 0.1 s
 FOLDERS_AHEAD = 64  # looked for: some numbers may have been leased without a folder being made
 REMOVALS_PER_STEP = 500  # files per message: some 20 ms, so that a sweep does not wait long behind a deletion
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """A commit has condemned blobs. They are removed at once, or soon, together with those of the next commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class Sweep:
     is_after_cut: bool = False  # the run was cut off: files may be missing that the log knows
 
 
-StorageMessage = RemoveCondemned | Recheck | Scrub | Sweep
+StorageMessage = Condemned | RemoveCondemned | Recheck | Scrub | Sweep
 
 
 class Storage(CoreActor):
@@ -100,6 +108,7 @@ class Storage(CoreActor):
         self._views = views
         self._blobs = blobs
         self._alarm = Alarm("storage-alarm", lambda: tell(self.actor_ref, RemoveCondemned()), time.monotonic)
+        self._gathering_until_s = 0.0
         self._scrubber = scrubber
         self._scrub_alarm: Alarm | None = None
 
@@ -124,6 +133,8 @@ class Storage(CoreActor):
                     self._scrub()
                 case Sweep(folders, is_after_cut):
                     return 0 if self._read_only else self._sweep(folders, verify=is_after_cut)
+                case Condemned():
+                    self._remove_soon()
                 case RemoveCondemned(after):
                     if not self._read_only:
                         self._remove_condemned(after)
@@ -133,6 +144,14 @@ class Storage(CoreActor):
             # Work that was not done now is still in the tables, and is done at the next occasion or start.
             logger.warning("storage.postponed error=%s", exc)
         return None
+
+    def _remove_soon(self) -> None:
+        if self._read_only:
+            return
+        if time.monotonic() < self._gathering_until_s:
+            self._alarm.set(self._gathering_until_s)
+        else:
+            self._remove_condemned(b"")
 
     def _remove_condemned(self, after: bytes) -> None:
         with self._views.snapshot() as snapshot:
@@ -146,6 +165,7 @@ class Storage(CoreActor):
                     is_held_back = True
                 if len(found) == REMOVALS_PER_STEP:
                     break
+        self._gathering_until_s = time.monotonic() + GATHER_S
         if is_held_back:
             self._alarm.set(time.monotonic() + HELD_BACK_S)
         removed = [blob for blob in found if self._remove(blob)]

@@ -16,7 +16,7 @@ from typing import Any, assert_never
 import lmdb
 
 from actors.core.actor import Mailbox, start
-from actors.core.file_removal import Recheck, RemoveCondemned, Storage, StorageMessage, Sweep, leased_folders
+from actors.core.file_removal import Condemned, Recheck, RemoveCondemned, Storage, StorageMessage, Sweep, leased_folders
 from actors.core.index.local import LocalIndex
 from actors.core.jobs.door import SchedulerDoor, take_up
 from actors.core.jobs.messages import SchedulerMessage
@@ -223,7 +223,7 @@ class Core:
             self.stable.tell(Touched(touched))
 
     def on_condemned(self) -> None:
-        self.storage.tell(RemoveCondemned())
+        self.storage.tell(Condemned())
 
     def on_jobs(self, jobs: list[Job]) -> None:
         self.jobs.on_jobs(jobs)

@@ -10,7 +10,7 @@ import pytest
 
 from actors.core import file_removal
 from actors.core.alarm import Alarm
-from actors.core.file_removal import RemoveCondemned, Storage, Sweep, leased_folders
+from actors.core.file_removal import Condemned, RemoveCondemned, Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.scripts import RecordCallbackFailure, RecordCallbackSkip
 from actors.messages.commands.server import SaveCursor
@@ -82,6 +82,28 @@ def test_a_file_that_is_gone_already_is_forgotten_too(cellar: Cellar) -> None:
     cellar.blobs.remove(blob)
     cellar.remove()
     assert cellar.rows(CONDEMNED) == []
+
+
+def test_what_many_commits_condemn_goes_together(cellar: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first at once; the next with those that come until the alarm rings."""
+    rung: list[float | None] = []
+    monkeypatch.setattr(Alarm, "set", lambda _, due: rung.append(due))
+    blobs = [cellar.store(str(number), number) for number in range(3)]
+    forgotten: list[list[BlobId]] = []
+    forget = IndexClient.forget_condemned
+
+    def note(index: IndexClient, some: list[BlobId]) -> None:
+        forgotten.append(some)
+        forget(index, some)
+
+    monkeypatch.setattr(IndexClient, "forget_condemned", note)
+    for number in range(3):
+        cellar.delete(str(number))
+        cellar.actor.on_receive(Condemned())
+    assert [cellar.exists(blob) for blob in blobs] == [False, True, True]
+    assert len(rung) == 2
+    cellar.remove()
+    assert forgotten == [blobs[:1], blobs[1:]]
 
 
 def test_a_file_stays_until_every_consumer_has_passed_the_deletion(cellar: Cellar) -> None:
