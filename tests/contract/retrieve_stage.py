@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydicom import config as pydicom_config
@@ -32,9 +32,11 @@ SETTINGS = DicomSettings(aet="OURS", always_allowed=frozenset({Operation.GET, Op
 
 
 def fill(archive: Core, *files: bytes) -> None:
-    """Store DICOM files."""
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: IngestSettings(sync=False))
+    """Store DICOM files, every other one compressed."""
+    settings = IngestSettings(sync=False)
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: settings)
     for data in files:
+        settings = replace(settings, compress=not settings.compress)
         with ingest.open(Origin(kind="RestApi")) as upload:
             upload.write(data)
             assert upload.store().status == "Success"

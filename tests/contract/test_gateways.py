@@ -121,6 +121,8 @@ def test_a_large_instance_needs_little_memory(server: ServerUnderTest, way: str)
         assert LARGE_BYTES < size < LARGE_BYTES + 2000
         with _watched(server) as most_growth:
             assert _download(server, f"/instances/{instance.id}/file") == size
+            if way == "REST":
+                _read_compressed(server, f"/instances/{instance.id}", size)
         assert sum(most_growth.values()) < MOST_GROWTH_BYTES, most_growth
     finally:
         server.request("DELETE", f"/instances/{instance.id}")
@@ -147,6 +149,15 @@ def test_a_large_attachment_needs_little_memory(server: ServerUnderTest) -> None
         assert sum(growth.values()) < MOST_GROWTH_OF_ATTACHMENTS, growth
     finally:
         server.request("DELETE", f"/instances/{instance.id}")
+
+
+def _read_compressed(server: ServerUnderTest, path: str, size: int) -> None:
+    assert server.request("POST", f"{path}/attachments/dicom/compress").status == 200
+    assert server.get(f"{path}/statistics")["DicomDiskSizeMB"] < 10
+    assert _download(server, f"{path}/file") == size
+    assert _download(server, f"{path}/attachments/dicom/data", Range=f"bytes=1-{size - 2}") == size - 2
+    assert server.get(f"{path}/simplified-tags")["PatientID"] == "LARGE"
+    assert _download(server, f"{path}/content/PatientID") == 6
 
 
 def _post(server: ServerUnderTest, instance: Instance, *, is_chunked: bool) -> None:

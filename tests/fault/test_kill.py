@@ -81,6 +81,7 @@ def test_killed_processes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> 
     with server_in(tmp_path, **TWO_OF_EACH) as server:
         for number, target in enumerate(order):
             print(f"round {number}: {target}")
+            server.options["StorageCompression"] = number % 2 == 0  # from its next start on
             if server.process is None or server.process.poll() is not None:
                 server.start()
             before = set(ledger.sent)

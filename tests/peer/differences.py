@@ -63,7 +63,7 @@ def _told_number(ours: object, theirs: object) -> bool:
 
 def _read_in_its_sets(ours: object, theirs: object) -> bool:
     """The text as it was meant; where it was written in two ways, 1.12.7 does not see that instances share it."""
-    told = ours["Value"] if isinstance(ours, dict) and theirs is ... else ours
+    told = ours.get("Value") if isinstance(ours, dict) and theirs is ... else ours
     return any(told == meant and theirs in (shown, ...) for meant, shown in _IN_SEVERAL_SETS)
 
 
