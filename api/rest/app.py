@@ -3,6 +3,7 @@
 A noun of the API is one module, with its routes at the foot, and a line in the table below.
 """
 
+import re
 from collections.abc import Callable
 
 import falcon
@@ -66,6 +67,9 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
 )
 
 
+_PATIENT_LEVEL = re.compile(r"^/patients\b|/patient$")
+
+
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: its dependencies do."""
     front = prometheus.Measured(Front(create_application(deps), deps.settings, deps.filters))
@@ -94,5 +98,7 @@ def list_routes(deps: Deps) -> Routes:
         if twice := routes.keys() & own.keys():
             raise ValueError(f"two nouns claim {min(twice)}")
         routes |= own
+    if not deps.settings.patient_level_enabled:
+        routes = {route: noun for route, noun in routes.items() if not _PATIENT_LEVEL.search(route)}
     names = [route.removeprefix("/tools/") for route in routes if route.startswith("/tools/")]
     return routes | {"/tools": system.Listing(names)}

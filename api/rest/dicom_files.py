@@ -55,14 +55,16 @@ def read_tags(
     *,
     ignore_length: Collection[int] = (),
     encoding: str | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
-    """Return the tags of an instance's dataset up to Pixel Data."""
-    with opened(deps, instance) as data:
+    """Return the tags of an instance's dataset, up to Pixel Data unless `whole`."""
+    with opened(deps, instance, whole=whole) as data:
         return render_tags(
             data,
             form,
             default_encoding=encoding or runtime.default_encoding(deps),
             ignore_length=frozenset(ignore_length),
+            whole=whole,
         )
 
 

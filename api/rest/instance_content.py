@@ -92,9 +92,10 @@ class TagsOf(_OfInstance):
         instance = self._find(identifier)
         # The name promises the form: arguments do not change that of simplified-tags.
         form = arguments.tag_form(req, self._form) if self._form == "full" else self._form
-        arguments.boolean(req, "whole")  # checked; what follows Pixel Data is not rendered yet
+        whole = arguments.boolean(req, "whole")
         with large_datasets.scope():  # until it is text, what is shown costs more than what is read
-            shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=parse_ignore_length(req))
+            lengths = parse_ignore_length(req)
+            shown = dicom_files.read_tags(self._deps, instance, form, ignore_length=lengths, whole=whole)
             send_json(req, resp, shown)
 
 

@@ -64,6 +64,13 @@ class ReconstructEverything(_Reconstruction):
         self._carry_out(req, resp, plan_everything(self._deps.views), body)
 
 
+class InvalidateTags:
+    """`POST /tools/invalidate-tags`: tags are read from the files each time, so there is nothing that could be out of date."""
+
+    def on_post(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_text(resp)
+
+
 def read_options(req: falcon.Request) -> dict[str, Any]:
     """Return the options in a body, of which there are none where it is no JSON. Raises BadField."""
     body = fields.read_json(req)
@@ -87,4 +94,4 @@ def routes(deps: Deps) -> Routes:
     if deps.settings.read_only:
         return {}
     found: Routes = {f"{one_of(level)}/reconstruct": ReconstructResource(deps) for level in Level}
-    return found | {"/tools/reconstruct": ReconstructEverything(deps)}
+    return found | {"/tools/reconstruct": ReconstructEverything(deps), "/tools/invalidate-tags": InvalidateTags()}

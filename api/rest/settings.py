@@ -73,7 +73,7 @@ class RestSettings:
     maximum_storage_mode: str = same_as(StorageLimits, "mode")
     maximum_storage_size_mb: int = same_as(StorageLimits, "size_mb")
     overwrite_instances: str = same_as(IngestSettings, "overwrite")
-    patient_level_enabled: bool = True
+    patient_level_enabled: bool = filled_by(Option("PatientLevelEnabled", Boolean(), default=True))
     read_only: bool = same_as(IngestSettings, "read_only")
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False

@@ -14,6 +14,7 @@ from store.dicom.dictionary import parse_tag
 from store.dicom.elements import Buffer, Element, in_order
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
+from store.dicom.private_blocks import find_creators, typed
 from store.dicom.rendering import dataset_elements
 from store.dicom.tags import PIXEL_DATA
 from store.dicom.values import TEXT_VRS, strip_padding
@@ -48,16 +49,17 @@ def content(data: Buffer, path: Sequence[str]) -> ContentListing | bytes:
 def _content(data: Buffer, names: Sequence[str]) -> ContentListing | bytes:
     file = open_part10(data)
     tags = [_tag(name) for name in names[::2]]
-    elements, little = dataset_elements(file), file.syntax.little
+    elements, little, explicit = dataset_elements(file), file.syntax.little, file.syntax.explicit
     for number, tag in enumerate(tags):
-        element = _find(elements, tag)
+        creators = find_creators(file.data, elements)
+        element = _find(typed(file.data, elements, creators, number, explicit=explicit, little=little), tag)
         rest = names[2 * number + 1 :]
         if element.items is None:
             return _value(file.data, element, rest, little=little)
         if not rest:
             return ContentListing([str(index) for index in range(len(element.items))])
         item = element.items[_index(rest[0], len(element.items))]
-        elements, little = in_order(item.elements), item.little
+        elements, little, explicit = in_order(item.elements), item.little, item.explicit
     return ContentListing([f"{element.tag >> 16:04x}-{element.tag & 0xFFFF:04x}" for element in elements])
 
 

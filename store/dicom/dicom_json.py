@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from events.errors import InvalidRequest
 from store.dicom.charsets import Charset
-from store.dicom.dictionary import dictionary_vr
+from store.dicom.dictionary import known_in
 from store.dicom.elements import Buffer, Element, in_order, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
+from store.dicom.private_blocks import creator_of, find_creators, typed
 from store.dicom.rendering import dataset_charset, item_charset
 from store.dicom.tags import PIXEL_REPRESENTATION
 from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
@@ -47,7 +48,7 @@ def render_dicom_json(data: Buffer, *, default_encoding: str = "Latin1") -> Json
     with large_datasets.scope():
         elements = in_order(read_elements(file.data, file.start, file.syntax))
         charset = dataset_charset(file, elements, default_encoding)
-        return _Renderer(file.data).dataset(elements, charset, little=file.syntax.little)
+        return _Renderer(file.data).dataset(elements, charset, little=file.syntax.little, explicit=file.syntax.explicit)
 
 
 class _Renderer:
@@ -55,15 +56,18 @@ class _Renderer:
         self._data = data
         self._room_bytes = MAX_BYTES
 
-    def dataset(self, elements: Iterable[Element], charset: Charset, *, little: bool) -> Json:
-        elements = in_order(elements)
+    def dataset(
+        self, elements: Iterable[Element], charset: Charset, depth: int = 0, *, little: bool, explicit: bool
+    ) -> Json:
+        creators = find_creators(self._data, elements)
+        elements = typed(self._data, in_order(elements), creators, depth, explicit=explicit, little=little)
         pixels = self._pixel_vr(elements, little=little)
         rendered: Json = {}
         for element in elements:
             # Group lengths have no place in JSON (PS3.18 F.2.2).
             if element.fragments is None and element.tag & 0xFFFF and element.tag >> 16 > 2:
-                vr = _vr(element, pixels)
-                rendered[f"{element.tag:08X}"] = {"vr": vr} | self._value(element, vr, charset, little=little)
+                vr = _vr(element, creator_of(element, creators), pixels)
+                rendered[f"{element.tag:08X}"] = {"vr": vr} | self._value(element, vr, charset, depth, little=little)
         return rendered
 
     def _pixel_vr(self, elements: Iterable[Element], *, little: bool) -> str:
@@ -73,10 +77,16 @@ class _Renderer:
                 return "SS" if self._raw(element)[0 if little else -1 :][:1] == b"\1" else "US"
         return "US"
 
-    def _value(self, element: Element, vr: str, charset: Charset, *, little: bool) -> Json:
+    def _value(self, element: Element, vr: str, charset: Charset, depth: int, *, little: bool) -> Json:
         if element.items is not None:
             items = [
-                self.dataset(item.elements, item_charset(self._data, item, charset), little=item.little)
+                self.dataset(
+                    item.elements,
+                    item_charset(self._data, item, charset),
+                    depth + 1,
+                    little=item.little,
+                    explicit=item.explicit,
+                )
                 for item in element.items
             ]
             return {"Value": [item for item in items if item]} if items else {}
@@ -102,10 +112,10 @@ class _Renderer:
         return bytes(self._data[element.value : element.value + element.length])
 
 
-def _vr(element: Element, pixels: str) -> str:
+def _vr(element: Element, creator: str | None, pixels: str) -> str:
     """The VR as which an element is shown; `pixels` is that of values that have the sign of pixels."""
     if element.vr == "UN":
-        known = dictionary_vr(element.tag)
+        known = known_in(element.tag, creator).vr
         return known if known in TEXT_VRS else "UN"
     return element.vr if len(element.vr) == 2 else pixels if "SS" in element.vr else "OW"
 

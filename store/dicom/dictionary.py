@@ -7,21 +7,15 @@ dictionary, and stand in `_EXCEPTIONS`.
 
 import re
 from functools import cache, lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
+from store.dicom.additions import Entry, added, find_private, tag_named
 from store.dicom.standard_tables import load_table
 
 _TABLES: Final = load_table("_dicom_dict")
 DicomDictionary: Final[dict[int, tuple[str, str, str, str, str]]] = _TABLES.DicomDictionary
 RepeatersDictionary: Final[dict[str, tuple[str, str, str, str, str]]] = _TABLES.RepeatersDictionary
 UNKNOWN_NAME: Final = "Unknown Tag & Data"
-
-
-class Entry(NamedTuple):
-    """What the dictionary knows about a tag."""
-
-    vr: str  # as in PS3.6: may be "US or SS", "OB or OW" …; "" if the tag is unknown
-    name: str
 
 
 _EXCEPTIONS: Final = {
@@ -56,9 +50,29 @@ _UNKNOWN: Final = Entry("", UNKNOWN_NAME)
 _TAG: Final = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})\Z")
 
 
-@lru_cache(maxsize=16384)  # the dictionary has about 5,000 tags; private ones come on top
 def lookup(tag: int) -> Entry:
-    """Return name and VR of `tag`; private and undefined tags have Orthanc's name for such and no VR."""
+    """Return name and VR of `tag`; private and undefined tags have Orthanc's name for such and no VR.
+
+    An entry that was added names a tag of the standard otherwise; its VR stays that of the standard.
+    """
+    known, more = _standard(tag), added(tag)
+    return known if more is None else Entry(known.vr or more.vr, more.name)
+
+
+def known_in(tag: int, creator: str | None) -> Entry:
+    """Return name and VR of a tag whose block this creator has reserved; None: nobody."""
+    if creator is None or not tag & 0x10000:
+        return lookup(tag)
+    return find_private(tag, creator) or _UNKNOWN
+
+
+def is_standard(tag: int) -> bool:
+    """Tell whether the standard knows a tag."""
+    return _standard(tag) is not _UNKNOWN
+
+
+@lru_cache(maxsize=16384)  # the dictionary has about 5,000 tags; private ones come on top
+def _standard(tag: int) -> Entry:
     special = _EXCEPTIONS.get(tag)
     if special is not None:
         return special
@@ -88,16 +102,20 @@ def format_tag(tag: int) -> str:
 
 
 def parse_tag(text: str) -> int | None:
-    """Read `PatientName`, `0010,0010`, `0010-0010` or `00100010`; None if `text` names no tag."""
+    """Read `PatientName`, `0010,0010`, `0010-0010` or `00100010`; None if `text` names no tag.
+
+    Names of the standard go before those that were added. A tag of the standard that was named otherwise has both names.
+    """
     match = _TAG.match(text)
     if match:
         return int(match[1], 16) << 16 | int(match[2], 16)
-    return _tags_by_name().get(text)
+    tag = _tags_by_name().get(text)
+    return tag_named(text) if tag is None else tag
 
 
 @cache
 def _tags_by_name() -> dict[str, int]:
-    tags = {lookup(tag).name: tag for tag in (*DicomDictionary, *_FIXED_REPEATERS, *_EXCEPTIONS)}
+    tags = {_standard(tag).name: tag for tag in (*DicomDictionary, *_FIXED_REPEATERS, *_EXCEPTIONS)}
     tags.pop(UNKNOWN_NAME, None)
     return tags
 

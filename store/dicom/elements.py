@@ -59,6 +59,7 @@ class Item(NamedTuple):
     elements: tuple[Element, ...]
     end: int
     little: bool  # byte order of the values
+    explicit: bool  # whether the elements have their VRs
 
 
 def read_elements(
@@ -92,6 +93,17 @@ def read_element(
         return _Reader(data, syntax, tally or passing_tally(), keeps=False).element(start, len(data), 0)
     with large_datasets.scope():
         return _Reader(data, syntax, tally or held_tally(), keeps=True).element(start, len(data), 0)
+
+
+def as_sequence(data: Buffer, element: Element, syntax: Syntax) -> Element:
+    """An element that was read as a plain value, as the sequence that it is; as it was if it is none. Raises: Busy."""
+    try:
+        with large_datasets.scope():
+            reader = _Reader(data, syntax, held_tally(), keeps=True)
+            items, end = reader.items(element.value, element.value + element.length, 0, delimited=False)
+    except InvalidDicom:
+        return element
+    return element._replace(vr="SQ", items=items) if end == element.end else element
 
 
 def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
@@ -131,12 +143,12 @@ class _Reader:
             element = self.element(position, stop, depth)
             position = element.end
             if element.tag == ITEM_END:
-                return Item(tuple(elements), position, self._little)
+                return Item(tuple(elements), position, self._little, self._explicit)
             if self._keeps:
                 elements.append(element)
         if delimited:
             raise InvalidDicom("an item of undefined length has no delimiter")
-        return Item(tuple(elements), position, self._little)
+        return Item(tuple(elements), position, self._little, self._explicit)
 
     def element(self, start: int, stop: int, depth: int) -> Element:
         """The element at `start`, whose value must end at `stop` at the latest; an ITEM_END is returned as element."""

@@ -11,19 +11,21 @@ from struct import pack
 from typing import Any, Final, Literal
 
 from events.errors import InvalidDicom
+from store.dicom.additions import has_private_tags
 from store.dicom.charset_encoding import encode_text
 from store.dicom.charsets import Charset, charset_of
-from store.dicom.dictionary import dictionary_vr
+from store.dicom.dictionary import dictionary_vr, known_in
 from store.dicom.elements import LONG_VRS, Buffer, Element, read_element
 from store.dicom.limits import large_datasets
 from store.dicom.matching import Dataset, Value
 from store.dicom.padding import read_received
 from store.dicom.part10 import open_part10
+from store.dicom.private_blocks import creator_of, creator_tag, find_creators, typed
 from store.dicom.rendering import dataset_charset, declared_charset, item_charset
 from store.dicom.scan import scan, wire_tag
 from store.dicom.syntax import Syntax, read_syntax
 from store.dicom.tags import SPECIFIC_CHARACTER_SET
-from store.dicom.values import FLOAT_VRS, NUMBER_CODES, TEXT_VRS, text
+from store.dicom.values import FLOAT_VRS, NUMBER_CODES, TEXT_VRS, text, unknown_text
 
 MAX_VALUE_BYTES: Final = 1 << 20  # a longer value has no text: neither a query nor an answer has room for it
 
@@ -50,19 +52,22 @@ def decode_dataset(data: Buffer, transfer_syntax: str, default_encoding: str) ->
     elements = read_received(data, syntax)
     declared = declared_charset(data, elements, little=syntax.little)
     charset = charset_of(declared or "", default_encoding)
-    return _dataset(data, elements, charset, little=syntax.little), _unknown_vrs(elements)
+    elements = typed(data, elements, find_creators(data, elements), 0, explicit=syntax.explicit, little=syntax.little)
+    return _dataset(data, elements, charset, little=syntax.little, explicit=True), _unknown_vrs(elements)
 
 
 def pick(data: Buffer, tags: Iterable[int], default_encoding: str) -> Dataset:
     """The values of those of `tags` that a DICOM file has. Raises: InvalidDicom; Busy."""
-    file = open_part10(data)
-    wanted = (SPECIFIC_CHARACTER_SET, *tags)
+    file, tags = open_part10(data), frozenset(tags)
+    owners = {owner for tag in tags if (owner := creator_tag(tag)) is not None} if has_private_tags() else ()
+    wanted = {SPECIFIC_CHARACTER_SET, *tags, *owners}
     found, _ = scan(file.data, file.start, file.syntax, {wire_tag(tag): tag for tag in wanted})
     with large_datasets.scope():
-        elements = [read_element(file.data, found[tag][3], file.syntax, keeps=True) for tag in wanted if tag in found]
+        starts = sorted(start for _, _, _, start in found.values())
+        elements = tuple(read_element(file.data, start, file.syntax, keeps=True) for start in starts)
         charset = dataset_charset(file, elements, default_encoding)
-        first = 0 if SPECIFIC_CHARACTER_SET in wanted[1:] else 1 if SPECIFIC_CHARACTER_SET in found else 0
-        return _dataset(file.data, elements[first:], charset, little=file.syntax.little)
+        values = _dataset(file.data, elements, charset, little=file.syntax.little, explicit=file.syntax.explicit)
+    return {tag: value for tag, value in values.items() if tag in tags}
 
 
 def parse_items(rendered: str) -> tuple[Dataset, ...]:
@@ -79,24 +84,37 @@ def _parse_item(item: dict[str, dict[str, Any]]) -> Dataset:
     return parsed
 
 
-def _dataset(data: Buffer, elements: Iterable[Element], charset: Charset, *, little: bool) -> Dataset:
+def _dataset(
+    data: Buffer, elements: tuple[Element, ...], charset: Charset, depth: int = 0, *, little: bool, explicit: bool
+) -> Dataset:
+    creators = find_creators(data, elements)
     values: Dataset = {}
-    for element in elements:
-        values.setdefault(element.tag, _value(data, element, charset, little=little))
+    for element in typed(data, elements, creators, depth, explicit=explicit, little=little):
+        values.setdefault(
+            element.tag, _value(data, element, charset, creator_of(element, creators), depth, little=little)
+        )
     return values
 
 
-def _value(data: Buffer, element: Element, charset: Charset, *, little: bool) -> Value:
+def _value(data: Buffer, element: Element, charset: Charset, creator: str | None, depth: int, *, little: bool) -> Value:
     if element.items is not None:
         return tuple(
-            _dataset(data, item.elements, item_charset(data, item, charset), little=item.little)
+            _dataset(
+                data,
+                item.elements,
+                item_charset(data, item, charset),
+                depth + 1,
+                little=item.little,
+                explicit=item.explicit,
+            )
             for item in element.items
         )
     if element.fragments is not None or element.length > MAX_VALUE_BYTES:
         return None
     raw = bytes(data[element.value : element.value + element.length])
-    if element.vr == "UN" and not dictionary_vr(element.tag):
-        return _guess_text(raw, charset)
+    if element.vr == "UN":
+        known = known_in(element.tag, creator).vr
+        return unknown_text(raw, known, charset) if known else _guess_text(raw, charset)
     return text(raw, element.tag, element.vr, charset, little=little)
 
 

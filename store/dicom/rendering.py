@@ -6,8 +6,8 @@
 - short: `{"0010,0010": "A^B"}`
 - simplify: `{"PatientName": "A^B"}`, where of two tags with one name the last wins
 
-Keys are in alphabetical order, as Orthanc prints them. Elements behind Pixel Data are left out at the top level. All
-observed on Orthanc 1.12.7.
+Keys are in alphabetical order, as Orthanc prints them. Elements behind Pixel Data are left out at the top level, unless the whole
+is asked for. All observed on Orthanc 1.12.7.
 """
 
 import json
@@ -16,13 +16,14 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, Literal
 
 from store.dicom.charsets import Charset, charset_of
-from store.dicom.dictionary import UNKNOWN_NAME, format_tag, tag_name
+from store.dicom.dictionary import UNKNOWN_NAME, format_tag, known_in, tag_name
 from store.dicom.elements import Buffer, Element, Item, in_order, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import Part10, open_part10
+from store.dicom.private_blocks import HEAD_BYTES, Creators, creator_of, find_creators, typed
 from store.dicom.syntax import Syntax
 from store.dicom.tags import PIXEL_DATA, PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET
-from store.dicom.values import NUMBER_VRS, TEXT_VRS, count_numbers, strip_padding, text
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, count_numbers, text, unknown_text
 
 Form = Literal["full", "short", "simplify"]
 Json = dict[str, Any]  # as given to a JSON encoder
@@ -32,7 +33,6 @@ _META_SYNTAX: Final = Syntax()
 # Of long values in one dataset, all together; what is beyond is too long whatever `ignore_length` says. Numbers may become ten
 # times as much text.
 MAX_SHOWN_BYTES: Final = 1 << 24
-_HEAD_BYTES: Final = 1 << 12  # of a value that should be some words at most
 _BINARY_VRS: Final = frozenset(("OB", "OW"))
 _AMBIGUOUS: Final = frozenset(("US or SS", "US or OW", "US or SS or OW", "OB or OW"))
 # Elements that have the sign of pixel values. Orthanc leaves all others of VR "US or SS" without text in implicit VR.
@@ -42,7 +42,6 @@ _PIXEL_VALUES: Final = frozenset(
         *(0x00283002, 0x00409211, 0x00409216, 0x00603004, 0x00603006),  # LUT descriptor, real world mapping, histogram
     )
 )
-_Creators = dict[int, tuple[int, str]]  # block of a group -> offset of its creator element, its name
 
 
 def render_tags(
@@ -51,8 +50,11 @@ def render_tags(
     *,
     default_encoding: str = "Latin1",
     ignore_length: AbstractSet[int] = frozenset(),
+    whole: bool = False,
 ) -> Json:
-    """The dataset of a DICOM file as JSON. `ignore_length` names tags whose text is shown however long it is.
+    """The dataset of a DICOM file as JSON, up to Pixel Data unless `whole`.
+
+    `ignore_length` names tags whose text is shown however long it is.
 
     Raises: InvalidDicom; Busy, if it is a large one and others do not finish.
     """
@@ -60,7 +62,9 @@ def render_tags(
     with large_datasets.scope():
         elements = read_elements(file.data, file.start, file.syntax)
         charset = dataset_charset(file, in_order(elements), default_encoding)
-        return _Renderer(file.data, form, charset, ignore_length).dataset(elements, _in_tags, little=file.syntax.little)
+        return _Renderer(file.data, form, charset, ignore_length).dataset(
+            elements, _in_dataset if whole else _in_tags, little=file.syntax.little, explicit=file.syntax.explicit
+        )
 
 
 def render_header(data: Buffer, form: Form = "full") -> Json:
@@ -70,7 +74,7 @@ def render_header(data: Buffer, form: Form = "full") -> Json:
     """
     file = open_part10(data)
     elements = read_elements(data, file.meta_start, _META_SYNTAX, file.meta_end)
-    return _Renderer(data, form, Charset("Ascii"), None).dataset(elements, _in_header, little=True)
+    return _Renderer(data, form, Charset("Ascii"), None).dataset(elements, _in_header, little=True, explicit=True)
 
 
 def render_sequence(data: Buffer, element: Element, charset: Charset) -> str:
@@ -99,7 +103,7 @@ def declared_charset(data: Buffer, elements: Iterable[Element], *, little: bool)
     """The value of SpecificCharacterSet among these elements; None if it is absent."""
     for element in elements:
         if element.tag == SPECIFIC_CHARACTER_SET:
-            raw = bytes(data[element.value : element.value + min(element.length, _HEAD_BYTES)])
+            raw = bytes(data[element.value : element.value + min(element.length, HEAD_BYTES)])
             return text(raw, SPECIFIC_CHARACTER_SET, element.vr, Charset("Ascii"), little) or ""
     return None
 
@@ -113,19 +117,26 @@ class _Renderer:
         self._charset = charset
         self._ignore_length = ignore_length
         self._room_bytes = MAX_SHOWN_BYTES
+        self._depth = 0
 
     def dataset(
-        self, elements: Iterable[Element], wanted: Callable[[Element], bool] | None = None, *, little: bool
+        self,
+        elements: Iterable[Element],
+        wanted: Callable[[Element], bool] | None = None,
+        *,
+        little: bool,
+        explicit: bool,
     ) -> Json:
-        creators = self._creators(elements)
+        creators = find_creators(self._data, elements)
         elements = in_order(filter(wanted, elements) if wanted else elements)
+        elements = typed(self._data, elements, creators, self._depth, explicit=explicit, little=little)
         signedness = self._signedness(elements, little=little)
         rendered: Json = {}
         for read in elements:
             element = read
             if read.vr in _AMBIGUOUS:
                 element = read._replace(vr=signedness if read.tag in _PIXEL_VALUES else "OW")
-            key = tag_name(element.tag) if self._form == "simplify" else format_tag(element.tag)
+            key = self._name(element, creators) if self._form == "simplify" else format_tag(element.tag)
             rendered[key] = self._element(element, creators, little=little)
         return dict(sorted(rendered.items())) if self._form == "simplify" else rendered
 
@@ -135,17 +146,22 @@ class _Renderer:
     def _item(self, item: Item) -> Json:
         around = self._charset
         self._charset = item_charset(self._data, item, around)
+        self._depth += 1
         try:
-            return self.dataset(item.elements, little=item.little)
+            return self.dataset(item.elements, little=item.little, explicit=item.explicit)
         finally:
             self._charset = around
+            self._depth -= 1
 
-    def _element(self, element: Element, creators: _Creators, *, little: bool) -> object:
+    def _name(self, element: Element, creators: Creators) -> str:
+        return known_in(element.tag, creator_of(element, creators)).name
+
+    def _element(self, element: Element, creators: Creators, *, little: bool) -> object:
         if element.items is not None:
-            return self._labelled("Sequence", self.sequence(element), element, {})
+            return self._labelled("Sequence", self.sequence(element), element, creators)
         if self._is_surely_too_long(element):
             return self._labelled("TooLong", None, element, creators)
-        shown = self._text(element, little=little)
+        shown = self._text(element, creator_of(element, creators), little=little)
         kind = "String" if shown is not None else "Null"
         if shown is not None and not self._fits(element, shown):
             kind, shown = "TooLong", None
@@ -164,13 +180,13 @@ class _Renderer:
         self._room_bytes -= element.length
         return self._room_bytes < 0
 
-    def _labelled(self, kind: str, value: object, element: Element, creators: _Creators) -> object:
+    def _labelled(self, kind: str, value: object, element: Element, creators: Creators) -> object:
         if self._form != "full":
             return value
-        labelled: Json = {"Name": tag_name(element.tag)}
-        creator = creators.get(_block(element.tag))
-        if creator is not None and creator[0] < element.start:
-            labelled["PrivateCreator"] = creator[1]
+        labelled: Json = {"Name": self._name(element, creators)}
+        creator = creator_of(element, creators)
+        if creator is not None and kind != "Sequence":
+            labelled["PrivateCreator"] = creator
         return labelled | {"Type": kind, "Value": value}
 
     def _fits(self, element: Element, shown: str) -> bool:
@@ -178,26 +194,13 @@ class _Renderer:
             return True
         return len(shown.encode()) <= MAX_TEXT_BYTES
 
-    def _text(self, element: Element, *, little: bool) -> str | None:
+    def _text(self, element: Element, creator: str | None = None, *, little: bool) -> str | None:
         if element.fragments is not None or element.vr in _BINARY_VRS or element.length > MAX_SHOWN_BYTES:
             return None
         raw = bytes(self._data[element.value : element.value + element.length])
+        if element.vr == "UN":
+            return unknown_text(raw, known_in(element.tag, creator).vr, self._charset)
         return text(raw, element.tag, element.vr, self._charset, little)
-
-    def _creators(self, elements: Iterable[Element]) -> _Creators:
-        """Who owns each block of private elements (PS3.5 §7.8.1); names are taken as UTF-8 whatever the charset is.
-
-        One that stands behind a higher tag does not count.
-        """
-        creators = {}
-        highest = -1
-        for element in elements:
-            in_place, highest = element.tag > highest, max(highest, element.tag)
-            if in_place and _is_creator(element.tag) and element.vr in TEXT_VRS:
-                raw = bytes(self._data[element.value : element.value + min(element.length, _HEAD_BYTES)])
-                name = strip_padding(raw, element.vr).decode("utf-8", "replace")
-                creators[element.tag >> 16 << 8 | element.tag & 0xFF] = (element.start, name)
-        return creators
 
     def _signedness(self, elements: Iterable[Element], *, little: bool) -> str:
         """The VR of pixel values in implicit VR, as PixelRepresentation of the same dataset has it; "OW" if it is absent."""
@@ -208,17 +211,12 @@ class _Renderer:
         return "OW"
 
 
-def _block(tag: int) -> int:
-    """The block of a private element as `_creators` names it; -1 for any other element."""
-    return tag >> 16 << 8 | tag >> 8 & 0xFF if tag & 0x10000 and tag & 0xFFFF > 0xFF else -1
-
-
-def _is_creator(tag: int) -> bool:
-    return bool(tag & 0x10000) and 0x10 <= tag & 0xFFFF <= 0xFF
-
-
 def _in_tags(element: Element) -> bool:
     return element.tag <= PIXEL_DATA and element.tag >> 16 != 2
+
+
+def _in_dataset(element: Element) -> bool:
+    return element.tag >> 16 != 2
 
 
 def _in_header(element: Element) -> bool:

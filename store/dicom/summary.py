@@ -13,10 +13,12 @@ from typing import Final
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, ResourceId, hash_resource_id
 from store.dicom.charsets import Charset, charset_of
-from store.dicom.elements import Buffer, read_element
+from store.dicom.dictionary import known_in
+from store.dicom.elements import Buffer, Element, as_sequence, read_element
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags, is_sequence, mark_sequence
 from store.dicom.padding import FILLERS
 from store.dicom.part10 import Part10, open_part10
+from store.dicom.private_blocks import creator_tag
 from store.dicom.rendering import render_sequence
 from store.dicom.scan import Found, scan, wire_tag
 from store.dicom.tags import (
@@ -33,7 +35,7 @@ from store.dicom.tags import (
     SPECIFIC_CHARACTER_SET,
     STUDY_INSTANCE_UID,
 )
-from store.dicom.values import NUMBER_VRS, TEXT_VRS, text
+from store.dicom.values import NUMBER_VRS, TEXT_VRS, text, unknown_text
 
 MAX_TEXT_BYTES: Final = 256  # longer text, counted in UTF-8, is not indexed
 MAX_VALUE_BYTES: Final = 1 << 16  # longer values are not looked at: Pixel Data, or padding without end
@@ -102,6 +104,7 @@ class IndexPlan:
     def __init__(self, main_tags: MainTags = MAIN_DICOM_TAGS) -> None:
         self.levels = tuple(main_tags.items())
         tags = {tag for _, tags in self.levels for tag in tags} | {*_IDENTITY, *_COUNTS, *FILLERS}
+        tags |= {owner for tag in tags if (owner := creator_tag(tag)) is not None}
         self.wanted = {wire_tag(tag): tag for tag in tags}
 
 
@@ -195,19 +198,45 @@ class _Texts:
 
     def _read(self, tag: int, place: Found) -> str | None:
         vr, value, length, start = place
+        if vr == "UN" and (owner := creator_tag(tag)) is not None:
+            return self._read_private(tag, place, owner)
         if vr == "SQ":
-            if self._sequences_bytes + length > MAX_SEQUENCE_BYTES:
+            if length > MAX_SEQUENCE_BYTES:
                 return None
-            self._sequences_bytes += length
-            element = read_element(self._file.data, start, self._file.syntax, keeps=True)
-            return mark_sequence(tag, render_sequence(self._file.data, element, self._charset))
+            return self._read_sequence(tag, read_element(self._file.data, start, self._file.syntax, keeps=True))
         if not 0 <= length <= MAX_VALUE_BYTES:
             return None
         raw = bytes(self._file.data[value : value + length])
         shown = text(raw, tag, vr, self._charset, self._file.syntax.little)
-        if length > _QUICK_BYTES and shown and vr not in NUMBER_VRS and len(shown.encode()) > MAX_TEXT_BYTES:
+        return shown if vr in NUMBER_VRS else _bounded(shown)
+
+    def _read_sequence(self, tag: int, element: Element) -> str | None:
+        self._sequences_bytes += element.length
+        if self._sequences_bytes > MAX_SEQUENCE_BYTES:
             return None
-        return shown
+        return mark_sequence(tag, render_sequence(self._file.data, element, self._charset))
+
+    def _read_private(self, tag: int, place: Found, owner: int) -> str | None:
+        """The text of a private element without a VR of its own, as the dictionary has it for the owner of its block."""
+        _, value, length, start = place
+        file, found = self._file, self._found.get(owner)
+        name = None if found is None else self._read(owner, found)
+        known = known_in(tag, name).vr
+        if length > MAX_VALUE_BYTES and known != "SQ":
+            return None
+        if file.syntax.explicit:
+            return _bounded(unknown_text(bytes(file.data[value : value + length]), known, self._charset))
+        if known == "SQ":
+            element = as_sequence(file.data, read_element(file.data, start, file.syntax), file.syntax)
+            return self._read_sequence(tag, element) if element.vr == "SQ" else None
+        return self._read(tag, (known, value, length, start)) if known != "UN" and known else None
+
+
+def _bounded(shown: str | None) -> str | None:
+    """Text that is short enough for the index; None in the place of any other."""
+    if shown and len(shown) * 4 > MAX_TEXT_BYTES and len(shown.encode()) > MAX_TEXT_BYTES:
+        return None
+    return shown
 
 
 def _identity(reader: _Texts) -> tuple[str, str, str, str]:

@@ -55,9 +55,12 @@ def text(raw: bytes, tag: int, vr: str, charset: Charset, little: bool) -> str |
     if vr == "AT" and len(raw) >= 4:
         group, number = _PAIRS[little].unpack_from(raw)
         return f"{group:04x},{number:04x}"
-    if vr == "UN" and dictionary_vr(tag) in TEXT_VRS:
-        return charset.decode(raw if len(raw) & 1 else raw.removesuffix(b"\0"))
-    return None
+    return unknown_text(raw, dictionary_vr(tag), charset) if vr == "UN" else None
+
+
+def unknown_text(raw: bytes, known: str, charset: Charset) -> str | None:
+    """The value of an element of VR UN whose VR is `known`, as text; None where it has none."""
+    return charset.decode(raw if len(raw) & 1 else raw.removesuffix(b"\0")) if known in TEXT_VRS else None
 
 
 def count_numbers(vr: str, length: int) -> int:

@@ -23,7 +23,7 @@ from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
 from tools.configuration.peers import PEERS, read_peers
 from tools.configuration.server import https_problems
-from tools.configuration.tags import EXTRA_MAIN_TAGS, ExtraMainTags, read_extra_main_tags
+from tools.configuration.tags import TagSettings, read_tags
 from tools.configuration.values import Values
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 
@@ -34,7 +34,7 @@ class Configuration(Values):
 
     modalities: tuple[Modality, ...]
     peers: tuple[Peer, ...]
-    extra_main_tags: ExtraMainTags
+    tags: TagSettings
     scripts: tuple[Path, ...]  # of LuaScripts, folders replaced by the files in them
     sources: tuple[Path, ...]  # files read, in their order; empty: the embedded default
     warnings: tuple[str, ...]
@@ -71,13 +71,10 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     modalities, wrong, odd = read_modalities(values.value(MODALITIES))
     peers, wrong_peers, odd_peers = read_peers(values.value(PEERS), values.folder(PEERS.name))
     scripts, wrong_scripts = list_scripts(values.value(LUA_SCRIPTS), values.folder(LUA_SCRIPTS.name))
-    main_tags, wrong_tags, odd_tags = read_extra_main_tags(values)
-    found_wrong = (
-        *((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)),
-        (EXTRA_MAIN_TAGS, wrong_tags),
-    )
-    for option, reasons in found_wrong:
+    tags, wrong_tags, odd_tags = read_tags(values)
+    for option, reasons in ((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)):
         problems += [f"{origin[option.name]}: {option.name}: {reason}" for reason in reasons]
+    problems += [f"{origin[option.name]}: {option.name}: {reason}" for option, reason in wrong_tags]
     problems += _contradictions(given, origin) + tls_problems(given, origin) + https_problems(given, origin)
     if problems:
         raise BadConfiguration("\n".join(problems))
@@ -86,7 +83,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
         folders=folders,
         modalities=modalities,
         peers=peers,
-        extra_main_tags=main_tags,
+        tags=tags,
         scripts=tuple(scripts),
         sources=tuple(files),
         warnings=(*warnings, *odd, *odd_peers, *odd_tags, *_notices(given, origin)),

@@ -15,8 +15,13 @@ from store.dicom.tags import RETRIEVE_AE_TITLE
 from store.views.resource_tags import COMPUTED
 
 
-def read_main_tags(section: Mapping[str, Any]) -> tuple[Mapping[Level, tuple[int, ...]], list[str], list[str]]:
-    """Return the tags of each level that is named, what is wrong with others, and warnings."""
+def read_main_tags(
+    section: Mapping[str, Any], added: Mapping[str, int]
+) -> tuple[Mapping[Level, tuple[int, ...]], list[str], list[str]]:
+    """Return the tags of each level that is named, what is wrong with others, and warnings.
+
+    `added` names tags besides those of the standard.
+    """
     extra: dict[Level, set[int]] = {}
     problems: list[str] = []
     warnings: list[str] = []
@@ -27,19 +32,19 @@ def read_main_tags(section: Mapping[str, Any]) -> tuple[Mapping[Level, tuple[int
         elif not isinstance(names, list):
             problems.append(f"{word}: must be a list of tags")
         else:
-            tags, unknown, odd = _read_tags(level, names)
+            tags, unknown, odd = _read_tags(level, names, added)
             extra.setdefault(level, set()).update(tags)
             problems += (f"{word}: {reason}" for reason in unknown)
             warnings += (f"ExtraMainDicomTags: {word}: {reason}" for reason in odd)
     return {level: tuple(sorted(tags)) for level, tags in extra.items() if tags}, problems, warnings
 
 
-def _read_tags(level: Level, names: Iterable[Any]) -> tuple[list[int], list[str], list[str]]:
+def _read_tags(level: Level, names: Iterable[Any], added: Mapping[str, int]) -> tuple[list[int], list[str], list[str]]:
     tags: list[int] = []
     problems: list[str] = []
     warnings: list[str] = []
     for name in names:
-        tag = parse_tag(name) if isinstance(name, str) else None
+        tag = (parse_tag(name) or added.get(name)) if isinstance(name, str) else None
         if tag is None:
             problems.append(f"{name!r:.60}: no tag; write a name of the standard or of Dictionary, or gggg,eeee")
         elif tag in COMPUTED or tag == RETRIEVE_AE_TITLE:

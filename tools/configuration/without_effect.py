@@ -32,12 +32,10 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 
 
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
-_ON: Final = "PatientLevelEnabled OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
-_ON_TOO: Final = (
-    "SynchronousZipStream LoadPrivateDictionary IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
-)
+_ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
+_ON_TOO: Final = "SynchronousZipStream IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
 _OFF: Final = "WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
-_SECTIONS: Final = "Warnings Dictionary"
+_SECTIONS: Final = "Warnings"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,
@@ -62,7 +60,6 @@ OPTIONS: Final = (
     *(_later(name, _SECTION, {}) for name in _SECTIONS.split()),
     _later("DatabaseServerIdentifier", _TEXT),
     _later("Plugins", Texts(), []),
-    _later("ExternalDictionaries", Texts(), []),
     _later("JobsEngineThreadsCount", _SECTION, {"ResourceModification": 1}),
     _later("MediaArchiveSize", _COUNT, 1),
     _later("Pkcs11", _SECTION, {}, is_secret=True),

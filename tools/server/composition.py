@@ -18,6 +18,7 @@ from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings, FindSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
+from store.dicom.additions import Additions, set_additions
 from store.dicom.limits import Limits, set_limits
 from store.dicom.syntax import transfer_syntaxes
 from tools.configuration import Configuration
@@ -56,6 +57,7 @@ class ServerSettings(ListeningSettings):
     ingest: IngestSettings
     codecs: CodecSettings
     limits: Limits
+    dictionary: Additions
     lua: LuaSettings
     http_client: HttpClientSettings
     peers: tuple[Peer, ...]
@@ -78,8 +80,10 @@ class ServerSettings(ListeningSettings):
     def set_up_logging(self, process: str) -> None:
         logging_setup.configure(self.log, process)
 
-    def set_up_limits(self) -> None:
+    def set_up_reading(self) -> None:
+        """Let this process read files as it is configured."""
         set_limits(self.limits)
+        set_additions(self.dictionary)
 
     def greeting(self) -> list[str]:
         """What an operator reads when the server is up."""
@@ -111,16 +115,17 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
             storage_directory=storage,
             limits=fill(StorageLimits),
             jobs=fill(SchedulerSettings),
-            extra_main_tags=configuration.extra_main_tags,
+            extra_main_tags=configuration.tags.extra_main_tags,
             lua_is_on=lua.has_main,
         ),
         rest=_rest(configuration, lua, scratch, log),
         dicom=_dicom(configuration, tls),
         scu=fill(ScuSettings, tls=tls),
         answer_limits=fill(AnswerLimits),
-        ingest=fill(IngestSettings, extra_main_tags=configuration.extra_main_tags),
+        ingest=fill(IngestSettings, extra_main_tags=configuration.tags.extra_main_tags),
         codecs=fill(CodecSettings, scratch=scratch),
         limits=fill(Limits, folder=str(scratch)),
+        dictionary=configuration.tags.additions,
         lua=lua,
         http_client=fill(HttpClientSettings),
         peers=configuration.peers,
@@ -134,7 +139,7 @@ def _rest(configuration: Configuration, lua: LuaSettings, scratch: Path, log: Lo
     plain = configuration.fill(RestSettings)
     return replace(
         plain,
-        extra_main_tags=configuration.extra_main_tags,
+        extra_main_tags=configuration.tags.extra_main_tags,
         sinogram_version=version("sinogram"),
         database_server_identifier=_server_identifier(plain),
         authentication_enabled=is_authentication_enabled(configuration),

@@ -88,7 +88,7 @@ def main() -> int:
     os.nice(NICENESS.get(order.role, 0))
     order.settings.set_up_logging(order.name)
     log_standard_error()
-    order.settings.set_up_limits()
+    order.settings.set_up_reading()
     try:
         return _RUN[order.role](order, ending)
     except Exception as exc:

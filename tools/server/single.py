@@ -85,7 +85,7 @@ def serve_in_one_process(settings: ServerSettings) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     stacks = Stacks("the only process")
     signal.signal(STACKS_SIGNAL, lambda *_: stacks.show())
-    settings.set_up_limits()
+    settings.set_up_reading()
     while True:
         settings.set_up_logging("sinogram")  # what REST has set holds until a reset
         server = SingleServer(settings)
