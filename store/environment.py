@@ -89,6 +89,11 @@ class Environment:
             _lay_out_locks(folder)
         try:
             self.tables = MappingProxyType(self._open_tables(writable=writable))
+        except lmdb.NotFoundError as exc:
+            opened.close()
+            raise BadMedium(
+                f"{folder / FILE_NAME} lacks tables of this release: an older one wrote it; start the server once, which adds them"
+            ) from exc
         except lmdb.Error as exc:
             opened.close()
             raise BadMedium(f"the tables of {folder / FILE_NAME} cannot be opened: {exc}") from exc

@@ -16,7 +16,7 @@ from store.blobs.writer import make_blob_id
 from store.boot import Action
 from store.environment import FILE_NAME, MAP_BYTES, RESERVE_BYTES, RESERVE_NAME, Environment, release_reserve
 from store.log import END
-from store.tables import CONDEMNED, EVENTS, LEASES, META, SETTINGS, TOMBSTONES, TOTALS, key
+from store.tables import CONDEMNED, EVENTS, LEASES, META, RECYCLING, SETTINGS, TOMBSTONES, TOTALS, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, store_command
 from tools.server import archive
@@ -116,6 +116,16 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BadMedium, match="newer release"):
         open_archive(tmp_path)
     assert names_of_tables(tmp_path) == {META, b"a-table-of-tomorrow"}
+
+
+def test_who_only_reads_an_older_index_is_told_to_start_the_server(tmp_path: Path) -> None:
+    store_some(tmp_path)
+    with lmdb.open(str(tmp_path / FILE_NAME), subdir=False, max_dbs=3) as env, env.begin(write=True) as txn:
+        txn.drop(env.open_db(RECYCLING, txn=txn))
+    with pytest.raises(BadMedium, match="an older one wrote it; start the server once"):
+        Environment(tmp_path, writable=False)
+    use(tmp_path)
+    Environment(tmp_path, writable=False).close()
 
 
 def test_somebody_elses_environment_is_refused_and_left_alone(tmp_path: Path) -> None:
