@@ -17,10 +17,12 @@ from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import COMMANDS, Together, to_plain
 from actors.messages.commands.protection import SetProtection
+from actors.messages.commands.reconstruction import Reconstruct
 from actors.messages.commands.recycling import RecycleExcess
 from actors.messages.commands.resources import DeleteResource, PurgeRows, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.messages.commands.server import (
+    ChooseMainTags,
     ClearChanges,
     ClearExports,
     DropCursor,
@@ -49,7 +51,7 @@ CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
     ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
     RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
-    RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, Together,
+    RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, ChooseMainTags, Reconstruct, Together,
 }  # fmt: skip
 
 

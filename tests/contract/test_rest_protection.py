@@ -16,6 +16,7 @@ from store.records import Origin
 from store.views.feed import get_events
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.dicom_bytes import dataset, encode
+from tools import log
 from tools.server.core import Core
 
 NOBODY = "-".join(["00000000"] * 5)
@@ -157,6 +158,21 @@ def test_limits_and_order_outlive_a_restart(archive_factory: Callable[..., Core]
         assert patients(stage) == {"PAT3", "PAT1"}
         stage.upload(encode(dataset(4, 1, 1, 1)))
         assert patients(stage) == {"PAT1", "PAT4"}
+
+
+def test_the_log_tool_shows_who_was_recycled_and_why(
+    archive_factory: Callable[..., Core], capsys: pytest.CaptureFixture[str]
+) -> None:
+    core = archive_factory(limits=StorageLimits(patients=1))
+    with rest_stage(core) as stage:
+        for patient in (1, 2):
+            stage.upload(encode(dataset(patient, 1, 1, 1)))
+    core.stop()
+    assert log.tail(core.settings.index_directory) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "resource-deleted" in line]
+    assert " recycling " in line
+    assert '"reason": "MaximumPatientCount"' in line
+    assert "PAT1" not in line
 
 
 def test_a_start_with_limits_that_cannot_hold_serves_and_says_so(

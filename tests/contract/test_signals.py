@@ -15,7 +15,7 @@ from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import CORE, READY_LINE, SUPERVISOR, ServerUnderTest, server_in, wait_for
 from tools.server import serve
 from tools.server.children import Child
-from tools.server.process import Order
+from tools.server.process import READY, WORKING, Order
 from tools.server.serve import Supervisor
 from tools.server.signals import format_stacks
 from tools.server.watchdog import Watchdog
@@ -224,3 +224,18 @@ def test_a_start_that_hangs_ends_by_its_time_or_by_a_signal(monkeypatch: pytest.
         assert supervisor._await_ready(child) == serve.EXIT_CORE_DIED
     child.kill()
     os.close(child.status_fd)
+
+
+def test_a_start_that_gets_on_has_its_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "START_TIMEOUT_S", 600)
+    child = _hanging()
+    ours, theirs = os.pipe()
+    os.write(theirs, WORKING + READY)
+    began_s = child.started_s
+    one = Child(child.order, child.process, ours, started_s=began_s - 300)
+    assert Waiting(one)._await_ready(one) is None
+    assert one.is_ready
+    assert one.started_s >= began_s
+    child.kill()
+    for fd in (child.status_fd, ours, theirs):
+        os.close(fd)

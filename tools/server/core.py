@@ -82,11 +82,13 @@ class Core:
         clock: Callable[[], int] = utc_now_us,
         since_boot: Callable[[], int] = uptime_us,
         kill_worker: Callable[[str], None] = kill_process,
+        at_work: Callable[[], object] = bool,
     ) -> None:
         """Open the archive and carry out what the boot table says. Raises BadMedium, CorruptLog.
 
         `clock` gives UTC, `since_boot` the time since boot, which nobody can set; both in microseconds.
-        `kill_worker` ends the worker process of that name, which does not let go of a job.
+        `kill_worker` ends the worker process of that name, which does not let go of a job. `at_work` is called now and then while a start
+        takes long.
         """
         metrics.UP_TIME.begin()
         self.settings = settings
@@ -130,7 +132,7 @@ class Core:
         self.log.on_appended(self._end_of_log())  # and of what was committed before the listener was set
         self._take_up_cursor()
         self._carry_out(rows)
-        self._recycle_excess()
+        self._recycle_excess(at_work)
         was_clean = all(row.action is not Action.VERIFY_TAIL for row in rows)
         take_up(self.index.submit, self.views, self.jobs, save_jobs=settings.jobs.save_jobs, was_clean=was_clean)
 
@@ -206,13 +208,13 @@ class Core:
                     assert_never(row.action)
         self.storage.tell(Recheck())
 
-    def _recycle_excess(self) -> None:
+    def _recycle_excess(self, at_work: Callable[[], object]) -> None:
         """Have the limits hold before anybody is served: they may have been lowered."""
         if self.settings.read_only or not self.settings.limits:
             return
         try:
             while self.index.ask(RecycleExcess()):
-                pass
+                at_work()
         except SinogramError as exc:
             logger.error("core.limits-do-not-hold error=%s: nothing is recycled, and stores are refused", exc)
 

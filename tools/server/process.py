@@ -34,6 +34,7 @@ GATEWAY = "gateway"
 WORKER = "worker"
 
 READY = b"R"  # serving
+WORKING = b"W"  # not yet, but getting on: its time to start begins again
 REFUSED = b"N"  # said why on standard error; trying again would not help
 
 # Threads take turns at the interpreter. The core's writer comes back from LMDB hundreds of times a second and waits a
@@ -149,7 +150,7 @@ def _run_core(order: Order, ending: Ending) -> int:
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
         "reset": lambda: os.kill(order.supervisor, signal.SIGHUP),
     }
-    core = Core(order.settings.core, control=control)
+    core = Core(order.settings.core, control=control, at_work=lambda: _say(order, WORKING))
     core.serve_bridge()
     words = {pair: word for word, pair in LEVEL_WORDS.items()}
     levels = LogLevels(core.views, order.settings.log, lambda *pair: _say(order, words[pair]))

@@ -32,7 +32,7 @@ from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.server.composition import ServerSettings
 from tools.server.logging_setup import LEVEL_WORDS, set_level
 from tools.server.orders import Orders
-from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, Order
+from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, WORKING, Order
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
@@ -139,6 +139,9 @@ class Supervisor:
         match child.hear():
             case word if word == READY:
                 child.is_ready = True
+                return None
+            case word if word == WORKING:
+                child.started_s = time.monotonic()
                 return None
             case word if word == REFUSED or child.was_stuck:
                 return EXIT_REFUSED
