@@ -67,7 +67,11 @@ class StorageFailed(SinogramError):
 
 
 class DamagedFile(SinogramError):
-    """The file of an instance is not what its event says, or is gone; the same instance sent again heals it."""
+    """The file of an instance is not what its event says, or is gone; the same instance sent again heals it. Or that of an attachment."""
+
+    def __init__(self, *message: object, kind: str = "") -> None:
+        super().__init__(*message)
+        self.kind = kind  # of store.blobs.damage.Kind
 
 
 class PeerFailed(SinogramError):

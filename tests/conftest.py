@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from actors.services.codecs.pool import CodecPool
 from store.environment import Environment
@@ -13,6 +14,10 @@ from tests.clock import Clock
 from tests.index_stage import IndexStage
 from tools.core_settings import CoreSettings
 from tools.server.core import Core
+
+# An example may take its time on a loaded machine: what is too slow shows elsewhere.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture

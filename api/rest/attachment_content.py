@@ -25,6 +25,7 @@ from events.errors import DamagedFile, LimitReached, NotFound
 from events.identifiers import Level, ResourceId, format_blob_id, parse_resource_id
 from events.stored_file import StoredFile
 from store.blobs.damage import Damage, Kind
+from store.projections.attachments import Attachment
 from store.views.attachments import AttachmentNaming, find_attachment, revision_of
 
 T = TypeVar("T")
@@ -66,6 +67,12 @@ class OfAttachment:
                 if current.blob == file.blob:
                     raise UnknownRoute from None
                 file = current
+            except DamagedFile as exc:
+                if isinstance(file, Attachment):
+                    raise DamagedFile(
+                        f"the file of this attachment is {exc.kind}; set it again, which replaces it"
+                    ) from exc
+                raise
 
 
 def is_known(req: falcon.Request, resp: falcon.Response, file: StoredFile) -> bool:

@@ -213,7 +213,9 @@ class BlobStore:
             return StorageFailed("the storage folder is not there; is its disk mounted?")
         if not self.on_damage(damage):
             return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return DamagedFile(f"the file of this instance is {damage.kind}; the same instance sent again heals it")
+        return DamagedFile(
+            f"the file of this instance is {damage.kind}; the same instance sent again heals it", kind=damage.kind
+        )
 
     def remove(self, blob: BlobId) -> None:
         """Remove a blob; one that is gone already is as good. What stands in its place and is no file is laid aside."""

@@ -214,6 +214,8 @@ def test_a_damaged_file_is_an_error_and_on_the_list_until_it_is_set_again(
     assert stage.ask(f"{uri}/verify-md5", "POST").status == 400
     answer = stage.ask(f"{uri}/data")
     assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (500, 20)
+    wanted = f"the file of this attachment is {kind}; set it again, which replaces it"
+    assert json.loads(answer.body)["Details"] == wanted
     (told,) = json.loads(stage.ask("/storage/status").body)["Damaged"]
     assert (told["Type"], told["Attachment"], told["Damage"], told["Size"]) == ("Study", "pdf", kind, 10)
     assert told["ID"] in uri
