@@ -4,6 +4,7 @@ Orders, refusals and messages are those that Orthanc 1.12.7 was seen to have (te
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -309,6 +310,11 @@ def test_what_is_not_compressed_any_more_needs_room(start: Start) -> None:
     plain = RepackAttachment(replaced=packed.blob, blob=make_blob_id(1, 4001), size_bytes=800_000, **values)
     assert stage.ask(plain) is True
     assert patients(stage) == "A"
+    again = replace(packed, blob=make_blob_id(1, 4002), size_bytes=MB + 1)
+    assert stage.ask(again) == 1
+    larger = replace(plain, replaced=again.blob, blob=make_blob_id(1, 4003), size_bytes=MB + 1)
+    (refusal,) = stage.run(larger)
+    assert str(refusal) == f"Cannot store an instance of size {MB + 1} bytes in a storage area limited to {MB}"
 
 
 def test_with_reject_an_attachment_recycles_nobody(start: Start) -> None:

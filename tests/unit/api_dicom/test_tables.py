@@ -17,7 +17,16 @@ from actors.wire.dicom.command import Field
 from actors.wire.dicom.statuses import meaning_of
 from api.dicom.negotiation import select_sop_classes, select_transfer_syntaxes
 from api.dicom.status import store_status
-from events.errors import Busy, CorruptLog, InvalidDicom, MissingTag, SinogramError, StorageFailed, StorageFull
+from events.errors import (
+    Busy,
+    CorruptLog,
+    InvalidDicom,
+    LimitReached,
+    MissingTag,
+    SinogramError,
+    StorageFailed,
+    StorageFull,
+)
 from store.dicom import sop_classes, tags, uids
 from store.dicom.received import DatasetMismatch
 from store.dicom.sop_classes import is_registered, storage_sop_classes
@@ -181,6 +190,7 @@ def test_private_classes_are_not_registered(*, uid: str, expected: bool) -> None
     ("error", "status"),
     [
         (StorageFull(), 0xA700),
+        (LimitReached(), 0xA700),
         (Busy(), 0xA700),
         (ScriptFailed("boom"), 0xA700),
         (DatasetMismatch(), 0xA900),

@@ -28,7 +28,7 @@ def _set(command: commands.SetAttachment, context: Context) -> Steps:
         return
     _check_seen(command, old)
     check_lease(command.blob, context.batch)
-    yield from make_room_for(context, level, ref, command.disk_bytes - (0 if old is None else old.disk_bytes))
+    yield from make_room_for(context, level, ref, command.disk_bytes, 0 if old is None else old.disk_bytes)
     context.outcome.reply = revision = 0 if old is None else old.revision + 1
     context.outcome.condemned |= old is not None
     event = events.AttachmentSet(
@@ -64,7 +64,7 @@ def _repack(command: commands.RepackAttachment, context: Context) -> Steps:
     if held is None or blob != command.replaced:
         return
     check_lease(command.blob, context.batch)
-    yield from make_room_for(context, level, ref, command.disk_bytes - held.disk_bytes)
+    yield from make_room_for(context, level, ref, command.disk_bytes, held.disk_bytes)
     context.outcome.condemned = True
     event = events.AttachmentRepacked(
         level=level,

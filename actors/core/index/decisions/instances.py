@@ -75,7 +75,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
 
 def _heal(command: StoreInstance, held: Instance, context: Context) -> Steps:
     _check_leases(command, context.batch)
-    yield from make_room_for(context, Level.INSTANCE, held.ref, _disk_bytes(command) - held.disk_bytes)
+    yield from make_room_for(context, Level.INSTANCE, held.ref, _disk_bytes(command), held.disk_bytes)
     surrogate = surrogate_of_resource(context.batch, Level.INSTANCE, held.ref)
     yield Planned(heal(command, held.ref), surrogate)
     yield from replace_head(command, held.ref, surrogate, context.batch)

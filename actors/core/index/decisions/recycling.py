@@ -19,8 +19,8 @@ from store.tables import PATIENTS, key
 PATIENTS_PER_STEP = 50  # of those that a start recycles: small ones hold the writer for some 20 ms
 
 
-def make_room(context: Context, *, patient: Ref | None, size_bytes: int) -> Steps:
-    """Recycle until so many bytes more of a patient fit in; None is a patient who is new.
+def make_room(context: Context, *, patient: Ref | None, size_bytes: int, instead_of: int = 0) -> Steps:
+    """Recycle until a file of a patient fits in, in place of one of so many bytes; None is a patient who is new.
 
     Raises LimitReached where nobody may be recycled; the command then leaves all as it was. A patient who is there already is not
     refused because there are too many, which protection or a lower limit can cause.
@@ -30,7 +30,7 @@ def make_room(context: Context, *, patient: Ref | None, size_bytes: int) -> Step
         raise LimitReached(
             f"Cannot store an instance of size {size_bytes} bytes in a storage area limited to {limits.size_bytes}"
         )
-    while reason := _exceeded(context, 1 if patient is None else None, size_bytes):
+    while reason := _exceeded(context, 1 if patient is None else None, size_bytes - instead_of):
         if not limits.recycles:
             raise LimitReached(f"Maximum {'patient count' if reason == PATIENT_COUNT else 'storage size'} reached")
         oldest = next((ref for ref in oldest_first(context.batch) if ref != patient), None)
@@ -39,11 +39,12 @@ def make_room(context: Context, *, patient: Ref | None, size_bytes: int) -> Step
         yield from _recycle(oldest, reason, context)
 
 
-def make_room_for(context: Context, level: Level, resource: Ref, size_bytes: int) -> Steps:
-    """Likewise for what a resource that is there is to have more, or less."""
-    if context.limits and size_bytes > 0:
+def make_room_for(context: Context, level: Level, resource: Ref, size_bytes: int, instead_of: int) -> Steps:
+    """Likewise for a file of a resource that is there. One that is not larger than the one before always fits in."""
+    if context.limits and size_bytes > instead_of:
         above = rows.ancestors_of(level, read_row(context.batch, level, resource))
-        yield from make_room(context, patient=above[-1] if above else resource, size_bytes=size_bytes)
+        patient = above[-1] if above else resource
+        yield from make_room(context, patient=patient, size_bytes=size_bytes, instead_of=instead_of)
 
 
 def _exceeded(context: Context, more_patients: int | None, more_bytes: int) -> str:
