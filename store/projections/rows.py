@@ -65,11 +65,25 @@ def id_of(row: bytes) -> ResourceId:
 
 
 def arrival_of(row: bytes) -> tuple[ResourceId, int]:
-    """Return identifier and time of reception from an instance's row, in a fifth of the time of the whole. Raises DamagedRow."""
-    values = unpack(row)
-    if len(values) <= INSTANCE_TAGS:
-        raise DamagedRow
-    return values[ID], values[INSTANCE_RECEIVED]
+    """Return identifier and time of reception from an instance's row without decoding the rest. Raises DamagedRow.
+
+    Behind the identifier (see above) three refs, then the time: a 64-bit integer since 1970.
+    """
+    try:
+        at = (3 if row[0] == _LONG_LIST else 1) + 22
+        resource = ResourceId(row[at - 20 : at])
+        for _ in range(3):
+            at += _SIZE_OF_INT[row[at]]
+        if row[at] != _INT64:
+            raise DamagedRow
+        return resource, int.from_bytes(row[at + 1 : at + 9])
+    except IndexError as exc:
+        raise DamagedRow from exc
+
+
+# Of msgpack: how a list of 16 to 65535 items begins, an integer of 64 bits, and how many bytes an integer takes by its first.
+_LONG_LIST, _INT64 = 0xDC, 0xCF
+_SIZE_OF_INT = [{0xCC: 2, 0xCD: 3, 0xCE: 5, _INT64: 9}.get(first, 1) for first in range(256)]
 
 
 def ancestors_of(level: Level, row: list[Any]) -> tuple[Ref, ...]:

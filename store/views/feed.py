@@ -80,51 +80,53 @@ def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], 
         _rows(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards)
         for change_type in wanted - {ChangeType.NewInstance}
     ]
-    for seq, table, row in heapq.merge(*runs, reverse=backwards):
-        change = _read_arrival(snapshot, seq, row) if table is INSTANCES else _read(snapshot, seq, table, row)
+    for seq_key, table, row in heapq.merge(*runs, reverse=backwards):
+        change = _read_arrival(snapshot, seq_key, row) if table is INSTANCES else _read(snapshot, seq_key, table, row)
         if change is not None:
             yield change
 
 
-def _read_arrival(snapshot: Snapshot, seq: Seq, row: bytes) -> Change | None:
+def _read_arrival(snapshot: Snapshot, seq_key: bytes, row: bytes) -> Change | None:
     """Return the change of a new instance, None where it is being purged."""
     snapshot.last_table = INSTANCES
     resource, at_us = arrival_of(row)
-    found = snapshot.find(resource)
-    if found is None or found[1] != seq:  # type: ignore[comparison-overlap]  # the ref of an instance is the sequence of its event
+    if not snapshot.has_ref(resource, Level.INSTANCE, seq_key):
         return None
-    return Change(seq, _NEW_INSTANCE, Level.INSTANCE, resource, at_us)
+    return Change(U64.unpack(seq_key)[0], _NEW_INSTANCE, Level.INSTANCE, resource, at_us)
 
 
-def _read(snapshot: Snapshot, seq: Seq, table: bytes, row: bytes) -> Change | None:
+def _read(snapshot: Snapshot, seq_key: bytes, table: bytes, row: bytes) -> Change | None:
     """Return any other change, None where its resource is being purged."""
-    packed = row if table is CHANGES else snapshot.row(CHANGES, key(seq))
+    packed = row if table is CHANGES else snapshot.row(CHANGES, seq_key)
     if packed is None:
         return None
     snapshot.last_table = CHANGES
-    change = read_change(seq, packed)
+    change = read_change(U64.unpack(seq_key)[0], packed)
     found = snapshot.find(change.resource)
     # A change that is older than its resource is of an earlier life, whose rows are still being purged.
-    return change if found is not None and found[1] <= seq else None
+    return change if found is not None and found[1] <= change.seq else None
 
 
 def _rows(
     snapshot: Snapshot, table: bytes, prefix: bytes, since: int, to: int | None, *, backwards: bool
-) -> Iterator[tuple[Seq, bytes, bytes]]:
-    """Iterate over a table's rows whose keys are a prefix with a sequence in (since, to]: sequence, table, row."""
-    last = MAX_SEQ if to is None else min(to, MAX_SEQ)
+) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Iterate over a table's rows whose keys are a prefix with a sequence in (since, to]: key of the sequence, table, row."""
+    first = prefix + key(min(since, MAX_SEQ) + 1)
+    behind = prefix + key((MAX_SEQ if to is None else min(to, MAX_SEQ)) + 1)
+    start = len(prefix)
     with snapshot.txn.cursor(db=snapshot.tables[table]) as cursor:
         if backwards:
-            found = cursor.prev() if cursor.set_range(prefix + key(last + 1)) else cursor.last()
+            found = cursor.prev() if cursor.set_range(behind) else cursor.last()
+            rows = cursor.iterprev()
         else:
-            found = cursor.set_range(prefix + key(min(since, MAX_SEQ) + 1))
+            found = cursor.set_range(first)
+            rows = cursor.iternext()
         if not found:
             return
-        for row_key, row in cursor.iterprev() if backwards else cursor.iternext():
-            seq = U64.unpack(row_key[-8:])[0]
-            if not row_key.startswith(prefix) or not since < seq <= last:
+        for row_key, row in rows:
+            if row_key < first if backwards else row_key >= behind:
                 return
-            yield seq, table, row
+            yield row_key[start:], table, row
 
 
 @dataclass(frozen=True, slots=True)

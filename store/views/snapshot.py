@@ -76,6 +76,13 @@ class Snapshot:
             return None
         return level, ref
 
+    def has_ref(self, resource_id: ResourceId, level: Level, ref_key: bytes) -> bool:
+        """Tell whether an identifier names this very resource, given the key of its ref: half the time of `find`."""
+        packed = self.row(IDS, resource_id)
+        if packed is None or packed[1:] != ref_key:
+            return False
+        return self._something_hidden is False or not self.is_hidden(level, Ref(U64.unpack(ref_key)[0]))
+
     def get(self, level: Level, resource_id: ResourceId) -> Resource | Instance | None:
         """Return a resource, None if the archive does not hold it at this level."""
         found = self.find(resource_id)
