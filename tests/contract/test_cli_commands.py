@@ -32,6 +32,7 @@ EVERY_COMMAND = (
     "bench find",
     "bench rest",
     "bench changes",
+    "bench metadata",
     "bench replay",
     "version",
 )

@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ingest.set_defaults(run=_ingest)
     rest = kinds.add_parser("rest", help="latency of requests that read")
     changes = kinds.add_parser("changes", help="latency of pages of /changes")
-    for reader, run in ((rest, _rest), (changes, _changes)):
+    metadata = kinds.add_parser("metadata", help="metadata set and read a second")
+    for reader, run in ((rest, _rest), (changes, _changes), (metadata, _metadata)):
         reader.add_argument("--requests", type=int, default=1000, metavar="N", help="of each kind and round (1000)")
         reader.set_defaults(run=run)
     find = kinds.add_parser("find", help="latency of C-FIND over many studies")
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         asker.add_argument("--filled", action="store_true", help="these studies of this seed are stored already")
         asker.set_defaults(run=run)
         _add_servers(asker)
-    for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000)):
+    for each, fill in ((ingest, 0), (rest, 2000), (changes, 2000), (metadata, 2000)):
         _add_servers(each)
         each.add_argument("--preload", type=int, default=fill, metavar="N", help=f"store N small files first ({fill})")
     scu = kinds.add_parser("scu", help="instances sent a second, and small jobs")
@@ -108,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
     flat.set_defaults(run=_flat)
-    for each in (ingest, rest, changes, find, query, scu, lua, recycle, replay, filler, flat):
+    for each in (ingest, rest, changes, metadata, find, query, scu, lua, recycle, replay, filler, flat):
         _add_common(each)
 
 
@@ -163,6 +164,12 @@ def _changes(options: argparse.Namespace) -> int:
     from tools.bench.reading import changes
 
     return _read(options, "changes", changes)
+
+
+def _metadata(options: argparse.Namespace) -> int:
+    from tools.bench.reading import metadata
+
+    return _read(options, "metadata", metadata)
 
 
 def _read(options: argparse.Namespace, kind: str, measure: Any) -> int:

@@ -126,9 +126,17 @@ def stream_of_uploads(make_client: Callable[[], Client], files: Callable[[], Ite
     return Sender(partial(_prepare_stream, make_client, files))
 
 
+Asked = tuple[str, str, bytes]  # method, path, body
+
+
+def asking(make_client: Callable[[], Client], requests: Sequence[Sequence[Asked]]) -> list[Sender]:
+    """Send requests, one list for each client."""
+    return [Sender(partial(_prepare, make_client, each)) for each in requests]
+
+
 def gets(make_client: Callable[[], Client], paths: Sequence[Sequence[str]]) -> list[Sender]:
     """Ask for paths, one list for each client."""
-    return [Sender(partial(_prepare_gets, make_client, each)) for each in paths]
+    return asking(make_client, [[("GET", path, b"") for path in each] for each in paths])
 
 
 def _prepare_uploads(make_client: Callable[[], Client], files: Sequence[bytes]) -> Iterator[Callable[[], None]]:
@@ -145,10 +153,10 @@ def _prepare_stream(
     return (partial(_exchange, client, client.request("POST", "/instances", file)) for file in files())
 
 
-def _prepare_gets(make_client: Callable[[], Client], paths: Sequence[str]) -> Iterator[Callable[[], None]]:
+def _prepare(make_client: Callable[[], Client], requests: Sequence[Asked]) -> Iterator[Callable[[], None]]:
     client = make_client()
     client.connect()
-    return iter(_exchanges(client, [client.request("GET", path) for path in paths]))
+    return iter(_exchanges(client, [client.request(*request) for request in requests]))
 
 
 def _exchanges(client: Client, requests: Sequence[bytes]) -> list[Callable[[], None]]:

@@ -1,4 +1,4 @@
-"""`bench rest` and `bench changes`: how long requests that read take, on the same archive in every server."""
+"""`bench rest`, `bench changes`, `bench metadata`: how long small requests take, on the same archive in every server."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from events.errors import InvalidRequest
-from tools.bench.http_load import Client, gets
+from tools.bench.http_load import Asked, Client, asking, gets
 from tools.bench.ingest import in_turns
 from tools.bench.results import Run, measured
 from tools.bench.senders import Sender, run_senders
@@ -15,6 +15,7 @@ from tools.bench.targets import Target
 PAGE: Final = 100  # changes a page, Orthanc's default
 SAMPLED_INSTANCES: Final = 500
 MANY_CLIENTS: Final = 5
+METADATA: Final = 1024  # the first number that clients may set
 
 
 def rest(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
@@ -45,6 +46,27 @@ def _paths(target: Target, count: int) -> dict[str, list[str]]:
         "/studies/{id}": _each("/studies/{}", studies, count),
         "/instances?limit": [f"/instances?expand&since=0&limit={PAGE}"] * count,
     }
+
+
+def metadata(targets: Sequence[Target], *, rounds: int, count: int) -> list[Run]:
+    """Set a metadata of many instances, to a new value each time, and read them, from one client and from five."""
+    instances = {target.name: _sampled(target, "instances") for target in targets}
+    runs = []
+    for number in range(1, rounds + 1):
+        for clients in (1, MANY_CLIENTS):
+            for name, ask in _OF_METADATA.items():
+                for target in in_turns(targets, number):
+                    paths = _each(f"/instances/{{}}/metadata/{METADATA}", instances[target.name], count)
+                    asked = [ask(path, place) for place, path in enumerate(paths)]
+                    senders = asking(target.client, [asked[first::clients] for first in range(clients)])
+                    runs.append(measured(f"{name} ×{clients}", target, number, partial(run_senders, senders)))
+    return runs
+
+
+_OF_METADATA: Final[dict[str, Callable[[str, int], Asked]]] = {
+    "PUT metadata": lambda path, place: ("PUT", path, b"value %d" % place),
+    "GET metadata": lambda path, _: ("GET", path, b""),
+}
 
 
 def _sampled(target: Target, level: str) -> list[str]:
