@@ -111,6 +111,7 @@ _healed = attrgetter(*_RECEIVED[: INSTANCE_INDEX + 1 - INSTANCE_BLOB])
 _CONTENT = ("blob", "size_bytes", "md5")
 _PACKED = ("compression", "packed_bytes", "packed_md5")
 _facts = attrgetter(*_RECEIVED[INSTANCE_FACTS.start - INSTANCE_BLOB : INSTANCE_FACTS.stop - INSTANCE_BLOB])
+_NAMES_OF_ROW = {INSTANCE_BLOB + len(names): names for names in (_RECEIVED, (*_RECEIVED, *_PACKED))}  # by its length
 _content, _packed = attrgetter(*_CONTENT), attrgetter(*_PACKED)
 
 
@@ -190,8 +191,10 @@ def patient_row(event: PatientCreated, surrogate: bytes) -> bytes:
     return pack([event.id, surrogate, event.tags])
 
 
-_AGGREGATE = Struct(">BQQQQII")
-_COMPRESSING_AGGREGATE = Struct(">BQQQQIIq")  # where it is not 0 what compression saves
+_AGGREGATE = Struct(">?QQQQII")
+_COMPRESSING_AGGREGATE = Struct(">?QQQQIIq")  # where it is not 0 what compression saves
+_AGGREGATE_BYTES = _AGGREGATE.size
+_SAVED = Struct(">q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Aggregate:
         return self.size_bytes - self.saved_bytes
 
     def pack(self) -> bytes:
-        values = (
+        row = _AGGREGATE.pack(
             self.is_stable,
             self.last_seq,
             self.last_update_us,
@@ -221,9 +224,7 @@ class Aggregate:
             self.series,
             self.studies,
         )
-        if self.saved_bytes:
-            return _COMPRESSING_AGGREGATE.pack(*values, self.saved_bytes)
-        return _AGGREGATE.pack(*values)
+        return row + _SAVED.pack(self.saved_bytes) if self.saved_bytes else row
 
 
 EMPTY_AGGREGATE = Aggregate(
@@ -236,11 +237,10 @@ def unpack_aggregate(row: bytes | None) -> Aggregate:
     if row is None:
         return EMPTY_AGGREGATE
     try:
-        form = _AGGREGATE if len(row) == _AGGREGATE.size else _COMPRESSING_AGGREGATE
-        stable, *values = form.unpack(row)
+        form = _AGGREGATE if len(row) == _AGGREGATE_BYTES else _COMPRESSING_AGGREGATE
+        return Aggregate(*form.unpack(row))
     except struct.error as exc:
         raise DamagedRow from exc
-    return Aggregate(bool(stable), *values)
 
 
 def with_stability(aggregate: Aggregate, *, is_stable: bool) -> Aggregate:
@@ -267,10 +267,11 @@ def pack_totals(totals: tuple[int, ...]) -> bytes:
 def read_instance(ref: Ref, row: bytes) -> Instance:
     """Decode an instance's row. Raises DamagedRow."""
     values = unpack(row)
-    if len(values) <= INSTANCE_TAGS:
+    names = _NAMES_OF_ROW.get(len(values))
+    if names is None:
         raise DamagedRow
-    id_, series, _, _, at_us, *received = values[: INSTANCE_TAGS + 1]
-    known = dict(zip(_RECEIVED, received, strict=True)) | _read_packed(values[INSTANCE_TAGS + 1 :])
+    id_, series, _, _, at_us, *received = values
+    known = dict(zip(names, received, strict=True))
     return Instance(ref=ref, id=id_, parent=series, received_us=at_us, **known)
 
 

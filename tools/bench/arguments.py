@@ -43,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     ingest.add_argument("--files", type=Path, metavar="DIR", help="send these DICOM files; each is sent once")
     ingest.add_argument("--generate", type=int, default=200, metavar="N", help="files a scenario and round (200)")
-    ingest.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
+    ingest.add_argument(
+        "--size",
+        choices=("mr", "phantom", "small"),
+        default="mr",
+        help="of generated files: 170 kB of noise (mr) or of an image that can be compressed (phantom), or 1 kB",
+    )
     ingest.set_defaults(run=_ingest)
     rest = kinds.add_parser("rest", help="latency of requests that read")
     changes = kinds.add_parser("changes", help="latency of pages of /changes")
@@ -118,6 +123,7 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
     for flag, form, says in (
         ("--start", "NAME=COMMAND", "start another server; COMMAND gets a configuration file"),
         ("--target", "NAME=URL[,KEY=VALUE…]", "a running server; keys: dicom, aet, user, pid"),
+        ("--option", "SERVER.NAME=JSON", "an option of a server that is started: sinogram, or the name given"),
     ):
         parser.add_argument(flag, action="append", default=[], metavar=form, help=says + " (repeat)")
 
@@ -308,7 +314,7 @@ def _size(options: argparse.Namespace) -> str:
 
 
 def _size_of(size: str) -> str:
-    return {"mr": "170 kB", "small": "1 kB"}[size]
+    return {"mr": "170 kB", "phantom": "170 kB", "small": "1 kB"}[size]
 
 
 @contextmanager
@@ -322,7 +328,10 @@ def _servers(options: argparse.Namespace) -> "Iterator[tuple[list[Target], Path]
     from tools.bench.targets import targets_for
 
     own = not options.no_own
-    with _work_folder(options) as folder, targets_for(options.target, options.start, folder, own=own) as targets:
+    with (
+        _work_folder(options) as folder,
+        targets_for(options.target, options.start, folder, own=own, options=options.option) as targets,
+    ):
         yield targets, folder
 
 

@@ -2,13 +2,16 @@
 
 A template is made once with pydicom; an instance is a copy with its identifiers patched in place. A patient has one
 study of four series of 100 instances. `mr` is what an MR scanner sends: 256 × 320 pixels of 16 bits, explicit little
-endian, 170 kB. `small` has 8 × 8 pixels and few tags: 1 kB, for filling an archive.
+endian, 170 kB, whose pixels are noise, so that no server gains by compressing. `phantom` is the same with an image in it: ellipses with the
+noise of a scanner (Rician), which zlib makes half as large. `small` has 8 × 8 pixels and few tags: 1 kB, for filling an archive.
 """
 
 import random
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from math import hypot
 from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -20,6 +23,14 @@ from store.dicom.uids import MR_IMAGE_STORAGE
 INSTANCES_PER_SERIES: Final = 100
 SERIES_PER_STUDY: Final = 4
 
+# Of the phantom: centre, radii, brightness; sides are 1.
+_ELLIPSES: Final = (
+    (0.0, 0.0, 0.7, 0.9, 600),
+    (0.0, 0.0, 0.62, 0.82, -200),
+    (0.2, 0.1, 0.2, 0.3, 350),
+    (-0.25, 0.1, 0.15, 0.35, 300),
+    (0.0, -0.4, 0.2, 0.15, 500),
+)
 PATIENT: Final = "BENCH-PATIENT-0000000000"
 
 
@@ -87,10 +98,12 @@ def _find_all(data: bytes, part: bytes) -> Iterator[int]:
 
 def _template(size: str, seed: int) -> bytes:
     dataset = _identity()
-    rows, columns = (256, 320) if size == "mr" else (8, 8)
-    if size == "mr":
+    rows, columns = (8, 8) if size == "small" else (256, 320)
+    if size != "small":
         _add_scanner_tags(dataset)
-    dataset.update(_pixels(rows, columns, random.Random(seed).randbytes(rows * columns * 2)))  # noqa: S311 — noise
+    chance = random.Random(seed)  # noqa: S311 — noise
+    pixels = _phantom(rows, columns, chance) if size == "phantom" else chance.randbytes(rows * columns * 2)
+    dataset.update(_pixels(rows, columns, pixels))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(MR_IMAGE_STORAGE)
     meta.MediaStorageSOPInstanceUID = UID(PLACEHOLDERS[3])
@@ -143,6 +156,19 @@ def _pixels(rows: int, columns: int, data: bytes) -> Dataset:
         PixelRepresentation=0,
         PixelData=data,
     )
+
+
+def _phantom(rows: int, columns: int, chance: random.Random) -> bytes:
+    """Return pixels of 16 bits: ellipses, brighter towards one side, in noise of which a tenth of the range is used."""
+    pixels = array("H")
+    for row in range(rows):
+        y = 2 * row / rows - 1
+        for column in range(columns):
+            x = 2 * column / columns - 1
+            signal = sum(value for a, b, c, d, value in _ELLIPSES if ((x - a) / c) ** 2 + ((y - b) / d) ** 2 < 1)
+            real, imaginary = signal * (1 + x / 5) + chance.gauss(0, 12), chance.gauss(0, 12)
+            pixels.append(int(hypot(real, imaginary)))
+    return pixels.tobytes()
 
 
 def _add_scanner_tags(dataset: Dataset) -> None:

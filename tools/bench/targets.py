@@ -94,16 +94,38 @@ def parse_command(text: str) -> tuple[str, list[str]]:
     return name, shlex.split(command)
 
 
+def parse_options(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read `SERVER.OPTION=JSON` each; returns the options of each server. Raises: InvalidRequest."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        place, _, value = text.partition("=")
+        server, _, option = place.rpartition(".")
+        try:
+            found.setdefault(server, {})[option] = json.loads(value)
+        except ValueError as exc:
+            raise InvalidRequest(f"{text}: an option is SERVER.NAME=JSON") from exc
+    return found
+
+
 @contextmanager
 def targets_for(
-    running: Sequence[str], started: Sequence[str], folder: Path, *, own: bool, may_be_none: bool = False
+    running: Sequence[str],
+    started: Sequence[str],
+    folder: Path,
+    *,
+    own: bool,
+    may_be_none: bool = False,
+    options: Sequence[str] = (),
 ) -> Iterator[list[Target]]:
     """Give the servers to measure, ours first; those started here are stopped again at the end."""
+    configured = parse_options(options)
     with ExitStack() as stack:
-        targets = [stack.enter_context(start(OWN_NAME, OWN_COMMAND, folder / OWN_NAME))] if own else []
-        for text in started:
-            name, command = parse_command(text)
-            targets.append(stack.enter_context(start(name, command, folder / name)))
+        commands = [*([(OWN_NAME, list(OWN_COMMAND))] if own else []), *map(parse_command, started)]
+        if unknown := configured.keys() - dict(commands).keys():
+            raise InvalidRequest(f"options for servers that are not started here: {', '.join(sorted(unknown))}")
+        targets = [
+            stack.enter_context(start(name, command, folder / name, configured.get(name))) for name, command in commands
+        ]
         targets += map(parse_target, running)
         if not targets and not may_be_none:
             raise InvalidRequest("there is no server to measure")

@@ -1,5 +1,6 @@
 """The parts of `sinogram bench` that can be checked without a server."""
 
+import zlib
 from io import BytesIO
 
 import pytest
@@ -12,7 +13,7 @@ from tools.bench.finding import STUDIES_PER_DAY, StudySamples
 from tools.bench.ingest import SCENARIOS, in_turns
 from tools.bench.results import Run, percentile_ms, summarize
 from tools.bench.samples import INSTANCES_PER_SERIES, SERIES_PER_STUDY, Samples
-from tools.bench.targets import Target, parse_target
+from tools.bench.targets import Target, parse_options, parse_target
 
 
 def run(target: str, rate: float, scenario: str = "s", number: int = 1) -> Run:
@@ -32,6 +33,20 @@ def test_a_sample_is_valid_dicom_of_the_size_it_says() -> None:
     assert read.SOPInstanceUID == read.file_meta.MediaStorageSOPInstanceUID
     assert read.SOPInstanceUID.is_valid
     assert read.StudyInstanceUID.is_valid
+
+
+def test_a_phantom_compresses_as_an_image_does_and_noise_does_not() -> None:
+    packed = {size: len(zlib.compress(Samples(7, size).take(1)[0])) for size in ("mr", "phantom")}
+    assert packed["mr"] > 160_000
+    assert 75_000 < packed["phantom"] < 105_000
+
+
+def test_options_are_those_of_servers_by_name() -> None:
+    read = parse_options(["orthanc.StorageCompression=true", 'orthanc.Name="a=b.c"', "my.own.StableAge=1"])
+    assert read == {"orthanc": {"StorageCompression": True, "Name": "a=b.c"}, "my.own": {"StableAge": 1}}
+    for text in ("orthanc.StorageCompression", "orthanc.StableAge=one"):
+        with pytest.raises(InvalidRequest, match=r"SERVER\.NAME=JSON"):
+            parse_options([text])
 
 
 def test_samples_are_spread_over_series_studies_and_patients() -> None:
