@@ -15,7 +15,7 @@ from tests.data_factory import add_pixels, all_files, dataset, encode
 from tools.server.core import Core
 
 READ = (
-    *("file", "tags", "tags?simplify", "tags?short", "simplified-tags", "tags?ignore-length=PixelData", "header", "content"),
+    *("file", "tags", "tags?whole", "tags?simplify", "tags?short", "simplified-tags", "tags?ignore-length=PixelData", "header", "content"),
     *("content/7fe0-0010", "content/7fe0-0010/0", "content/PatientID", "module", "attachments/dicom/data", "metadata?expand"),
     *("attachments/dicom/size", "attachments/dicom/md5"),
 )  # fmt: skip
