@@ -80,31 +80,27 @@ def _walk(snapshot: Snapshot, since: int, to: int | None, types: Sequence[str], 
         _rows(snapshot, CHANGES_BY_TYPE, bytes((change_type,)), since, to, backwards=backwards)
         for change_type in wanted - {ChangeType.NewInstance}
     ]
+    hides_something = snapshot.hides_something
     for seq_key, table, row in heapq.merge(*runs, reverse=backwards):
-        change = _read_arrival(snapshot, seq_key, row) if table is INSTANCES else _read(snapshot, seq_key, table, row)
-        if change is not None:
+        change = _read(snapshot, seq_key, table, row)
+        if change is not None and not (hides_something and _is_hidden(snapshot, change)):
             yield change
 
 
-def _read_arrival(snapshot: Snapshot, seq_key: bytes, row: bytes) -> Change | None:
-    """Return the change of a new instance, None where it is being purged."""
-    snapshot.last_table = INSTANCES
-    resource, at_us = arrival_of(row)
-    if not snapshot.has_ref(resource, Level.INSTANCE, seq_key):
-        return None
-    return Change(U64.unpack(seq_key)[0], _NEW_INSTANCE, Level.INSTANCE, resource, at_us)
-
-
 def _read(snapshot: Snapshot, seq_key: bytes, table: bytes, row: bytes) -> Change | None:
-    """Return any other change, None where its resource is being purged."""
+    snapshot.last_table = table
+    seq: Seq = U64.unpack(seq_key)[0]
+    if table is INSTANCES:
+        resource, at_us = arrival_of(row)
+        return Change(seq, _NEW_INSTANCE, Level.INSTANCE, resource, at_us)
     packed = row if table is CHANGES else snapshot.row(CHANGES, seq_key)
-    if packed is None:
-        return None
-    snapshot.last_table = CHANGES
-    change = read_change(U64.unpack(seq_key)[0], packed)
+    return None if packed is None else read_change(seq, packed)
+
+
+def _is_hidden(snapshot: Snapshot, change: Change) -> bool:
+    """Tell whether the resource is being purged. Then a change that is older than a resource of its name is of an earlier life."""
     found = snapshot.find(change.resource)
-    # A change that is older than its resource is of an earlier life, whose rows are still being purged.
-    return change if found is not None and found[1] <= change.seq else None
+    return found is None or found[1] > change.seq
 
 
 def _rows(
