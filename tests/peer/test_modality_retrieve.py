@@ -76,6 +76,15 @@ def stored(server: Server) -> dict[str, bytes]:
     return datasets(*(server.get(f"/instances/{instance}/file").body for instance in instances))
 
 
+def senders(server: Server) -> set[tuple[str, ...]]:
+    """Who has sent its instances, and to whom; of those it has fetched itself 1.12.7 names itself as the sender."""
+    names = ("Origin", "RemoteAET", "CalledAET", "RemoteIP")
+    instances = server.get_json("/instances")
+    assert isinstance(instances, list)
+    shown: list[Any] = [server.get_json(f"/instances/{instance}/metadata?expand") for instance in instances]
+    return {tuple(metadata[name] for name in names) for metadata in shown}
+
+
 LEVELS = {
     "Patient": {"PatientID": "PAT1"},
     "Study": {"StudyInstanceUID": uid(1, 1)},
@@ -98,6 +107,7 @@ def test_an_orthanc_gives_what_it_has(pair: tuple[Server, Server], method: str, 
     wanted = {"Patient": uid(1), "Study": uid(1, 1), "Series": uid(1, 1, 2), "Instance": uid(1, 1, 2, 3)}[level]
     expected = {name: data for name, data in datasets(*files()).items() if f"{name}.".startswith(f"{wanted}.")}
     assert stored(ours) == expected
+    assert senders(ours) == {("DicomProtocol", "PEER", "PEER" if method == "get" else "OURS", "127.0.0.1")}
     again = post(ours, f"/modalities/theirs/{method}", body)
     assert again.status == 200, again
     assert stored(ours) == expected
