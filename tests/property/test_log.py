@@ -21,7 +21,7 @@ from actors.messages.commands.scripts import (
 from events import envelope
 from events.envelope import Record
 from events.errors import InvalidDicom, NotFound, SinogramError, StorageFailed
-from events.event import Event, field_names
+from events.event import Event, defaults, field_names
 from events.identifiers import Seq
 from store.environment import Environment, release_reserve
 from store.log import END, scan
@@ -88,6 +88,10 @@ def test_an_event_comes_back_from_its_bytes(
     )
     record = envelope.decode_record(Seq(7), encoded.row)
     assert envelope.decode_event(record, encoded.personal_row) == event
+    values = [getattr(event, name) for name in field_names(type(event))[0]]
+    added_since = list(defaults(type(event))[0])  # left out of the row where none of them tells anything
+    if added_since and values[-len(added_since) :] == added_since:
+        del values[-len(added_since) :]
     assert record == Record(
         Seq(7),
         event.TAG,
@@ -95,7 +99,7 @@ def test_an_event_comes_back_from_its_bytes(
         aggregate,
         actor,
         correlation,
-        [getattr(event, name) for name in field_names(type(event))[0]],
+        values,
         record.personal_digest,
         envelope.GENESIS,
     )
