@@ -87,6 +87,7 @@ class _FindScp:
             wanted=tuple(tag for tag in asked if not _is_left_out(tag) and tag != QUERY_RETRIEVE_LEVEL),
             retrieve_aet=association.settings.aet,
             reads_files=settings.reads_files,
+            warnings=settings.warnings,
             default_encoding=settings.default_encoding,
             limit=limit + 1 if limit else 0,  # one more tells that there are more
         )

@@ -6,6 +6,7 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.modality import Modality, Operation
 from actors.services.remote.target import ScuSettings
 from actors.wire.tls import TlsSettings
+from events.numbered_warnings import WARNINGS
 from events.options import Boolean, Choice, Option, Texts, Whole, filled_by, same_as
 
 
@@ -20,6 +21,7 @@ class FindSettings:
     reads_files: bool = filled_by(
         Option("StorageAccessOnFind", Choice(("Always", "Answers", "Never")), "Always", convert="Never".__ne__)
     )
+    warnings: frozenset[str] = filled_by(WARNINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

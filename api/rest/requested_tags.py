@@ -1,11 +1,13 @@
 """`requested-tags`: DICOM tags a client wants beside the main ones, from the index, computed, or from a file.
 
-Source: observed on Orthanc 1.12.7. A main tag of the level or above comes from the index, and is left out where it is
-absent there; a counter is computed at its own level and left out at others; anything else is read from a file, and is
-null where the file lacks it.
+Source: observed on Orthanc 1.12.7. A main tag of the level or above, or the SOP class of an instance, comes from the index, and is
+left out where it is absent there; a counter is computed at its own level and left out at others; anything else is read from a file, and is
+null where the file lacks it. `StorageAccessOnFind` may forbid to read files: then it is left out. Tags of the file meta information
+are never read from a file. What is worth a warning is logged when 1.12.7 logs it.
 """
 
 import json
+import logging
 from typing import Any
 
 import falcon
@@ -14,14 +16,18 @@ from api.errors import OutOfRange, UnknownTag
 from api.rest import arguments, dicom_files
 from api.rest.arguments import TagForm, parse_tag
 from api.rest.deps import Deps
-from api.rest.render_resources import render_tags
+from api.rest.render_resources import path_of, render_tags
 from events.errors import InvalidRequest
+from events.numbered_warnings import OF_FILE_META, OTHER_MAIN_TAGS, warn
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.rendering import reform_sequence
-from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASSES_IN_STUDY
+from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASS_UID, SOP_CLASSES_IN_STUDY
 from store.records import Instance, Resource
-from store.views.resource_tags import COMPUTED, compute, kept_above, main_tags, oldest_instance
-from store.views.snapshot import Snapshot
+from store.views.resource_tags import COMPUTED, compute, kept_above, kept_tags, main_tags, oldest_instance
+from store.views.snapshot import Snapshot, level_of
+from store.views.tag_warnings import TagWarnings, show_tags
+
+log = logging.getLogger(__name__)
 
 _FILE_META_GROUP = 0x0002
 _NEVER_IN_FILES = COMPUTED | {RETRIEVE_AE_TITLE, RETRIEVE_URL}
@@ -32,14 +38,20 @@ class RequestedTags:
 
     def __init__(self, tags: list[int]) -> None:
         self._tags = tags
+        self._is_told = False  # what the log says once, however many resources there are
 
     def __bool__(self) -> bool:
         return bool(self._tags)
 
     def render(self, s: Snapshot, deps: Deps, record: Resource | Instance, form: TagForm) -> dict[str, Any]:
         """Return `RequestedTags` of a resource."""
+        warnings = TagWarnings(deps.settings.warnings, level_of(record))
         known = main_tags(s, record)
         indexed = kept_above(s, record)
+        self._tell_of_tags(s, warnings, indexed)
+        if isinstance(record, Instance) and record.sop_class:
+            known[SOP_CLASS_UID] = record.sop_class
+            indexed |= {SOP_CLASS_UID}
         from_file = [tag for tag in self._tags if tag not in indexed and not _is_computed(tag)]
         shown: dict[str, Any] = {}
         for tag in self._tags:
@@ -47,12 +59,30 @@ class RequestedTags:
             if value is not None:
                 shown |= render_tags({tag: value}, form)
         if from_file:
+            warnings.tell_of_reading(record.id, sorted({*from_file}), reads_files=deps.settings.reads_files)
+        if from_file and deps.settings.reads_files:
             oldest = oldest_instance(s, record)
             assert oldest is not None
             tags = dicom_files.read_tags(deps, oldest, "full")
             for tag in from_file:
                 shown[_key(tag, form)] = _reform(tag, tags.get(format_tag(tag), {"Type": "Null", "Value": None}), form)
+        self._tell_of_main_tags(s, record, warnings)
         return shown
+
+    def _tell_of_tags(self, s: Snapshot, warnings: TagWarnings, indexed: frozenset[int]) -> None:
+        if not self._is_told:
+            self._is_told = True
+            warnings.tell_of_lower_levels({*self._tags}, s.main_tags[0].tags)
+        of_meta = {tag for tag in self._tags if tag >> 16 == _FILE_META_GROUP} - indexed
+        if of_meta:
+            text = "requested tags of the file meta information are left out: %s"
+            warn(log, warnings.on, OF_FILE_META, text, show_tags(sorted(of_meta)))
+
+    def _tell_of_main_tags(self, s: Snapshot, record: Resource | Instance, warnings: TagWarnings) -> None:
+        level = warnings.level
+        if kept_tags(s, record) != s.main_tags[0].tags[level]:
+            text = "the index keeps other main tags of this %s than those of the present configuration: POST to %s/reconstruct"
+            warn(log, warnings.on, OTHER_MAIN_TAGS, text, level.name.lower(), path_of(level, record.id))
 
 
 def parse_requested_tags(req: falcon.Request) -> RequestedTags:

@@ -10,7 +10,7 @@ from actors.core.index.settings import StorageLimits
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
-from api.dicom.settings import DicomSettings
+from api.dicom.settings import DicomSettings, FindSettings
 from events.attachments import ContentType
 from events.identifiers import Level
 from events.numbered_names import ContentTypes, MetadataNames
@@ -77,6 +77,8 @@ class RestSettings:
     read_only: bool = same_as(IngestSettings, "read_only")
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False
+    reads_files: bool = same_as(FindSettings, "reads_files")  # for requested tags
+    warnings: frozenset[str] = same_as(FindSettings, "warnings")
     user_metadata: Mapping[str, int] = filled_by(Option("UserMetadata", MetadataNames(), {}))
     user_content_type: Mapping[str, ContentType] = filled_by(Option("UserContentType", ContentTypes(), {}))
 

@@ -14,13 +14,13 @@ from functools import partial
 from typing import Final
 
 from events.errors import DamagedFile, InvalidDicom, StorageFailed, StorageFull
-from events.identifiers import Level, Ref, format_blob_id
+from events.identifiers import Level, Ref, ResourceId, format_blob_id
 from store.blobs.store import BlobStore
 from store.blobs.writer import is_kept
 from store.dicom.identifier import parse_items, pick
 from store.dicom.indexed_tags import is_sequence, sequence_json
 from store.dicom.matching import Dataset, Matcher, Value
-from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASSES_IN_STUDY
+from store.dicom.tags import MODALITIES_IN_STUDY, RETRIEVE_AE_TITLE, SOP_CLASS_UID, SOP_CLASSES_IN_STUDY
 from store.instance_heads import read_head
 from store.records import Instance
 from store.tables import CHILDREN, U64, child_key, key
@@ -34,6 +34,7 @@ from store.views.resource_tags import (
     oldest_instance,
 )
 from store.views.snapshot import Snapshot
+from store.views.tag_warnings import TagWarnings
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Query:
     wanted: tuple[int, ...]
     retrieve_aet: str = ""
     reads_files: bool = True  # StorageAccessOnFind: False where the index alone answers
+    warnings: frozenset[str] = frozenset()  # those that are logged
     default_encoding: str = "Latin1"  # of files that declare none
     limit: int = 0  # answers; 0: all
 
@@ -76,6 +78,7 @@ class _Position:
 class _Candidate:
     """A resource that matches as far as the index tells."""
 
+    id: ResourceId
     values: Dataset
     instance: Instance | None  # to read the rest from
     rest: "_Parts"
@@ -95,6 +98,7 @@ class Finder:
         """
         search = _Search(query)
         with self._views.snapshot() as s:
+            search.warn(s)
             if search.is_impossible(s):
                 return
             source = choose_source(s, query.level, search.plan_keys)
@@ -112,6 +116,10 @@ class Finder:
     def _finish(self, search: "_Search", candidate: _Candidate) -> Dataset | None:
         """Read what the index does not have; None if the file then says that there is no match, or is gone."""
         values = candidate.values
+        if candidate.rest.from_file:
+            search.warnings.tell_of_reading(
+                candidate.id, candidate.rest.from_file, reads_files=search.query.reads_files
+            )
         if candidate.instance is not None:
             read = self._read(candidate.instance, candidate.rest.from_file, search.query.default_encoding)
             if read is None:
@@ -141,7 +149,7 @@ class _Parts:
 
     index_keys: tuple[tuple[int, Matcher], ...]
     file_keys: tuple[tuple[int, Matcher], ...]
-    from_file: tuple[int, ...]
+    from_file: tuple[int, ...]  # by StorageAccessOnFind perhaps not
 
 
 class _Search:
@@ -151,6 +159,7 @@ class _Search:
         self.query = query
         tags = {*query.keys, *query.wanted}
         self.plan_keys = query.keys
+        self.warnings = TagWarnings(query.warnings, query.level)
         self._told = tags - _COMPUTED
         self._computed_keys = [(t, m) for t, m in query.keys.items() if t in _COMPUTED]
         self._computed = sorted(_COMPUTED & tags)
@@ -158,10 +167,20 @@ class _Search:
         self._above: dict[Ref, dict[int, str]] = {}  # tags of studies and series met in this batch
         self._kept: dict[Ref, frozenset[int]] = {}  # likewise, which of them the index keeps
 
+    def warn(self, s: Snapshot) -> None:
+        self.warnings.tell_of_lower_levels(self._told, s.main_tags[0].tags)
+
     def is_impossible(self, s: Snapshot) -> bool:
-        """Tell whether a key could be told by files alone, which are not read."""
+        """Tell whether a key could be told by files alone, which are not read; the log names such keys."""
+        if self.query.reads_files:
+            return False
         kept = {tag for _, tags in s.main_tags for level in Level if level <= self.query.level for tag in tags[level]}
-        return not self.query.reads_files and bool(self.query.keys.keys() - kept - _COMPUTED)
+        if self.query.level == Level.INSTANCE:
+            kept.add(SOP_CLASS_UID)
+        missing = self.query.keys.keys() - kept - _COMPUTED
+        if missing:
+            self.warnings.tell_of_missing_keys(missing)
+        return bool(missing)
 
     def _take_apart(self, kept: frozenset[int]) -> _Parts:
         parts = self._parts.get(kept)
@@ -170,7 +189,7 @@ class _Search:
             parts = self._parts[kept] = _Parts(
                 index_keys=tuple(key for key in keys if key[0] in kept),
                 file_keys=tuple(key for key in keys if key[0] not in kept),
-                from_file=tuple(sorted(self._told - kept)) if self.query.reads_files else (),
+                from_file=tuple(sorted(self._told - kept)),
             )
         return parts
 
@@ -233,9 +252,13 @@ class _Search:
             if s.find(record.id) != (self.query.level, ref):
                 return None  # below something deleted, or an earlier life
             known = main_tags(s, record, self._above)
-            parts = self._take_apart(kept_above(s, record, self._kept))
+            kept = kept_above(s, record, self._kept)
         except KeyError:
             return None
+        if SOP_CLASS_UID in self._told and isinstance(record, Instance) and record.sop_class:
+            known[SOP_CLASS_UID] = record.sop_class
+            kept |= {SOP_CLASS_UID}
+        parts = self._take_apart(kept)
         if parts.file_keys and not self.query.reads_files:
             return None
         values: Dataset = dict(known)
@@ -250,8 +273,8 @@ class _Search:
                 values[tag] = text
         if not all(_matches_computed(tag, matcher, values.get(tag)) for tag, matcher in self._computed_keys):
             return None
-        oldest = oldest_instance(s, record) if parts.from_file else None
-        return _Candidate(values, oldest, parts)
+        oldest = oldest_instance(s, record) if parts.from_file and self.query.reads_files else None
+        return _Candidate(record.id, values, oldest, parts)
 
 
 def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:

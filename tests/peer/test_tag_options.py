@@ -16,6 +16,7 @@ from tests.peer.servers import Oracle
 from tests.peer.tag_files import MAIN_TAG_FILES, OPTIONS, PRIVATE_FILES, inconsistent_files
 from tests.peer.test_find import IMAGE, PATIENT, SERIES, STUDY, ask_both
 from tests.peer.test_find import assert_same as assert_found
+from tests.peer.warnings import logs_of
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 
@@ -69,6 +70,16 @@ def test_main_tags_are_shown_and_signed_alike(pair: Pair, level: str) -> None:
 def test_requested_tags_are_told_alike(pair: Pair, tags: str) -> None:
     paths = [f"/{level}?expand{form}&requested-tags={tags}" for level in LEVELS for form in ("", "&short", "&full")]
     assert_same(pair.differences([Request(path) for path in paths]))
+
+
+@pytest.mark.parametrize("tags", REQUESTED)
+def test_the_log_warns_alike(pair: Pair, tags: str) -> None:
+    # Below a patient Orthanc reads a file for tags of the patient that the index has not; nothing is read here.
+    for level in LEVELS[:1] if "PatientName" in tags else LEVELS:
+        for request in [f"/{level}?expand", *(f"/{level}/{each}?" for each in pair.ids(level)[::3])]:
+            ours, theirs = logs_of(pair)
+            pair.differences([Request(f"{request}&requested-tags={tags}")])
+            assert ours.read() == theirs.read()
 
 
 def test_the_system_names_them(pair: Pair) -> None:

@@ -35,7 +35,6 @@ _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
 _ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
 _ON_TOO: Final = "SynchronousZipStream IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
 _OFF: Final = "WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
-_SECTIONS: Final = "Warnings"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,
@@ -57,7 +56,6 @@ _SIZES: Final = {
 OPTIONS: Final = (
     *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
-    *(_later(name, _SECTION, {}) for name in _SECTIONS.split()),
     _later("DatabaseServerIdentifier", _TEXT),
     _later("Plugins", Texts(), []),
     _later("JobsEngineThreadsCount", _SECTION, {"ResourceModification": 1}),

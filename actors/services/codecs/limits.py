@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from events.numbered_warnings import WARNINGS
 from events.options import Option, Whole, filled_by
 
 IDLE_S: Final = 60.0  # an unused process ends after this time
@@ -21,4 +22,5 @@ class CodecSettings:
     memory_mb: int = filled_by(Option("CodecMemory", Whole(512, 1 << 20, "MB"), 2048))  # address space of one process
     processor_s: int = filled_by(Option("CodecProcessorTime", Whole(1, 86_400, "s"), 30))  # for one frame
     timeout_s: int = filled_by(Option("CodecTimeout", Whole(1, 86_400, "s"), 60))  # for one frame, by the clock
+    warnings: frozenset[str] = filled_by(WARNINGS)
     scratch: Path | None = None  # where decoded images lie that are too large for memory; None: the system's place

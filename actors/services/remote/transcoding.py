@@ -9,6 +9,7 @@ All frames are decoded before the first byte leaves, for a dataset that breaks o
 what others have to do there. So a large image waits in a file without a name, not in memory.
 """
 
+import logging
 import mmap
 import os
 import tempfile
@@ -19,20 +20,24 @@ from typing import BinaryIO, Final
 from actors.services.codecs.native import decode_frames, readable
 from actors.services.codecs.pool import CodecPool
 from events.errors import InvalidDicom
+from events.numbered_warnings import UNDECODABLE, warn
 from store.dicom.elements import UNDEFINED, Buffer, Element, read_elements
 from store.dicom.encoding import Change, Room, encode_dataset, lay_out
+from store.dicom.identifier import pick
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.pixels.decodable import DECODABLE
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import describe_pixels
-from store.dicom.tags import PHOTOMETRIC_INTERPRETATION, PIXEL_DATA, PLANAR_CONFIGURATION
+from store.dicom.tags import PHOTOMETRIC_INTERPRETATION, PIXEL_DATA, PLANAR_CONFIGURATION, SOP_INSTANCE_UID
 from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from store.disk_errors import DiskErrors
 
 UNCOMPRESSED: Final = (EXPLICIT_LE, IMPLICIT_LE)  # what can be made, in the order of preference
 READABLE: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE})
 IN_MEMORY_BYTES: Final = 64 << 20  # a larger decoded dataset lies in a file
+
+log = logging.getLogger(__name__)
 
 _SCRATCH: Final = DiskErrors("TemporaryDirectory")
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002, 0x7FE00003)
@@ -77,6 +82,8 @@ def transcode(
             codecs, opened, check
         )
     except UndecodablePixels as exc:
+        uid = pick(file, (SOP_INSTANCE_UID,), "Ascii").get(SOP_INSTANCE_UID)
+        warn(log, codecs.settings.warnings, UNDECODABLE, "pixels of SOP instance %s cannot be decoded: %s", uid, exc)
         raise CannotTranscode(f"Cannot decode the pixels of an instance in {source}: {exc}") from exc
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from actors.messages.commands.server import ChooseMainTags
 from actors.services.ingest.settings import IngestSettings
-from events.identifiers import Level
+from events.identifiers import Level, format_resource_id
+from events.numbered_warnings import ALL, NOT_READ_FROM_FILE, READ_FROM_FILE
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, signature, with_extra
 from store.dicom.matching import parse_key
 from store.views.find import Finder, Query
@@ -17,6 +18,8 @@ from tests.ingest_stage import Gate
 
 DIAGNOSIS, THICKNESS, STUDY_UID, SERIES_UID, SOP_UID = 0x00081080, 0x00180050, 0x0020000D, 0x0020000E, 0x00080018
 STUDY_DATE, ITEMS, CODE = 0x00080020, 0x0040A730, 0x00080100
+BODY_PART, ROWS, SOP_CLASS = 0x00180015, 0x00280010, 0x00080016
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SIGNATURE = 15
 EXTRA = {Level.STUDY: (DIAGNOSIS,), Level.SERIES: (STUDY_DATE,), Level.INSTANCE: (THICKNESS, ITEMS)}
 
@@ -39,9 +42,16 @@ def signatures(gate: Gate, level: Level) -> list[str]:
         return [list_metadata(s, record)[SIGNATURE].decode() for record in s.list(level)]
 
 
-def find(gate: Gate, level: Level, keys: dict[int, str], *wanted: int, reads_files: bool = True) -> list[list[object]]:
+def find(
+    gate: Gate,
+    level: Level,
+    keys: dict[int, str],
+    *wanted: int,
+    reads_files: bool = True,
+    warnings: frozenset[str] = frozenset(),
+) -> list[list[object]]:
     matchers = {tag: key for tag, text in keys.items() if (key := parse_key("LO", text))}
-    query = Query(level=level, keys=matchers, wanted=wanted, reads_files=reads_files)
+    query = Query(level=level, keys=matchers, wanted=wanted, reads_files=reads_files, warnings=warnings)
     found = [answer for batch in Finder(gate.stage.views, gate.blobs).find(query) for answer in batch]
     return [[answer.get(tag) for tag in wanted] for answer in found]
 
@@ -148,3 +158,52 @@ def test_tags_of_levels_above_count_as_those_came(grown: Gate) -> None:
         kept = [kept_above(s, record) for record in s.list(Level.INSTANCE)]
     assert [DIAGNOSIS in tags for tags in kept] == [False, False, True]
     assert [THICKNESS in tags for tags in kept] == [False, True, True]
+
+
+def ids(gate: Gate, level: Level) -> list[str]:
+    with gate.stage.views.snapshot() as s:
+        return [format_resource_id(record.id) for record in s.list(level)]
+
+
+def test_a_query_warns_of_what_is_read_from_files(grown: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    old, new = ids(grown, Level.STUDY)
+    find(grown, Level.STUDY, {DIAGNOSIS: "H*"}, STUDY_UID, BODY_PART, warnings=ALL)
+    assert caplog.messages == [
+        "W005: tag 0018,0015 should be asked of these levels only: series, instance",
+        f"W001: tags of study {old} are read from a file: 0008,1080;0018,0015",
+        f"W001: tags of study {new} are read from a file: 0018,0015",
+    ]
+    caplog.clear()
+    find(grown, Level.STUDY, {}, STUDY_UID, BODY_PART, THICKNESS, warnings=ALL - {READ_FROM_FILE})
+    assert caplog.messages == [
+        "W005: tag 0018,0015 should be asked of these levels only: series, instance",
+        "W005: tag 0018,0050 should be asked of these levels only: instance",
+    ]
+    caplog.clear()
+    find(grown, Level.INSTANCE, {}, SOP_UID, THICKNESS, STUDY_DATE, warnings=ALL)
+    assert [message[:5] for message in caplog.messages] == ["W001:"]  # the instance that came first
+
+
+def test_a_query_warns_of_what_is_read_from_no_file(grown: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    old, new = ids(grown, Level.STUDY)
+    find(grown, Level.STUDY, {}, DIAGNOSIS, ROWS, reads_files=False, warnings=ALL)
+    text = 'are not in the index, and "StorageAccessOnFind" lets no file be read'
+    assert caplog.messages == [
+        f"W007: tags of study {old} {text}: 0008,1080;0028,0010",
+        f"W007: tags of study {new} {text}: 0028,0010",
+    ]
+    caplog.clear()
+    find(grown, Level.STUDY, {ROWS: "8", STUDY_UID: "1"}, STUDY_UID, reads_files=False, warnings=ALL)
+    assert caplog.messages == [f"W007: a query finds nothing: keys {text}: 0028,0010"]
+    caplog.clear()
+    find(grown, Level.STUDY, {ROWS: "8"}, ROWS, reads_files=False, warnings=ALL - {NOT_READ_FROM_FILE})
+    assert not caplog.messages
+
+
+def test_the_class_of_an_instance_is_told_without_its_file(grown: Gate) -> None:
+    for path in grown.files:
+        path.unlink()
+    classes = find(grown, Level.INSTANCE, {SOP_CLASS: MR, SOP_UID: ""}, SOP_CLASS, reads_files=False)
+    assert classes == [[MR]] * 3
+    assert find(grown, Level.INSTANCE, {SOP_CLASS: CT}, SOP_CLASS) == []
+    assert find(grown, Level.SERIES, {SOP_CLASS: MR}, SOP_CLASS, reads_files=False) == []

@@ -29,6 +29,7 @@ from tools.configuration.without_effect import PLUGIN_SECTIONS
         ("OverwriteInstances", "IfChanged"),
         ("RegisteredUsers", {"alice": "secret"}),
         ("UserMetadata", {"a b": 1024, "é": 65535, "RemoteAet": 1030.0}),
+        ("Warnings", {"W004_NoMainDicomTagsSignature": True, "W001_TagsBeingReadFromStorage": False}),
         ("UserContentType", {"a b": 1024, "é": [65535.0, "application/pdf"], "LastUpdate": [1030, ""]}),
     ],
 )
@@ -56,6 +57,9 @@ def test_a_good_value_has_no_problem(name: str, value: object) -> None:
         ("RegisteredUsers", ["alice"], "user names and passwords"),
         ("RegisteredUsers", {"al:ice": "x"}, "colon"),
         ("DicomModalities", [], "must be an object"),
+        ("Warnings", False, "must be an object"),
+        ("Warnings", {"W001": False}, "'W001' is no warning; there are W001_TagsBeingReadFromStorage, W002_"),
+        ("Warnings", {"W003_DecoderFailure": 0}, '"W003_DecoderFailure" must be true or false'),
         ("UserMetadata", ["note"], "must be an object"),
         ("UserMetadata", {"note": 1023}, "between 1024 and 65535, not 1023"),
         ("UserMetadata", {"note": 65536}, "between 1024 and 65535, not 65536"),
