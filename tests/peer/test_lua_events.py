@@ -12,8 +12,8 @@ import pytest
 from tests.data_factory import SECONDARY_CAPTURE, add_pixels, all_files, dataset, encode
 from tests.peer.exchange import Request, Server
 from tests.peer.lua_destinations import add_modality, modality
-from tests.peer.lua_stage import LuaPair, start_lua_pair, upload
-from tests.peer.servers import Oracle
+from tests.peer.lua_stage import LATER_S, LuaPair, start_lua_pair, upload
+from tests.peer.servers import Oracle, wait_for
 from tests.ports import free_port
 
 pytestmark = [
@@ -250,7 +250,12 @@ def test_a_job_that_is_cancelled_has_failed(stage: LuaPair) -> None:
     def submit_and_cancel(server: Server) -> None:
         path = server.ask(Request("/modalities/dead/store", "POST", body)).json()["Path"]  # type: ignore[index]
         server.ask(Request(f"{path}/pause", "POST", ""))
-        server.ask(Request(f"{path}/cancel", "POST", ""))
+
+        def has_failed() -> bool:  # Orthanc forgets this of a job that is just being begun and paused
+            server.ask(Request(f"{path}/cancel", "POST", ""))
+            return bool(server.ask(Request(path)).json()["State"] == "Failure")  # type: ignore[index]
+
+        wait_for(has_failed, "the end of a job", LATER_S)
 
     stage.both(submit_and_cancel)
     stage.wait_until_said("@ OnJobFailure")
