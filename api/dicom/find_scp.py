@@ -37,7 +37,7 @@ from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
 from store.dicom.tags import QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
 from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
-from store.views.find import Query
+from store.views.query import Query
 
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
 CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again

@@ -1,8 +1,8 @@
 """`requested-tags`: DICOM tags a client wants beside the main ones, from the index, computed, or from a file.
 
 Source: observed on Orthanc 1.12.7. A main tag of the level or above, or the SOP class of an instance, comes from the index, and is
-left out where it is absent there; a counter is computed at its own level and left out at others; anything else is read from a file, and is
-null where the file lacks it. `StorageAccessOnFind` may forbid to read files: then it is left out. Tags of the file meta information
+left out where it is absent there; a counter is computed at its own level and left out at others, unless a file is read, which may have it;
+anything else is read from a file, and is null where the file lacks it. `StorageAccessOnFind` may forbid to read files: then it is left out. Tags of the file meta information
 are never read from a file. What is worth a warning is logged when 1.12.7 logs it.
 """
 
@@ -21,7 +21,14 @@ from events.errors import InvalidRequest
 from events.numbered_warnings import OF_FILE_META, OTHER_MAIN_TAGS, warn
 from store.dicom.dictionary import format_tag, tag_name
 from store.dicom.rendering import reform_sequence
-from store.dicom.tags import RETRIEVE_AE_TITLE, RETRIEVE_URL, SOP_CLASS_UID, SOP_CLASSES_IN_STUDY
+from store.dicom.tags import (
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    RETRIEVE_AE_TITLE,
+    RETRIEVE_URL,
+    SOP_CLASS_UID,
+    SOP_CLASSES_IN_STUDY,
+)
 from store.records import Instance, Resource
 from store.views.resource_tags import COMPUTED, compute, kept_above, kept_tags, main_tags, oldest_instance
 from store.views.snapshot import Snapshot, level_of
@@ -31,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _FILE_META_GROUP = 0x0002
 _NEVER_IN_FILES = COMPUTED | {RETRIEVE_AE_TITLE, RETRIEVE_URL}
+_IN_READ_FILES = _NEVER_IN_FILES - {MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY}
 
 
 class RequestedTags:
@@ -61,6 +69,9 @@ class RequestedTags:
         if from_file:
             warnings.tell_of_reading(record.id, sorted({*from_file}), reads_files=deps.settings.reads_files)
         if from_file and deps.settings.reads_files:
+            from_file += [
+                tag for tag in self._tags if tag in _IN_READ_FILES - indexed and _compute(s, record, tag) is None
+            ]
             oldest = oldest_instance(s, record)
             assert oldest is not None
             tags = dicom_files.read_tags(deps, oldest, "full")

@@ -3,6 +3,7 @@
 As in Orthanc, there are two answers for a resource that does not exist: one without a body (`find`), and that of an unknown URI (`find_below`).
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
@@ -28,24 +29,32 @@ from store.views.snapshot import Snapshot
 # A piece of a long list, from one snapshot: 10 ms of reading, 0.4 MB of JSON. It ends earlier where clients have set large metadata.
 CHUNK_RECORDS = 500
 CHUNK_METADATA_BYTES = 4 << 20
+CHUNK_S = 0.2  # it ends earlier, too, where files are read for it
 
 
 class Style:
-    """How a request wants resources shown."""
+    """How resources are shown."""
 
-    def __init__(self, req: falcon.Request, deps: Deps, *, allow_contents: bool = False) -> None:
-        self.form: TagForm = arguments.tag_form(req, "simplify")
-        self.requested: RequestedTags = parse_requested_tags(req)
-        self.contents: Contents = None
-        if allow_contents and req.has_param("response-content"):
-            self.contents = parse_contents(arguments.parts(req, "response-content"))
+    def __init__(self, deps: Deps, form: TagForm, requested: RequestedTags, contents: Contents = None) -> None:
+        self.contents = contents
+        self._form = form
+        self._requested = requested
         self._deps = deps
         self._naming = MetadataNaming(deps.settings.user_metadata)
 
+    @classmethod
+    def of_request(cls, req: falcon.Request, deps: Deps, *, allow_contents: bool = False) -> "Style":
+        """Return what the query string asks for; here `?simplify` wins, as in Orthanc. Raises InvalidRequest, OutOfRange."""
+        form: TagForm = "simplify" if req.has_param("simplify") else arguments.tag_form(req, "simplify")
+        requested = parse_requested_tags(req)
+        if not allow_contents or not req.has_param("response-content"):
+            return cls(deps, form, requested)
+        return cls(deps, form, requested, parse_contents(arguments.parts(req, "response-content")))
+
     def render(self, s: Snapshot, record: Resource | Instance) -> dict[str, Any]:
-        shown = render(s, record, self.form, self._naming, self.contents)
-        if self.requested:
-            shown["RequestedTags"] = self.requested.render(s, self._deps, record, self.form)
+        shown = render(s, record, self._form, self._naming, self.contents)
+        if self._requested:
+            shown["RequestedTags"] = self._requested.render(s, self._deps, record, self._form)
         return shown
 
 
@@ -57,24 +66,22 @@ class Collection:
         self._level = level
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        style = Style(req, self._deps, allow_contents=True)
+        style = Style.of_request(req, self._deps, allow_contents=True)
         page = arguments.paging(req, f"/{COLLECTION[self._level]}")
         expand = arguments.boolean(req, "expand") or style.contents is not None
         pieces = list_pieces(self._deps.views, self._level, page.since, page.limit)
         if expand:
-            _send_expanded(req, resp, self._deps, self._level, pieces, style)
+            send_expanded(req, resp, self._deps, self._level, pieces, style)
         else:
-            _send_pieces(req, resp, ([format_resource_id(resource) for resource in piece] for piece in pieces))
+            send_identifiers(req, resp, pieces)
+
+
+def send_identifiers(req: falcon.Request, resp: falcon.Response, pieces: Iterable[list[ResourceId]]) -> None:
+    """Answer with identifiers; a long list is streamed."""
+    _send_pieces(req, resp, ([format_resource_id(each) for each in piece] for piece in pieces))
 
 
 def send_expanded(
-    req: falcon.Request, resp: falcon.Response, deps: Deps, level: Level, ids: list[ResourceId], style: Style
-) -> None:
-    """Answer with whole resources; a long list is streamed."""
-    _send_expanded(req, resp, deps, level, [ids], style)
-
-
-def _send_expanded(
     req: falcon.Request,
     resp: falcon.Response,
     deps: Deps,
@@ -82,6 +89,7 @@ def _send_expanded(
     ids: Iterable[list[ResourceId]],
     style: Style,
 ) -> None:
+    """Answer with whole resources; a long list is streamed."""
     _send_pieces(req, resp, (shown for some in ids for shown in _render_pieces(deps, level, some, style)))
 
 
@@ -112,13 +120,14 @@ def _render_pieces(deps: Deps, level: Level, ids: list[ResourceId], style: Style
 def _render_piece(deps: Deps, level: Level, ids: Iterator[ResourceId], style: Style) -> list[dict[str, Any]]:
     piece: list[dict[str, Any]] = []
     metadata_bytes = 0
+    deadline = time.monotonic() + CHUNK_S
     with deps.views.snapshot() as s:
         for resource in ids:
             record = s.get(level, resource)
             if record is not None:
                 piece.append(style.render(s, record))
                 metadata_bytes += sum(map(len, piece[-1].get("Metadata", {}).values()))
-                if metadata_bytes > CHUNK_METADATA_BYTES:
+                if metadata_bytes > CHUNK_METADATA_BYTES or time.monotonic() > deadline:
                     break
     return piece
 
@@ -131,7 +140,7 @@ class Single:
         self._level = level
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
-        style = Style(req, self._deps)
+        style = Style.of_request(req, self._deps)
         with self._deps.views.snapshot() as s:
             shown = style.render(s, find(s, self._level, identifier))
         send_json(req, resp, shown)
@@ -164,7 +173,7 @@ class Above:
         self._above = above
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
-        style = Style(req, self._deps)
+        style = Style.of_request(req, self._deps)
         with self._deps.views.snapshot() as s:
             shown = style.render(s, s.ancestor(find_below(s, self._level, identifier), self._above))
         send_json(req, resp, shown)
@@ -179,14 +188,14 @@ class Below:
         self._below = below
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
-        style = Style(req, self._deps)
+        style = Style.of_request(req, self._deps)
         expand = arguments.boolean(req, "expand", default=True)
         with self._deps.views.snapshot() as s:
             record = find_below(s, self._level, identifier)
             assert isinstance(record, Resource)
             ids = sorted(s.id_of(self._below, ref) for ref in s.descendant_refs(record, self._below))
         if expand:
-            send_expanded(req, resp, self._deps, self._below, ids, style)
+            send_expanded(req, resp, self._deps, self._below, [ids], style)
         else:
             send_json(req, resp, [format_resource_id(resource) for resource in ids])
 

@@ -63,6 +63,10 @@ class RestSettings:
     execute_lua_timeout_s: float = 330.0  # how long a request to execute a script waits for its end
     log_exported_resources: bool = filled_by(Option("LogExportedResources", Boolean(), default=False))
 
+    # Answers of a first page of /tools/find; 0: all.
+    limit_find_results: int = same_as(FindSettings, "limit_results")
+    limit_find_instances: int = same_as(FindSettings, "limit_instances")
+
     # Shown by GET /system.
     check_revisions: bool = filled_by(Option("CheckRevisions", Boolean(), default=False))
     default_retrieve_method: str = filled_by(

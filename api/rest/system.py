@@ -37,7 +37,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "ApiVersion": ORTHANC_API_VERSION,
         "Capabilities": {
             "HasExtendedChanges": True,
-            "HasExtendedFind": False,
+            "HasExtendedFind": True,
             "HasKeyValueStores": True,
             "HasQueues": False,
             "HasReserveQueueValue": False,

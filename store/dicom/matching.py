@@ -30,6 +30,7 @@ VrOf: TypeAlias = Callable[[int], str]
 
 RANGE_VRS: Final = frozenset(("DA", "DT", "TM"))
 WITHOUT_WILDCARDS: Final = RANGE_VRS | {"AS", "AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UI", "UL", "US", "UV"}
+WILDCARD_VRS: Final = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))  # of REST
 _HAS_WILDCARD: Final = re.compile(r"[*?]")
 _OFFSET: Final = re.compile(r"-(0\d|1[0-4])\d\d(?=-|\Z)")  # of a DT from UTC: −00:00 to −14:00, not the end of a range
 
@@ -53,17 +54,21 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Equal to one of these texts; `folds` says that case does not count."""
+    """Equal to one of these texts; `folds` says that case does not count, `in_parts` that one part of a value is enough."""
 
     texts: tuple[str, ...]
     folds: bool = False
+    in_parts: bool = False
 
     @cached_property
     def _wanted(self) -> frozenset[str]:
         return frozenset(map(fold, self.texts) if self.folds else self.texts)
 
     def matches(self, value: Value) -> bool:
-        return isinstance(value, str) and (fold(value) if self.folds else value) in self._wanted
+        if not isinstance(value, str):
+            return False
+        text = fold(value) if self.folds else value
+        return text in self._wanted or (self.in_parts and not self._wanted.isdisjoint(text.split("\\")))
 
 
 @dataclass(frozen=True)
@@ -150,12 +155,30 @@ def parse_key(vr: str, value: Value, *, case_sensitive_pn: bool = False, vr_of: 
     folds = vr == "PN" and not case_sensitive_pn
     if "\\" in text:
         return OneOf(tuple(part.rstrip(" ") for part in text.split("\\") if part), folds)
+    return _parse_single(vr, text, folds=folds, takes_wildcards=vr not in WITHOUT_WILDCARDS)
+
+
+def parse_text_key(vr: str, text: str, *, folds: bool, in_parts: bool) -> Matcher | None:
+    """Return the matcher of a key as REST gives it, None for universal matching. Raises BadKey.
+
+    Unlike in C-FIND, case counts for no VR or for all of them, spaces count, and an empty member of a list finds empty values.
+    `in_parts`: a list also finds values of which one part is in it.
+    """
+    if not text:
+        return None
+    folds = folds and vr not in RANGE_VRS
+    if "\\" in text:
+        return OneOf(tuple(text.split("\\")), folds, in_parts)
+    return _parse_single(vr, text, folds=folds, takes_wildcards=vr in WILDCARD_VRS)
+
+
+def _parse_single(vr: str, text: str, *, folds: bool, takes_wildcards: bool) -> Matcher | None:
     if vr in RANGE_VRS and (place := _range_hyphen(vr, text)) >= 0:
         low, high = text[:place], text[place + 1 :]
         return Between(low or None, high or None) if low or high else None
     if not _HAS_WILDCARD.search(text):
         return OneOf((text,), folds)
-    if vr in WITHOUT_WILDCARDS:
+    if not takes_wildcards:
         raise BadKey(f"a value of VR {vr} cannot be matched by wildcards")
     return Wildcard(text, folds)
 

@@ -1,7 +1,7 @@
 """The bytes of the read models' rows. They are rebuilt by replay, so they may change with any release."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from struct import Struct
@@ -22,8 +22,9 @@ TABLE_OF_LEVEL = {Level.PATIENT: PATIENTS, Level.STUDY: STUDIES, Level.SERIES: S
 
 # Positions in the msgpack lists below; every row starts with the identifier.
 ID = 0
+PARENT = 1  # of all but a patient's
 INSTANCE_SERIES, INSTANCE_STUDY, INSTANCE_PATIENT, INSTANCE_RECEIVED, INSTANCE_BLOB, INSTANCE_SIZE = 1, 2, 3, 4, 5, 6
-INSTANCE_INDEX, INSTANCE_TAGS = 12, 18
+INSTANCE_SOP_CLASS, INSTANCE_INDEX, INSTANCE_TAGS = 9, 12, 18
 INSTANCE_FACTS = slice(
     8, INSTANCE_INDEX + 1
 )  # transfer syntax, SOP class, offset and VR of the pixels, index in the series
@@ -99,6 +100,32 @@ def ancestors_of(level: Level, row: list[Any]) -> tuple[Ref, ...]:
             return ()
         case _:
             assert_never(level)
+
+
+def tag_marker(tag: int) -> bytes:
+    """Return what stands before the text of a tag in a row: in the row's map of tags it is a number of four bytes."""
+    return b"\xce" + tag.to_bytes(4, "big")
+
+
+def has_text(row: bytes, marker: bytes, is_it: Callable[[bytes], bool]) -> bool:
+    """Tell whether the text of a tag may be one that is looked for, without decoding the rest of the row.
+
+    Whatever looks like the tag is looked at, for the same bytes may be a part of something else. A string has its size before it:
+    in 0xa0 … 0xbf, or in 1, 2 or 4 bytes behind 0xd9, 0xda, 0xdb.
+    """
+    place = row.find(marker)
+    while place >= 0:
+        place += 5
+        head = row[place] if place < len(row) else 0
+        if 0xA0 <= head <= 0xBF:
+            if is_it(row[place + 1 : place + 1 + (head & 0x1F)]):
+                return True
+        elif 0xD9 <= head <= 0xDB:
+            start = place + 1 + (1 << head - 0xD9)
+            if is_it(row[start : start + int.from_bytes(row[place + 1 : start], "big")]):
+                return True
+        place = row.find(marker, place)
+    return False
 
 
 # An instance's row: its identifier, its place, when it came, these, then how its file is compressed, if it is.

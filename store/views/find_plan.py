@@ -3,20 +3,23 @@
 Every span of keys holds at least the rows of all matches; whether a candidate matches is told by its row.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from events.identifiers import Level, Ref
+from events.identifiers import Level
 from store.dicom import tags
+from store.dicom.dictionary import dictionary_vr
+from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Between, Matcher, OneOf, Wildcard, fold
-from store.projections.find import index_text
+from store.projections import rows
+from store.projections.find import UNFOLDED, index_text
 from store.tables import (
     FIND,
+    LABELLED,
     LOOKUP,
     LOOKUP_VALUE_BYTES,
-    U64,
     FindKind,
     LookupKind,
     find_prefix,
@@ -24,10 +27,12 @@ from store.tables import (
     lookup_prefix,
     normalize_identifier,
 )
+from store.views.find_index import Sieve, Source, Span, keys_of
+from store.views.find_match import Search
+from store.views.query import Query
 from store.views.snapshot import Snapshot
 
 COUNT_LIMIT: Final = 2000  # rows counted of one index before it is taken for a large one; about 1 ms
-LOOKS_AT_CLOCK: Final = 1000  # keys passed over between two looks at the clock; about 0.3 ms
 
 # (level of the query's tag, tag) -> kind of row, level of the resources it names; a query's level is this one or lower.
 _IDENTIFIERS: Final = {
@@ -47,62 +52,31 @@ _STUDY_TAGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Keys of a table from `start` on and before `stop`."""
+class Plan:
+    """How a query begins."""
 
-    table: bytes
-    start: bytes
-    stop: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where candidates come from; no spans: all resources of the level, in order of creation."""
-
-    level: Level  # of the resources that the keys name
-    spans: tuple[Span, ...] = ()
-    pattern: Matcher | None = None  # of the text in the key, where no prefix narrows the span …
-    needle: bytes = b""  # … and what every match of it has in its key
-    names_study: bool = False  # rows of MODALITY, of which the study is wanted
-
-    def accepts(self, s: Snapshot, row_key: bytes) -> bool:
-        """Whether to look at the resource of a key, as far as the key alone tells."""
-        if self.needle not in row_key and len(row_key) <= LOOKUP_VALUE_BYTES:
-            return False
-        if self.pattern is not None and not self._matches_pattern(row_key):
-            return False
-        return not self.names_study or row_key == self._first_of_study(s, self.ref_of(row_key))
-
-    def _matches_pattern(self, row_key: bytes) -> bool:
-        raw = row_key[1:-9] if row_key[0] != FindKind.MODALITY else row_key[1:-17]
-        # A value that was cut is looked at in any case.
-        return self.pattern is None or len(raw) > LOOKUP_VALUE_BYTES or self.pattern.matches(raw.decode())
-
-    def _first_of_study(self, s: Snapshot, study: Ref) -> bytes | None:
-        """The first of the keys that name this study, so that it is looked at once."""
-        keys = (
-            find_prefix(FindKind.MODALITY, index_text(FindKind.MODALITY, series.tags[tags.MODALITY]))
-            + key(study)
-            + key(ref)
-            for ref in s.child_refs(study)
-            if tags.MODALITY in (series := s.get_ref(Level.SERIES, ref)).tags
-        )
-        spanned = (each for each in keys if any(span.start <= each < span.stop for span in self.spans))
-        return min((each for each in spanned if self._matches_pattern(each)), default=None)
-
-    def ref_of(self, row_key: bytes) -> Ref:
-        """Return the resource that a key names."""
-        return Ref(U64.unpack(row_key[-16:-8] if self.names_study else row_key[-8:])[0])
+    source: Source
+    rows: int  # of the source, counted up to a limit
+    is_small: bool  # there are no more
 
 
-def choose_source(s: Snapshot, level: Level, keys: Mapping[int, Matcher]) -> Source:
-    """The cheapest way to the resources of `level` that may match `keys`: an index, or else all of them."""
+def choose_source(s: Snapshot, search: Search) -> Source:
+    """The cheapest way to the resources that may match a query: an index, or else all of them."""
+    return choose_plan(s, search).source
+
+
+def choose_plan(s: Snapshot, search: Search) -> Plan:
+    """The same with what it was chosen for."""
+    level = search.query.level
     best, best_cost = Source(level), (COUNT_LIMIT + 1, False)
-    for source in _sources(level, keys):
-        cost = (_count(s, source, best_cost[0]), bool(source.needle) or source.pattern is not None)
+    for source in _sources(s, search):
+        is_searched = bool(source.needle or source.pattern or source.sieve)
+        is_counted = source.sieve is None and len(source.spans) <= COUNT_LIMIT
+        cost = (_count(s, source, best_cost[0]) if is_counted else COUNT_LIMIT, is_searched)
         if cost < best_cost:
             best, best_cost = source, cost
-    return best
+    rows = min(best_cost[0], COUNT_LIMIT)
+    return Plan(best, rows, bool(best.spans) and rows < COUNT_LIMIT)
 
 
 def _count(s: Snapshot, source: Source, limit: int) -> int:
@@ -111,41 +85,57 @@ def _count(s: Snapshot, source: Source, limit: int) -> int:
     return sum(1 for _ in islice(rows, min(limit, COUNT_LIMIT)))
 
 
-def keys_of(s: Snapshot, span: Span, after: bytes | None = None, needle: bytes = b"") -> Iterator[bytes]:
-    """Iterate in order over the keys of a span, behind `after` if given.
-
-    Of those without `needle` in them only one in `LOOKS_AT_CLOCK` is given, and those whose text is cut.
-    """
-    stop, passed = span.stop, 0
-    with s.txn.cursor(db=s.tables[span.table]) as cursor:
-        if not cursor.set_range(span.start if after is None else after + b"\0"):
-            return
-        for row_key in cursor.iternext(keys=True, values=False):
-            if row_key >= stop:
-                return
-            if needle in row_key or len(row_key) > LOOKUP_VALUE_BYTES:
-                yield row_key
-                continue
-            passed += 1
-            if not passed % LOOKS_AT_CLOCK:
-                yield row_key
+def _sources(s: Snapshot, search: Search) -> Iterator[Source]:
+    yield from _sources_of_parents(s, search.query)
+    yield from _sources_of_labels(search.query)
+    for tag, matcher in search.query.keys.items():
+        source = _source_of_tag(search.query.level, tag, matcher) or _sieved(search.query.level, tag, matcher)
+        if source is not None:
+            yield replace(source, key=tag)
 
 
-def _sources(level: Level, keys: Mapping[int, Matcher]) -> Iterator[Source]:
-    for tag, matcher in keys.items():
-        if tag in _IDENTIFIERS and _IDENTIFIERS[tag][1] <= level:
-            kind, of_level = _IDENTIFIERS[tag]
-            source = _identifier_source(of_level, kind, matcher)
-            if source is not None:
-                yield source
-        elif level == Level.PATIENT and tag == tags.PATIENT_NAME:
-            yield _find_source(Level.PATIENT, FindKind.PATIENT_NAME, matcher)
-        elif level >= Level.STUDY and tag in _STUDY_TAGS:
-            yield _find_source(Level.STUDY, _STUDY_TAGS[tag], matcher)
-        elif level == Level.STUDY and tag == tags.MODALITIES_IN_STUDY:
-            yield _find_source(Level.STUDY, FindKind.MODALITY, matcher, names_study=True)
-        elif level >= Level.SERIES and tag == tags.MODALITY:
-            yield _find_source(Level.SERIES, FindKind.MODALITY, matcher)
+def _sources_of_parents(s: Snapshot, query: Query) -> Iterator[Source]:
+    """The resource itself, by the key of its row; nothing, where it is not there."""
+    for level, parent in query.parents.items():
+        place = s.find(parent)
+        start = b"" if place is None or place[0] != level else key(place[1])
+        yield Source(level, (Span(rows.TABLE_OF_LEVEL[level], start, start and start + b"\0"),), key="parents")
+
+
+def _sources_of_labels(query: Query) -> Iterator[Source]:
+    """Of several labels each that must be there, or all of those of which one must."""
+    if query.labels is None or query.labels.constraint == "None":
+        return
+    prefixes = [label.encode() + b"\0" for label in sorted(query.labels.labels)]
+    spans = tuple(Span(LABELLED, prefix, _after(prefix)) for prefix in prefixes)
+    if query.labels.constraint == "Any" and spans:
+        yield Source(query.level, spans, key="labels")
+    elif query.labels.constraint == "All":
+        yield from (Source(query.level, (span,), key="labels") for span in spans)
+
+
+def _source_of_tag(level: Level, tag: int, matcher: Matcher) -> Source | None:
+    if tag in _IDENTIFIERS and _IDENTIFIERS[tag][1] <= level:
+        kind, of_level = _IDENTIFIERS[tag]
+        return _identifier_source(of_level, kind, matcher)
+    if level == Level.PATIENT and tag == tags.PATIENT_NAME:
+        return _find_source(Level.PATIENT, FindKind.PATIENT_NAME, matcher)
+    if level >= Level.STUDY and tag in _STUDY_TAGS:
+        return _find_source(Level.STUDY, _STUDY_TAGS[tag], matcher)
+    if level == Level.STUDY and tag == tags.MODALITIES_IN_STUDY:
+        return _find_source(Level.STUDY, FindKind.MODALITY, matcher, names_study=True)
+    if level >= Level.SERIES and tag == tags.MODALITY:
+        return _find_source(Level.SERIES, FindKind.MODALITY, matcher)
+    return None
+
+
+def _sieved(level: Level, tag: int, matcher: Matcher) -> Source | None:
+    """The rows of the level that a tag without an index belongs to, unless that can be one of two; a study has its patient's."""
+    homes = [home for home in Level if home <= level and tag in MAIN_DICOM_TAGS[home]]
+    if len(homes) != 1 or dictionary_vr(tag) == "SQ":
+        return None
+    home = Level.STUDY if homes == [Level.PATIENT] and level > Level.PATIENT else homes[0]
+    return Source(home, (whole_table(rows.TABLE_OF_LEVEL[home]),), sieve=Sieve(tag, matcher))
 
 
 def _identifier_source(level: Level, kind: LookupKind, matcher: Matcher) -> Source | None:
@@ -169,23 +159,47 @@ def _identifier_source(level: Level, kind: LookupKind, matcher: Matcher) -> Sour
 
 def _find_source(level: Level, kind: FindKind, matcher: Matcher, *, names_study: bool = False) -> Source:
     whole = bytes((kind,))
+    all_of_it = (whole_kind(kind),)
+    decides = isinstance(matcher, Between) or (isinstance(matcher, OneOf | Wildcard) and matcher.folds)
+    source = Source(level, all_of_it, names_study=names_study, decides=decides or kind in UNFOLDED)
     match matcher:
         case OneOf():
-            prefixes = sorted({find_prefix(kind, index_text(kind, text)) for text in matcher.texts})
-            spans = tuple(Span(FIND, prefix, _after(prefix)) for prefix in prefixes)
-            return Source(level, spans, names_study=names_study)
+            texts = {index_text(kind, text) for text in matcher.texts}
+            prefixes = sorted(find_prefix(kind, text) for text in texts)
+            return replace(
+                source,
+                spans=tuple(Span(FIND, prefix, _after(prefix)) for prefix in prefixes),
+                decides=source.decides and not any(map(_is_cut, texts)),
+            )
         case Between():
-            span = Span(FIND, whole + _cut(matcher.low or ""), _upper(whole, matcher.high))
-            return Source(level, (span,), names_study=names_study)
-        case Wildcard() if matcher.prefix:
-            start = whole + _cut(index_text(kind, matcher.prefix))
-            return Source(level, (Span(FIND, start, _after(start)),), names_study=names_study)
+            start = whole + _cut(matcher.low or "")
+            return replace(source, spans=(Span(FIND, start, _upper(whole, matcher.high)),))
         case Wildcard():
-            pattern = Wildcard(matcher.pattern, folds=True)
-            needle = fold(matcher.longest_part).encode()
-            return Source(level, (Span(FIND, whole, _after(whole)),), pattern, needle, names_study)
+            prefix = _cut(index_text(kind, matcher.prefix))
+            start = whole + prefix
+            return replace(
+                source,
+                spans=(Span(FIND, start, _after(start)),) if prefix else all_of_it,
+                pattern=None if matcher.pattern == matcher.prefix + "*" else Wildcard(matcher.pattern, folds=True),
+                needle=b"" if prefix else fold(matcher.longest_part).encode(),
+            )
         case _:
-            return Source(level, (Span(FIND, whole, _after(whole)),), names_study=names_study)
+            return replace(source, decides=False)
+
+
+def whole_table(table: bytes) -> Span:
+    """Return all rows of a table whose keys are refs."""
+    return Span(table, b"", b"\xff" * 9)
+
+
+def whole_kind(kind: FindKind) -> Span:
+    """Return all keys of one kind."""
+    whole = bytes((kind,))
+    return Span(FIND, whole, _after(whole))
+
+
+def _is_cut(text: str) -> bool:
+    return len(text.encode()) > LOOKUP_VALUE_BYTES
 
 
 def _upper(kind: bytes, high: str | None) -> bytes:

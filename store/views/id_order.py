@@ -76,6 +76,20 @@ def list_after(s: Snapshot, level: Level, after: ResourceId | None, limit: int) 
     return found
 
 
+def list_places_after(s: Snapshot, level: Level, after: ResourceId | None) -> Iterator[tuple[ResourceId, bytes]]:
+    """Iterate over the identifiers behind one, from the first for None, each with its ref as 8 bytes; hidden ones, too."""
+    start = b"" if after is None else after + b"\0"
+    for part in _parts(s, level, 0, start):
+        with s.txn.cursor(db=s.tables[IDS]) as cursor:
+            if not cursor.set_range(max(part.start, start)):
+                continue
+            for resource_id, place in cursor:
+                if part.stop and resource_id >= part.stop:
+                    break
+                if place[0] == level:
+                    yield ResourceId(resource_id), place[1:]
+
+
 def _parts(s: Snapshot, level: Level, skip: int, start: bytes = b"") -> Iterator[_Part]:
     """Iterate over the parts that hold something of a level, from `start` on; of the first `skip` many as one part."""
     with s.txn.cursor(db=s.tables[ID_COUNTS]) as cursor:

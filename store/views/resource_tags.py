@@ -4,14 +4,14 @@ C-FIND (`store.views.find`) and `requested-tags` of REST tell the same. Source: 
 its own level alone; modalities and SOP classes are those of a study, each once, in order; a file without a SOP class adds none.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from events.identifiers import Level, Ref
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags
 from store.dicom.tags import INSTANCE_AVAILABILITY, MODALITIES_IN_STUDY, MODALITY, SOP_CLASSES_IN_STUDY
 from store.projections import rows
 from store.projections.main_tags import told_at
-from store.records import Instance, Resource
+from store.records import Instance, Resource, Tags
 from store.tables import SERIES, key
 from store.views.snapshot import Snapshot, level_of
 
@@ -23,10 +23,14 @@ _COUNTERS: Final = {
     0x00201208: (Level.STUDY, "instance_count"),
     0x00201209: (Level.SERIES, "instance_count"),
 }
-_ALWAYS: Final = {
-    level: frozenset(tag for above in Level if above <= level for tag in MAIN_DICOM_TAGS[above]) for level in Level
-}
 COMPUTED: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, *_COUNTERS})
+
+
+def _at_or_above(tags: MainTags, level: Level) -> frozenset[int]:
+    return frozenset(tag for above in Level if above <= level for tag in tags[above])
+
+
+ALWAYS: Final = {level: _at_or_above(MAIN_DICOM_TAGS, level) for level in Level}
 
 
 def compute(s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
@@ -52,6 +56,11 @@ def kept_tags(s: Snapshot, record: Resource | Instance) -> tuple[int, ...]:
     return _choice_of(s, record.ref)[level_of(record)]
 
 
+def present_tags(s: Snapshot, level: Level) -> frozenset[int]:
+    """Return which tags the index keeps of a resource that comes now, and of what lies above it."""
+    return _at_or_above(s.main_tags[0].tags, level)
+
+
 def kept_above(
     s: Snapshot, record: Resource | Instance, known: dict[Ref, frozenset[int]] | None = None
 ) -> frozenset[int]:
@@ -59,17 +68,23 @@ def kept_above(
 
     `known` keeps those of studies and series for further calls on this snapshot.
     """
-    level = level_of(record)
+    return kept_of_row(s, level_of(record), record.ref, record.parent, {} if known is None else known)
+
+
+def kept_of_row(
+    s: Snapshot, level: Level, ref: Ref, parent: Ref | None, known: dict[Ref, frozenset[int]]
+) -> frozenset[int]:
+    """Return the same of a resource of which its ref and its parent's are known. Raises KeyError if the parent is gone."""
     if len(s.main_tags) == 1:
-        return _ALWAYS[level]
-    tags = _choice_of(s, record.ref)
+        return ALWAYS[level]
+    tags = _choice_of(s, ref)
     if level <= Level.STUDY:
-        return frozenset(tag for above in Level if above <= level for tag in tags[above])
-    assert record.parent is not None
-    known = {} if known is None else known
-    above = known.get(record.parent)
+        return _at_or_above(tags, level)
+    assert parent is not None
+    above = known.get(parent)
     if above is None:
-        above = known[record.parent] = kept_above(s, s.parent(record), known)
+        over = Level(level - 1)
+        above = known[parent] = kept_of_row(s, over, parent, Ref(_read_row(s, over, parent)[rows.PARENT]), known)
     return above.union(tags[level])
 
 
@@ -86,17 +101,38 @@ def main_tags(
     A tag that a level keeps by default is that level's also where a lower one keeps it, too. `known` keeps those of studies and
     series for further calls on this snapshot.
     """
-    if isinstance(record, Resource) and record.level == Level.PATIENT:
-        return dict(record.tags)
-    if isinstance(record, Resource) and record.level == Level.STUDY:
+    if isinstance(record, Resource) and record.level <= Level.STUDY:
         return {**record.patient_tags, **record.tags}
     assert record.parent is not None
-    known = {} if known is None else known
-    above = known.get(record.parent)
+    return _merged(s, level_of(record), record.tags, record.parent, {} if known is None else known)
+
+
+def main_tags_of_row(s: Snapshot, level: Level, row: list[Any], known: dict[Ref, dict[int, str]]) -> dict[int, str]:
+    """Return the same of a row of `store.projections.rows`. Raises KeyError if what lies above it is gone."""
+    own: dict[int, str] = row[rows.TAGS_OF_LEVEL[level]]
+    if level == Level.PATIENT:
+        return own
+    if level == Level.STUDY:
+        return {**row[rows.STUDY_PATIENT_TAGS], **own}
+    return _merged(s, level, own, row[rows.PARENT], known)
+
+
+def _merged(s: Snapshot, level: Level, own: Tags, parent: Ref, known: dict[Ref, dict[int, str]]) -> dict[int, str]:
+    above = known.get(parent)
     if above is None:
-        above = known[record.parent] = main_tags(s, s.parent(record), known)
-    own, by_default = record.tags, MAIN_DICOM_TAGS[level_of(record)]
+        over = Level(level - 1)
+        above = known[parent] = main_tags_of_row(s, over, _read_row(s, over, parent), known)
+    if len(s.main_tags) == 1:
+        return {**above, **own}
+    by_default = MAIN_DICOM_TAGS[level]
     return {**above, **own, **{tag: above[tag] for tag in above.keys() & own.keys() if tag not in by_default}}
+
+
+def _read_row(s: Snapshot, level: Level, ref: Ref) -> list[Any]:
+    packed = s.row(rows.TABLE_OF_LEVEL[level], key(ref))
+    if packed is None:
+        raise KeyError(ref)
+    return rows.unpack(packed)
 
 
 def oldest_instance(s: Snapshot, record: Resource | Instance) -> Instance | None:

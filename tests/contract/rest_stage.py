@@ -51,6 +51,28 @@ class RestStage:
 
 def call(app: Application, path: str, method: str, body: bytes, headers: dict[str, str]) -> Answer:
     """Send one request through an application as the HTTP server would."""
+    started: list[Any] = []
+    data = b"".join(_pieces(app, _environ(path, method, body, headers), started))
+    return Answer(started[0], started[1], data)
+
+
+def pieces(app: Application, path: str, method: str, body: bytes) -> Iterator[bytes]:
+    """Send one request, and iterate over the pieces of its answer as the HTTP server would take them."""
+    return _pieces(app, _environ(path, method, body, {}), [])
+
+
+def _pieces(app: Application, environ: dict[str, Any], started: list[Any]) -> Iterator[bytes]:
+    def start_response(status: str, given: list[tuple[str, str]], _exc_info: Any = None) -> None:
+        started[:] = [int(status[:3]), {name.title(): value for name, value in given}]
+
+    chunks: Any = app(environ, start_response)
+    try:
+        yield from chunks
+    finally:
+        getattr(chunks, "close", lambda: None)()
+
+
+def _environ(path: str, method: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
     parts = urlsplit("http://host" + path)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -69,17 +91,7 @@ def call(app: Application, path: str, method: str, body: bytes, headers: dict[st
     for name, value in headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    started: list[Any] = []
-
-    def start_response(status: str, given: list[tuple[str, str]], _exc_info: Any = None) -> None:
-        started[:] = [int(status[:3]), {name.title(): value for name, value in given}]
-
-    chunks: Any = app(environ, start_response)
-    try:
-        data = b"".join(chunks)
-    finally:
-        getattr(chunks, "close", lambda: None)()
-    return Answer(started[0], started[1], data)
+    return environ
 
 
 @contextmanager

@@ -30,6 +30,7 @@ EVERY_COMMAND = (
     "bench scu",
     "bench query",
     "bench find",
+    "bench search",
     "bench rest",
     "bench changes",
     "bench metadata",

@@ -28,7 +28,8 @@ from events.identifiers import Level
 from store.dicom.matching import Dataset, OneOf
 from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 from store.records import Instance, Origin
-from store.views.find import Finder, Query
+from store.views.find import Finder
+from store.views.query import Query
 from tests.contract.dicom_scu import EXPLICIT_LE
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.scripts_stage import run_scripts

@@ -19,8 +19,9 @@ from api.dicom.get_scp import create_get_service
 from events.identifiers import Level, Seq
 from store.dicom.uids import STUDY_ROOT_GET
 from store.tables import CONDEMNED, EVENTS, PERSONAL, key
-from store.views.find import Finder, Query
+from store.views.find import Finder
 from store.views.metadata import MetadataNaming
+from store.views.query import Query
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.contract.retrieve_stage import get, serving
 from tests.dicom_bytes import add_pixels, dataset, encode, uid

@@ -21,7 +21,8 @@ from events.identifiers import BlobId, Level, ResourceId, format_resource_id
 from store.blobs.store import BlobStore
 from store.dicom.uids import STUDY_ROOT_GET
 from store.records import Instance, Origin
-from store.views.find import Finder, Query
+from store.views.find import Finder
+from store.views.query import Query
 from tests.contract.destination import destination
 from tests.contract.operations_stage import SUCCESS, working
 from tests.contract.rest_stage import rest_stage

@@ -20,8 +20,9 @@ from events.identifiers import Level, format_resource_id
 from store.dicom.indexed_tags import with_extra
 from store.records import Instance
 from store.views.feed import get_events
-from store.views.find import Finder, Query
+from store.views.find import Finder
 from store.views.jobs import find_job
+from store.views.query import Query
 from tests.contract.operations_stage import Engine, working
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.contract.retrieve_stage import fill

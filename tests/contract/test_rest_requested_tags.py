@@ -5,7 +5,8 @@ from json import loads
 import pytest
 
 from events.identifiers import Level
-from store.views.find import Finder, Query
+from store.views.find import Finder
+from store.views.query import Query
 from store.views.resource_tags import COMPUTED
 from tests.contract.rest_stage import rest_stage
 from tests.data_factory import dataset, encode

@@ -28,7 +28,7 @@ from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import create_store_service
 from store.dicom.matching import Dataset
 from store.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET
-from store.views.find import Query
+from store.views.query import Query
 from tests.contract.dicom_fakes import FakeIngest
 from tests.dicom_bytes import MR
 from tests.fault import raw_association as raw

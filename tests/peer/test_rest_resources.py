@@ -14,7 +14,7 @@ FORMS = ("", "?full", "?short", "?simplify")
 # Below /{level}/{id}; each is asked for every resource of the level.
 ROUTES = {
     "patients": {
-        "itself": ("", "?full", "?short"),
+        "itself": ("", "?full", "?short", "?full&simplify"),
         "children": ("/studies", "/series", "/instances", "/studies?expand=false", "/series?full", "/instances?short"),
         "parents": ("/patient", "/study", "/patients"),
         "statistics": ("/statistics",),
@@ -22,7 +22,7 @@ ROUTES = {
         "tags of instances": (*(f"/shared-tags{form}" for form in FORMS), "/instances-tags", "/instances-tags?short"),
     },
     "studies": {
-        "itself": ("", "?full", "?short"),
+        "itself": ("", "?full", "?short", "?full&simplify"),
         "children": ("/series", "/instances", "/series?expand=false", "/instances?expand=false", "/series?short"),
         "parents": ("/patient", "/patient?short", "/study", "/studies"),
         "statistics": ("/statistics",),
@@ -30,7 +30,7 @@ ROUTES = {
         "tags of instances": (*(f"/shared-tags{form}" for form in FORMS), "/instances-tags?simplify"),
     },
     "series": {
-        "itself": ("", "?full", "?short"),
+        "itself": ("", "?full", "?short", "?full&simplify"),
         "children": ("/instances", "/instances?expand=false", "/instances?full", "/series"),
         "parents": ("/patient", "/study", "/study?full"),
         "statistics": ("/statistics",),
@@ -38,7 +38,7 @@ ROUTES = {
         "tags of instances": (*(f"/shared-tags{form}" for form in FORMS), "/instances-tags?short"),
     },
     "instances": {
-        "itself": ("", "?full", "?short"),
+        "itself": ("", "?full", "?short", "?full&simplify"),
         "parents": ("/patient", "/study", "/series", "/series?full", "/instances"),
         "statistics": ("/statistics",),
         "modules": (*(f"/module{form}" for form in FORMS), "/module-patient"),
@@ -94,7 +94,8 @@ def test_lists_answer_as_orthanc_does(loaded: Pair, level: str) -> None:
         "", "?expand", "?expand=true", "?expand=false", "?expand=0", "?expand&full", "?expand&short", "?full", "?x=y",
         "?since=0&limit=0", "?since=0&limit=3", "?since=3&limit=2", "?since=7&limit=5&expand", "?since=100000&limit=2",
         "?since=2&limit=100000", "?since=0&limit=4&expand&short", "?since=0&limit=2&expand&requested-tags=PatientName",
-        "?expand&response-content=MainDicomTags", "?expand&short&full",
+        "?expand&response-content=MainDicomTags", "?expand&short&full", "?since=0&limit=2&expand&simplify&full",
+        "?since=0&limit=2&expand&short&simplify", "?since=1&limit=2&response-content=Labels;Parent&expand=false",
     )  # fmt: skip
     assert_same(loaded.differences([Request(f"/{level}{query}") for query in queries]))
 

@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         reader.set_defaults(run=run)
     find = kinds.add_parser("find", help="latency of C-FIND over many studies")
     query = kinds.add_parser("query", help="latency of queries to a modality over many studies")
-    for asker, run in ((find, _find), (query, _query)):
+    search = kinds.add_parser("search", help="latency of /tools/find over many studies")
+    for asker, run in ((find, _find), (query, _query), (search, _search)):
         asker.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
         asker.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies first (2000)")
         asker.add_argument("--filled", action="store_true", help="these studies of this seed are stored already")
@@ -114,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
     flat.set_defaults(run=_flat)
-    for each in (ingest, rest, changes, metadata, find, query, scu, lua, recycle, replay, filler, flat):
+    for each in (ingest, rest, changes, metadata, find, query, search, scu, lua, recycle, replay, filler, flat):
         _add_common(each)
 
 
@@ -197,6 +198,19 @@ def _find(options: argparse.Namespace) -> int:
         runs = [] if options.filled else preload(targets, samples, options.studies)
         runs += find(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
     return _report("find", f"find: {options.studies} studies, {options.rounds} rounds", options, runs)
+
+
+def _search(options: argparse.Namespace) -> int:
+    from tools.bench.finding import StudySamples
+    from tools.bench.ingest import preload
+    from tools.bench.searching import search
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        samples = StudySamples(options.seed, "small")
+        runs = [] if options.filled else preload(targets, samples, options.studies)
+        runs += search(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
+    return _report("search", f"search: {options.studies} studies, {options.rounds} rounds", options, runs)
 
 
 def _scu(options: argparse.Namespace) -> int:

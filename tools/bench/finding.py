@@ -74,14 +74,14 @@ def _query(keys: Keys) -> Keys:
     return {**SHOWN, _LEVEL: "STUDY", **keys}
 
 
-def _day(number: int) -> date:
+def day_of(number: int) -> date:
     return _FIRST_DAY + timedelta(days=number // STUDIES_PER_DAY)
 
 
 def _range(number: int) -> Keys:
     """Two days, of one family."""
     return {
-        _DATE: f"{_day(number):%Y%m%d}-{_day(number) + timedelta(days=1):%Y%m%d}",
+        _DATE: f"{day_of(number):%Y%m%d}-{day_of(number) + timedelta(days=1):%Y%m%d}",
         _NAME_TAG: f"F{number % FAMILIES:03d}X*",
     }
 
@@ -103,5 +103,5 @@ KINDS: Final = (
         lambda number: {_NAME_TAG: f"*{number % FAMILIES:03d}x^{number // FAMILIES % 10_000:04d}"},
         is_heavy=True,
     ),
-    _Kind("whole day", lambda number: {_DATE: f"{_day(number):%Y%m%d}"}, is_heavy=True),
+    _Kind("whole day", lambda number: {_DATE: f"{day_of(number):%Y%m%d}"}, is_heavy=True),
 )

@@ -80,6 +80,8 @@ class Client:
 
     def _fill(self) -> None:
         assert self._socket
+        # A server that sends the head and the body of an answer apart would else wait 40 ms for an acknowledgement.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         data = self._socket.recv(RECEIVE_BYTES)
         if not data:
             raise EOFError("the server closed the connection")

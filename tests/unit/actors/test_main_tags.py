@@ -10,8 +10,9 @@ from events.identifiers import Level, format_resource_id
 from events.numbered_warnings import ALL, NOT_READ_FROM_FILE, READ_FROM_FILE
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, signature, with_extra
 from store.dicom.matching import parse_key
-from store.views.find import Finder, Query
+from store.views.find import Finder
 from store.views.metadata import list_metadata
+from store.views.query import Query
 from store.views.resource_tags import kept_above
 from tests.dicom_bytes import dataset, element, encode, handmade, item
 from tests.ingest_stage import Gate

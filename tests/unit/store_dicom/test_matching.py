@@ -2,7 +2,7 @@
 
 import pytest
 
-from store.dicom.matching import BadKey, Dataset, Value, parse_key
+from store.dicom.matching import BadKey, Dataset, Value, parse_key, parse_text_key
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,29 @@ def test_no_pattern_takes_for_ever() -> None:
     matcher = parse_key("LO", "*a" * 200 + "b")
     assert matcher is not None
     assert not matcher.matches("a" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("vr", "key", "matching", "others"),
+    [
+        ("LO", "general", ["General", "GENERAL"], ["General Hospital", " general", None]),
+        ("LO", "general ", ["General "], ["General"]),
+        ("CS", "ct", ["CT"], ["MR"]),
+        ("LO", "A\\", ["a", ""], ["B", None]),
+        ("CS", "ORIGINAL\\X", ["ORIGINAL\\PRIMARY", "x"], ["PRIMARY"]),
+        ("SH", "2*", ["2", "20"], ["12"]),
+        ("DA", "20240101-", ["20240102"], ["20231231", ""]),
+    ],
+)
+def test_a_key_of_rest_matches(vr: str, key: str, matching: list[str | None], others: list[str | None]) -> None:
+    """Case counts for no VR, blanks for all; in values that files tell, one part may be in a list."""
+    matcher = parse_text_key(vr, key, folds=True, in_parts=True)
+    assert matcher is not None
+    assert [value for value in [*matching, *others] if matcher.matches(value)] == matching
+
+
+@pytest.mark.parametrize("vr", ["DA", "UI", "IS", "SQ", "OW", "UN", "US"])
+def test_rest_takes_wildcards_in_text_alone(vr: str) -> None:
+    with pytest.raises(BadKey):
+        parse_text_key(vr, "1*", folds=True, in_parts=False)
+    assert parse_text_key(vr, "", folds=True, in_parts=False) is None
