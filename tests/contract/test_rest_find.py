@@ -193,7 +193,7 @@ def test_what_the_index_has_not_is_read_from_files(stage: RestStage) -> None:
 
 
 def test_files_are_left_alone_if_the_configuration_says_so(archive: Core) -> None:
-    with rest_stage(archive, storage_access_on_find=False) as stage:
+    with rest_stage(archive, reads_files=False) as stage:
         stage.upload(encode(dataset(1, 1, PatientPosition="HFS")))
         assert ask(stage, Query={"PatientPosition": "HFS"}) == []
         shown = ask(stage, Expand=True, RequestedTags=["PatientPosition", "PatientName"])
