@@ -55,6 +55,14 @@ class Charset:
         return decoded if self._initial is None else _ESCAPES.sub("", decoded)
 
 
+def knows_charset(specific_character_set: str) -> bool:
+    """Tell whether a value of SpecificCharacterSet has a first term that is known."""
+    first = next(
+        filter(None, (term.strip(" ").upper().replace("_", " ") for term in specific_character_set.split("\\"))), ""
+    )
+    return first in _TERMS
+
+
 @lru_cache(maxsize=64)
 def charset_of(specific_character_set: str, default: str) -> Charset:
     """The charset that a value of SpecificCharacterSet (0008,0005) declares; `default` is one of ENCODINGS."""

@@ -106,6 +106,18 @@ def as_sequence(data: Buffer, element: Element, syntax: Syntax) -> Element:
     return element._replace(vr="SQ", items=items) if end == element.end else element
 
 
+def read_unknown_items(data: Buffer, start: int, end: int) -> tuple[Item, ...]:
+    """Read the items of a sequence whose VR is given as UN, which are in implicit VR little endian (PS3.5 §6.2.2, note 3).
+
+    Raises: InvalidDicom; Busy.
+    """
+    with large_datasets.scope():
+        items, found = _Reader(data, _IMPLICIT_LE, held_tally(), keeps=True).items(start, end, 0, delimited=False)
+    if found != end:
+        raise InvalidDicom("a sequence does not end where its value ends")
+    return items
+
+
 def in_order(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Elements sorted by tag; of those that occur twice the first."""
     first: dict[int, Element] = {}

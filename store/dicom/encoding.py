@@ -133,7 +133,7 @@ class _Writer:
         vr, value = change
         if isinstance(value, Room):
             return self._header(tag, vr, value.size_bytes), value
-        value += _padding(value, vr)
+        value += padding(value, vr)
         return self._header(tag, vr, len(value)), value
 
     def _is_sound(self, element: Element) -> bool:
@@ -192,19 +192,12 @@ class _Writer:
             words.frombytes(value[:whole])
             words.byteswap()
             value = memoryview(words.tobytes() + value[whole:])
-        return bytes(value) + _padding(value, element.vr) if len(value) & 1 else value
+        return bytes(value) + padding(value, element.vr) if len(value) & 1 else value
 
     def _header(self, tag: int, vr: str, length: int) -> bytes:
-        if length > UNDEFINED or (length == UNDEFINED and tag != PIXEL_DATA):
+        if length == UNDEFINED and tag != PIXEL_DATA:
             raise InvalidDicom("a value is longer than a DICOM length can express")
-        group, number = tag >> 16, tag & 0xFFFF
-        if not self._explicit:
-            return self._headers.implicit.pack(group, number, length)
-        if vr in _LONG or vr not in _SHORT:  # readers do not agree about the form of an unknown VR
-            return self._headers.long.pack(group, number, vr.encode() if vr in _LONG else b"UN", 0, length)
-        if length >= _SHORT_LIMIT:  # PS3.5 §6.2.2, note on UN: what has no room for its length
-            return self._headers.long.pack(group, number, b"UN", 0, length)
-        return self._headers.short.pack(group, number, vr.encode(), length)
+        return element_header(tag, vr, length, explicit=self._explicit, little=self._writes_little)
 
     def _is_signed(self, elements: Sequence[Element], *, little: bool, default: bool) -> bool:
         """Tell whether values of these elements that may be signed are."""
@@ -215,7 +208,21 @@ class _Writer:
         return default
 
 
-def _padding(value: Part, vr: str) -> bytes:
+def element_header(tag: int, vr: str, length: int, *, explicit: bool, little: bool) -> bytes:
+    """Return what stands before a value. Raises InvalidDicom for one that is too long for DICOM."""
+    if length > UNDEFINED:
+        raise InvalidDicom("a value is longer than a DICOM length can express")
+    headers, group, number = _HEADERS[little], tag >> 16, tag & 0xFFFF
+    if not explicit:
+        return headers.implicit.pack(group, number, length)
+    if vr in _LONG or vr not in _SHORT:  # readers do not agree about the form of an unknown VR
+        return headers.long.pack(group, number, vr.encode() if vr in _LONG else b"UN", 0, length)
+    if length >= _SHORT_LIMIT:  # PS3.5 §6.2.2, note on UN: what has no room for its length
+        return headers.long.pack(group, number, b"UN", 0, length)
+    return headers.short.pack(group, number, vr.encode(), length)
+
+
+def padding(value: Part, vr: str) -> bytes:
     """What makes a value's length even (PS3.5 §6.2): a blank for text, but a zero byte for UIDs and bytes.
 
     Text of odd length that ends with a blank gets a zero byte too, as from Orthanc: else its readers would take both blanks off,

@@ -50,6 +50,9 @@ class Decoder:
             if is_in_place and plan.sign_bit is None:
                 return None
             return self._numpy.frombuffer(target, "u1" if depth == 1 else "<u2")
+        if found.coding is Coding.PNG:
+            decoded = import_module("imagecodecs").png_decode(frame)
+            return self._flat(decoded[..., : found.samples] if decoded.ndim == 3 else decoded, found)
         if found.coding is Coding.JPEG_LS:
             samples = import_module("imagecodecs").jpegls_decode(frame)
         else:

@@ -1,4 +1,4 @@
-"""Which transfer syntaxes can be decoded, and how the headers of their frames are read."""
+"""Which transfer syntaxes can be decoded, and PNG, and how the headers of their frames are read."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from store.dicom.pixels.codestream import Codestream
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.jpeg import read_jpeg, read_jpeg_ls
 from store.dicom.pixels.jpeg2000 import read_jpeg_2000
+from store.dicom.pixels.png import PNG_IMAGE, read_png
 from store.dicom.pixels.rle import read_rle
 from store.dicom.uids import JPEG_FAMILY, RLE_LOSSLESS
 
@@ -27,6 +28,8 @@ def read_codestream(frame: bytes, syntax: str, described: PixelDescription) -> C
         found = read_jpeg(frame, is_lossless=syntax.endswith(("57", "70")))
     elif syntax in JPEG_LS:
         found = read_jpeg_ls(frame)
+    elif syntax == PNG_IMAGE:
+        found = read_png(frame)
     elif syntax in JPEG_2000:
         found = read_jpeg_2000(frame)
     else:
