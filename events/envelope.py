@@ -22,7 +22,19 @@ from typing import Any
 
 import msgpack
 
-from events import attachments, files, jobs, labels, metadata, protection, reconstruction, resources, scripts, server
+from events import (
+    attachments,
+    derivation,
+    files,
+    jobs,
+    labels,
+    metadata,
+    protection,
+    reconstruction,
+    resources,
+    scripts,
+    server,
+)
 from events.errors import CorruptLog
 from events.event import Event, defaults, field_names
 from events.identifiers import Seq, Surrogate
@@ -38,7 +50,19 @@ _Getter = Callable[[Event], Sequence[Any]]
 _pack = partial(msgpack.packb, use_bin_type=True)
 _unpack = partial(msgpack.unpackb, strict_map_key=False)
 
-_FAMILIES = (resources, reconstruction, labels, metadata, attachments, protection, files, server, jobs, scripts)
+_FAMILIES = (
+    resources,
+    reconstruction,
+    derivation,
+    labels,
+    metadata,
+    attachments,
+    protection,
+    files,
+    server,
+    jobs,
+    scripts,
+)
 EVENT_TYPES: MappingProxyType[str, type[Event]] = MappingProxyType(
     {
         member.TAG: member

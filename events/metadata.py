@@ -38,7 +38,7 @@ BUILT_IN: Final[Mapping[str, int]] = MappingProxyType(
 
 
 class MetadataEvent(ResourceEvent):
-    """Events of metadata that clients set."""
+    """Events of metadata that has a row of its own: what clients set, and what a resource was made from."""
 
     __slots__ = ()
 

@@ -57,6 +57,14 @@ class MainTagsChosen(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymousNameDrawn(ServerEvent):
+    """A request to anonymise has its number: the patient's new name is `Anonymized<number>`, which no other request gives."""
+
+    TAG: ClassVar[str] = "anonymous-name-drawn/1"
+    number: int  # from 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteModality:
     """What an event says of a modality."""
 

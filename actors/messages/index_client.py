@@ -141,6 +141,10 @@ class IndexClient:
     def clear_exports(self) -> None:
         self._ask(server.ClearExports())
 
+    def draw_anonymous_name(self, correlation: bytes = b"") -> str:
+        """Return a name for a patient that no other request to anonymise gives."""
+        return f"Anonymized{self._ask(server.DrawAnonymousName(correlation=correlation))}"
+
     def log_exports(self, modality: str, exports: Sequence[ExportEntry], correlation: bytes = b"") -> None:
         """Record in `/exports` what a client has had sent to a modality or peer, named by its symbolic name."""
         for start in range(0, len(exports), EXPORTS_PER_COMMAND):

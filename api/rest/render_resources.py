@@ -17,7 +17,7 @@ from store.records import Instance, Resource, Tags
 from store.times import format_us
 from store.views.attachments import list_attachments
 from store.views.labels import labels_of
-from store.views.metadata import MetadataNaming, show_metadata
+from store.views.metadata import MetadataNaming, show_metadata, sources_of
 from store.views.protection import is_protected
 from store.views.snapshot import Snapshot, level_of
 
@@ -81,7 +81,7 @@ def render(
 
 
 def _classic_instance(s: Snapshot, record: Instance, form: TagForm) -> dict[str, Any]:
-    return {
+    return sources_of(s, record.ref) | {
         "FileSize": record.size_bytes,
         "FileUuid": format_blob_id(record.blob),
         "ID": format_resource_id(record.id),
@@ -94,7 +94,7 @@ def _classic_instance(s: Snapshot, record: Instance, form: TagForm) -> dict[str,
 
 
 def _classic(s: Snapshot, record: Resource, form: TagForm) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    shown: dict[str, Any] = sources_of(s, record.ref) | {
         "ID": format_resource_id(record.id),
         "IsStable": record.is_stable,
         "Labels": labels_of(s, record.ref),

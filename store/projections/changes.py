@@ -14,6 +14,7 @@ from struct import Struct
 from events import attachments, envelope
 from events import resources as events
 from events.attachments import USER_NUMBERS
+from events.derivation import ResourceDerived
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import LEVELS, Level, Ref, ResourceId, Seq
@@ -24,6 +25,7 @@ from events.protection import ProtectionEvent
 from events.reconstruction import ReconstructionEvent
 from events.scripts import ScriptEvent
 from events.server import (
+    AnonymousNameDrawn,
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
@@ -195,6 +197,7 @@ PROJECTION = Projection(
     },
     ignores=(
         events.InstanceReceivedAgain,
+        ResourceDerived,  # as in Orthanc 1.12.7, whose Modified… and Anonymized… are in no list of changes
         events.ResourceUnsettled,
         events.RemovalEvent,
         ReconstructionEvent,
@@ -207,6 +210,7 @@ PROJECTION = Projection(
         ExportsCleared,
         MainTagsChosen,
         ResourceExported,
+        AnonymousNameDrawn,
         ModalityEvent,
         JobEvent,
         ScriptEvent,

@@ -27,6 +27,7 @@ from events.resources import (
 )
 from events.scripts import ScriptEvent
 from events.server import (
+    AnonymousNameDrawn,
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
@@ -113,6 +114,7 @@ PROJECTION = Projection(
         FileRecovered,
         ChangesCleared,
         ExportsCleared,
+        AnonymousNameDrawn,
         ResourceExported,
         ModalityEvent,
         JobEvent,

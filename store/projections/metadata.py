@@ -1,11 +1,12 @@
-"""Metadata that clients have set."""
+"""Metadata that clients have set, and of what a resource was made."""
 
 import hashlib
 from struct import Struct
 from typing import NamedTuple
 
-from events.identifiers import Level, Ref
-from events.metadata import MetadataRemoved, MetadataSet
+from events.derivation import ResourceDerived
+from events.identifiers import Level, Ref, format_resource_id
+from events.metadata import BUILT_IN, MetadataRemoved, MetadataSet
 from events.resources import (
     CreationEvent,
     InstanceReceivedAgain,
@@ -48,7 +49,19 @@ def _remove(batch: Batch, appended: Appended[MetadataRemoved]) -> None:
     batch.delete(METADATA, metadata_key(event.resource, event.number))
 
 
-def _touch(batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemoved]) -> None:
+def _derive(batch: Batch, appended: Appended[ResourceDerived]) -> None:
+    """Keep where a resource is from as metadata, which clients cannot change: its number is below theirs."""
+    event = appended.event
+    _touch(batch, appended)
+    number = BUILT_IN["AnonymizedFrom" if event.is_anonymization else "ModifiedFrom"]
+    source = format_resource_id(event.source).encode()
+    _add_bytes(batch, event.resource, len(source))
+    batch.put(METADATA, metadata_key(event.resource, number), _REVISION.pack(0) + source)
+
+
+def _touch(
+    batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemoved] | Appended[ResourceDerived]
+) -> None:
     """Add the event to the history of its instance."""
     if appended.event.level == Level.INSTANCE:
         batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
@@ -82,7 +95,7 @@ def _count_row(batch: Batch, _: bytes, row_key: bytes, row: bytes) -> None:
 
 PROJECTION = Projection(
     tables=(METADATA, METADATA_BYTES),
-    handles={MetadataSet: _set, MetadataRemoved: _remove},
+    handles={MetadataSet: _set, MetadataRemoved: _remove, ResourceDerived: _derive},
     ignores=(
         InstanceStored,
         InstanceReceivedAgain,

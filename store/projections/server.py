@@ -1,4 +1,4 @@
-"""Read models that are not about resources: stored modalities, and the rows of `/exports`.
+"""Read models that are not about resources: stored modalities, the rows of `/exports`, how many names of nobody were drawn.
 
 Rows of `/exports` outlive the resources that they name, as in Orthanc.
 """
@@ -17,6 +17,7 @@ from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
 from events.server import (
+    AnonymousNameDrawn,
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
@@ -31,7 +32,9 @@ from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.projection import Projection
 from store.records import Export
-from store.tables import EXPORTS, MODALITIES, key, modality_key
+from store.tables import EXPORTS, MODALITIES, TOTALS, U64, key, modality_key
+
+ANONYMOUS_NAMES = b"anonymous-names"  # in `totals`: the last number
 
 
 def _store_modality(batch: Batch, appended: Appended[ModalityStored]) -> None:
@@ -55,6 +58,15 @@ def _clear_exports(batch: Batch, _: Appended[ExportsCleared]) -> None:
     batch.clear(EXPORTS)
 
 
+def _draw_name(batch: Batch, appended: Appended[AnonymousNameDrawn]) -> None:
+    batch.put(TOTALS, ANONYMOUS_NAMES, U64.pack(appended.event.number))
+
+
+def count_anonymous_names(row: bytes | None) -> int:
+    """Return the last number that was drawn, 0 if none was."""
+    return 0 if row is None else int(U64.unpack(row)[0])
+
+
 @decodes
 def unpack_modality(row: bytes) -> dict[str, Any]:
     values: dict[str, Any] = msgpack.unpackb(row)
@@ -74,6 +86,7 @@ PROJECTION = Projection(
         ModalityRemoved: _remove_modality,
         ResourceExported: _export,
         ExportsCleared: _clear_exports,
+        AnonymousNameDrawn: _draw_name,
     },
     ignores=(
         ChangesCleared,

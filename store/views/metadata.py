@@ -64,6 +64,16 @@ def list_metadata(snapshot: Snapshot, record: Resource | Instance) -> dict[int, 
     return dict(sorted((built_in | kept).items())) if kept else built_in
 
 
+def sources_of(snapshot: Snapshot, ref: Ref) -> dict[str, str]:
+    """Return what a resource was made from by a modification, under `ModifiedFrom` or `AnonymizedFrom`; nothing, as a rule."""
+    found = {}
+    for name in ("AnonymizedFrom", "ModifiedFrom"):
+        row = snapshot.row(METADATA, metadata_key(ref, BUILT_IN[name]))
+        if row is not None:
+            found[name] = unpack_metadata(row).value.decode()
+    return found
+
+
 def show_metadata(
     snapshot: Snapshot, record: Resource | Instance, naming: MetadataNaming, errors: str = "replace"
 ) -> dict[str, str]:

@@ -19,6 +19,7 @@ from events.attachments import (
     AttachmentRepacked,
     AttachmentSet,
 )
+from events.derivation import ResourceDerived
 from events.event import Event
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -56,6 +57,7 @@ from events.resources import (
 )
 from events.scripts import CallbackFailed, CallbackRecovered, CallbackSkipped, KeyValueDeleted, KeyValueStored
 from events.server import (
+    AnonymousNameDrawn,
     ChangesCleared,
     ExportsCleared,
     MainTagsChosen,
@@ -138,6 +140,10 @@ EVENTS: dict[str, Event] = {
         patient_tags={0x00100020: "P1", 0x00100010: "山田^太郎"},
     ),
     "patient-created/1": PatientCreated(id=ID, tags={0x00100020: "P1", 0x00100010: "Doe^Jane"}),
+    "resource-derived/1": ResourceDerived(
+        level=Level.STUDY, resource=Ref(7), is_anonymization=True, id=ID, source=OTHER_ID
+    ),
+    "anonymous-name-drawn/1": AnonymousNameDrawn(number=12),
     "metadata-set/1": MetadataSet(
         level=Level.STUDY,
         resource=Ref(302),

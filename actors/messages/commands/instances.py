@@ -28,6 +28,10 @@ class StoreInstance(Command, ReceivedInstance):
     # The file of what stands before Pixel Data, durable already, as the last values of a row; it becomes an attachment.
     head: list[Any] | None = None
     heals: bytes = b""  # the damaged blob of this instance that this one, durable already, takes the place of
+    # Of what it was made from: level -> identifier, for itself and what may be new above it.
+    derived_from: Mapping[int, bytes] | None = None
+    derivation: str = ""  # the metadata that says so, "ModifiedFrom" or "AnonymizedFrom"; "" for none
+    keeps_labels: bool = False  # what is new gets the labels of what it was made from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

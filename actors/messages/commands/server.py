@@ -19,6 +19,15 @@ class ClearExports(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawAnonymousName(Command):
+    """Draw the number of a request to anonymise. Replies the number."""
+
+    ACTOR: ClassVar[str] = "rest"
+    IS_RECORD: ClassVar[bool] = True
+    correlation: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogExports(Command):
     """Record in `/exports` what a client has had sent to a modality or peer."""
 

@@ -13,10 +13,10 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from actors.messages.commands.instances import IF_CHANGED, NEVER, StoreInstance
 from actors.messages.index_client import IndexClient
@@ -27,7 +27,7 @@ from actors.services.scripts.script_filters import NO_FILTERS, Judgement, Receiv
 from actors.wire import metrics
 from events.attachments import DICOM_UNTIL_PIXELS
 from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, SinogramError
-from events.identifiers import BlobId, Level, new_correlation
+from events.identifiers import BlobId, Level, ResourceId, new_correlation
 from events.received import facts
 from events.stored_file import PlainFile, StoredFile
 from store.blobs.packed import PIECE_BYTES
@@ -42,6 +42,23 @@ from store.views.attachments import find_attachment
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """What an instance was made from by a modification."""
+
+    sources: Mapping[Level, ResourceId]  # the instance and, as far as they became others, what was above it
+    kind: str  # the metadata that tells of it: "ModifiedFrom", "AnonymizedFrom"; "" for none
+    keeps_labels: bool
+
+    def fields(self) -> dict[str, Any]:
+        """Return what StoreInstance says of it."""
+        return {
+            "derived_from": {int(level): bytes(source) for level, source in self.sources.items()},
+            "derivation": self.kind,
+            "keeps_labels": self.keeps_labels,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +94,13 @@ class Ingest:
         self.durable = DurableBlobs(index, blobs, owner, sync=settings().sync)
         self.filters = filters
 
-    def open(self, origin: Origin, correlation: bytes = b"") -> "Upload":
+    def open(self, origin: Origin, correlation: bytes = b"", derivation: Derivation | None = None) -> "Upload":
         """Start an upload; leave its `with` block to discard it unless it was stored.
 
-        `correlation` names the request it belongs to in its events; without one it is a request of its own. Raises
+        `derivation` says what it was made from, `correlation` names the request it belongs to in its events; without one it is a request of its own. Raises
         ReadOnlyArchive.
         """
-        return Upload(self, origin, correlation or new_correlation())
+        return Upload(self, origin, correlation or new_correlation(), derivation=derivation)
 
     def receive(self, origin: Origin, announced: Announced) -> "Upload":
         """Start an upload of a dataset that a C-STORE brings; what is written is the dataset as it comes.
@@ -113,11 +130,19 @@ class Ingest:
 class Upload:
     """One DICOM file on its way in. Not thread-safe."""
 
-    def __init__(self, ingest: Ingest, origin: Origin, correlation: bytes, announced: Announced | None = None) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        origin: Origin,
+        correlation: bytes,
+        announced: Announced | None = None,
+        derivation: Derivation | None = None,
+    ) -> None:
         self._ingest = ingest
         self._origin = origin
         self._correlation = correlation
         self._announced = announced  # of a dataset from the network
+        self._derivation = derivation
         self._settings = ingest.settings()
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
@@ -309,6 +334,9 @@ class Upload:
         return True
 
     def _command(self, summary: Summary, file: PlainFile, head: PlainFile | None) -> StoreInstance:
+        rest: dict[str, Any] = self._origin.facts()
+        if self._derivation is not None:
+            rest |= self._derivation.fields()
         return StoreInstance(
             patient=summary.ids.patient,
             study=summary.ids.study,
@@ -326,8 +354,8 @@ class Upload:
             overwrite=self._settings.overwrite,
             head=None if head is None else list(file_values(head)),
             heals=self._heals,
+            **rest,
             **facts(StoredFile, file),
-            **self._origin.facts(),
         )
 
     def discard(self) -> None:

@@ -75,6 +75,8 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         [ID, {0x0020000D: "1.2", 0x00080050: "A1"}, {0x00100020: "P1", 0x00100010: "山田^太郎"}],
     ),
     "patient-created/1": ([], [ID, {0x00100020: "P1", 0x00100010: "Doe^Jane"}]),
+    "resource-derived/1": ([2, 7, True], [ID, OTHER_ID]),
+    "anonymous-name-drawn/1": ([12], None),
     "metadata-set/1": ([2, 302, 1024, None, 0], [ID, None, "vu d'été".encode()]),
     "metadata-removed/1": ([4, 300, 65535, 7], [ID, b"\xff\0"]),
     "attachment-set/1": (

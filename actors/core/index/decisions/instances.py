@@ -2,6 +2,7 @@
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.attachments import make_head, replace_head
+from actors.core.index.decisions.derivation import derive, labels_of_sources
 from actors.core.index.decisions.files import check_lease, heal
 from actors.core.index.decisions.recycling import make_room, make_room_for
 from actors.core.index.decisions.resources import delete
@@ -37,6 +38,7 @@ def _store(command: StoreInstance, context: Context) -> Steps:
             context.outcome.reply = "AlreadyStored"
             return
     _check_leases(command, batch)
+    labels = labels_of_sources(command, context)
     if existing is not None:
         yield from delete(
             context,
@@ -62,6 +64,14 @@ def _store(command: StoreInstance, context: Context) -> Steps:
     )
     yield from _create_above(command, surrogate, (series, study, patient), (study_ref, patient_ref))
     yield from make_head(command, Ref(instance), surrogate)
+    if command.derived_from:
+        above = (
+            (Level.SERIES, series, series_ref),
+            (Level.STUDY, study, study_ref),
+            (Level.PATIENT, patient, patient_ref),
+        )
+        new = {Level.INSTANCE: Ref(instance), **{level: ref for level, old, ref in above if old is None}}
+        yield from derive(command, labels, new, surrogate)
     if _is_just_complete(batch, series_ref):
         yield Planned(events.SeriesCompleted(series=series_ref), surrogate)
     context.outcome.reply = "Success"

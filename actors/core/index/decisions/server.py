@@ -10,7 +10,8 @@ from events import server as events
 from events.identifiers import ResourceId
 from store.batch import Batch
 from store.projections.main_tags import read_choices
-from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, key, modality_key
+from store.projections.server import ANONYMOUS_NAMES, count_anonymous_names
+from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, TOTALS, key, modality_key
 from store.views.modalities import MODALITY_SETTINGS, NO_MODALITY
 
 
@@ -40,6 +41,12 @@ def _choose_main_tags(command: commands.ChooseMainTags, context: Context) -> Ste
     before = read_choices(context.batch.items(MAIN_TAGS, b""))[0]
     if {level: tuple(tags) for level, tags in command.tags.items()} != before.tags:
         yield Planned(events.MainTagsChosen(tags=command.tags))
+
+
+def _draw_anonymous_name(_: commands.DrawAnonymousName, context: Context) -> Steps:
+    number = count_anonymous_names(context.batch.get(TOTALS, ANONYMOUS_NAMES)) + 1
+    context.outcome.reply = number
+    yield Planned(events.AnonymousNameDrawn(number=number))
 
 
 def _store_modality(command: commands.StoreModality, _: Context) -> Steps:
@@ -86,6 +93,7 @@ DECISIONS: Decisions = {
     commands.ClearExports: _clear_exports,
     commands.LogExports: _log_exports,
     commands.ChooseMainTags: _choose_main_tags,
+    commands.DrawAnonymousName: _draw_anonymous_name,
     commands.StoreModality: _store_modality,
     commands.RemoveModality: _remove_modality,
     commands.ChangeModality: _change_modality,
