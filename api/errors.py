@@ -7,6 +7,7 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from actors.services.modification.target_syntax import CannotCompress
 from actors.services.scripts import errors as lua
 from actors.services.scripts import filter_values
 from actors.wire import errors as remote
@@ -30,6 +31,7 @@ from events.errors import (
     StorageFull,
     Unauthorized,
 )
+from store.dicom.change import errors as change
 
 
 class OutOfRange(InvalidRequest):
@@ -80,6 +82,26 @@ class RefusedQuery(InvalidRequest):
     """A query that is too wide for its route; Orthanc says nothing more of it."""
 
 
+class AlreadyHasParent(InvalidRequest):
+    """A tag of a new instance is one that its parent, or the server, gives it."""
+
+
+class PixelsAreContent(InvalidRequest):
+    """Pixel Data stands among the tags of a new instance."""
+
+
+class NoDataUri(InvalidRequest):
+    """The content of a new instance is no text."""
+
+
+class NoParent(InvalidRequest):
+    """What a new instance is to belong to is not there."""
+
+
+class ParentIsInstance(InvalidRequest):
+    """What a new instance is to belong to is an instance."""
+
+
 class InexistentItem(NotFound):
     """Something that a URI names does not exist, where Orthanc says so in a body."""
 
@@ -121,6 +143,11 @@ ANSWERS: dict[type[Exception], Answer] = {
     OutOfRange: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
     BadType: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
     UnknownTag: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
+    change.UnknownName: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 27, "Unknown DICOM tag"),
+    change.BadPath: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
+    change.UnknownEdition: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
+    change.BadValue: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
+    CannotCompress: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
     BodyTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 8, "Bad request", with_body=False),
     BodySilent: Answer(HTTPStatus.REQUEST_TIMEOUT, 8, "Bad request"),
     NotFound: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource", with_body=False),
@@ -144,6 +171,21 @@ ANSWERS: dict[type[Exception], Answer] = {
     ReadOnlyArchive: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 22, "Cannot modify a read-only data structure"),
     DamagedFile: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 20, "Corrupted file (e.g. inconsistent MD5 hash)"),
     BadField: Answer(HTTPStatus.BAD_REQUEST, 15, "Bad file format"),
+    AlreadyHasParent: Answer(HTTPStatus.BAD_REQUEST, 2020, "Trying to override a value inherited from a parent module"),
+    PixelsAreContent: Answer(
+        HTTPStatus.BAD_REQUEST, 2021, 'Use "Content" to inject an image into a new DICOM instance'
+    ),
+    NoDataUri: Answer(
+        HTTPStatus.BAD_REQUEST,
+        2023,
+        "The payload of the DICOM instance must be specified according to Data URI scheme",
+    ),
+    NoParent: Answer(HTTPStatus.BAD_REQUEST, 2024, "Trying to attach a new DICOM instance to an inexistent resource"),
+    ParentIsInstance: Answer(
+        HTTPStatus.BAD_REQUEST,
+        2025,
+        "Trying to attach a new DICOM instance to an instance (must be a series, study or patient)",
+    ),
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),
     NotVerified: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),

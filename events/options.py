@@ -9,6 +9,7 @@ docs/configuration.md. Checks were compared with Orthanc 1.12.7: it refuses `5.0
 a Boolean is wanted. Orthanc meets some bad values only when a request needs them; here all of them stop the start.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -165,6 +166,29 @@ class Section(Plain):
 
     def problem(self, value: object) -> str | None:
         return None if isinstance(value, dict) else "must be an object"
+
+
+@dataclass(frozen=True, slots=True)
+class JobThreads:
+    """How many threads a job of a type has; 0: as many as there are processors. Types that have no threads of their own are passed over."""
+
+    words = "object of job types and numbers from 0 to 64"
+    type: str  # whose number the setting is
+    default: int
+
+    def problem(self, value: object) -> str | None:
+        if not isinstance(value, dict):
+            return f"must be an {self.words}"
+        wrong = [
+            name
+            for name, count in value.items()
+            if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 64
+        ]
+        return f'the number of "{wrong[0]}" must be a whole number from 0 to 64' if wrong else None
+
+    def read(self, value: dict[str, Any], _folder: Path) -> int:
+        count: int = value.get(self.type, self.default)
+        return count or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,26 @@ GET_SCU: Final = JobType(name="DicomGetScu", operation="retrieve.GetScu", strate
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
 
 RECONSTRUCT: Final = JobType(name="Reconstruct", operation="reconstruct.Reconstruct")
+RESOURCE_MODIFICATION: Final = JobType(
+    name="ResourceModification", operation="resource_modification.ResourceModification"
+)
+MERGE_STUDY: Final = JobType(name="MergeStudy", operation="resource_modification.ResourceModification")
+SPLIT_STUDY: Final = JobType(name="SplitStudy", operation="resource_modification.ResourceModification")
 
 JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
-    {row.name: row for row in (MODALITY_STORE, MOVE_SCU, GET_SCU, SEQUENCE, RECONSTRUCT)}
+    {
+        row.name: row
+        for row in (
+            MODALITY_STORE,
+            MOVE_SCU,
+            GET_SCU,
+            SEQUENCE,
+            RECONSTRUCT,
+            RESOURCE_MODIFICATION,
+            MERGE_STUDY,
+            SPLIT_STUDY,
+        )
+    }
 )
 
 

@@ -8,8 +8,17 @@ from uuid import UUID
 
 import msgspec
 
-from actors.messages.job_types import GET_SCU, MODALITY_STORE, MOVE_SCU, SEQUENCE
+from actors.messages.job_types import (
+    GET_SCU,
+    MERGE_STUDY,
+    MODALITY_STORE,
+    MOVE_SCU,
+    RESOURCE_MODIFICATION,
+    SEQUENCE,
+    SPLIT_STUDY,
+)
 from actors.services.jobs.operations.retrieve_plan import MOVE, from_plan
+from actors.services.jobs.operations.store_plan import ID_BYTES
 from api.errors import describe
 from api.rest.render_answers import render_keys
 from store.projections.job_rows import Job, JobState
@@ -116,6 +125,26 @@ def _of_retrieve(view: JobView) -> dict[str, Any]:
     return render_retrieve(view.plan.values) if view.plan.values else _of_any_type(view)
 
 
+def _of_change(view: JobView) -> dict[str, Any]:
+    instances = len(view.plan.values.get("instances", b"")) // ID_BYTES
+    return {
+        **_of_any_type(view),
+        "FailedInstancesCount": view.job.progress.failed,
+        "InstancesCount": instances,
+        **view.plan.values.get("target", {}),
+    }
+
+
+def _of_modification(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    shown = {**_of_change(view), "IsAnonymization": bool(values.get("change", {}).get("edition"))}
+    if named := _named(view):
+        shown["ParentResources"] = named
+    if transfer_syntax := values.get("transfer_syntax"):
+        shown["Transcode"] = transfer_syntax
+    return shown
+
+
 def _of_sequence(view: JobView) -> dict[str, Any]:
     return {"CountOperations": len(view.plan.values.get("operations", ())), **_of_any_type(view)}
 
@@ -126,6 +155,9 @@ _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingP
         MOVE_SCU.name: _of_retrieve,
         GET_SCU.name: _of_retrieve,
         SEQUENCE.name: _of_sequence,
+        RESOURCE_MODIFICATION.name: _of_modification,
+        SPLIT_STUDY.name: _of_change,
+        MERGE_STUDY.name: _of_change,
     }
 )
 

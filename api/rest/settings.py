@@ -66,6 +66,8 @@ class RestSettings:
     # Answers of a first page of /tools/find; 0: all.
     limit_find_results: int = same_as(FindSettings, "limit_results")
     limit_find_instances: int = same_as(FindSettings, "limit_instances")
+    write_to_file_system_enabled: bool = filled_by(Option("RestApiWriteToFileSystemEnabled", Boolean(), default=False))
+    default_private_creator: str = filled_by(Option("DefaultPrivateCreator", Text(), ""))
 
     # Shown by GET /system.
     check_revisions: bool = filled_by(Option("CheckRevisions", Boolean(), default=False))

@@ -34,7 +34,7 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
 _ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
 _ON_TOO: Final = "SynchronousZipStream IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
-_OFF: Final = "WebDavDeleteAllowed RestApiWriteToFileSystemEnabled ZipUseUtf8 OrthancPeersInDatabase"
+_OFF: Final = "WebDavDeleteAllowed ZipUseUtf8 OrthancPeersInDatabase"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,
@@ -58,11 +58,9 @@ OPTIONS: Final = (
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
     _later("DatabaseServerIdentifier", _TEXT),
     _later("Plugins", Texts(), []),
-    _later("JobsEngineThreadsCount", _SECTION, {"ResourceModification": 1}),
     _later("MediaArchiveSize", _COUNT, 1),
     _later("Pkcs11", _SECTION, {}, is_secret=True),
     _later("StorageCommitmentReportsSize", _COUNT, 100),
-    _later("DefaultPrivateCreator", _TEXT, ""),
     _later("Locale", _TEXT),
     _later("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),
     _later("IngestTranscoding", _TEXT),

@@ -28,6 +28,7 @@ class WorkerBench:
         self._jobs = jobs
         self._scu = settings.scu
         self._temporary_directory = settings.rest.temporary_directory
+        self._modification_threads = settings.core.jobs.modification_threads
         # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
@@ -48,6 +49,7 @@ class WorkerBench:
             codecs=self._intake.codecs,
             filters=self._intake.filters,
             temporary_directory=self._temporary_directory,
+            modification_threads=self._modification_threads,
             interruption=interruption,
         )
 

@@ -58,6 +58,7 @@ class Workbench:
     codecs: "CodecPool"
     filters: "ScriptFilters"
     temporary_directory: Path
+    modification_threads: int = 8
     interruption: "Interruption"  # set when this run has to end at once
 
 

@@ -48,6 +48,14 @@ def find_older(snapshot: Snapshot, place: Place, than: Ref) -> list[Place]:
     return [Place(Level.INSTANCE, snapshot.id_of(Level.INSTANCE, ref), ref) for ref in older]
 
 
+def find_newer(snapshot: Snapshot, place: Place, than: Ref) -> list[Place]:
+    """Return what of a resource came after an event: itself if that is all of it, else instances."""
+    if place.ref > than:
+        return [place]
+    refs = snapshot.descendant_refs(snapshot.get_resource(place.level, place.ref), Level.INSTANCE)
+    return [Place(Level.INSTANCE, snapshot.id_of(Level.INSTANCE, ref), ref) for ref in refs if ref > than]
+
+
 def lineage_of(snapshot: Snapshot, operation: Operation) -> Sequence[Ref]:
     """Return the resource and all that it belongs to, upwards; nothing if the archive does not hold it."""
     place = find_resource(snapshot, operation)

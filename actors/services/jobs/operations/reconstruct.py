@@ -9,7 +9,6 @@ which they were.
 """
 
 import logging
-import mmap
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -22,9 +21,9 @@ from actors.services.jobs.operations.reconstruct_plan import (
     from_plan,
     instances_of,
 )
+from actors.services.jobs.operations.told_file import ToldFile, summarize_file
 from events.errors import DamagedFile, InvalidDicom, MissingTag
 from events.identifiers import Level, Ref, ResourceId, format_resource_id
-from store.dicom.summary import Summary, summarize
 from store.projections import rows
 from store.records import Instance
 from store.tables import INSTANCES, key
@@ -48,28 +47,6 @@ class _Place(NamedTuple):
     study: Ref
 
 
-class _Told(NamedTuple):
-    """What the file of an instance says."""
-
-    instance: Instance
-    summary: Summary
-
-    def values(self, *levels: Level) -> list[Any]:
-        """Return it for the index, with the tags of these levels."""
-        summary = self.summary
-        return [
-            self.instance.id,
-            self.instance.blob,
-            {int(level): summary.tags[level] for level in levels},
-            summary.tags[Level.PATIENT],
-            summary.transfer_syntax,
-            summary.sop_class,
-            summary.pixel_data_offset,
-            summary.pixel_data_vr,
-            summary.index_in_series,
-        ]
-
-
 class Reconstruct:
     """One run of a job."""
 
@@ -77,7 +54,6 @@ class Reconstruct:
         self._task = task
         self._bench = bench
         self._plan = from_plan(task.plan)
-        self._encoding = bench.ingest.settings().default_encoding
         self._unreadable: set[ResourceId] = set()  # met in this step
         self._refs: list[Ref] | None = None  # of the instances of the resource, in order
 
@@ -125,13 +101,13 @@ class Reconstruct:
 
     # -- their files --------------------------------------------------------------------------------------------------
 
-    def _read_all(self, instances: Iterable[Instance]) -> Iterator[_Told]:
+    def _read_all(self, instances: Iterable[Instance]) -> Iterator[ToldFile]:
         for instance in instances:
             told = self._read(instance)
             if told is not None:
                 yield told
 
-    def _read(self, instance: Instance) -> _Told | None:
+    def _read(self, instance: Instance) -> ToldFile | None:
         """Read a file; None if it tells nothing. Raises Interrupted, StorageFailed."""
         self._bench.interruption.check()
         if instance.id in self._unreadable:
@@ -144,17 +120,10 @@ class Reconstruct:
             self._pass_over(instance, exc)
             return None
         try:
-            return _Told(instance, self._summarize(data))
+            return ToldFile(instance, summarize_file(self._bench.ingest, data))
         except (InvalidDicom, MissingTag) as exc:
             self._pass_over(instance, exc)
             return None
-
-    def _summarize(self, data: bytes | mmap.mmap) -> Summary:
-        plan = self._bench.ingest.plan
-        if isinstance(data, bytes):
-            return summarize(data, default_encoding=self._encoding, plan=plan)
-        with data:
-            return summarize(data, default_encoding=self._encoding, plan=plan)
 
     def _pass_over(self, instance: Instance, error: Exception) -> None:
         self._unreadable.add(instance.id)
@@ -228,7 +197,7 @@ class Reconstruct:
             ]
         return sorted(places, reverse=last_first)
 
-    def _read_at(self, place: _Place) -> _Told | None:
+    def _read_at(self, place: _Place) -> ToldFile | None:
         with self._bench.views.snapshot() as s:
             instance = s.get_instance(place.id)
         return None if instance is None else self._read(instance)

@@ -1,0 +1,56 @@
+"""The file of a stored instance with a modification applied, in another transfer syntax if that is asked for.
+
+What does not change is a view of the stored file, which stays open as long as the parts are held.
+"""
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from actors.services.codecs.pool import CodecPool
+from actors.services.modification.target_syntax import TARGETS, CannotCompress
+from actors.services.remote.transcoding import transcode
+from events.errors import NotFound
+from store.blobs.store import BlobStore
+from store.dicom.change.edit import Changed, Editor
+from store.dicom.part10 import Part10, open_part10
+from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.uids import DEFLATED_LE, EXPLICIT_LE
+from store.records import Instance
+
+
+def modify_file(
+    record: Instance,
+    blobs: BlobStore,
+    codecs: CodecPool,
+    editor: Editor,
+    transfer_syntax: str = "",
+    check: Callable[[], None] = lambda: None,
+) -> Changed:
+    """Return the file of an instance, changed; `transfer_syntax` "" leaves it in its own.
+
+    `check` is called before each frame that is decoded. Raises NotFound, DamagedFile, InvalidDicom, CannotTranscode, StorageFull, Busy.
+    """
+    try:
+        content = blobs.read_instance(record)
+        data = memoryview(content)
+        file = open_part10(data)
+        if transfer_syntax not in {"", file.transfer_syntax}:
+            file = _transcoded(data, blobs.reopener(record, content), codecs, transfer_syntax, check)
+    except FileNotFoundError as exc:
+        raise NotFound("The file of an instance is missing") from exc
+    return editor.edit(file)
+
+
+def _transcoded(
+    data: memoryview,
+    opened: Callable[[], BinaryIO] | None,
+    codecs: CodecPool,
+    transfer_syntax: str,
+    check: Callable[[], None],
+) -> Part10:
+    if transfer_syntax not in TARGETS:
+        raise CannotCompress(transfer_syntax)
+    # The dataset of a deflated file is in explicit VR, and deflated when it has been changed.
+    written = EXPLICIT_LE if transfer_syntax == DEFLATED_LE else transfer_syntax
+    dataset = transcode(data, written, codecs, opened, check)
+    return Part10(dataset, 0, 0, 0, transfer_syntax, read_syntax(transfer_syntax) or Syntax())
