@@ -18,9 +18,15 @@ import msgpack
 
 from actors.messages.commands.jobs import SubmitJob
 from actors.messages.job_types import SEQUENCE
-from actors.services.lua.host_functions import HostFunction
+from actors.services.lua.host_functions import HostFunction, Results
 from actors.services.scripts.errors import HostError, ScriptFailed
 from actors.services.scripts.values import number_text
+from events.errors import InvalidRequest
+from events.identifiers import Level
+from store.dicom.change.drawn import new_secret
+from store.dicom.change.errors import UnknownName
+from store.dicom.change.modification import Modification
+from store.dicom.change.request import Flags, read_modify
 
 JOB_TYPE = SEQUENCE.name
 DESCRIPTION = "Lua"
@@ -76,6 +82,11 @@ class Modify(Operation):
     def arguments(self) -> dict[str, Any]:
         return {"replace": self.replace, "remove": self.remove, "remove_private": self.remove_private}
 
+    def change(self, level: Level) -> Modification:
+        """Return the modification of a resource of a level. Raises InvalidRequest."""
+        body = {"Replace": self.replace, "Remove": self.remove}
+        return read_modify(body, level, Flags(removes_private=self.remove_private))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSystem(Operation):
@@ -99,6 +110,7 @@ class Chain:
 
     def __init__(self, *, sandbox: bool = False) -> None:
         self._collections: list[list[Operation]] = []
+        self._scratch: list[Operation] | None = None  # of _InitializeJob() outside of callbacks
         self._sandbox = sandbox
 
     @contextmanager
@@ -118,6 +130,8 @@ class Chain:
             "ModifyInstance": self._modify,
             "ModifyResource": self._modify,
             "Delete": self._delete,
+            "_InitializeJob": self._initialize,
+            "_AccessJob": self._access,
         }
         return functions if self._sandbox else functions | {"CallSystem": self._call_system}
 
@@ -149,38 +163,59 @@ class Chain:
         self._add(Delete(resource=_resource(resource, "delete")))
         return None
 
+    def _initialize(self, *_: Any) -> Results:
+        """Forget what was asked for. Outside of a callback the functions can be called from here on, and nothing comes of it."""
+        if self._collections:
+            self._collections[-1].clear()
+        else:
+            self._scratch = []
+        return Results()
+
+    def _access(self, *_: Any) -> list[dict[str, Any]]:
+        """Return what was asked for since, as tables of Orthanc's; changing them changes nothing."""
+        asked = self._collections[-1] if self._collections else self._scratch or []
+        return [_shown(operation) for operation in asked]
+
     def _add(self, operation: Operation) -> int:
+        if not self._collections and self._scratch is not None:
+            return self._add_to(self._scratch, operation)
         if not self._collections:
             raise HostError(
                 f"{operation.NAME}: only the callback of an event can ask for this; elsewhere use RestApiPost()"
             )
-        if len(self._collections[-1]) >= MAX_OPERATIONS:
+        return self._add_to(self._collections[-1], operation)
+
+    def _add_to(self, collection: list[Operation], operation: Operation) -> int:
+        if len(collection) >= MAX_OPERATIONS:
             raise HostError(f"{operation.NAME}: one callback can ask for {MAX_OPERATIONS} operations at most")
-        self._collections[-1].append(operation)
-        return len(self._collections[-1]) - 1
+        collection.append(operation)
+        return len(collection) - 1
 
 
-def check(
-    operations: list[Operation], modalities: Container[str], peers: Container[str], *, can_modify: bool = False
-) -> None:
-    """Raise BadOperation if one of them names a modality or a peer that is not known, or nothing to work on.
-
-    `can_modify` tells whether there is an operation `modify`.
-    """
+def check(operations: list[Operation], modalities: Container[str], peers: Container[str]) -> None:
+    """Raise BadOperation if one of them names a modality, a peer or a tag that is not known, or nothing to work on."""
     for index, operation in enumerate(operations):
         match operation:
             case SendToModality(modality=name) if name not in modalities:
                 raise BadOperation(f"No modality with symbolic name: {name}")
             case SendToPeer(peer=name) if name not in peers:
                 raise BadOperation(f"No peer with symbolic name: {name}")
-            case Modify() if not can_modify:
-                raise BadOperation("ModifyInstance(): this release cannot modify instances")
+            case Modify():
+                _check_tags(operation)
         if _is_output(operation.resource) and _producer(operations, index) is None:
             raise BadOperation(f"{operation.NAME} has no resource to work on")
 
 
-def plan(operations: list[Operation]) -> dict[str, Any]:
-    """The job's plan, of plain values.
+def _check_tags(operation: Modify) -> None:
+    try:
+        operation.change(Level.INSTANCE)
+    except InvalidRequest as exc:
+        unknown = "no DICOM tag is called " if isinstance(exc, UnknownName) else ""
+        raise BadOperation(f"ModifyInstance(): {unknown}{exc}") from exc
+
+
+def plan(operations: list[Operation], secret: bytes = b"") -> dict[str, Any]:
+    """The job's plan, of plain values; from `secret` follow the new identifiers of what is modified.
 
     Each operation has `operation` (Orthanc's name), `resource` (an Orthanc identifier, or "" for the output of operation number `input`),
     its arguments, and `needs`: the numbers of the operations without whose success it is passed over. Give it what `check` accepted.
@@ -198,7 +233,7 @@ def plan(operations: list[Operation]) -> dict[str, Any]:
             before.append(index)
         step = {"operation": operation.NAME, "resource": resource, "input": source, "needs": sorted(needs)}
         steps.append(step | operation.arguments())
-    return {"description": DESCRIPTION, "operations": steps}
+    return {"description": DESCRIPTION, "operations": steps, "secret": secret}
 
 
 def job_of(
@@ -206,7 +241,7 @@ def job_of(
 ) -> SubmitJob:
     """Return the command for the job of a callback. Raises BadOperation, ScriptFailed."""
     check(operations, modalities, peers)
-    made = plan(operations)
+    made = plan(operations, new_secret())
     if len(msgpack.packb(made)) > MAX_PLAN_BYTES:  # it would never arrive, and nothing that comes after it
         raise ScriptFailed(f"the callback asks for more than a job holds: {len(operations)} operations")
     return SubmitJob(
@@ -220,6 +255,24 @@ def job_of(
         user_data="",
         correlation=correlation,
     )
+
+
+def _shown(operation: Operation) -> dict[str, Any]:
+    """Return an operation as Orthanc has it in the table of a job."""
+    shown: dict[str, Any] = {
+        "Operation": operation.NAME,
+        "Resource": "" if _is_output(operation.resource) else operation.resource,
+    }
+    match operation:
+        case SendToModality(modality=modality, local_aet=local_aet):
+            shown |= {"Modality": modality} | ({"LocalAet": local_aet} if local_aet else {})
+        case SendToPeer(peer=peer):
+            shown["Peer"] = peer
+        case Modify(replace=replace, remove=remove, remove_private=private):
+            shown |= {"Replace": replace, "Remove": remove, "RemovePrivateTags": private}
+        case CallSystem(command=command, command_arguments=arguments):
+            shown |= {"Command": command, "Arguments": arguments}
+    return shown
 
 
 def _is_output(resource: str) -> bool:

@@ -1,5 +1,6 @@
 """What a callback asks for becomes one plan; the seed page's auto-routing scripts are among the scripts."""
 
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def run(body: str, tags: dict[str, Any] | None = None, metadata: dict[str, Any] 
     interpreter.load(f"function OnStoredInstance(instanceId, tags, metadata)\n{body}\nend".encode(), "f.lua")
     with chain.collecting() as operations:
         interpreter.call("OnStoredInstance", ID, tags or {}, metadata or {})
-    check(operations, {"sample", "b"}, {"peer"}, can_modify=True)
+    check(operations, {"sample", "b"}, {"peer"})
     steps: list[dict[str, Any]] = plan(operations)["operations"]
     return steps
 
@@ -145,12 +146,45 @@ def test_nothing_is_done_if_anything_is_wrong(body: str, message: str) -> None:
     assert failure.value.message == message
 
 
-def test_a_modification_is_refused_as_long_as_there_is_none() -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (b"{NoTag = 'x'}", "ModifyInstance(): no DICOM tag is called NoTag"),
+        (
+            b"{PatientID = 'x'}",
+            'ModifyInstance(): Marking tag "PatientID" as to be replaced requires the "Force" option',
+        ),
+        (b"{}, {'StudyInstanceUID'}", 'Marking tag "StudyInstanceUID" as to be removed requires'),
+    ],
+)
+def test_a_modification_that_cannot_be_is_refused_before_anything_is_done(changes: bytes, message: str) -> None:
     chain = Chain()
     with chain.collecting() as operations:
-        Interpreter(chain.functions()).execute(b"Delete('x') ModifyInstance('x', {})")
-    with pytest.raises(BadOperation, match="cannot modify"):
+        Interpreter(chain.functions()).execute(b"Delete('x') ModifyInstance('x', " + changes + b")")
+    with pytest.raises(BadOperation, match=re.escape(message)):
         check(operations, (), ())
+
+
+def test_what_was_asked_for_can_be_looked_at_and_forgotten() -> None:
+    """As in Orthanc 1.12.7, with its names; outside of callbacks nothing comes of it."""
+    chain = Chain()
+    interpreter = Interpreter(chain.functions())
+    script = b"""_InitializeJob()
+    Delete(SendToModality(ModifyInstance('a', {PatientName = 'x'}, {'A'}, true), 'm', 'LOCAL'))
+    SendToPeer('b', 'p') CallSystem('c', 'true', {'y'})
+    local asked = _AccessJob()
+    local m, s, d, p, c = asked[1], asked[2], asked[3], asked[4], asked[5]
+    print(m.Operation, m.Resource, m.Replace.PatientName, m.Remove[1], m.RemovePrivateTags)
+    print(s.Operation, s.Resource == '', s.Modality, s.LocalAet, d.Operation, d.Resource == '')
+    print(p.Operation, p.Resource, p.Peer, c.Operation, c.Command, c.Arguments[1], #asked)
+    _InitializeJob() print(#_AccessJob())"""
+    printed = interpreter.execute(script).decode().splitlines()
+    assert [line.split(", ") for line in printed if line] == [
+        ["modify", "a", "x", "A", "true"],
+        ["store-scu", "true", "m", "LOCAL", "delete", "true"],
+        ["store-peer", "b", "p", "call-system", "true", "y", "5"],
+        ["0"],
+    ]
 
 
 def test_outside_of_callbacks_there_is_no_chain() -> None:

@@ -15,7 +15,6 @@ from actors.services.remote.target import Target
 from actors.wire.errors import RemoteFailed
 from events.errors import NotFound
 from events.identifiers import ResourceId
-from store.views.views import Views
 
 UNKNOWN_MODALITY: Final = 7  # Orthanc's number
 
@@ -23,8 +22,16 @@ UNKNOWN_MODALITY: Final = 7  # Orthanc's number
 class ModalitySends:
     """Those of one run of a job."""
 
-    def __init__(self, bench: Workbench, operations: Sequence[Operation], correlation: bytes) -> None:
+    def __init__(
+        self,
+        bench: Workbench,
+        operations: Sequence[Operation],
+        resolved: Callable[[int], Operation],
+        correlation: bytes,
+    ) -> None:
+        """`resolved` returns an operation with the resource that it works on, or raises NotFound as long as there is none."""
         self._bench = bench
+        self._resolved = resolved
         self._operations = operations
         self._correlation = correlation
         self._open: dict[tuple[str, str], _Sender] = {}  # by modality and our title
@@ -32,6 +39,9 @@ class ModalitySends:
     def send(self, number: int, settle: Callable[[], None]) -> None:
         """Send all instances of an operation. Raises NotFound, RemoteFailed and what else ends a C-STORE, Interrupted."""
         sender = self._sender_for(self._operations[number])
+        if number not in sender.positions:  # what it sends was made since
+            self._close_others_at(sender.target)
+            sender = self._sender_for(self._operations[number])
         positions = sender.positions.get(number)
         if positions is None:
             raise NotFound("The resource is not there any more")
@@ -78,11 +88,17 @@ class ModalitySends:
                 name,
                 local_aet,
             ):
-                below = _instances(self._bench.views, operation)
+                below = self._instances(number)
                 if below:
                     positions[number] = range(len(instances), len(instances) + len(below))
                     instances += below
         return instances, positions
+
+    def _instances(self, number: int) -> list[ResourceId]:
+        try:
+            return instances_of(self._bench.views, self._resolved(number))
+        except NotFound:
+            return []
 
     def _close_others_at(self, target: Target) -> None:
         for name, other in list(self._open.items()):
@@ -99,10 +115,3 @@ class _Sender(NamedTuple):
     sender: StoredSender
     target: Target
     positions: dict[int, range]  # of the instances of each operation, in the sender's list
-
-
-def _instances(views: Views, operation: Operation) -> list[ResourceId]:
-    try:
-        return instances_of(views, operation)
-    except NotFound:
-        return []

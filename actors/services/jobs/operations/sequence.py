@@ -18,9 +18,11 @@ from typing import Any, Final, NamedTuple, Self
 from actors.messages.job_retries import REMOTE
 from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.modality_sends import ModalitySends
+from actors.services.jobs.operations.modifications import Modifications
 from actors.services.jobs.operations.named_resources import (
     Operation,
     are_related,
+    find_newer,
     find_older,
     find_resource,
     lineage_of,
@@ -61,11 +63,13 @@ class SequenceOfOperations:
         self._task = task
         self._bench = bench
         self._operations: list[Operation] = task.plan["operations"]
-        self._sends = ModalitySends(bench, self._operations, task.correlation)
+        self._modifications = Modifications(bench, task.plan, task.correlation)
+        self._sends = ModalitySends(bench, self._operations, self._modifications.resolved, task.correlation)
         self._parts: Mapping[str, Callable[[int, Settle], None]] = {
             "store-scu": self._sends.send,
-            "store-peer": lambda number, settle: send_to_peer(bench, self._operations[number], settle),
-            "call-system": lambda number, settle: call_system(bench, self._operations[number], settle),
+            "modify": self._modifications.modify,
+            "store-peer": lambda number, settle: send_to_peer(bench, self._modifications.resolved(number), settle),
+            "call-system": lambda number, settle: call_system(bench, self._modifications.resolved(number), settle),
             _DELETE: self._delete,
         }
         self._is_fresh = False  # something was tried a moment ago and put off
@@ -114,9 +118,12 @@ class SequenceOfOperations:
         One that is gone is no error: somebody was faster, or this step is repeated.
         """
         settle()
+        operation = self._named(number)
         with self._bench.views.snapshot() as snapshot:
-            place = find_resource(snapshot, self._operations[number])
-            doomed = [] if place is None else find_older(snapshot, place, self._task.job)
+            place = None if operation is None else find_resource(snapshot, operation)
+            # What this job has made is newer than it.
+            found = find_older if self._operations[number]["input"] is None else find_newer
+            doomed = [] if place is None else found(snapshot, place, self._task.job)
         for level, resource, _ in doomed:
             with contextlib.suppress(NotFound):
                 self._bench.index.delete(level, resource, correlation=self._task.correlation)
@@ -127,11 +134,25 @@ class SequenceOfOperations:
         yield from (need for need in operation["needs"] if need in self._failures)
         if operation["operation"] == _DELETE:
             not_done = [other for other in self._failures if other < number and not self._is_deletion(other)]
+            named = self._named(number) if not_done else None
+            roots = [(other, self._root_of(other)) for other in not_done]
             with self._bench.views.snapshot() as snapshot:
-                doomed = lineage_of(snapshot, operation) if not_done else ()
-                yield from (
-                    other for other in not_done if are_related(doomed, lineage_of(snapshot, self._operations[other]))
-                )
+                doomed = () if named is None else lineage_of(snapshot, named)
+                yield from (other for other, root in roots if are_related(doomed, lineage_of(snapshot, root)))
+
+    def _named(self, number: int) -> Operation | None:
+        """Return an operation with the resource that it works on; None if that is gone, with what it was made from."""
+        try:
+            return self._modifications.resolved(number)
+        except NotFound:
+            return None
+
+    def _root_of(self, number: int) -> Operation:
+        """Return the operation that names the resource from which all that this one works on was made."""
+        operation = self._operations[number]
+        while operation["input"] is not None:
+            operation = self._operations[operation["input"]]
+        return operation
 
     def _is_deletion(self, number: int) -> bool:
         return bool(self._operations[number]["operation"] == _DELETE)
