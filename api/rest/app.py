@@ -13,10 +13,12 @@ from api.rest import (
     bulk,
     bulk_tags,
     changes,
+    create_dicom,
     events,
     exports,
     find,
     instance_content,
+    instance_export,
     jobs,
     labels,
     metadata,
@@ -57,6 +59,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     bulk_tags.routes,
     bulk.routes,
     instance_content.routes,
+    instance_export.routes,
     modification.routes,
     modification_jobs.routes,
     split_merge.routes,
@@ -73,6 +76,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     scripts.routes,
     storage_status.routes,
     prometheus.routes,
+    create_dicom.routes,
     tools.routes,
 )
 
