@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.modification.target_syntax import TARGETS, CannotCompress
+from actors.services.modification.target_syntax import TARGETS, cannot_compress
 from actors.services.remote.transcoding import transcode
 from events.errors import NotFound
 from store.blobs.store import BlobStore
@@ -49,7 +49,7 @@ def _transcoded(
     check: Callable[[], None],
 ) -> Part10:
     if transfer_syntax not in TARGETS:
-        raise CannotCompress(transfer_syntax)
+        raise cannot_compress(transfer_syntax)
     # The dataset of a deflated file is in explicit VR, and deflated when it has been changed.
     written = EXPLICIT_LE if transfer_syntax == DEFLATED_LE else transfer_syntax
     dataset = transcode(data, written, codecs, opened, check)

@@ -11,8 +11,10 @@ TARGETS: Final = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE)
 class CannotCompress(CannotTranscode):
     """Pixels can be decoded here, and not be encoded."""
 
-    def __init__(self, transfer_syntax: str) -> None:
-        kind = "big endian is retired" if transfer_syntax == EXPLICIT_BE else "this server does not compress pixels"
-        super().__init__(
-            f"Cannot transcode to transfer syntax: {transfer_syntax} ({kind}; {', '.join(TARGETS)} can be had)"
-        )
+
+def cannot_compress(transfer_syntax: str) -> CannotCompress:
+    """Return the error of a transfer syntax that cannot be made, which says what can."""
+    kind = "big endian is retired" if transfer_syntax == EXPLICIT_BE else "this server does not compress pixels"
+    return CannotCompress(
+        f"Cannot transcode to transfer syntax: {transfer_syntax} ({kind}; {', '.join(TARGETS)} can be had)"
+    )
