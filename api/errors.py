@@ -102,6 +102,10 @@ class ParentIsInstance(InvalidRequest):
     """What a new instance is to belong to is an instance."""
 
 
+class InexistentFile(NotFound):
+    """A file that the request names is not on this server."""
+
+
 class InexistentItem(NotFound):
     """Something that a URI names does not exist, where Orthanc says so in a body."""
 
@@ -189,6 +193,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),
     NotVerified: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
+    InexistentFile: Answer(HTTPStatus.NOT_FOUND, 13, "Inexistent file"),
     InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),
     NoSuchAction: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     PeerFailed: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 9, "Error in the network protocol"),
@@ -224,6 +229,9 @@ REMOTE_ANSWERS: dict[int, Answer] = {
         (remote.GET_UNAVAILABLE, "DicomUserConnection: The C-GET command is not supported by the remote SCP"),
     )
 }
+
+# What is wrong on this side of a request to a peer: no such peer, or our certificate for it is not there.
+REMOTE_ANSWERS |= {ANSWERS[row].code: ANSWERS[row] for row in (UnknownRoute, InexistentFile)}
 
 # What jobs can end in that no request is answered with.
 _OF_JOBS = (

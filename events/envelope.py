@@ -29,6 +29,7 @@ from events import (
     jobs,
     labels,
     metadata,
+    peers,
     protection,
     reconstruction,
     resources,
@@ -60,6 +61,7 @@ _FAMILIES = (
     protection,
     files,
     server,
+    peers,
     jobs,
     scripts,
 )

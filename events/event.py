@@ -15,6 +15,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar
 
 _PERSONAL = "personal"
+_SECRET = "secret"  # noqa: S105  # the name of a mark
 
 
 class Event:
@@ -27,6 +28,16 @@ class Event:
 def personal(*, default: Any = MISSING) -> Any:
     """Declare a field that belongs to the personal part."""
     return field(default=default, metadata={_PERSONAL: True})
+
+
+def secret() -> Any:
+    """Declare a field of the personal part that opens doors, such as a password: it is kept, and shown to nobody."""
+    return field(metadata={_PERSONAL: True, _SECRET: True})
+
+
+def secret_names(event_type: type[Event]) -> frozenset[str]:
+    """Return the names of the fields that are shown to nobody."""
+    return frozenset(f.name for f in fields(event_type) if f.metadata.get(_SECRET))  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
 
 
 def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -70,6 +70,7 @@ JOB_OUTPUTS = b"job-outputs"  # ref of a job + key -> its file
 JOBS_COMPLETED = b"jobs-completed"  # seq of the completion + ref of the job -> b""
 EXPORTS = b"exports"  # seq -> row of /exports
 MODALITIES = b"modalities"  # name -> a modality that REST has stored
+PEERS = b"peers"  # name -> a peer that REST has stored
 CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a failed callback that is to be called again
 CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few
 KEY_VALUES = b"key-values"  # store + key -> what a script keeps there
@@ -180,6 +181,11 @@ def key_value_key(store: bytes, name: bytes) -> bytes:
 
 def modality_key(name: str) -> bytes:
     """Return the key of a modality; a long name is cut and told apart by its hash."""
+    return cut_value(name.encode())
+
+
+def peer_key(name: str) -> bytes:
+    """Return the key of a peer, likewise."""
     return cut_value(name.encode())
 
 

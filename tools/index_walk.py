@@ -46,6 +46,7 @@ from store.tables import (
     MODALITIES,
     NON_EVENT,
     PATIENTS,
+    PEERS,
     PERSONAL,
     SERIES,
     SETTINGS,
@@ -106,6 +107,7 @@ _DECODERS: dict[bytes, Decode] = {
     JOB_OUTPUTS: lambda _, row: unpack_output(row),
     EXPORTS: _msgpack,
     MODALITIES: _msgpack,
+    PEERS: _msgpack,
     TOTALS: lambda _, row: list(U64.iter_unpack(row)),
 }
 

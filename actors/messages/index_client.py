@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from actors.messages.commands import server
+from actors.messages.commands import peers, server
 from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
@@ -165,6 +165,19 @@ class IndexClient:
     def drop_modality(self, name: str, correlation: bytes = b"") -> None:
         """Have no such modality until the next start."""
         self._ask(server.DropModality(name=name, correlation=correlation))
+
+    def store_peer(self, values: dict[str, Any], correlation: bytes = b"", *, outlives_the_run: bool = True) -> None:
+        """Add or replace a peer, given as the plain values of `actors.wire.http.peer`."""
+        command = peers.StorePeer if outlives_the_run else peers.ChangePeer
+        self._ask(command(values=values, correlation=correlation))
+
+    def remove_peer(self, name: str, correlation: bytes = b"") -> bool:
+        """Remove a peer that outlives the run; returns whether there was one."""
+        return bool(self._ask(peers.RemovePeer(name=name, correlation=correlation)))
+
+    def drop_peer(self, name: str, correlation: bytes = b"") -> None:
+        """Have no such peer until the next start."""
+        self._ask(peers.DropPeer(name=name, correlation=correlation))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""

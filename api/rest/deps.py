@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
@@ -11,6 +11,7 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.remote.asking import FindPool
 from actors.services.remote.modalities import Modalities
+from actors.services.remote.peers import Peers
 from actors.services.remote.query_store import QueryStore
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.client import ScriptsClient
@@ -21,6 +22,9 @@ from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.records import Origin
 from store.views.views import Views
+
+if TYPE_CHECKING:  # see Deps.peer_client
+    from actors.services.remote.peer_client import PeerClient
 
 
 class HierarchyIds(Protocol):
@@ -75,6 +79,8 @@ class Deps:
     index: IndexClient
     jobs: JobsClient
     modalities: Modalities
+    peers: Peers
+    peer_client: Callable[[], "PeerClient"]  # made when a peer is asked first: its library takes a fifth of a second
     queries: QueryStore
     scu: ScuSettings
     finds: FindPool

@@ -1,12 +1,8 @@
 """`/modalities/{name}/store` and `store-straight`: instances sent to a modality. Source: observed on Orthanc 1.12.7."""
 
-import mmap
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 import falcon
 
@@ -16,23 +12,21 @@ from actors.services.remote.outgoing import admission
 from actors.services.remote.sent_file import send_file
 from actors.services.remote.stored_sender import fallbacks_for
 from actors.wire.errors import Interrupted
-from api.errors import BadField, BadType, NotImplementedYet, OutOfRange, UnknownRoute
-from api.rest import fields, runtime
+from api.errors import BadType, NotImplementedYet, OutOfRange
+from api.rest import runtime
 from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
 from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.modalities import ONE_MODALITY, find_modality
+from api.rest.received_file import received
 from api.rest.remote_request import remote_of, requested_timeout
+from api.rest.sent_resources import find_roots, list_below, read_names
 from api.rest.serving.auth import correlation_of
-from api.rest.serving.body import SMALL_BODY_BYTES, read_chunks, read_text
+from api.rest.serving.body import read_text
 from api.rest.serving.replies import send_json
 from events.errors import Busy
-from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
-from store.dicom.elements import Buffer
-from store.disk_errors import DiskErrors
-from store.views.retrieve import list_instances
+from events.identifiers import format_resource_id
 
-_TEMPORARY: Final = DiskErrors("the temporary directory")
 _MOST_PORTS: Final = 0xFFFF
 _MOST_IDS: Final = 0xFFFF  # of messages
 
@@ -46,15 +40,15 @@ class Store:
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         deps = self._deps
         configured = find_modality(deps, name)
-        names, body = _read(read_text(req))
+        names, body = read_names(read_text(req))
         modality = _overridden(configured, body)
         remote = remote_of(deps, modality, _optional_text(body, "LocalAet"), requested_timeout(body))
         if _typed(body, "StorageCommitment", bool, default=False):
             raise NotImplementedYet("Storage commitment is not implemented")
-        roots = _find(deps, names)
+        roots = find_roots(deps, names)
         plan = StorePlan(
             modality=modality,
-            instances=[instance for root in roots for instance in _below(deps, root)],
+            instances=[instance for root in roots for instance in list_below(deps, root)],
             local_aet=remote.local_aet,
             timeout_s=remote.timeout_s,
             parents=sorted({format_resource_id(root.id) for root in roots}),
@@ -65,62 +59,6 @@ class Store:
         log_exports(deps, name, [(root.level, root.id) for root in roots], correlation_of(req))
         request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=len(plan.instances))
         submit(deps, req, resp, request, body)
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    """A resource that the body names."""
-
-    level: Level
-    ref: Ref
-    id: ResourceId
-
-
-def _read(text: str) -> tuple[list[str], Mapping[str, Any]]:
-    """Return the identifiers in a body, and its other fields. Raises BadField."""
-    if parse_resource_id(text.strip()) is not None:
-        return [text.strip()], {}
-    body = fields.parse_json(text)
-    if isinstance(body, str):
-        return [body], {}
-    if isinstance(body, list):
-        return _names(body), {}
-    if not isinstance(body, dict):
-        raise BadField("Must provide a JSON value")
-    if "Resources" not in body:
-        raise BadField('Missing field in JSON: "Resources"')
-    if not isinstance(body["Resources"], list):
-        raise BadField('JSON field "Resources" must contain an array')
-    return _names(body["Resources"]), body
-
-
-def _names(values: Sequence[object]) -> list[str]:
-    names = [value for value in values if isinstance(value, str)]
-    if len(names) < len(values):
-        raise BadField("Resources to be exported must be specified as a JSON array of strings")
-    return names
-
-
-def _find(deps: Deps, names: Sequence[str]) -> list[_Root]:
-    """Return the resources of these names. Raises BadField for what is no identifier, UnknownRoute for an unknown one."""
-    found: list[_Root] = []
-    with deps.views.snapshot() as snapshot:
-        for name in names:
-            identifier = parse_resource_id(name)
-            if identifier is None:
-                raise BadField(f"This string is not a valid Orthanc identifier: {name}")
-            place = snapshot.find(identifier)
-            if place is None:
-                raise UnknownRoute
-            found.append(_Root(*place, identifier))
-    return found
-
-
-def _below(deps: Deps, root: _Root) -> list[ResourceId]:
-    try:
-        return list_instances(deps.views, root.level, root.ref)
-    except KeyError as exc:  # deleted since
-        raise UnknownRoute from exc
 
 
 def _overridden(modality: Modality, body: Mapping[str, Any]) -> Modality:
@@ -166,7 +104,7 @@ class StoreStraight:
         modality = find_modality(deps, name)
         target = remote_of(deps, modality, None, None).target(deps)
         admits = admission(deps.filters, target, lambda: runtime.default_encoding(deps), correlation_of(req))
-        with _received(deps, req) as (data, opened):
+        with received(deps, req) as (data, opened):
             try:
                 sent = send_file(
                     target, data, fallbacks_for(deps.scu, modality), deps.stopping, deps.codecs, opened, admits
@@ -174,26 +112,6 @@ class StoreStraight:
             except Interrupted as exc:
                 raise Busy("the server stops") from exc
         send_json(req, resp, {"SOPClassUID": sent.sop_class, "SOPInstanceUID": sent.sop_instance})
-
-
-@contextmanager
-def _received(deps: Deps, req: falcon.Request) -> Iterator[tuple[Buffer, Callable[[], BinaryIO] | None]]:
-    """Receive a body into a file without a name, and map it: it may be larger than the memory. Also what opens it again."""
-    settings = deps.settings
-    with _TEMPORARY:
-        spool = TemporaryFile(dir=settings.temporary_directory, buffering=SMALL_BODY_BYTES)  # noqa: SIM115  # its own errors are told apart
-    with spool as file:
-        size = 0
-        for chunk in read_chunks(req, settings):
-            with _TEMPORARY:
-                size += file.write(chunk)
-        with _TEMPORARY:
-            file.flush()
-        if not size:
-            yield b"", None
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            yield mapped, lambda: os.fdopen(os.dup(file.fileno()), "rb")
 
 
 def routes(deps: Deps) -> Routes:

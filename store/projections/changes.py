@@ -21,6 +21,7 @@ from events.identifiers import LEVELS, Level, Ref, ResourceId, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
+from events.peers import PeerEvent
 from events.protection import ProtectionEvent
 from events.reconstruction import ReconstructionEvent
 from events.scripts import ScriptEvent
@@ -212,6 +213,7 @@ PROJECTION = Projection(
         ResourceExported,
         AnonymousNameDrawn,
         ModalityEvent,
+        PeerEvent,
         JobEvent,
         ScriptEvent,
     ),

@@ -15,6 +15,7 @@ from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
 from events.metadata import MetadataEvent
+from events.peers import PeerEvent
 from events.protection import ProtectionEvent
 from events.reconstruction import InstanceReconstructed, TagsReconstructed
 from events.resources import (
@@ -117,6 +118,7 @@ PROJECTION = Projection(
         AnonymousNameDrawn,
         ResourceExported,
         ModalityEvent,
+        PeerEvent,
         JobEvent,
         ScriptEvent,
     ),

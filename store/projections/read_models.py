@@ -13,6 +13,7 @@ from store.projections import (
     lookup,
     main_tags,
     metadata,
+    peers,
     recycling,
     resources,
     scripts,
@@ -35,6 +36,7 @@ _MODULES = (
     files,
     jobs,
     server,
+    peers,
     scripts,
 )
 READ_MODELS = tuple(module.PROJECTION for module in _MODULES)

@@ -13,6 +13,7 @@ from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.peers import PeerEvent
 from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
@@ -93,6 +94,7 @@ PROJECTION = Projection(
         MainTagsChosen,
         ModalityChanged,  # kept as settings of the run
         ModalityDropped,
+        PeerEvent,
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from events import envelope
-from events.event import field_names
+from events.event import field_names, secret_names
 from events.identifiers import Level, ResourceId, Seq
 from store.log import read_rows
 from store.projections.changes import CLEARED, LAST, ChangeType, read_change
@@ -29,6 +29,7 @@ from store.tables import (
 from store.views.snapshot import Snapshot
 
 _NEW_INSTANCE = ChangeType.NewInstance.name
+HIDDEN = "hidden"  # in place of what opens doors
 MAX_SEQ = (1 << 63) - 1  # the largest `since` and `to`: the next number still fits a key
 
 
@@ -167,6 +168,7 @@ def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
     tag, public, personal = envelope.upcast(record.tag, record.public, personal)
     event_type = envelope.EVENT_TYPES.get(tag)
     names = field_names(event_type) if event_type is not None else ((), ())
+    hidden = dict.fromkeys(secret_names(event_type), HIDDEN) if event_type is not None else {}
     return EventEntry(
         seq,
         tag,
@@ -175,6 +177,6 @@ def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
         record.actor,
         record.correlation,
         dict(zip(names[0], public, strict=False)),
-        None if personal is None else dict(zip(names[1], personal, strict=False)),
+        None if personal is None else dict(zip(names[1], personal, strict=False)) | hidden,
         envelope.is_erased(record, personal_row),
     )

@@ -17,6 +17,7 @@ from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_p
 from actors.services.jobs.runner import Runner
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.modality import Modality
+from actors.services.remote.peer_client import PeerClient
 from actors.services.remote.peers import Peers
 from actors.services.remote.stored_sender import StorePool
 from actors.services.remote.target import ScuSettings
@@ -98,7 +99,7 @@ def working(
     ingest = Ingest(archive.client, archive.views, archive.blobs, "worker-1", lambda: settings)
     pool = StorePool(0)
     codecs = CodecPool()
-    peers = Peers(configured, HttpClientSettings())
+    peer_client = PeerClient(HttpClientSettings())
     channel = open_local_channel(archive.jobs.on_request)
     jobs = JobsClient(archive.index.ask, channel.request)
 
@@ -110,7 +111,8 @@ def working(
             ingest=ingest,
             jobs=jobs,
             modalities=Modalities(modalities, archive.views, archive.client),
-            peers=peers,
+            peers=Peers(configured, archive.views, archive.client),
+            peer_client=peer_client,
             scu=ScuSettings(aet="OURS"),
             associations=pool,
             codecs=codecs,
@@ -129,5 +131,5 @@ def working(
         runner.join()
         pool.close()
         codecs.close()
-        peers.close()
+        peer_client.close()
         ingest.close()

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +15,15 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.answer_limits import AnswerLimits
 from actors.services.remote.asking import create_find_pool
 from actors.services.remote.modalities import Modalities
+from actors.services.remote.peer_client import PeerClient
+from actors.services.remote.peers import Peers
 from actors.services.remote.query_store import NO_OTHER_LIMITS, QueryStore
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.bridge.channel import open_local_channel
+from actors.wire.http.peer import Peer
+from actors.wire.http.settings import HttpClientSettings
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.serving.front import Application
@@ -99,6 +103,8 @@ def rest_stage(
     archive: Core,
     *,
     modalities_in_database: bool = False,
+    peers_in_database: bool = False,
+    peers: Sequence[Peer] = (),
     query_retrieve_size: int = 100,
     answer_limits: AnswerLimits = NO_OTHER_LIMITS,
     scripts: ScriptsClient | None = None,
@@ -112,6 +118,7 @@ def rest_stage(
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: received, filters)
     finds = create_find_pool(5)
     codecs = CodecPool()
+    peer_client = PeerClient(HttpClientSettings())
     controls: list[str] = []
 
     def control(word: str) -> Callable[[], None]:
@@ -123,6 +130,8 @@ def rest_stage(
         ingest=ingest,
         index=archive.client,
         modalities=Modalities((), archive.views, archive.client, is_stored=modalities_in_database),
+        peers=Peers(peers, archive.views, archive.client, is_stored=peers_in_database),
+        peer_client=lambda: peer_client,
         queries=queries,
         scu=ScuSettings(aet="SINOGRAM", timeout_s=5),
         finds=finds,
@@ -138,5 +147,6 @@ def rest_stage(
         yield RestStage(create_app(deps), deps, controls)
     finally:
         finds.close()
+        peer_client.close()
         codecs.close()
         ingest.close()

@@ -54,6 +54,7 @@ def feed(archive_factory: Callable[..., Core]) -> Iterator[Feed]:
 
 
 PACS = b'["PACS", "127.0.0.1", 104]'
+PEER = b'["http://192.0.2.7/", "admin", "secret-word"]'
 JOB = f"/jobs/{UUID(bytes=job_id(1))}"
 NEW = [f"New{level}" for level in ("Instance", "Series", "Study", "Patient")]
 CREATED = ["instance-stored", "series-created", "study-created", "patient-created"]
@@ -83,6 +84,8 @@ ACTS: list[tuple[Act, list[str], list[str]]] = [
     (("DELETE", "/instances/*", b""), ["resource-deleted"], []),
     (("PUT", "/modalities/pacs", PACS), ["modality-changed"], []),
     (("DELETE", "/modalities/pacs", b""), ["modality-dropped"], []),
+    (("PUT", "/peers/other", PEER), ["peer-changed"], []),
+    (("DELETE", "/peers/other", b""), ["peer-dropped"], []),
     (("DELETE", "/changes", b""), ["changes-cleared"], []),
     (("DELETE", "/exports", b""), ["exports-cleared"], []),
 ]
@@ -112,6 +115,17 @@ def test_modalities_in_the_database_are_events_too(archive: Core) -> None:
         for method, tag in (("PUT", "modality-stored"), ("DELETE", "modality-removed")):
             feed.ask(method, "/modalities/pacs", PACS)
             assert feed.news() == ([tag], [])
+
+
+def test_peers_in_the_database_are_events_too_and_their_passwords_are_not_told(archive: Core) -> None:
+    with rest_stage(archive, peers_in_database=True) as stage:
+        feed = Feed(stage, archive)
+        for method, tag in (("PUT", "peer-stored"), ("DELETE", "peer-removed")):
+            feed.ask(method, "/peers/other", PEER)
+            assert feed.news() == ([tag], [])
+        (told,) = feed.values("peer-stored")
+        assert (told["url"], told["username"], told["password"]) == ("http://192.0.2.7/", "admin", "hidden")
+        assert "secret-word" not in json.dumps(feed.said)
 
 
 # By clients, by their words, and by workers.

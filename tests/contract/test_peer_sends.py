@@ -14,10 +14,12 @@ import pytest
 
 from actors.messages.job_states import Word
 from actors.services.lua.chain import JOB_TYPE, Delete, Operation, SendToPeer, plan
-from actors.services.remote.peers import Peers
+from actors.services.remote.peer_client import PeerClient
 from actors.wire.errors import RemoteFailed, Trouble
+from actors.wire.http.client import UrllibClient
 from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
+from actors.wire.interruption import Interruption
 from events.identifiers import Level, format_resource_id
 from store.projections.job_rows import JobState
 from tests.contract.certificates import make_certificates
@@ -31,8 +33,11 @@ WAIT_S = 40.0
 
 
 class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         server: Any = self.server
         server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
         server.arrived.release()
@@ -130,7 +135,7 @@ def test_what_was_not_sent_for_an_unknown_reason_is_not_deleted(archive: Core, m
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Peers, "store", fail)
+    monkeypatch.setattr(UrllibClient, "__call__", fail)
     fill(archive, *study())
     with serving() as there, working(archive, configured=[peer(there)]) as engine:
         (name,) = ids(engine)
@@ -145,14 +150,14 @@ def test_duplicates_are_fine(archive: Core) -> None:
         assert run(engine, send(ids(engine)[0])) == SUCCESS
 
 
-def test_what_may_pass(archive: Core) -> None:
+def test_what_may_pass() -> None:
     with serving(503) as there:
-        peers = Peers([peer(there)], HttpClientSettings())
+        client, known = PeerClient(HttpClientSettings()), peer(there)
         with pytest.raises(RemoteFailed) as busy:
-            peers.store(peers.get("peer"), b"x")
+            client.store(known, b"x", Interruption())
     with pytest.raises(RemoteFailed) as away:
-        peers.store(peers.get("peer"), b"x")
-    peers.close()
+        client.store(known, b"x", Interruption())
+    client.close()
     assert (busy.value.trouble, away.value.trouble) == (Trouble.BUSY, Trouble.UNREACHABLE)
     assert "127.0.0.1" not in away.value.details
 
@@ -160,13 +165,17 @@ def test_what_may_pass(archive: Core) -> None:
 def test_a_peer_that_is_not_configured_any_more(archive: Core) -> None:
     fill(archive, *study())
     with working(archive) as engine:
-        assert run(engine, send(ids(engine)[0])).code == 7
+        assert run(engine, send(ids(engine)[0])).code == 17
 
 
 def test_a_certificate_that_cannot_be_read(tmp_path: Path) -> None:
-    peers = Peers([Peer(name="a", url="https://x/", certificate=tmp_path / "none.pem")], HttpClientSettings())
+    client = PeerClient(HttpClientSettings())
+    absent, wrong = tmp_path / "none.pem", tmp_path / "wrong.pem"
+    with pytest.raises(RemoteFailed, match=f"Cannot open certificate file: {absent}"):
+        client.store(Peer(name="a", url="https://x/", certificate=absent), b"x", Interruption())
+    wrong.write_text("no certificate")
     with pytest.raises(RemoteFailed, match="certificate for peer a cannot be read"):
-        peers.store(peers.get("a"), b"x")
+        client.store(Peer(name="a", url="https://x/", certificate=wrong), b"x", Interruption())
 
 
 def test_a_peer_is_shown_our_certificate(tmp_path: Path) -> None:
@@ -178,11 +187,11 @@ def test_a_peer_is_shown_our_certificate(tmp_path: Path) -> None:
     with serving(tls=strict) as there:
         url = f"https://127.0.0.1:{there.server_port}/"
         known = Peer(name="known", url=url, certificate=made.client.certificate, private_key=made.client.key)
-        peers = Peers([known, Peer(name="unknown", url=url)], HttpClientSettings(verify_peers=False))
-        peers.store(peers.get("known"), b"x")
+        client = PeerClient(HttpClientSettings(verify_peers=False))
+        client.store(known, b"x", Interruption())
         with pytest.raises(RemoteFailed, match="Peer unknown gives no answer"):
-            peers.store(peers.get("unknown"), b"x")
-        peers.close()
+            client.store(Peer(name="unknown", url=url), b"x", Interruption())
+        client.close()
     assert [body for _, _, body in there.seen] == [b"x"]
 
 

@@ -41,6 +41,7 @@ from events.jobs import (
 )
 from events.labels import LabelAdded, LabelRemoved
 from events.metadata import MetadataRemoved, MetadataSet
+from events.peers import PeerChanged, PeerDropped, PeerRemoved, PeerStored
 from events.protection import PatientProtected, PatientUnprotected
 from events.reconstruction import InstanceReconstructed, TagsReconstructed
 from events.resources import (
@@ -307,6 +308,31 @@ EVENTS: dict[str, Event] = {
         local_aet="ME",
     ),
     "modality-dropped/1": ModalityDropped(name="pacs"),
+    "peer-stored/1": PeerStored(
+        name="other",
+        timeout_s=70,
+        pkcs11=False,
+        certificate="/keys/us.pem",
+        private_key="/keys/us.key",
+        url="https://192.0.2.7/",
+        username="admin",
+        properties={"RemoteSelf": "me"},
+        password="secret",
+        headers={"Token": "t"},
+        private_key_password="key",
+    ),
+    "peer-removed/1": PeerRemoved(name="other"),
+    "peer-changed/1": PeerChanged(
+        name="other",
+        timeout_s=0,
+        pkcs11=True,
+        certificate="",
+        private_key="",
+        url="http://192.0.2.7/",
+        username="",
+        properties={},
+    ),
+    "peer-dropped/1": PeerDropped(name="other"),
     "job-submitted/1": JobSubmitted(
         id=JOB_ID,
         type="DicomModalityStore",

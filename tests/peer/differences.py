@@ -127,6 +127,27 @@ ACCEPTED: tuple[Accepted, ...] = (
         ),
     ),
     Accepted(
+        why="an operator is told what a peer has answered, or why it has not, where Orthanc has cURL's words, or a fixed sentence",
+        source="observed; actors/services/remote/peer_client.py",
+        method="*",
+        path="/peers/[a-z]+/(system|store|store-straight)",
+        aspect="body/Details",
+        when=lambda ours, theirs: (
+            re.match(r"Peer \w+ (gives no answer: |has answered with HTTP status \d+)", str(ours)) is not None
+            and (theirs is ... or str(theirs).startswith(("libCURL error: ", "Cannot send DICOM to remote peer: ")))
+        ),
+    ),
+    Accepted(
+        why="a peer that answers with an error has failed as one that does not answer; 1.12.7 tells of its own HTTP server instead",
+        source="observed: code 2005 is of answers that a plugin may not give",
+        path="/peers/[a-z]+/system",
+        aspect="body/(Message|OrthancError|OrthancStatus)",
+        when=lambda ours, theirs: (
+            (ours, theirs)
+            in {(9, 2005), ("Error in the network protocol", "This HTTP status is not allowed in a REST API")}
+        ),
+    ),
+    Accepted(
         why="a patient tells whether it is protected",
         source="OpenAPI 1.12.11, GET /patients/{id}: the example has IsProtected; 1.12.7 has it not",
         method="*",

@@ -36,6 +36,7 @@ class ListeningSettings:
     dicom_enabled: bool = filled_by(Option("DicomServerEnabled", Boolean(), default=True))
     dicom_port: int = same_as(RestSettings, "dicom_port")
     modalities_in_database: bool = filled_by(Option("DicomModalitiesInDatabase", Boolean(), default=False))
+    peers_in_database: bool = filled_by(Option("OrthancPeersInDatabase", Boolean(), default=False))
     query_retrieve_size: int = filled_by(Option("QueryRetrieveSize", Whole(1), 100))
 
 

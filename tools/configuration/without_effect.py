@@ -34,7 +34,7 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
 _ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
 _ON_TOO: Final = "SynchronousZipStream IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
-_OFF: Final = "WebDavDeleteAllowed ZipUseUtf8 OrthancPeersInDatabase"
+_OFF: Final = "WebDavDeleteAllowed ZipUseUtf8"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,

@@ -1,5 +1,9 @@
 """The objects that answer REST requests from HTTP (a gateway) or from scripts (the main Lua interpreter's process)."""
 
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.remote.asking import create_find_pool
@@ -11,6 +15,9 @@ from tools.server.intake import Intake
 from tools.server.links import Links, Reading
 from tools.server.log_levels import LogLevels
 
+if TYPE_CHECKING:
+    from actors.services.remote.peer_client import PeerClient
+
 
 class Facilities:
     """One per process. Owns the lease on a blob folder, and the environment unless it is the core's."""
@@ -20,6 +27,7 @@ class Facilities:
         settings: ServerSettings,
         links: Links,
     ) -> None:
+        self._http_client = settings.http_client
         self._reading = Reading(settings, links)
         self.views = self._reading.views
         self._levels = LogLevels(self.views, settings.log)
@@ -29,6 +37,7 @@ class Facilities:
         self._intake = intake = Intake(settings, links, self.views, self.index)
         self.codecs = intake.codecs
         self.blobs, self.modalities, self.runtime = intake.blobs, intake.modalities, intake.runtime
+        self.peers = intake.peers
         self.filters, self.ingest = intake.filters, intake.ingest
         self.stopping = Interruption()
         self._finds = create_find_pool(settings.scu.close_delay_s)
@@ -39,6 +48,8 @@ class Facilities:
             index=self.index,
             jobs=self.jobs,
             modalities=self.modalities,
+            peers=self.peers,
+            peer_client=lambda: self._peer_client,
             queries=QueryStore(settings.index_directory, settings.query_retrieve_size, settings.answer_limits),
             scu=settings.scu,
             finds=self._finds,
@@ -52,8 +63,16 @@ class Facilities:
             reset=lambda: links.control("reset"),
         )
 
+    @cached_property
+    def _peer_client(self) -> "PeerClient":
+        module = import_module("actors.services.remote.peer_client")  # few servers have peers, see Deps.peer_client
+        client: PeerClient = module.PeerClient(self._http_client)
+        return client
+
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
+        if "_peer_client" in self.__dict__:
+            self._peer_client.close()
         self._finds.close()
         self._intake.close()
         self._levels.stop()

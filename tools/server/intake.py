@@ -1,10 +1,11 @@
-"""The objects of a process that stores instances and knows the modalities: gateways, workers and the scripts' process."""
+"""The objects of a process that stores instances and knows modalities and peers: gateways, workers and the scripts' process."""
 
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.ingest import Ingest
 from actors.services.remote.modalities import Modalities
+from actors.services.remote.peers import Peers
 from actors.services.scripts.script_filters import ScriptFilters
 from store.blobs.store import BlobStore
 from store.views.views import Views
@@ -33,6 +34,7 @@ class Intake:
             is_stored=settings.modalities_in_database,
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
+        self.peers = Peers(settings.peers, views, index, is_stored=settings.peers_in_database)
         self.runtime = RuntimeSettings(settings, views, self.modalities)
         self.filters = ScriptFilters(links.received, links.scripts)
         self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters)

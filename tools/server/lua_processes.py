@@ -129,7 +129,7 @@ class MainInterpreter:
             chain,
             Targets(
                 modalities=lambda: {modality.name for modality in own.modalities.list()},
-                peers=lambda: {peer.name for peer in settings.peers},
+                peers=lambda: {peer.name for peer in own.peers.list()},
             ),
             self._recorder,
             watch=self._watch,

@@ -3,7 +3,7 @@
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.jobs.operation import Workbench
-from actors.services.remote.peers import Peers
+from actors.services.remote.peer_client import PeerClient
 from actors.services.remote.stored_sender import StorePool
 from actors.wire.interruption import Interruption
 from store.views.views import Views
@@ -32,7 +32,7 @@ class WorkerBench:
         # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
-        self._peers = Peers(settings.peers, settings.http_client)
+        self._peer_client = PeerClient(settings.http_client)
         self._intake = Intake(settings, links, views, index)
 
     def workbench(self, interruption: Interruption) -> Workbench:
@@ -43,7 +43,8 @@ class WorkerBench:
             ingest=self._intake.ingest,
             jobs=self._jobs,
             modalities=self._intake.modalities,
-            peers=self._peers,
+            peers=self._intake.peers,
+            peer_client=self._peer_client,
             scu=self._scu,
             associations=self._associations,
             codecs=self._intake.codecs,
@@ -55,5 +56,5 @@ class WorkerBench:
 
     def close(self) -> None:
         self._associations.close()
-        self._peers.close()
+        self._peer_client.close()
         self._intake.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.services.codecs.pool import CodecPool
     from actors.services.ingest.ingest import Ingest
     from actors.services.remote.modalities import Modalities
+    from actors.services.remote.peer_client import PeerClient
     from actors.services.remote.peers import Peers
     from actors.services.remote.stored_sender import StorePool
     from actors.services.remote.target import ScuSettings
@@ -53,6 +54,7 @@ class Workbench:
     jobs: "JobsClient"
     modalities: "Modalities"
     peers: "Peers"
+    peer_client: "PeerClient"
     scu: "ScuSettings"
     associations: "StorePool"
     codecs: "CodecPool"

@@ -110,6 +110,13 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "modality-removed/1": (["pacs"], None),
     "modality-changed/1": (["pacs", 104, "GE", [], False, True, 0, "C-MOVE"], ["PACS", "192.0.2.7", "ME"]),
     "modality-dropped/1": (["pacs"], None),
+    "peer-stored/1": (
+        ["other", 70, False, "/keys/us.pem", "/keys/us.key"],
+        ["secret", {"Token": "t"}, "key", "https://192.0.2.7/", "admin", {"RemoteSelf": "me"}],
+    ),
+    "peer-removed/1": (["other"], None),
+    "peer-changed/1": (["other", 0, True, "", ""], ["http://192.0.2.7/", "", {}]),
+    "peer-dropped/1": (["other"], None),
     "job-submitted/1": (
         [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
         [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],

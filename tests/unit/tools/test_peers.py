@@ -22,7 +22,7 @@ def read(entry: Any, name: str = "a") -> Peer:
     [
         (["http://x:1/"], "http://x:1/"),
         (["https://x"], "https://x/"),
-        (["x:80"], "http://x:80/"),
+        (["x:80"], "x:80/"),
         ({"Url": "http://h/base"}, "http://h/base/"),
     ],
 )
@@ -62,7 +62,9 @@ def test_the_long_form() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert "secret" not in repr(read({"Url": "http://x", "Password": "secret", "HttpHeaders": {"T": "secret"}}))
+    assert "secret" not in repr(
+        read({"Url": "http://x", "Username": "u", "Password": "secret", "HttpHeaders": {"T": "secret"}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,11 @@ def test_secrets_are_not_shown() -> None:
         (["ftp://x"], "Url must begin with http:// or https://"),
         ([5], "Url must be a string"),
         ({"Url": "http://x", "Timeout": "5"}, "Timeout must be a whole number of seconds"),
+        ({"Url": "http://x", "Timeout": -1}, "Timeout must be a whole number of seconds"),
         ({"Url": "http://x", "HttpHeaders": ["x"]}, "HttpHeaders must be an object of strings"),
+        ({"Url": "http://x", "Password": "p"}, "has a Password and no Username"),
+        ({"Url": "http://x", "Pkcs11": 1}, "Pkcs11 must be true or false"),
+        ({"Url": "http://x", "RemoteSelf": 1.5}, "RemoteSelf must be a string"),
     ],
 )
 def test_what_is_refused(entry: Any, reason: str) -> None:

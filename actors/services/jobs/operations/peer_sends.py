@@ -3,7 +3,6 @@
 What a crash repeats is one operation, whose instances the peer knows as duplicates.
 """
 
-import threading
 from collections.abc import Callable
 
 from actors.services.jobs.operation import Workbench
@@ -17,12 +16,13 @@ def send_to_peer(bench: Workbench, operation: Operation, settle: Callable[[], No
     """Send all instances of the resource. Raises NotFound, DamagedFile, RemoteFailed, Interrupted."""
     peer = bench.peers.get(operation["peer"])
     for instance in instances_of(bench.views, operation):
-        file = _read(bench, instance)
+        file = read_instance(bench, instance)
         settle()
-        _interruptible(bench, lambda file=file: bench.peers.store(peer, file))  # type: ignore[misc]  # binds the loop's
+        bench.peer_client.store(peer, file, bench.interruption)
 
 
-def _read(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
+def read_instance(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
+    """Return the file of an instance. Raises NotFound, DamagedFile."""
     with bench.views.snapshot() as snapshot:
         record = snapshot.get_instance(instance)
     if record is None:
@@ -32,24 +32,3 @@ def _read(bench: Workbench, instance: ResourceId) -> bytes | memoryview:
         return data if isinstance(data, bytes) else memoryview(data)
     except FileNotFoundError as exc:
         raise NotFound("The file of an instance is missing") from exc
-
-
-def _interruptible(bench: Workbench, request: Callable[[], None]) -> None:
-    """Make a request in a thread that is left to itself if the run is to end: the client's sockets cannot be hung up."""
-    errors: list[BaseException] = []  # whatever they are: without one the instance counts as sent, and may be deleted
-    over = threading.Event()
-
-    def work() -> None:
-        try:
-            request()
-        except BaseException as exc:  # noqa: BLE001 # it is raised where the request is waited for
-            errors.append(exc)
-        finally:
-            over.set()
-
-    threading.Thread(target=work, name="store-peer", daemon=True).start()
-    with bench.interruption.watch(over.set):
-        over.wait()
-    bench.interruption.check()
-    if errors:
-        raise errors[0]
