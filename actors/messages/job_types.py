@@ -23,6 +23,7 @@ class JobType:
 
 
 MODALITY_STORE: Final = JobType(name="DicomModalityStore", operation="modality_store.ModalityStore", strategy=REMOTE)
+PEER_STORE: Final = JobType(name="OrthancPeerStore", operation="peer_store.PeerStore", strategy=REMOTE)
 MOVE_SCU: Final = JobType(name="DicomMoveScu", operation="retrieve.MoveScu", strategy=REMOTE)
 GET_SCU: Final = JobType(name="DicomGetScu", operation="retrieve.GetScu", strategy=REMOTE)
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
@@ -39,6 +40,7 @@ JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
         row.name: row
         for row in (
             MODALITY_STORE,
+            PEER_STORE,
             MOVE_SCU,
             GET_SCU,
             SEQUENCE,

@@ -13,6 +13,7 @@ from actors.messages.job_types import (
     MERGE_STUDY,
     MODALITY_STORE,
     MOVE_SCU,
+    PEER_STORE,
     RESOURCE_MODIFICATION,
     SEQUENCE,
     SPLIT_STUDY,
@@ -121,6 +122,24 @@ def _of_modality_store(view: JobView) -> dict[str, Any]:
     return shown
 
 
+def _of_peer_store(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    shown = {
+        **_of_any_type(view),
+        "Compress": values.get("compress", False),
+        "FailedInstancesCount": view.job.progress.failed,
+        "InstancesCount": view.job.steps,
+        "Peer": values.get("shown", []),
+        "Size": "0",  # of what was sent, once it is
+        "SizeMB": 0,
+    }
+    if named := _named(view):
+        shown["ParentResources"] = named
+    if values.get("transcode"):
+        shown["Transcode"] = values["transcode"]
+    return shown
+
+
 def _of_retrieve(view: JobView) -> dict[str, Any]:
     return render_retrieve(view.plan.values) if view.plan.values else _of_any_type(view)
 
@@ -152,6 +171,7 @@ def _of_sequence(view: JobView) -> dict[str, Any]:
 _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingProxyType(
     {
         MODALITY_STORE.name: _of_modality_store,
+        PEER_STORE.name: _of_peer_store,
         MOVE_SCU.name: _of_retrieve,
         GET_SCU.name: _of_retrieve,
         SEQUENCE.name: _of_sequence,

@@ -87,7 +87,7 @@ def read_tags(archive: Core, resource: ResourceId, _: Path) -> bytes:
 
 
 def read_peer(archive: Core, resource: ResourceId, folder: Path) -> bytes:
-    return bytes(peer_sends.read_instance(bench(archive, folder), resource))
+    return bytes(peer_sends.read_instance(bench(archive, folder), resource)[1])
 
 
 def read_copy(archive: Core, resource: ResourceId, folder: Path) -> bytes:

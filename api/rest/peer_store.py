@@ -1,0 +1,62 @@
+"""`POST /peers/{name}/store`: resources sent to a peer, by a job. Source: observed on Orthanc 1.12.7."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+
+from actors.services.jobs.operations.peer_plan import JOB_TYPE, PeerPlan, show_peer, to_plan
+from actors.services.remote.transcoding import UNCOMPRESSED
+from api.errors import BadField, NotImplementedYet
+from api.rest import fields
+from api.rest.deps import Deps, Routes
+from api.rest.exports import log_exports
+from api.rest.job_submission import JobRequest, is_permissive, submit
+from api.rest.peers import ONE_PEER
+from api.rest.sent_resources import find_roots, list_below, read_names
+from api.rest.serving.auth import correlation_of
+from api.rest.serving.body import read_text
+from events.identifiers import format_resource_id
+from store.dicom.syntax import transfer_syntaxes
+
+
+class Store:
+    """The body names resources of any level, as one identifier, a list or an object."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        deps = self._deps
+        names, body = read_names(read_text(req))
+        roots = find_roots(deps, names)
+        peer = deps.peers.get(name)
+        plan = PeerPlan(
+            peer=name,
+            shown=show_peer(peer),
+            instances=[instance for root in roots for instance in list_below(deps, root)],
+            compress=fields.flag(body, "Compress", default=False),
+            transcode=_transfer_syntax(body),
+            parents=sorted({format_resource_id(root.id) for root in roots}),
+            permissive=is_permissive(body),
+        )
+        log_exports(deps, name, [(root.level, root.id) for root in roots], correlation_of(req))
+        submit(deps, req, resp, JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=len(plan.instances)), body)
+
+
+def _transfer_syntax(body: Mapping[str, Any]) -> str:
+    """Return what is to be sent, "" for files as they are stored. Raises BadField, NotImplementedYet."""
+    if "Transcode" not in body:
+        return ""
+    uid = fields.text(body, "Transcode")
+    if uid in UNCOMPRESSED:
+        return uid
+    if uid not in transfer_syntaxes():
+        raise BadField(f"Unknown transfer syntax UID: {uid}")
+    raise NotImplementedYet(
+        f"Transcode to {uid} is not implemented: files can be made into {' and '.join(UNCOMPRESSED)}"
+    )
+
+
+def routes(deps: Deps) -> Routes:
+    return {f"{ONE_PEER}/store": Store(deps)}
