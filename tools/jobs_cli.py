@@ -158,9 +158,18 @@ def _describe(job: Job) -> str:
 
 def _cells(job: Job) -> tuple[str, ...]:
     content = job["Content"]
-    there = content.get("TargetAet") or content.get("RemoteAet") or content.get("Peer") or ""
+    there = content.get("TargetAet") or content.get("RemoteAet") or _address(content.get("Peer"))
     shown = job["ID"], job["Type"], job["State"], f"{job['Progress']} %", str(job["Priority"]), _age(job), str(there)
     return tuple(map(str, shown))
+
+
+def _address(peer: object) -> str:
+    """Return where a peer is, which a job shows in one of two forms; "" if it goes to none."""
+    match peer:
+        case [url, *_] | {"Url": url}:
+            return str(url)
+        case _:
+            return ""
 
 
 def _age(job: Job) -> str:

@@ -90,6 +90,13 @@ def test_jobs_are_listed_as_a_table_the_oldest_first(capsys: pytest.CaptureFixtu
     ]
 
 
+@pytest.mark.parametrize("peer", [["http://other/", "user", ""], {"Url": "http://other/", "Timeout": 7}])
+def test_a_job_for_a_peer_shows_its_address(capsys: pytest.CaptureFixture[str], peer: object) -> None:
+    with server(told([job(Content={"Description": "REST API", "Peer": peer})])) as url:
+        assert main(["jobs", "list", "--url", url]) == 0
+    assert capsys.readouterr().out.split()[-1] == "http://other/"
+
+
 def test_json_is_what_the_server_said(capsys: pytest.CaptureFixture[str]) -> None:
     with server(told([job(2), job(1)])) as url:
         assert main(["jobs", "list", "--json", "--url", url]) == 0

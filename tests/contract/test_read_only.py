@@ -15,6 +15,7 @@ from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
 from actors.messages.commands.labels import AddLabel, RemoveLabel
 from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
+from actors.messages.commands.peers import RemovePeer, StorePeer
 from actors.messages.commands.plain import COMMANDS, Together, to_plain
 from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.reconstruction import Reconstruct
@@ -49,7 +50,7 @@ from tools.server.core import Core
 # Whoever adds a command decides here, too, whether it changes the archive. `Together` is judged by its parts.
 CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
-    ClearExports, StoreModality, RemoveModality, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
+    ClearExports, StoreModality, RemoveModality, StorePeer, RemovePeer, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
     RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
     RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, ChooseMainTags, Reconstruct, Together,
 }  # fmt: skip
@@ -74,7 +75,10 @@ def stage(archive_factory: Callable[..., Core]) -> Iterator[RestStage]:
         assert filling.upload(encode(dataset(1, 1, 1, 1))).status == 200
     core.stop()
     with rest_stage(
-        archive_factory(stable_age_s=0.0, read_only=True), read_only=True, modalities_in_database=True
+        archive_factory(stable_age_s=0.0, read_only=True),
+        read_only=True,
+        modalities_in_database=True,
+        peers_in_database=True,
     ) as made:
         yield made
 
@@ -171,7 +175,12 @@ def test_uploads_have_no_route(stage: RestStage, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("path", "method", "body"),
-    [("/changes", "DELETE", b""), ("/exports", "DELETE", b""), ("/modalities/a", "PUT", b'["A", "127.0.0.1", 104]')],
+    [
+        ("/changes", "DELETE", b""),
+        ("/exports", "DELETE", b""),
+        ("/modalities/a", "PUT", b'["A", "127.0.0.1", 104]'),
+        ("/peers/a", "PUT", b'["http://127.0.0.1:1/"]'),
+    ],
 )
 def test_other_changes_are_errors_as_in_orthanc(stage: RestStage, path: str, method: str, body: bytes) -> None:
     answer = stage.ask(path, method, body)

@@ -7,10 +7,12 @@ properties for plugins.
 import re
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from actors.wire.http.peer import Peer
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_CREDENTIALS: Final = re.compile(r"((?:[A-Za-z]+://)?)([^/:@]+)(?::([^/@]*))?@")
 _LONGEST_TIMEOUT_S: Final = (1 << 31) - 1  # as in Orthanc
 
 
@@ -34,7 +36,8 @@ def parse_peer(name: str, description: object, folder: Path) -> Peer:
         case _:
             raise BadPeer("must be [URL], [URL, user name, password] or an object")
     other_name = _text(fields, "URL")  # so Orthanc's description of the API has it
-    url, username, password = _text(fields, "Url") or other_name, _text(fields, "Username"), _text(fields, "Password")
+    url, in_url = _without_credentials(_text(fields, "Url") or other_name)
+    username, password = _text(fields, "Username") or in_url[0], _text(fields, "Password") or in_url[1]
     if password and not username:
         raise BadPeer("has a Password and no Username")
     certificate = _text(fields, "CertificateFile")
@@ -52,6 +55,14 @@ def parse_peer(name: str, description: object, folder: Path) -> Peer:
         pkcs11=_flag(fields.pop("Pkcs11", False)),
         properties={key: _property(key, fields[key]) for key in sorted(fields)},
     )
+
+
+def _without_credentials(url: str) -> tuple[str, tuple[str, str]]:
+    """Return an URL, and the user name and the password that it has before the host: they must not be shown with it."""
+    found = _CREDENTIALS.match(url)
+    if found is None:
+        return url, ("", "")
+    return found[1] + url[found.end() :], (unquote(found[2]), unquote(found[3] or ""))
 
 
 def _url(url: str) -> str:

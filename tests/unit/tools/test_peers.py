@@ -35,6 +35,19 @@ def test_the_short_form_names_a_user() -> None:
     assert read(["http://x"]).credentials is None
 
 
+@pytest.mark.parametrize(
+    ("url", "shown", "credentials"),
+    [
+        ("http://u:p%40@x:1/a", "http://x:1/a/", ("u", "p@")),
+        ("u@x", "x/", ("u", "")),
+        ("http://x/a:b@c", "http://x/a:b@c/", None),
+    ],
+)
+def test_credentials_in_an_url_are_not_shown_with_it(url: str, shown: str, credentials: tuple[str, str] | None) -> None:
+    peer = read([url])
+    assert (peer.url, peer.credentials) == (shown, credentials)
+
+
 def test_the_long_form() -> None:
     entry = {
         "Url": "https://x",
