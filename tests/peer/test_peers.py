@@ -1,6 +1,7 @@
 """`/peers` beside a real Orthanc: what is said of peers, and instances on their way between the two, in both directions."""
 
 import json
+import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
+from tests.contract.certificates import make_certificates
+from tests.contract.test_peer_sends import serving
 from tests.data_factory import dataset, encode, shipped_files
 from tests.peer.comparison import Difference, assert_same, compare
 from tests.peer.conftest import Pair, start_pair
@@ -19,7 +22,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 
 NOBODY = free_port()
 RLE = "1.2.840.10008.1.2.5"
-OPTIONS = '"LogExportedResources" : true, "OrthancPeers" : {"configured" : ["http://127.0.0.1:1/", "user", "word"]},'
+OPTIONS = '"HttpsVerifyPeers" : false, "LogExportedResources" : true, "OrthancPeers" : {"configured" : ["http://127.0.0.1:1/", "user", "word"]},'
 
 
 @dataclass
@@ -230,3 +233,26 @@ def test_what_ours_sends_compressed_and_transcoded_is_stored(stage: Stage) -> No
         request = json.dumps({"Resources": [sent["ID"]], **body})
         assert ours.ask(Request("/peers/third/store", "POST", request)).status == 200
         assert third.get(f"{sent['Path']}/metadata/TransferSyntax").body.decode() == syntax
+
+
+def test_peers_are_shown_the_same_certificate_password_and_headers(stage: Stage, tmp_path: Path) -> None:
+    """Both are clients of a server of the test's own: no Orthanc at hand takes TLS without ending."""
+    made = make_certificates(tmp_path)
+    strict = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(made.trusted))
+    strict.verify_mode = ssl.CERT_REQUIRED
+    strict.maximum_version = ssl.TLSVersion.TLSv1_2  # the refusal comes with the handshake
+    strict.load_cert_chain(made.server.certificate, made.server.key)
+    certified = {"CertificateFile": str(made.client.certificate), "CertificateKeyFile": str(made.client.key)}
+    known = {"Username": "jos\u00e9", "Password": "w:ord", "HttpHeaders": {"Token": "t", "Other": "o"}, "Timeout": 20}
+    content = b'{\n   "ID" : "x",\n   "Status" : "Success"\n}'  # as an Orthanc lays it out
+    with serving(content=content, tls=strict) as there:
+        url = f"https://127.0.0.1:{there.server_port}/base"
+        for name, peer in (("known", known | certified), ("stranger", known)):
+            all_of([stage.ask(f"/peers/{name}", "PUT", {"Url": url, **peer})])
+        all_of([stage.ask("/peers/known/system"), stage.ask("/peers/known/store-straight", "POST", b"file")])
+        all_of([stage.ask("/peers/stranger/system"), stage.ask("/peers/stranger/store-straight", "POST", b"file")])
+    assert [path for path, _, _ in there.seen] == ["/base/system"] * 2 + ["/base/instances"] * 2
+    sent = [{name: headers.get(name) for name in ("authorization", "token", "other")} for _, headers, _ in there.seen]
+    assert sent[0] == sent[1] == sent[2] == sent[3]
+    assert None not in sent[0].values()
+    assert [body for _, _, body in there.seen][2:] == [b"file"] * 2
