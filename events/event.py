@@ -32,11 +32,16 @@ def personal(*, default: Any = MISSING) -> Any:
 
 def secret() -> Any:
     """Declare a field of the personal part that opens doors, such as a password: it is kept, and shown to nobody."""
-    return field(metadata={_PERSONAL: True, _SECRET: True})
+    return field(repr=False, metadata={_PERSONAL: True, _SECRET: True})
 
 
 def secret_names(event_type: type[Event]) -> frozenset[str]:
     """Return the names of the fields that are shown to nobody."""
+    return _secret_names(event_type)  # type: ignore[arg-type]  # a class is hashable; mypy looks at its instances
+
+
+@cache
+def _secret_names(event_type: type[Event]) -> frozenset[str]:
     return frozenset(f.name for f in fields(event_type) if f.metadata.get(_SECRET))  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
 
 

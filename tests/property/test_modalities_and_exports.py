@@ -1,4 +1,4 @@
-"""Stored modalities and exports: any commands in any order are what a plain model says, and replay gives the very bytes."""
+"""Stored modalities, stored peers and exports: any commands in any order are what a plain model says, and replay gives the very bytes."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages.commands.command import Command
+from actors.messages.commands.peers import RemovePeer, StorePeer
 from actors.messages.commands.server import ClearExports, LogExports, RemoveModality, StoreModality
 from actors.services.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
+from actors.wire.http import peer as peer_values
+from actors.wire.http.peer import Peer
 from events.identifiers import Level, ResourceId
 from store.environment import Environment
 from store.views.exports import get_exports, get_last_export
 from store.views.modalities import list_stored_modalities
+from store.views.peers import list_stored_peers
 from tests.clock import Clock
 from tests.index_stage import IndexStage
 from tools.replay import differences, rebuild
@@ -34,6 +38,20 @@ modalities = st.builds(
     timeout_s=st.integers(0, 1 << 33),
     retrieve_method=st.sampled_from(RETRIEVE_METHODS),
 )
+peers = st.builds(
+    Peer,
+    name=names,
+    url=texts,
+    username=texts,
+    password=texts,
+    headers=st.dictionaries(texts, texts, max_size=2),
+    timeout_s=st.integers(0, (1 << 31) - 1),
+    certificate=st.sampled_from([None, Path("/us.pem")]),
+    private_key=st.sampled_from([None, Path("/us.key")]),
+    private_key_password=texts,
+    pkcs11=st.booleans(),
+    properties=st.dictionaries(texts, texts, max_size=2),
+)
 exports = st.lists(
     st.tuples(st.sampled_from(Level), st.binary(min_size=20, max_size=20), texts, texts, texts, texts).map(list),
     max_size=3,
@@ -42,6 +60,8 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("store"), modalities),
         st.tuples(st.just("remove"), names),
+        st.tuples(st.just("store peer"), peers),
+        st.tuples(st.just("remove peer"), names),
         st.tuples(st.just("export"), exports),
         st.tuples(st.just("clear"), st.none()),
     ),
@@ -55,6 +75,10 @@ def command_of(kind: str, value: Any) -> Command:
             return StoreModality(values=to_plain(value), correlation=b"")
         case "remove":
             return RemoveModality(name=value, correlation=b"")
+        case "store peer":
+            return StorePeer(values=peer_values.to_plain(value), correlation=b"")
+        case "remove peer":
+            return RemovePeer(name=value, correlation=b"")
         case "export":
             return LogExports(modality="pacs", exports=value, correlation=b"")
         case _:
@@ -67,6 +91,7 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
     with TemporaryDirectory() as folder, environment(folder, "live") as live, environment(folder, "fresh") as fresh:
         stage = IndexStage(live, Clock())
         known: dict[str, Modality] = {}
+        known_peers: dict[str, Peer] = {}
         sent: list[list[Any]] = []
         for kind, value in steps:
             answer = stage.ask(command_of(kind, value))
@@ -75,6 +100,10 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
                     known[value.name] = value
                 case "remove":
                     assert answer is (known.pop(value, None) is not None)
+                case "store peer":
+                    known_peers[value.name] = value
+                case "remove peer":
+                    assert answer is (known_peers.pop(value, None) is not None)
                 case "export":
                     sent += value
                 case _:
@@ -82,6 +111,8 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
         with stage.views.snapshot() as snapshot:
             stored = [from_plain(values) for values in list_stored_modalities(snapshot)]
             assert {modality.name: modality for modality in stored} == known
+            stored_peers = [peer_values.from_plain(values) for values in list_stored_peers(snapshot)]
+            assert {peer.name: peer for peer in stored_peers} == known_peers
             page = get_exports(snapshot, since=0, limit=1_000)
             rows = [
                 [e.level, ResourceId(e.resource), e.patient_id, e.study_instance_uid, e.series_instance_uid]

@@ -1,6 +1,6 @@
 """Commands about peers, as those about modalities in `server`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from actors.messages.commands.command import Command
@@ -11,7 +11,7 @@ class StorePeer(Command):
     """Add or replace a peer in the log; it outlives the run."""
 
     ACTOR: ClassVar[str] = "rest"
-    values: dict[str, Any]  # of actors.wire.http.peer.to_plain
+    values: dict[str, Any] = field(repr=False)  # of actors.wire.http.peer.to_plain: secrets, too
     correlation: bytes
 
 
@@ -30,7 +30,7 @@ class ChangePeer(Command):
 
     ACTOR: ClassVar[str] = "rest"
     IS_RECORD: ClassVar[bool] = True
-    values: dict[str, Any]  # of actors.wire.http.peer.to_plain
+    values: dict[str, Any] = field(repr=False)  # of actors.wire.http.peer.to_plain: secrets, too
     correlation: bytes
 
 
