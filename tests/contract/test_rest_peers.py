@@ -13,6 +13,7 @@ from actors.wire.http.peer import Peer
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
 from tests.contract.test_peer_sends import serving
 from tests.dicom_bytes import dataset, encode
+from tests.fault.servers import server_in, wait_for
 from tools.server.core import Core
 
 CONFIGURED = (Peer(name="b", url="http://b/"), Peer(name="a", url="https://a/", username="u", password="secret-word"))
@@ -149,3 +150,20 @@ def test_a_file_is_sent_as_it_is_and_not_stored(stage: RestStage) -> None:
     assert [body for _, _, body in there.seen] == [file, b""]
     assert there.seen[0][1]["token"] == "t"
     assert shown(stage.ask("/instances")) == []
+
+
+def test_a_script_knows_a_peer_as_soon_as_it_is_put_and_no_longer_when_it_is_gone(tmp_path: Path) -> None:
+    script = tmp_path / "script.lua"
+    script.write_text("function OnStoredInstance(id) SendToPeer(id, 'later') end")
+    files = [encode(dataset(number)) for number in (1, 2)]
+    with serving() as there, server_in(tmp_path, LuaScripts=[str(script)]) as server:
+        server.start()
+        url = json.dumps([f"http://127.0.0.1:{there.server_port}"]).encode()
+        assert server.request("PUT", "/peers/later", url).status == 200
+        assert server.request("POST", "/instances", files[0]).status == 200
+        wait_for(lambda: there.seen, "the instance to be sent")
+        assert server.request("DELETE", "/peers/later").status == 200
+        assert server.request("POST", "/instances", files[1]).status == 200
+        wait_for(lambda: "No peer with symbolic name: later" in server.log, "the callback to be refused")
+        assert server.stop() == 0
+    assert [body for _, _, body in there.seen] == files[:1]
