@@ -13,7 +13,14 @@ from events.peers import PeerChanged, PeerDropped, PeerRemoved, PeerStored
 from events.protection import ProtectionEvent
 from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
-from events.server import ChangesCleared, ExportsCleared, MainTagsChosen, ModalityEvent, ResourceExported
+from events.server import (
+    AnonymousNameDrawn,
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityEvent,
+    ResourceExported,
+)
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
@@ -48,6 +55,7 @@ PROJECTION = Projection(
         ExportsCleared,
         ResourceExported,
         MainTagsChosen,
+        AnonymousNameDrawn,
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,

@@ -281,6 +281,7 @@ class _Stage:
             jobs=engine.jobs,
             modalities=unused,
             peers=unused,
+            peer_client=unused,
             scu=unused,
             associations=unused,
             codecs=codecs,
