@@ -179,13 +179,8 @@ def key_value_key(store: bytes, name: bytes) -> bytes:
     return row_key
 
 
-def modality_key(name: str) -> bytes:
-    """Return the key of a modality; a long name is cut and told apart by its hash."""
-    return cut_value(name.encode())
-
-
-def peer_key(name: str) -> bytes:
-    """Return the key of a peer, likewise."""
+def remote_key(name: str) -> bytes:
+    """Return the key of a modality or peer; a long name is cut and told apart by its hash."""
     return cut_value(name.encode())
 
 

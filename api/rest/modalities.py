@@ -60,7 +60,7 @@ class OneModality:
         self._modalities = deps.modalities
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        if self._modalities.get(name) is None:
+        if self._modalities.find(name) is None:
             raise NotFound
         send_json(req, resp, list(OPERATIONS))
 
@@ -88,7 +88,7 @@ class ModalityConfiguration:
 
 def find_modality(deps: Deps, name: str) -> Modality:
     """Return the modality that a path names. Raises InexistentItem."""
-    modality = deps.modalities.get(name)
+    modality = deps.modalities.find(name)
     if modality is None:
         raise InexistentItem(f"No modality with symbolic name: {name}")
     return modality

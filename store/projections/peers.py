@@ -1,10 +1,5 @@
 """The read model of stored peers (`OrthancPeersInDatabase`), secrets included: who sends to them reads them here."""
 
-from dataclasses import fields
-from typing import Any
-
-import msgpack
-
 from events.attachments import AttachmentEvent
 from events.files import FileEvent
 from events.jobs import JobEvent
@@ -22,26 +17,18 @@ from events.server import (
     ResourceExported,
 )
 from store.batch import Batch
-from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.projection import Projection
-from store.tables import PEERS, peer_key
+from store.projections.remotes import pack_remote
+from store.tables import PEERS, remote_key
 
 
 def _store(batch: Batch, appended: Appended[PeerStored]) -> None:
-    event = appended.event
-    values = {f.name: getattr(event, f.name) for f in fields(event)}
-    batch.put(PEERS, peer_key(event.name), msgpack.packb(values))
+    batch.put(PEERS, remote_key(appended.event.name), pack_remote(appended.event))
 
 
 def _remove(batch: Batch, appended: Appended[PeerRemoved]) -> None:
-    batch.delete(PEERS, peer_key(appended.event.name))
-
-
-@decodes
-def unpack_peer(row: bytes) -> dict[str, Any]:
-    values: dict[str, Any] = msgpack.unpackb(row)
-    return values
+    batch.delete(PEERS, remote_key(appended.event.name))
 
 
 PROJECTION = Projection(

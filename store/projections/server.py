@@ -3,9 +3,6 @@
 Rows of `/exports` outlive the resources that they name, as in Orthanc.
 """
 
-from dataclasses import fields
-from typing import Any
-
 import msgpack
 
 from events.attachments import AttachmentEvent
@@ -32,20 +29,19 @@ from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.projection import Projection
+from store.projections.remotes import pack_remote
 from store.records import Export
-from store.tables import EXPORTS, MODALITIES, TOTALS, U64, key, modality_key
+from store.tables import EXPORTS, MODALITIES, TOTALS, U64, key, remote_key
 
 ANONYMOUS_NAMES = b"anonymous-names"  # in `totals`: the last number
 
 
 def _store_modality(batch: Batch, appended: Appended[ModalityStored]) -> None:
-    event = appended.event
-    values = {f.name: getattr(event, f.name) for f in fields(event)}
-    batch.put(MODALITIES, modality_key(event.name), msgpack.packb(values))
+    batch.put(MODALITIES, remote_key(appended.event.name), pack_remote(appended.event))
 
 
 def _remove_modality(batch: Batch, appended: Appended[ModalityRemoved]) -> None:
-    batch.delete(MODALITIES, modality_key(appended.event.name))
+    batch.delete(MODALITIES, remote_key(appended.event.name))
 
 
 def _export(batch: Batch, appended: Appended[ResourceExported]) -> None:
@@ -66,12 +62,6 @@ def _draw_name(batch: Batch, appended: Appended[AnonymousNameDrawn]) -> None:
 def count_anonymous_names(row: bytes | None) -> int:
     """Return the last number that was drawn, 0 if none was."""
     return 0 if row is None else int(U64.unpack(row)[0])
-
-
-@decodes
-def unpack_modality(row: bytes) -> dict[str, Any]:
-    values: dict[str, Any] = msgpack.unpackb(row)
-    return values
 
 
 @decodes

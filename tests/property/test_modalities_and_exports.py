@@ -16,8 +16,7 @@ from actors.wire.http.peer import Peer
 from events.identifiers import Level, ResourceId
 from store.environment import Environment
 from store.views.exports import get_exports, get_last_export
-from store.views.modalities import list_stored_modalities
-from store.views.peers import list_stored_peers
+from store.views.remotes import MODALITY_ROWS, PEER_ROWS
 from tests.clock import Clock
 from tests.index_stage import IndexStage
 from tools.replay import differences, rebuild
@@ -109,9 +108,9 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
                 case _:
                     sent.clear()
         with stage.views.snapshot() as snapshot:
-            stored = [from_plain(values) for values in list_stored_modalities(snapshot)]
+            stored = [from_plain(values) for values in MODALITY_ROWS.list_stored(snapshot)]
             assert {modality.name: modality for modality in stored} == known
-            stored_peers = [peer_values.from_plain(values) for values in list_stored_peers(snapshot)]
+            stored_peers = [peer_values.from_plain(values) for values in PEER_ROWS.list_stored(snapshot)]
             assert {peer.name: peer for peer in stored_peers} == known_peers
             page = get_exports(snapshot, since=0, limit=1_000)
             rows = [

@@ -1,40 +1,27 @@
-"""Which peers there are: those of the configuration, as REST has changed them; the same in every process.
-
-With `OrthancPeersInDatabase` the configuration's are left alone and what REST stores outlives restarts. Without it, REST changes the
-configuration's for this run: each changed peer is a runtime setting of its own. Both are events. Source: observed on Orthanc 1.12.7.
-"""
+"""Which peers there are."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from actors.messages.index_client import IndexClient
+from actors.services.remote.named_remotes import NamedRemotes
 from actors.wire.errors import RemoteFailed
 from actors.wire.http.peer import Peer, from_plain, to_plain
-from store.views.peers import find_changed_peers, list_stored_peers
+from store.views.remotes import PEER_ROWS
 from store.views.views import Views
 
 UNKNOWN_PEER: Final = 17  # Orthanc's number
 
 
-class Peers:
+class Peers(NamedRemotes[Peer]):
     """Thread-safe; one per process."""
 
     def __init__(
         self, configured: Sequence[Peer], views: Views, index: IndexClient, *, is_stored: bool = False
     ) -> None:
         """`is_stored` is the option OrthancPeersInDatabase."""
-        self._configured = {peer.name: peer for peer in configured}
-        self._views = views
+        super().__init__(configured, views, PEER_ROWS, from_plain, is_stored=is_stored)
         self._index = index
-        self._is_stored = is_stored
-
-    def list(self) -> tuple[Peer, ...]:
-        """Return all peers in the order of their names."""
-        known = self._now()
-        return tuple(known[name] for name in sorted(known))
-
-    def find(self, name: str) -> Peer | None:
-        return self._now().get(name)
 
     def get(self, name: str) -> Peer:
         """Return a peer. Raises RemoteFailed if there is none of this name."""
@@ -55,16 +42,3 @@ class Peers:
             return False
         self._index.drop_peer(name, correlation)
         return True
-
-    def _now(self) -> dict[str, Peer]:
-        with self._views.snapshot() as snapshot:
-            if self._is_stored:
-                return {row["name"]: from_plain(row) for row in list_stored_peers(snapshot)}
-            changed = find_changed_peers(snapshot)
-        known = dict(self._configured)
-        for name, values in changed.items():
-            if values is None:
-                known.pop(name, None)
-            else:
-                known[name] = from_plain(values)
-        return known

@@ -3,13 +3,12 @@
 from dataclasses import fields
 from typing import Final
 
-import msgpack
-
 from actors.core.index.context import Context, Decisions, Planned, Steps
+from actors.core.index.decisions.server import put_setting
 from actors.messages.commands import peers as commands
 from events import peers as events
-from store.tables import PEERS, SETTINGS, peer_key
-from store.views.peers import NO_PEER, PEER_SETTINGS
+from store.tables import PEERS, remote_key
+from store.views.remotes import PEER_ROWS, REMOVED
 
 _TOLD: Final = tuple(field.name for field in fields(events.PeerChanged))
 
@@ -19,19 +18,19 @@ def _store_peer(command: commands.StorePeer, _: Context) -> Steps:
 
 
 def _remove_peer(command: commands.RemovePeer, context: Context) -> Steps:
-    context.outcome.reply = context.batch.get(PEERS, peer_key(command.name)) is not None
+    context.outcome.reply = context.batch.get(PEERS, remote_key(command.name)) is not None
     if context.outcome.reply:
         yield Planned(events.PeerRemoved(name=command.name))
 
 
 def _change_peer(command: commands.ChangePeer, context: Context) -> Steps:
     values = command.values
-    context.batch.put(SETTINGS, (PEER_SETTINGS + values["name"]).encode(), msgpack.packb(values))
+    put_setting(context.batch, PEER_ROWS.settings + values["name"], values)
     yield Planned(events.PeerChanged(**{name: values[name] for name in _TOLD}))
 
 
 def _drop_peer(command: commands.DropPeer, context: Context) -> Steps:
-    context.batch.put(SETTINGS, (PEER_SETTINGS + command.name).encode(), msgpack.packb(NO_PEER))
+    put_setting(context.batch, PEER_ROWS.settings + command.name, REMOVED)
     yield Planned(events.PeerDropped(name=command.name))
 
 

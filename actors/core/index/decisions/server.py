@@ -11,8 +11,8 @@ from events.identifiers import ResourceId
 from store.batch import Batch
 from store.projections.main_tags import read_choices
 from store.projections.server import ANONYMOUS_NAMES, count_anonymous_names
-from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, TOTALS, key, modality_key
-from store.views.modalities import MODALITY_SETTINGS, NO_MODALITY
+from store.tables import CURSORS, MAIN_TAGS, MODALITIES, SETTINGS, TOTALS, key, remote_key
+from store.views.remotes import MODALITY_ROWS, REMOVED
 
 
 def _clear_changes(_: commands.ClearChanges, __: Context) -> Steps:
@@ -54,27 +54,27 @@ def _store_modality(command: commands.StoreModality, _: Context) -> Steps:
 
 
 def _remove_modality(command: commands.RemoveModality, context: Context) -> Steps:
-    context.outcome.reply = context.batch.get(MODALITIES, modality_key(command.name)) is not None
+    context.outcome.reply = context.batch.get(MODALITIES, remote_key(command.name)) is not None
     if context.outcome.reply:
         yield Planned(events.ModalityRemoved(name=command.name))
 
 
 def _change_modality(command: commands.ChangeModality, context: Context) -> Steps:
-    _put_setting(context.batch, MODALITY_SETTINGS + command.values["name"], command.values)
+    put_setting(context.batch, MODALITY_ROWS.settings + command.values["name"], command.values)
     yield Planned(events.ModalityChanged(**command.values))
 
 
 def _drop_modality(command: commands.DropModality, context: Context) -> Steps:
-    _put_setting(context.batch, MODALITY_SETTINGS + command.name, NO_MODALITY)
+    put_setting(context.batch, MODALITY_ROWS.settings + command.name, REMOVED)
     yield Planned(events.ModalityDropped(name=command.name))
 
 
-def _put_setting(batch: Batch, name: str, value: Any) -> None:
+def put_setting(batch: Batch, name: str, value: Any) -> None:
     batch.put(SETTINGS, name.encode(), msgpack.packb(value))
 
 
 def _set_setting(command: commands.SetSetting, context: Context) -> Steps:
-    _put_setting(context.batch, command.name, command.value)
+    put_setting(context.batch, command.name, command.value)
     return NOTHING
 
 

@@ -57,7 +57,7 @@ class ModalitySends:
 
     def _make(self, name: str, local_aet: str) -> "_Sender":
         bench = self._bench
-        modality = bench.modalities.get(name)
+        modality = bench.modalities.find(name)
         if modality is None:  # removed since the callback
             raise RemoteFailed(f"No modality with symbolic name: {name}", code=UNKNOWN_MODALITY)
         target = bench.scu.target(modality, local_aet=local_aet)
