@@ -1,6 +1,7 @@
 """The REST API on a real archive, without a network: requests go straight into the WSGI application."""
 
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,24 @@ class RestStage:
 
     def upload(self, data: bytes) -> Answer:
         return self.ask("/instances", "POST", data)
+
+
+def shown(answer: Answer) -> Any:
+    """Return the JSON of an answer that must be a success."""
+    assert answer.status == 200, answer
+    return json.loads(answer.body)
+
+
+def error_of(answer: Answer) -> tuple[int, int, str]:
+    """Return HTTP status, Orthanc's number and details of an error."""
+    body = json.loads(answer.body)
+    return answer.status, body["OrthancStatus"], body.get("Details", "")
+
+
+def ids(stage: RestStage, level: str) -> list[str]:
+    """Return the identifiers of all resources of a level."""
+    found: list[str] = shown(stage.ask(f"/{level}"))
+    return found
 
 
 def call(app: Application, path: str, method: str, body: bytes, headers: dict[str, str]) -> Answer:

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from actors.wire.errors import RemoteFailed
 from actors.wire.interruption import Interruption
 from events.identifiers import Level
 from store.dicom.matching import Dataset
-from tests.contract.rest_stage import Answer, RestStage, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage, shown
 from tests.fault.servers import server_in
 from tests.recording_scp import RecordingScp, recording_scp, rude_peer
 from tools.server.core import Core
@@ -48,16 +47,6 @@ def put(stage: RestStage, name: str, body: object) -> Answer:
 
 def post(stage: RestStage, path: str, body: object = None) -> Answer:
     return stage.ask(path, "POST", b"" if body is None else json.dumps(body).encode())
-
-
-def shown(answer: Answer) -> Any:
-    assert answer.status == 200, answer
-    return json.loads(answer.body)
-
-
-def error_of(answer: Answer) -> tuple[int, int, str]:
-    body = json.loads(answer.body)
-    return answer.status, body["OrthancStatus"], body.get("Details", "")
 
 
 # -- what there is ------------------------------------------------------------------------------------------------------
@@ -113,7 +102,7 @@ def test_changes_of_the_configuration_hold_for_everybody_and_for_this_run(
     assert not other.remove("b")
     new = Modality(name="c", aet="C", host="h", port=3, allowed=frozenset(), use_tls=True, timeout_s=7, local_aet="L")
     other.put(new)
-    assert one.get("c") == new
+    assert one.find("c") == new
     assert [modality.name for modality in one.list()] == ["a", "c"]
     archive.stop()
     archive = archive_factory()

@@ -9,7 +9,7 @@ import pytest
 from store.dicom.part10 import find_dataset
 from tests.contract.destination import EXPLICIT, Destination, destination
 from tests.contract.operations_stage import working
-from tests.contract.rest_stage import Answer, RestStage, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, error_of, ids, rest_stage, shown
 from tests.contract.retrieve_stage import fill, study
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
@@ -37,21 +37,6 @@ def stage(archive: Core, there: Destination) -> Iterator[RestStage]:
 def post(stage: RestStage, body: object, name: str = "there") -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return stage.ask(f"/modalities/{name}/store", "POST", data)
-
-
-def shown(answer: Answer) -> Any:
-    assert answer.status == 200, answer
-    return json.loads(answer.body)
-
-
-def error_of(answer: Answer) -> tuple[int, int, str]:
-    body = json.loads(answer.body)
-    return answer.status, body["OrthancStatus"], body.get("Details", "")
-
-
-def ids(stage: RestStage, level: str) -> list[str]:
-    found: list[str] = shown(stage.ask(f"/{level}"))
-    return found
 
 
 def content(*parents: str, instances: int, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from actors.wire.http.peer import Peer
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.contract.operations_stage import working
-from tests.contract.rest_stage import Answer, RestStage, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, error_of, ids, rest_stage, shown
 from tests.contract.retrieve_stage import fill, study
 from tests.contract.test_peer_sends import WAIT_S, serving
 from tests.data_factory import shipped_files
@@ -43,21 +43,6 @@ def stage(archive: Core, there: Any) -> Iterator[RestStage]:
 def post(stage: RestStage, body: object, name: str = "there") -> Answer:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return stage.ask(f"/peers/{name}/store", "POST", data)
-
-
-def shown(answer: Answer) -> Any:
-    assert answer.status == 200, answer
-    return json.loads(answer.body)
-
-
-def error_of(answer: Answer) -> tuple[int, int, str]:
-    body = json.loads(answer.body)
-    return answer.status, body["OrthancStatus"], body.get("Details", "")
-
-
-def ids(stage: RestStage, level: str) -> list[str]:
-    found: list[str] = shown(stage.ask(f"/{level}"))
-    return found
 
 
 def bodies(there: Any) -> list[bytes]:

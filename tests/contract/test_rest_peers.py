@@ -10,7 +10,7 @@ import pytest
 
 from actors.services.remote.peers import Peers
 from actors.wire.http.peer import Peer
-from tests.contract.rest_stage import Answer, RestStage, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage, shown
 from tests.contract.test_peer_sends import serving
 from tests.dicom_bytes import dataset, encode
 from tests.fault.servers import server_in, wait_for
@@ -36,16 +36,6 @@ def stage(archive: Core) -> Iterator[RestStage]:
 
 def put(stage: RestStage, name: str, body: object) -> Answer:
     return stage.ask(f"/peers/{name}", "PUT", json.dumps(body).encode())
-
-
-def shown(answer: Answer) -> Any:
-    assert answer.status == 200, answer
-    return json.loads(answer.body)
-
-
-def error_of(answer: Answer) -> tuple[int, int, str]:
-    body = json.loads(answer.body)
-    return answer.status, body["OrthancStatus"], body.get("Details", "")
 
 
 def test_what_is_put_is_shown_but_what_is_secret(stage: RestStage, tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from actors.services.jobs.operations.retrieve_plan import RetrievePlan, from_plan
 from store.dicom.matching import Dataset
 from store.views.jobs import get_plan, list_jobs
-from tests.contract.rest_stage import Answer, RestStage, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, rest_stage, shown
 from tests.recording_scp import RecordingScp, recording_scp
 from tools.server.core import Core
 
@@ -51,11 +50,6 @@ def put(stage: RestStage, rec: RecordingScp, **more: object) -> None:
 def post(stage: RestStage, path: str, body: object = None) -> Answer:
     data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     return stage.ask(path, "POST", data)
-
-
-def shown(answer: Answer) -> Any:
-    assert answer.status == 200, answer
-    return json.loads(answer.body)
 
 
 def query(stage: RestStage, level: str = "Study", **keys: str) -> str:
