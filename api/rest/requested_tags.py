@@ -61,17 +61,18 @@ class RequestedTags:
             known[SOP_CLASS_UID] = record.sop_class
             indexed |= {SOP_CLASS_UID}
         from_file = [tag for tag in self._tags if tag not in indexed and not _is_computed(tag)]
+        not_computed: list[int] = []  # a file may have them, where one is read anyhow
         shown: dict[str, Any] = {}
         for tag in self._tags:
             value = known.get(tag) if tag in indexed else _compute(s, record, tag)
             if value is not None:
                 shown |= render_tags({tag: value}, form)
+            elif tag in _IN_READ_FILES - indexed:
+                not_computed.append(tag)
         if from_file:
             warnings.tell_of_reading(record.id, sorted({*from_file}), reads_files=deps.settings.reads_files)
         if from_file and deps.settings.reads_files:
-            from_file += [
-                tag for tag in self._tags if tag in _IN_READ_FILES - indexed and _compute(s, record, tag) is None
-            ]
+            from_file += not_computed
             oldest = oldest_instance(s, record)
             assert oldest is not None
             tags = dicom_files.read_tags(deps, oldest, "full")
