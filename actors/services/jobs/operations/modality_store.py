@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.services.jobs.operation import Task, Workbench
-from actors.services.jobs.operations.passing_over import code_of
+from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.store_plan import StorePlan, from_plan
 from actors.services.remote.outgoing import admission
 from actors.services.remote.store_scu import Originator
@@ -41,10 +41,7 @@ class ModalityStore:
         try:
             self._sender.check(self._sender.send(step, settle))
         except SinogramError as exc:
-            code = code_of(exc) if self._plan.permissive else 0
-            if not code:
-                raise
-            return code
+            return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
 
     def result(self) -> dict[str, Any]:

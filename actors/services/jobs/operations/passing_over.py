@@ -22,3 +22,11 @@ def code_of(error: SinogramError) -> int:
             return _CANNOT_EXECUTE_LUA
         case _:
             return 0
+
+
+def passed_over(error: SinogramError, *, is_permissive: bool) -> int:
+    """Return the number by which a permissive job counts an error; other jobs, and errors that concern this server, end with it."""
+    code = code_of(error) if is_permissive else 0
+    if not code:
+        raise error
+    return code

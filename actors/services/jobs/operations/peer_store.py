@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
 
 from actors.services.jobs.operation import Task, Workbench
-from actors.services.jobs.operations.passing_over import code_of
+from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.peer_plan import from_plan
 from actors.services.jobs.operations.peer_sends import read_instance
 from actors.services.remote.transcoding import transcode
@@ -40,10 +40,7 @@ class PeerStore:
         try:
             self._send(self._plan.instances[step], settle)
         except SinogramError as exc:
-            code = code_of(exc) if self._plan.permissive else 0
-            if not code:
-                raise
-            return code
+            return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
 
     def _send(self, instance: ResourceId, settle: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.modification_plan import ModificationPlan, from_plan
 from actors.services.jobs.operations.modifications import identifier_at, identifiers_above
 from actors.services.jobs.operations.named_resources import Place, find_older, find_resource
-from actors.services.jobs.operations.passing_over import code_of
+from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.told_file import read_told
 from actors.services.modification.modified_file import modify_file
 from events.errors import InvalidDicom, NotFound, SinogramError
@@ -75,10 +75,7 @@ class ResourceModification:
             for place in places:
                 self._under_way.pop(place).result()
         except SinogramError as exc:
-            code = code_of(exc) if self._plan.permissive else 0
-            if not code:
-                raise
-            return code
+            return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
 
     # -- one instance -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.services.jobs.operation import Task, Workbench
-from actors.services.jobs.operations.passing_over import code_of
+from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.retrieve_plan import Retrieval, from_plan
 from actors.services.remote import get_scu, move_scu
 from actors.services.remote.association import Association
@@ -42,10 +42,7 @@ class _Retrieve:
             self._retrieve(self._plan.queries[step])
         except SinogramError as exc:
             self._end()
-            code = code_of(exc) if self._plan.permissive else 0
-            if not code:
-                raise
-            return code
+            return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
 
     def _retrieve(self, query: Retrieval) -> None:
