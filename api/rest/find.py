@@ -30,13 +30,15 @@ _EXPLAIN = "Explain"
 _NOT_INDEXED = "when querying tags that are not stored as MainDicomTags in the Database"
 
 
-class Find:
-    """`POST /tools/find`."""
-
+class _OfArchive:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._selector = Selector(deps.views, deps.blobs)
         self._naming = MetadataNaming(deps.settings.user_metadata)
+
+
+class Find(_OfArchive):
+    """`POST /tools/find`."""
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_body(req)
@@ -76,13 +78,8 @@ def _filled(pieces: Pieces, size: int) -> Pieces:
         yield held
 
 
-class CountResources:
+class CountResources(_OfArchive):
     """`POST /tools/count-resources`."""
-
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-        self._selector = Selector(deps.views, deps.blobs)
-        self._naming = MetadataNaming(deps.settings.user_metadata)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_body(req)
