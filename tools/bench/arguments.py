@@ -189,28 +189,27 @@ def _read(options: argparse.Namespace, kind: str, measure: Any) -> int:
 
 
 def _find(options: argparse.Namespace) -> int:
-    from tools.bench.finding import StudySamples, find
-    from tools.bench.ingest import preload
+    from tools.bench.finding import find
 
-    _seed(options)
-    with _servers(options) as (targets, _):
-        samples = StudySamples(options.seed, "small")
-        runs = [] if options.filled else preload(targets, samples, options.studies)
-        runs += find(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
-    return _report("find", f"find: {options.studies} studies, {options.rounds} rounds", options, runs)
+    return _over_studies(options, "find", find)
 
 
 def _search(options: argparse.Namespace) -> int:
+    from tools.bench.searching import search
+
+    return _over_studies(options, "search", search)
+
+
+def _over_studies(options: argparse.Namespace, kind: str, measure: Any) -> int:
     from tools.bench.finding import StudySamples
     from tools.bench.ingest import preload
-    from tools.bench.searching import search
 
     _seed(options)
     with _servers(options) as (targets, _):
         samples = StudySamples(options.seed, "small")
         runs = [] if options.filled else preload(targets, samples, options.studies)
-        runs += search(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
-    return _report("search", f"search: {options.studies} studies, {options.rounds} rounds", options, runs)
+        runs += measure(targets, studies=options.studies, rounds=options.rounds, count=options.requests)
+    return _report(kind, f"{kind}: {options.studies} studies, {options.rounds} rounds", options, runs)
 
 
 def _scu(options: argparse.Namespace) -> int:
