@@ -21,6 +21,10 @@ IMAGES = [Instance(number, "STOPPED", 1, 1, 200) for number in range(1, 4)]
 Work = Callable[[ServerUnderTest, Receiver], AbstractContextManager[Callable[[], None]]]  # gives what ends the work
 
 
+def _large_files(server: ServerUnderTest) -> int:
+    return sum(path.stat().st_size > SPILLED / 2 for path in files_of(server))
+
+
 @contextmanager
 def nothing(_server: ServerUnderTest, _receiver: Receiver) -> Iterator[Callable[[], None]]:
     yield lambda: None
@@ -31,9 +35,10 @@ def a_request(server: ServerUnderTest, _receiver: Receiver) -> Iterator[Callable
     """An upload without its last byte."""
     body = Instance(9, "STOPPED", 1, 1, SPILLED).file()
     with socket.create_connection(("127.0.0.1", server.http_port), 20) as client:
+        there = _large_files(server)
         client.sendall(b"POST /instances HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % len(body))
         client.sendall(body[:-1])
-        wait_for(lambda: any(path.stat().st_size > SPILLED / 2 for path in files_of(server)), "the upload")
+        wait_for(lambda: _large_files(server) > there, "the upload")
 
         def finish() -> None:
             client.sendall(body[-1:])
@@ -62,8 +67,9 @@ def a_c_store(server: ServerUnderTest, _receiver: Receiver) -> Iterator[Callable
     """One without its last byte."""
     sent = Instance(8, "STOPPED", 1, 1, SPILLED)
     with StoreScu(server.dicom_port) as association:
+        there = _large_files(server)  # of the tests before
         association.begin(sent)
-        wait_for(lambda: any(path.stat().st_size > SPILLED / 2 for path in files_of(server)), "the dataset")
+        wait_for(lambda: _large_files(server) > there, "the dataset")
 
         def finish() -> None:
             assert association.finish(sent) == 0
