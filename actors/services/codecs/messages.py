@@ -44,6 +44,7 @@ class Request:
     transfer_syntax: str
     frame: Frame
     described: PixelDescription
+    parameters: tuple[Any, ...] = ()  # of what is wanted, as plain values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Reply:
 
     outcome: Outcome
     text: str = ""  # why not
-    size_bytes: int = 0  # of the pixels in shared memory
+    size_bytes: int = 0  # of what was made, in shared memory
     photometric_interpretation: str = ""  # of the pixels
 
 
@@ -61,16 +62,18 @@ class PeerGone(Exception):
 
 
 def encode_request(request: Request) -> bytes:
-    return _frame([request.wanted, request.transfer_syntax, request.frame, astuple(request.described)])
+    described = astuple(request.described)
+    return _frame([request.wanted, request.transfer_syntax, request.frame, described, request.parameters])
 
 
 def decode_request(body: bytes) -> Request:
-    wanted, syntax, frame, described = msgpack.unpackb(body)
+    wanted, syntax, frame, described, parameters = msgpack.unpackb(body, use_list=False)
     return Request(
         wanted=Wanted(wanted),
         transfer_syntax=syntax,
-        frame=tuple((offset, length) for offset, length in frame),
+        frame=frame,
         described=PixelDescription(**dict(zip(_FIELDS, described, strict=True))),
+        parameters=parameters,
     )
 
 

@@ -186,28 +186,40 @@ class CodecProcess:
 
         Raises UndecodablePixels.
         """
+        size = request.described.frame_bytes
+        pixels, photometric_interpretation = self.make(request, file, size)
+        if len(pixels) != size:
+            pixels.release()
+            self._has_failed = True
+            raise UndecodablePixels("A codec has not decoded a whole frame")
+        return pixels, photometric_interpretation
+
+    def make(self, request: Request, file: int, most_bytes: int) -> tuple[memoryview, str]:
+        """Return what is wanted of a frame, of at most so many bytes, to be released before the next request.
+
+        Raises UndecodablePixels.
+        """
         started = time.perf_counter()
         result = "failed"
         try:
-            decoded = self._decode(request, file)
+            made = self._make(request, file, most_bytes)
             result = "decoded"
-            return decoded
+            return made
         finally:
             metrics.FRAMES.add(1, result)
             metrics.FRAME_SECONDS.observe(time.perf_counter() - started)
 
-    def _decode(self, request: Request, file: int) -> tuple[memoryview, str]:
-        size = request.described.frame_bytes
-        if size > self._settings.memory_mb << 20:
+    def _make(self, request: Request, file: int, most_bytes: int) -> tuple[memoryview, str]:
+        if most_bytes > self._settings.memory_mb << 20:
             raise UndecodablePixels("A frame needs more memory than CodecMemory allows")
-        reply = self._ask(request, file, size)
+        reply = self._ask(request, file, most_bytes)
         if reply.outcome is not Outcome.DONE:
             self._has_failed = self._has_failed or reply.outcome is Outcome.LAST_WORDS
             raise UndecodablePixels(reply.text)
-        if reply.size_bytes != size:
+        if not 0 <= reply.size_bytes <= most_bytes:
             self._has_failed = True
-            raise UndecodablePixels("A codec has not decoded a whole frame")
-        return self._shared.view(size), reply.photometric_interpretation
+            raise UndecodablePixels("A codec says that it has made more than there is room for")
+        return self._shared.view(reply.size_bytes), reply.photometric_interpretation
 
     def _ask(self, request: Request, file: int, size: int) -> Reply:
         self._frames += 1
