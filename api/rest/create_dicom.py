@@ -41,7 +41,7 @@ from store.dicom.dictionary import dictionary_vr, tag_name
 from store.dicom.identifier import pick
 from store.dicom.pixels.codestream import Codestream, Colour
 from store.dicom.pixels.decodable import read_codestream
-from store.dicom.pixels.description import PixelDescription
+from store.dicom.pixels.description import Frame, PixelDescription
 from store.dicom.pixels.jpeg import read_jpeg
 from store.dicom.pixels.png import PNG_IMAGE, read_png
 from store.dicom.tags import (
@@ -225,7 +225,7 @@ class CreateDicom:
             return memoryview(pixels)
 
         with readable(data, None) as file:
-            decode_frames(self._deps.codecs, file, syntax, described, [((0, len(data)),)], place)
+            decode_frames(self._deps.codecs, file, syntax, described, [Frame(((0, len(data)),))], place)
         return Picture(described=describe_image(found, colours[0]), pixels=bytes(pixels))
 
 

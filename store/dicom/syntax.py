@@ -36,7 +36,7 @@ _SYNTAXES = {
     uids.EXPLICIT_LE: _PLAIN,
     uids.EXPLICIT_BE: Syntax(little=False),
     uids.DEFLATED_LE: _DEFLATED,
-    "1.2.840.113619.5.2": Syntax(explicit=False),  # of GE: implicit VR, big endian Pixel Data
+    uids.GE_BIG_ENDIAN_PIXELS: Syntax(explicit=False),
     uids.ENCAPSULATED_UNCOMPRESSED: _ENCAPSULATED,
     uids.RLE_LOSSLESS: _ENCAPSULATED,
     # RFC 2557 MIME encapsulation and XML encoding are about what is around or inside a document: DICOM's own part is plain.

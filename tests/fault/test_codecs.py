@@ -23,7 +23,7 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
 from actors.services.remote.transcoding import CannotTranscode, transcode
 from events.errors import Busy
-from store.dicom.pixels.description import PixelDescription, UndecodablePixels
+from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 from store.dicom.uids import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode
 from tests.fault.servers import freeze
@@ -257,7 +257,7 @@ def _request() -> Request:
         signed=False,
         photometric_interpretation="MONOCHROME2",
     )
-    return Request(wanted=Wanted.NATIVE, transfer_syntax=JPEG_LS, frame=((0, 10),), described=described)
+    return Request(wanted=Wanted.NATIVE, transfer_syntax=JPEG_LS, frame=Frame(((0, 10),)), described=described)
 
 
 def print_as(pid: int, text: str) -> None:

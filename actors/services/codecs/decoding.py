@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from actors.services.codecs.libjpeg import StrictJpeg
+from actors.services.codecs.uncompressed import order_samples
 from store.dicom.pixels.agreement import Plan, agree
 from store.dicom.pixels.codestream import Codestream, Coding
 from store.dicom.pixels.decodable import read_codestream
@@ -20,11 +21,16 @@ class Decoder:
         self._numpy: Any = import_module("numpy")
         self._jpeg = jpeg
 
-    def decode(self, frame: bytes, syntax: str, described: PixelDescription, into: memoryview) -> str:
-        """Decode a frame to native pixels, color by pixel, of the bits that the dataset allocates.
+    def decode(
+        self, frame: bytes, syntax: str, described: PixelDescription, into: memoryview, skipped_bits: int = 0
+    ) -> str:
+        """Decode a frame to pixels, color by pixel in little endian, of the bits that the dataset allocates.
 
+        What is not compressed is put in that order. `skipped_bits` at the beginning are those of another frame.
         Returns the photometric interpretation. Raises UndecodablePixels, MemoryError, and whatever a library does.
         """
+        if described.native is not None:
+            return order_samples(frame, skipped_bits, described, into)
         found = read_codestream(frame, syntax, described)
         plan = agree(described, found)
         pixels = self._numpy.frombuffer(into, _WIDTHS[described.bits_allocated])

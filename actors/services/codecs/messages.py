@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgpack
 
-from store.dicom.pixels.description import Frame, PixelDescription
+from store.dicom.pixels.description import Frame, NativeLayout, PixelDescription
 
 MOST_BYTES: Final = 4 << 20  # of a message: a frame in more fragments than that is none
 
@@ -67,12 +67,14 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(body: bytes) -> Request:
-    wanted, syntax, frame, described, parameters = msgpack.unpackb(body, use_list=False)
+    wanted, syntax, frame, values, parameters = msgpack.unpackb(body, use_list=False)
+    described = dict(zip(_FIELDS, values, strict=True))
+    layout = described["native"]
     return Request(
         wanted=Wanted(wanted),
         transfer_syntax=syntax,
-        frame=frame,
-        described=PixelDescription(**dict(zip(_FIELDS, described, strict=True))),
+        frame=Frame(*frame),
+        described=PixelDescription(**described | {"native": layout and NativeLayout(*layout)}),
         parameters=parameters,
     )
 

@@ -101,7 +101,9 @@ class _Codec:
     def _make_native(self, frame: bytes, request: Request) -> Reply:
         size = request.described.frame_bytes
         view = self._shared.view(size)
-        photometric = self._decoder.decode(frame, request.transfer_syntax, request.described, view)
+        photometric = self._decoder.decode(
+            frame, request.transfer_syntax, request.described, view, request.frame.skipped_bits
+        )
         return Reply(outcome=Outcome.DONE, size_bytes=size, photometric_interpretation=photometric)
 
     def _end(self, text: str) -> None:
@@ -110,9 +112,9 @@ class _Codec:
 
 
 def _read(file: int, request: Request) -> bytes:
-    """The compressed frame. Raises UndecodablePixels where the file has shrunk."""
+    """The frame as it lies in the file. Raises UndecodablePixels where the file has shrunk."""
     parts = []
-    for start, length in request.frame:
+    for start, length in request.frame.extents:
         offset, end = start, start + length
         while offset < end:
             part = os.pread(file, min(end - offset, _READ_BYTES), offset)

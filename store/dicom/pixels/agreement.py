@@ -27,6 +27,8 @@ class Plan:
 
 def agree(described: PixelDescription, found: Codestream) -> Plan:
     """Return how the samples become pixels. Raises UndecodablePixels where description and codestream differ."""
+    if described.floating or described.bits_allocated == 1:
+        raise UndecodablePixels("Samples of a single bit or of floating point cannot be in a compressed frame")
     _compare("rows", described.rows, found.rows)
     _compare("columns", described.columns, found.columns)
     _compare("samples per pixel", described.samples, found.samples)

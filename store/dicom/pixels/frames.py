@@ -29,14 +29,14 @@ def find_frames(data: Buffer, elements: Sequence[Element], count: int) -> tuple[
     if len(fragments) < count:
         raise UndecodablePixels(f"{count} frames are announced, and there are {len(fragments)} fragments")
     if len(fragments) == count:
-        return tuple((fragment,) for fragment in fragments)
+        return tuple(Frame((fragment,)) for fragment in fragments)
     if count == 1:
-        return (fragments,)
+        return (Frame(fragments),)
     starts = _by_codestreams(data, fragments)
     if len(starts) != count or starts[0]:
         starts = _by_tables(data, elements, pixels.fragments, count)
     ends = (*starts[1:], len(fragments))
-    return tuple(tuple(fragments[start:end]) for start, end in zip(starts, ends, strict=True))
+    return tuple(Frame(tuple(fragments[start:end])) for start, end in zip(starts, ends, strict=True))
 
 
 def _by_codestreams(data: Buffer, fragments: Sequence[Extent]) -> list[int]:

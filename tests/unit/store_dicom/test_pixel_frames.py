@@ -26,7 +26,7 @@ def found(file: bytes) -> list[bytes]:
     part10 = open_part10(file)
     elements = read_elements(part10.data, part10.start, part10.syntax)
     frames = find_frames(part10.data, elements, describe_pixels(part10.data, elements).frames)
-    return [b"".join(file[start : start + length] for start, length in frame) for frame in frames]
+    return [b"".join(file[start : start + length] for start, length in frame.extents) for frame in frames]
 
 
 RIGHT = offsets([[frame] for frame in JPEGS])

@@ -1,0 +1,51 @@
+"""The pixels of a file: what they are, and where each frame lies, compressed or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from store.dicom import tags
+from store.dicom.elements import Element
+from store.dicom.part10 import Part10
+from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
+from store.dicom.pixels.frames import find_frames
+from store.dicom.pixels.image_module import FLOATING, describe_pixels, is_planar
+from store.dicom.pixels.native import NativeFrames, describe_native
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """What a codec process needs to know of a file; extents are in `Part10.data`."""
+
+    transfer_syntax: str
+    described: PixelDescription
+    frames: Sequence[Frame]
+
+
+def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
+    """Find the pixels of a file of which `elements` are the dataset. Raises UndecodablePixels."""
+    data, little = part10.data, part10.syntax.little
+    described = describe_pixels(data, elements, little=little)
+    frames: Sequence[Frame]
+    if part10.syntax.encapsulated:
+        frames = find_frames(data, elements, described.frames)
+    else:
+        holder = _native_element(elements)
+        described = describe_native(
+            holder,
+            described,
+            part10.transfer_syntax,
+            is_planar=is_planar(data, elements, little=little),
+            is_little=little,
+        )
+        frames = NativeFrames(holder, described)
+    return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=frames)
+
+
+def _native_element(elements: Sequence[Element]) -> Element:
+    for tag in (tags.PIXEL_DATA, *FLOATING):
+        for element in elements:
+            if element.tag == tag:
+                if element.fragments is not None:
+                    raise UndecodablePixels("Pixel Data is in fragments, in an uncompressed transfer syntax")
+                return element
+    raise UndecodablePixels("The instance has no Pixel Data")
