@@ -7,9 +7,9 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from actors.services.modification.target_syntax import CannotCompress
 from actors.services.scripts import errors as lua
 from actors.services.scripts import filter_values
+from actors.services.transcoding.target_syntax import CannotCompress
 from actors.wire import errors as remote
 from events.errors import (
     Busy,

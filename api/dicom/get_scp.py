@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
-from actors.services.remote.transcoding import READABLE, can_transcode, transcode
+from actors.services.transcoding.dataset import READABLE, can_transcode, transcode
 from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.ending import AbortReason, Violation
 from actors.wire.dicom.pdu import Context

@@ -6,7 +6,7 @@ from typing import Any
 import falcon
 
 from actors.services.jobs.operations.peer_plan import JOB_TYPE, PeerPlan, show_peer, to_plan
-from actors.services.remote.transcoding import UNCOMPRESSED
+from actors.services.transcoding.dataset import UNCOMPRESSED
 from api.errors import BadField, NotImplementedYet
 from api.rest import fields
 from api.rest.deps import Deps, Routes

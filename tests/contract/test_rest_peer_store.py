@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
 from actors.wire.http.peer import Peer
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE

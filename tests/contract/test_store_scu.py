@@ -12,7 +12,7 @@ from pynetdicom.events import Event
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.store_scu import Originator
 from actors.services.remote.stored_sender import StoredSender, StorePool
-from actors.services.remote.transcoding import UNCOMPRESSED, transcode
+from actors.services.transcoding.dataset import UNCOMPRESSED, transcode
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import DamagedFile, InvalidDicom, NotFound

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote import transcoding
-from actors.services.remote.transcoding import CannotTranscode, can_transcode
+from actors.services.transcoding import dataset as transcoding
+from actors.services.transcoding.dataset import CannotTranscode, can_transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import Element, in_order, read_elements
 from store.dicom.part10 import file_meta, open_part10

@@ -9,7 +9,7 @@ import pytest
 from actors.messages.commands.server import ChooseMainTags
 from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote.transcoding import CannotTranscode, transcode
+from actors.services.transcoding.dataset import CannotTranscode, transcode
 from events.identifiers import Level
 from events.numbered_warnings import ALL, OF_FILE_META, OF_LOWER_LEVEL, OTHER_MAIN_TAGS, READ_FROM_FILE, UNDECODABLE
 from store.dicom.indexed_tags import with_extra

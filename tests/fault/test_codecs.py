@@ -21,7 +21,7 @@ from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
-from actors.services.remote.transcoding import CannotTranscode, transcode
+from actors.services.transcoding.dataset import CannotTranscode, transcode
 from events.errors import Busy
 from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 from store.dicom.uids import EXPLICIT_LE

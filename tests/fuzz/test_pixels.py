@@ -15,7 +15,7 @@ import pytest
 
 from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import read_elements
 from store.dicom.pixels.image_module import describe_pixels

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files

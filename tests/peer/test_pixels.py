@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.remote.transcoding import CannotTranscode, transcode
+from actors.services.transcoding.dataset import CannotTranscode, transcode
 from store.dicom.uids import EXPLICIT_LE
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import add_pixels, dataset, encode

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.modification.target_syntax import TARGETS, cannot_compress
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
+from actors.services.transcoding.target_syntax import TARGETS, cannot_compress
 from events.errors import NotFound
 from store.blobs.store import BlobStore
 from store.dicom.change.edit import Changed, Editor

@@ -9,7 +9,7 @@ from actors.services.remote.outgoing import Admission
 from actors.services.remote.requestor import open_association
 from actors.services.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
 from actors.services.remote.target import Target
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.wire.interruption import Interruption
 from events.errors import Forbidden, InvalidDicom

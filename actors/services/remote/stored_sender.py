@@ -26,7 +26,7 @@ from actors.services.remote.store_scu import (
     store,
 )
 from actors.services.remote.target import ScuSettings, Target
-from actors.services.remote.transcoding import UNCOMPRESSED, transcode
+from actors.services.transcoding.dataset import UNCOMPRESSED, transcode
 from actors.wire.dicom.command import Command
 from actors.wire.dicom.statuses import SUCCESS
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble

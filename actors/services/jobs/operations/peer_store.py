@@ -15,7 +15,7 @@ from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.peer_plan import from_plan
 from actors.services.jobs.operations.peer_sends import read_instance
-from actors.services.remote.transcoding import transcode
+from actors.services.transcoding.dataset import transcode
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 from store.dicom.elements import Buffer

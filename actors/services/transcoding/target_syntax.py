@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from actors.services.remote.transcoding import CannotTranscode
+from actors.services.transcoding.dataset import CannotTranscode
 from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 TARGETS: Final = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED_LE)
