@@ -12,9 +12,8 @@ from api.rest.deps import Deps, Routes
 from api.rest.modification_jobs import parse_level, read_resources
 from api.rest.render_resources import render
 from api.rest.resources import CHUNK_RECORDS
-from api.rest.serving import orthanc_json, orthanc_xml
 from api.rest.serving.auth import correlation_of, username_of
-from api.rest.serving.replies import JSON, XML, send_text, wants_xml
+from api.rest.serving.replies import send_text, stream_list
 from events.errors import InvalidRequest, NotFound
 from events.identifiers import Level, Ref, parse_resource_id
 from store.records import Instance, Resource
@@ -58,13 +57,7 @@ class BulkContent:
         level = parse_level(fields.text(body, "Level")) if "Level" in body else None
         with_metadata = fields.flag(body, "Metadata", default=True)
         form = _form(body)
-        pieces = self._pieces(self._list(names, level), form, with_metadata=with_metadata)
-        if wants_xml(req):
-            resp.content_type = XML
-            resp.data = orthanc_xml.encode([shown for piece in pieces for shown in piece])
-        else:
-            resp.content_type = JSON
-            resp.stream = orthanc_json.encode_list(pieces)
+        stream_list(req, resp, self._pieces(self._list(names, level), form, with_metadata=with_metadata))
 
     def _list(self, names: list[str], level: Level | None) -> list[tuple[Level, Ref]]:
         """Return what is to be shown: as the request has it, or each once in the order of identifiers where a level is named."""

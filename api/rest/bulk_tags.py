@@ -15,9 +15,8 @@ from api.rest.deps import Deps, Routes
 from api.rest.instance_content import parse_ignore_length
 from api.rest.render_resources import one_of
 from api.rest.resources import find_below
-from api.rest.serving import orthanc_json, orthanc_xml
 from api.rest.serving.client_gone import while_client_waits
-from api.rest.serving.replies import JSON, XML, send_json, wants_xml
+from api.rest.serving.replies import send_json, stream_object
 from events.errors import NotFound
 from events.identifiers import Level, format_resource_id
 from store.blobs.writer import is_kept
@@ -146,12 +145,8 @@ class InstancesTags:
         members = self._members(instances, form, ignore_length)
         if len(instances) <= WHOLE_INSTANCES:
             send_json(req, resp, dict(while_client_waits(req, members)))
-        elif wants_xml(req):
-            resp.content_type = XML
-            resp.stream = orthanc_xml.encode_object(members)
         else:
-            resp.content_type = JSON
-            resp.stream = orthanc_json.encode_object(members)
+            stream_object(req, resp, members)
 
     def _members(
         self, instances: list[Instance], form: TagForm, ignore_length: list[int]

@@ -18,9 +18,8 @@ from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import Remote, check_keys, parse_keys, parse_level, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_keys
 from api.rest.render_resources import TYPE_OF_LEVEL
-from api.rest.serving import orthanc_json
 from api.rest.serving.auth import correlation_of
-from api.rest.serving.replies import JSON, send_json, send_text, wants_xml
+from api.rest.serving.replies import send_json, send_text, stream_list
 from events.errors import NotFound
 from events.identifiers import Level
 from store.dicom.matching import Dataset
@@ -203,11 +202,10 @@ def send_answers(
 ) -> None:
     """Answer with every answer of a file, and close it."""
     pieces = _render_pieces(reader, form, default_encoding)
-    if reader.count <= CHUNK_ANSWERS or wants_xml(req):
+    if reader.count <= CHUNK_ANSWERS:
         send_json(req, resp, [shown for piece in pieces for shown in piece])
-        return
-    resp.content_type = JSON
-    resp.stream = orthanc_json.encode_list(pieces)
+    else:
+        stream_list(req, resp, pieces)
 
 
 def _render_pieces(reader: QueryReader, form: TagForm, default_encoding: str) -> Iterator[list[dict[str, Any]]]:

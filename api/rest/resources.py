@@ -16,9 +16,8 @@ from api.rest.arguments import TagForm
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL, Contents, one_of, parse_contents, render, render_link
 from api.rest.requested_tags import RequestedTags, parse_requested_tags
-from api.rest.serving import orthanc_json, orthanc_xml
 from api.rest.serving.auth import correlation_of, username_of
-from api.rest.serving.replies import JSON, XML, send_json, wants_xml
+from api.rest.serving.replies import send_json, stream_list
 from events.errors import NotFound
 from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
 from store.records import Instance, Resource
@@ -99,13 +98,7 @@ def _send_pieces(req: falcon.Request, resp: falcon.Response, pieces: Iterator[li
     if second is None:
         send_json(req, resp, first)
         return
-    shown = chain((first, second), pieces)
-    if wants_xml(req):
-        resp.content_type = XML
-        resp.stream = orthanc_xml.encode_list(shown)
-    else:
-        resp.content_type = JSON
-        resp.stream = orthanc_json.encode_list(shown)
+    stream_list(req, resp, chain((first, second), pieces))
 
 
 def _render_pieces(deps: Deps, level: Level, ids: list[ResourceId], style: Style) -> Iterator[list[dict[str, Any]]]:

@@ -66,18 +66,24 @@ def test_a_gzip_bomb_is_refused_and_nothing_of_it_kept(archive: Core, tmp_path: 
         assert json.loads(stage.ask("/instances").body) == []
 
 
-@pytest.mark.parametrize("path", ["/instances", "/instances?expand", "/patients/{}/instances-tags"])
+LISTS = ("GET /instances", "GET /instances?expand", "GET /patients/{}/instances-tags", "POST /tools/bulk-content")
+
+
+@pytest.mark.parametrize("asked", LISTS)
 def test_a_long_list_as_xml_comes_in_pieces_and_is_the_same(
-    stage: RestStage, path: str, monkeypatch: pytest.MonkeyPatch
+    stage: RestStage, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1, 8):
         stage.upload(encode(dataset(1, 1, 1, number)))
     (patient,) = json.loads(stage.ask("/patients").body)
+    method, path = asked.format(patient).split(" ")
+    body = json.dumps({"Resources": json.loads(stage.ask("/instances").body)}).encode()
     ways = []
     for length in (2, 100):
         monkeypatch.setattr("api.rest.resources.CHUNK_RECORDS", length)
+        monkeypatch.setattr("api.rest.bulk.CHUNK_RECORDS", length)
         monkeypatch.setattr("api.rest.bulk_tags.WHOLE_INSTANCES", length)
-        ways.append(stage.ask(path.format(patient), headers={"Accept": "application/xml"}))
+        ways.append(stage.ask(path, method, body if method == "POST" else b"", {"Accept": "application/xml"}))
     assert ways[0].body == ways[1].body
     assert ways[0].headers["Content-Type"] == "application/xml; charset=utf-8"
     if path != "/instances":  # a page of identifiers is one piece

@@ -1,6 +1,7 @@
 """`/modalities`: what REST changes holds at once in every process, for this run or for good; echo and find against peers."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,8 +225,12 @@ def test_find_goes_down_to_series(stage: RestStage, rec: RecordingScp) -> None:
 
 def test_a_thousand_answers_are_streamed(stage: RestStage, rec: RecordingScp) -> None:
     rec.answers = [{0x00100020: f"P{n}"} for n in range(1_200)]
-    found = shown(post(stage, "/modalities/rec/find-patient", {}))
-    assert [answer["PatientID"] for answer in found] == [f"P{n}" for n in range(1_200)]
+    names = [f"P{n}" for n in range(1_200)]
+    plain = post(stage, "/modalities/rec/find-patient", {})
+    assert [answer["PatientID"] for answer in shown(plain)] == names
+    xml = stage.ask("/modalities/rec/find-patient", "POST", b"{}", {"Accept": "application/xml"})
+    assert re.findall(rb"<PatientID>(\w+)</PatientID>", xml.body) == [name.encode() for name in names]
+    assert "Content-Length" not in plain.headers | xml.headers
 
 
 def test_a_query_that_fails_after_answers_is_an_error(stage: RestStage, rec: RecordingScp) -> None:

@@ -1,5 +1,6 @@
 """Metadata of clients: every request is answered as Orthanc answers it, and `/changes` tells of the same."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -128,3 +129,18 @@ def test_metadata_by_another_level(pair: Pair) -> None:
     ours, theirs = changes(pair)
     assert ours[-2:] == theirs[-2:]
     assert {row[1] for row in ours[-2:]} == {"Study"}
+
+
+def test_texts_and_names_as_xml(pair: Pair) -> None:
+    """Control characters have numbers, a NUL ends a text, and names stay as they are."""
+    (series,) = pair.ids("series")
+    path, xml = f"/series/{series}/metadata", {"Accept": "application/xml"}
+    texts = ("a<b>&\"'c]]>", "".join(map(chr, range(1, 161))), " a\tb\r\n", "", "日本 \U0001f600 \ufffe", "a\0b")
+    requests = [Request(f"{path}/{3000 + number}", "PUT", text.encode()) for number, text in enumerate(texts)]
+    peer = {"Url": "http://127.0.0.1:1/", "Username": "<u>&", "Password": "p", "HttpHeaders": {" <&>\x01/": "x"}}
+    requests += [Request("/peers/q", "PUT", json.dumps(peer)), Request("/peers/q/configuration", headers=xml)]
+    assert_same(pair.differences(requests))
+    shown = [server.ask(Request(f"{path}?expand", headers=xml)).body for server in (pair.ours, pair.theirs)]
+    ours, theirs = (body[body.index(b"<3000>") : body.index(b"</3005>")] for body in shown)
+    assert ours == theirs
+    assert b"<3001>&#01;&#02;" in ours

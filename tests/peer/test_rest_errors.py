@@ -130,29 +130,6 @@ def test_odd_paths(loaded: Pair) -> None:
 
 
 @pytest.mark.usefixtures("modern")
-def test_xml_is_rendered_where_it_is_asked_for(loaded: Pair) -> None:
-    accepts = (
-        "application/xml",
-        "text/xml",
-        "application/json",
-        "*/*",
-        "text/html",
-        "application/xml, application/json",
-        "",
-    )
-    each = loaded.ids("series")[0]
-    paths = (
-        "/statistics",
-        "/nothing",
-        "/tools/default-encoding",
-        f"/series/{each}",
-        f"/series/{each}/instances",
-        "/exports",
-    )
-    assert_same(loaded.differences([Request(path, headers={"Accept": accept}) for accept in accepts for path in paths]))
-
-
-@pytest.mark.usefixtures("modern")
 def test_caching_and_range_headers_change_nothing(loaded: Pair) -> None:
     each = loaded.ids("instances")[0]
     headers = (

@@ -1,19 +1,29 @@
 """JSON values as the XML Orthanc gives to `Accept: application/xml`.
 
-It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`. So Orthanc.
+It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`, and XML 1.0 has no control
+characters, escaped or not. A text ends at its first NUL, and a number with a fraction has the nine digits of single precision. So Orthanc 1.12.7.
 """
 
+import ctypes
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-from xml.sax.saxutils import escape
+from typing import Any, Final
 
 INDENT = "  "
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
+_CONTROLS: Final = [chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r"]
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{each: f"&#{ord(each):02};" for each in _CONTROLS}}
+_SPECIAL: Final = re.compile(f"[{''.join(_ENTITIES)}]")
 
 
 def is_wanted(accept: str) -> bool:
-    """Tell whether an Accept header asks for XML: alone, in lower case, parameters left aside."""
-    return "," not in accept and accept.partition(";")[0].strip() == "application/xml"
+    """Tell whether an Accept header asks for XML.
+
+    Orthanc 1.12.7 parts it at semicolons, not at commas, and the last part that is one of two types, to the letter, counts. So a list
+    of types, such as a browser's, gets JSON.
+    """
+    asked = [part for part in accept.lstrip().split(";") if part in {"application/xml", "application/json"}]
+    return asked[-1:] == ["application/xml"]
 
 
 def encode(value: Any) -> bytes:
@@ -62,4 +72,6 @@ def _text(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return escape(str(value))
+    if isinstance(value, float):
+        return f"{ctypes.c_float(value).value:.9g}"
+    return _SPECIAL.sub(lambda found: _ENTITIES[found[0]], str(value).partition("\0")[0])

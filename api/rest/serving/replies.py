@@ -1,5 +1,6 @@
 """The few kinds of answers REST resources give, with the headers Orthanc gives them."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import falcon
@@ -19,12 +20,23 @@ def wants_xml(req: falcon.Request) -> bool:
 
 def send_json(req: falcon.Request, resp: falcon.Response, value: Any) -> None:
     """Answer with a JSON value (whatever JSON can hold), or the same as XML if that is asked for."""
-    if wants_xml(req):
-        resp.content_type = XML
-        resp.data = orthanc_xml.encode(value)
-        return
-    resp.content_type = JSON
-    resp.data = orthanc_json.encode(value)
+    resp.data = orthanc_xml.encode(value) if _choose(req, resp) is XML else orthanc_json.encode(value)
+
+
+def stream_list(req: falcon.Request, resp: falcon.Response, pieces: Iterable[Sequence[Any]]) -> None:
+    """Answer with a list, likewise, that is made piece by piece while it leaves."""
+    resp.stream = orthanc_xml.encode_list(pieces) if _choose(req, resp) is XML else orthanc_json.encode_list(pieces)
+
+
+def stream_object(req: falcon.Request, resp: falcon.Response, members: Iterable[tuple[str, Any]]) -> None:
+    """Answer with an object, likewise, whose members come in the order of their names."""
+    is_xml = _choose(req, resp) is XML
+    resp.stream = orthanc_xml.encode_object(members) if is_xml else orthanc_json.encode_object(members)
+
+
+def _choose(req: falcon.Request, resp: falcon.Response) -> str:
+    resp.content_type = XML if wants_xml(req) else JSON
+    return resp.content_type
 
 
 def send_text(resp: falcon.Response, text: str = "") -> None:

@@ -1,7 +1,10 @@
 """The layout of JSON is Orthanc's, byte for byte."""
 
 import json
+from collections.abc import Callable, Iterator
+from itertools import count, islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +86,37 @@ def test_xml_is_that_of_orthanc() -> None:
     )
 
 
-def test_xml_is_given_only_to_who_asks_for_nothing_else() -> None:
-    assert all(map(orthanc_xml.is_wanted, ("application/xml", " application/xml", "application/xml;q=1")))
-    others = ("", "*/*", "APPLICATION/XML", "application/*", "text/xml", "application/xml, */*")
-    assert not any(map(orthanc_xml.is_wanted, others))
+def test_numbers_texts_and_names_as_orthanc_1_12_7_has_them_in_xml() -> None:
+    runtimes = {0.0: "0", 0.001: "0.00100000005", 0.019: "0.0189999994", 0.024: "0.0240000002"}
+    for number, shown in runtimes.items():
+        assert orthanc_xml.encode([number]).decode().count(f"  <item>{shown}</item>\n") == 1
+    value = {" <&>": "\x01\x08\t\n\x0b\r\x1f\x7f\u2028", "Cut": "a\0b", "Long": -(2**40)}
+    assert orthanc_xml.encode(value).decode() == (
+        '<?xml version="1.0" encoding="utf-8"?>\n<root>\n'
+        "  < <&>>&#01;&#08;\t\n&#11;\r&#31;\x7f\u2028</ <&>>\n  <Cut>a</Cut>\n  <Long>-1099511627776</Long>\n</root>\n"
+    )
+
+
+@given(st.lists(st.lists(VALUES, max_size=3), max_size=4))
+def test_a_list_in_pieces_has_the_xml_of_the_whole(pieces: list[list[object]]) -> None:
+    whole = [item for piece in pieces for item in piece]
+    assert b"".join(orthanc_xml.encode_list(pieces)) == orthanc_xml.encode(whole)
+
+
+@pytest.mark.parametrize("encode_list", [orthanc_json.encode_list, orthanc_xml.encode_list])
+def test_a_piece_of_a_list_leaves_before_the_next_is_made(
+    encode_list: Callable[[Iterator[list[int]]], Iterator[bytes]],
+) -> None:
+    made = ([number] for number in count())
+    for number, piece in enumerate(islice(encode_list(made), 100)):
+        assert str(number).encode() in piece
+    assert next(made) == [100]
+
+
+def test_xml_is_given_to_who_asks_for_it_last() -> None:
+    """Told apart as by Orthanc 1.12.7, which has been asked all of them (`tests/peer/test_xml.py`)."""
+    wanted = ("application/xml", " application/xml", "application/xml;q=1", "application/json;application/xml")
+    assert all(map(orthanc_xml.is_wanted, (*wanted, "application/xml;q=0.9, */*", "a/b;application/xml")))
+    others = ("", "*/*", "APPLICATION/XML", "application/*", "text/xml", "application/xml, */*", "application/xml ;q=1")
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    assert not any(map(orthanc_xml.is_wanted, (*others, browser, "application/xml;application/json")))
