@@ -1,7 +1,9 @@
 """Routes below `/instances/{id}`: the file, its tags, its header, the raw value of any element."""
 
 import re
+from collections.abc import Callable
 from io import RawIOBase
+from typing import Final
 
 import falcon
 
@@ -16,11 +18,17 @@ from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_json
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
+from store.dicom.dicom_json import Json
 from store.dicom.limits import large_datasets
+from store.dicom.native_model import render_native_model
 from store.records import Instance
 
 DICOM = "application/dicom"
-DICOM_JSON = "application/dicom+json"
+# How a dataset is written for an Accept that is one of these, alone and to the letter: so Orthanc.
+DATASET_AS: Final[dict[str, Callable[[Json], bytes]]] = {
+    "application/dicom+json": lambda shown: orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n",
+    "application/dicom+xml": render_native_model,
+}
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
 
 
@@ -36,15 +44,15 @@ class _OfInstance:
 
 
 class File(_OfInstance):
-    """`GET /instances/{id}/file`: the very bytes that were received, or their dataset as DICOM JSON."""
+    """`GET /instances/{id}/file`: the very bytes that were received, or their dataset as DICOM JSON or as XML."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         instance = self._find(identifier)
-        if req.env.get("HTTP_ACCEPT") == DICOM_JSON:  # alone, and in this very form: so Orthanc
+        accepted = req.env.get("HTTP_ACCEPT", "")
+        if accepted in DATASET_AS:
             with large_datasets.scope():
-                shown = dicom_files.read_dicom_json(self._deps, instance)
-                resp.content_type = DICOM_JSON
-                resp.data = orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n"
+                resp.data = DATASET_AS[accepted](dicom_files.read_dicom_json(self._deps, instance))
+            resp.content_type = accepted
             return
         _refuse_transcoding(req, instance)
         whole, size_bytes = dicom_files.of_current(self._deps, instance, self._open)

@@ -23,8 +23,10 @@ from store.dicom.values import NUMBER_VRS, TEXT_VRS, strip_padding, text
 
 Json = dict[str, Any]
 
-# Of binary values and text in one answer, which is made in memory; base64 makes 4 bytes of 3.
+# Of binary values and text in one answer, which is made in memory; base64 makes 4 bytes of 3. A value of many counts as some bytes more
+# than it has: it takes 60 to 150 while the answer is made.
 MAX_BYTES: Final = 64 << 20
+ONE_VALUE_BYTES: Final = 16
 _WORDS: Final = {
     "OW": "H",
     "OF": "I",
@@ -95,21 +97,30 @@ class _Renderer:
             return {}
         if vr in NUMBER_VRS:
             shown = text(raw, element.tag, vr, charset, little)
-            return {} if shown is None else {"Value": [_number(part, vr) for part in shown.split("\\")]}
+            return {} if shown is None else {"Value": [_number(part, vr) for part in self._parts(shown)]}
+        if vr in {"AT", "SV", "UV"}:
+            self._take(len(raw) // 4 * ONE_VALUE_BYTES)
         if vr in {"SV", "UV"}:
             return {"Value": array(_WORDS[vr], _little(raw[: len(raw) // 8 * 8], vr, little=little)).tolist()}
         if vr == "AT":
             return {"Value": _tags(raw, little=little)}
         if vr in TEXT_VRS:
             shown = text(raw, element.tag, vr, charset, little) if strip_padding(raw, vr) else None
-            return {} if not shown else {"Value": _texts(shown.split("\\"), vr)}
+            return {} if not shown else {"Value": _texts(self._parts(shown), vr)}
         return {"InlineBinary": base64.b64encode(_little(raw, vr, little=little)).decode("ascii")}
 
     def _raw(self, element: Element) -> bytes:
-        self._room_bytes -= element.length
+        self._take(element.length)
+        return bytes(self._data[element.value : element.value + element.length])
+
+    def _parts(self, shown: str) -> list[str]:
+        self._take(shown.count("\\") * ONE_VALUE_BYTES)
+        return shown.split("\\")
+
+    def _take(self, size_bytes: int) -> None:
+        self._room_bytes -= size_bytes
         if self._room_bytes < 0:
             raise TooLargeForJson(f"The values are more than {MAX_BYTES >> 20} MiB: ask for application/dicom")
-        return bytes(self._data[element.value : element.value + element.length])
 
 
 def _vr(element: Element, creator: str | None, pixels: str) -> str:

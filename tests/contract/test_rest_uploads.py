@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,19 +97,24 @@ def test_pieces_that_are_not_described_are_refused(stage: RestStage, headers: di
     ("accept", "kind"),
     [
         ("application/dicom+json", "application/dicom+json"),
+        ("application/dicom+xml", "application/dicom+xml"),
         ("application/dicom+json;q=1", "application/dicom"),
+        ("application/xml", "application/dicom"),
         ("application/dicom, application/dicom+json", "application/dicom"),
         ("APPLICATION/DICOM+JSON", "application/dicom"),
         ("*/*", "application/dicom"),
     ],
 )
-def test_a_file_is_given_as_dicom_json_where_orthanc_does(stage: RestStage, accept: str, kind: str) -> None:
+def test_a_file_is_given_as_dicom_json_or_xml_where_orthanc_does(stage: RestStage, accept: str, kind: str) -> None:
     data = instance()
     identifier = json.loads(stage.upload(data).body)["ID"]
     answer = stage.ask(f"/instances/{identifier}/file", headers={"Accept": accept})
     assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
     if kind == "application/dicom":
         assert answer.body == data
+    elif kind.endswith("+xml"):
+        assert "Content-Disposition" not in answer.headers
+        assert re.search(rb'tag="00100020" vr="LO" keyword="PatientID">\s*<Value number="1">PAT77</Value>', answer.body)
     else:
         assert json.loads(answer.body)["00100020"] == {"Value": ["PAT77"], "vr": "LO"}
         assert answer.body.startswith(b'{\n\t"00080016" : \n\t{\n\t\t"Value" : \n\t\t[\n')

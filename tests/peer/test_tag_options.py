@@ -183,6 +183,7 @@ def test_private_tags_are_shown_alike(pair: Pair) -> None:
     requests = [Request(path) for path in paths]
     requests += [Request(f"/instances/{implicit}/content/2001-105f/0/CodeValue")]
     requests += [Request(f"/instances/{implicit}/file", headers={"Accept": "application/dicom+json"})]
+    requests += [Request(requests[-1].path, headers={"Accept": "application/dicom+xml"})]
     assert_same(pair.differences(requests))
 
 

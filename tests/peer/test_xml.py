@@ -48,7 +48,18 @@ def test_every_answer_as_xml_is_its_json_written_by_the_same_rules(loaded: Pair,
 
 
 def test_other_nouns_are_written_by_the_same_rules(loaded: Pair) -> None:
-    paths = ["/system", "/changes", "/changes?limit=3", "/exports", "/plugins", "/tools", "/modalities", "/peers", "/jobs", "/queries"]
+    paths = [
+        "/system",
+        "/changes",
+        "/changes?limit=3",
+        "/exports",
+        "/plugins",
+        "/tools",
+        "/modalities",
+        "/peers",
+        "/jobs",
+        "/queries",
+    ]
     for server in (loaded.ours, loaded.theirs):
         assert unlike(server, [*paths, "/tools/accepted-transfer-syntaxes", "/tools/accepted-sop-classes"]) == []
 
@@ -76,3 +87,17 @@ def test_answers_to_other_methods(loaded: Pair) -> None:
         Request("/studies/nothing", "DELETE", headers=xml),
     ]
     assert_same(loaded.differences(requests))
+
+
+def test_files_as_native_model(loaded: Pair) -> None:
+    """Of instances of which both have the same DICOM JSON."""
+    requests = [
+        [
+            Request(f"/instances/{each}/file", headers={"Accept": f"application/dicom+{form}"})
+            for form in ("json", "xml")
+        ]
+        for each in loaded.ids("instances")[::3]
+    ]
+    alike = [xml for plain, xml in requests if loaded.ours.ask(plain).body == loaded.theirs.ask(plain).body]
+    assert len(alike) > 20
+    assert_same(loaded.differences(alike))

@@ -1,19 +1,17 @@
 """JSON values as the XML Orthanc gives to `Accept: application/xml`.
 
-It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`, and XML 1.0 has no control
-characters, escaped or not. A text ends at its first NUL, and a number with a fraction has the nine digits of single precision. So Orthanc 1.12.7.
+It is not always well-formed: names are taken as they are, such as `<0010,0010>` or `<Unknown Tag & Data>`. A number with a fraction is one of
+single precision. So Orthanc 1.12.7.
 """
 
 import ctypes
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
+
+from store.dicom.xml_text import escape
 
 INDENT = "  "
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
-_CONTROLS: Final = [chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r"]
-_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{each: f"&#{ord(each):02};" for each in _CONTROLS}}
-_SPECIAL: Final = re.compile(f"[{''.join(_ENTITIES)}]")
 
 
 def is_wanted(accept: str) -> bool:
@@ -74,4 +72,4 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{ctypes.c_float(value).value:.9g}"
-    return _SPECIAL.sub(lambda found: _ENTITIES[found[0]], str(value).partition("\0")[0])
+    return escape(str(value))
