@@ -6,6 +6,7 @@ once it does, the client shows by taking it whether it is there. TLS has no such
 """
 
 import asyncio
+import select
 import socket
 from typing import Any, Final
 
@@ -20,7 +21,17 @@ _SETTLE_S: Final = 0.1  # in which a request that came with the end of its clien
 class Connection(web.RequestHandler):
     """See the module's text. Lives on the event loop."""
 
-    __slots__ = ("_ends_s", "_idle_s", "_is_coming", "_is_half_closed", "_no_delay", "_request", "_timer", "is_busy")
+    __slots__ = (
+        "_ends_s",
+        "_idle_s",
+        "_is_coming",
+        "_is_half_closed",
+        "_is_put_off",
+        "_no_delay",
+        "_request",
+        "_timer",
+        "is_busy",
+    )
 
     def __init__(self, server: web.Server, *, idle_s: float, no_delay: bool, **options: Any) -> None:
         """`idle_s` is how long it may be idle between two requests; 0: it serves one request.
@@ -36,6 +47,7 @@ class Connection(web.RequestHandler):
             False  # a request has been read, and begins in a moment: closed now, it would be done and not answered
         )
         self._is_half_closed = False
+        self._is_put_off = False  # its end, once, for bytes that were not read yet
         self._ends_s: float | None = None  # when to end, by the loop's clock
         self._timer: asyncio.TimerHandle | None = None  # looks at that; a timer for each request would cost 10 µs
 
@@ -53,7 +65,7 @@ class Connection(web.RequestHandler):
 
     def answered(self, request: web.BaseRequest) -> None:
         """Close if no other request comes in time; not while the rest of a body is still coming."""
-        self.is_busy = False
+        self.is_busy = self._is_put_off = False
         if self._is_half_closed:
             self._end_in(_SETTLE_S)
         elif self._idle_s and request.content.at_eof():
@@ -109,4 +121,17 @@ class Connection(web.RequestHandler):
             return
         if self.is_busy and self._request is not None and self._request.writer.output_size:
             return  # its reader takes the answer, or is found to be gone
+        if self._has_unread() and not self._is_put_off and not self._is_half_closed:
+            self._is_put_off = True
+            self._look_at(self._loop.time() + _SETTLE_S)
+            return
         self.force_close()
+
+    def _has_unread(self) -> bool:
+        """A next request has arrived in time, perhaps: a loop that was held up runs its timers before it reads."""
+        connected = None if self.transport is None else self.transport.get_extra_info("socket")
+        if connected is None:
+            return False
+        waiting = select.poll()  # `select` knows no descriptor above 1023
+        waiting.register(connected.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))

@@ -1,6 +1,7 @@
 """When a connection of the HTTP server ends: never between a request that was read and its answer."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ REQUEST = b"DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written; has no socket."""
+    """Keeps what is written; reads nothing from its socket, as a loop that is held up."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connected: socket.socket | None = None) -> None:
+        super().__init__({"socket": connected})
         self.written = b""
         self.is_closed = False
 
@@ -35,10 +36,10 @@ class Transport(asyncio.Transport):
 class Served:
     """A connection whose idle time is over at the moment that a test chooses."""
 
-    def __init__(self) -> None:
+    def __init__(self, connected: socket.socket | None = None) -> None:
         self.done: list[str] = []
         self.connection = Connection(web.Server(self._handle), idle_s=60, no_delay=True, access_log=None)
-        self.transport = Transport()
+        self.transport = Transport(connected)
         self.connection.connection_made(self.transport)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -114,3 +115,38 @@ def test_the_beginning_of_a_request_keeps_no_connection_open() -> None:
         assert served.done == ["DELETE"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("sent", [REQUEST, REQUEST[:10]])
+def test_what_has_arrived_and_was_not_read_yet_puts_off_the_end_once(sent: bytes) -> None:
+    async def run(ours: socket.socket, theirs: socket.socket) -> None:
+        served = Served(ours)
+        await served.exchange()
+        theirs.sendall(sent)
+        served.run_out()
+        assert not served.transport.is_closed
+        served.connection.data_received(ours.recv(100))
+        theirs.sendall(b"x")  # whatever follows
+        served.run_out()
+        if sent == REQUEST:
+            await served.until(lambda: served.transport.written.count(b"200 OK") == 2)
+        else:
+            await served.until(lambda: served.transport.is_closed)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        asyncio.run(run(ours, theirs))
+
+
+def test_a_connection_whose_client_has_gone_ends() -> None:
+    async def run(ours: socket.socket, theirs: socket.socket) -> None:
+        served = Served(ours)
+        await served.exchange()
+        theirs.close()  # its end can be read for ever
+        served.connection.eof_received()
+        served.run_out()
+        await served.until(lambda: served.transport.is_closed)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        asyncio.run(run(ours, theirs))
