@@ -1,0 +1,115 @@
+"""What drives `pyorthanc`: its two clients, with note taken of the methods that were called.
+
+Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for images, archives, media, conformance and storage
+commitment: they are answered 404, as an unknown route.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from pyorthanc import AsyncOrthanc, Orthanc
+
+from tests.peer.clients.stage import PASSWORD, USER, Archive
+
+LEVELS = ("patients", "studies", "series", "instances")
+NAMES = {"patients": "Patient", "studies": "Study", "series": "Series", "instances": "Instance"}
+TIMEOUT_S = 60.0
+VERBS = ("get_", "put_", "post_", "delete_")
+CALLED: set[str] = set()  # every method of the blocking client that a test has called
+
+LATER = {
+    *(f"{verb}_{level}_id_{what}" for verb in ("get", "post") for level in LEVELS[:3] for what in ("archive", "media")),
+    *(f"{verb}_tools_create_{what}" for verb in ("get", "post") for what in ("archive", "media", "media_extended")),
+    *(
+        f"get_instances_id_{frame}{what}"
+        for frame in ("", "frames_frame_")
+        for what in ("image_int16", "image_uint16", "image_uint8", "matlab", "numpy", "preview", "rendered")
+    ),
+    *(
+        f"get_instances_id_{what}"
+        for what in ("frames", "frames_frame", "frames_frame_raw", "frames_frame_raw_gz", "pdf")
+    ),
+    *(f"get_series_id_{what}" for what in ("numpy", "ordered_slices")),
+    "get_storage_commitment_id",
+    "post_storage_commitment_id_remove",
+    "post_modalities_id_storage_commitment",
+    "get_tools_dicom_conformance",
+}
+
+
+class Recorded(Orthanc):  # type: ignore[misc] # the library is not typed
+    """The client, with note taken of its methods that are called."""
+
+    def __getattribute__(self, name: str) -> Any:
+        CALLED.add(name)
+        return super().__getattribute__(name)
+
+
+class Awaited:
+    """The asynchronous client, each of whose methods is waited for."""
+
+    def __init__(self, client: AsyncOrthanc) -> None:
+        self.client, self.loop = client, asyncio.new_event_loop()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **named: self.loop.run_until_complete(getattr(self.client, name)(*args, **named))
+
+    def close(self) -> None:
+        self.aclose()
+        self.loop.close()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """One resource: `at.get_labels()` is `client.get_studies_id_labels(id)`."""
+
+    client: Any
+    level: str
+    identifier: str
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        verb, _, rest = name.partition("_")
+        method = getattr(self.client, f"{verb}_{self.level}_id" + (f"_{rest}" if rest else ""))
+        return lambda *args, **named: method(self.identifier, *args, **named)
+
+
+@contextmanager
+def raw(client: Any) -> Iterator[None]:
+    """The whole answers within, as the libraries' `return_raw_response` has it."""
+    inner = client.client if isinstance(client, Awaited) else client
+    inner.return_raw_response = True
+    try:
+        yield
+    finally:
+        inner.return_raw_response = False
+
+
+def refused(status: int) -> Any:
+    return pytest.raises(httpx.HTTPError, match=f"HTTP code: {status}")
+
+
+def ids(resources: list[dict[str, Any]]) -> set[str]:
+    return {each["ID"] for each in resources}
+
+
+def routes_of(nouns: set[str]) -> set[str]:
+    """The methods whose routes begin with one of these."""
+    return {name for name in vars(Orthanc) if name.startswith(VERBS) and name.split("_")[1] in nouns}
+
+
+def call_later(url: str, archive: Archive, nouns: set[str]) -> dict[str, int]:
+    """The statuses of what comes later, asked for what is in the archive."""
+    with Orthanc(url, USER, PASSWORD, return_raw_response=True, timeout=TIMEOUT_S) as client:
+        statuses = {}
+        for name in LATER & routes_of(nouns):
+            method, level = getattr(client, name), name.split("_")[1]
+            known = {"id_": archive.of(level) if level in LEVELS else "none", "frame": "0"}
+            named = {key: known[key] for key in inspect.signature(method).parameters if key in known}
+            statuses[name] = method(**named).status_code
+        return statuses

@@ -1,0 +1,294 @@
+"""The routes of modalities, peers, queries, jobs, tools and the server itself, by every method that `pyorthanc` has for them."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from pyorthanc import Orthanc
+
+from tests.dicom_bytes import dataset, encode
+from tests.peer.clients.pyorthanc_stage import CALLED, LATER, VERBS, call_later, refused, routes_of
+from tests.peer.clients.stage import Archive, Stage, files, orthanc_id, same_dataset
+from tests.peer.clients.test_pyorthanc_resources import NOUNS as RESOURCES
+from tests.peer.servers import wait_for
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),  # httpx's, of how this client sends bytes
+    pytest.mark.filterwarnings("ignore:This method is deprecated:DeprecationWarning"),
+]
+
+NOUNS = {
+    "exports", "jobs", "modalities", "peers", "plugins", "queries", "storage", "system", "tools",
+}  # fmt: skip
+RUN: set[str] = set()  # the tests that have
+STUCK_S = 60  # how long the server waits for a modality that says nothing
+
+
+@pytest.fixture(autouse=True)
+def _note(request: pytest.FixtureRequest) -> None:
+    RUN.add(request.node.originalname)
+
+
+def test_modalities(client: Any, archive: Archive, stage: Stage) -> None:
+    client.put_modalities_id("new", stage.modality)
+    assert "new" in client.get_modalities()
+    assert client.get_modalities(params={"expand": ""})["new"]["AET"] == "OTHER"
+    assert "echo" in client.get_modalities_id("new")
+    assert client.get_modalities_id_configuration("new")["Port"] == stage.other.dicom_port
+    client.post_modalities_id_echo("new")
+    client.post_tools_dicom_echo(stage.modality)
+    client.delete_modalities_id("new")
+    assert "new" not in client.get_modalities()
+    with refused(404):
+        client.post_modalities_id_echo("new")
+
+
+def test_instances_are_sent_to_modalities(client: Any, archive: Archive, other: Stage) -> None:
+    client.delete_exports()
+    client.post_modalities_id_store("other", json={"Resources": [archive.series], "Synchronous": True})
+    assert other.stored(other.other) == set(archive.instances)
+    assert same_dataset(other.other.get(f"/instances/{archive.instances[0]}/file").body, files()[0])
+    client.post_modalities_id_store("other", data=archive.other_series)
+    client.post_modalities_id_store_straight("other", encode(dataset(9)))
+    assert other.stored(other.other) == {*archive.instances, orthanc_id(1, 1, 2, 1), orthanc_id(9, 1, 1, 1)}
+    assert [each["RemoteModality"] for each in client.get_exports()["Exports"]] == ["other"] * 2
+    client.delete_exports()
+    assert client.get_exports()["Exports"] == []
+
+
+def test_instances_are_sent_to_peers(client: Any, archive: Archive, other: Stage) -> None:
+    assert client.get_peers() == ["other"]
+    assert client.get_peers(params={"expand": ""})["other"]["Url"].startswith(other.other_url)
+    assert "store" in client.get_peers_id("other")
+    assert client.get_peers_id_configuration("other")["Url"].startswith(other.other_url)
+    assert client.get_peers_id_system("other")["DicomAet"] == "PEER"
+    client.post_peers_id_store("other", json={"Resources": [archive.series], "Synchronous": True})
+    assert other.stored(other.other) == set(archive.instances)
+    client.post_peers_id_store("other", data=archive.other_series)
+    client.post_peers_id_store_straight("other", encode(dataset(9)))
+    assert other.stored(other.other) == {*archive.instances, orthanc_id(1, 1, 2, 1), orthanc_id(9, 1, 1, 1)}
+    client.delete_peers_id("other")
+    assert client.get_peers() == []
+
+
+def test_modalities_are_searched(client: Any, moved: Stage) -> None:
+    assert [found["PatientID"] for found in client.post_modalities_id_find_patient("other", {"PatientID": "PAT2"})] == [
+        "PAT2"
+    ]
+    study = {"PatientID": "PAT1", "StudyInstanceUID": ""}
+    found = client.post_modalities_id_find_study("other", study)
+    assert {each["StudyInstanceUID"] for each in found} == {
+        dataset(1, 1).StudyInstanceUID,
+        dataset(1, 2).StudyInstanceUID,
+    }
+    below = {"PatientID": "PAT1", "StudyInstanceUID": dataset(1, 1).StudyInstanceUID, "SeriesInstanceUID": ""}
+    assert len(client.post_modalities_id_find_series("other", below)) == 2
+    within = below | {"SeriesInstanceUID": dataset(1, 1, 1).SeriesInstanceUID, "SOPInstanceUID": ""}
+    assert len(client.post_modalities_id_find_instance("other", within)) == 3
+    whole = client.post_modalities_id_find("other", {"PatientID": "PAT2"})
+    assert whole
+    with refused(500):
+        client.post_modalities_id_find_worklist("other", {"Query": {"PatientID": "*"}})  # this Orthanc has no worklists
+
+
+def test_queries_and_their_answers(client: Any, archive: Archive, moved: Stage) -> None:
+    query = client.post_modalities_id_query(
+        "other", {"Level": "Study", "Query": {"PatientID": "PAT1", "StudyDescription": "*"}}
+    )["ID"]
+    assert query in client.get_queries()
+    assert "answers" in client.get_queries_id(query)
+    assert client.get_queries_id_level(query) == "Study"
+    assert client.get_queries_id_modality(query) == "other"
+    assert client.get_queries_id_query(query, params={"simplify": ""})["PatientID"] == "PAT1"
+    assert client.get_queries_id_answers(query) == ["0", "1"]
+    assert len(client.get_queries_id_answers(query, params={"expand": "", "simplify": ""})) == 2
+    assert "retrieve" in client.get_queries_id_answers_index(query, "0")
+    first = client.get_queries_id_answers_index_content(query, "0", params={"simplify": ""})
+    assert first["PatientID"] == "PAT1"
+    counts = {"study": (1, 2), "series": (2, 1), "instances": (4, 1)}
+    below = client.post_queries_id_answers_index_query_series(query, "0", {"Query": {}})["ID"]
+    number = 0 if first["StudyInstanceUID"] == dataset(1, 1).StudyInstanceUID else 1
+    assert len(client.get_queries_id_answers(below)) == counts["series"][number]
+    below = client.post_queries_id_answers_index_query_instances(query, "0", {"Query": {}})["ID"]
+    assert len(client.get_queries_id_answers(below)) == counts["instances"][number]
+    client.post_queries_id_answers_index_retrieve(query, "0", json={"TargetAet": "PEER", "Synchronous": True})
+    assert len(moved.stored(moved.server)) == counts["instances"][number]
+    client.post_queries_id_retrieve(query, json={"TargetAet": "PEER", "Synchronous": True})
+    assert len(moved.stored(moved.server)) == 5
+    patients = client.post_modalities_id_query("other", {"Level": "Patient", "Query": {"PatientID": "PAT1"}})["ID"]
+    below = client.post_queries_id_answers_index_query_studies(patients, "0", {"Query": {}})["ID"]
+    assert len(client.get_queries_id_answers(below)) == 2
+    client.delete_queries_id(query)
+    with refused(404):
+        client.get_queries_id(query)
+
+
+def test_resources_are_fetched(client: Any, archive: Archive, moved: Stage) -> None:
+    series = {
+        "StudyInstanceUID": dataset(1, 1).StudyInstanceUID,
+        "SeriesInstanceUID": dataset(1, 1, 1).SeriesInstanceUID,
+    }
+    client.post_modalities_id_move("other", {"Level": "Series", "Resources": [series], "TargetAet": "PEER"})
+    assert moved.stored(moved.server) == set(archive.instances)
+    client.post_modalities_id_get("other", {"Level": "Patient", "Resources": [{"PatientID": "PAT2"}]})
+    assert moved.stored(moved.server) == {*archive.instances, orthanc_id(2, 1, 1, 1)}
+
+
+@contextmanager
+def silent_modality() -> Iterator[tuple[int, socket.socket]]:
+    """A port that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1], listening
+
+
+def test_jobs(client: Any, archive: Archive, stage: Stage) -> None:
+    with silent_modality() as (port, listening):
+        client.put_modalities_id("silent", {"AET": "SILENT", "Host": "127.0.0.1", "Port": port, "Timeout": STUCK_S})
+        send = {"Resources": [archive.instances[0]], "Synchronous": False}
+        running, waiting, third = (client.post_modalities_id_store("silent", json=send)["ID"] for _ in range(3))
+        assert {running, waiting, third} <= set(client.get_jobs())
+        assert {each["State"] for each in client.get_jobs(params={"expand": ""}) if each["ID"] in {waiting, third}} == {
+            "Pending"
+        }
+        with listening.accept()[0]:
+            assert state(client, running) == "Running"
+            client.post_jobs_id_pause(waiting)
+            assert state(client, waiting) == "Paused"
+            client.post_jobs_id_resume(waiting)
+            assert state(client, waiting) == "Pending"
+            for job in (waiting, third, running):
+                client.post_jobs_id_cancel(job)
+            assert client.get_jobs_id(waiting)["ErrorDescription"] == "This job was canceled"
+        wait_for(lambda: state(client, running) == "Failure", "the job whose modality has gone")
+        client.delete_jobs_id(third)
+        with refused(404):
+            client.get_jobs_id(third)
+        client.post_jobs_id_resubmit(waiting)
+        with listening.accept()[0]:
+            pass
+        wait_for(lambda: state(client, waiting) != "Running", "the job that was submitted again")
+        client.post_jobs_id_cancel(waiting)
+        for verb in (client.get_jobs_id_key, client.delete_jobs_id_key):
+            with refused(404):
+                verb(waiting, "archive")
+        client.delete_modalities_id("silent")
+
+
+def state(client: Any, job: str) -> str:
+    return str(client.get_jobs_id(job)["State"])
+
+
+def test_bulk_requests(client: Any, archive: Archive, stage: Stage) -> None:
+    both = [archive.study, archive.other_study]
+    shown = client.post_tools_bulk_content({"Resources": both, "Short": True})
+    assert {each["MainDicomTags"]["0008,0050"] for each in shown} == {"ACC11", "ACC12"}
+    changed = client.post_tools_bulk_modify(
+        {"Resources": both, "Level": "Study", "Replace": {"StudyDescription": "Bulk"}}
+    )
+    anonymous = client.post_tools_bulk_anonymize({"Resources": both})
+    for answer in (changed, anonymous):
+        made = [each["ID"] for each in answer["Resources"] if each["Type"] == "Study"]
+        assert len(made) == 2
+        assert set(made) <= stage.stored(stage.server, "studies")
+    assert len(client.post_tools_find({"Level": "Study", "Query": {"StudyDescription": "Bulk"}})) == 2
+    client.post_tools_bulk_delete({"Resources": [archive.patient, archive.other_patient]})
+    assert not stage.stored(stage.server) & set(archive.instances)
+
+
+def test_searches(client: Any, archive: Archive) -> None:
+    query = {
+        "Level": "Study",
+        "Query": {"PatientID": "PAT1"},
+        "OrderBy": [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}],
+    }
+    assert client.post_tools_find(query) == [archive.other_study, archive.study]
+    assert client.post_tools_count_resources(query)["Count"] == 2
+    found = client.post_tools_lookup(data=dataset(1, 1).StudyInstanceUID)
+    assert [(each["Type"], each["ID"]) for each in found] == [("Study", archive.study)]
+
+
+def test_runtime_settings(client: Any, archive: Archive) -> None:
+    for which in ("", "_dicom", "_generic", "_http", "_jobs", "_lua", "_plugins", "_sqlite"):
+        read, write = getattr(client, f"get_tools_log_level{which}"), getattr(client, f"put_tools_log_level{which}")
+        before = read()
+        write(data="verbose")
+        assert read() == "verbose"
+        write(data=before)
+        assert read() == before
+    client.put_tools_metrics(data="0")
+    assert client.get_tools_metrics() == "0"
+    client.put_tools_metrics(data="1")
+    assert client.get_tools_metrics() == "1"
+    assert "orthanc_count_instances 6 " in client.get_tools_metrics_prometheus()
+    client.put_tools_default_encoding(data="Cyrillic")
+    assert client.get_tools_default_encoding() == "Cyrillic"
+    client.put_tools_default_encoding(data="Latin1")
+    client.put_tools_unknown_sop_class_accepted(data="1")
+    assert client.get_tools_unknown_sop_class_accepted() == "1"
+    client.put_tools_unknown_sop_class_accepted(data="0")
+    everything = client.get_tools_accepted_transfer_syntaxes()
+    assert client.put_tools_accepted_transfer_syntaxes(data='["1.2.840.10008.1.2.1"]') == ["1.2.840.10008.1.2.1"]
+    assert client.get_tools_accepted_transfer_syntaxes() == ["1.2.840.10008.1.2.1"]
+    assert set(client.put_tools_accepted_transfer_syntaxes(json=everything)) == set(everything)
+    assert dataset().SOPClassUID in client.get_tools_accepted_sop_classes()
+
+
+def test_the_server_speaks_of_itself(client: Any, archive: Archive) -> None:
+    assert client.get_system()["Name"] == "Peer"
+    assert {"find", "now"} <= set(client.get_tools())
+    for now in (client.get_tools_now(), client.get_tools_now_local()):
+        assert datetime.strptime(now, "%Y%m%dT%H%M%S").year >= 2024  # noqa: DTZ007 # one of them is in UTC
+    assert client.post_tools_execute_script(data="print(6 * 7)").strip() == "42"
+    assert client.get_plugins() == ["explorer.js"]
+    client.get_plugins_explorer_js()
+    for wrong in (
+        lambda: client.get_plugins_id("none"),
+        client.get_tools_generate_uid,
+        client.post_tools_invalid_ate_tags,
+    ):
+        with refused(404):  # the paths of the last two are wrong in these clients
+            wrong()
+
+
+def test_what_comes_later_is_refused_without_harm(stage: Stage, archive: Archive) -> None:
+    """And, as Orthanc shows, works with the same arguments once it is there."""
+    assert set(call_later(stage.url, archive, NOUNS).values()) <= {200, 400, 404}
+
+
+@pytest.mark.nightly
+def test_the_server_starts_again(archive: Archive, clients: dict[str, Any]) -> None:
+    client = clients["blocking"]
+    client.post_tools_reset()
+    wait_for(lambda: answers(client), "the server to have started again")
+    assert len(client.get_instances()) == 6
+
+
+def test_the_server_ends(clients: dict[str, Any]) -> None:
+    client = clients["blocking"]
+    client.post_tools_shutdown()
+    wait_for(lambda: not answers(client), "the server to end")
+
+
+def answers(client: Any) -> bool:
+    try:
+        client.get_system()
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def test_every_route_is_of_one_of_the_two_modules() -> None:
+    methods = {name for name in vars(Orthanc) if name.startswith(VERBS)}
+    assert methods == routes_of(NOUNS | RESOURCES)
+
+
+def test_no_method_was_left_out() -> None:
+    last = {"test_no_method_was_left_out", "test_the_server_starts_again"}
+    if missing := {name for name in globals() if name.startswith("test_")} - last - RUN:
+        pytest.skip(f"holds of the whole module only; not run: {sorted(missing)}")
+    assert routes_of(NOUNS) - CALLED - {"post_tools_reset"} == LATER & routes_of(NOUNS)
