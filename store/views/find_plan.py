@@ -142,11 +142,11 @@ def _identifier_source(level: Level, kind: LookupKind, matcher: Matcher) -> Sour
     """Identifiers lie there in upper case and without padding, so that a span may hold a few too many."""
     whole = bytes((kind,))
     match matcher:
+        case OneOf() | Wildcard() if matcher.matches(""):
+            return None  # a patient without PatientID may have studies in which it is there and empty
         case OneOf():
             prefixes = sorted({lookup_prefix(kind, text) for text in matcher.texts})
             return Source(level, tuple(Span(LOOKUP, prefix, _after(prefix)) for prefix in prefixes))
-        case Wildcard() if matcher.matches(""):
-            return None  # a patient without PatientID may have studies in which it is there and empty
         case Wildcard() if beginning := normalize_identifier(matcher.prefix):
             start = whole + _cut(beginning)
             return Source(level, (Span(LOOKUP, start, _after(start)),))

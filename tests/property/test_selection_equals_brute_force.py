@@ -133,6 +133,17 @@ def test_a_selection_equals_brute_force(
     assert [each for piece in pieces for each in piece] == expected[since:][: query.limit or None]
 
 
+def test_an_empty_member_of_a_list_finds_studies_where_the_tag_is_empty_and_their_patient_has_none(
+    archive: IndexStage,
+) -> None:
+    query = Query(level=Level.STUDY, keys=_keys({0x00100020: "P1\\"}, folds=False), reads_files=False)
+    with archive.views.snapshot() as s:
+        expected = sorted(record.id for record in _brute_force(s, query))
+    selector = Selector(archive.views, BlobStore(Path("/nowhere")))
+    assert [each for piece in selector.select(query) for each in piece] == expected
+    assert selector.count(query) == len(expected)
+
+
 def _keys(asked: Mapping[int, str], *, folds: bool) -> dict[int, Matcher]:
     keys: dict[int, Matcher] = {}
     for tag, text in asked.items():
