@@ -83,7 +83,7 @@ def test_levels_set_by_rest_reach_the_supervisor_and_the_filters_of_scripts(
         ("--verbose-http", "verbose"),
         pytest.param("--trace-http", "trace", marks=pytest.mark.nightly),
         pytest.param("--verbose", "verbose", marks=pytest.mark.nightly),
-        ("--trace", "trace"),
+        pytest.param("--trace", "trace", marks=pytest.mark.nightly),
     ],
 )
 def test_levels_of_the_command_line_are_told_by_category(server: ServerUnderTest, switch: str, level: str) -> None:

@@ -105,8 +105,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
 @pytest.mark.parametrize(
     ("number", "work"),
     [
-        (signal.SIGTERM, nothing),
-        (signal.SIGINT, nothing),
+        pytest.param(signal.SIGTERM, nothing, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGINT, nothing, marks=pytest.mark.nightly),
         (signal.SIGTERM, a_request),
         (signal.SIGINT, a_kept_connection),
         (signal.SIGINT, a_c_store),

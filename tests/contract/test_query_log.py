@@ -61,7 +61,11 @@ def ask_everything(server: ServerUnderTest) -> None:
 
 @pytest.mark.parametrize(
     ("level", "deidentify", "shows"),
-    [("--trace", True, False), ("--verbose-dicom", True, False), ("--verbose-dicom", False, True)],
+    [
+        ("--trace", True, False),
+        pytest.param("--verbose-dicom", True, False, marks=pytest.mark.nightly),
+        ("--verbose-dicom", False, True),
+    ],
 )
 def test_a_log_names_patients_only_if_that_was_asked_for(
     tmp_path: Path, level: str, *, deidentify: bool, shows: bool
@@ -86,7 +90,7 @@ def test_a_log_names_patients_only_if_that_was_asked_for(
 
 def test_queries_are_told_by_default_to_nobody(tmp_path: Path) -> None:
     with server_in(tmp_path, DeidentifyLogs=False, GatewayProcesses=1, DicomAlwaysAllowFind=True) as server:
-        server.start()
+        server.start("--single-process")
         ask(server, FIND, lambda association: association.send_c_find(query(PatientID="g-4711"), FIND))
         assert server.stop() == 0
         assert "g-4711" not in server.log

@@ -41,8 +41,13 @@ SPILLED = 2_000_000  # bytes of pixels: such an instance goes to its file as it 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path, **TWO_OF_EACH) as not_started:
+    with server_in(tmp_path) as not_started:
         yield not_started
+
+
+@pytest.fixture
+def two_of_each(server: ServerUnderTest) -> None:
+    server.options |= TWO_OF_EACH
 
 
 def instance(number: int, pixel_bytes: int = 200) -> Instance:
@@ -77,6 +82,7 @@ def check_clean(server: ServerUnderTest) -> None:
 # -- starting and stopping --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("two_of_each")
 def test_the_core_is_up_before_the_gateways_start(server: ServerUnderTest) -> None:
     server.launch()
     wait_for(server.gateways, "the first gateway")
@@ -90,8 +96,7 @@ def test_the_core_is_up_before_the_gateways_start(server: ServerUnderTest) -> No
 ENDS = {
     "SIGTERM": signal.SIGTERM,
     "SIGINT": signal.SIGINT,
-    "a terminal's Ctrl-C": signal.SIGINT,  # to every process
-    "a service manager's SIGTERM": signal.SIGTERM,  # likewise
+    "a service manager's SIGTERM": signal.SIGTERM,  # to every process
 }
 
 
@@ -99,20 +104,14 @@ ENDS = {
     "end",
     [
         "SIGTERM",
-        pytest.param("SIGINT", marks=pytest.mark.nightly),
-        "a terminal's Ctrl-C",
-        pytest.param("a service manager's SIGTERM", marks=pytest.mark.nightly),
-        "/tools/shutdown",
+        *(pytest.param(end, marks=pytest.mark.nightly) for end in ("SIGINT", "a service manager's SIGTERM")),
     ],
 )
 def test_a_stop_is_clean(server: ServerUnderTest, end: str) -> None:
     server.start()
     sent = [instance(number) for number in range(1, 7)]
     store(server, *sent)
-    if end == "/tools/shutdown":
-        answer = server.request("POST", end)
-        assert (answer.status, answer.json) == (200, {})
-    elif end.startswith("a "):
+    if end.startswith("a "):
         signal_all(server, ENDS[end])
     else:
         server.signal(ENDS[end])
@@ -133,9 +132,12 @@ def test_a_stop_during_the_start_is_clean(server: ServerUnderTest) -> None:
     check_clean(server)
 
 
-@pytest.mark.parametrize("is_for_all", [False, True], ids=["told the supervisor", "told every process"])
+@pytest.mark.parametrize(
+    "is_for_all",
+    [pytest.param(False, marks=pytest.mark.nightly), True],
+    ids=["told the supervisor", "told every process"],
+)
 def test_a_stop_lets_requests_under_way_finish(server: ServerUnderTest, *, is_for_all: bool) -> None:
-    server.options["GatewayProcesses"] = 1
     server.start()
     posted, sent = instance(1, SPILLED), instance(2, SPILLED)
     with (
@@ -188,6 +190,7 @@ def test_a_stop_does_not_wait_for_ever(server: ServerUnderTest) -> None:
 # -- signals and tools ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("two_of_each")
 def test_sigusr1_shows_the_stacks_of_every_process(server: ServerUnderTest) -> None:
     server.start()
     server.signal(signal.SIGUSR1)
@@ -202,7 +205,8 @@ def test_sigusr1_shows_the_stacks_of_every_process(server: ServerUnderTest) -> N
     assert server.stop() == 0
 
 
-def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> None:
+@pytest.mark.usefixtures("two_of_each")
+def test_a_reset_restarts_everything_but_the_ports_and_a_shutdown_ends_it_cleanly(server: ServerUnderTest) -> None:
     server.start()
     store(server, instance(1), instance(2))
     server.request("PUT", "/tools/default-encoding", b"Utf8")
@@ -220,8 +224,10 @@ def test_a_reset_restarts_everything_but_the_ports(server: ServerUnderTest) -> N
     assert not {pid for name, pid in after.items() if name != SUPERVISOR} & set(before.values())
     assert server.request("GET", "/tools/default-encoding").body == b"Latin1", "what REST had set is forgotten"
     assert check_archive(server) == {instance(number).id for number in range(1, 5)}
-    assert server.stop() == 0
-    assert "Traceback" not in server.log
+    answer = server.request("POST", "/tools/shutdown")
+    assert (answer.status, answer.json) == (200, {})
+    assert server.wait() == 0, server.log
+    check_clean(server)
 
 
 def test_a_signal_is_heard_whatever_its_thread_is_doing() -> None:
@@ -241,14 +247,16 @@ def test_a_signal_is_heard_whatever_its_thread_is_doing() -> None:
         signal.signal(STOP_SIGNAL, before)
 
 
-def test_a_terminal_that_hangs_up_costs_a_reset(server: ServerUnderTest) -> None:
+def test_a_terminal_that_hangs_up_costs_a_reset_and_its_control_c_is_a_clean_stop(server: ServerUnderTest) -> None:
     server.start()
     store(server, instance(1))
     signal_all(server, signal.SIGHUP)
     wait_for(lambda: server.log.count(READY_LINE) == 2, "the second start")
     check_bytes(server, [instance(1)])
     assert "boot.verify_tail" not in server.log
-    assert server.stop() == 0
+    signal_all(server, signal.SIGINT)
+    assert server.wait() == 0, server.log
+    check_clean(server)
 
 
 def test_a_single_process_does_all_of_that_alone(server: ServerUnderTest) -> None:
@@ -280,6 +288,7 @@ def test_the_death_of_the_core_ends_the_server(server: ServerUnderTest) -> None:
     check_bytes(server, [instance(1)])
 
 
+@pytest.mark.nightly
 def test_the_death_of_the_supervisor_ends_the_server(server: ServerUnderTest) -> None:
     server.start()
     store(server, instance(1))
@@ -290,6 +299,7 @@ def test_the_death_of_the_supervisor_ends_the_server(server: ServerUnderTest) ->
     check_bytes(server, [instance(1)])
 
 
+@pytest.mark.nightly
 def test_the_death_of_the_supervisor_during_the_start_leaves_nothing(server: ServerUnderTest) -> None:
     for count in (2, 2, 2, 3, 4):
         server.launch()
@@ -298,6 +308,7 @@ def test_the_death_of_the_supervisor_during_the_start_leaves_nothing(server: Ser
         assert server.wait(20) == -signal.SIGKILL
 
 
+@pytest.mark.usefixtures("two_of_each")
 def test_a_gateway_that_dies_is_replaced_while_the_other_serves(server: ServerUnderTest) -> None:
     server.start()
     before = server.named()
