@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCENARIO_NAMES = (
     "storescu", "storescu-nodelay", "storescu-4", "no-delay", "no-delay-4", "rest-1", "rest-5", "rest-1-expand",
+    "no-delay-4-render",
 )  # fmt: skip
 _EPILOG = """
 Two servers in one run, both started here with fresh archives:
@@ -76,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     scu.set_defaults(run=_scu)
     _add_servers(scu)
+    images = kinds.add_parser("images", help="pictures and pixels a second")
+    images.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
+    images.add_argument(
+        "--slices", type=int, default=300, metavar="N", help="of the series that is asked for as a whole (300)"
+    )
+    images.set_defaults(run=_images)
+    _add_servers(images)
     lua = kinds.add_parser("lua", help="what Lua scripts cost: filters, callbacks of events, auto-routing")
     lua.add_argument("--generate", type=int, default=1000, metavar="N", help="instances a measurement (1000)")
     lua.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
@@ -115,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
     flat.set_defaults(run=_flat)
-    for each in (ingest, rest, changes, metadata, find, query, search, scu, lua, recycle, replay, filler, flat):
+    for each in (ingest, rest, changes, metadata, find, query, search, scu, images, lua, recycle, replay, filler, flat):
         _add_common(each)
 
 
@@ -224,6 +232,16 @@ def _scu(options: argparse.Namespace) -> int:
         runs = send(targets, destinations, files, rounds=options.rounds)
     title = f"scu: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
     return _report("scu", title, options, runs)
+
+
+def _images(options: argparse.Namespace) -> int:
+    from tools.bench.images import images
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        runs = images(targets, seed=options.seed, rounds=options.rounds, count=options.requests, slices=options.slices)
+    title = f"images: {options.requests} requests a run, {options.slices} slices, {options.rounds} rounds"
+    return _report("images", title, options, runs)
 
 
 def _query(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ does at the same time affects all of them. After each run `/statistics` must hav
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 PRELOAD_CLIENTS: Final = 4
 EXPAND_PATH: Final = "/instances?expand"
+RENDERERS: Final = 8
+RENDERED: Final = 50  # instances, one after the other
 
 
 class Supply(Protocol):
@@ -97,6 +100,35 @@ def _expand(target: Target, stopped: Callable[[], bool]) -> int:
     return answered
 
 
+def _cstore_beside_renderers(target: Target, files: Sequence[bytes], folder: Path) -> Outcome:
+    with ExitStack() as renderers:
+        stored = newest_instances(target, RENDERED)
+        rendered = [renderers.enter_context(in_background(partial(_render, target, stored))) for _ in range(RENDERERS)]
+        outcome = _cstore(target, files, folder, associations=4)
+    failures = (
+        outcome.failures if all(each[0] for each in rendered) else [*outcome.failures, "a renderer got no answer"]
+    )
+    return replace(outcome, failures=failures)
+
+
+def newest_instances(target: Target, count: int) -> list[str]:
+    """Return the identifiers of some of the instances that were stored last. Raises InvalidRequest where there are none."""
+    last = int(target.get("/changes?last")["Last"])
+    changes = target.get(f"/changes?since={max(0, last - 4 * count)}&limit={4 * count}")["Changes"]
+    found = [change["ID"] for change in changes if change["ChangeType"] == "NewInstance"]
+    if not found:
+        raise InvalidRequest(f"{target.name} has no instances that came last: let another scenario go before")
+    return found[-count:]
+
+
+def _render(target: Target, instances: Sequence[str], stopped: Callable[[], bool]) -> int:
+    client, answered = target.client(), 0
+    while not stopped():
+        client.get(f"/instances/{instances[answered % len(instances)]}/preview")
+        answered += 1
+    return answered
+
+
 def _scenarios(*scenarios: Scenario) -> dict[str, Scenario]:
     return {scenario.name: scenario for scenario in scenarios}
 
@@ -130,6 +162,12 @@ SCENARIOS: Final = _scenarios(
     Scenario("rest-1", "POST /instances, one client", partial(_rest, clients=1)),
     Scenario("rest-5", "POST /instances, five clients", partial(_rest, clients=5)),
     Scenario("rest-1-expand", f"one client, while another loops over GET {EXPAND_PATH}", _rest_beside_expand),
+    Scenario(
+        "no-delay-4-render",
+        f"four senders without any delay, while {RENDERERS} clients ask for previews of what came last",
+        _cstore_beside_renderers,
+        is_dicom=True,
+    ),
 )
 
 

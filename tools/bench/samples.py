@@ -1,7 +1,7 @@
 """Generated DICOM files for measuring: the same bytes for every server, no UID used twice in a run or between seeds.
 
 A template is made once with pydicom; an instance is a copy with its identifiers patched in place. A patient has one
-study of four series of 100 instances. `mr` is what an MR scanner sends: 256 × 320 pixels of 16 bits, explicit little
+study of four series of 100 instances, if nothing else is said. `mr` is what an MR scanner sends: 256 × 320 pixels of 16 bits, explicit little
 endian, 170 kB, whose pixels are noise, so that no server gains by compressing. `phantom` is the same with an image in it: ellipses with the
 noise of a scanner (Rician), which zlib makes half as large. `small` has 8 × 8 pixels and few tags: 1 kB, for filling an archive.
 """
@@ -10,13 +10,16 @@ import random
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from io import BytesIO
 from math import hypot
-from typing import Final
+from typing import Any, Final
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLosslessSV1, JPEGLSLossless
 
 from store.dicom.uids import MR_IMAGE_STORAGE
 
@@ -31,6 +34,11 @@ _ELLIPSES: Final = (
     (-0.25, 0.1, 0.15, 0.35, 300),
     (0.0, -0.4, 0.2, 0.15, 500),
 )
+# Transfer syntaxes that files can be made in, and how.
+COMPRESSED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    JPEGLosslessSV1: ("jpeg8_encode", {"lossless": True, "bitspersample": 16}),
+    JPEGLSLossless: ("jpegls_encode", {}),
+}
 PATIENT: Final = "BENCH-PATIENT-0000000000"
 
 
@@ -48,12 +56,14 @@ class Samples:
 
     seed: int  # < 10**10
     size: str = "mr"
+    syntax: str = ExplicitVRLittleEndian  # or one of `COMPRESSED`
+    series_length: int = INSTANCES_PER_SERIES
     _next: int = 0
     _template: bytes = b""
     _places: dict[bytes, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._template = _template(self.size, self.seed)
+        self._template = _template(self.size, self.seed, self.syntax)
         for text in self._values(0):
             self._places[text.encode()] = list(_find_all(self._template, text.encode()))
 
@@ -76,7 +86,7 @@ class Samples:
 
     def _values(self, number: int) -> dict[str, str]:
         """What stands in an instance in place of each placeholder."""
-        series = number // INSTANCES_PER_SERIES
+        series = number // self.series_length
         study = series // SERIES_PER_STUDY
         numbers = {1: study, 2: series, 3: number, 4: study}
         uids = {placeholder: make_uid(kind, self.seed, numbers[kind]) for kind, placeholder in PLACEHOLDERS.items()}
@@ -96,7 +106,7 @@ def _find_all(data: bytes, part: bytes) -> Iterator[int]:
         place = data.find(part, place + len(part))
 
 
-def _template(size: str, seed: int) -> bytes:
+def _template(size: str, seed: int, syntax: str) -> bytes:
     dataset = _identity()
     rows, columns = (8, 8) if size == "small" else (256, 320)
     if size != "small":
@@ -104,10 +114,12 @@ def _template(size: str, seed: int) -> bytes:
     chance = random.Random(seed)  # noqa: S311 — noise
     pixels = _phantom(rows, columns, chance) if size == "phantom" else chance.randbytes(rows * columns * 2)
     dataset.update(_pixels(rows, columns, pixels))
+    if syntax != ExplicitVRLittleEndian:
+        dataset["PixelData"] = DataElement("PixelData", "OB", encapsulate([_compress(rows, columns, pixels, syntax)]))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(MR_IMAGE_STORAGE)
     meta.MediaStorageSOPInstanceUID = UID(PLACEHOLDERS[3])
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(syntax)
     file = BytesIO()
     dataset.file_meta = meta
     dataset.save_as(file, enforce_file_format=True)
@@ -156,6 +168,13 @@ def _pixels(rows: int, columns: int, data: bytes) -> Dataset:
         PixelRepresentation=0,
         PixelData=data,
     )
+
+
+def _compress(rows: int, columns: int, pixels: bytes, syntax: str) -> bytes:
+    """Return a frame's codestream, by a library that is loaded here alone."""
+    samples = import_module("numpy").frombuffer(pixels, "<u2").reshape(rows, columns)
+    encoder, options = COMPRESSED[syntax]
+    return bytes(getattr(import_module("imagecodecs"), encoder)(samples, **options))
 
 
 def _phantom(rows: int, columns: int, chance: random.Random) -> bytes:

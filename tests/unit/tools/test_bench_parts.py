@@ -6,13 +6,15 @@ from io import BytesIO
 import pytest
 from pydicom import dcmread
 
+from actors.services.codecs.pool import CodecPool
+from actors.services.transcoding.dataset import transcode
 from events.errors import InvalidDicom, InvalidRequest
 from tools.bench.arguments import SCENARIO_NAMES
 from tools.bench.cstore_load import parse_file
 from tools.bench.finding import STUDIES_PER_DAY, StudySamples
 from tools.bench.ingest import SCENARIOS, in_turns
 from tools.bench.results import Run, percentile_ms, summarize
-from tools.bench.samples import INSTANCES_PER_SERIES, SERIES_PER_STUDY, Samples
+from tools.bench.samples import COMPRESSED, INSTANCES_PER_SERIES, SERIES_PER_STUDY, Samples
 from tools.bench.targets import Target, parse_options, parse_target
 
 
@@ -39,6 +41,25 @@ def test_a_phantom_compresses_as_an_image_does_and_noise_does_not() -> None:
     packed = {size: len(zlib.compress(Samples(7, size).take(1)[0])) for size in ("mr", "phantom")}
     assert packed["mr"] > 160_000
     assert 75_000 < packed["phantom"] < 105_000
+
+
+@pytest.mark.parametrize("syntax", list(COMPRESSED))
+def test_a_compressed_phantom_is_the_same_image(syntax: str) -> None:
+    (compressed,) = (dcmread(BytesIO(file)) for file in Samples(7, "phantom", syntax).take(1))
+    (plain,) = (dcmread(BytesIO(file)) for file in Samples(7, "phantom").take(1))
+    codecs = CodecPool()
+    try:
+        dataset = bytes(transcode(Samples(7, "phantom", syntax).take(1)[0], plain.file_meta.TransferSyntaxUID, codecs))
+    finally:
+        codecs.close()
+    assert compressed.SOPInstanceUID == plain.SOPInstanceUID
+    assert len(compressed.PixelData) < 0.6 * len(plain.PixelData)
+    assert plain.PixelData in dataset
+
+
+def test_a_series_is_as_long_as_it_is_asked_for() -> None:
+    read = [dcmread(BytesIO(file), stop_before_pixels=True) for file in Samples(7, "small", series_length=3).take(4)]
+    assert [each.SeriesInstanceUID == read[0].SeriesInstanceUID for each in read] == [True, True, True, False]
 
 
 def test_options_are_those_of_servers_by_name() -> None:
