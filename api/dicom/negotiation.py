@@ -29,7 +29,7 @@ from store.dicom.sop_classes import is_registered, storage_sop_classes
 from store.dicom.syntax import transfer_syntaxes
 from store.dicom.uids import APPLICATION_CONTEXT, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
-_SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)
+SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)  # by preference
 _UNKNOWN_CLASS_SYNTAXES = (EXPLICIT_LE, IMPLICIT_LE)
 
 
@@ -110,7 +110,7 @@ def _answer(proposed: ProposedContext, settings: DicomSettings, services: Collec
     name = proposed.abstract_syntax
     syntax: str | None
     if name in services:
-        syntax = _choose(_SERVICE_SYNTAXES, proposed.transfer_syntaxes)
+        syntax = _choose(SERVICE_SYNTAXES, proposed.transfer_syntaxes)
         refusal = Result.TRANSFER_SYNTAXES_NOT_SUPPORTED
     elif name in select_sop_classes(settings.accepted_sop_classes, settings.rejected_sop_classes):
         syntax = _choose(proposed.transfer_syntaxes, accepted)

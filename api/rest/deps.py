@@ -86,6 +86,7 @@ class Deps:
     finds: FindPool
     codecs: CodecPool
     settings: RestSettings
+    conformance: Callable[[], str]  # the DICOM conformance statement of the moment
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again
     scripts: ScriptsClient | None = None  # of the main interpreter; None: there are no scripts

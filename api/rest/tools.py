@@ -181,6 +181,16 @@ class AcceptedSopClasses:
         send_json(req, resp, sorted(accepted))
 
 
+class DicomConformance:
+    """`/tools/dicom-conformance`: the statement of what is negotiated just now."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._render = deps.conformance
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
+        send_text(resp, self._render())
+
+
 class Control:
     """`POST /tools/reset` and `POST /tools/shutdown`: answered at once, done afterwards."""
 
@@ -198,6 +208,7 @@ def routes(deps: Deps) -> Routes:
         "accepted-sop-classes": AcceptedSopClasses(deps),
         "accepted-transfer-syntaxes": AcceptedTransferSyntaxes(deps),
         "default-encoding": DefaultEncoding(deps),
+        "dicom-conformance": DicomConformance(deps),
         "generate-uid": GenerateUid(),
         "log-level": LogLevel(deps),
         **{f"log-level-{category}": LogLevel(deps, category) for category in LOG_CATEGORIES},

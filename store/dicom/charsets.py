@@ -55,6 +55,11 @@ class Charset:
         return decoded if self._initial is None else _ESCAPES.sub("", decoded)
 
 
+def defined_terms() -> list[str]:
+    """Return the defined terms of PS3.3 §C.12.1.1.2 that are understood."""
+    return sorted(term.replace("ISO IR", "ISO_IR") for term in _TERMS)
+
+
 def knows_charset(specific_character_set: str) -> bool:
     """Tell whether a value of SpecificCharacterSet has a first term that is known."""
     first = next(

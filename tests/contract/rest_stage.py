@@ -25,6 +25,8 @@ from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.bridge.channel import open_local_channel
 from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
+from api.dicom.conformance import render_conformance
+from api.dicom.settings import DicomSettings
 from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.serving.front import Application
@@ -157,6 +159,7 @@ def rest_stage(
         codecs=codecs,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
+        conformance=lambda: render_conformance((), DicomSettings(), ScuSettings()),
         scripts=scripts,
         filters=filters,
         shutdown=control("shutdown"),

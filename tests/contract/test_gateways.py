@@ -1,13 +1,16 @@
 """Gateways are interchangeable, leave nothing behind, and need little memory however large an instance is."""
 
 import contextlib
+import json
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from pynetdicom import AE, build_context
 
+from tests.conformance_statement import read_statement
 from tests.exposition import parse_exposition
 from tests.fault.checks import check_archive, files_of
 from tests.fault.instances import Instance
@@ -26,6 +29,14 @@ from tests.fault.servers import (
 from tools.replay import open_for_reading
 
 UPLOADS, ASSOCIATIONS = 200, 50
+CT = "1.2.840.10008.5.1.4.1.1.2"
+SYNTAXES = (
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.5",
+)
 FILES_KEPT_READY = 64  # empty files that a gateway may hold open; see actors/services/ingest/folders.py
 HTTP_THREADS = 2
 POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the first time
@@ -50,6 +61,39 @@ def test_a_setting_made_on_one_gateway_holds_on_all(server: ServerUnderTest) -> 
         assert server.request("PUT", "/tools/default-encoding", encoding.encode()).status == 200
         seen = {server.request("GET", "/tools/default-encoding").body for _ in range(20)}
         assert seen == {encoding.encode()}
+
+
+def test_an_association_gets_what_the_conformance_statement_says_of_the_moment(server: ServerUnderTest) -> None:
+    """A statement is asked of a gateway, an association goes to any of them."""
+    classes = ("1.2.840.10008.1.1", CT, "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.31", "1.2.3.4.5")
+    for patterns in (["1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2"], ["1.2.840.10008.1.*"]):
+        assert server.request("PUT", "/tools/accepted-transfer-syntaxes", json.dumps(patterns).encode()).status == 200
+        answer = server.request("GET", "/tools/dicom-conformance")
+        assert answer.status == 200
+        sections = read_statement(answer.body.decode())
+        rows = [[uid for _, uid in rows] for heading, rows in sections.items() if heading.endswith("as SCP")]
+        stated = {
+            (name, syntax) for uids in rows for name in classes if name in uids for syntax in SYNTAXES if syntax in uids
+        }
+        assert (CT, SYNTAXES[0]) in stated
+        assert ((CT, SYNTAXES[1]) in stated) == (len(patterns) == 1)
+        assert _negotiated(server, classes) == (
+            stated,
+            int(dict(sections["Limits"])["P-DATA PDU received as SCP, bytes"]),
+        )
+
+
+def _negotiated(server: ServerUnderTest, classes: tuple[str, ...]) -> tuple[set[tuple[str, str]], int]:
+    """The pairs of SOP class and transfer syntax, and the length of PDUs, that an association of pynetdicom's gets."""
+    entity = AE(ae_title="STATED")
+    entity.requested_contexts = [build_context(name, syntax) for name in classes for syntax in SYNTAXES]
+    association = entity.associate("127.0.0.1", server.dicom_port)
+    try:
+        assert association.is_established
+        got = {(str(each.abstract_syntax), str(each.transfer_syntax[0])) for each in association.accepted_contexts}
+        return got, association.acceptor.maximum_length or 0
+    finally:
+        association.release()
 
 
 def test_what_one_gateway_stored_every_gateway_serves(server: ServerUnderTest) -> None:

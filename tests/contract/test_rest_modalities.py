@@ -17,6 +17,7 @@ from actors.wire.errors import RemoteFailed
 from actors.wire.interruption import Interruption
 from events.identifiers import Level
 from store.dicom.matching import Dataset
+from tests.conformance_statement import read_statement
 from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage, shown
 from tests.fault.servers import server_in
 from tests.recording_scp import RecordingScp, recording_scp, rude_peer
@@ -221,6 +222,15 @@ def test_find_goes_down_to_series(stage: RestStage, rec: RecordingScp) -> None:
     assert len(asked) == 1 + 3 + 9
     assert [keys[0x00080052] for _, _, keys in asked[:3]] == ["PATIENT", "STUDY", "SERIES"]
     assert asked[3][2][0x0020000D] == "1.1"
+
+
+def test_a_query_proposes_what_the_conformance_statement_says(stage: RestStage, rec: RecordingScp) -> None:
+    stated = read_statement(stage.ask("/tools/dicom-conformance").body.decode())
+    shown(post(stage, "/modalities/rec/find-patient", {}))
+    request = rec.associations[-1].request
+    proposed = {uid for context in request.contexts for uid in (context.abstract_syntax, *context.transfer_syntaxes)}
+    assert proposed == {uid for _, uid in stated["C-FIND as SCU"]}
+    assert str(request.maximum_length) == dict(stated["Limits"])["P-DATA PDU received as SCU, bytes"]
 
 
 def test_a_thousand_answers_are_streamed(stage: RestStage, rec: RecordingScp) -> None:

@@ -1,7 +1,8 @@
-"""All DICOM services that a gateway offers."""
+"""All DICOM services that a gateway offers, and what it states of them."""
 
 from actors.services.remote.outgoing import Admission, admission
 from actors.services.remote.target import Target
+from api.dicom.conformance import render_conformance
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.get_scp import create_get_service
@@ -26,3 +27,7 @@ def dicom_services(settings: ServerSettings, own: Facilities) -> tuple[Service, 
         create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
         create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
     )
+
+
+def conformance_statement(settings: ServerSettings, own: Facilities) -> str:
+    return render_conformance(dicom_services(settings, own), own.runtime.dicom(), settings.scu)

@@ -27,7 +27,7 @@ class Facilities:
         settings: ServerSettings,
         links: Links,
     ) -> None:
-        self._http_client = settings.http_client
+        self._settings = settings
         self._reading = Reading(settings, links)
         self.views = self._reading.views
         self._levels = LogLevels(self.views, settings.log)
@@ -56,6 +56,7 @@ class Facilities:
             codecs=self.codecs,
             stopping=self.stopping,
             settings=settings.rest,
+            conformance=self._state_conformance,
             scripts=links.scripts,
             received=links.received,
             filters=self.filters,
@@ -63,10 +64,17 @@ class Facilities:
             reset=lambda: links.control("reset"),
         )
 
+    def _state_conformance(self) -> str:
+        module = import_module(
+            "tools.server.dicom_services"
+        )  # which needs this one; a script's process has no other use of it
+        statement: str = module.conformance_statement(self._settings, self)
+        return statement
+
     @cached_property
     def _peer_client(self) -> "PeerClient":
         module = import_module("actors.services.remote.peer_client")  # few servers have peers, see Deps.peer_client
-        client: PeerClient = module.PeerClient(self._http_client)
+        client: PeerClient = module.PeerClient(self._settings.http_client)
         return client
 
     def close(self) -> None:
