@@ -5,6 +5,7 @@ are never copied. Sequences in which something changes are written anew, with de
 its own: nothing of the old one, which may name people and places, is left. Group lengths are left out: they would be wrong now.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from store.dicom.change.drawn import Drawn
 from store.dicom.change.items import ItemEditor, Paths, changed_value, is_sequence, known_values
 from store.dicom.change.modification import Modification, NewValue
-from store.dicom.change.rules import Act, Rules
+from store.dicom.change.rules import FOREIGN_GROUPS, Act, Rules
 from store.dicom.change.values import Form, encode_value, write_bytes, write_element
 from store.dicom.charsets import Charset, charset_of
 from store.dicom.dictionary import dictionary_vr
@@ -27,8 +28,9 @@ from store.dicom.tags import (
     SOP_INSTANCE_UID,
     SPECIFIC_CHARACTER_SET,
 )
+from store.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
-_FOREIGN_GROUPS: Final = frozenset((0, 2))
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Editor:
         if file.syntax.deflated:
             dataset = b"".join(parts)
             parts = [deflate(dataset, 0, len(dataset))]
-        head = file_meta(sop_class, sop_instance, file.transfer_syntax)
-        return Changed((head, *parts), sop_instance, file.transfer_syntax)
+        syntax = _told_syntax(file)
+        return Changed((file_meta(sop_class, sop_instance, syntax), *parts), sop_instance, syntax)
 
     def _charset(self, file: Part10, elements: tuple[Element, ...]) -> Charset:
         """Return that of the result, in which new text is written; other text is not converted, as by Orthanc."""
@@ -95,7 +97,7 @@ class Editor:
         written = self._written.get(form)
         if written is None:
             values = {
-                tag: value for tag, value in self._values.items() if tag >> 16 not in _FOREIGN_GROUPS and tag & 0xFFFF
+                tag: value for tag, value in self._values.items() if tag >> 16 not in FOREIGN_GROUPS and tag & 0xFFFF
             }
             written = self._written[form] = {tag: write_element(tag, value, form) for tag, value in values.items()}
         return written
@@ -159,7 +161,7 @@ class _Editing:
         for element in elements:
             tag = element.tag
             made: bytes | None = b""
-            if tag >> 16 in _FOREIGN_GROUPS or not tag & 0xFFFF or tag in new:
+            if tag >> 16 in FOREIGN_GROUPS or not tag & 0xFFFF or tag in new:
                 pass
             else:
                 made = self._element(element, items)
@@ -190,7 +192,7 @@ class _Editing:
             act = self.rules.of_other(element.tag)
         if act is Act.LOOK_INTO:
             looks = self.rules.looks_into_items or element.tag in self.rules.path_roots
-            if looks and is_sequence(element):
+            if looks and is_sequence(self.data, element):
                 return items.sequence(element, self.paths)
             return self._as_it_is(element)
         if act is Act.KEEP:
@@ -205,6 +207,15 @@ class _Editing:
             return None
         value = bytes(self.data[element.value : element.value + element.length])
         return write_bytes(element.tag, element.vr, value, self.form)
+
+
+def _told_syntax(file: Part10) -> str:
+    """Return the transfer syntax that a file names; if that is no UID, and may tell anything, the one that it is in."""
+    if _UID.fullmatch(file.transfer_syntax):
+        return file.transfer_syntax
+    if not file.syntax.explicit:
+        return IMPLICIT_LE
+    return EXPLICIT_LE if file.syntax.little else EXPLICIT_BE
 
 
 def _text_bytes(tag: int, value: NewValue | None, form: Form) -> bytes | None:

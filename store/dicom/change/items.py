@@ -19,6 +19,7 @@ from store.dicom.syntax import Syntax
 from store.dicom.tags import SEQUENCE_END
 
 _PADDING: Final = b" \0"
+_ITEM: Final = b"\xfe\xff\x00\xe0"  # how one begins in implicit VR little endian, which values of VR UN are in
 
 
 class Paths(NamedTuple):
@@ -78,7 +79,7 @@ class ItemEditor:
         return self._sequence(element, paths, explicit=self.syntax.explicit)
 
     def _sequence(self, element: Element, paths: Paths, *, explicit: bool) -> bytes | None:
-        is_unknown = explicit and bytes(self.data[element.start + 4 : element.start + 6]) == b"UN"
+        is_unknown = explicit and bytes(self.data[element.start + 4 : element.start + 6]) != b"SQ"
         items = element.items
         if items is None:
             try:
@@ -114,9 +115,12 @@ class ItemEditor:
     def _item(self, item: Item, paths: Paths, *, explicit: bool) -> bytes | None:
         """Return the content of an item anew; None if nothing in it changes."""
         replace, remove, keep = paths.here()
-        is_changed = bool(replace)
+        elements = in_order(item.elements)
+        is_changed = bool(replace) or len(elements) < len(
+            item.elements
+        )  # of one that occurs twice nobody reads the second
         parts: dict[int, bytes] = {}
-        for element in in_order(item.elements):
+        for element in elements:
             if element.tag in replace or (element.tag in remove and element.tag not in keep):
                 is_changed = True
                 continue
@@ -139,15 +143,23 @@ class ItemEditor:
     def _element(self, element: Element, act: Act, paths: Paths, *, explicit: bool, little: bool) -> bytes | None:
         """Return an element anew; None if it stays, b"" if it leaves."""
         if act is Act.LOOK_INTO:
-            return self._sequence(element, paths, explicit=explicit) if is_sequence(element) else None
+            return self._sequence(element, paths, explicit=explicit) if is_sequence(self.data, element) else None
         if act is Act.REMOVE:
             return b""
         form = Form(explicit=explicit, little=little, encoding=self.charset.written)
         return changed_value(self.data, element, act, self.drawn, form)
 
 
-def is_sequence(element: Element) -> bool:
-    return element.items is not None or (element.vr == "UN" and dictionary_vr(element.tag) == "SQ")
+def is_sequence(data: Buffer, element: Element) -> bool:
+    """Tell whether an element is a sequence, whatever its VR is said to be; one of an unknown tag shows it by its first item."""
+    if element.items is not None:
+        return True
+    if not element.length or element.fragments is not None:
+        return False
+    known = dictionary_vr(element.tag)
+    if known:
+        return known == "SQ"
+    return element.vr == "UN" and bytes(data[element.value : element.value + len(_ITEM)]) == _ITEM
 
 
 def changed_value(data: Buffer, element: Element, act: Act, drawn: Drawn, form: Form) -> bytes:

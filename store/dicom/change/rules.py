@@ -25,8 +25,9 @@ class Act(IntEnum):
 
 
 _OF_LETTERS: Final = {"X": Act.REMOVE, "Z": Act.CLEAR, "U": Act.NEW_UID}
-_CURVES, _OVERLAYS = 0x5000, 0x6000
-_OVERLAY_CONTENT: Final = frozenset((0x3000, 0x4000))  # data and comments
+FOREIGN_GROUPS: Final = frozenset((0, 2))  # of messages and of the head of a file: they have no place in a dataset
+# The table has data and comments of overlays; what is left of one without its data is no Overlay Plane Module (PS3.3 §C.9.2), and may say things, too.
+_CURVES_AND_OVERLAYS: Final = frozenset((0x5000, 0x6000))
 _WITHOUT_REPEATING: Final = "2008"  # the edition whose table has none of them
 
 
@@ -56,10 +57,10 @@ class Rules:
         """Return what happens to an element that has no rule of its own."""
         if tag & 0x10000 and self._removes_private:
             return Act.REMOVE
-        if self._edition not in {"", _WITHOUT_REPEATING}:
-            group = tag >> 16 & 0xFF00
-            if group == _CURVES or (group == _OVERLAYS and tag & 0xFFFF in _OVERLAY_CONTENT):
-                return Act.REMOVE
+        if self._edition and (not tag & 0xFFFF or tag >> 16 in FOREIGN_GROUPS):
+            return Act.REMOVE
+        if self._edition not in {"", _WITHOUT_REPEATING} and tag >> 16 & 0xFF00 in _CURVES_AND_OVERLAYS:
+            return Act.REMOVE
         return Act.LOOK_INTO
 
 
