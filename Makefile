@@ -35,6 +35,7 @@ nightly: export SINOGRAM_FUZZ_INPUTS ?= 50000
 nightly: export SINOGRAM_TEST_EXAMPLES ?= 10
 nightly: export SINOGRAM_EARLY_ANSWERS ?= 50
 nightly: export SINOGRAM_TEST_LARGE_BYTES ?= 2000000000
+nightly: export SINOGRAM_PEER_SINGLE_PROCESS ?= 0
 nightly: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -o timeout=14400 -m '' $(ARGS)
 

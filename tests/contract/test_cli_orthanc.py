@@ -37,11 +37,11 @@ def test_two_places_for_the_log_are_refused(tmp_path: Path, capsys: pytest.Captu
 
 def test_no_jobs_forgets_those_of_the_last_run_and_logdir_takes_the_log(tmp_path: Path) -> None:
     with server_in(tmp_path, DicomModalities={"away": ["AWAY", "127.0.0.1", 9]}) as running:
-        running.start()
+        running.start("--single-process")
         body = {"Level": "Study", "Resources": [{"StudyInstanceUID": "1.2"}], "Asynchronous": True}
         assert running.request("POST", "/modalities/away/move", json.dumps(body).encode()).status == 200
         assert running.stop() == 0
-        running.start()
+        running.start("--single-process")
         assert len(running.get("/jobs")) == 1
         assert running.stop() == 0
         running.start("--no-jobs", "--upgrade", f"--logdir={tmp_path}", "--verbose")

@@ -1,5 +1,6 @@
 """A whole server with scripts: its two interpreters start, stop, are replaced, and refuse what cannot be loaded."""
 
+import itertools
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from tools.server.serve import EXIT_REFUSED
 FILTER, MAIN = "lua-filter", "lua-main"
 SCRIPT = """
     print('loaded')
+    print('read', io.read('a') == '')
     function Initialize() print('initialized') end
     function Finalize() print('finalized') end
     function ReceivedInstanceFilter(dicom) return dicom.PatientID ~= 'REFUSED' end
@@ -52,20 +54,48 @@ def said(server: ServerUnderTest, line: str) -> int:
     return server.log.count(f"Lua says: {line}")
 
 
-def test_a_filter_of_received_instances_is_told_what_it_cannot_call(server: ServerUnderTest) -> None:
-    with_script(
-        server,
-        """
-        function ReceivedInstanceFilter(dicom)
-          for _, name in ipairs{'RestApiGet', 'Delete', 'GetKeyValue'} do print(select(2, pcall(_G[name], 'a', 'b'))) end
-          return RestApiGet('/system') ~= nil
-        end
-        """,
-    ).start()
-    assert stored_by_dicom(server, image(1, "A")) == 0xA700
+FILTERING = """
+    function ReceivedInstanceFilter(dicom)
+      if dicom.PatientID == 'SLOW' then HttpGet('http://127.0.0.1:%d/') end
+      if dicom.PatientID ~= 'ASKS' then return true end
+      for _, name in ipairs{'RestApiGet', 'Delete', 'GetKeyValue'} do print(select(2, pcall(_G[name], 'a', 'b'))) end
+      return RestApiGet('/system') ~= nil
+    end
+"""
+
+
+@pytest.fixture(scope="module")
+def filtering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    """A server whose filter asks a web service that never ends its answer, and calls what it cannot, as patients are named."""
+    with drip() as port, server_in(tmp_path_factory.mktemp("filtering")) as made:
+        with_script(made, FILTERING % port, LuaCallbackTimeout=1).start()
+        yield made
+
+
+def test_a_filter_of_received_instances_is_told_what_it_cannot_call(filtering: ServerUnderTest) -> None:
+    assert stored_by_dicom(filtering, image(1, "ASKS")) == 0xA700
     for name in ("RestApiGet", "Delete", "GetKeyValue"):
-        assert said(server, f"{name}() cannot be called by filters of received instances") == 1
-    assert "script.lua:4: RestApiGet() cannot be called by filters of received instances" in server.log
+        assert said(filtering, f"{name}() cannot be called by filters of received instances") == 1
+    assert "script.lua:6: RestApiGet() cannot be called by filters of received instances" in filtering.log
+
+
+def test_a_web_service_that_never_ends_its_answer_does_not_end_all_filtering(filtering: ServerUnderTest) -> None:
+    with RestSender(filtering) as sender:
+        assert sender.store(image(1, "SLOW"))[0] == 500
+        assert sender.store(image(2, "QUICK")) == (200, "Success")
+
+
+def test_what_no_callback_hears_of_is_removed_at_once(filtering: ServerUnderTest) -> None:
+    with RestSender(filtering) as sender:
+        assert sender.store(image(3, "GOES")) == (200, "Success")
+    told = filtering.get("/lua/status")["Events"]
+    assert (told["Cursor"], told["Lag"]) == (None, 0)
+    stored = (filtering.storage / "blobs").rglob("*")
+    files = [path for path in stored if path.is_file() and path.read_bytes()[128:132] == b"DICM"]
+    assert files
+    for patient in filtering.get("/patients"):
+        assert filtering.request("DELETE", f"/patients/{patient}").status == 200
+    wait_for(lambda: not any(path.exists() for path in files), "the files to be removed")
 
 
 @pytest.mark.parametrize("arguments", [(), ("--single-process",)])
@@ -77,7 +107,7 @@ def test_scripts_filter_and_hear_of_what_is_stored(server: ServerUnderTest, argu
     assert stored_by_dicom(server, image(3, "WELCOME")) == 0
     wait_for(lambda: said(server, "stored WELCOME, true") == 2, "both callbacks")
     assert server.stop() == 0
-    assert said(server, "loaded") == 2
+    assert said(server, "loaded") == said(server, "read, true") == 2, "standard input is empty"
     assert said(server, "initialized") == said(server, "finalized") == 1
     assert said(server, "stored REFUSED") == 0
 
@@ -93,20 +123,43 @@ def test_chunks_need_only_the_main_interpreter(server: ServerUnderTest) -> None:
     assert {FILTER, MAIN} & set(server.named()) == {MAIN}
 
 
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path_factory.mktemp("scripted")) as made:
+        with_script(made).start()
+        yield made
+
+
+_number = itertools.count(1)
+
+
+def welcome(server: ServerUnderTest) -> None:
+    """Store an instance and wait for its callback."""
+    before = said(server, "stored WELCOME, true")
+    assert stored_by_dicom(server, image(next(_number), "WELCOME")) == 0
+    wait_for(lambda: said(server, "stored WELCOME, true") == before + 1, "the callback")
+
+
 @pytest.mark.parametrize("role", [FILTER, MAIN])
-def test_an_interpreter_that_dies_is_replaced_while_its_clients_wait(server: ServerUnderTest, role: str) -> None:
-    with_script(server).start()
-    assert stored_by_dicom(server, image(1, "WELCOME")) == 0
-    wait_for(lambda: said(server, "stored WELCOME") == 1, "the first callback")
-    old = server.named()[role]
+def test_an_interpreter_that_dies_is_replaced_while_its_clients_wait(scripted: ServerUnderTest, role: str) -> None:
+    welcome(scripted)
+    old = scripted.named()[role]
     kill(old)
     wait_for(lambda: not is_running(old), "its end")
-    assert stored_by_dicom(server, image(2, "WELCOME")) == 0
-    assert stored_by_dicom(server, image(3, "REFUSED")) == 0
-    wait_for(lambda: said(server, "stored WELCOME") == 2, "the second callback")
-    wait_for(lambda: server.named().get(role, old) != old, "a successor")
-    with RestSender(server) as sender:
-        assert sender.store(image(3, "REFUSED")) == (200, "FilteredOut")
+    welcome(scripted)
+    refused = image(next(_number), "REFUSED")
+    assert stored_by_dicom(scripted, refused) == 0
+    wait_for(lambda: scripted.named().get(role, old) != old, "a successor")
+    with RestSender(scripted) as sender:
+        assert sender.store(refused) == (200, "FilteredOut")
+
+
+def test_an_interpreter_that_is_replaced_has_the_scripts_of_the_start(scripted: ServerUnderTest) -> None:
+    script, old, loaded = scripted.folder / "script.lua", scripted.named()[MAIN], said(scripted, "loaded")
+    script.write_text("this is not finished")
+    kill(old)
+    wait_for(lambda: scripted.named().get(MAIN, old) != old and said(scripted, "loaded") > loaded, "a successor")
+    welcome(scripted)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +204,6 @@ def test_a_reset_loads_the_scripts_anew(server: ServerUnderTest) -> None:
     assert server.process is not None
     os.kill(server.process.pid, signal.SIGHUP)
     wait_for(lambda: said(server, "new") == 2, "the new script")
-
-
-def test_scripts_that_read_standard_input_find_it_empty(server: ServerUnderTest) -> None:
-    with_script(server, "print('read', io.read('a') == '')").start()
-    assert said(server, "read, true") == 2
 
 
 def test_an_interpreter_is_replaced_and_what_a_script_has_started_ends_with_it(server: ServerUnderTest) -> None:
@@ -209,20 +257,6 @@ def test_a_callback_under_way_at_the_stop_may_still_store(server: ServerUnderTes
     assert said(server, "refused, 0") == 1
 
 
-def test_a_web_service_that_never_ends_its_answer_does_not_end_all_filtering(server: ServerUnderTest) -> None:
-    script = """
-        function ReceivedInstanceFilter(dicom)
-            if dicom.PatientID == 'SLOW' then HttpGet('http://127.0.0.1:%d/') end
-            return true
-        end
-    """
-    with drip() as port:
-        with_script(server, script % port, LuaCallbackTimeout=1).start()
-        with RestSender(server) as sender:
-            assert sender.store(image(1, "SLOW"))[0] == 500
-            assert sender.store(image(2, "QUICK")) == (200, "Success")
-
-
 @pytest.mark.nightly
 def test_a_filter_that_is_stuck_is_recorded(server: ServerUnderTest) -> None:
     script = """
@@ -260,16 +294,6 @@ def drip() -> Iterator[int]:
             thread.join()
 
 
-def test_an_interpreter_that_is_replaced_has_the_scripts_of_the_start(server: ServerUnderTest) -> None:
-    with_script(server).start()
-    (server.folder / "script.lua").write_text("this is not finished")
-    old = server.named()[MAIN]
-    kill(old)
-    wait_for(lambda: server.named().get(MAIN, old) != old and said(server, "loaded") == 3, "a successor")
-    assert stored_by_dicom(server, image(1, "WELCOME")) == 0
-    wait_for(lambda: said(server, "stored WELCOME, true"), "the callback")
-
-
 STUCK = "string.find(('a'):rep(300000), ('.-'):rep(12) .. 'b')"
 
 
@@ -294,17 +318,3 @@ def test_a_script_that_is_stuck_while_it_is_loaded_stops_the_start(server: Serve
     assert process.wait(120) == EXIT_REFUSED
     assert "it is stuck in" in server.log
     assert "script.lua" in server.log
-
-
-def test_what_no_callback_hears_of_is_removed_at_once(server: ServerUnderTest) -> None:
-    with_script(server, "function ReceivedInstanceFilter() return true end").start()
-    with RestSender(server) as sender:
-        assert sender.store(image(1, "A")) == (200, "Success")
-    told = server.get("/lua/status")["Events"]
-    assert (told["Cursor"], told["Lag"]) == (None, 0)
-    stored = (server.storage / "blobs").rglob("*")
-    files = [path for path in stored if path.is_file() and path.read_bytes()[128:132] == b"DICM"]
-    assert files
-    (patient,) = server.get("/patients")
-    assert server.request("DELETE", f"/patients/{patient}").status == 200
-    wait_for(lambda: not any(path.exists() for path in files), "the file to be removed")

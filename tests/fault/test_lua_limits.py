@@ -107,6 +107,7 @@ def test_an_error_may_be_anything(server: ServerUnderTest, error: str) -> None:
     assert_goes_on(server)
 
 
+@pytest.mark.nightly
 def test_a_function_of_c_that_does_not_return_costs_the_interpreter(server: ServerUnderTest) -> None:
     """The process is killed and replaced; what scripts have kept in it is lost, what the configuration names is there."""
     before = {name: pid for name, pid in server.named().items() if "lua" in name}

@@ -24,7 +24,6 @@ from tools.server.archive import open_archive
 REFUSED = 2
 INSTANCE = Instance(1, "REFUSED", 1, 1, 200)
 SINGLE = ("--single-process",)
-BOTH = pytest.mark.parametrize("arguments", [(), SINGLE], ids=["processes", "single-process"])
 MODES = pytest.mark.parametrize(
     "arguments", [(), pytest.param(SINGLE, marks=pytest.mark.nightly)], ids=["processes", "single-process"]
 )
@@ -85,7 +84,7 @@ def test_a_folder_that_cannot_be_made(server: ServerUnderTest, tmp_path: Path, a
 
 
 def test_a_folder_that_another_server_uses(server: ServerUnderTest, tmp_path: Path) -> None:
-    server.start()
+    server.start(*SINGLE)
     with server_in(tmp_path / "second", StorageDirectory=str(server.storage)) as second:
         assert "another server is using" in refusal(second)
         assert "another server is using" in refusal(second, "--single-process")
@@ -96,7 +95,7 @@ def test_a_folder_that_another_server_uses(server: ServerUnderTest, tmp_path: Pa
 def test_the_files_of_another_index(server: ServerUnderTest, tmp_path: Path) -> None:
     """Two indexes on one storage folder: a sweep of the one would remove the files of the other."""
     server.options["IndexDirectory"] = str(tmp_path / "index")
-    server.start()
+    server.start(*SINGLE)
     with StoreScu(server.dicom_port) as association:
         assert association.store(INSTANCE) == 0
     with server_in(tmp_path / "second", StorageDirectory=str(server.storage)) as second:
@@ -107,12 +106,12 @@ def test_the_files_of_another_index(server: ServerUnderTest, tmp_path: Path) -> 
     assert server.stop() == 0
 
 
-@BOTH
+@MODES
 def test_a_storage_area_that_is_not_mounted(
     server: ServerUnderTest, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     server.options["IndexDirectory"] = str(tmp_path / "index")
-    server.start()
+    server.start(*SINGLE)
     with StoreScu(server.dicom_port) as association:
         assert association.store(INSTANCE) == 0
     assert server.stop() == 0
@@ -135,7 +134,7 @@ def test_an_index_of_a_newer_release(server: ServerUnderTest, arguments: tuple[s
     assert (server.index / FILE_NAME).read_bytes() == before
 
 
-@BOTH
+@pytest.mark.parametrize("arguments", [(), SINGLE], ids=["processes", "single-process"])
 def test_a_file_that_is_no_index(server: ServerUnderTest, arguments: tuple[str, ...]) -> None:
     server.index.mkdir(parents=True)
     (server.index / FILE_NAME).write_bytes(b"not an LMDB environment" * 1000)

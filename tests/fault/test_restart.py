@@ -102,7 +102,7 @@ def _end_of(server: ServerUnderTest, job: str) -> str | None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path / "server", ExecuteLuaEnabled=True, **TWO_OF_EACH) as not_started:
+    with server_in(tmp_path / "server") as not_started:
         yield not_started
 
 
@@ -110,7 +110,7 @@ def test_whatever_a_child_is_doing_it_dies_with_its_supervisor(server: ServerUnd
     """One is idle, one is within a command of the system, one does not hear signals (stopped), one is in its own end."""
     script = tmp_path / "script.lua"
     script.write_text("function OnStoredInstance() os.execute('sleep 60') end\n")
-    server.options["LuaScripts"] = [str(script)]
+    server.options |= {"LuaScripts": [str(script)], **TWO_OF_EACH}
     server.start()
     assert server.request("POST", "/instances", STUDY.file()).status == 200
     named = server.named()
@@ -127,15 +127,9 @@ def test_whatever_a_child_is_doing_it_dies_with_its_supervisor(server: ServerUnd
 
 
 def test_what_a_script_leaves_behind_can_be_ended_and_holds_nothing(server: ServerUnderTest) -> None:
-    server.options["LuaScripts"] = []
+    server.options["ExecuteLuaEnabled"] = True
     server.start()
     answer = server.request("POST", "/tools/execute-script", b"os.execute('sleep 60 & echo')")
-    if answer.status != 200:  # without scripts there is no interpreter
-        (server.folder / "none.lua").write_text("")
-        assert server.stop() == 0
-        server.options["LuaScripts"] = [str(server.folder / "none.lua")]
-        server.start()
-        answer = server.request("POST", "/tools/execute-script", b"os.execute('sleep 60 &')")
     assert answer.status == 200, answer
     (sleeper,) = [pid for pid in server.pids() if Path(f"/proc/{pid}/comm").read_text().strip() == "sleep"]
     _holds_nothing_of_ours(sleeper, server)

@@ -71,9 +71,16 @@ def find_oracle() -> Oracle | None:
 
 
 def sinogram_command() -> list[str]:
-    """How Sinogram is started; `SINOGRAM_COMMAND` may name another build (or an Orthanc, to test these tests)."""
+    """How Sinogram is started; `SINOGRAM_COMMAND` may name another build (or an Orthanc, to test these tests).
+
+    In one process, which starts with half the processor time, or a third where there are scripts: what is compared with Orthanc is what
+    clients see, and processes are the matter of tests/contract and tests/fault. The long run has processes here, too.
+    """
     named = os.environ.get("SINOGRAM_COMMAND")
-    return named.split() if named else [sys.executable, "-m", "sinogram", "serve"]
+    return named.split() if named else [sys.executable, "-m", "sinogram", "serve", *_ONE_PROCESS]
+
+
+_ONE_PROCESS = ["--single-process"] if int(os.environ.get("SINOGRAM_PEER_SINGLE_PROCESS", "1")) else []
 
 
 def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = START_DEADLINE_S) -> T:
