@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from io import BytesIO
 
+import numpy as np
 from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
@@ -77,9 +78,7 @@ def add_pixels(made: Dataset, *, frames: int = 1, rows: int = 8, columns: int = 
     made.PixelRepresentation = 0
     if frames > 1:
         made.NumberOfFrames = str(frames)
-    size = frames * rows * columns
-    values = (i % 251 for i in range(size))
-    made.PixelData = b"".join(v.to_bytes(bits // 8, "little") for v in values)
+    made.PixelData = (np.arange(frames * rows * columns) % 251).astype(f"<u{bits // 8}").tobytes()
     if len(made.PixelData) % 2:
         made.PixelData += b"\0"
     made["PixelData"].VR = "OW" if bits > 8 else "OB"
