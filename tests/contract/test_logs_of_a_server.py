@@ -101,7 +101,7 @@ def test_a_path_forges_no_line(server: ServerUnderTest, tmp_path: Path) -> None:
     script = tmp_path / "deny.lua"
     script.write_text("function IncomingHttpRequestFilter(method, uri) error(uri .. '\\n' .. uri) end")
     server.options["LuaScripts"] = [str(script)]
-    server.start()
+    server.start("--single-process")
     assert server.request("GET", "/a%0A" + FORGED.replace(" ", "%20")).status == 500
     wait_for(lambda: "the archive is lost" in server.log, "the error")
     assert not any(line.startswith(FORGED[:20]) for line in server.log.splitlines())

@@ -112,6 +112,7 @@ def test_scripts_filter_and_hear_of_what_is_stored(server: ServerUnderTest, argu
     assert said(server, "stored REFUSED") == 0
 
 
+@pytest.mark.nightly
 def test_without_scripts_there_are_no_interpreters(server: ServerUnderTest) -> None:
     server.start()
     assert not {FILTER, MAIN} & set(server.named())

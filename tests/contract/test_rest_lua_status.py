@@ -19,10 +19,13 @@ SCRIPT = """
 """
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path) as not_started:
-        yield not_started
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path_factory.mktemp("server"), LuaScripts=["script.lua"]) as made:
+        made.folder.mkdir(parents=True, exist_ok=True)
+        (made.folder / "script.lua").write_text(SCRIPT)
+        made.start()
+        yield made
 
 
 def status(server: ServerUnderTest) -> Any:
@@ -34,19 +37,16 @@ def store(server: ServerUnderTest, number: int, patient: str) -> None:
         assert sender.store(Instance(number, patient, 1, 1, 200)) == (200, "Success")
 
 
-def test_without_scripts_there_is_nothing_to_tell(server: ServerUnderTest) -> None:
-    server.start("--single-process")
-    told = status(server)
+def test_without_scripts_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    with server_in(tmp_path) as bare:
+        bare.start("--single-process")
+        told = status(bare)
     assert told["Scripts"] == told["LastFailures"] == []
     assert told["Interpreters"] == {}
     assert told["Events"]["Cursor"] is told["Events"]["Lag"] is None
 
 
 def test_it_tells_callbacks_position_and_failures(server: ServerUnderTest) -> None:
-    server.folder.mkdir(parents=True, exist_ok=True)
-    (server.folder / "script.lua").write_text(SCRIPT)
-    server.options["LuaScripts"] = ["script.lua"]
-    server.start()
     store(server, 1, "LUCK")
     wait_for(lambda: status(server)["Events"]["Failed"] == 1, "the failure")
     told = wait_for(lambda: (s := status(server))["Events"]["Lag"] == 0 and s, "the cursor")
@@ -69,11 +69,8 @@ def test_it_tells_callbacks_position_and_failures(server: ServerUnderTest) -> No
 
 
 def test_it_answers_while_a_callback_does_not_end(server: ServerUnderTest) -> None:
-    server.folder.mkdir(parents=True, exist_ok=True)
-    (server.folder / "script.lua").write_text(SCRIPT)
-    server.options["LuaScripts"] = ["script.lua"]
-    server.start()
-    store(server, 1, "ENDLESS")
+    """Last of this file: the callback goes on."""
+    store(server, 2, "ENDLESS")
 
     def running() -> Any:
         return status(server)["Interpreters"]["Main"]["Running"]

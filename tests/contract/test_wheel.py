@@ -54,7 +54,13 @@ def test_it_installs_one_package(wheel: Path) -> None:
     assert len(tops) == 2
 
 
-@pytest.mark.parametrize("name", ["the program", "the module"])
+def test_the_module_is_the_program(installation: Path, tmp_path: Path) -> None:
+    shown = run(installation / "bin" / "python", "-m", "sinogram", "version", cwd=tmp_path)
+    assert shown == run(installation / "bin" / "sinogram", "version", cwd=tmp_path)
+    assert shown.startswith("sinogram ")
+
+
+@pytest.mark.parametrize("name", ["the program", pytest.param("the module", marks=pytest.mark.nightly)])
 def test_it_serves_from_any_folder(installation: Path, tmp_path: Path, name: str) -> None:
     """With all its processes: scripts' and codecs' too, which are started in ways of their own."""
     script = tmp_path / "say.lua"

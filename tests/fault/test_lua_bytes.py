@@ -19,10 +19,12 @@ BYTES = bytes(range(1, 256))  # a printed line ends at NUL, as Orthanc's do
 ALL_BYTES = "local all = '' for n = 0, 255 do all = all .. string.char(n) end "
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerUnderTest]:
-    with server_in(tmp_path / "server", ExecuteLuaEnabled=True, GatewayProcesses=1) as made:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
+    with server_in(tmp_path_factory.mktemp("server"), ExecuteLuaEnabled=True) as made:
+        made.start()
         yield made
+        assert made.stop() == 0
 
 
 @pytest.fixture
@@ -39,7 +41,6 @@ def execute(server: ServerUnderTest, script: str | bytes) -> bytes:
 
 
 def test_a_script_uploads_and_reads_five_megabytes(server: ServerUnderTest, big_file: Path) -> None:
-    server.start()
     printed = execute(
         server,
         READ % big_file
@@ -54,10 +55,9 @@ def test_a_script_uploads_and_reads_five_megabytes(server: ServerUnderTest, big_
     assert printed == f"{BIG.id}, true\n".encode()
     assert server.request("GET", f"/instances/{BIG.id}/file").body == BIG.file()
     assert big_file.with_name("big.dcm.copy").read_bytes() == BIG.file()
-    assert server.stop() == 0
 
 
-def test_a_callback_uploads_five_megabytes(server: ServerUnderTest, big_file: Path) -> None:
+def test_a_callback_uploads_five_megabytes(tmp_path: Path, big_file: Path) -> None:
     text = f"""
         function OnStoredInstance(id, tags, metadata, origin)
           if origin.RequestOrigin == 'Lua' then
@@ -68,16 +68,16 @@ def test_a_callback_uploads_five_megabytes(server: ServerUnderTest, big_file: Pa
           end
         end
     """
-    with_script(server, text).start()
-    with StoreScu(server.dicom_port) as sender:
-        assert sender.store(image(1)) == 0
-    wait_for(lambda: said(server, f"uploaded, {BIG.id}") == 1, "the callback of what a callback has uploaded")
-    assert server.request("GET", f"/instances/{BIG.id}/file").body == BIG.file()
-    assert server.stop() == 0
+    with server_in(tmp_path / "server") as server:
+        with_script(server, text).start()
+        with StoreScu(server.dicom_port) as sender:
+            assert sender.store(image(1)) == 0
+        wait_for(lambda: said(server, f"uploaded, {BIG.id}") == 1, "the callback of what a callback has uploaded")
+        assert server.request("GET", f"/instances/{BIG.id}/file").body == BIG.file()
+        assert server.stop() == 0
 
 
 def test_five_megabytes_reach_a_web_service_and_come_back(server: ServerUnderTest, big_file: Path) -> None:
-    server.start()
     with echo() as url:
         printed = execute(
             server, READ % big_file + f"print(HttpPost('{url}', body) == body, HttpPut('{url}', body) == body)"
@@ -86,13 +86,11 @@ def test_five_megabytes_reach_a_web_service_and_come_back(server: ServerUnderTes
 
 
 def test_scripts_of_five_megabytes_answer_as_much(server: ServerUnderTest) -> None:
-    server.start()
     text = b"x" * 5_000_000
     assert execute(server, b"print('" + text + b"')") == text + b"\n"
 
 
 def test_text_in_no_character_set_is_what_it_was(server: ServerUnderTest) -> None:
-    server.start()
     assert execute(server, ALL_BYTES + "print(all:sub(2))") == BYTES + b"\n"
     assert execute(server, b"print('" + BYTES.translate(None, b"\n\r'\\") + b"')") == (
         BYTES.translate(None, b"\n\r'\\") + b"\n"
@@ -105,7 +103,6 @@ def test_text_in_no_character_set_is_what_it_was(server: ServerUnderTest) -> Non
         assert execute(server, ALL_BYTES + f"print(HttpPost('{url}', all) == all)") == b"true\n"
     refused = server.request("POST", "/tools/execute-script", b"error('\xff\xfe')")
     assert (refused.status, refused.json["OrthancStatus"]) == (500, 2031)
-    assert server.stop() == 0
 
 
 @contextmanager
