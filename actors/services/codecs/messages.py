@@ -26,6 +26,7 @@ class Wanted(StrEnum):
     """What is to be done."""
 
     NATIVE = "native"  # the frame as uncompressed pixels, color by pixel
+    CODESTREAM = "codestream"  # the frame compressed; parameters: transfer syntax, quality of 1 to 100
 
 
 class Outcome(StrEnum):

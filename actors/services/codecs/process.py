@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from actors.services.codecs.decoding import Decoder
+from actors.services.codecs.encoding import Encoder, most_bytes
 from actors.services.codecs.libjpeg import StrictJpeg
 from actors.services.codecs.messages import (
     Outcome,
@@ -86,7 +88,11 @@ class _Codec:
         self._link = link
         self._shared = shared
         self._decoder = Decoder(StrictJpeg(self._end))
-        self._work: dict[Wanted, Callable[[bytes, Request], Reply]] = {Wanted.NATIVE: self._make_native}
+        self._encoder = Encoder()
+        self._work: dict[Wanted, Callable[[bytes, Request], Reply]] = {
+            Wanted.NATIVE: self._make_native,
+            Wanted.CODESTREAM: self._make_codestream,
+        }
 
     def answer(self, request: Request, file: int) -> Reply:
         try:
@@ -105,6 +111,19 @@ class _Codec:
             frame, request.transfer_syntax, request.described, view, request.frame.skipped_bits
         )
         return Reply(outcome=Outcome.DONE, size_bytes=size, photometric_interpretation=photometric)
+
+    def _make_codestream(self, frame: bytes, request: Request) -> Reply:
+        """Decode and encode, so that the pixels do not leave this process in between."""
+        described = request.described
+        pixels = memoryview(bytearray(described.frame_bytes))
+        label = self._decoder.decode(frame, request.transfer_syntax, described, pixels, request.frame.skipped_bits)
+        native = replace(described, photometric_interpretation=label)
+        codestream, label = self._encoder.encode(pixels, native, *request.parameters)
+        if len(codestream) > most_bytes(described):
+            raise UndecodablePixels("A compressed frame is larger than twice its pixels")
+        with self._shared.view(len(codestream)) as view:
+            view[:] = codestream
+        return Reply(outcome=Outcome.DONE, size_bytes=len(codestream), photometric_interpretation=label)
 
     def _end(self, text: str) -> None:
         self._link.sendall(encode_reply(Reply(outcome=Outcome.LAST_WORDS, text=text)))
