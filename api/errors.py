@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from actors.services.scripts import errors as lua
 from actors.services.scripts import filter_values
-from actors.services.transcoding.target_syntax import CannotCompress
+from actors.services.transcoding.targets import CannotTranscode
 from actors.wire import errors as remote
 from events.errors import (
     Busy,
@@ -102,6 +102,10 @@ class ParentIsInstance(InvalidRequest):
     """What a new instance is to belong to is an instance."""
 
 
+class NotTranscoded(NotFound):
+    """A file cannot be had in the transfer syntax that a URI names; Orthanc answers as if it were not there."""
+
+
 class InexistentFile(NotFound):
     """A file that the request names is not on this server."""
 
@@ -151,7 +155,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     change.BadPath: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
     change.UnknownEdition: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
     change.BadValue: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
-    CannotCompress: Answer(HTTPStatus.NOT_IMPLEMENTED, 2, "Not implemented yet"),
+    CannotTranscode: _INTERNAL,
     BodyTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 8, "Bad request", with_body=False),
     BodySilent: Answer(HTTPStatus.REQUEST_TIMEOUT, 8, "Bad request"),
     NotFound: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource", with_body=False),
@@ -193,6 +197,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),
     NotVerified: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
+    NotTranscoded: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource"),
     InexistentFile: Answer(HTTPStatus.NOT_FOUND, 13, "Inexistent file"),
     InexistentItem: Answer(HTTPStatus.NOT_FOUND, 7, "Accessing an inexistent item"),
     NoSuchAction: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),

@@ -2,7 +2,7 @@
 
 Each goes in a context of its SOP class in which the peer has taken the role of an SCP: in the one of its own transfer
 syntax, the bytes as they are stored; else in one that it can be transcoded to, if that is wanted (`TranscodeDicomProtocol`,
-`AllowTranscoding`) or no pixels are touched by it. Orthanc 1.12.7 also compresses where the peer takes nothing else. What
+`AllowTranscoding`) or no pixels are touched by it; what keeps all of the pixels comes first. What
 fits no context fails alone, while Orthanc gives up the rest with 0xC000.
 """
 
@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
-from actors.services.transcoding.dataset import READABLE, can_transcode, transcode
+from actors.services.transcoding.targets import READABLE, Target, can_transcode
+from actors.services.transcoding.transcode import transcode
 from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.ending import AbortReason, Violation
 from actors.wire.dicom.pdu import Context
@@ -26,7 +27,7 @@ from events.errors import DamagedFile, SinogramError
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.encoding import sendable_dataset
-from store.dicom.pixels.decodable import DECODABLE
+from store.dicom.pixels.encodable import is_lossy
 from store.dicom.tags import SOP_INSTANCE_UID
 from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from store.records import Instance
@@ -36,13 +37,13 @@ from store.views.views import Views
 log = logging.getLogger(__name__)
 
 
-def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, decompresses: bool = True) -> Service:
-    """Serve C-GET; `decompresses` is the option TranscodeDicomProtocol."""
+def create_get_service(views: Views, blobs: BlobStore, codecs: CodecPool, *, transcodes: bool = True) -> Service:
+    """Serve C-GET; `transcodes` is the option TranscodeDicomProtocol."""
 
     def handle(association: Association, context: Context, command: Command) -> FinalResponse:
         modality = find_modality(association.settings, association.request.calling_aet)
-        may_decompress = decompresses and (modality is None or modality.allow_transcoding)
-        run = _Retrieval(association, context, command, views, blobs, codecs, may_decompress=may_decompress)
+        may_transcode = transcodes and (modality is None or modality.allow_transcoding)
+        run = _Retrieval(association, context, command, views, blobs, codecs, may_transcode=may_transcode)
         return answer(association, context, command, run.retrieve)
 
     return Service(
@@ -70,7 +71,7 @@ class _Retrieval:
         blobs: BlobStore,
         codecs: CodecPool,
         *,
-        may_decompress: bool,
+        may_transcode: bool,
     ) -> None:
         self._association = association
         self._context = context
@@ -78,7 +79,7 @@ class _Retrieval:
         self._views = views
         self._blobs = blobs
         self._codecs = codecs
-        self._may_decompress = may_decompress
+        self._may_transcode = may_transcode
         self._message_id = 0  # of the last C-STORE
         self._is_cancelled = False
 
@@ -115,13 +116,13 @@ class _Retrieval:
     def _send_record(self, record: Instance) -> tuple[int, str]:
         """Raises FileNotFoundError if nothing was sent because the file is gone."""
         uid = record.tags.get(SOP_INSTANCE_UID, "")
-        context = choose_context(self._association.storage_contexts, record, may_decompress=self._may_decompress)
+        context = choose_context(self._association.storage_contexts, record, may_transcode=self._may_transcode)
         if context is None:
             log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)
             return SOP_CLASS_NOT_SUPPORTED, uid
         try:
             with self._turn(record, context.transfer_syntax):
-                dataset = self._read(record, context.transfer_syntax)
+                sent, dataset = self._read(record, context.transfer_syntax)
         except FileNotFoundError:
             raise
         except DamagedFile as exc:
@@ -130,24 +131,28 @@ class _Retrieval:
         except (OSError, ValueError, SinogramError) as exc:
             log.warning("C-GET: an instance cannot be sent: %s: %s", type(exc).__name__, exc)
             return CANNOT_UNDERSTAND, uid
-        return self._store(context, record.sop_class, uid, dataset), uid
+        return self._store(context, record.sop_class, sent, dataset), uid
 
     def _turn(self, record: Instance, transfer_syntax: str) -> AbstractContextManager[object]:
-        """What to hold while a dataset is read: no slot for what is decoded, for its codec may take minutes, or be waited for."""
-        is_decoded = record.transfer_syntax in DECODABLE and record.transfer_syntax != transfer_syntax
-        return nullcontext() if is_decoded else self._association.slots
+        """What to hold while a dataset is read: no slot for what a codec does, for that may take minutes, or be waited for."""
+        needs_codec = (
+            transfer_syntax != record.transfer_syntax and not {transfer_syntax, record.transfer_syntax} <= READABLE
+        )
+        return nullcontext() if needs_codec else self._association.slots
 
     def _check(self) -> None:
         if self._association.is_cancelled(self._command):
             raise _Cancelled
 
-    def _read(self, record: Instance, transfer_syntax: str) -> memoryview:
-        """The dataset in a transfer syntax; a view of the file where that is its own. Raises OSError, SinogramError."""
+    def _read(self, record: Instance, transfer_syntax: str) -> tuple[str, memoryview]:
+        """The SOP Instance UID and the dataset in a transfer syntax, a view of the file where that is its own. Raises OSError, SinogramError."""
         file = self._blobs.read_instance(record)
         data = memoryview(file)
         if transfer_syntax == record.transfer_syntax:
-            return sendable_dataset(data)
-        return transcode(data, transfer_syntax, self._codecs, self._blobs.reopener(record, file), self._check)
+            return record.tags.get(SOP_INSTANCE_UID, ""), sendable_dataset(data)
+        target = Target(transfer_syntax, self._codecs.settings.lossy_quality)
+        made = transcode(data, target, self._codecs, self._blobs.reopener(record, file), self._check)
+        return made.sop_instance, made.dataset
 
     def _store(self, context: Context, sop_class: str, sop_instance: str, dataset: memoryview) -> int:
         """Send a C-STORE and wait for its status."""
@@ -181,11 +186,21 @@ class _Retrieval:
                 raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a message that does not answer the C-STORE")
 
 
-def choose_context(contexts: Sequence[Context], record: Instance, *, may_decompress: bool) -> Context | None:
+def choose_context(contexts: Sequence[Context], record: Instance, *, may_transcode: bool) -> Context | None:
     """The context to send an instance in: that of its transfer syntax, else the first one that it can be made fit for."""
     fitting = [context for context in contexts if context.abstract_syntax == record.sop_class]
     stored = record.transfer_syntax
     same = next((context for context in fitting if context.transfer_syntax == stored), None)
-    if same is not None or not (may_decompress or stored in READABLE):
+    if same is not None:
         return same
-    return next((context for context in fitting if can_transcode(stored, context.transfer_syntax)), None)
+    possible = [context for context in fitting if can_transcode(stored, context.transfer_syntax)]
+    if not may_transcode:
+        possible = [context for context in possible if {stored, context.transfer_syntax} <= READABLE]
+    return min(possible, key=lambda context: _rank(context.transfer_syntax), default=None)
+
+
+def _rank(transfer_syntax: str) -> int:
+    """What nothing is lost in comes first, and of that what is not compressed; else the order of the peer's proposal."""
+    if transfer_syntax in READABLE:
+        return 0
+    return 2 if is_lossy(transfer_syntax, 1) else 1

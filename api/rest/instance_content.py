@@ -2,25 +2,31 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from io import RawIOBase
 from typing import Final
 
 import falcon
 
-from api.errors import NotImplementedYet, OutOfRange, UnknownRoute
+from actors.services.transcoding.targets import CannotTranscode, Target, clamp_quality
+from actors.services.transcoding.transcode import transcode
+from api.errors import NotTranscoded, OutOfRange, UnknownRoute
 from api.rest import arguments, dicom_files
 from api.rest.arguments import TagForm, parse_tag
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import one_of
 from api.rest.resources import find_instance
 from api.rest.serving import orthanc_json
+from api.rest.serving.body import CHUNK_BYTES
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_json
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
+from store.dicom.change.edit import Changed
 from store.dicom.dicom_json import Json
 from store.dicom.limits import large_datasets
 from store.dicom.native_model import render_native_model
+from store.dicom.syntax import transfer_syntaxes
 from store.records import Instance
 
 DICOM = "application/dicom"
@@ -54,16 +60,30 @@ class File(_OfInstance):
                 resp.data = DATASET_AS[accepted](dicom_files.read_dicom_json(self._deps, instance))
             resp.content_type = accepted
             return
-        _refuse_transcoding(req, instance)
-        whole, size_bytes = dicom_files.of_current(self._deps, instance, self._open)
+        target = _read_target(req, self._deps)
+        whole, size_bytes = dicom_files.of_current(self._deps, instance, partial(self._content, target))
         name = file_name(req.query_string, f"{identifier}.dcm")
         if name:
             resp.set_header("Content-Disposition", f'filename="{name}"')
         resp.content_type = DICOM
         if isinstance(whole, bytes):
             resp.data = whole
-            return
-        send_file(resp, whole, size_bytes)
+        elif isinstance(whole, Changed):
+            resp.content_length, resp.stream = size_bytes, whole.pieces(CHUNK_BYTES)
+        else:
+            send_file(resp, whole, size_bytes)
+
+    def _content(self, target: Target | None, instance: Instance) -> tuple[bytes | Changed | RawIOBase, int]:
+        if target is None or target.transfer_syntax == instance.transfer_syntax:
+            return self._open(instance)
+        blobs, codecs = self._deps.blobs, self._deps.codecs
+        content = blobs.read_instance(instance)
+        try:
+            made = transcode(memoryview(content), target, codecs, blobs.reopener(instance, content))
+        except CannotTranscode as exc:
+            raise NotTranscoded(str(exc)) from exc
+        file = Changed((made.head(), made.dataset), made.sop_instance, made.transfer_syntax)
+        return (b"".join(file.parts) if file.size_bytes <= MAPPED_BYTES else file), file.size_bytes
 
     def _open(self, instance: Instance) -> tuple[bytes | RawIOBase, int]:
         """Return the content of a small file, else the file, and the size of the content."""
@@ -80,13 +100,19 @@ def file_name(query: str, default: str) -> str:
     return match[1].replace('"', "%22").replace("%2B", "+")
 
 
-def _refuse_transcoding(req: falcon.Request, instance: Instance) -> None:
+def _read_target(req: falcon.Request, deps: Deps) -> Target | None:
+    """Return what the file is to be transcoded to, if it is. Raises OutOfRange."""
+    quality = deps.codecs.settings.lossy_quality
+    if (text := req.get_param("lossy-quality")) is not None:
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise OutOfRange(f'Expected a Unsigned Int for GET argument "lossy-quality", found: {text}')
+        quality = clamp_quality(int(text))
     syntax = req.get_param("transcode")
-    if syntax is None or syntax == instance.transfer_syntax:
-        return
-    if not re.fullmatch(r"1\.2\.840\.10008\.1\.2[0-9.]*", syntax):
+    if syntax is None:
+        return None
+    if syntax not in transfer_syntaxes():
         raise OutOfRange(f"Unknown transfer syntax: {syntax}")
-    raise NotImplementedYet("Transcoding is not available yet")
+    return Target(syntax, quality)
 
 
 class TagsOf(_OfInstance):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import falcon
 
 from actors.services.modification.modified_file import modify_file
+from actors.services.transcoding.targets import Target, clamp_quality
 from api.errors import BadField, OutOfRange
 from api.rest import dicom_files, fields, runtime
 from api.rest.deps import Deps, Routes
@@ -41,10 +42,10 @@ class ModifyInstance:
             instance = find_instance(s, identifier)
         body = read_body(req)
         change = self._read(body, req)
-        syntax = transfer_syntax(body)
+        target = read_target(body, deps)
         editor = Editor(change, Drawn(new_secret()), runtime.default_encoding(deps))
         changed = dicom_files.of_current(
-            deps, instance, lambda current: modify_file(current, deps.blobs, deps.codecs, editor, syntax)
+            deps, instance, lambda current: modify_file(current, deps.blobs, deps.codecs, editor, target)
         )
         send_file(resp, changed)
 
@@ -114,6 +115,22 @@ def transfer_syntax(body: Mapping[str, Any], *, of_job: bool = False) -> str:
             raise BadField(f"Unknown transfer syntax UID: {uid}")
         raise OutOfRange(f"Unknown transfer syntax: {uid}")
     return uid
+
+
+def lossy_quality(body: Mapping[str, Any]) -> int:
+    """Return `LossyQuality`, 0 for that of the configuration. Raises BadField."""
+    if "LossyQuality" not in body:
+        return 0
+    number = body["LossyQuality"]
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise BadField("Integer value expected in field: LossyQuality")
+    return clamp_quality(number)
+
+
+def read_target(body: Mapping[str, Any], deps: Deps) -> Target | None:
+    """Return what a file is to be transcoded to, if it is. Raises BadField, OutOfRange."""
+    syntax, quality = transfer_syntax(body), lossy_quality(body)
+    return Target(syntax, quality or deps.codecs.settings.lossy_quality) if syntax else None
 
 
 def routes(deps: Deps) -> Routes:

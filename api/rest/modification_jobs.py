@@ -15,7 +15,7 @@ from api.errors import BadField, OutOfRange, UnknownRoute
 from api.rest import fields
 from api.rest.deps import Deps, Routes
 from api.rest.job_submission import JobRequest, is_permissive, submit
-from api.rest.modification import flag, read_anonymization, read_body, read_flags, transfer_syntax
+from api.rest.modification import flag, lossy_quality, read_anonymization, read_body, read_flags, transfer_syntax
 from api.rest.render_resources import TYPE_OF_LEVEL, one_of
 from api.rest.resources import find_below
 from api.rest.serving.auth import username_of
@@ -150,6 +150,7 @@ def new_plan(
         level=level,
         derivation=derivation,
         transfer_syntax=transfer_syntax(body, of_job=True),
+        lossy_quality=lossy_quality(body),
         keeps_source=flag(body, "KeepSource", default=True),
         keeps_labels=flag(body, "KeepLabels"),
         permissive=is_permissive(body),

@@ -6,8 +6,7 @@ from typing import Any
 import falcon
 
 from actors.services.jobs.operations.peer_plan import JOB_TYPE, PeerPlan, show_peer, to_plan
-from actors.services.transcoding.dataset import UNCOMPRESSED
-from api.errors import BadField, NotImplementedYet
+from api.errors import BadField
 from api.rest import fields
 from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
@@ -45,17 +44,13 @@ class Store:
 
 
 def _transfer_syntax(body: Mapping[str, Any]) -> str:
-    """Return what is to be sent, "" for files as they are stored. Raises BadField, NotImplementedYet."""
+    """Return what is to be sent, "" for files as they are stored; whether it can be had is seen at each. Raises BadField."""
     if "Transcode" not in body:
         return ""
     uid = fields.text(body, "Transcode")
-    if uid in UNCOMPRESSED:
-        return uid
     if uid not in transfer_syntaxes():
         raise BadField(f"Unknown transfer syntax UID: {uid}")
-    raise NotImplementedYet(
-        f"Transcode to {uid} is not implemented: files can be made into {' and '.join(UNCOMPRESSED)}"
-    )
+    return uid
 
 
 def routes(deps: Deps) -> Routes:

@@ -30,10 +30,17 @@ Fragments = Sequence[tuple[int, int]]  # offset and length of each, the basic of
 class Room(NamedTuple):
     """In the place of a value that somebody else writes, after the dataset is laid out around it."""
 
-    size_bytes: int  # even
+    size_bytes: int  # even; UNDEFINED for fragments
 
 
-Change: TypeAlias = tuple[str, bytes | Room] | None  # VR and value of an element from now on; None to leave it out
+class MoreItems(NamedTuple):
+    """Items that come behind those of a sequence, in the form that is written."""
+
+    value: bytes
+
+
+# VR and value of an element from now on; None to leave it out
+Change: TypeAlias = tuple[str, bytes | Room] | MoreItems | None
 
 _SHORT_LIMIT: Final = 0x10000  # beyond the 16 bits that most VRs have for their length
 
@@ -65,13 +72,18 @@ _WORD_CODES: Final = {
 
 
 def encode_dataset(
-    file: Part10, elements: Sequence[Element], *, explicit: bool, changes: Mapping[int, Change] | None = None
+    file: Part10,
+    elements: Sequence[Element],
+    *,
+    explicit: bool,
+    little: bool = True,
+    changes: Mapping[int, Change] | None = None,
 ) -> memoryview:
-    """Return a whole dataset in little endian, with `changes` to elements of its top level.
+    """Return a whole dataset, with `changes` to elements of its top level.
 
     Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe; StorageFull.
     """
-    writer = _Writer(file, explicit=explicit, little=True)
+    writer = _Writer(file, explicit=explicit, little=little)
     return gather(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
 
 
@@ -119,7 +131,10 @@ class _Writer:
             for tag in sorted(tag for tag in changes if tag < element.tag):
                 yield from self._changed(tag, changes.pop(tag))
             if element.tag in changes:
-                yield from self._changed(element.tag, changes.pop(element.tag))
+                change = changes.pop(element.tag)
+                if isinstance(change, MoreItems):
+                    change = self._with_more(element, change, signed=signed)
+                yield from self._changed(element.tag, change)
             elif self._is_same_form and element.tag & 0xFFFF and self._is_sound(element):
                 yield self._data[element.start : element.end]
             else:
@@ -130,11 +145,18 @@ class _Writer:
     def _changed(self, tag: int, change: Change) -> Iterable[Part | Room]:
         if change is None:
             return ()
+        if isinstance(change, MoreItems):
+            change = ("SQ", change.value)
         vr, value = change
         if isinstance(value, Room):
             return self._header(tag, vr, value.size_bytes), value
         value += padding(value, vr)
         return self._header(tag, vr, len(value)), value
+
+    def _with_more(self, element: Element, more: MoreItems, *, signed: bool) -> MoreItems:
+        items = element.items or ()
+        before = b"".join(part for item in items for part in self._item(item.elements, item.little, signed))
+        return more if more.value in before else MoreItems(before + more.value)
 
     def _is_sound(self, element: Element) -> bool:
         """Whether an element can be taken as it stands."""

@@ -149,7 +149,7 @@ def test_a_dataset_is_written_again_for_another_syntax(
     archive: Core, codecs: CodecPool, stored: str, accepted: str
 ) -> None:
     fill(archive, encode(dataset(4), stored))
-    with serving(create_get_service(archive.views, archive.blobs, codecs, decompresses=False)) as port:
+    with serving(create_get_service(archive.views, archive.blobs, codecs, transcodes=False)) as port:
         told = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, JPEG2000Lossless), (MR, accepted)])
     ((name, syntax, data),) = told.received
     assert (name, syntax) == (uid(4, 1, 1, 1), accepted)
@@ -163,7 +163,7 @@ def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, codecs: Cod
     compressed.compress(RLELossless, generate_instance_uid=False)
     fill(archive, encode(compressed, RLELossless))
     asker = Modality(name="a", aet="ASKING", host="", port=1, allow_transcoding=why_not != "AllowTranscoding")
-    service = create_get_service(archive.views, archive.blobs, codecs, decompresses=why_not != "TranscodeDicomProtocol")
+    service = create_get_service(archive.views, archive.blobs, codecs, transcodes=why_not != "TranscodeDicomProtocol")
     with serving(service, settings=replace(SETTINGS, modalities=(asker,))) as port:
         told = get(port, STUDY_ROOT_GET, STUDY_4)
         as_stored = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, LITTLE), (MR, RLELossless)])
@@ -190,7 +190,7 @@ def test_what_fits_no_context_fails_alone(service: Service) -> None:
 
 @pytest.mark.parametrize("has_role", [True, False])
 def test_nothing_is_sent_where_the_peer_does_not_take_it(service: Service, *, has_role: bool) -> None:
-    contexts = [(MR, ExplicitVRBigEndian if has_role else LITTLE)]
+    contexts = [(MR, "1.2.840.10008.1.2.4.102" if has_role else LITTLE)]
     with serving(service) as port:
         told = get(port, STUDY_ROOT_GET, SERIES_1, contexts=contexts, has_role=has_role)
     assert told.received == []

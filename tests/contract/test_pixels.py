@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import CannotTranscode, transcode
+from actors.services.transcoding.targets import CannotTranscode
 from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
 from store.dicom.syntax import Syntax
@@ -32,6 +32,7 @@ from tests.pixel_files import (
     offsets,
     pixel_file,
 )
+from tests.transcoded import transcode
 
 _DEPTHS = {8: "u1", 16: "<u2", 32: "<u4"}
 
@@ -368,7 +369,7 @@ def test_a_large_image_waits_in_a_file(pool: CodecPool, monkeypatch: pytest.Monk
     samples, frames = _three(LOSSLESS_SV1)
     file = pixel_file(LOSSLESS_SV1, samples[0], frames)
     in_memory = bytes(transcode(file, EXPLICIT_LE, pool))
-    monkeypatch.setattr("actors.services.transcoding.dataset.IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr("actors.services.transcoding.decompression.IN_MEMORY_BYTES", 100)
     assert bytes(transcode(file, EXPLICIT_LE, pool)) == in_memory
 
 

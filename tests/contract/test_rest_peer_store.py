@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
 from actors.wire.http.peer import Peer
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
@@ -18,6 +17,7 @@ from tests.contract.retrieve_stage import fill, study
 from tests.contract.test_peer_sends import WAIT_S, serving
 from tests.data_factory import shipped_files
 from tests.fault.servers import wait_for
+from tests.transcoded import transcode
 from tools.server.core import Core
 
 UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
@@ -120,14 +120,10 @@ def test_bad_requests(stage: RestStage, there: Any, body: object, error: tuple[i
     assert not there.seen
 
 
-def test_a_syntax_that_cannot_be_made_is_refused_before_anything_is_sent(stage: RestStage, there: Any) -> None:
-    answer = post(stage, {"Resources": ids(stage, "instances"), "Transcode": "1.2.840.10008.1.2.4.70"})
-    assert (answer.status, error_of(answer)[2].partition(":")[0]) == (
-        501,
-        "Transcode to 1.2.840.10008.1.2.4.70 is not implemented",
-    )
+def test_a_syntax_that_cannot_be_made_is_refused_and_nothing_is_sent(stage: RestStage, there: Any) -> None:
+    answer = post(stage, {"Resources": ids(stage, "instances"), "Transcode": "1.2.840.10008.1.2.4.102"})
+    assert error_of(answer)[1:] == (15, "Cannot transcode from 1.2.840.10008.1.2.1 to 1.2.840.10008.1.2.4.102")
     assert not there.seen
-    assert shown(stage.ask("/exports"))["Exports"] == []
 
 
 def test_a_peer_that_is_not_known_or_not_there(stage: RestStage) -> None:

@@ -12,7 +12,7 @@ from pynetdicom.events import Event
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.store_scu import Originator
 from actors.services.remote.stored_sender import StoredSender, StorePool
-from actors.services.transcoding.dataset import UNCOMPRESSED, transcode
+from actors.services.transcoding.targets import UNCOMPRESSED
 from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import DamagedFile, InvalidDicom, NotFound
@@ -22,6 +22,7 @@ from tests.contract.destination import EXPLICIT, IMPLICIT, Destination, destinat
 from tests.contract.retrieve_stage import fill
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
+from tests.transcoded import transcode
 from tools.server.core import Core
 
 RLE = "1.2.840.10008.1.2.5"

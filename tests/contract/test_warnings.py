@@ -9,7 +9,7 @@ import pytest
 from actors.messages.commands.server import ChooseMainTags
 from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import CannotTranscode, transcode
+from actors.services.transcoding.targets import CannotTranscode
 from events.identifiers import Level
 from events.numbered_warnings import ALL, OF_FILE_META, OF_LOWER_LEVEL, OTHER_MAIN_TAGS, READ_FROM_FILE, UNDECODABLE
 from store.dicom.indexed_tags import with_extra
@@ -18,6 +18,7 @@ from tests import data_factory
 from tests.contract.rest_stage import RestStage, rest_stage
 from tests.contract.retrieve_stage import fill
 from tests.dicom_bytes import dataset, encode
+from tests.transcoded import transcode
 from tools.server.core import Core
 
 META = "W006: requested tags of the file meta information are left out: 0002,0002;0002,0010"

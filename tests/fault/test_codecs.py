@@ -21,13 +21,14 @@ from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
-from actors.services.transcoding.dataset import CannotTranscode, transcode
+from actors.services.transcoding.targets import CannotTranscode
 from events.errors import Busy
 from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 from store.dicom.uids import EXPLICIT_LE
 from tests.dicom_bytes import dataset, encode
 from tests.fault.servers import freeze
 from tests.pixel_files import ENCODERS, EXACT, HTJ2K, J2K_LOSSLESS, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
+from tests.transcoded import transcode
 
 SAMPLES = gray(16)
 FILE = pixel_file(LOSSLESS_SV1, SAMPLES, [ENCODERS[LOSSLESS_SV1](SAMPLES)])

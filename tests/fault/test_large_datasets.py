@@ -10,7 +10,7 @@ _SETUP = """
 import socket, sys, threading, zlib
 from struct import pack
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
+from tests.transcoded import transcode
 from actors.wire.dicom.connection import Connection
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.upper_layer import UpperLayer

@@ -15,7 +15,6 @@ import pytest
 
 from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import read_elements
 from store.dicom.pixels.image_module import describe_pixels
@@ -36,6 +35,7 @@ from tests.pixel_files import (
     offsets,
     pixel_file,
 )
+from tests.transcoded import transcode
 
 INPUTS: Final = int(os.environ.get("SINOGRAM_FUZZ_INPUTS", "200"))
 SEED: Final = int(os.environ.get("SINOGRAM_FUZZ_SEED", "1"))

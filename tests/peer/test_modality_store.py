@@ -14,13 +14,13 @@ import pydicom
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
 from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files
 from tests.peer.exchange import Answer, Request, Server
 from tests.peer.servers import Oracle, running, sinogram_command, wait_for
 from tests.ports import free_port
+from tests.transcoded import transcode
 
 pytestmark = [
     pytest.mark.peer,

@@ -14,11 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import CannotTranscode, transcode
+from actors.services.transcoding.targets import CannotTranscode
 from store.dicom.uids import EXPLICIT_LE
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.pixel_files import BASELINE, ENCODERS, JPEG_LS, LOSSLESS, LOSSLESS_SV1, RLE, color, gray, pixel_file
+from tests.transcoded import transcode
 
 pytestmark = [
     pytest.mark.peer,

@@ -62,9 +62,9 @@ OPTIONS: Final = (
     _later("Pkcs11", _SECTION, {}, is_secret=True),
     _later("StorageCommitmentReportsSize", _COUNT, 100),
     _later("Locale", _TEXT),
-    _later("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),
+    # There are no plugins that could decode before, after or instead of what is built in.
+    _none("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),
     _later("IngestTranscoding", _TEXT),
-    _later("DicomLossyTranscodingQuality", Whole(1, 100), 90),
     *(_none(name, _COUNT, default) for name, default in _SIZES.items()),
     # Whatever edition: more is hidden than any of them asks.
     _none("DeidentifyLogsDicomVersion", Choice(("2008", "2017c", "2021b", "2023b")), "2023b"),

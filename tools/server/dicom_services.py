@@ -24,7 +24,7 @@ def dicom_services(settings: ServerSettings, own: Facilities) -> tuple[Service, 
         create_echo_service(),
         create_store_service(own.ingest),
         create_find_service(Finder(own.views, own.blobs), own.filters),
-        create_get_service(own.views, own.blobs, own.codecs, decompresses=settings.scu.transcode),
+        create_get_service(own.views, own.blobs, own.codecs, transcodes=settings.scu.transcode),
         create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
     )
 

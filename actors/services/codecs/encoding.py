@@ -15,6 +15,7 @@ from store.dicom.pixels.encodable import (
     PREDICTED,
     Encoding,
     UnfitPixels,
+    most_codestream_bytes,
     plan_encoding,
 )
 from store.dicom.uids import RLE_LOSSLESS
@@ -27,11 +28,6 @@ _FIRST_DEPTH: Final = 42  # where in JPEG 2000 the bits of the first component s
 _SIGNED: Final = 0x80
 
 
-def most_bytes(native: PixelDescription) -> int:
-    """The room that a codestream gets: noise grows, by an eighth in RLE and by no more than the half in others."""
-    return 2 * native.frame_bytes + (1 << 16)
-
-
 class Encoder:
     """The libraries, loaded when they are needed first."""
 
@@ -41,7 +37,7 @@ class Encoder:
 
     def encode(
         self, frame: memoryview, native: PixelDescription, transfer_syntax: str, quality: int
-    ) -> tuple[Any, str]:
+    ) -> tuple[bytes, str]:
         """Encode decoded pixels, color by pixel; returns the codestream and its photometric interpretation.
 
         Raises UnfitPixels, MemoryError, and whatever a library does.
@@ -52,7 +48,7 @@ class Encoder:
         if transfer_syntax == RLE_LOSSLESS:
             codestream = self._encode_runs(pixels, native)
         else:
-            codestream = self._encode_samples(self._samples(pixels, native, encoding), native, encoding)
+            codestream = bytes(self._encode_samples(self._samples(pixels, native, encoding), native, encoding))
         self._prove(codestream, encoding)
         return codestream, encoding.described.photometric_interpretation
 
@@ -79,7 +75,7 @@ class Encoder:
         bits = encoding.described.bits_stored
         if syntax in JPEG_LS:
             self._charls = self._charls or Charls()
-            return self._charls.encode(samples, native, NEAR if syntax == LS_NEAR else 0, most_bytes(native))
+            return self._charls.encode(samples, native, NEAR if syntax == LS_NEAR else 0, most_codestream_bytes(native))
         if syntax in DCT or syntax in PREDICTED:
             return self._encode_jpeg(samples, native, encoding)
         if syntax in HIGH_THROUGHPUT:
@@ -153,11 +149,10 @@ class Encoder:
         header[1 : 1 + len(offsets)] = offsets
         return b"".join((header.tobytes(), *segments))
 
-    def _prove(self, codestream: Any, encoding: Encoding) -> None:
+    def _prove(self, codestream: bytes, encoding: Encoding) -> None:
         """Raise UndecodablePixels unless the codestream is what the dataset will say."""
-        written = bytes(codestream)
-        found = read_codestream(written, encoding.transfer_syntax, encoding.described)
-        if found.size_bytes != len(written):
+        found = read_codestream(codestream, encoding.transfer_syntax, encoding.described)
+        if found.size_bytes != len(codestream):
             raise UndecodablePixels("A codec has written something behind the end of a frame")
         agree(encoding.described, found)
 

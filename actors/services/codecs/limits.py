@@ -22,5 +22,7 @@ class CodecSettings:
     memory_mb: int = filled_by(Option("CodecMemory", Whole(512, 1 << 20, "MB"), 2048))  # address space of one process
     processor_s: int = filled_by(Option("CodecProcessorTime", Whole(1, 86_400, "s"), 30))  # for one frame
     timeout_s: int = filled_by(Option("CodecTimeout", Whole(1, 86_400, "s"), 60))  # for one frame, by the clock
+    # Of what is compressed with loss, where nobody says another one.
+    lossy_quality: int = filled_by(Option("DicomLossyTranscodingQuality", Whole(1, 100), 90))
     warnings: frozenset[str] = filled_by(WARNINGS)
     scratch: Path | None = None  # where decoded images lie that are too large for memory; None: the system's place

@@ -34,6 +34,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"  # this frame cannot be had; the text says why
+    UNFIT = "unfit"  # what is wanted cannot hold the pixels; the text says why
     LAST_WORDS = "last"  # the same, and the process ends
 
 

@@ -36,6 +36,7 @@ from actors.services.codecs.shared import SharedMemory
 from actors.wire import metrics
 from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
+from store.dicom.pixels.encodable import UnfitPixels
 from store.disk_errors import explain
 
 _ROOT: Final = Path(__file__).parents[3]  # where `actors` lies
@@ -215,7 +216,7 @@ class CodecProcess:
         reply = self._ask(request, file, most_bytes)
         if reply.outcome is not Outcome.DONE:
             self._has_failed = self._has_failed or reply.outcome is Outcome.LAST_WORDS
-            raise UndecodablePixels(reply.text)
+            raise UnfitPixels(reply.text) if reply.outcome is Outcome.UNFIT else UndecodablePixels(reply.text)
         if not 0 <= reply.size_bytes <= most_bytes:
             self._has_failed = True
             raise UndecodablePixels("A codec says that it has made more than there is room for")

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from actors.services.codecs.decoding import Decoder
-from actors.services.codecs.encoding import Encoder, most_bytes
+from actors.services.codecs.encoding import Encoder
 from actors.services.codecs.libjpeg import StrictJpeg
 from actors.services.codecs.messages import (
     Outcome,
@@ -30,6 +30,7 @@ from actors.services.codecs.messages import (
 )
 from actors.services.codecs.shared import SharedMemory
 from store.dicom.pixels.description import UndecodablePixels
+from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
 
 _READ_BYTES: Final = 1 << 24  # at once
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the server, which ends us
@@ -97,6 +98,8 @@ class _Codec:
     def answer(self, request: Request, file: int) -> Reply:
         try:
             return self._work[request.wanted](_read(file, request), request)
+        except UnfitPixels as exc:
+            return Reply(outcome=Outcome.UNFIT, text=str(exc))
         except UndecodablePixels as exc:
             return Reply(outcome=Outcome.REFUSED, text=str(exc))
         except MemoryError:
@@ -119,7 +122,7 @@ class _Codec:
         label = self._decoder.decode(frame, request.transfer_syntax, described, pixels, request.frame.skipped_bits)
         native = replace(described, photometric_interpretation=label)
         codestream, label = self._encoder.encode(pixels, native, *request.parameters)
-        if len(codestream) > most_bytes(described):
+        if len(codestream) > most_codestream_bytes(described):
             raise UndecodablePixels("A compressed frame is larger than twice its pixels")
         with self._shared.view(len(codestream)) as view:
             view[:] = codestream

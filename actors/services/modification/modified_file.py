@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
-from actors.services.transcoding.target_syntax import TARGETS, cannot_compress
+from actors.services.transcoding.targets import Target
+from actors.services.transcoding.transcode import transcode
 from events.errors import NotFound
 from store.blobs.store import BlobStore
 from store.dicom.change.edit import Changed, Editor
@@ -23,10 +23,10 @@ def modify_file(
     blobs: BlobStore,
     codecs: CodecPool,
     editor: Editor,
-    transfer_syntax: str = "",
+    target: Target | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Changed:
-    """Return the file of an instance, changed; `transfer_syntax` "" leaves it in its own.
+    """Return the file of an instance, changed; without a target in its own transfer syntax.
 
     `check` is called before each frame that is decoded. Raises NotFound, DamagedFile, InvalidDicom, CannotTranscode, StorageFull, Busy.
     """
@@ -34,8 +34,8 @@ def modify_file(
         content = blobs.read_instance(record)
         data = memoryview(content)
         file = open_part10(data)
-        if transfer_syntax not in {"", file.transfer_syntax}:
-            file = _transcoded(data, blobs.reopener(record, content), codecs, transfer_syntax, check)
+        if target is not None and target.transfer_syntax != file.transfer_syntax:
+            file = _transcoded(data, blobs.reopener(record, content), codecs, target, check)
     except FileNotFoundError as exc:
         raise NotFound("The file of an instance is missing") from exc
     return editor.edit(file)
@@ -45,12 +45,11 @@ def _transcoded(
     data: memoryview,
     opened: Callable[[], BinaryIO] | None,
     codecs: CodecPool,
-    transfer_syntax: str,
+    target: Target,
     check: Callable[[], None],
 ) -> Part10:
-    if transfer_syntax not in TARGETS:
-        raise cannot_compress(transfer_syntax)
     # The dataset of a deflated file is in explicit VR, and deflated when it has been changed.
-    written = EXPLICIT_LE if transfer_syntax == DEFLATED_LE else transfer_syntax
-    dataset = transcode(data, written, codecs, opened, check)
-    return Part10(dataset, 0, 0, 0, transfer_syntax, read_syntax(transfer_syntax) or Syntax())
+    told = target.transfer_syntax
+    written = target._replace(transfer_syntax=EXPLICIT_LE) if told == DEFLATED_LE else target
+    dataset = transcode(data, written, codecs, opened, check).dataset
+    return Part10(dataset, 0, 0, 0, told, read_syntax(told) or Syntax())

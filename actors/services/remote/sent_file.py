@@ -9,7 +9,8 @@ from actors.services.remote.outgoing import Admission
 from actors.services.remote.requestor import open_association
 from actors.services.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
 from actors.services.remote.target import Target
-from actors.services.transcoding.dataset import transcode
+from actors.services.transcoding.targets import Target as Wanted
+from actors.services.transcoding.transcode import transcode
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
 from actors.wire.interruption import Interruption
 from events.errors import Forbidden, InvalidDicom
@@ -63,6 +64,7 @@ def send_file(
             with sendable_dataset(view) as dataset:
                 check(association, store(association, context, summary.sop_uid, dataset))
         else:
-            dataset = transcode(view, context.transfer_syntax, codecs, opened, interruption.check)
-            check(association, store(association, context, summary.sop_uid, dataset))
+            wanted = Wanted(context.transfer_syntax, codecs.settings.lossy_quality)
+            made = transcode(view, wanted, codecs, opened, interruption.check)
+            check(association, store(association, context, made.sop_instance, made.dataset))
     return SentFile(summary.sop_class, summary.sop_uid)

@@ -14,7 +14,7 @@ from actors.services.remote.association import Association
 from actors.services.remote.exchange import check_status
 from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.target import Target
-from actors.services.transcoding.dataset import can_transcode
+from actors.services.transcoding.targets import can_transcode
 from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import Context
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed

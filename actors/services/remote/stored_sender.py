@@ -26,7 +26,9 @@ from actors.services.remote.store_scu import (
     store,
 )
 from actors.services.remote.target import ScuSettings, Target
-from actors.services.transcoding.dataset import UNCOMPRESSED, transcode
+from actors.services.transcoding.targets import UNCOMPRESSED
+from actors.services.transcoding.targets import Target as Wanted
+from actors.services.transcoding.transcode import Transcoded, transcode
 from actors.wire.dicom.command import Command
 from actors.wire.dicom.statuses import SUCCESS
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
@@ -36,6 +38,7 @@ from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
 from store.dicom.encoding import sendable_dataset
 from store.dicom.tags import SOP_INSTANCE_UID
+from store.dicom.uids import EXPLICIT_BE
 from store.records import Instance
 from store.views.views import Views
 
@@ -147,15 +150,16 @@ class StoredSender:
         association = negotiated.association
         context = choose_context(association, Kind(record.sop_class, record.transfer_syntax), self._fallbacks)
         if context.transfer_syntax == record.transfer_syntax:
-            dataset = sendable_dataset(data)
+            uid, dataset = record.tags.get(SOP_INSTANCE_UID, ""), sendable_dataset(data)
         else:
-            dataset = self._transcode(record, data, context.transfer_syntax)
-        uid = record.tags.get(SOP_INSTANCE_UID, "")
+            made = self._transcode(record, data, context.transfer_syntax)
+            uid, dataset = made.sop_instance, made.dataset
         return store(association, context, uid, dataset, originator=self._originator, settle=settle)
 
-    def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> memoryview:
+    def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> Transcoded:
         opened = self._blobs.reopener(record, data.obj)  # type: ignore[arg-type]  # what was read
-        return transcode(data, transfer_syntax, self._codecs, opened, self._interruption.check)
+        wanted = Wanted(transfer_syntax, self._codecs.settings.lossy_quality)
+        return transcode(data, wanted, self._codecs, opened, self._interruption.check)
 
     # --- associations ---
 
@@ -210,8 +214,7 @@ def fallbacks_for(scu: ScuSettings, modality: Modality) -> tuple[str, ...]:
     """Return the transfer syntaxes that datasets for a modality may be transcoded to, in the order of preference."""
     if not scu.transcode or not modality.allow_transcoding:
         return ()
-    preferred = scu.preferred_transfer_syntax
-    return tuple(sorted(UNCOMPRESSED, key=lambda syntax: syntax != preferred))
+    return tuple(dict.fromkeys((scu.preferred_transfer_syntax, *UNCOMPRESSED, EXPLICIT_BE)))
 
 
 class _RowsAhead:

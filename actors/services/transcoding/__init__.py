@@ -1,1 +1,5 @@
-"""DICOM files in another transfer syntax: their datasets (`dataset`), and which syntaxes a modification may name (`target_syntax`)."""
+"""DICOM files in another transfer syntax.
+
+`transcode` is what others use, `targets` what can be made from what; `source` is the file that is read, `decompression` and `compression` do the work on
+pixels, `derivation` says what becomes of an image that loses something.
+"""

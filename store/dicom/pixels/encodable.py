@@ -56,6 +56,11 @@ def is_lossy(transfer_syntax: str, quality: int) -> bool:
     return transfer_syntax in _LOSSY or (transfer_syntax in _GRADUAL and quality < BEST_QUALITY)
 
 
+def most_codestream_bytes(native: PixelDescription) -> int:
+    """The room that a codestream gets: noise grows, by an eighth in RLE and by no more than the half in others."""
+    return 2 * native.frame_bytes + (1 << 16)
+
+
 def plan_encoding(native: PixelDescription, transfer_syntax: str, quality: int) -> Encoding:
     """Return how decoded pixels, color by pixel, are encoded. Raises UnfitPixels."""
     lossy = is_lossy(transfer_syntax, quality)
@@ -65,7 +70,7 @@ def plan_encoding(native: PixelDescription, transfer_syntax: str, quality: int) 
         described = replace(native, native=None)
     else:
         _refuse_unfit_bits(native, lossy=lossy)
-        described = _with_bits(_with_colours(native, transfer_syntax, lossy=lossy), transfer_syntax)
+        described = with_bits(_with_colours(native, transfer_syntax, lossy=lossy), transfer_syntax)
     return Encoding(transfer_syntax=transfer_syntax, quality=quality, is_lossy=lossy, described=described)
 
 
@@ -92,7 +97,8 @@ def _with_colours(native: PixelDescription, transfer_syntax: str, *, lossy: bool
     return replace(native, photometric_interpretation=told, native=None)
 
 
-def _with_bits(described: PixelDescription, transfer_syntax: str) -> PixelDescription:
+def with_bits(described: PixelDescription, transfer_syntax: str) -> PixelDescription:
+    """Return how many bits are announced of samples in a transfer syntax. Raises UnfitPixels."""
     if transfer_syntax in DCT:
         most = 8 if described.samples == 3 else DCT[transfer_syntax]
         if described.signed:

@@ -3,7 +3,7 @@
 from actors.services.remote.get_scu import STORAGE_LIMIT, storage_contexts
 from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.store_scu import Kind, plan_contexts
-from actors.services.transcoding.dataset import UNCOMPRESSED
+from actors.services.transcoding.targets import UNCOMPRESSED
 from store.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"

@@ -7,8 +7,8 @@ import pytest
 from pydicom import dcmread
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.dataset import transcode
 from events.errors import InvalidDicom, InvalidRequest
+from tests.transcoded import transcode
 from tools.bench.arguments import SCENARIO_NAMES
 from tools.bench.cstore_load import parse_file
 from tools.bench.finding import STUDIES_PER_DAY, StudySamples

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from events.errors import BadConfiguration
-from events.options import File, Option, Whole, option_of
+from events.options import Choice, File, Option, Whole, option_of
 from tools.configuration import load
 from tools.configuration.all_options import OPTIONS, SETTINGS, declared, suggestion
 from tools.configuration.without_effect import PLUGIN_SECTIONS
@@ -147,8 +147,9 @@ def test_no_option_is_a_plugin_section() -> None:
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.is_without_effect])
 def test_what_has_no_effect_is_checked_and_not_warned_of(tmp_path: Path, name: str) -> None:
-    default = OPTIONS[name].default
-    other = (not default) if isinstance(default, bool) else default + 1 if isinstance(default, int) else "2008"
+    default, kind = OPTIONS[name].default, OPTIONS[name].kind
+    chosen = kind.choices[0] if isinstance(kind, Choice) else ""
+    other = (not default) if isinstance(default, bool) else default + 1 if isinstance(default, int) else chosen
     file = tmp_path / "c.json"
     file.write_text(json.dumps({name: other}))
     assert load([file]).warnings == ()

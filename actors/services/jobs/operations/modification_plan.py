@@ -12,6 +12,7 @@ kept.
 | `level`         | of the resource that is shown as the result; 0: all that came of it are listed               |
 | `derivation`    | the metadata that names the source, `ModifiedFrom` or `AnonymizedFrom`; "" for none          |
 | `transfer_syntax` | of the new files; "" for those of the sources                                              |
+| `lossy_quality` | of what is compressed with loss; 0: that of the configuration                              |
 | `keeps_source`, `keeps_labels`, `permissive` | as the request has them                                         |
 | `remote_ip`, `username` | who asked: the origin of what is stored                                              |
 | `parents`       | identifiers of the resources that were named, in Orthanc's form, each once, in order         |
@@ -40,6 +41,7 @@ class ModificationPlan:
     level: Level | None = None
     derivation: str = ""
     transfer_syntax: str = ""
+    lossy_quality: int = 0
     keeps_source: bool = True
     keeps_labels: bool = False
     permissive: bool = False
@@ -68,6 +70,7 @@ def to_plan(plan: ModificationPlan) -> dict[str, Any]:
         "level": NO_LEVEL if plan.level is None else int(plan.level),
         "derivation": plan.derivation,
         "transfer_syntax": plan.transfer_syntax,
+        "lossy_quality": plan.lossy_quality,
         "keeps_source": plan.keeps_source,
         "keeps_labels": plan.keeps_labels,
         "permissive": plan.permissive,

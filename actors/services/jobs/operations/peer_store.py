@@ -15,11 +15,11 @@ from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.peer_plan import from_plan
 from actors.services.jobs.operations.peer_sends import read_instance
-from actors.services.transcoding.dataset import transcode
+from actors.services.transcoding.targets import Target
+from actors.services.transcoding.transcode import transcode
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 from store.dicom.elements import Buffer
-from store.dicom.part10 import file_meta
 from store.dicom.summary import summarize
 from store.disk_errors import DiskErrors
 
@@ -58,8 +58,9 @@ class PeerStore:
         if summary is not None and summary.transfer_syntax != self._plan.transcode:
             opened = self._bench.blobs.reopener(record, stored)
             check = self._bench.interruption.check
-            dataset = transcode(memoryview(stored), self._plan.transcode, self._bench.codecs, opened, check)
-            parts = [file_meta(summary.sop_class, summary.sop_uid, self._plan.transcode), dataset]
+            target = Target(self._plan.transcode, self._bench.codecs.settings.lossy_quality)
+            made = transcode(memoryview(stored), target, self._bench.codecs, opened, check)
+            parts = [made.head(), made.dataset]
         if len(parts) == 1 and not self._plan.compress:
             yield stored
             return

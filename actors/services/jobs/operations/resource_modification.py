@@ -20,6 +20,7 @@ from actors.services.jobs.operations.named_resources import Place, find_older, f
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.told_file import read_told
 from actors.services.modification.modified_file import modify_file
+from actors.services.transcoding.targets import Target
 from events.errors import InvalidDicom, NotFound, SinogramError
 from events.identifiers import Level, ResourceId, format_resource_id
 from store.dicom.change.drawn import Drawn
@@ -54,6 +55,8 @@ class ResourceModification:
         self._plan = plan = from_plan(task.plan)
         drawn = Drawn(plan.secret, self._find_kept(plan))
         self._editor = Editor(plan.change, drawn, bench.ingest.settings().default_encoding)
+        quality = plan.lossy_quality or bench.codecs.settings.lossy_quality
+        self._to_syntax = Target(plan.transfer_syntax, quality) if plan.transfer_syntax else None
         self._origin = Origin("RestApi", remote_ip=plan.remote_ip, username=plan.username)
         self._made: dict[int, HierarchyIds] = {}  # by its place in the plan: what came of an instance
         self._above: dict[int, dict[Level, ResourceId]] = {}  # by series: it and what it belongs to
@@ -94,7 +97,7 @@ class ResourceModification:
     def _edit(self, record: Instance) -> Changed:
         bench = self._bench
         check = bench.interruption.check
-        return modify_file(record, bench.blobs, bench.codecs, self._editor, self._plan.transfer_syntax, check)
+        return modify_file(record, bench.blobs, bench.codecs, self._editor, self._to_syntax, check)
 
     def _is_resumed(self, place: int) -> bool:
         """Tell whether an earlier run may have got as far as this instance."""
