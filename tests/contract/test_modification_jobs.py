@@ -1,5 +1,6 @@
 """Jobs that change stored instances: what is kept, what goes, and what a run that was cut off leaves to the next."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -178,6 +179,25 @@ def test_a_run_that_goes_on_knows_what_came_of_the_steps_before(engine: Engine, 
         map(format_resource_id, sources(engine))
     )
     assert [each["Type"] for each in listed[INSTANCES:]] == ["Series", "Study", "Patient"]
+
+
+@pytest.mark.parametrize("body", [{}, {"Keep": ["SOPInstanceUID"]}], ids=json.dumps)
+def test_a_run_that_goes_on_when_the_sources_have_gone_tells_what_was_made(
+    engine: Engine, body: dict[str, Any]
+) -> None:
+    """The first run is cut off between the removal of the sources and the record of its end."""
+    plan = plan_of(engine, body, keeps_source=False)
+    with _cut_off(engine) as stage:
+        with stage.operation(plan, run=1, position=0) as first:
+            for step in range(plan.steps):
+                first.run_step(step, lambda: None)
+            expected = first.result()
+        assert set(engine.instances()) == set(sources(engine))
+        with stage.operation(plan, run=2, position=plan.steps - 1) as second:
+            second.run_step(plan.steps - 1, lambda: None)
+            assert second.result() == expected
+        assert stage.stored == INSTANCES
+    assert expected["Type"] == "Study"
 
 
 def test_a_run_that_goes_on_does_not_change_again_what_was_changed_in_its_place(engine: Engine) -> None:

@@ -23,6 +23,7 @@ from actors.services.modification.modified_file import modify_file
 from actors.services.transcoding.targets import Target
 from events.errors import InvalidDicom, NotFound, SinogramError
 from events.identifiers import Level, ResourceId, format_resource_id
+from events.resources import InstanceStored
 from store.dicom.change.drawn import Drawn
 from store.dicom.change.edit import Changed, Editor
 from store.dicom.change.modification import OWN_UIDS
@@ -30,6 +31,7 @@ from store.dicom.summary import HierarchyIds, summarize
 from store.dicom.tags import SOP_INSTANCE_UID
 from store.records import Instance, Origin
 from store.tables import LookupKind
+from store.views.feed import get_history
 from store.views.jobs import list_failures
 from store.views.lookup import find_refs
 from store.views.snapshot import Snapshot
@@ -111,13 +113,17 @@ class ResourceModification:
             return True
         if SOP_INSTANCE_UID not in self._plan.change.new_uids:
             return False
-        uid = self._drawn.uid(record.tags.get(SOP_INSTANCE_UID, "").encode()).decode()
         with self._bench.views.snapshot() as snapshot:
-            for ref in find_refs(snapshot, LookupKind.SOP_INSTANCE_UID, uid):
-                made = snapshot.get_ref(Level.INSTANCE, ref)
-                if isinstance(made, Instance):
-                    self._made[place] = _ids_of(snapshot, made)
-                    return True
+            return self._find_made(snapshot, place, record.tags.get(SOP_INSTANCE_UID, ""))
+
+    def _find_made(self, snapshot: Snapshot, place: int, old: str) -> bool:
+        """Note the instance that has been made of one with an old SOPInstanceUID; returns whether it is there."""
+        uid = self._drawn.uid(old.encode()).decode() if SOP_INSTANCE_UID in self._plan.change.new_uids else old
+        for ref in find_refs(snapshot, LookupKind.SOP_INSTANCE_UID, uid):
+            made = snapshot.get_ref(Level.INSTANCE, ref)
+            if isinstance(made, Instance) and ref > self._task.job:
+                self._made[place] = _ids_of(snapshot, made)
+                return True
         return False
 
     def _note(self, place: int, result: StoreResult) -> None:
@@ -202,14 +208,23 @@ class ResourceModification:
         with self._bench.views.snapshot() as snapshot:
             failed = {place for place, _ in list_failures(snapshot, self._task.job)}
         for place in range(min(self._resumed, len(self._plan.instances))):
-            if place in failed:
+            if place in failed or place in self._made:
                 continue
-            with contextlib.suppress(NotFound):
+            try:
                 record, _ = self._read(place)
-                if place in self._made or self._remember(place, record):
-                    continue
+            except NotFound:
+                self._remember_gone(place)
+                continue
+            if not self._remember(place, record):
                 data = b"".join(self._edit(record).parts)
                 self._made[place] = summarize(data, default_encoding=self._bench.ingest.settings().default_encoding).ids
+
+    def _remember_gone(self, place: int) -> None:
+        """Note what has come of a source that an earlier run's last step has removed: the log tells the identifier that it had."""
+        with self._bench.views.snapshot() as snapshot:
+            for entry in get_history(snapshot, self._plan.instances[place]):
+                if entry.tag == InstanceStored.TAG and entry.personal and entry.seq < self._task.job:
+                    self._find_made(snapshot, place, entry.personal["tags"].get(SOP_INSTANCE_UID, ""))
 
     def _retell(self) -> None:
         """Let what was there already, and holds changed instances now, take over what the last of them tells, as in Orthanc."""
