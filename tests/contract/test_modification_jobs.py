@@ -1,43 +1,30 @@
 """Jobs that change stored instances: what is kept, what goes, and what a run that was cut off leaves to the next."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmread
 
-from actors.messages.commands.instances import ALWAYS, NEVER
+from actors.messages.commands.instances import ALWAYS
 from actors.messages.commands.labels import AddLabel
-from actors.messages.job_types import RESOURCE_MODIFICATION
-from actors.services.codecs.pool import CodecPool
-from actors.services.ingest.ingest import Derivation, Ingest, Upload
-from actors.services.ingest.settings import IngestSettings
-from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.modification_plan import ModificationPlan, to_plan
-from actors.services.jobs.operations.resource_modification import ResourceModification
-from actors.wire.interruption import Interruption
-from events.identifiers import Level, Ref, ResourceId, format_resource_id
-from store.dicom.change.drawn import new_secret
-from store.dicom.change.request import Flags, read_anonymize, read_modify
+from events.identifiers import Level, ResourceId, format_resource_id
 from store.dicom.tags import PATIENT_NAME, STUDY_DESCRIPTION
 from store.projections.job_rows import JobState
-from store.records import Instance, Origin, Resource
+from store.records import Instance, Resource
 from store.views.labels import labels_of
 from store.views.metadata import sources_of
+from tests.contract.modification_stage import NAME, PER_STEP, cut_off, plan_of, sources
 from tests.contract.operations_stage import Ended, Engine, working
 from tests.contract.retrieve_stage import fill
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tools.server.core import Core
 
-NAME = RESOURCE_MODIFICATION.name
 INSTANCES = 40
-PER_STEP = 16
 
 
 @pytest.fixture
@@ -48,37 +35,12 @@ def engine(archive: Core) -> Iterator[Engine]:
         yield made
 
 
-def plan_of(
-    engine: Engine, body: dict[str, Any] | None = None, *, modifies: bool = False, **values: Any
-) -> ModificationPlan:
-    """The plan of a request about the study that was there first, whose instances are those of now."""
-    flags = Flags(force=True)
-    change = read_modify(body or {}, Level.STUDY, flags) if modifies else read_anonymize(body or {}, flags, "Program 1")
-    with engine.core.views.snapshot() as s:
-        study = next(iter(s.list(Level.STUDY))).id
-    given: dict[str, Any] = {"instances": engine.instances(), "level": Level.STUDY, "per_step": PER_STEP} | values
-    return ModificationPlan(
-        change=change,
-        secret=new_secret(),
-        derivation="ModifiedFrom" if modifies else "AnonymizedFrom",
-        parents=[format_resource_id(study)],
-        **given,
-    )
-
-
 def submit(engine: Engine, *plans: ModificationPlan) -> list[Ended]:
     """Have jobs done side by side, and wait for all."""
     refs = [engine.jobs.submit(NAME, to_plan(plan), steps=plan.steps, attempts=1)[0] for plan in plans]
     for ref in refs:
         engine.jobs.wait(ref)
     return [engine.ended(ref) for ref in refs]
-
-
-def sources(engine: Engine) -> dict[ResourceId, str]:
-    """By changed instance: the identifier of what it was made from."""
-    with engine.core.views.snapshot() as s:
-        told = {record.id: list(sources_of(s, record.ref).values()) for record in s.list(Level.INSTANCE)}
-    return {instance: found[0] for instance, found in told.items() if found}
 
 
 def test_each_instance_becomes_another_that_names_its_source(engine: Engine) -> None:
@@ -94,7 +56,7 @@ def test_sources_go_when_all_is_stored_but_not_what_has_come_since(engine: Engin
     plan = plan_of(engine, modifies=True, keeps_source=False)
     late = [encode(dataset(1, 1, 1, number)) for number in (100, 101)]
     old = set(engine.instances())
-    with _cut_off(engine) as stage:
+    with cut_off(engine) as stage:
         operation = stage.operation(plan, run=1, position=0)
         with operation:
             for step in range(plan.steps - 1):
@@ -146,7 +108,7 @@ def test_an_instance_whose_place_another_has_taken_keeps_its_source(engine: Engi
 def test_a_run_that_goes_on_makes_nothing_again(engine: Engine) -> None:
     """The first run is cut off before its checkpoint is recorded; the second stores what is missing, and nothing twice."""
     plan = plan_of(engine)
-    with _cut_off(engine) as stage:
+    with cut_off(engine) as stage:
         with stage.operation(plan, run=1, position=0) as first:
             first.run_step(0, lambda: None)
         stored = sources(engine)
@@ -168,7 +130,7 @@ def test_a_run_that_goes_on_makes_nothing_again(engine: Engine) -> None:
 )
 def test_a_run_that_goes_on_knows_what_came_of_the_steps_before(engine: Engine, body: dict[str, Any]) -> None:
     plan = plan_of(engine, body, level=None)
-    with _cut_off(engine) as stage:
+    with cut_off(engine) as stage:
         with stage.operation(plan, run=1, position=0) as first:
             first.run_step(0, lambda: None)
         with stage.operation(plan, run=2, position=1) as second:
@@ -187,7 +149,7 @@ def test_a_run_that_goes_on_when_the_sources_have_gone_tells_what_was_made(
 ) -> None:
     """The first run is cut off between the removal of the sources and the record of its end."""
     plan = plan_of(engine, body, keeps_source=False)
-    with _cut_off(engine) as stage:
+    with cut_off(engine) as stage:
         with stage.operation(plan, run=1, position=0) as first:
             for step in range(plan.steps):
                 first.run_step(step, lambda: None)
@@ -205,7 +167,7 @@ def test_a_run_that_goes_on_does_not_change_again_what_was_changed_in_its_place(
     own = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID"]
     plan = plan_of(engine, {"Keep": own, "Replace": {"PatientName": "Nobody"}})
     before = _frames(engine)
-    with _cut_off(engine, ALWAYS) as stage:
+    with cut_off(engine, ALWAYS) as stage:
         with stage.operation(plan, run=1, position=0) as first:
             first.run_step(0, lambda: None)
         with stage.operation(plan, run=2, position=0) as second:
@@ -265,71 +227,3 @@ def _frames(engine: Engine) -> dict[ResourceId, str]:
         records = [record for record in s.list(Level.INSTANCE) if isinstance(record, Instance)]
     files = {record.id: dcmread(BytesIO(engine.core.blobs.read_instance(record))) for record in records}
     return {resource: file.FrameOfReferenceUID for resource, file in files.items()}
-
-
-def _new_event(engine: Engine) -> Ref:
-    """Put an event into the log, as a job's submission would be; returns its sequence."""
-    with engine.core.views.snapshot() as s:
-        last = max(record.ref for record in s.list(Level.INSTANCE))
-    engine.core.client.draw_anonymous_name()
-    return Ref(last + 1)
-
-
-class _Stage:
-    """Makes operations that no runner drives, and counts what they store."""
-
-    def __init__(self, engine: Engine, codecs: CodecPool, overwrite: str) -> None:
-        core = engine.core
-        self._lock = threading.Lock()
-        self.stored = 0
-        stage, settings = self, IngestSettings(sync=False, overwrite=overwrite)
-
-        class Counted(Ingest):
-            def open(self, origin: Origin, correlation: bytes = b"", derivation: Derivation | None = None) -> Upload:
-                with stage._lock:
-                    stage.stored += 1
-                return super().open(origin, correlation, derivation)
-
-        self.ingest = Counted(core.client, core.views, core.blobs, "worker-1", lambda: settings)
-        self._job = _new_event(engine)
-        unused: Any = None
-        self._bench = Workbench(
-            views=core.views,
-            blobs=core.blobs,
-            index=core.client,
-            ingest=self.ingest,
-            jobs=engine.jobs,
-            modalities=unused,
-            peers=unused,
-            peer_client=unused,
-            scu=unused,
-            associations=unused,
-            codecs=codecs,
-            filters=unused,
-            temporary_directory=Path(),
-            interruption=Interruption(),
-        )
-
-    def operation(self, plan: ModificationPlan, *, run: int, position: int) -> ResourceModification:
-        task = Task(
-            job=self._job,
-            id=bytes(16),
-            run=run,
-            type=NAME,
-            priority=0,
-            steps=plan.steps,
-            position=position,
-            plan=to_plan(plan),
-        )
-        return ResourceModification(task, self._bench)
-
-
-@contextmanager
-def _cut_off(engine: Engine, overwrite: str = NEVER) -> Iterator[_Stage]:
-    codecs = CodecPool()
-    stage = _Stage(engine, codecs, overwrite)
-    try:
-        yield stage
-    finally:
-        stage.ingest.close()
-        codecs.close()
