@@ -158,6 +158,7 @@ def protect_command(patient: str, *, is_protected: bool = True) -> SetProtection
     return SetProtection(id=chain(patient), is_protected=is_protected, remote_ip="", username="", correlation=b"")
 
 
-def delete_command(*names: str) -> DeleteResource:
+def delete_command(*names: str, before: int = 0) -> DeleteResource:
     """Return the command that deletes `patient[, study[, series[, instance]]]`."""
-    return DeleteResource(level=Level(len(names)), id=chain(*names), remote_ip="", username="", correlation=b"")
+    level = Level(len(names))
+    return DeleteResource(level=level, id=chain(*names), remote_ip="", username="", correlation=b"", before=before)

@@ -58,11 +58,18 @@ class IndexClient:
         return status
 
     def delete(
-        self, level: Level, resource: ResourceId, *, remote_ip: str = "", username: str = "", correlation: bytes = b""
+        self,
+        level: Level,
+        resource: ResourceId,
+        *,
+        remote_ip: str = "",
+        username: str = "",
+        correlation: bytes = b"",
+        before: int = 0,
     ) -> Deleted:
-        """Remove a resource and what it leaves empty above. Raises NotFound."""
+        """Remove a resource and what it leaves empty above. Raises NotFound; RevisionConflict if not all of it was there `before` an event."""
         command = DeleteResource(
-            level=level, id=resource, remote_ip=remote_ip, username=username, correlation=correlation
+            level=level, id=resource, remote_ip=remote_ip, username=username, correlation=correlation, before=before
         )
         remaining = self._ask(command)
         return Deleted(None if remaining is None else (Level(remaining[0]), ResourceId(remaining[1])))

@@ -10,7 +10,10 @@ from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteResource(Command):
-    """Remove a resource with all below it. Replies the remaining ancestor. Raises NotFound."""
+    """Remove a resource with all below it. Replies the remaining ancestor. Raises NotFound.
+
+    With `before`, only if all of it was there before that event: else raises RevisionConflict, and nothing is removed.
+    """
 
     ACTOR: ClassVar[str] = "rest"
     FREES_SPACE: ClassVar[bool] = True
@@ -19,6 +22,7 @@ class DeleteResource(Command):
     remote_ip: str
     username: str
     correlation: bytes
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

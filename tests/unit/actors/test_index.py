@@ -29,6 +29,7 @@ from events.errors import (
     FolderRevoked,
     InvalidDicom,
     NotFound,
+    RevisionConflict,
     SinogramError,
     StorageFailed,
     StorageFull,
@@ -120,6 +121,22 @@ def test_a_patient_id_that_hashes_like_a_resource_of_another_level_is_refused(st
         stage.ask(store_command(patient, "T", "U", "J"))
     stage.ask(delete_command("P"))
     assert stage.ask(store_command(patient, "T", "U", "J")) == "Success"
+
+
+@pytest.mark.parametrize("names", [("P",), ("P", "S"), ("P", "S", "R"), ("P", "S", "R", "K")])
+def test_what_is_newer_than_its_deletion_may_take_stays(stage: IndexStage, names: tuple[str, ...]) -> None:
+    for instance in "IJK":
+        stage.ask(store_command(instance=instance))
+    with stage.views.snapshot() as snapshot:
+        last = max(
+            snapshot.list_refs(Level.INSTANCE)
+        )  # an instance's event comes before those of what is created above it
+    for before in (1, last - 1, last):
+        with pytest.raises(RevisionConflict):
+            stage.ask(delete_command(*names, before=before))
+    assert counts(stage).instances == 3
+    stage.ask(delete_command(*names, before=last + 1))
+    assert counts(stage).instances == (2 if "K" in names else 0)
 
 
 def test_all_that_a_store_touches_is_announced_series_first(stage: IndexStage) -> None:

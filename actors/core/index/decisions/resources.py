@@ -6,7 +6,7 @@ from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.reading import find_any, find_visible, read_row, surrogate_of, surrogate_of_resource
 from actors.messages.commands import resources as commands
 from events import resources as events
-from events.errors import InvalidRequest, NotFound
+from events.errors import InvalidRequest, NotFound, RevisionConflict
 from events.identifiers import Level, Ref, ResourceId
 from store.batch import Batch
 from store.log import read_event
@@ -19,7 +19,11 @@ PURGE_STEP_INSTANCES = 250
 
 
 def _delete(command: commands.DeleteResource, context: Context) -> Steps:
-    return delete(context, Level(command.level), command.id, remote_ip=command.remote_ip, username=command.username)
+    level = Level(command.level)
+    ref = find_visible(context.batch, level, command.id) if command.before else None
+    if ref is not None and not _is_older(context.batch, level, ref, command.before):
+        raise RevisionConflict("Something has come to the resource since")
+    return delete(context, level, command.id, remote_ip=command.remote_ip, username=command.username)
 
 
 def delete(
@@ -53,6 +57,18 @@ def delete(
     context.outcome.condemned = True
     if top_level != Level.INSTANCE:
         yield from _purge(commands.PurgeRows(resource=top), context)
+
+
+def _is_older(batch: Batch, level: Level, ref: Ref, than: int) -> bool:
+    """Tell whether a resource and all below it were there before an event."""
+    if ref >= than:
+        return False
+    if level == Level.INSTANCE:
+        return True
+    if level == Level.SERIES:  # its instances lie in the order in which they came
+        return next(batch.items(CHILDREN, key(ref), after=key(ref) + key(than - 1)), None) is None
+    children = (Ref(U64.unpack_from(row_key, U64.size)[0]) for row_key in batch.keys(CHILDREN, key(ref)))
+    return all(_is_older(batch, Level(level + 1), child, than) for child in children)
 
 
 def _retract(command: commands.RetractInstance, context: Context) -> Steps:

@@ -1,13 +1,16 @@
 """What the operations of a sequence name: a resource of any level, by its identifier in Orthanc's form."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from events.errors import NotFound
-from events.identifiers import Level, Ref, ResourceId, parse_resource_id
+from events.errors import NotFound, RevisionConflict
+from events.identifiers import Level, Ref, ResourceId, format_resource_id, parse_resource_id
 from store.views.retrieve import list_instances
 from store.views.snapshot import Snapshot
 from store.views.views import Views
+
+if TYPE_CHECKING:
+    from actors.messages.index_client import IndexClient
 
 Operation = Mapping[str, Any]  # of a plan: see `actors.services.lua.chain.plan`
 
@@ -46,6 +49,20 @@ def find_older(snapshot: Snapshot, place: Place, than: Ref) -> list[Place]:
     if len(older) == len(refs):
         return [place]
     return [Place(Level.INSTANCE, snapshot.id_of(Level.INSTANCE, ref), ref) for ref in older]
+
+
+def remove_older(views: Views, index: "IndexClient", place: Place, than: Ref, **who: Any) -> None:
+    """Remove what of a resource was there before an event; what has come since stays, also what comes at this moment."""
+    try:
+        index.delete(place.level, place.id, before=than, **who)
+    except NotFound:  # somebody was faster
+        return
+    except RevisionConflict:
+        with views.snapshot() as snapshot:
+            found = find_resource(snapshot, {"resource": format_resource_id(place.id)})
+            older = [] if found is None else find_older(snapshot, found, than)
+        for each in older:
+            remove_older(views, index, each, than, **who)
 
 
 def find_newer(snapshot: Snapshot, place: Place, than: Ref) -> list[Place]:

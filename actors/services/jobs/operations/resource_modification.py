@@ -6,7 +6,6 @@ made again. The last step removes the sources, if they are not to be kept: only 
 that has come to them since the job was made.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -16,7 +15,7 @@ from actors.services.ingest.ingest import Derivation, StoreResult
 from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.modification_plan import ModificationPlan, from_plan
 from actors.services.jobs.operations.modifications import identifier_at, identifiers_above
-from actors.services.jobs.operations.named_resources import Place, find_older, find_resource
+from actors.services.jobs.operations.named_resources import Place, find_resource, remove_older
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.told_file import read_told
 from actors.services.modification.modified_file import modify_file
@@ -169,15 +168,13 @@ class ResourceModification:
             return
         with self._bench.views.snapshot() as snapshot:
             doomed = list(self._sources(snapshot, self._replaced(snapshot)))
+        who = {
+            "remote_ip": self._plan.remote_ip,
+            "username": self._plan.username,
+            "correlation": self._task.correlation,
+        }
         for source in doomed:
-            with contextlib.suppress(NotFound):
-                self._bench.index.delete(
-                    source.level,
-                    source.id,
-                    remote_ip=self._plan.remote_ip,
-                    username=self._plan.username,
-                    correlation=self._task.correlation,
-                )
+            remove_older(self._bench.views, self._bench.index, source, self._task.job, **who)
 
     def _replaced(self, snapshot: Snapshot) -> list[int]:
         """Return the places whose instances have become others that are there, each another: what nothing stands for must stay."""
@@ -196,7 +193,7 @@ class ResourceModification:
         if len(places) == len(self._plan.instances):
             for parent in self._plan.parents:
                 root = find_resource(snapshot, {"resource": parent})
-                yield from [] if root is None else find_older(snapshot, root, self._task.job)
+                yield from [] if root is None else [root]
             return
         for place in places:
             source = find_resource(snapshot, {"resource": format_resource_id(self._plan.instances[place])})

@@ -23,9 +23,9 @@ from actors.services.jobs.operations.named_resources import (
     Operation,
     are_related,
     find_newer,
-    find_older,
     find_resource,
     lineage_of,
+    remove_older,
 )
 from actors.services.jobs.operations.passing_over import code_of
 from actors.services.jobs.operations.peer_sends import send_to_peer
@@ -122,9 +122,13 @@ class SequenceOfOperations:
         with self._bench.views.snapshot() as snapshot:
             place = None if operation is None else find_resource(snapshot, operation)
             # What this job has made is newer than it.
-            found = find_older if self._operations[number]["input"] is None else find_newer
-            doomed = [] if place is None else found(snapshot, place, self._task.job)
-        for level, resource, _ in doomed:
+            is_ours = self._operations[number]["input"] is not None
+            ours = find_newer(snapshot, place, self._task.job) if place is not None and is_ours else []
+        if place is not None and not is_ours:
+            remove_older(
+                self._bench.views, self._bench.index, place, self._task.job, correlation=self._task.correlation
+            )
+        for level, resource, _ in ours:
             with contextlib.suppress(NotFound):
                 self._bench.index.delete(level, resource, correlation=self._task.correlation)
 
