@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,22 @@ from tools.server.core import Core
 # An example may take its time on a loaded machine: what is too slow shows elsewhere.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix the folders' files: while some tests wait for servers, others compute. Those of units are short, and some are left for the end."""
+    files: dict[str, dict[Path, list[pytest.Item]]] = {}
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        files.setdefault(folder, {}).setdefault(item.path, []).append(item)
+    placed = [
+        ((place + 0.5) / len(of_folder) * (1 if folder == "unit" else 0.9), of_file)
+        for folder, of_folder in files.items()
+        for place, of_file in enumerate(of_folder.values())
+    ]
+    items[:] = [item for _, of_file in sorted(placed, key=itemgetter(0)) for item in of_file]
 
 
 @pytest.fixture
