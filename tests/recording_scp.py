@@ -19,6 +19,7 @@ from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
 from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND, WORKLIST_FIND
 
+REJECTION = bytes.fromhex("03000000000400010103")  # A-ASSOCIATE-RJ: the calling AET is not recognised
 _PENDING, _SUCCESS = 0xFF00, 0x0000
 
 

@@ -15,11 +15,10 @@ from tests.peer.conftest import Pair, start_pair
 from tests.peer.exchange import Request
 from tests.peer.servers import Oracle
 from tests.ports import free_port
-from tests.recording_scp import RecordingScp, recording_scp, rude_peer
+from tests.recording_scp import REJECTION, RecordingScp, recording_scp, rude_peer
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern")]
 
-REJECTION = bytes.fromhex("03000000000400010103")
 ABORT = bytes.fromhex("07000000000400000000")
 META_SOP_INSTANCE_UID = 0x00020003
 ANSWERS: list[Dataset] = [

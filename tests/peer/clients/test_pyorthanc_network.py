@@ -1,18 +1,21 @@
 """The routes of modalities, peers, queries, jobs, tools and the server itself, by every method that `pyorthanc` has for them."""
 
+import base64
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import httpx
+import pydicom
 import pytest
 from pyorthanc import Orthanc
 
 from tests.dicom_bytes import dataset, encode
 from tests.peer.clients.pyorthanc_stage import CALLED, LATER, VERBS, call_later, refused, routes_of
-from tests.peer.clients.stage import Archive, Stage, files, orthanc_id, same_dataset
+from tests.peer.clients.stage import PASSWORD, USER, Archive, Stage, files, orthanc_id, same_dataset
 from tests.peer.clients.test_pyorthanc_resources import NOUNS as RESOURCES
 from tests.peer.servers import wait_for
 
@@ -26,6 +29,7 @@ NOUNS = {
     "exports", "jobs", "modalities", "peers", "plugins", "queries", "storage", "system", "tools",
 }  # fmt: skip
 RUN: set[str] = set()  # the tests that have
+PDF = b"%PDF-1.4\n%%EOF\n"
 STUCK_S = 60  # how long the server waits for a modality that says nothing
 
 
@@ -72,6 +76,8 @@ def test_instances_are_sent_to_peers(client: Any, archive: Archive, other: Stage
     client.post_peers_id_store("other", data=archive.other_series)
     client.post_peers_id_store_straight("other", encode(dataset(9)))
     assert other.stored(other.other) == {*archive.instances, orthanc_id(1, 1, 2, 1), orthanc_id(9, 1, 1, 1)}
+    client.put_peers_id("other", {"Url": other.url, "Username": USER, "Password": PASSWORD})  # itself
+    assert client.get_peers_id_system("other")["DicomPort"] == other.server.dicom_port
     client.delete_peers_id("other")
     assert client.get_peers() == []
 
@@ -196,8 +202,25 @@ def test_bulk_requests(client: Any, archive: Archive, stage: Stage) -> None:
         assert len(made) == 2
         assert set(made) <= stage.stored(stage.server, "studies")
     assert len(client.post_tools_find({"Level": "Study", "Query": {"StudyDescription": "Bulk"}})) == 2
+    before = client.get_studies_id(archive.study)["MainDicomTags"]
+    client.post_tools_reconstruct()
+    assert client.get_studies_id(archive.study)["MainDicomTags"] == before
     client.post_tools_bulk_delete({"Resources": [archive.patient, archive.other_patient]})
     assert not stage.stored(stage.server) & set(archive.instances)
+
+
+def test_instances_are_created(client: Any, archive: Archive, stage: Stage) -> None:
+    made = client.post_tools_create_dicom(
+        {
+            "Parent": archive.study,
+            "Tags": {"SeriesDescription": "Made"},
+            "Content": f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}",
+        }
+    )
+    assert made["ParentStudy"] == archive.study
+    written = pydicom.dcmread(BytesIO(stage.server.get(f"/instances/{made['ID']}/file").body))
+    assert (written.SeriesDescription, written.PatientID) == ("Made", "PAT1")
+    assert written.EncapsulatedDocument.rstrip(b"\0") == PDF
 
 
 def test_searches(client: Any, archive: Archive) -> None:
@@ -208,6 +231,8 @@ def test_searches(client: Any, archive: Archive) -> None:
     }
     assert client.post_tools_find(query) == [archive.other_study, archive.study]
     assert client.post_tools_count_resources(query)["Count"] == 2
+    client.put_studies_id_labels_label(archive.study, "seen")
+    assert client.get_tools_labels() == ["seen"]
     found = client.post_tools_lookup(data=dataset(1, 1).StudyInstanceUID)
     assert [(each["Type"], each["ID"]) for each in found] == [("Study", archive.study)]
 
@@ -263,23 +288,24 @@ def test_what_comes_later_is_refused_without_harm(stage: Stage, archive: Archive
 @pytest.mark.nightly
 def test_the_server_starts_again(archive: Archive, clients: dict[str, Any]) -> None:
     client = clients["blocking"]
+    client.put_modalities_id("passing", {"AET": "PASSING", "Host": "127.0.0.1", "Port": 104})  # known until then
     client.post_tools_reset()
-    wait_for(lambda: answers(client), "the server to have started again")
+    wait_for(lambda: modalities(client) == [], "the server to have started again")
     assert len(client.get_instances()) == 6
 
 
 def test_the_server_ends(clients: dict[str, Any]) -> None:
     client = clients["blocking"]
     client.post_tools_shutdown()
-    wait_for(lambda: not answers(client), "the server to end")
+    wait_for(lambda: modalities(client) is None, "the server to end")
 
 
-def answers(client: Any) -> bool:
+def modalities(client: Any) -> list[str] | None:
+    """None while the server does not answer."""
     try:
-        client.get_system()
+        return list(client.get_modalities())
     except httpx.TransportError:
-        return False
-    return True
+        return None
 
 
 def test_every_route_is_of_one_of_the_two_modules() -> None:

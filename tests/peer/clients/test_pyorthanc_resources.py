@@ -1,6 +1,5 @@
 """The routes of resources, by every method that `pyorthanc` has for them, driven for their effects."""
 
-import base64
 import hashlib
 import zlib
 from io import BytesIO
@@ -32,7 +31,6 @@ pytestmark = [
 
 NOUNS = {*LEVELS, "changes", "statistics"}
 RUN: set[str] = set()  # the tests that have
-PDF = b"%PDF-1.4\n%%EOF\n"
 
 
 @pytest.fixture(autouse=True)
@@ -193,20 +191,6 @@ def test_the_content_of_an_instance(client: Any, archive: Archive, stage: Stage)
     assert target.read_bytes() == file
 
 
-def test_instances_are_created(client: Any, archive: Archive, stage: Stage) -> None:
-    made = client.post_tools_create_dicom(
-        {
-            "Parent": archive.study,
-            "Tags": {"SeriesDescription": "Made"},
-            "Content": f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}",
-        }
-    )
-    assert made["ParentStudy"] == archive.study
-    written = pydicom.dcmread(BytesIO(stage.server.get(f"/instances/{made['ID']}/file").body))
-    assert (written.SeriesDescription, written.PatientID) == ("Made", "PAT1")
-    assert written.EncapsulatedDocument.rstrip(b"\0") == PDF
-
-
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_resource_is_deleted(client: Any, archive: Archive, stage: Stage, level: str) -> None:
     gone = {"patients": 5, "studies": 4, "series": 3, "instances": 1}[level]
@@ -243,7 +227,6 @@ def test_reconstruction(client: Any, archive: Archive, stage: Stage, level: str)
     before = at.get()["MainDicomTags"]
     at.put_metadata_name("1024", data=b"stays")
     at.post_reconstruct({"ReconstructFiles": True})
-    client.post_tools_reconstruct()
     assert at.get()["MainDicomTags"] == before
     assert at.get_metadata_name("1024") == "stays"
     assert same_dataset(stage.server.get(f"/instances/{archive.instances[0]}/file").body, files()[0])

@@ -1,0 +1,66 @@
+"""What drives `orthanc-api-client`: its classes, with note taken of the methods that were called.
+
+`LATER` are the methods that wait for images, archives, media and DICOMweb: they raise `ResourceNotFound`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from orthanc_api_client import HttpClient, InstancesSet, Job, OrthancApiClient
+from orthanc_api_client.modalities import DicomModalities
+from orthanc_api_client.peers import Peers
+from orthanc_api_client.resources import Instances, Jobs, Patients, SeriesList, Studies
+
+from tests.peer.clients.stage import Archive
+
+DRIVEN = (Patients, Studies, SeriesList, Instances, Jobs, DicomModalities, Peers, Job, InstancesSet, OrthancApiClient)
+LATER: tuple[Callable[[Any, Archive, str], object], ...] = (
+    lambda orthanc, has, file: orthanc.patients.download_archive(has.patient, file),
+    lambda orthanc, has, file: orthanc.patients.download_media(has.patient, file),
+    lambda orthanc, has, file: orthanc.studies.download_archive(has.study, file),
+    lambda orthanc, has, file: orthanc.studies.download_media(has.study, file),
+    lambda orthanc, has, file: orthanc.series.download_archive(has.series, file),
+    lambda orthanc, has, file: orthanc.series.download_media(has.series, file),
+    lambda orthanc, has, _: orthanc.series.get_ordered_instances_ids(has.series),
+    lambda orthanc, has, _: orthanc.series.get_middle_instance_id(has.series),
+    lambda orthanc, has, _: orthanc.series.get_preview_url(has.series),
+    lambda orthanc, has, _: orthanc.series.get_preview_file(has.series),
+    lambda orthanc, has, file: orthanc.instances.download_pdf(has.instances[0], file),
+    lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_archive(file),
+    lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_media(file),
+    lambda orthanc, _, file: orthanc.upload_files_dicom_web([file]),
+)
+CALLED: set[str] = set()  # "Class.method" of all that a test has called, by the class that defines it
+
+
+def methods() -> Iterator[tuple[type, str, Any]]:
+    for kind in DRIVEN:
+        for name, function in inspect.getmembers(kind, inspect.isfunction):
+            if not name.startswith("_") and not hasattr(HttpClient, name):  # what all others are built on
+                yield kind, name, function
+
+
+METHODS = [function for _, _, function in methods()]  # before they are wrapped
+
+
+def noted(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        CALLED.add(function.__qualname__)
+        return function(*args, **named)
+
+    return call
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Methods that are called within are noted in `CALLED`."""
+    with pytest.MonkeyPatch.context() as patches:
+        for kind, name, function in methods():
+            is_static = isinstance(inspect.getattr_static(kind, name), staticmethod)
+            patches.setattr(kind, name, staticmethod(noted(function)) if is_static else noted(function))
+        yield
