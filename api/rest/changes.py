@@ -1,5 +1,6 @@
 """`/changes`: the log that Orthanc's clients poll."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import falcon
@@ -9,14 +10,16 @@ from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import COLLECTION, TYPE_OF_LEVEL
 from api.rest.serving import orthanc_json
-from api.rest.serving.replies import JSON, send_json, send_text, wants_xml
+from api.rest.serving.replies import JSON, send_json, send_text, stream_object, wants_xml
 from events.identifiers import format_resource_id
 from store.records import Change, ChangesPage
 from store.times import format_us
 from store.views.feed import get_changes, get_last_change, get_last_seq
 from store.views.snapshot import Snapshot
+from store.views.views import Views
 
 DEFAULT_LIMIT = 100
+PIECE_CHANGES = 5_000  # of one snapshot, read and written in 20 ms; a longer page is streamed
 
 # Every name Orthanc knows; `type` must be one of them. The last two are never logged, "INTERNAL_All" is no filter.
 CHANGE_TYPES = frozenset({
@@ -36,8 +39,14 @@ class Changes:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         types = _types(req)
         since, limit, to = arguments.lenient_numbers(req, since=0, limit=DEFAULT_LIMIT, to=-1)
+        since = max(since, 0)
         with self._deps.views.snapshot() as s:
-            page = get_last_change(s) if req.has_param("last") else _page(s, max(since, 0), limit, to, types)
+            page = (
+                get_last_change(s) if req.has_param("last") else _page(s, since, min(limit, PIECE_CHANGES), to, types)
+            )
+        if limit > PIECE_CHANGES and not page.done:
+            stream_object(req, resp, _stream(self._deps.views, page, since, limit, to if to > 0 else None, types))
+            return
         if wants_xml(req):
             send_json(req, resp, render_changes(page))
         else:
@@ -60,6 +69,47 @@ def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str]) -> Cha
     return page if page.changes else ChangesPage([], page.done, 0, newest)
 
 
+def _stream(
+    views: Views, page: ChangesPage, since: int, limit: int, to: int | None, types: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """Iterate over the members of a long page, of which no more than a piece is in memory; `page` is the first piece."""
+    is_first: bool | None = None
+    if to is not None and since == 0:
+        since, is_first = _find_beginning(views, limit, to, types)
+        page = _read_piece(views, since, limit, to, types)
+    first = page.first
+
+    def pieces() -> Iterator[list[dict[str, Any]]]:
+        nonlocal page
+        left = limit
+        while page.changes:
+            yield _render_all(page.changes)
+            left -= len(page.changes)
+            if page.done or not left:
+                return
+            page = _read_piece(views, page.last, left, to, types)
+
+    yield "Changes", pieces()
+    yield "Done", page.done if is_first is None else is_first
+    yield "First", first
+    yield "Last", page.last
+
+
+def _read_piece(views: Views, since: int, limit: int, to: int | None, types: list[str]) -> ChangesPage:
+    with views.snapshot() as s:
+        return get_changes(s, since=since, limit=min(limit, PIECE_CHANGES), to=to, types=types, backwards=False)
+
+
+def _find_beginning(views: Views, limit: int, to: int, types: list[str]) -> tuple[int, bool]:
+    """Return what the last `limit` changes up to `to` come behind, and whether nothing stands there."""
+    while True:
+        with views.snapshot() as s:
+            page = get_changes(s, to=to, limit=min(limit, PIECE_CHANGES), types=types, backwards=True)
+        limit, to = limit - len(page.changes), max(page.first - 1, 0)
+        if page.done or not limit:
+            return to, page.done
+
+
 def _types(req: falcon.Request) -> list[str]:
     types = arguments.parts(req, "type")
     for name in types:
@@ -69,7 +119,11 @@ def _types(req: falcon.Request) -> list[str]:
 
 
 def render_changes(page: ChangesPage) -> dict[str, Any]:
-    return _frame(page, [dict(zip(_FIELDS, _values(change), strict=True)) for change in page.changes])
+    return _frame(page, _render_all(page.changes))
+
+
+def _render_all(changes: list[Change]) -> list[dict[str, Any]]:
+    return [dict(zip(_FIELDS, _values(change), strict=True)) for change in changes]
 
 
 def _frame(page: ChangesPage, changes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`/exports`: which resources clients have had sent, with `LogExportedResources`. Source: observed on Orthanc 1.12.7."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import falcon
@@ -9,15 +9,17 @@ from actors.messages.index_client import ExportEntry
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.render_resources import TYPE_OF_LEVEL, path_of
-from api.rest.serving.replies import send_json, send_text
+from api.rest.serving.replies import send_json, send_text, stream_object
 from events.identifiers import Level, ResourceId, format_resource_id
 from store.dicom.tags import PATIENT_ID
 from store.records import Export, ExportsPage, Instance, Resource
 from store.times import format_us
-from store.views.exports import get_exports, get_last_export
+from store.views.exports import get_exports, get_last_export, has_more_exports
 from store.views.snapshot import Snapshot
+from store.views.views import Views
 
 DEFAULT_LIMIT = 100
+PIECE_EXPORTS = 5_000  # of one snapshot; a longer page is streamed
 _UID_OF_LEVEL = {Level.STUDY: 0x0020000D, Level.SERIES: 0x0020000E, Level.INSTANCE: 0x00080018}
 
 
@@ -33,12 +35,34 @@ class Exports:
             if req.has_param("last"):
                 page, since = get_last_export(s), 0
             else:
-                page = get_exports(s, since=max(since, 0), limit=limit)
-        send_json(req, resp, _render_page(page, since))
+                page = get_exports(s, since=max(since, 0), limit=min(limit, PIECE_EXPORTS))
+        if limit > PIECE_EXPORTS and not page.done:
+            stream_object(req, resp, _stream(self._deps.views, page, max(since, 0), limit))
+        else:
+            send_json(req, resp, _render_page(page, since))
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self._deps.index.clear_exports()
         send_text(resp)
+
+
+def _stream(views: Views, page: ExportsPage, since: int, limit: int) -> Iterator[tuple[str, Any]]:
+    """Iterate over the members of a long page, of which no more than a piece is in memory; `page` is the first piece."""
+    first = page.exports[0].seq
+
+    def pieces() -> Iterator[list[dict[str, Any]]]:
+        nonlocal page, since
+        left = limit
+        while page.exports:
+            yield [_render(export) for export in page.exports]
+            left, since = left - len(page.exports), page.exports[-1].seq
+            with views.snapshot() as s:
+                page = get_exports(s, since=since, limit=min(left, PIECE_EXPORTS))
+
+    yield "Done", not has_more_exports(views, since, limit)
+    yield "Exports", pieces()
+    yield "First", first
+    yield "Last", since
 
 
 def _render_page(page: ExportsPage, since: int) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from events.identifiers import Seq
 from store.projections.server import unpack_export
 from store.records import Export, ExportsPage
 from store.tables import EXPORTS, U64, key
+from store.views.find_index import Span, span_keys
 from store.views.snapshot import Snapshot
+from store.views.views import Views
 
 _MOST_SEQ = (1 << 64) - 2
 
@@ -18,6 +20,16 @@ def get_exports(snapshot: Snapshot, *, since: int, limit: int) -> ExportsPage:
         return ExportsPage([], True)
     found = list(islice(_after(snapshot, since), limit + 1))
     return ExportsPage(found[:limit], len(found) <= limit)
+
+
+def has_more_exports(views: Views, since: int, limit: int) -> bool:
+    """Tell whether there are more than `limit` exports after a sequence."""
+    count = 0
+    for keys in span_keys(views, Span(EXPORTS, key(since + 1), b"\xff" * 9)):
+        count += len(keys)
+        if count > limit:
+            return True
+    return False
 
 
 def get_last_export(snapshot: Snapshot) -> ExportsPage:

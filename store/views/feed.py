@@ -40,12 +40,15 @@ def get_changes(
     limit: int = 100,
     to: int | None = None,
     types: Sequence[str] = (),
+    backwards: bool | None = None,
 ) -> ChangesPage:
     """Return a page of `/changes`: forwards after `since`, or backwards up to and with `to`. `limit` 0 means all.
 
-    `done` tells that nothing follows the page (or precedes it, reading backwards). Unknown types match nothing.
+    `done` tells that nothing follows the page (or precedes it, reading backwards). Unknown types match nothing. Unless it is told,
+    the way is Orthanc's: backwards for `to` alone.
     """
-    backwards = to is not None and since == 0
+    if backwards is None:
+        backwards = to is not None and since == 0
     walk = _walk(snapshot, since, to, types, backwards=backwards)
     found = list(islice(walk, limit or None))
     done = next(walk, None) is None

@@ -30,12 +30,25 @@ def encode_list(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
 
 
 def encode_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
-    """Yield an object that comes member by member, in the order of its keys."""
+    """Yield an object that comes member by member, in the order of its keys; a list may be an iterator over pieces of it."""
     opening = b"{"
     for name, value in members:
-        yield opening + encode({name: value})[1:-2]
+        if isinstance(value, Iterator):
+            yield from _encode_pieces(opening, name, value)
+        else:
+            yield opening + encode({name: value})[1:-2]
         opening = b","
     yield b"{}" if opening == b"{" else b"\n}"
+
+
+def _encode_pieces(opening: bytes, name: str, pieces: Iterator[Sequence[Any]]) -> Iterator[bytes]:
+    before, after = encode({name: [0]})[1:-2].rsplit(b"\n" + 2 * INDENT.encode() + b"0", 1)
+    is_empty = True
+    for piece in filter(None, pieces):
+        items = encode({name: piece})[1 + len(before) : -2 - len(after)]
+        yield opening + before + items if is_empty else b"," + items
+        is_empty = False
+    yield opening + encode({name: []})[1:-2] if is_empty else after
 
 
 def _text(value: Any, line: str, indent: str) -> str:

@@ -32,18 +32,29 @@ def encode(value: Any) -> bytes:
 
 def encode_list(pieces: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """Yield a list that comes in pieces; joined, the bytes are those of `encode` of the whole."""
-    return _encode_members([("item", item) for item in piece] for piece in pieces)
+    return _encode_lines([line for item in piece for line in _element("item", item, INDENT)] for piece in pieces)
 
 
 def encode_object(members: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
-    """Yield an object that comes member by member, in the order of its keys."""
-    return _encode_members([member] for member in members)
+    """Yield an object that comes member by member, in the order of its keys; a list may be an iterator over pieces of it."""
+    return _encode_lines(lines for name, value in members for lines in _member(name, value))
 
 
-def _encode_members(pieces: Iterable[list[tuple[str, Any]]]) -> Iterator[bytes]:
+def _member(name: str, value: Any) -> Iterator[list[str]]:
+    if not isinstance(value, Iterator):
+        yield _element(name, value, INDENT)
+        return
+    is_empty = True
+    for piece in filter(None, value):
+        lines = _element(name, piece, INDENT)
+        yield lines[:-1] if is_empty else lines[1:-1]
+        is_empty = False
+    yield _element(name, [], INDENT) if is_empty else [f"{INDENT}</{name}>"]
+
+
+def _encode_lines(pieces: Iterable[list[str]]) -> Iterator[bytes]:
     opening = f"{_DECLARATION}\n<root>\n"
-    for piece in pieces:
-        lines = [line for name, value in piece for line in _element(name, value, INDENT)]
+    for lines in pieces:
         if lines:
             yield (opening + "\n".join(lines) + "\n").encode("utf-8", "replace")
             opening = ""

@@ -69,6 +69,14 @@ def test_an_object_in_pieces_has_the_bytes_of_the_whole(value: dict[str, object]
     assert b"".join(orthanc_json.encode_object(members)) == orthanc_json.encode(value)
 
 
+@given(st.lists(st.lists(VALUES, max_size=3), max_size=4))
+def test_a_list_in_an_object_may_come_in_pieces(pieces: list[list[object]]) -> None:
+    whole = {"A": 1, "B": [item for piece in pieces for item in piece], "C": []}
+    for encoder in (orthanc_json, orthanc_xml):
+        members: list[tuple[str, object]] = [("A", 1), ("B", iter(pieces)), ("C", iter(()))]
+        assert b"".join(encoder.encode_object(members)) == encoder.encode(whole)
+
+
 def test_xml_is_that_of_orthanc() -> None:
     value = {
         "Done": True,
