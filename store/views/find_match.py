@@ -31,7 +31,7 @@ _COMPUTED: Final = COMPUTED | {RETRIEVE_AE_TITLE}
 _OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
 
 # Tags that only a level itself tells: its own row is enough.
-_ONLY_OWN: Final = {
+ONLY_OWN: Final = {
     level: frozenset(MAIN_DICOM_TAGS[level])
     - (ALWAYS[Level(level - 1)] if level > Level.PATIENT else frozenset())
     - {REQUEST_ATTRIBUTES_SEQUENCE}
@@ -101,7 +101,7 @@ class Search:
         parts = self._parts.get((kept, tells_class))
         if parts is None:
             keys = [(tag, matcher) for tag, matcher in self.query.keys.items() if tag in self._told]
-            own = _ONLY_OWN[self._level] if kept is ALWAYS[self._level] else frozenset()
+            own = ONLY_OWN[self._level] if kept is ALWAYS[self._level] else frozenset()
             known = kept | {SOP_CLASS_UID} if tells_class else kept
             parts = self._parts[kept, tells_class] = Parts(
                 own_keys=tuple(each for each in keys if each[0] in own),

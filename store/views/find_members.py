@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from events.identifiers import Ref
+from events.identifiers import Level, Ref, ResourceId
 from store.blobs.store import BlobStore
 from store.tables import U64
 from store.views.find_files import TagFiles
-from store.views.find_index import LONGEST_WHOLE, Source, span_keys
+from store.views.find_index import BATCH_KEYS, LONGEST_WHOLE, Source, span_keys
 from store.views.find_match import Candidate, Row, Search
 from store.views.find_plan import Plan, choose_plan
 from store.views.find_walk import BATCH_S, Walk
@@ -21,6 +21,7 @@ from store.views.views import Views
 
 T = TypeVar("T")
 
+MEMBERS: Final = 250_000  # refs of a set, 20 MB; beyond, rows are looked at
 BATCH_ROWS: Final = 5_000  # matches of one snapshot at most
 LOOKS_AT_CLOCK: Final = 50  # rows between two looks at the clock
 
@@ -141,3 +142,22 @@ class _Known:
                 yield ref, row
             if not number % LOOKS_AT_CLOCK and time.monotonic() > deadline:
                 return
+
+
+def slices(refs: list[bytes], size: int = BATCH_KEYS) -> Iterator[list[bytes]]:
+    """Iterate over parts of a list."""
+    return (refs[start : start + size] for start in range(0, len(refs), size))
+
+
+def present_id(s: Snapshot, level: Level, ref: Ref) -> ResourceId | None:
+    """Return the identifier of a resource, None if it has been deleted meanwhile."""
+    try:
+        resource = s.id_of(level, ref)
+    except KeyError:
+        return None
+    return resource if is_present(s, level, ref, resource) else None
+
+
+def is_present(s: Snapshot, level: Level, ref: Ref, resource: ResourceId) -> bool:
+    """Tell whether what has a row is not below something deleted, or an earlier life."""
+    return not s.hides_something or s.find(resource) == (level, ref)

@@ -20,7 +20,7 @@ from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import fold
 from store.projections import rows
 from store.tables import U64, FindKind, key
-from store.views.find_match import Row
+from store.views.find_match import ONLY_OWN, Row
 from store.views.metadata import find_metadata
 from store.views.query import Cast, Order
 from store.views.resource_tags import main_tags_of_row
@@ -112,8 +112,8 @@ class Values:
     """The values of resources of a level."""
 
     def __init__(self, level: Level, terms: Sequence[Order]) -> None:
-        self._level = level
-        self._terms = terms
+        self.level = level
+        self.terms = terms
         self._needs_rows = any(term.tag for term in terms)
         self._known: dict[Ref, dict[int, str]] = {}  # tags of studies and series …
         self._snapshot: Snapshot | None = None  # … as they are on this one
@@ -121,30 +121,39 @@ class Values:
     def item(self, s: Snapshot, ref: Ref, row: Row | None) -> Item | None:
         """Return a ref and its values; None for a resource that has been deleted."""
         if row is None and self._needs_rows:
-            packed = s.row(rows.TABLE_OF_LEVEL[self._level], key(ref))
+            packed = s.row(rows.TABLE_OF_LEVEL[self.level], key(ref))
             if packed is None:
                 return None
             row = rows.unpack(packed)
-        return ref, *(self._value(s, ref, row, term) for term in self._terms)
+        return ref, *(self._value(s, ref, row, term) for term in self.terms)
 
     def _value(self, s: Snapshot, ref: Ref, row: Row | None, term: Order) -> Any:
         if term.metadata:
-            kept = find_metadata(s, ref, self._level, term.metadata)
+            kept = find_metadata(s, ref, self.level, term.metadata)
             return _cast(None if kept is None else kept.value.decode("utf-8", "replace"), term.cast)
         assert row is not None
-        if self._level > Level.STUDY and term.tag in _OF_PATIENT:
-            patient = rows.ancestors_of(self._level, row)[-1]
-            row = rows.unpack(s.row(rows.TABLE_OF_LEVEL[Level.PATIENT], key(patient)) or b"")
-            text = row[rows.PATIENT_TAGS].get(term.tag)
-        else:
-            if self._snapshot is not s or len(self._known) > _KNOWN:
-                self._known.clear()
-                self._snapshot = s
-            text = main_tags_of_row(s, self._level, row, self._known).get(term.tag)
+        text = self._text(s, row, term.tag)
         if text is not None and term.tag in _NORMALIZED:
             normal = _normal_bytes(fold(text).encode())
             return normal if term.cast == Cast.TEXT else _cast(normal.decode(), term.cast)
         return _cast(text, term.cast)
+
+    def _text(self, s: Snapshot, row: Row, tag: int) -> str | None:
+        own: dict[int, str] = row[rows.TAGS_OF_LEVEL[self.level]]
+        if self.level <= Level.STUDY:
+            return own.get(tag, row[rows.STUDY_PATIENT_TAGS].get(tag) if self.level == Level.STUDY else None)
+        if tag in _OF_PATIENT:
+            patient = rows.ancestors_of(self.level, row)[-1]
+            of_patient: dict[int, str] = rows.unpack(s.row(rows.TABLE_OF_LEVEL[Level.PATIENT], key(patient)) or b"")[
+                rows.PATIENT_TAGS
+            ]
+            return of_patient.get(tag)
+        if tag in ONLY_OWN[self.level] and len(s.main_tags) == 1:
+            return own.get(tag)
+        if self._snapshot is not s or len(self._known) > _KNOWN:
+            self._known.clear()
+            self._snapshot = s
+        return main_tags_of_row(s, self.level, row, self._known).get(tag)
 
 
 def _normal_bytes(text: bytes) -> bytes:

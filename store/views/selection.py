@@ -2,7 +2,7 @@
 
 They come in pieces, a short snapshot each. Few matches are collected and sorted. Many are met by going through all identifiers in
 their order, where the index has named the members, or each row is looked at: then only a set of members grows with their number,
-up to `MEMBERS`. An order by values keeps the values of all answers, or those of the page that is asked for and some more.
+up to `MEMBERS`. An order by values (`store.views.ordered_matches`) keeps the values of all answers, or those of the page that is asked for and some more.
 """
 
 import time
@@ -16,20 +16,18 @@ from store.blobs.store import BlobStore
 from store.projections import rows
 from store.tables import AGGREGATES, U64
 from store.views import find_order
-from store.views.find_index import BATCH_KEYS, LONGEST_WHOLE, span_keys
 from store.views.find_match import Candidate, Row, Search
-from store.views.find_members import BATCH_ROWS, Matches, Members
-from store.views.find_order import Item, Values
-from store.views.find_plan import Plan, whole_kind, whole_table
+from store.views.find_members import BATCH_ROWS, MEMBERS, Matches, Members, present_id, slices
+from store.views.find_plan import Plan
 from store.views.find_walk import BATCH_S
 from store.views.id_order import PIECE_IDS, list_pieces, list_places_after
+from store.views.ordered_matches import by_values
 from store.views.query import Order, Query
 from store.views.resource_tags import present_tags
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
 COLLECTED: Final = 10_000  # matches; more are met in the order of identifiers
-MEMBERS: Final = 250_000  # refs of a set, 20 MB; beyond, rows are looked at
 SHORT_PAGE: Final = 1_000  # answers that are soon met, where matches are many
 LOOKS_AT_CLOCK: Final = 500
 
@@ -65,7 +63,7 @@ class Selector:
         if matches.is_impossible:
             return iter(())
         wanted = since + query.limit if query.limit else 0
-        return _page(_by_values(matches, order, wanted) if order else _by_id(matches, wanted), since, query.limit)
+        return _page(by_values(matches, order, wanted) if order else _by_id(matches, wanted), since, query.limit)
 
     def _hides_something(self) -> bool:
         """Whether a page would begin early by the counts of identifiers (`store.views.id_order`)."""
@@ -114,16 +112,12 @@ def _count_named(matches: Matches, members: Members) -> int | None:
     count = len(members.refs)
     if not matches.names_level:
         count = 0
-        for some in _slices(members.refs):
+        for some in slices(members.refs):
             with matches.views.snapshot() as s, s.txn.cursor(db=s.tables[AGGREGATES]) as cursor:
                 counters = map(rows.unpack_aggregate, dict(cursor.getmulti(some)).values())
                 count += sum((each.studies, each.series, each.instances)[level - 2] for each in counters)
     with matches.views.snapshot() as s:
         return None if s.hides_something else count
-
-
-def _slices(refs: list[bytes], size: int = BATCH_KEYS) -> Iterator[list[bytes]]:
-    return (refs[start : start + size] for start in range(0, len(refs), size))
 
 
 def _page(pieces: Pieces, since: int, limit: int) -> Pieces:
@@ -175,7 +169,7 @@ def _ids_of(matches: Matches, members: Members) -> list[ResourceId]:
     """Return the identifiers of members that no row has to be looked at for: 1 µs each."""
     level = matches.search.query.level
     found: list[ResourceId] = []
-    for some in _slices(members.refs, BATCH_ROWS):
+    for some in slices(members.refs, BATCH_ROWS):
         with matches.views.snapshot() as s, s.txn.cursor(db=s.tables[rows.TABLE_OF_LEVEL[level]]) as cursor:
             found += [
                 resource
@@ -187,7 +181,7 @@ def _ids_of(matches: Matches, members: Members) -> list[ResourceId]:
 
 
 def _id_of(level: Level, s: Snapshot, ref: Ref, row: Row | None) -> ResourceId | None:
-    return _present(s, level, ref) if row is None else ResourceId(row[rows.ID])
+    return present_id(s, level, ref) if row is None else ResourceId(row[rows.ID])
 
 
 def _scan(matches: Matches, members: set[bytes] | None, wanted: int) -> Pieces:
@@ -209,69 +203,3 @@ def _scan(matches: Matches, members: set[bytes] | None, wanted: int) -> Pieces:
             else:
                 is_done = True
         yield [each for each, file in found if file is None or matches.is_match(file)]
-
-
-# -- in the order of values -------------------------------------------------------------------------------------------
-
-
-def _by_values(matches: Matches, order: Sequence[Order], wanted: int) -> Pieces:
-    level = matches.search.query.level
-    members = matches.members(MEMBERS)
-    is_known = matches.search.is_bare or (members is not None and matches.is_decided and not members.doubtful)
-    batches: Iterator[list[Item]]
-    if is_known and find_order.index_of(level, order):
-        batches = _from_index(matches, members, order[0], wanted)
-    elif is_known and find_order.is_last_update(level, order):
-        batches = _from_counters(matches, members, order[0], wanted)
-    else:
-        batches = matches.batches(Values(level, order).item, members)
-    refs = [Ref(item[0]) for item in find_order.sort(batches, order, wanted)]
-    for start in range(0, len(refs), PIECE_IDS):
-        with matches.views.snapshot() as s:
-            yield [each for ref in refs[start : start + PIECE_IDS] if (each := _present(s, level, ref)) is not None]
-
-
-def _from_index(matches: Matches, members: Members | None, term: Order, wanted: int) -> Iterator[list[Item]]:
-    """Iterate over matches with the values that an index tells, then over those that it does not name, if so many are wanted.
-
-    Of each part of the index those are left out that cannot be among the first `wanted` (0: all).
-    """
-    level = matches.search.query.level
-    kind = find_order.index_of(level, (term,))
-    assert kind is not None
-    unnamed = set(_all_refs(matches) if members is None else members.refs)
-    count = 0
-    for keys in span_keys(matches.views, whole_kind(kind)):
-        named = [each for each in keys if each[-8:] in unnamed]
-        yield find_order.index_items([each for each in named if len(each) <= LONGEST_WHOLE], term, wanted)
-        if cut := [Ref(U64.unpack(each[-8:])[0]) for each in named if len(each) > LONGEST_WHOLE]:
-            with matches.views.snapshot() as s:
-                values = Values(level, (term,))
-                yield [item for ref in cut if (item := values.item(s, ref, None)) is not None]
-        if not wanted or count < wanted:
-            unnamed.difference_update([each[-8:] for each in named])
-        count += len(named)
-    if not wanted or count < wanted:
-        yield [(U64.unpack(raw)[0], None) for raw in unnamed]
-
-
-def _from_counters(matches: Matches, members: Members | None, term: Order, wanted: int) -> Iterator[list[Item]]:
-    """Iterate over all matches with the times of their last updates."""
-    refs = _all_refs(matches) if members is None else members.refs
-    for some in _slices(refs):
-        with matches.views.snapshot() as s, s.txn.cursor(db=s.tables[AGGREGATES]) as cursor:
-            yield find_order.counter_items(cursor.getmulti(some), term, wanted)
-
-
-def _all_refs(matches: Matches) -> list[bytes]:
-    every = whole_table(rows.TABLE_OF_LEVEL[matches.search.query.level])
-    return [each for keys in span_keys(matches.views, every) for each in keys]
-
-
-def _present(s: Snapshot, level: Level, ref: Ref) -> ResourceId | None:
-    """Return the identifier of a resource, None if it has been deleted meanwhile."""
-    try:
-        resource = s.id_of(level, ref)
-    except KeyError:
-        return None
-    return resource if not s.hides_something or s.find(resource) == (level, ref) else None

@@ -19,7 +19,7 @@ import api.rest.find
 import api.rest.resources
 from api.rest.exports import log_exports
 from events.identifiers import Level
-from store.views import find_members, id_order, selection
+from store.views import find_members, id_order, ordered_matches, selection
 from tests.contract.rest_stage import RestStage, error_of, pieces, rest_stage, shown
 from tools.bench.filling import Shape, fill
 from tools.core_settings import CoreSettings
@@ -30,7 +30,7 @@ PIECE: Final = 50
 PIECES: Final = (
     (api.rest.changes, "PIECE_CHANGES"), (api.rest.exports, "PIECE_EXPORTS"), (api.rest.find, "CHUNK_RECORDS"),
     (api.rest.find, "PIECE_IDS"), (api.rest.resources, "CHUNK_RECORDS"), (find_members, "BATCH_ROWS"), (id_order, "PIECE_IDS"),
-    (selection, "PIECE_IDS"),
+    (ordered_matches, "BATCH_ROWS"), (ordered_matches, "PIECE_IDS"), (selection, "PIECE_IDS"),
 )  # fmt: skip
 DATE: Final = {"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}
 TIME: Final = {"Type": "DicomTag", "Key": "StudyTime", "Direction": "ASC"}

@@ -20,7 +20,7 @@ from store.blobs.store import BlobStore
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.matching import BadKey, Matcher, Wildcard, fold, parse_text_key
 from store.records import Instance, Resource
-from store.views import find_index, find_members, find_plan, selection
+from store.views import find_index, find_members, find_plan, ordered_matches, selection
 from store.views.labels import labels_of
 from store.views.metadata import list_metadata
 from store.views.query import Cast, LabelKey, Order, Query
@@ -44,9 +44,11 @@ ORDERED = {
 CASTS = {Cast.TEXT: "{}", Cast.INTEGER: "CAST({} AS INTEGER)", Cast.REAL: "CAST({} AS REAL)"}
 
 
-@pytest.fixture(scope="module")
-def archive() -> Iterator[IndexStage]:
+@pytest.fixture(scope="module", params=["deletions are half done", "deletions are done"])
+def archive(request: pytest.FixtureRequest) -> Iterator[IndexStage]:
     with near_misses() as stage:
+        while request.param == "deletions are done" and stage.purges:
+            stage.ask(stage.purges.pop())
         with stage.views.snapshot() as s:
             found = [(level, record.id) for level in Level for record in s.list(level)]
         for number, (level, each) in enumerate(found):
@@ -82,6 +84,9 @@ limits = st.fixed_dictionaries(
         (selection, "COLLECTED"): st.sampled_from([1, 4, 10_000]),
         (selection, "MEMBERS"): st.sampled_from([2, 10, 250_000]),
         (selection, "PIECE_IDS"): st.sampled_from([1, 3, 5_000]),
+        (ordered_matches, "MEMBERS"): st.sampled_from([2, 10, 250_000]),
+        (ordered_matches, "PIECE_IDS"): st.sampled_from([1, 3, 5_000]),
+        (ordered_matches, "BATCH_ROWS"): st.sampled_from([1, 3, 5_000]),
         (find_index, "BATCH_KEYS"): st.sampled_from([1, 3, 50_000]),
         (find_index, "BATCH_SIEVED"): st.sampled_from([2, 20_000]),
         (find_members, "BATCH_ROWS"): st.sampled_from([1, 3, 5_000]),
@@ -100,7 +105,7 @@ def orders(draw: st.DrawFn, level: Level) -> tuple[Order, ...]:
     return tuple(draw(st.lists(term, max_size=2)))
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data(), level=st.sampled_from(Level), asked=queries, patched=limits)
 def test_a_selection_equals_brute_force(
     archive: IndexStage,
