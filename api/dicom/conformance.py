@@ -9,6 +9,7 @@ from typing import Final
 from actors.services.remote import echo_scu, find_scu, get_scu, move_scu
 from actors.services.remote.requestor import Proposal
 from actors.services.remote.target import ScuSettings
+from actors.services.transcoding.targets import READABLE
 from actors.wire.dicom.command import Field
 from api.dicom.find_scp import IDENTIFIER_LIMIT_BYTES
 from api.dicom.negotiation import SERVICE_SYNTAXES, select_sop_classes, select_transfer_syntaxes
@@ -74,14 +75,14 @@ def _scu(scu: ScuSettings) -> Iterator[str]:
             by_syntaxes.setdefault(tuple(proposal.transfer_syntaxes), []).append(proposal.abstract_syntax)
         groups = [part for syntaxes, names in by_syntaxes.items() for part in (_named(names), _proposed(syntaxes))]
         yield _section(f"{_service_name(field)} as SCU", *groups)
-    fallback = (
-        f"If the peer does not take it, a dataset is transcoded, to {scu.preferred_transfer_syntax} where that is possible.\n"
-        "Compressed pixels are decoded from:"
+    transcoded = (
+        f"Where the peer takes none of those, a dataset is transcoded, to {scu.preferred_transfer_syntax} first, from:",
+        _named(DECODABLE | READABLE),
     )
     yield _section(
         f"{_service_name(Field.C_STORE)} as SCU",
         "Every SOP class is proposed that is to be sent, in the transfer syntaxes in which its instances are stored.",
-        *((fallback, _named(DECODABLE)) if scu.transcode else ("Datasets are not transcoded.",)),
+        *(transcoded if scu.transcode else ("Datasets are not transcoded.",)),
     )
 
 

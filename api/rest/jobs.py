@@ -132,6 +132,8 @@ class JobAction:
     def on_get(self, _req: falcon.Request, _resp: falcon.Response, identifier: str) -> None:  # noqa: ARG002  # falcon's name
         raise _no_output(self._word.value)  # Orthanc takes it for one
 
+    on_delete = on_get
+
 
 class JobOutput:
     """`/jobs/{id}/{key}`: a file that the job made."""

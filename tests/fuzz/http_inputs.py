@@ -118,7 +118,7 @@ TOKENS: tuple[bytes, ...] = (
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\0", b" ", b"\t", b"\r\n ", b":", b"%", b"%00", b"%2e%2e/", b"../", b"//", b"?", b"&", b"#", b";", b"=", b'"',
     b"Content-Length: 5\r\n", b"Content-Length: -1\r\n", b"Content-Length: +5\r\n", b"Content-Length: 99999999999999999999\r\n", b"Content-Length: 0\r\n",
     b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding : chunked\r\n", b"Transfer-Encoding: identity\r\n",
-    b"Expect: 100-continue\r\n", b"Content-Encoding: gzip\r\n", b"Accept: application/xml\r\n", b"Accept: application/dicom+json\r\n", b"Connection: close\r\n",
+    b"Expect: 100-continue\r\n", b"Content-Encoding: gzip\r\n", b"Accept: application/xml\r\n", b"Accept: application/dicom+json\r\n", b"Accept: application/dicom+xml\r\n", b"Connection: close\r\n",
     b"Range: bytes=0-\r\n", b"X-HTTP-Method-Override: DELETE\r\n", b"X-File-Name: \xff\r\n", b"X-File-Size: 10\r\n", b"Host: y\r\n", b"\xff", b"\xc3\xa9", b"\xed\xa0\x80",
     b"0\r\n\r\n", b"5;a=b\r\n", b"ffffffffffffffff\r\n", b"HTTP/1.0", b"HTTP/9.9", b"GET /system HTTP/1.1\r\nHost: x\r\n\r\n", b"--XX\r\n", b"--XX--", b"boundary = ",
     b"[" * 2000, b'{"a":' * 2000, b"{" * 50, b"]", b"}", b"null", b"1e999", b"NaN", b"-", b"\\u0000", b"\\ud800", b"9" * 400, b"A" * 40_000, b"PK\x03\x04",

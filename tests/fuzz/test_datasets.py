@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from events.errors import InvalidDicom, InvalidRequest, NotFound
 from store.dicom.content import content
+from store.dicom.dicom_json import render_dicom_json
 from store.dicom.elements import Element, read_elements
 from store.dicom.encoding import encode_dataset
 from store.dicom.identifier import decode_dataset, pick
+from store.dicom.native_model import render_native_model
 from store.dicom.part10 import open_part10
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.rendering import render_header, render_tags
@@ -38,10 +40,13 @@ def test_a_file_is_summarized_or_refused_and_what_is_accepted_can_be_shown_and_s
 
 
 def check_accepted(data: bytes, summary: Summary) -> None:
-    """What the archive has taken is rendered as JSON, and is the same instance in other transfer syntaxes."""
+    """What the archive has taken is rendered as JSON and as XML, and is the same instance in other transfer syntaxes."""
     for form in ("full", "simplify", "short"):
         json.dumps(render_tags(data, form), allow_nan=False)
     json.dumps(render_header(data), allow_nan=False)
+    model = render_dicom_json(data)
+    json.dumps(model, allow_nan=False)
+    assert render_native_model(model).endswith(b"</NativeDicomModel>\n")
     pick(data, (0x00080005, 0x00100010, 0x00081140), "Latin1")
     with contextlib.suppress(NotFound):
         content(data, ["0008-1140", "0"])

@@ -142,7 +142,7 @@ def test_a_job_that_has_succeeded_is_steered_alike(stage: Stage) -> None:
     all_of(
         *(stage.ask(f"/jobs/{{job}}/{word}", "POST", b"") for word in WORDS),
         stage.ask("/jobs/{job}"),
-        *(stage.ask(f"/jobs/{{job}}/{key}") for key in ("archive", "nokey", "cancel")),
+        *(stage.ask(f"/jobs/{{job}}/{key}", how) for key in ("archive", "nokey", *WORDS) for how in ("GET", "DELETE")),
         stage.ask("/jobs/{job}/archive", "DELETE"),
         stage.ask("/jobs/{job}", "DELETE"),
         stage.ask("/jobs/{job}"),
