@@ -59,6 +59,14 @@ def test_long_text_is_compressed_and_nothing_else(stage: RestStage, path: str, i
     assert (answer.headers.get("Content-Encoding") == "gzip") is is_compressed
 
 
+@pytest.mark.parametrize("accepted", ["application/dicom+json", "application/dicom+xml"])
+def test_a_dataset_as_text_is_compressed(stage: RestStage, accepted: str) -> None:
+    [instance] = json.loads(stage.ask("/instances?limit=1&since=0").body)
+    answer = stage.ask(f"/instances/{instance}/file", headers={"Accept": accepted, "Accept-Encoding": "gzip"})
+    assert (answer.headers["Content-Type"], answer.headers["Content-Encoding"]) == (accepted, "gzip")
+    assert b"comment comment" in gzip.decompress(answer.body)
+
+
 def test_it_is_off_by_default(archive: Core) -> None:
     with rest_stage(archive) as stage:
         for instance in range(1, 8):

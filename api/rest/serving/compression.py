@@ -13,7 +13,7 @@ from api.rest.serving.front import Application, Headers, StartResponse
 
 LEAST_BYTES: Final = 2048
 LEVEL: Final = 6  # of zlib; 1 MB of JSON takes 10 ms
-_TYPES: Final = ("text/", "application/json", "application/xml", "application/javascript")
+_TYPES: Final = ("text/", "application/json", "application/xml", "application/dicom+", "application/javascript")
 
 
 class Compression:

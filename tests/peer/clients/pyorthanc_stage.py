@@ -1,6 +1,6 @@
 """What drives `pyorthanc`: its two clients, with note taken of the methods that were called.
 
-Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for images, archives, media, conformance and storage
+Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for images, archives, media and storage
 commitment: they are answered 404, as an unknown route.
 """
 
@@ -39,7 +39,6 @@ LATER = {
     "get_storage_commitment_id",
     "post_storage_commitment_id_remove",
     "post_modalities_id_storage_commitment",
-    "get_tools_dicom_conformance",
 }
 
 

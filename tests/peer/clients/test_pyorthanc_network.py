@@ -261,6 +261,7 @@ def test_runtime_settings(client: Any, archive: Archive) -> None:
     assert client.get_tools_accepted_transfer_syntaxes() == ["1.2.840.10008.1.2.1"]
     assert set(client.put_tools_accepted_transfer_syntaxes(json=everything)) == set(everything)
     assert dataset().SOPClassUID in client.get_tools_accepted_sop_classes()
+    assert f"| {dataset().SOPClassUID}\n" in client.get_tools_dicom_conformance()
 
 
 def test_the_server_speaks_of_itself(client: Any, archive: Archive) -> None:
