@@ -74,7 +74,7 @@ class RestSettings:
     default_retrieve_method: str = filled_by(
         Option("DicomDefaultRetrieveMethod", Choice(("C-MOVE", "C-GET")), "C-MOVE")
     )
-    ingest_transcoding: str = ""
+    ingest_transcoding: str = same_as(IngestSettings, "transcodes_to")
     maximum_patient_count: int = same_as(StorageLimits, "patients")
     maximum_storage_mode: str = same_as(StorageLimits, "mode")
     maximum_storage_size_mb: int = same_as(StorageLimits, "size_mb")

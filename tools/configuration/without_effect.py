@@ -33,7 +33,7 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
 _ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
-_ON_TOO: Final = "SynchronousZipStream IngestTranscodingOfUncompressed IngestTranscodingOfCompressed"
+_ON_TOO: Final = "SynchronousZipStream"
 _OFF: Final = "WebDavDeleteAllowed ZipUseUtf8"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
@@ -64,7 +64,6 @@ OPTIONS: Final = (
     _later("Locale", _TEXT),
     # There are no plugins that could decode before, after or instead of what is built in.
     _none("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),
-    _later("IngestTranscoding", _TEXT),
     *(_none(name, _COUNT, default) for name, default in _SIZES.items()),
     # Whatever edition: more is hidden than any of them asks.
     _none("DeidentifyLogsDicomVersion", Choice(("2008", "2017c", "2021b", "2023b")), "2023b"),

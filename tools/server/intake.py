@@ -37,7 +37,7 @@ class Intake:
         self.peers = Peers(settings.peers, views, index, is_stored=settings.peers_in_database)
         self.runtime = RuntimeSettings(settings, views, self.modalities)
         self.filters = ScriptFilters(links.received, links.scripts)
-        self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters)
+        self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters, self.codecs)
 
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.folders import BlobFolders
@@ -100,6 +101,13 @@ class IncomingBlob:
             return
         with mmap.mmap(self._writer.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             yield mapped
+
+    def reopener(self) -> Callable[[], BinaryIO] | None:
+        """Return how what `content` gives can be opened once more; None while it is in memory."""
+        if self._writer is None:
+            return None
+        place = Path(f"/proc/self/fd/{self._writer.fileno()}")
+        return lambda: place.open("rb")
 
     def cut(self, end: int) -> None:
         """Keep nothing beyond `end`."""

@@ -20,8 +20,10 @@ from typing import Any, Self
 
 from actors.messages.commands.instances import IF_CHANGED, NEVER, StoreInstance
 from actors.messages.index_client import IndexClient
+from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
+from actors.services.ingest.ingest_transcoding import IngestTranscoder
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
@@ -85,7 +87,9 @@ class Ingest:
         owner: str,
         settings: Callable[[], IngestSettings],
         filters: ScriptFilters = NO_FILTERS,
+        codecs: CodecPool | None = None,
     ) -> None:
+        """Without `codecs` nothing is transcoded."""
         self.index = index
         self.views = views
         self.blobs = blobs
@@ -93,6 +97,7 @@ class Ingest:
         self.plan = IndexPlan(with_extra(settings().extra_main_tags))
         self.durable = DurableBlobs(index, blobs, owner, sync=settings().sync)
         self.filters = filters
+        self.transcoder = None if codecs is None else IngestTranscoder(codecs)
 
     def open(self, origin: Origin, correlation: bytes = b"", derivation: Derivation | None = None) -> "Upload":
         """Start an upload; leave its `with` block to discard it unless it was stored.
@@ -147,7 +152,8 @@ class Upload:
         if self._settings.read_only:  # before a byte is kept or a filter asked; the index would refuse it in the end
             raise ReadOnlyArchive
         self._blob = ingest.new_blob(self._settings)
-        self._judged: tuple[Summary, Judgement] | None = None
+        self._parsed: Summary | None = None
+        self._judgement: Judgement | None = None
         self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
         if announced is not None:
@@ -160,13 +166,28 @@ class Upload:
         self._blob.write(data)
 
     def judge(self) -> None:
-        """Ask the filters of scripts, if there are any; the file is complete.
+        """Transcode the file and ask the filters of scripts, if that is wanted; the file is complete.
 
-        For callers who must not hold what is scarce while a script thinks; `store` does it otherwise. Raises as `store`.
+        For callers who must not hold what is scarce while a codec works or a script thinks; `store` does it otherwise. Raises as `store`.
         """
-        if self._judged is None and self._ingest.filters.has_received_filters:
-            summary = self._summarize()
-            self._judged = summary, self._ask_filters(summary)
+        if self._parsed is not None:
+            return
+        has_filters = self._ingest.filters.has_received_filters
+        if has_filters or self._settings.transcodes_to:
+            self._parsed = summary = self._transcode(self._summarize(), has_filters=has_filters)
+            self._judgement = self._ask_filters(summary) if has_filters else None
+
+    def _transcode(self, summary: Summary, *, has_filters: bool) -> Summary:
+        """Have the file in the transfer syntax of the configuration, as far as it can be; returns what it is then."""
+        transcoder, settings = self._ingest.transcoder, self._settings
+        if transcoder is None or not transcoder.wants(summary, settings):
+            return summary
+        if not has_filters and settings.overwrite == NEVER and not transcoder.derives(settings) and self._is_known(summary):
+            return summary  # it will not be kept
+        if not transcoder.run(self._blob, summary, settings, self._origin.remote_aet if self._announced else ""):
+            return summary
+        with self._blob.content() as data:
+            return summarize(data, default_encoding=settings.default_encoding, plan=self._ingest.plan)
 
     def store(self) -> StoreResult:
         """Make the file part of the archive, durably, unless a filter is against it.
@@ -190,7 +211,7 @@ class Upload:
 
     def _store(self) -> StoreResult:
         self.judge()
-        summary, judgement = self._judged or (self._summarize(), None)
+        summary, judgement = self._parsed or self._summarize(), self._judgement
         if judgement is not None and not judgement.is_accepted:
             logger.info("An incoming instance has been discarded by the filter")
             return StoreResult("FilteredOut", summary, judgement.dimse_status)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.messages.commands.instances import ALWAYS, IF_CHANGED, NEVER
+from actors.services.transcoding.targets import MAKEABLE
 from events.identifiers import Level
 from events.options import Boolean, Choice, Option, filled_by
 
@@ -31,6 +32,11 @@ class IngestSettings:
             convert=lambda value: {True: ALWAYS, False: NEVER}.get(value, value),
         )
     )
+    transcodes_to: str = filled_by(
+        Option("IngestTranscoding", Choice(tuple(sorted(MAKEABLE))), None, convert=lambda value: value or "")
+    )
+    transcodes_uncompressed: bool = filled_by(Option("IngestTranscodingOfUncompressed", Boolean(), default=True))
+    transcodes_compressed: bool = filled_by(Option("IngestTranscodingOfCompressed", Boolean(), default=True))
     compress: bool = filled_by(Option("StorageCompression", Boolean(), default=False))
     read_only: bool = filled_by(Option("ReadOnly", Boolean(), default=False))
     # ExtraMainDicomTags: level -> what is indexed besides the tags that always are.
