@@ -136,9 +136,9 @@ def rest_stage(
     """Build the application on a running archive."""
     queries = QueryStore(archive.settings.index_directory, query_retrieve_size, answer_limits)
     received = incoming or IngestSettings()
-    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: received, filters)
-    finds = create_find_pool(5)
     codecs = CodecPool()
+    ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: received, filters, codecs)
+    finds = create_find_pool(5)
     peer_client = PeerClient(HttpClientSettings())
     controls: list[str] = []
 

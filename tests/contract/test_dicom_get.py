@@ -13,10 +13,11 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Modality
 from api.dicom.get_scp import create_get_service
 from api.dicom.service import Service
-from store.dicom.part10 import find_dataset
+from store.dicom.part10 import file_meta, find_dataset
 from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
+from tests.transcoded import transcode
 from tools.server.core import Core
 
 LITTLE = "1.2.840.10008.1.2.1"
@@ -173,6 +174,30 @@ def test_pixels_are_decompressed_where_that_is_wanted(archive: Core, codecs: Cod
     for _, syntax, data in told.received:
         assert read(data, syntax).PixelData == original.PixelData
     assert [syntax for _, syntax, _ in as_stored.received] == [RLELossless]
+
+
+@pytest.mark.parametrize("stored", [LITTLE, RLELossless])
+def test_an_instance_is_compressed_for_who_takes_nothing_else(archive: Core, codecs: CodecPool, stored: str) -> None:
+    original = add_pixels(dataset(4))
+    file = encode(original)
+    if stored != LITTLE:
+        file = whole(file, stored, codecs)
+    fill(archive, file)
+    with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
+        for offered, chosen in (
+            (["1.2.840.10008.1.2.4.80"], 0),
+            (["1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.57"], 1),
+        ):
+            told = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, syntax) for syntax in offered])
+            ((name, syntax, data),) = told.received
+            assert (name, syntax) == (uid(4, 1, 1, 1), offered[chosen])
+            back = transcode(file_meta(MR, name, syntax) + data, LITTLE, codecs)
+            assert read(bytes(back), LITTLE).PixelData == original.PixelData
+
+
+def whole(file: bytes, syntax: str, codecs: CodecPool) -> bytes:
+    """A file in another transfer syntax."""
+    return file_meta(MR, uid(4, 1, 1, 1), syntax) + bytes(transcode(file, syntax, codecs))
 
 
 def read(data: bytes, syntax: str) -> Dataset:

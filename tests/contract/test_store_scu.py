@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from pydicom import dcmread
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.events import Event
 
@@ -17,15 +20,16 @@ from actors.wire.errors import Interrupted, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from events.errors import DamagedFile, InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
-from store.dicom.part10 import find_dataset
+from store.dicom.part10 import file_meta, find_dataset
 from tests.contract.destination import EXPLICIT, IMPLICIT, Destination, destination
 from tests.contract.retrieve_stage import fill
 from tests.data_factory import shipped_files
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
+from tests.native_pixels import Native
+from tests.pixel_files import J2K, JPEG_LS, LOSSLESS_SV1, RLE
 from tests.transcoded import transcode
 from tools.server.core import Core
 
-RLE = "1.2.840.10008.1.2.5"
 SHIPPED = {sample.name: sample.data for sample in shipped_files()}
 
 
@@ -139,6 +143,43 @@ def test_a_compressed_instance_is_decompressed_for_a_destination_that_needs_it(
         assert send_all(archive, there, pool, codecs=codecs) == [0]
     assert there.sent[0].transfer_syntax == accepted
     assert there.sent[0].dataset == transcode(SHIPPED["MR_small_RLE.dcm"], accepted, codecs)
+
+
+@pytest.mark.parametrize("accepted", [LOSSLESS_SV1, JPEG_LS, RLE])
+def test_an_instance_is_compressed_for_a_destination_that_takes_nothing_else(
+    archive: Core, pool: StorePool, codecs: CodecPool, accepted: str
+) -> None:
+    fill(archive, SHIPPED["MR_small.dcm"])
+    with destination(accepted) as there:
+        assert send_all(archive, there, pool, codecs=codecs, fallbacks=(accepted, *UNCOMPRESSED)) == [0]
+    assert [(sent.transfer_syntax, sent.sop_instance) for sent in there.sent] == [(accepted, there.instances[0])]
+    assert there.sent[0].dataset == transcode(SHIPPED["MR_small.dcm"], accepted, codecs)
+
+
+def test_what_has_lost_something_is_sent_under_a_name_of_its_own(
+    archive: Core, pool: StorePool, codecs: CodecPool
+) -> None:
+    fill(archive, SHIPPED["MR_small.dcm"])
+    with destination(J2K) as there:
+        assert send_all(archive, there, pool, codecs=codecs, fallbacks=(J2K,)) == [0]
+    assert there.instances == [dcmread(BytesIO(_as_file(there.sent[0].dataset, J2K))).SOPInstanceUID]
+    assert there.instances != [dcmread(BytesIO(SHIPPED["MR_small.dcm"])).SOPInstanceUID]
+
+
+def _as_file(sent: bytes, syntax: str) -> bytes:
+    return file_meta(MR, "1.2.3", syntax) + sent
+
+
+def test_what_the_preferred_syntax_cannot_hold_goes_in_the_next_one(
+    archive: Core, pool: StorePool, codecs: CodecPool
+) -> None:
+    """A report has no pixels that could be compressed, and 32 bits are too many for JPEG."""
+    wide = Native(samples=np.zeros((1, 4, 4, 1), "<u4"), bits=32).file(EXPLICIT, instance=2)
+    fill(archive, encode(dataset(instance=1), EXPLICIT), wide)
+    with destination(LOSSLESS_SV1, IMPLICIT) as there:
+        fallbacks = (LOSSLESS_SV1, IMPLICIT)
+        assert send_all(archive, there, pool, codecs=codecs, fallbacks=fallbacks) == [0, 0]
+    assert [sent.transfer_syntax for sent in there.sent] == [IMPLICIT, IMPLICIT]
 
 
 def test_an_uncompressed_instance_is_written_again_for_a_destination_that_needs_it(

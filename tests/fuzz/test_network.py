@@ -136,7 +136,7 @@ def identifier(_syntax: str) -> bytes:
 
 def store_one(association: Association) -> object:
     kind = store_scu.Kind(MR, raw.EXPLICIT)
-    context = store_scu.choose_context(association, kind, ())
+    context, _, _ = store_scu.make_dataset(association, kind, (), lambda _: ("", memoryview(b"")))
     return store_scu.check(association, store_scu.store(association, context, "1.2.3", memoryview(bytes(100))))
 
 

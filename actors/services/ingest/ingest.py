@@ -182,7 +182,12 @@ class Upload:
         transcoder, settings = self._ingest.transcoder, self._settings
         if transcoder is None or not transcoder.wants(summary, settings):
             return summary
-        if not has_filters and settings.overwrite == NEVER and not transcoder.derives(settings) and self._is_known(summary):
+        if (
+            not has_filters
+            and settings.overwrite == NEVER
+            and not transcoder.derives(settings)
+            and self._is_known(summary)
+        ):
             return summary  # it will not be kept
         if not transcoder.run(self._blob, summary, settings, self._origin.remote_aet if self._announced else ""):
             return summary

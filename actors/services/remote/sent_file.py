@@ -7,7 +7,7 @@ from typing import BinaryIO
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.outgoing import Admission
 from actors.services.remote.requestor import open_association
-from actors.services.remote.store_scu import Kind, check, choose_context, not_negotiated, plan_contexts, store
+from actors.services.remote.store_scu import Kind, check, make_dataset, not_negotiated, plan_contexts, store
 from actors.services.remote.target import Target
 from actors.services.transcoding.targets import Target as Wanted
 from actors.services.transcoding.transcode import transcode
@@ -59,12 +59,15 @@ def send_file(
             raise not_negotiated(target, kind) from exc
         raise
     with association, memoryview(data) as view:
-        context = choose_context(association, kind, fallbacks)
-        if context.transfer_syntax == kind.transfer_syntax:
-            with sendable_dataset(view) as dataset:
-                check(association, store(association, context, summary.sop_uid, dataset))
-        else:
-            wanted = Wanted(context.transfer_syntax, codecs.settings.lossy_quality)
+
+        def make(transfer_syntax: str) -> tuple[str, memoryview]:
+            if transfer_syntax == kind.transfer_syntax:
+                return summary.sop_uid, sendable_dataset(view)
+            wanted = Wanted(transfer_syntax, codecs.settings.lossy_quality)
             made = transcode(view, wanted, codecs, opened, interruption.check)
-            check(association, store(association, context, made.sop_instance, made.dataset))
+            return made.sop_instance, made.dataset
+
+        context, uid, dataset = make_dataset(association, kind, fallbacks, make)
+        with dataset:
+            check(association, store(association, context, uid, dataset))
     return SentFile(summary.sop_class, summary.sop_uid)

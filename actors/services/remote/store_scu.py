@@ -14,7 +14,7 @@ from actors.services.remote.association import Association
 from actors.services.remote.exchange import check_status
 from actors.services.remote.requestor import MOST_CONTEXTS, Proposal
 from actors.services.remote.target import Target
-from actors.services.transcoding.targets import can_transcode
+from actors.services.transcoding.targets import CannotTranscode, can_transcode
 from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.pdu import Context
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed
@@ -72,15 +72,23 @@ def _contexts(held: Sequence[str], fallbacks: Sequence[str]) -> list[str]:
     return [*made, *held]
 
 
-def choose_context(association: Association, kind: Kind, fallbacks: Sequence[str]) -> Context:
-    """Return the context to send in: that of the stored syntax, else one to transcode for. Raises RemoteFailed."""
-    context = association.find_context(kind.sop_class, kind.transfer_syntax)
-    if context is not None:
-        return context
-    for syntax in fallbacks:
-        context = association.find_context(kind.sop_class, syntax)
-        if context is not None and can_transcode(kind.transfer_syntax, syntax):
-            return context
+def make_dataset(
+    association: Association, kind: Kind, fallbacks: Sequence[str], make: Callable[[str], tuple[str, memoryview]]
+) -> tuple[Context, str, memoryview]:
+    """Return the context to send in, and the SOP Instance UID and the dataset that `make` makes in its transfer syntax.
+
+    That is the stored syntax, else the first one of those that the peer takes that the dataset can be had in. Raises RemoteFailed;
+    CannotTranscode of the last one; what else `make` raises.
+    """
+    possible = [syntax for syntax in fallbacks if can_transcode(kind.transfer_syntax, syntax)]
+    found = [association.find_context(kind.sop_class, syntax) for syntax in (kind.transfer_syntax, *possible)]
+    contexts = [context for context in found if context is not None]
+    for context in contexts:
+        try:
+            return context, *make(context.transfer_syntax)
+        except CannotTranscode:
+            if context is contexts[-1]:
+                raise
     if association.find_context(kind.sop_class) is None:
         raise class_refused(kind)
     raise not_negotiated(association.target, kind)

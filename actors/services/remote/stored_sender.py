@@ -20,15 +20,15 @@ from actors.services.remote.store_scu import (
     Kind,
     Originator,
     check,
-    choose_context,
     class_refused,
+    make_dataset,
     plan_contexts,
     store,
 )
 from actors.services.remote.target import ScuSettings, Target
 from actors.services.transcoding.targets import UNCOMPRESSED
 from actors.services.transcoding.targets import Target as Wanted
-from actors.services.transcoding.transcode import Transcoded, transcode
+from actors.services.transcoding.transcode import transcode
 from actors.wire.dicom.command import Command
 from actors.wire.dicom.statuses import SUCCESS
 from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
@@ -148,18 +148,17 @@ class StoredSender:
         self, negotiated: StoreAssociation, record: Instance, data: memoryview, settle: Callable[[], None] | None
     ) -> Command:
         association = negotiated.association
-        context = choose_context(association, Kind(record.sop_class, record.transfer_syntax), self._fallbacks)
-        if context.transfer_syntax == record.transfer_syntax:
-            uid, dataset = record.tags.get(SOP_INSTANCE_UID, ""), sendable_dataset(data)
-        else:
-            made = self._transcode(record, data, context.transfer_syntax)
-            uid, dataset = made.sop_instance, made.dataset
+        kind = Kind(record.sop_class, record.transfer_syntax)
+        context, uid, dataset = make_dataset(association, kind, self._fallbacks, partial(self._make, record, data))
         return store(association, context, uid, dataset, originator=self._originator, settle=settle)
 
-    def _transcode(self, record: Instance, data: memoryview, transfer_syntax: str) -> Transcoded:
+    def _make(self, record: Instance, data: memoryview, transfer_syntax: str) -> tuple[str, memoryview]:
+        if transfer_syntax == record.transfer_syntax:
+            return record.tags.get(SOP_INSTANCE_UID, ""), sendable_dataset(data)
         opened = self._blobs.reopener(record, data.obj)  # type: ignore[arg-type]  # what was read
         wanted = Wanted(transfer_syntax, self._codecs.settings.lossy_quality)
-        return transcode(data, wanted, self._codecs, opened, self._interruption.check)
+        made = transcode(data, wanted, self._codecs, opened, self._interruption.check)
+        return made.sop_instance, made.dataset
 
     # --- associations ---
 
