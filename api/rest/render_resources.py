@@ -26,9 +26,10 @@ COLLECTION = {Level.PATIENT: "patients", Level.STUDY: "studies", Level.SERIES: "
 _CHILDREN_FIELD = {Level.PATIENT: "Studies", Level.STUDY: "Series", Level.SERIES: "Instances"}
 _PARENT_FIELD = {Level.STUDY: "ParentPatient", Level.SERIES: "ParentStudy", Level.INSTANCE: "ParentSeries"}
 
-CONTENTS = frozenset(
-    {"MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments"}
-)
+# Requested tags are shown whether they are named here or not, as in Orthanc.
+CONTENTS = frozenset({
+    "MainDicomTags", "Metadata", "Children", "Parent", "Labels", "Status", "IsStable", "IsProtected", "Attachments", "RequestedTags",
+})  # fmt: skip
 
 Contents = frozenset[str] | None  # what `response-content` asks for; None is the classic shape
 

@@ -95,6 +95,7 @@ def test_lists_answer_as_orthanc_does(loaded: Pair, level: str) -> None:
         "?since=0&limit=0", "?since=0&limit=3", "?since=3&limit=2", "?since=7&limit=5&expand", "?since=100000&limit=2",
         "?since=2&limit=100000", "?since=0&limit=4&expand&short", "?since=0&limit=2&expand&requested-tags=PatientName",
         "?expand&response-content=MainDicomTags", "?expand&short&full", "?since=0&limit=2&expand&simplify&full",
+        "?response-content=RequestedTags", "?since=0&limit=2&response-content=RequestedTags&requested-tags=PatientName;ModalitiesInStudy",
         "?since=0&limit=2&expand&short&simplify", "?since=1&limit=2&response-content=Labels;Parent&expand=false",
     )  # fmt: skip
     assert_same(loaded.differences([Request(f"/{level}{query}") for query in queries]))

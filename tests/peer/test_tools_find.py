@@ -200,7 +200,7 @@ SHOWN: Final[tuple[dict[str, object], ...]] = (
     {"Expand": True, "RequestedTags": ["PatientName", "0008,0020", "InstitutionName", "SpecificCharacterSet", "Rows"]},
     {"Expand": True, "Full": True, "RequestedTags": ["PatientName", "ModalitiesInStudy", "Rows"]},
     {"Expand": True, "Short": True, "RequestedTags": ["PatientName", "NumberOfStudyRelatedInstances", "Rows"]},
-    {"ResponseContent": []}, {"ResponseContent": ["MainDicomTags"]}, {"ResponseContent": ["Labels"], "Expand": False},
+    {"ResponseContent": []}, {"ResponseContent": ["RequestedTags"], "RequestedTags": ["PatientID"]}, {"ResponseContent": ["MainDicomTags"]}, {"ResponseContent": ["Labels"], "Expand": False},
     {"ResponseContent": ["MainDicomTags", "Children", "Parent", "Labels", "Status", "IsStable"], "RequestedTags": ["PatientID"]},
 )  # fmt: skip
 
