@@ -20,7 +20,7 @@ from tests.peer.clients.stage import PASSWORD, USER, Archive
 LEVELS = ("patients", "studies", "series", "instances")
 NAMES = {"patients": "Patient", "studies": "Study", "series": "Series", "instances": "Instance"}
 TIMEOUT_S = 60.0
-VERBS = ("get_", "put_", "post_", "delete_")
+ROUTES = {name for name in vars(Orthanc) if name.startswith(("get_", "put_", "post_", "delete_"))}
 CALLED: set[str] = set()  # every method of the blocking client that a test has called
 
 LATER = {
@@ -97,16 +97,11 @@ def ids(resources: list[dict[str, Any]]) -> set[str]:
     return {each["ID"] for each in resources}
 
 
-def routes_of(nouns: set[str]) -> set[str]:
-    """The methods whose routes begin with one of these."""
-    return {name for name in vars(Orthanc) if name.startswith(VERBS) and name.split("_")[1] in nouns}
-
-
-def call_later(url: str, archive: Archive, nouns: set[str]) -> dict[str, int]:
+def call_later(url: str, archive: Archive) -> dict[str, int]:
     """The statuses of what comes later, asked for what is in the archive."""
     with Orthanc(url, USER, PASSWORD, return_raw_response=True, timeout=TIMEOUT_S) as client:
         statuses = {}
-        for name in LATER & routes_of(nouns):
+        for name in sorted(LATER):
             method, level = getattr(client, name), name.split("_")[1]
             known = {"id_": archive.of(level) if level in LEVELS else "none", "frame": "0"}
             named = {key: known[key] for key in inspect.signature(method).parameters if key in known}

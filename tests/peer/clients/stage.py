@@ -26,6 +26,7 @@ OPTIONS = f"""
   "CheckRevisions" : false,
   "ConcurrentJobs" : 1, // so that a job that waits can be had
   "ExecuteLuaEnabled" : true,
+  "KeepAliveTimeout" : 60, // httpx does not repeat a request that meets the end of a connection
   "LogExportedResources" : true,
   "RestApiWriteToFileSystemEnabled" : true,
 """

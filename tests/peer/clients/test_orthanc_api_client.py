@@ -62,7 +62,7 @@ def of(orthanc: Any, level: str) -> Any:
 
 def test_the_server_speaks_of_itself(orthanc: Any, archive: Archive, stage: Stage) -> None:
     assert orthanc.wait_started(WITHIN_S)
-    assert orthanc.is_alive()
+    assert orthanc.is_alive(timeout=WITHIN_S)
     assert repr(orthanc) == stage.url
     assert orthanc.get_system()["Name"] == "Peer"
     assert orthanc.is_orthanc_version_at_least(1, 12, 7)

@@ -97,7 +97,7 @@ def test_what_is_no_dicom_and_who_is_nobody_is_refused(
     (tmp_path / "a.dcm").write_bytes(b"no DICOM")
     with refused(400):
         pyorthanc.upload(orthanc, tmp_path / "a.dcm")
-    with Orthanc(stage.url, USER, "wrong") as stranger, refused(401):
+    with Orthanc(stage.url, USER, "wrong", timeout=TIMEOUT_S) as stranger, refused(401):
         stranger.get_instances()
     with refused(404):
         Study(archive.patient, orthanc).get_main_information()
@@ -269,6 +269,7 @@ def test_trees_of_what_filters_let_through(archive: Archive, orthanc: Any) -> No
     assert_filtered(orthanc, archive)
 
 
+@pytest.mark.nightly  # a client for each resource, 30 ms each
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_trees_are_built_at_once(archive: Archive, stage: Stage) -> None:
