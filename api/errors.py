@@ -7,6 +7,8 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from actors.services.images.slice_order import NoOrder
+from actors.services.images.stacks import FormatsDiffer, SizesDiffer
 from actors.services.scripts import errors as lua
 from actors.services.scripts import filter_values
 from actors.services.transcoding.targets import CannotTranscode
@@ -126,6 +128,10 @@ class JobHasFailed(SinogramError):
         self.code = code
 
 
+class NoPicture(SinogramError):
+    """The image that is asked for cannot be made of this instance, or not in this way."""
+
+
 class UnknownRoute(NotFound):
     """No such URI, or a URI below a resource that does not exist (Orthanc answers both alike)."""
 
@@ -194,6 +200,10 @@ ANSWERS: dict[type[Exception], Answer] = {
         2025,
         "Trying to attach a new DICOM instance to an instance (must be a series, study or patient)",
     ),
+    NoPicture: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 23, "Incompatible format of the images"),
+    FormatsDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 23, "Incompatible format of the images"),
+    SizesDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 24, "Incompatible size of the images"),
+    NoOrder: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 2040, "Unable to order the slices of the series"),
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),
     NotVerified: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),
     RefusedQuery: Answer(HTTPStatus.BAD_REQUEST, 8, "Bad request", with_body=False),

@@ -20,6 +20,7 @@ from api.rest.serving import orthanc_json
 from api.rest.serving.body import CHUNK_BYTES
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_json
+from events.errors import NotFound
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
 from store.dicom.change.edit import Changed
@@ -27,6 +28,7 @@ from store.dicom.dicom_json import Json
 from store.dicom.limits import large_datasets
 from store.dicom.native_model import render_native_model
 from store.dicom.syntax import transfer_syntaxes
+from store.dicom.uids import ENCAPSULATED_PDF
 from store.records import Instance
 
 DICOM = "application/dicom"
@@ -35,6 +37,7 @@ DATASET_AS: Final[dict[str, Callable[[Json], bytes]]] = {
     "application/dicom+json": lambda shown: orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n",
     "application/dicom+xml": render_native_model,
 }
+_ENCAPSULATED_DOCUMENT = "0042-0011"
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
 
 
@@ -167,6 +170,20 @@ class Content(_OfInstance):
     on_post = on_put = on_delete = on_other
 
 
+class Pdf(_OfInstance):
+    """`/instances/{id}/pdf`: the document that an instance encapsulates, without its padding."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        instance = self._find(identifier)
+        if instance.sop_class != ENCAPSULATED_PDF:
+            raise NotFound
+        document = dicom_files.read_content(self._deps, instance, [_ENCAPSULATED_DOCUMENT])
+        if not isinstance(document, bytes) or not document:
+            raise NotFound
+        resp.content_type = "application/pdf"
+        resp.data = document.removesuffix(b"\0")
+
+
 def routes(deps: Deps) -> Routes:
     one = one_of(Level.INSTANCE)
     return {
@@ -174,6 +191,7 @@ def routes(deps: Deps) -> Routes:
         f"{one}/tags": TagsOf(deps, "full"),
         f"{one}/simplified-tags": TagsOf(deps, "simplify"),
         f"{one}/header": Header(deps),
+        f"{one}/pdf": Pdf(deps),
         f"{one}/content": Content(deps),
         f"{one}/content/{{path:path}}": Content(deps),
     }

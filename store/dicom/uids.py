@@ -15,6 +15,7 @@ WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 
 STORAGE: Final = "1.2.840.10008.5.1.4.1.1."  # how most storage classes begin
 MR_IMAGE_STORAGE: Final = STORAGE + "4"
+ENCAPSULATED_PDF: Final = STORAGE + "104.1"
 
 TRANSFER_SYNTAX: Final = "1.2.840.10008.1.2."  # how all transfer syntaxes but the first begin
 IMPLICIT_LE: Final = "1.2.840.10008.1.2"

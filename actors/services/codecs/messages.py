@@ -27,6 +27,9 @@ class Wanted(StrEnum):
 
     NATIVE = "native"  # the frame as uncompressed pixels, color by pixel
     CODESTREAM = "codestream"  # the frame compressed; parameters: transfer syntax, quality of 1 to 100
+    PICTURE = "picture"  # parameters: what a Rendition and Transformations pack
+    ARRAY = "array"  # parameters: whether values are rescaled, what Transformations pack
+    MATLAB = "matlab"  # parameters: what Transformations pack
 
 
 class Outcome(StrEnum):

@@ -13,7 +13,8 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
 from actors.services.codecs.decoding import Decoder
 from actors.services.codecs.encoding import Encoder
@@ -28,9 +29,12 @@ from actors.services.codecs.messages import (
     encode_reply,
     receive_with_file,
 )
+from actors.services.codecs.renderings import make_array, make_matlab, make_picture
+from actors.services.codecs.samples import Samples, read_samples
 from actors.services.codecs.shared import SharedMemory
 from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
+from store.dicom.pixels.transformations import Rendition, Transformations
 
 _READ_BYTES: Final = 1 << 24  # at once
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the server, which ends us
@@ -93,6 +97,9 @@ class _Codec:
         self._work: dict[Wanted, Callable[[bytes, Request], Reply]] = {
             Wanted.NATIVE: self._make_native,
             Wanted.CODESTREAM: self._make_codestream,
+            Wanted.PICTURE: self._make_picture,
+            Wanted.ARRAY: self._make_array,
+            Wanted.MATLAB: self._make_matlab,
         }
 
     def answer(self, request: Request, file: int) -> Reply:
@@ -127,6 +134,35 @@ class _Codec:
         with self._shared.view(len(codestream)) as view:
             view[:] = codestream
         return Reply(outcome=Outcome.DONE, size_bytes=len(codestream), photometric_interpretation=label)
+
+    def _make_picture(self, frame: bytes, request: Request) -> Reply:
+        wanted, transformed = request.parameters
+        transformations = Transformations.unpack(transformed)
+        samples = self._samples(frame, request, transformations)
+        return self._give(make_picture(samples, Rendition.unpack(wanted), transformations))
+
+    def _make_array(self, frame: bytes, request: Request) -> Reply:
+        rescales, transformed = request.parameters
+        transformations = Transformations.unpack(transformed)
+        made = make_array(self._samples(frame, request, transformations), transformations, rescales=rescales)
+        return self._give(made.reshape(-1).view("u1"))
+
+    def _make_matlab(self, frame: bytes, request: Request) -> Reply:
+        (transformed,) = request.parameters
+        return self._give(make_matlab(self._samples(frame, request, Transformations.unpack(transformed))))
+
+    def _samples(self, frame: bytes, request: Request, transformations: Transformations) -> Samples:
+        described = request.described
+        numpy: Any = import_module("numpy")
+        pixels = numpy.empty(described.frame_bytes, "u1")
+        label = self._decoder.decode(frame, request.transfer_syntax, described, pixels.data, request.frame.skipped_bits)
+        return read_samples(pixels, label, described, transformations)
+
+    def _give(self, made: Any) -> Reply:
+        size = len(made)
+        with self._shared.view(size) as view:
+            view[:] = made
+        return Reply(outcome=Outcome.DONE, size_bytes=size)
 
     def _end(self, text: str) -> None:
         self._link.sendall(encode_reply(Reply(outcome=Outcome.LAST_WORDS, text=text)))

@@ -24,12 +24,14 @@ class Pixels:
 def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
     """Find the pixels of a file of which `elements` are the dataset. Raises UndecodablePixels."""
     data, little = part10.data, part10.syntax.little
+    holder = _element(elements)
     described = describe_pixels(data, elements, little=little)
     frames: Sequence[Frame]
     if part10.syntax.encapsulated:
         frames = find_frames(data, elements, described.frames)
     else:
-        holder = _native_element(elements)
+        if holder.fragments is not None:
+            raise UndecodablePixels("Pixel Data is in fragments, in an uncompressed transfer syntax")
         described = describe_native(
             holder,
             described,
@@ -41,11 +43,9 @@ def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
     return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=frames)
 
 
-def _native_element(elements: Sequence[Element]) -> Element:
+def _element(elements: Sequence[Element]) -> Element:
     for tag in (tags.PIXEL_DATA, *FLOATING):
         for element in elements:
             if element.tag == tag:
-                if element.fragments is not None:
-                    raise UndecodablePixels("Pixel Data is in fragments, in an uncompressed transfer syntax")
                 return element
     raise UndecodablePixels("The instance has no Pixel Data")

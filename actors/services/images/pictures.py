@@ -1,0 +1,111 @@
+"""One frame as a picture, as text for Matlab, or as it lies in its file."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+
+from actors.services.codecs.messages import Wanted
+from actors.services.codecs.pool import CodecPool
+from actors.services.images.image import open_image
+from events.stored_file import StoredFile
+from store.blobs.store import BlobStore
+from store.dicom.pixels.description import NativeLayout, UndecodablePixels
+from store.dicom.pixels.transformations import Rendition, Transformations, Window
+
+_OVERHEAD_BYTES = 1 << 16  # of a format
+_NUMBER_BYTES = 26  # of a number as text, at most
+
+Check = Callable[[], None]
+
+
+def make_picture(
+    codecs: CodecPool,
+    blobs: BlobStore,
+    instance: StoredFile,
+    frame: int,
+    wanted: Rendition,
+    window: tuple[float | None, float | None] = (None, None),
+    check: Check = lambda: None,
+) -> bytes:
+    """Return a picture of a frame; `window` (center, width) takes the place of what the instance says.
+
+    `check` is called while all codec processes are at work, and what it raises ends the wait.
+    Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
+    """
+    with open_image(blobs, instance, frame) as (image, file, _):
+        described = image.pixels.described
+        shown = _with_window(image.shown[frame], window, described.bits_stored)
+        rows, columns = wanted.fitted(described.rows, described.columns)
+        most = rows * columns * 6  # RGB of 16 bits; what zlib cannot make smaller grows by a thousandth
+        request = image.request(Wanted.PICTURE, frame, wanted.pack(), shown.pack())
+        with codecs.lease(check) as codec:
+            made, _ = codec.make(request, file, most + most // 100 + _OVERHEAD_BYTES)
+            with made:
+                return bytes(made)
+
+
+def _with_window(shown: Transformations, told: tuple[float | None, float | None], bits: int) -> Transformations:
+    """Where one of the two numbers is told, the other is the instance's, or the one for all values that its bits have."""
+    center, width = told
+    if center is None and width is None:
+        return shown
+    own = shown.window or Window(float(1 << bits - 1), float(1 << bits))
+    return replace(
+        shown,
+        window=own._replace(
+            center=own.center if center is None else center, width=own.width if width is None else width
+        ),
+    )
+
+
+def make_matlab(
+    codecs: CodecPool, blobs: BlobStore, instance: StoredFile, frame: int, check: Check = lambda: None
+) -> bytes:
+    """Return a frame as an expression of Octave and Matlab. Raises as `make_picture`."""
+    with open_image(blobs, instance, frame) as (image, file, _):
+        described = image.pixels.described
+        most = described.rows * described.columns * 3 * _NUMBER_BYTES + _OVERHEAD_BYTES
+        request = image.request(Wanted.MATLAB, frame, image.shown[frame].pack())
+        with codecs.lease(check) as codec:
+            made, _ = codec.make(request, file, most)
+            with made:
+                return bytes(made)
+
+
+def read_raw(blobs: BlobStore, instance: StoredFile, frame: int) -> tuple[bytes, str]:
+    """Return the bytes of a frame and the transfer syntax in which they are: compressed, or in little endian.
+
+    Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
+    """
+    with open_image(blobs, instance, frame) as (image, _, part10):
+        pixels = image.pixels
+        found = pixels.frames[frame]
+        data = b"".join(part10.data[start : start + length] for start, length in found.extents)
+        layout = pixels.described.native
+        if layout is not None:
+            described = pixels.described
+            bits = described.rows * described.columns
+            bits *= 16 if layout.subsampled else described.samples * described.bits_allocated
+            data = _cut(_little_endian(data, layout), found.skipped_bits, bits)
+        return data, pixels.transfer_syntax
+
+
+def _little_endian(data: bytes, layout: NativeLayout) -> bytes:
+    if layout.word_bytes == 1:
+        return data
+    words = array(
+        {2: "H", 4: "I", 8: "Q"}[layout.word_bytes], data[: len(data) // layout.word_bytes * layout.word_bytes]
+    )
+    words.byteswap()
+    return words.tobytes()
+
+
+def _cut(data: bytes, skipped_bits: int, bits: int) -> bytes:
+    """Return so many bits from a place on, as whole bytes. Raises UndecodablePixels."""
+    if skipped_bits + bits > 8 * len(data):
+        raise UndecodablePixels("The file of an instance ends before its pixels do")
+    if not skipped_bits % 8:
+        start = skipped_bits // 8
+        return data[start : start + (bits + 7) // 8]
+    number = int.from_bytes(data, "little") >> skipped_bits & (1 << bits) - 1
+    return number.to_bytes((bits + 7) // 8, "little")

@@ -1,0 +1,130 @@
+"""The arrays of many frames, one after the other: a series of any size is never in memory as a whole.
+
+All instances are described before the first frame leaves, so that an answer does not break off for what could be known before it. Then
+frames are made ahead in as many codec processes as the pool has, a few at a time; while the client is slow, no process is held.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from actors.services.codecs.messages import Wanted
+from actors.services.codecs.pool import CodecPool
+from actors.services.images.image import Described, describe_image, lying_open, open_image
+from store.blobs.store import BlobStore
+from store.dicom.part10 import open_part10
+from store.dicom.pixels.arrays import array_bytes, array_type
+from store.dicom.pixels.description import PixelDescription, UndecodablePixels
+from store.records import Instance
+from store.views.current import read_current
+from store.views.views import Views
+
+_AHEAD: Final = 2  # frames, for each codec process
+_KEPT_FRAMES: Final = 8  # of one instance; what is known of more of them is read again when their turn comes
+
+
+class SizesDiffer(UndecodablePixels):
+    """The frames of a series do not have one size."""
+
+
+class FormatsDiffer(UndecodablePixels):
+    """The frames of a series do not have one type of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One instance of a stack."""
+
+    instance: Instance
+    pixels: PixelDescription
+    image: Described | None  # None: to be read again
+
+
+class Stack:
+    """The frames of instances of one size and type, in order."""
+
+    def __init__(
+        self,
+        codecs: CodecPool,
+        blobs: BlobStore,
+        views: Views,
+        instances: Sequence[Instance],
+        *,
+        rescales: bool,
+        frame: int | None = None,
+    ) -> None:
+        """Of all frames, or of one of one instance. Raises NoSuchFrame, SizesDiffer, FormatsDiffer, UndecodablePixels, InvalidDicom, Busy, FileNotFoundError, and as `BlobStore.read_instance`."""
+        self._codecs = codecs
+        self._blobs = blobs
+        self._views = views
+        self._rescales = rescales
+        self._frame = frame
+        self._members = [read_current(views, instance, self._describe) for instance in instances]
+        first = self._members[0].pixels
+        for member in self._members:
+            _compare(first, member.pixels)
+        self.described = first
+        self.frames = sum(len(self._frames(member)) for member in self._members)
+        self.frame_bytes = array_bytes(first, rescales=rescales)
+
+    def _describe(self, instance: Instance) -> _Member:
+        part10 = open_part10(self._blobs.read_instance(instance))
+        image = describe_image(part10, self._frame)
+        described = image.pixels.described
+        is_kept = described.frames <= _KEPT_FRAMES and not part10.inflated and not instance.compression
+        return _Member(instance, described, image if is_kept else None)
+
+    def _frames(self, member: _Member) -> Sequence[int]:
+        return range(member.pixels.frames) if self._frame is None else [self._frame]
+
+    def arrays(self, check: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+        """Iterate over the frames' numbers, little endian, in C order. Raises as the constructor.
+
+        `check` is called while all codec processes are at work, and what it raises ends the wait.
+        """
+        workers = self._codecs.settings.processes
+        waiting = ((member, frame) for member in self._members for frame in self._frames(member))
+        if self.frames == 1:
+            yield self._make(*next(waiting), check)
+            return
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="stack")
+        pending: deque[Future[bytes]] = deque()
+        try:
+            for member, frame in islice(waiting, workers * _AHEAD):
+                pending.append(pool.submit(self._make, member, frame, check))
+            while pending:
+                made = pending.popleft().result()
+                for member, frame in islice(waiting, 1):
+                    pending.append(pool.submit(self._make, member, frame, check))
+                yield made
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _make(self, member: _Member, frame: int, check: Callable[[], None]) -> bytes:
+        return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame, check))
+
+    def _array(self, member: _Member, instance: Instance, frame: int, check: Callable[[], None]) -> bytes:
+        known = member.image if instance.blob == member.instance.blob else None
+        opening = open_image(self._blobs, instance, frame) if known is None else nullcontext((known, -1, None))
+        with opening as (image, opened, _):
+            _compare(self.described, image.pixels.described)
+            request = image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack())
+            lying = lying_open(self._blobs, instance) if known is not None else nullcontext(opened)
+            with lying as file, self._codecs.lease(check) as codec:
+                made, _ = codec.make(request, file, self.frame_bytes)
+                with made:
+                    if len(made) != self.frame_bytes:
+                        raise UndecodablePixels("A codec has not made a whole frame")
+                    return bytes(made)
+
+
+def _compare(one: PixelDescription, other: PixelDescription) -> None:
+    """Raises SizesDiffer, FormatsDiffer."""
+    if (one.rows, one.columns) != (other.rows, other.columns):
+        raise SizesDiffer("The size of the frames varies: they cannot be one array")
+    if array_type(one, rescales=False) != array_type(other, rescales=False):
+        raise FormatsDiffer("The type of the pixels varies from frame to frame: they cannot be one array")

@@ -1,0 +1,218 @@
+"""Pictures, frames and arrays below `/instances/{id}`, and pictures of series and studies.
+
+`/series/{id}/…` and `/studies/{id}/…` with `preview` and `rendered` are this server's own: the picture of the frame in the middle.
+"""
+
+import gzip
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import falcon
+
+from actors.services.images.image import NoSuchFrame
+from actors.services.images.pictures import make_matlab, make_picture, read_raw
+from actors.services.images.slice_order import NoOrder, count_frames, order_slices
+from api.errors import NoPicture, OutOfRange
+from api.rest import dicom_files
+from api.rest.deps import Deps, Routes
+from api.rest.image_requests import ImageRequest, parse_image_request, wants_placeholder
+from api.rest.placeholder import placeholder
+from api.rest.render_resources import one_of
+from api.rest.resources import find_below, find_instance
+from api.rest.serving.replies import BINARY, TEXT, send_json
+from events.errors import InvalidDicom, NotFound
+from events.identifiers import Level, parse_resource_id
+from store.dicom.pixels.description import UndecodablePixels
+from store.dicom.uids import JPEG_FAMILY
+from store.records import Instance, Resource
+
+KINDS: Final = ("image-int16", "image-uint16", "image-uint8", "preview", "rendered")
+_OPERATIONS: Final = sorted((*KINDS, "matlab", "numpy", "raw", "raw.gz"))
+_RAW_TYPES: Final = {
+    JPEG_FAMILY + number: kind for number, kind in (("50", "image/jpeg"), ("90", "image/jp2"), ("91", "image/jp2"))
+}
+_FRAME = re.compile(r"[0-9]{1,10}\Z")
+_MOST_FRAMES: Final = 1 << 32
+MOST_LISTED_FRAMES: Final = 1_000_000
+
+T = TypeVar("T")
+
+
+def parse_frame(text: str) -> int:
+    """Return the index of a frame that a URI names. Raises NotFound, as Orthanc."""
+    if not _FRAME.match(text) or int(text) >= _MOST_FRAMES:
+        raise NotFound
+    return int(text)
+
+
+def of_pixels(deps: Deps, instance: Instance, make: Callable[[Instance], T]) -> T:
+    """Return what is made of an instance's pixels. Raises NoPicture where it cannot be made; NoSuchFrame; as `of_current`."""
+    try:
+        return dicom_files.of_current(deps, instance, make)
+    except NoSuchFrame:
+        raise
+    except (UndecodablePixels, InvalidDicom) as exc:
+        raise NoPicture(str(exc)) from exc
+
+
+class _OfFrame:
+    """What the resources of one frame share; without a number it is the first."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def _find(self, identifier: str) -> Instance:
+        with self._deps.views.snapshot() as s:
+            return find_instance(s, identifier)
+
+
+class Frames(_OfFrame):
+    """`/instances/{id}/frames`: the indices of the frames."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
+        count = count_frames(self._find(identifier))
+        if count > MOST_LISTED_FRAMES:
+            raise NoPicture(f"The instance says that it has {count} frames; up to {MOST_LISTED_FRAMES} are listed")
+        send_json(req, resp, list(range(count)))
+
+
+class Operations:
+    """`/instances/{id}/frames/{frame}`: what can be made of a frame."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str) -> None:  # noqa: ARG002
+        send_json(req, resp, _OPERATIONS)
+
+
+class Picture(_OfFrame):
+    """`…/preview`, `…/rendered` and `…/image-uint8` and its like."""
+
+    def __init__(self, deps: Deps, kind: str) -> None:
+        super().__init__(deps)
+        self._kind = kind
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
+        number = parse_frame(frame)
+        self._send(req, resp, lambda: (self._find_picture(identifier), number))
+
+    def _find_picture(self, identifier: str) -> Instance:
+        with self._deps.views.snapshot() as s:
+            resource = parse_resource_id(identifier)
+            instance = None if resource is None else s.get_instance(resource)
+        if instance is None:
+            raise NotFound
+        return instance
+
+    def _send(self, req: falcon.Request, resp: falcon.Response, find: Callable[[], tuple[Instance, int]]) -> None:
+        uses_placeholder = wants_placeholder(req)
+        instance, frame = find()
+        try:
+            wanted = parse_image_request(req, self._kind)
+            resp.data = self._make(instance, frame, wanted)
+            resp.content_type = wanted.rendition.media_type
+        except NoPicture:
+            if not uses_placeholder:
+                raise
+            resp.data = placeholder()
+            resp.content_type = "image/png"
+
+    def _make(self, instance: Instance, frame: int, wanted: ImageRequest) -> bytes:
+        deps = self._deps
+
+        def make(current: Instance) -> bytes:
+            return make_picture(
+                deps.codecs, deps.blobs, current, frame, wanted.rendition, wanted.window, deps.stopping.check
+            )
+
+        try:
+            return of_pixels(deps, instance, make)
+        except NoSuchFrame as exc:
+            raise NoPicture(str(exc)) from exc
+
+
+class MiddlePicture(Picture):
+    """`/series/{id}/preview` and its like: the frame in the middle of a series, or of the largest series of a study."""
+
+    def __init__(self, deps: Deps, kind: str, level: Level) -> None:
+        super().__init__(deps, kind)
+        self._level = level
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "") -> None:  # noqa: ARG002
+        self._send(req, resp, lambda: self._find_middle(identifier))
+
+    def _find_middle(self, identifier: str) -> tuple[Instance, int]:
+        with self._deps.views.snapshot() as s:
+            series = find_below(s, self._level, identifier)
+            assert isinstance(series, Resource)
+            if self._level == Level.STUDY:
+                held = [each for each in s.children(series) if isinstance(each, Resource)]
+                series = max(held, key=lambda each: each.instance_count)
+            instances = [each for each in s.children(series) if isinstance(each, Instance)]
+        try:
+            ordered = order_slices(instances).instances
+        except NoOrder:
+            ordered = instances
+        counts = [max(1, count_frames(instance)) for instance in ordered]
+        middle = sum(counts) // 2
+        place = 0
+        while middle >= counts[place]:
+            middle -= counts[place]
+            place += 1
+        return ordered[place], middle
+
+
+class Matlab(_OfFrame):
+    """`…/matlab`: a frame as an expression of Octave and Matlab."""
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
+        deps, number = self._deps, parse_frame(frame)
+        try:
+            resp.data = of_pixels(
+                deps,
+                self._find(identifier),
+                lambda instance: make_matlab(deps.codecs, deps.blobs, instance, number, deps.stopping.check),
+            )
+        except NoSuchFrame as exc:
+            raise OutOfRange(str(exc)) from exc
+        resp.content_type = TEXT
+
+
+class Raw(_OfFrame):
+    """`…/raw` and `…/raw.gz`: the bytes of a frame, compressed as they lie in the file, or else in little endian."""
+
+    def __init__(self, deps: Deps, *, zips: bool) -> None:
+        super().__init__(deps)
+        self._zips = zips
+
+    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, frame: str) -> None:
+        number = parse_frame(frame)
+        try:
+            data, syntax = of_pixels(
+                self._deps, self._find(identifier), lambda instance: read_raw(self._deps.blobs, instance, number)
+            )
+        except NoSuchFrame as exc:
+            raise OutOfRange(str(exc)) from exc
+        if self._zips:
+            resp.data = gzip.compress(data, compresslevel=1, mtime=0)
+            resp.content_type = "application/gzip"
+        else:
+            resp.data = data
+            resp.content_type = _RAW_TYPES.get(syntax, BINARY)
+
+
+def routes(deps: Deps) -> Routes:
+    one = one_of(Level.INSTANCE)
+    frame = f"{one}/frames/{{frame}}"
+    found: Routes = {
+        f"{one}/frames": Frames(deps),
+        frame: Operations(),
+        f"{one}/matlab": Matlab(deps),
+        f"{frame}/matlab": Matlab(deps),
+        f"{frame}/raw": Raw(deps, zips=False),
+        f"{frame}/raw.gz": Raw(deps, zips=True),
+    }
+    for kind in KINDS:
+        found |= {f"{one}/{kind}": Picture(deps, kind), f"{frame}/{kind}": Picture(deps, kind)}
+    for level in (Level.SERIES, Level.STUDY):
+        found |= {f"{one_of(level)}/{kind}": MiddlePicture(deps, kind, level) for kind in ("preview", "rendered")}
+    return found
