@@ -181,7 +181,7 @@ class Pdf(_OfInstance):
         if not isinstance(document, bytes) or not document:
             raise NotFound
         resp.content_type = "application/pdf"
-        resp.data = document.removesuffix(b"\0")
+        resp.data = document.rstrip(b"\0")
 
 
 def routes(deps: Deps) -> Routes:

@@ -35,7 +35,7 @@ class TableReader:
             words = self._single_bytes(raw, values.vr)[:count]
         else:
             raise UndecodablePixels(f"A lookup table has {len(raw)} bytes for its {count} entries")
-        return Lut(first, bits, array("H", words).tobytes())
+        return Lut(first, bits, array("H", list(words)).tobytes())
 
     def _describe(self, descriptor: Element, *, signed: bool) -> tuple[int, int, int]:
         try:

@@ -1,6 +1,6 @@
 """What drives `pyorthanc`: its two clients, with note taken of the methods that were called.
 
-Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for images, archives, media and storage
+Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for archives, media and storage
 commitment: they are answered 404, as an unknown route.
 """
 
@@ -26,16 +26,6 @@ CALLED: set[str] = set()  # every method of the blocking client that a test has 
 LATER = {
     *(f"{verb}_{level}_id_{what}" for verb in ("get", "post") for level in LEVELS[:3] for what in ("archive", "media")),
     *(f"{verb}_tools_create_{what}" for verb in ("get", "post") for what in ("archive", "media", "media_extended")),
-    *(
-        f"get_instances_id_{frame}{what}"
-        for frame in ("", "frames_frame_")
-        for what in ("image_int16", "image_uint16", "image_uint8", "matlab", "numpy", "preview", "rendered")
-    ),
-    *(
-        f"get_instances_id_{what}"
-        for what in ("frames", "frames_frame", "frames_frame_raw", "frames_frame_raw_gz", "pdf")
-    ),
-    *(f"get_series_id_{what}" for what in ("numpy", "ordered_slices")),
     "get_storage_commitment_id",
     "post_storage_commitment_id_remove",
     "post_modalities_id_storage_commitment",

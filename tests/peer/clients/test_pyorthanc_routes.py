@@ -1,6 +1,7 @@
 """Every route that is offered, by every method that `pyorthanc` has for it, driven for its effects."""
 
 import base64
+import gzip
 import hashlib
 import socket
 import zlib
@@ -11,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import httpx
+import numpy as np
 import pydicom
 import pytest
 
@@ -189,6 +191,34 @@ def test_the_content_of_an_instance(client: Any, archive: Archive, stage: Stage)
     target = stage.server.data / "exported.dcm"
     at.post_export(str(target))
     assert target.read_bytes() == file
+
+
+def test_pictures_and_arrays(client: Any, archive: Archive) -> None:
+    instance = At(client, "instances", archive.instances[0])
+
+    def of_frame(what: str) -> Any:
+        return getattr(client, f"get_instances_id_frames_frame{what}")(id_=archive.instances[0], frame="0")
+
+    samples = slice_of(1).PixelData
+    assert instance.get_frames() == [0]
+    assert "preview" in of_frame("")
+    with raw(client):
+        assert of_frame("_raw").content == samples
+        assert gzip.decompress(of_frame("_raw_gz").content) == samples
+        for kind in ("preview", "rendered", "image_uint8", "image_uint16", "image_int16"):
+            whole = getattr(instance, f"get_{kind}")()
+            assert whole.headers["content-type"] == "image/png"
+            assert whole.content == of_frame(f"_{kind}").content
+        assert instance.get_matlab().content == of_frame("_matlab").content
+        one, frame = instance.get_numpy().content, of_frame("_numpy").content
+        stack = At(client, "series", archive.series).get_numpy().content
+    arrays = [np.load(BytesIO(content)) for content in (one, frame, stack)]
+    assert [array.shape for array in arrays] == [(1, 8, 6, 1), (8, 6, 1), (3, 8, 6, 1)]
+    assert arrays[0].reshape(-1).astype("<u2").tobytes() == samples
+    ordered = At(client, "series", archive.series).get_ordered_slices()
+    assert [each[0] for each in ordered["SlicesShort"]] == list(archive.instances)
+    with refused(404):
+        instance.get_pdf()
 
 
 @pytest.mark.parametrize("level", LEVELS)

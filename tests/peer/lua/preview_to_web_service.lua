@@ -1,4 +1,7 @@
-function OnStoredInstance(instance)
-  local preview = RestApiGet('/instances/' .. instance .. '/preview')
-  HttpPost('http://localhost/my-web-service/instance-preview', preview, { ['content-type'] = 'image/png' })
+function OnStoredInstance(instanceId)
+  local preview = RestApiGet('/instances/' .. instanceId .. '/preview')
+  local headers = {
+    ["content-type"] = "image/png",
+  }
+  HttpPost("http://localhost/my-web-service/instance-preview", preview, headers)
 end
