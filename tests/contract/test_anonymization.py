@@ -30,6 +30,7 @@ from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
 from store.dicom.regular import is_regular
 from tests.data_factory import add_pixels, all_files, dataset, encode, uid
+from tests.dicom_bytes import MR
 from tests.peer.changed_files import unknown_sequence
 
 DRAWN = Drawn(new_secret())
@@ -300,6 +301,50 @@ def test_private_elements_leave_items_too() -> None:
     assert [int(tag) for tag in result.ReferencedStudySequence[0].keys()] == [0x00100010]  # noqa: SIM118 # likewise
     assert b"private" not in anonymize(encode(made), DicomVersion="2008")
     assert b"private" in anonymize(encode(made), DicomVersion="2008", KeepPrivateTags=True)
+
+
+SR, RT_PLAN, ENHANCED_MR = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("88.11", "481.5", "4.1"))
+
+
+@pytest.mark.parametrize("edition", [edition for edition in EDITIONS if edition != "2008"])
+@pytest.mark.parametrize(
+    ("sop_class", "keyword", "left"),
+    [  # the types are PS3.3's: Tables C.17-2, C.17-1, C.8-42, C.8-37, C.7-8b; an MR image needs none of them
+        (SR, "ContentDate", "19000101"), (SR, "ContentTime", "000000"), (SR, "ReferencedPerformedProcedureStepSequence", ""),
+        (SR, "ContentSequence", None), (RT_PLAN, "RTPlanLabel", "REMOVED"), (RT_PLAN, "RTPlanDate", ""), (RT_PLAN, "OperatorsName", ""),
+        (ENHANCED_MR, "DeviceSerialNumber", "REMOVED"), (MR, "ContentDate", ""), (MR, "DeviceSerialNumber", None), (MR, "OperatorsName", None),
+    ],
+)  # fmt: skip
+def test_what_an_object_needs_is_there_and_says_nothing(
+    edition: str, sop_class: str, keyword: str, left: str | None
+) -> None:
+    made = dataset(1, SOPClassUID=sop_class)
+    tag = pydicom.datadict.tag_for_keyword(keyword)
+    assert tag is not None
+    vr = pydicom.datadict.dictionary_VR(tag)
+    setattr(
+        made, keyword, Sequence([item(PatientName="Doe^Jane")]) if vr == "SQ" else {"TM": "101112"}.get(vr, "20200101")
+    )
+    result = read(anonymize(encode(made), DicomVersion=edition))
+    if tag in profile(edition):
+        assert (keyword in result) is (left is not None)
+        assert str(result.get(keyword) or "") == (left or "")
+        assert keyword not in read(anonymize(encode(made), DicomVersion=edition, Remove=[keyword]))
+    else:
+        assert result[keyword].value == "20200101"
+
+
+def test_what_an_item_needs_is_there_and_says_nothing() -> None:
+    made = dataset(1, SOPClassUID=RT_PLAN)
+    made.BeamSequence = Sequence([item(TreatmentMachineName="Linac 1", BeamName="a")])
+    observer = item(VerifyingObserverName="Doe^Jane", VerifyingOrganization="Klinikum", VerificationDateTime="20200101")
+    made.VerifyingObserverSequence = Sequence([observer])
+    result = read(anonymize(encode(made)))
+    assert (result.BeamSequence[0].TreatmentMachineName, result.BeamSequence[0].BeamName) == ("", "a")
+    assert list(result.VerifyingObserverSequence) == []
+    made.SOPClassUID = SR
+    (observer,) = read(anonymize(encode(made))).VerifyingObserverSequence
+    assert [str(each.value or "") for each in observer] == ["REMOVED", "19000101000000", "REMOVED^REMOVED", ""]
 
 
 def test_a_private_block_is_reserved_for_its_creator() -> None:

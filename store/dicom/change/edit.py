@@ -62,6 +62,7 @@ class Editor:
         self._rules = Rules(change)
         self._paths = Paths.of(change)
         self._root = {**self._rules.root, **dict.fromkeys(change.new_uids, Act.NEW_UID)}
+        self._roots: dict[str, Mapping[int, Act]] = {}  # by SOP class
         self._values = {path.tag: value for path, value in change.replace.items() if not path.parents}
         self._written: dict[Form, Mapping[int, bytes]] = {}
         self._pinned = self._find_pinned() if change.is_anonymization else {}
@@ -75,7 +76,9 @@ class Editor:
         if self._pinned:
             drawn = drawn.with_known(known_values(file.data, elements, self._pinned))
         new = dict(self._write_values(form)) | self._creators(elements, form)
-        editing = _Editing(memoryview(file.data), self._root, self._rules, self._paths, drawn, form)
+        editing = _Editing(
+            memoryview(file.data), self._root_of(file.data, elements), self._rules, self._paths, drawn, form
+        )
         items = ItemEditor(file.data, self._rules, drawn, charset, file.syntax)
         parts = list(editing.run(elements, new, items))
         sop_class, sop_instance = self._identity(file.data, elements, drawn)
@@ -84,6 +87,19 @@ class Editor:
             parts = [deflate(dataset, 0, len(dataset))]
         syntax = _told_syntax(file)
         return Changed((file_meta(sop_class, sop_instance, syntax), *parts), sop_instance, syntax)
+
+    def _root_of(self, data: Buffer, elements: tuple[Element, ...]) -> Mapping[int, Act]:
+        """Return what happens to each attribute at the top level of a file, which depends on what object it is."""
+        if not self._change.is_anonymization:
+            return self._root
+        told = next((element for element in elements if element.tag == SOP_CLASS_UID), None)
+        sop_class = (
+            "" if told is None else str(data[told.value : told.value + told.length], "ascii", "replace").strip(" \0")
+        )
+        root = self._roots.get(sop_class)
+        if root is None:
+            root = self._roots[sop_class] = {**self._root, **self._rules.needed_in(sop_class)}
+        return root
 
     def _charset(self, file: Part10, elements: tuple[Element, ...]) -> Charset:
         """Return that of the result, in which new text is written; other text is not converted, as by Orthanc."""

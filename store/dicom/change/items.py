@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from events.errors import InvalidDicom
+from store.dicom.change.conformance import value_that_says_nothing
 from store.dicom.change.drawn import Drawn
 from store.dicom.change.modification import Modification, NewValue
 from store.dicom.change.rules import Act, Rules
@@ -76,9 +77,9 @@ class ItemEditor:
 
     def sequence(self, element: Element, paths: Paths) -> bytes | None:
         """Return a sequence of the file anew; None if nothing in it changes, and b"" if it cannot be read and must not stay."""
-        return self._sequence(element, paths, explicit=self.syntax.explicit)
+        return self._sequence(element, paths, explicit=self.syntax.explicit, little=self.syntax.little)
 
-    def _sequence(self, element: Element, paths: Paths, *, explicit: bool) -> bytes | None:
+    def _sequence(self, element: Element, paths: Paths, *, explicit: bool, little: bool) -> bytes | None:
         is_unknown = explicit and bytes(self.data[element.start + 4 : element.start + 6]) != b"SQ"
         items = element.items
         if items is None:
@@ -86,33 +87,30 @@ class ItemEditor:
                 items = read_unknown_items(self.data, element.value, element.value + element.length)
             except InvalidDicom:
                 return b"" if self.rules.looks_into_items else None
-        explicit = explicit and not is_unknown
         edited = [
-            self._item(item, paths.into(element.tag, index), explicit=explicit) for index, item in enumerate(items)
+            self._item(element.tag, item, paths.into(element.tag, index), explicit=explicit and not is_unknown)
+            for index, item in enumerate(items)
         ]
         if all(value is None for value in edited):
             return None
-        little = items[0].little
         value = b"".join(
-            write_item(self._as_it_is(item) if new is None else new, little=little)
+            write_item(self._as_it_is(item) if new is None else new, little=item.little)
             for item, new in zip(items, edited, strict=True)
         )
-        return self._head(element, value, explicit=explicit, little=little, is_unknown=is_unknown)
-
-    def _head(self, element: Element, value: bytes, *, explicit: bool, little: bool, is_unknown: bool) -> bytes:
-        """Put the header before a sequence's value, in the form that it had."""
         if not is_unknown and (explicit or dictionary_vr(element.tag) == "SQ"):
             return element_header(element.tag, "SQ", len(value), explicit=explicit, little=little) + value
+        if element.end == element.value + element.length:
+            return element_header(element.tag, "UN", len(value), explicit=explicit, little=little) + value
         # A reader that does not know the tag sees by its undefined length that it is a sequence.
-        head = element_header(element.tag, "UN", UNDEFINED, explicit=is_unknown, little=little)
-        return head + value + element_header(SEQUENCE_END, "", 0, explicit=False, little=little)
+        head = element_header(element.tag, "UN", UNDEFINED, explicit=explicit, little=little)
+        return head + value + element_header(SEQUENCE_END, "", 0, explicit=False, little=items[0].little)
 
     def _as_it_is(self, item: Item) -> bytes:
         if not item.elements:
             return b""
         return bytes(self.data[item.elements[0].start : item.elements[-1].end])
 
-    def _item(self, item: Item, paths: Paths, *, explicit: bool) -> bytes | None:
+    def _item(self, sequence: int, item: Item, paths: Paths, *, explicit: bool) -> bytes | None:
         """Return the content of an item anew; None if nothing in it changes."""
         replace, remove, keep = paths.here()
         elements = in_order(item.elements)
@@ -124,7 +122,7 @@ class ItemEditor:
             if element.tag in replace or (element.tag in remove and element.tag not in keep):
                 is_changed = True
                 continue
-            act = Act.KEEP if element.tag in keep else self._act(element)
+            act = Act.KEEP if element.tag in keep else self.rules.in_item(sequence, element.tag)
             new = None if act is Act.KEEP else self._element(element, act, paths, explicit=explicit, little=item.little)
             is_changed |= new is not None
             parts[element.tag] = bytes(self.data[element.start : element.end]) if new is None else new
@@ -136,14 +134,12 @@ class ItemEditor:
             parts |= {tag: write_element(tag, value, form) for tag, value in replace.items()}
         return b"".join(parts[tag] for tag in sorted(parts))
 
-    def _act(self, element: Element) -> Act:
-        act = self.rules.nested.get(element.tag)
-        return self.rules.of_other(element.tag) if act is None else act
-
     def _element(self, element: Element, act: Act, paths: Paths, *, explicit: bool, little: bool) -> bytes | None:
         """Return an element anew; None if it stays, b"" if it leaves."""
         if act is Act.LOOK_INTO:
-            return self._sequence(element, paths, explicit=explicit) if is_sequence(self.data, element) else None
+            if not is_sequence(self.data, element):
+                return None
+            return self._sequence(element, paths, explicit=explicit, little=little)
         if act is Act.REMOVE:
             return b""
         form = Form(explicit=explicit, little=little, encoding=self.charset.written)
@@ -164,6 +160,8 @@ def is_sequence(data: Buffer, element: Element) -> bool:
 
 def changed_value(data: Buffer, element: Element, act: Act, drawn: Drawn, form: Form) -> bytes:
     """Return an element that is emptied, or whose identifiers are replaced."""
+    if act is Act.SAY_NOTHING:
+        return write_element(element.tag, value_that_says_nothing(element.tag), form)
     if act is Act.CLEAR:
         return write_bytes(element.tag, vr_of(element.tag), b"", form)
     raw = bytes(data[element.value : element.value + element.length])
