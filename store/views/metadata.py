@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from events.identifiers import Level, Ref
+from events.derivation import ResourceDerived
+from events.identifiers import Level, Ref, format_resource_id
 from events.metadata import BUILT_IN, USER_NUMBERS
 from events.resources import InstanceStored
 from store.dicom.dictionary import format_tag, tag_name
@@ -21,6 +22,9 @@ from store.tables import METADATA, U32, key, metadata_key
 from store.times import format_us
 from store.views.resource_tags import kept_tags
 from store.views.snapshot import Snapshot, level_of
+
+# So many events behind that of an instance its own derivation stands: behind three resources that are new, and an attachment.
+_DERIVED_WITHIN: Final = 5
 
 
 class MetadataNaming:
@@ -72,6 +76,16 @@ def sources_of(snapshot: Snapshot, ref: Ref) -> dict[str, str]:
         if row is not None:
             found[name] = unpack_metadata(row).value.decode()
     return found
+
+
+def sources_in_log(snapshot: Snapshot, ref: Ref) -> dict[str, str]:
+    """Return the same of an instance from the log, for one that has been deleted since."""
+    for seq in range(ref + 1, ref + _DERIVED_WITHIN + 1):
+        _, event = read_event(snapshot.row, seq)
+        if isinstance(event, ResourceDerived) and event.resource == ref:
+            name = "AnonymizedFrom" if event.is_anonymization else "ModifiedFrom"
+            return {name: format_resource_id(event.source)}
+    return {}
 
 
 def show_metadata(

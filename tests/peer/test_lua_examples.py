@@ -133,8 +133,7 @@ def route(routing: tuple[LuaPair, dict[str, Path]], script: str, *files: bytes) 
     def gone(server: Server) -> bool:
         jobs: Any = server.get_json("/jobs?expand")
         instances: Any = server.get_json("/instances")
-        # A callback of what was modified may come once that is sent and deleted, without its metadata: what it asks for then fails.
-        return len(instances) == len(pair.sentinels) and all(job["State"] in {"Success", "Failure"} for job in jobs)
+        return len(instances) == len(pair.sentinels) and all(job["State"] == "Success" for job in jobs)
 
     for server in pair.servers:
         wait_for(lambda server=server: gone(server), f"{server.name} to route everything")  # type: ignore[misc] # mypy does not see the default

@@ -1,8 +1,8 @@
 """From the log to callbacks: which calls a row of the log causes, with their arguments.
 
 A callback's tables about an instance come from its event and its file. The file is kept until the log's consumers have passed it, so
-a callback sees an instance as it was even if it has been deleted since. A callback about a stable resource sees it as it is now,
-and is not called if the resource is gone.
+a callback sees an instance as it was even if it has been deleted since, but for the metadata that clients have set. A callback
+about a stable resource sees it as it is now, and is not called if the resource is gone.
 """
 
 import logging
@@ -34,7 +34,7 @@ from store.instance_heads import read_head
 from store.log import read_event
 from store.records import Instance, Origin
 from store.tables import EVENTS, PERSONAL, key
-from store.views.metadata import MetadataNaming, show_metadata
+from store.views.metadata import MetadataNaming, show_metadata, sources_in_log
 from store.views.resource_tags import main_tags
 from store.views.views import Views
 
@@ -140,6 +140,8 @@ class DeliveryReader:
         instance = Instance(ref=Ref(seq), parent=event.series, received_us=at_us, **known)
         with self._views.snapshot() as snapshot:
             metadata = show_metadata(snapshot, instance, self._naming, "surrogateescape")
+            if snapshot.find(event.id) != (Level.INSTANCE, instance.ref):  # else a script would take it for an original
+                metadata |= sources_in_log(snapshot, instance.ref)
         return [causes.stored(format_resource_id(event.id), tags, metadata, told)]
 
     def _received_again(self, again: InstanceReceivedAgain) -> list[Delivery]:

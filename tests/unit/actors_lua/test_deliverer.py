@@ -109,8 +109,8 @@ class Stage:
 
         return result
 
-    def store(self, name: str, patient: str = "P", correlation: bytes = b"") -> str:
-        """Store an instance; returns its identifier."""
+    def store(self, name: str, patient: str = "P", **values: Any) -> str:
+        """Store an instance; returns its identifier. `values` are those of its command."""
         data = encode(dataset(PatientID=patient, SOPInstanceUID=name))
         command = store_command(
             patient,
@@ -118,7 +118,7 @@ class Stage:
             folder=self.folder,
             place=self.places,
             size_bytes=len(data),
-            correlation=correlation,
+            **values,
         )
         self.places += 1
         path = self.blobs.path(command.blob)
@@ -226,6 +226,31 @@ def test_an_instance_that_was_deleted_meanwhile_is_told_of(begin: Begin) -> None
     stage.index.purge_all()
     stage.step_until_rest()
     assert stage.said == ["P", "gone"]
+
+
+@pytest.mark.parametrize("derivation", ["ModifiedFrom", "AnonymizedFrom"])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_sent_again", [True, False])
+def test_an_instance_that_was_deleted_meanwhile_is_no_original_if_it_was_none(
+    begin: Begin, derivation: str, *, is_first: bool, is_sent_again: bool
+) -> None:
+    stage = begin(
+        "function OnStoredInstance(id, tags, metadata)"
+        " say(tags.SOPInstanceUID, tostring(metadata.ModifiedFrom), tostring(metadata.AnonymizedFrom)) end"
+    )
+    if not is_first:
+        stage.store("1.1")
+    source = chain("O", "S", "R", "I")
+    sources = {Level.INSTANCE.value: source, Level.STUDY.value: chain("O", "S")}
+    stage.store("1.2", derivation=derivation, derived_from=sources, keeps_labels=True)
+    stage.index.ask(_delete())
+    stage.index.purge_all()
+    if is_sent_again:
+        stage.store("1.2")
+    stage.step_until_rest()
+    told = format_resource_id(source)
+    wanted = f"1.2 {told} nil" if derivation == "ModifiedFrom" else f"1.2 nil {told}"
+    assert stage.said == [*([] if is_first else ["1.1 nil nil"]), wanted, *(["1.2 nil nil"] if is_sent_again else [])]
 
 
 def test_all_that_a_deletion_takes_along_is_told(begin: Begin) -> None:
