@@ -165,14 +165,14 @@ _REVIEWED = {
 }  # fmt: skip
 
 
-# Of an enhanced image, a report, an RT plan or structure set, what its IOD needs, and Orthanc takes out or empties: PS3.3, and docs/anonymization.md.
+# Of a PET or enhanced image, a report, an RT plan or structure set, what its IOD needs, and Orthanc takes out or empties: PS3.3, and docs/anonymization.md.
 _NEEDED = {
-    "00080023", "00080033", "00081070", "00081111", "00181000", "0040a073", "0040a730", "30060002", "300a0002", "300a0006", "300a0007",
+    "00080021", "00080023", "00080033", "00081070", "00081111", "00181000", "0040a073", "0040a730", "30060002", "300a0002", "300a0006", "300a0007",
 }  # fmt: skip
 _NEEDED_IN_ITEMS = {"0040a073", "300a00b0"}
 
 
-def _is_needed(path: str, theirs: bytes | None) -> bool:
+def is_needed(path: str, theirs: bytes | None) -> bool:
     """Tell whether a difference is of that kind: there is nothing from Orthanc."""
     is_named = path in _NEEDED or any(path.startswith(f"{sequence}[") for sequence in _NEEDED_IN_ITEMS)
     return is_named and (theirs is None or theirs == b"SQ 0" or not theirs[2:].strip(b" '"))
@@ -198,7 +198,7 @@ def test_every_sample_is_changed_as_by_orthanc(pair: Pair, action: str) -> None:
         count += 1
         different = compare(pair, instance, action, body)
         if action == "anonymize":
-            different = {path: both for path, both in different.items() if not _is_needed(path, both[1])}
+            different = {path: both for path, both in different.items() if not is_needed(path, both[1])}
         if different:
             found[sample.name] = different
     assert count > 100
