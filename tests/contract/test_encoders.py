@@ -8,6 +8,7 @@ import pytest
 from actors.services.codecs.decoding import Decoder
 from actors.services.codecs.encoding import Encoder
 from actors.services.codecs.libjpeg import StrictJpeg
+from store.dicom.pixels.decodable import read_codestream
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes, plan_encoding
 from tests.pixel_files import (
@@ -179,8 +180,22 @@ def test_a_codestream_that_is_not_what_the_dataset_says_does_not_leave(
     other: PixelDescription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = described((4, 6), 8)
-    plan = plan_encoding(other, LOSSLESS, 90)
+    plan = plan_encoding(other, J2K_LOSSLESS, 90)
     made = Encoder()._encode_samples(np.zeros((other.rows, other.columns), "u1"), other, plan)
     monkeypatch.setattr(ENCODER, "_encode_samples", lambda *_: made)
     with pytest.raises(UndecodablePixels):
-        ENCODER.encode(memoryview(bytes(told.frame_bytes)), told, LOSSLESS, 90)
+        ENCODER.encode(memoryview(bytes(told.frame_bytes)), told, J2K_LOSSLESS, 90)
+
+
+def test_only_what_makes_a_length_even_may_be_anything() -> None:
+    """DCMTK leaves the byte behind a codestream of JPEG-LS as it was in memory."""
+    told = described((9, 11), 8)
+    found = {}
+    for level in range(40):  # of a slope that is cut at several levels, for lengths of both kinds
+        samples = np.minimum(samples_of(told, noise=0.05), 100 + level)
+        codestream, _ = ENCODER.encode(memoryview(samples.tobytes()), told, JPEG_LS, 90)
+        found[len(codestream) & 1] = codestream
+    assert read_codestream(found[1] + b"\x61", JPEG_LS, told).size_bytes == len(found[1])
+    for wrong in (found[0] + b"\x61", found[0] + b"\x61\x61", found[1] + b"\x61\x61"):
+        with pytest.raises(UndecodablePixels):
+            read_codestream(wrong, JPEG_LS, told)

@@ -77,13 +77,10 @@ class Kind:
         return made.file(EXPLICIT_LE, BitsStored=self.bits, HighBit=self.bits - 1, **attributes)
 
 
-KINDS = (
-    Kind(12),
-    Kind(16, signed=True, frames=3),
-    Kind(8, "RGB", allocated=8, frames=2),
-    Kind(8, "PALETTE COLOR", allocated=8),
-)
+KINDS = (Kind(12, frames=2), Kind(8, "RGB", allocated=8))
 MORE_KINDS = (
+    Kind(16, signed=True, frames=3),
+    Kind(8, "PALETTE COLOR", allocated=8),
     Kind(8, "YBR_FULL", allocated=8),
     Kind(12, "MONOCHROME1", signed=True),
     Kind(7, allocated=8, frames=5),

@@ -1,4 +1,4 @@
-"""JPEG-LS by CharLS with as many bits a sample as are stored: bindings for Python code the bits that are allocated.
+"""JPEG-LS by CharLS with any number of bits a sample: bindings for Python code the bits that are allocated.
 
 The copy of the library that imagecodecs has brought along is called by its C interface, whose functions answer 0 or the number of an error.
 """
@@ -32,12 +32,11 @@ class Charls:
         self._library: Any = ctypes.CDLL(import_module("imagecodecs._jpegls").__file__)
         self._library.charls_jpegls_encoder_create.restype = ctypes.c_void_p
 
-    def encode(self, samples: Any, described: PixelDescription, near: int, most_bytes: int) -> memoryview:
+    def encode(self, samples: Any, described: PixelDescription, bits: int, near: int, most_bytes: int) -> memoryview:
         """Encode samples without a sign, an array of the width that is needed. Raises CharlsError."""
         call = self._library
         encoder = ctypes.c_void_p(call.charls_jpegls_encoder_create())
         target = ctypes.create_string_buffer(most_bytes)
-        bits = max(2, described.bits_stored)
         info = _FrameInfo(described.columns, described.rows, bits, described.samples)
         written = ctypes.c_size_t()
         try:

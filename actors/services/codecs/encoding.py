@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from actors.services.codecs.charls import Charls
 from store.dicom.pixels.agreement import agree
-from store.dicom.pixels.decodable import JPEG_LS, read_codestream
+from store.dicom.pixels.decodable import JPEG_2000, JPEG_LS, read_codestream
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.encodable import (
     DCT,
@@ -61,21 +61,16 @@ class Encoder:
             raise UnfitPixels(
                 f"samples have more than the {native.bits_stored} bits that are stored; an overlay may be in them"
             )
-        width = "u1" if max(native.bits_stored, encoding.described.bits_stored) <= 8 else "<u2"
-        if (
-            encoding.transfer_syntax in DCT or encoding.transfer_syntax in PREDICTED | JPEG_LS
-        ):  # no codestream of these has a sign
-            samples = pixels & (2 * half - 1) if native.signed else pixels
-        else:
-            samples, width = signed, width.replace("u", "i" if native.signed else "u")
-        return self._numpy.ascontiguousarray(samples, width)
+        has_sign = native.signed and encoding.transfer_syntax in JPEG_2000  # else it is a bit like any other
+        width = ("i" if has_sign else "u") + ("1" if encoding.bits <= 8 else "2")
+        return self._numpy.ascontiguousarray(signed if has_sign else pixels, f"<{width}")
 
     def _encode_samples(self, samples: Any, native: PixelDescription, encoding: Encoding) -> Any:
         syntax = encoding.transfer_syntax
-        bits = encoding.described.bits_stored
         if syntax in JPEG_LS:
             self._charls = self._charls or Charls()
-            return self._charls.encode(samples, native, NEAR if syntax == LS_NEAR else 0, most_codestream_bytes(native))
+            near = NEAR if syntax == LS_NEAR else 0
+            return self._charls.encode(samples, native, encoding.bits, near, most_codestream_bytes(native))
         if syntax in DCT or syntax in PREDICTED:
             return self._encode_jpeg(samples, native, encoding)
         if syntax in HIGH_THROUGHPUT:
@@ -87,7 +82,7 @@ class Encoder:
             samples,
             level,
             codecformat="j2k",
-            bitspersample=bits,
+            bitspersample=encoding.bits,
             reversible=not encoding.is_lossy,
             mct=is_rgb,
             numthreads=1,
@@ -95,7 +90,7 @@ class Encoder:
 
     def _encode_jpeg(self, samples: Any, native: PixelDescription, encoding: Encoding) -> Any:
         library: Any = import_module("imagecodecs")
-        bits = max(2, encoding.described.bits_stored)
+        bits = encoding.bits
         if encoding.transfer_syntax in PREDICTED:
             predictor = _PREDICTORS[encoding.transfer_syntax == LOSSLESS]
             # Without a marker that says what the components are: the dataset does.
@@ -115,7 +110,7 @@ class Encoder:
         header says that there is no sign (ITU-T T.800 §G.1). With loss all is a share of the whole range (§E.1), so they are widened to it.
         """
         library: Any = import_module("imagecodecs")
-        bits, container = native.bits_stored, 8 * samples.itemsize
+        bits, container = encoding.bits, 8 * samples.itemsize
         if bits < container and encoding.is_lossy:
             samples = samples << (container - bits)
         elif bits < container and not native.signed:

@@ -126,7 +126,7 @@ class Compression:
 
     def _changes(self) -> dict[int, Change]:
         before = self._pixels.described
-        after = with_bits(replace(before, native=None), self._target.transfer_syntax)
+        after = with_bits(replace(before, native=None), *self._target)
         label = self._label.encode("ascii")
         changes: dict[int, Change] = {
             PHOTOMETRIC_INTERPRETATION: ("CS", label + b" " * (len(label) & 1)),

@@ -34,6 +34,7 @@ def read_codestream(frame: bytes, syntax: str, described: PixelDescription) -> C
         found = read_jpeg_2000(frame)
     else:
         raise UndecodablePixels(f"Pixels in {syntax or 'an unknown transfer syntax'} cannot be decoded")
-    if frame[found.size_bytes :].strip(b"\0\xff"):  # both are seen as padding
+    # What makes the length even may be anything: DCMTK's JPEG-LS does not set it. Of more, both of these are seen as padding.
+    if frame[found.size_bytes + (found.size_bytes & 1) :].strip(b"\0\xff"):
         raise UndecodablePixels("Something follows the end of a frame: there may be more frames than announced")
     return found

@@ -49,6 +49,7 @@ class Encoding:
     quality: int  # 1 to 100, of what is lossy
     is_lossy: bool
     described: PixelDescription  # of the result
+    bits: int  # of a sample in the codestream
 
 
 def is_lossy(transfer_syntax: str, quality: int) -> bool:
@@ -70,8 +71,9 @@ def plan_encoding(native: PixelDescription, transfer_syntax: str, quality: int) 
         described = replace(native, native=None)
     else:
         _refuse_unfit_bits(native, lossy=lossy)
-        described = with_bits(_with_colours(native, transfer_syntax, lossy=lossy), transfer_syntax)
-    return Encoding(transfer_syntax=transfer_syntax, quality=quality, is_lossy=lossy, described=described)
+        described = with_bits(_with_colours(native, transfer_syntax, lossy=lossy), transfer_syntax, quality)
+    bits = described.bits_stored if lossy else _codestream_bits(described, transfer_syntax)
+    return Encoding(transfer_syntax=transfer_syntax, quality=quality, is_lossy=lossy, described=described, bits=bits)
 
 
 def _refuse_unfit_bits(native: PixelDescription, *, lossy: bool) -> None:
@@ -97,16 +99,30 @@ def _with_colours(native: PixelDescription, transfer_syntax: str, *, lossy: bool
     return replace(native, photometric_interpretation=told, native=None)
 
 
-def with_bits(described: PixelDescription, transfer_syntax: str) -> PixelDescription:
+def with_bits(described: PixelDescription, transfer_syntax: str, quality: int) -> PixelDescription:
     """Return how many bits are announced of samples in a transfer syntax. Raises UnfitPixels."""
-    if transfer_syntax in DCT:
-        most = 8 if described.samples == 3 else DCT[transfer_syntax]
-        if described.signed:
-            raise UnfitPixels("samples with a sign cannot be compressed with loss by JPEG")
-        if described.bits_stored > most:
-            raise UnfitPixels(f"samples of {described.bits_stored} bits are too long for this JPEG, which has {most}")
-        bits = 8 if described.bits_stored <= 8 else 12
-        return replace(described, bits_allocated=8 if bits == 8 else 16, bits_stored=bits, high_bit=bits - 1)
-    if transfer_syntax == LS_NEAR and described.signed:
-        raise UnfitPixels("samples with a sign cannot be compressed with loss by JPEG-LS")
-    return described
+    stored = described.bits_stored
+    if not is_lossy(transfer_syntax, quality):
+        return described
+    if described.signed and transfer_syntax in _LOSSY:
+        raise UnfitPixels("samples with a sign cannot be compressed with loss by JPEG and JPEG-LS")
+    most = DCT.get(transfer_syntax, 16) if described.samples == 1 or transfer_syntax not in DCT else 8
+    if stored > most:
+        raise UnfitPixels(f"samples of {stored} bits are too long for this JPEG, which has {most}")
+    if transfer_syntax in _LOSSY and stored < 8:
+        stored = 8
+    elif transfer_syntax in DCT and stored > 8:
+        stored = 12
+    return replace(described, bits_allocated=8 if stored <= 8 else 16, bits_stored=stored, high_bit=stored - 1)
+
+
+def _codestream_bits(described: PixelDescription, transfer_syntax: str) -> int:
+    """Of what loses nothing: as many bits as other decoders can make what is allocated of.
+
+    DCMTK 3.6 and GDCM 3.0 do not repeat the sign of a sample of fewer bits, and take one of at most 8 bits for a byte. DCMTK codes JPEG itself so,
+    and reads no JPEG-LS of 2 to 7 bits that CharLS 2 has made.
+    """
+    allocated, stored = described.bits_allocated, described.bits_stored
+    if transfer_syntax in PREDICTED or stored <= allocated - 8:
+        return allocated
+    return allocated if transfer_syntax in JPEG_LS and (described.signed or allocated == 8) else stored
