@@ -16,7 +16,8 @@ from actors.services.jobs.operations.modification_plan import ModificationPlan
 from actors.services.jobs.operations.resource_modification import ResourceModification
 from events.errors import NotFound
 from events.identifiers import Level, ResourceId
-from store.records import Instance
+from store.dicom.change.edit import Changed
+from store.records import Instance, Origin
 from store.views.metadata import sources_of
 from tests.contract.modification_stage import Stage, cut_off, plan_of
 from tests.contract.operations_stage import Engine, working
@@ -133,6 +134,32 @@ def _run(stage: Stage, plan: ModificationPlan, ready: threading.Barrier, errors:
         ready.wait(60)
         for _ in range(plan.steps):
             attempt(steps, errors)
+
+
+def test_a_file_that_is_replaced_at_that_moment_is_read_anew(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance has been looked up, and before its file is opened another takes its place."""
+    study = store(engine, 1)
+    plan = plan_of(engine, study=study, per_step=PER_STEP)
+    replaced: list[Instance] = []
+    edit = ResourceModification._edit
+    with cut_off(engine, ALWAYS, threads=1) as stage, stage.operation(plan, run=1, position=0) as operation:
+
+        def late(modification: ResourceModification, record: Instance) -> Changed:
+            if not replaced:
+                replaced.append(record)
+                newer = add_pixels(dataset(1, 1, 1, 1, ImageType="NEWER"))
+                with stage.ingest.open(Origin("RestApi")) as upload:
+                    upload.write(encode(newer))
+                    assert upload.store().status == "Success"
+                engine.core.blobs.path(record.blob).unlink(missing_ok=True)
+            return edit(modification, record)
+
+        monkeypatch.setattr(ResourceModification, "_edit", late)
+        assert list(_steps(operation, plan)) == [0, 0, 0]
+    with engine.core.views.snapshot() as s:
+        made = [each for each in s.list(Level.INSTANCE) if isinstance(each, Instance) and sources_of(s, each.ref)]
+    kinds = [dcmread(BytesIO(engine.core.blobs.read_instance(each))).get("ImageType") for each in made]
+    assert sorted(map(str, kinds)) == ["NEWER", "None", "None", "None"]
 
 
 @pytest.mark.parametrize("moment", [0, 1, 2])

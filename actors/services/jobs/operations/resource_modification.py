@@ -88,12 +88,22 @@ class ResourceModification:
         record, sources = self._read(place)
         if self._is_resumed(place) and self._remember(place, record):
             return
-        changed = self._edit(record)
+        changed = self._edit_now(place, record)
         derivation = Derivation(sources=sources, kind=self._plan.derivation, keeps_labels=self._plan.keeps_labels)
         with self._bench.ingest.open(self._origin, self._task.correlation, derivation) as upload:
             for part in changed.parts:
                 upload.write(part)
             self._note(place, upload.store())
+
+    def _edit_now(self, place: int, record: Instance) -> Changed:
+        """Return an instance changed, as it is now if another has taken its place and its file has gone. Raises NotFound."""
+        try:
+            return self._edit(record)
+        except NotFound:
+            again, _ = self._read(place)
+            if again.blob == record.blob:
+                raise
+            return self._edit(again)
 
     def _edit(self, record: Instance) -> Changed:
         bench = self._bench
