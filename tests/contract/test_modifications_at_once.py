@@ -23,6 +23,7 @@ from tests.contract.modification_stage import Stage, cut_off, plan_of
 from tests.contract.operations_stage import Engine, working
 from tests.contract.retrieve_stage import fill
 from tests.dicom_bytes import add_pixels, dataset, encode
+from tests.examples import FACTOR
 from tools.server.core import Core
 
 INSTANCES = 4
@@ -97,9 +98,10 @@ def _patients(engine: Engine) -> list[ResourceId]:
 
 
 def test_in_whatever_order_two_jobs_take_their_steps_each_has_a_clean_end(engine: Engine) -> None:
-    """Every way to do the three steps of the one between those of the other."""
+    """Every way, or each second, to do the three steps of the one between those of the other."""
+    orders = list(itertools.combinations(range(6), 3))[:: 1 if FACTOR > 1 else 2]
     refused = 0
-    for study, places in enumerate(itertools.combinations(range(6), 3)):
+    for study, places in enumerate(orders):
         identifier = store(engine, study)
         errors: tuple[list[str], list[str]] = ([], [])
         with cut_off(engine, ALWAYS, threads=1) as stage, ExitStack() as stack:
@@ -112,7 +114,7 @@ def test_in_whatever_order_two_jobs_take_their_steps_each_has_a_clean_end(engine
                 attempt(steps[who], errors[who])
         refused += bool(errors[0] or errors[1])
         check(engine, errors)
-    assert 0 < refused < 20  # some orders leave the second nothing to do, and some let both end
+    assert 0 < refused < len(orders)  # some orders leave the second nothing to do, and some let both end
 
 
 def test_two_jobs_that_run_at_the_same_time_have_clean_ends(engine: Engine) -> None:
