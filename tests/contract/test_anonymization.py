@@ -1,212 +1,27 @@
-"""What leaves a file that is anonymised, and where the standard is followed instead of Orthanc: docs/anonymization.md."""
+"""What becomes of a file that is anonymised, and where the standard is followed instead of Orthanc: docs/anonymization.md."""
 
-import io
-import re
 import struct
-import warnings
-from collections.abc import Iterator
-from typing import Any
 
 import pydicom
 import pytest
-from pydicom import config as pydicom_config
-from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
 
 from events.errors import InvalidDicom
 from events.identifiers import Level
 from store.dicom.change.basic_profile import EDITIONS, profile
 from store.dicom.change.drawn import Drawn, new_secret
 from store.dicom.change.edit import Editor
-from store.dicom.change.request import Flags, read_anonymize, read_modify
+from store.dicom.change.request import Flags, read_modify
 from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
 from store.dicom.regular import is_regular
+from tests.contract.changed_datasets import anonymize, item, modify, read
 from tests.data_factory import add_pixels, all_files, dataset, encode, uid
 from tests.dicom_bytes import MR
 from tests.peer.changed_files import unknown_sequence
 
 DRAWN = Drawn(new_secret())
-SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
-
-
-def anonymize(data: bytes, secret: bytes = b"", **body: Any) -> bytes:
-    flags = Flags(force=True, keeps_private=body.pop("KeepPrivateTags", False))
-    change = read_anonymize(body, flags, "Program 1")
-    return b"".join(Editor(change, Drawn(secret or new_secret()), "Latin1").edit(open_part10(data)).parts)
-
-
-def modify(data: bytes, level: Level = Level.INSTANCE, **body: Any) -> bytes:
-    flags = Flags(
-        force=True, removes_private=body.pop("RemovePrivateTags", False), private_creator=body.pop("PrivateCreator", "")
-    )
-    return b"".join(
-        Editor(read_modify(body, level, flags), Drawn(new_secret()), "Latin1").edit(open_part10(data)).parts
-    )
-
-
-def read(data: bytes) -> Dataset:
-    with pydicom_config.disable_value_validation(), warnings.catch_warnings(action="ignore"):
-        return pydicom.dcmread(io.BytesIO(data))
-
-
-def item(**values: Any) -> Dataset:
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
-
-
-# ------------------------------------------------------------------------------------------------------------- leaks
-
-SECRETS = ("Geheim^Jürgen", "ID-4711-é", "19610203", "2.25.4711.1", "Klinikum Süd", "private Söcret", "1.2.4711.9")
-
-
-def told_everywhere(charset: str, values: tuple[str, ...] = SECRETS) -> bytes:
-    """A file that says who the patient is wherever the profile looks, at three depths, and in private elements."""
-    name, identifier, date, own, place, private, frame = values
-    made = add_pixels(dataset(1, SpecificCharacterSet=charset))
-    deepest = item(
-        PatientName=name, PatientID=identifier, PatientBirthDate=date, InstitutionName=place, FrameOfReferenceUID=frame
-    )
-    deepest.add_new(0x00090010, "LO", private)
-    deepest.add_new(0x00091001, "LO", private)
-    middle = item(
-        SourceImageSequence=Sequence([deepest]), ReferencedSOPInstanceUID=own, OperatorsName=name, PatientComments=place
-    )
-    for keyword, value in (
-        ("PatientName", name), ("PatientID", identifier), ("PatientBirthDate", date), ("StudyDate", date), ("SeriesDate", date),
-        ("AcquisitionDate", date), ("ContentDate", date), ("InstitutionName", place), ("InstitutionAddress", place),
-        ("ReferringPhysicianName", name), ("OperatorsName", name), ("OtherPatientIDs", identifier), ("PatientAddress", place),
-        ("PatientComments", name), ("StudyDescription", name), ("SeriesDescription", place), ("AccessionNumber", identifier[:16]),
-        ("StudyInstanceUID", own + ".1"), ("SeriesInstanceUID", own + ".2"), ("SOPInstanceUID", own), ("FrameOfReferenceUID", frame),
-        ("RequestingPhysician", name), ("StationName", place), ("DeviceSerialNumber", identifier), ("ProtocolName", name),
-    ):  # fmt: skip
-        setattr(made, keyword, value)
-    made.SourceImageSequence = Sequence([middle, deepest])
-    made.RequestAttributesSequence = Sequence([item(ScheduledProcedureStepDescription=name)])
-    block = made.private_block(0x0029, private, create=True)
-    block.add_new(1, "LO", private)
-    block.add_new(2, "OB", name.encode("utf-16"))
-    block.add_new(3, "SQ", Sequence([item(PatientName=name)]))
-    made.add_new(0x60004000, "LT", private)
-    made.add_new(0x50000022, "LO", private)
-    return encode(made, preamble=(b"Geheim^" * 19)[:128])
-
-
-def spellings(value: str) -> Iterator[bytes]:
-    """A value in every encoding in which a file may hold it; words of some length count alone, too."""
-    for text in {value, *(word for word in re.split(r"[\^ =\\]", value) if len(word) > 4)}:
-        for encoding in (
-            "utf-8",
-            "latin-1",
-            "iso8859-2",
-            "iso8859-5",
-            "shift_jis",
-            "iso2022_jp",
-            "euc_kr",
-            "gb18030",
-            "utf-16-le",
-        ):
-            try:
-                yield text.encode(encoding)
-            except UnicodeEncodeError:
-                continue
-
-
-def leaks(data: bytes, values: tuple[str, ...]) -> list[bytes]:
-    file = open_part10(data)
-    seen = data + bytes(file.data)  # what is deflated is looked at inflated, too
-    return [raw for value in values for raw in spellings(value) if raw in seen]
-
-
-@pytest.mark.parametrize("edition", [edition for edition in EDITIONS if edition != "2008"])
-@pytest.mark.parametrize(
-    ("charset", "values"),
-    [
-        ("ISO_IR 192", SECRETS),
-        ("ISO_IR 100", SECRETS),
-        ("ISO_IR 192", ("山田^太郎=やまだ^たろう", "患者４７１１", "19610203", "2.25.4711.1", "東京病院", "秘密の値です", "1.2.4711.9")),
-        ("ISO_IR 144", ("Люкceмбypг^Иван", "ИД-4711-Ж", "19610203", "2.25.4711.1", "Больница", "секретно!", "1.2.4711.9")),
-    ],
-)  # fmt: skip
-def test_no_byte_tells_who_the_patient_was(edition: str, charset: str, values: tuple[str, ...]) -> None:
-    data = told_everywhere(charset, values)
-    assert leaks(data, values)  # the search finds what is there
-    assert leaks(anonymize(data, DicomVersion=edition), values) == []
-
-
-@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.name)
-def test_no_transfer_syntax_hides_anything(syntax: str) -> None:
-    source = read(told_everywhere("ISO_IR 100"))
-    assert leaks(anonymize(encode(source, syntax)), SECRETS) == []
-
-
-def identifying(data: bytes, edition: str) -> set[bytes]:
-    """The values of a file that an edition of the profile takes out, and those of private elements; too short ones are in every file."""
-    table = profile(edition)
-
-    def walk(found: Dataset) -> Iterator[bytes]:
-        for tag in found.keys():  # noqa: SIM118 # a Dataset is iterated by its elements
-            element = found.get_item(tag)
-            if getattr(element, "VR", "") == "SQ" or found[tag].VR == "SQ":
-                for inner in found[tag].value or ():
-                    yield from walk(inner)
-            elif (tag in table or tag in (0x00100010, 0x00100020) or tag.is_private) and isinstance(
-                element.value, bytes
-            ):
-                yield element.value.strip(b" \0")
-
-    with pydicom_config.disable_value_validation(), warnings.catch_warnings(action="ignore"):
-        return {value for value in walk(pydicom.dcmread(io.BytesIO(data), force=True)) if len(value) > 7}
-
-
-@pytest.mark.parametrize("edition", EDITIONS)
-def test_nothing_identifying_is_left_of_any_sample(edition: str) -> None:
-    """A value that stands in the pixels, or in an attribute that stays, too, is no leak: it is looked for in what left."""
-    left = {}
-    count = 0
-    for sample in all_files():
-        try:
-            result = anonymize(sample.data, DicomVersion=edition)
-            wanted = identifying(sample.data, edition)
-        except Exception:  # noqa: BLE001 # a broken sample, which uploads refuse, or pydicom cannot read
-            continue
-        kept = identifying_elsewhere(sample.data, edition)
-        file = open_part10(result)
-        seen = result + bytes(file.data)
-        found = {value for value in wanted if value in seen and not any(value in other for other in kept)}
-        count += 1
-        if found:
-            left[sample.name] = found
-    assert count > 100
-    assert left == {}
-
-
-def identifying_elsewhere(data: bytes, edition: str) -> list[bytes]:
-    """The values of attributes that stay."""
-    table = profile(edition)
-
-    def walk(found: Dataset) -> Iterator[bytes]:
-        for tag in found.keys():  # noqa: SIM118 # likewise
-            if tag in table or tag.is_private:
-                continue
-            element = found.get_item(tag)
-            if found[tag].VR == "SQ":
-                for inner in found[tag].value or ():
-                    yield from walk(inner)
-            elif isinstance(element.value, bytes):
-                yield element.value
-
-    with pydicom_config.disable_value_validation(), warnings.catch_warnings(action="ignore"):
-        return list(walk(pydicom.dcmread(io.BytesIO(data), force=True)))
 
 
 # ------------------------------------------------------------------------------------------------------- consistency

@@ -14,7 +14,7 @@ import pytest
 
 from events.errors import SinogramError
 from store.dicom.change.basic_profile import DEFAULT_EDITION, EDITIONS
-from tests.contract.test_anonymization import anonymize, modify
+from tests.contract.changed_datasets import anonymize, modify
 from tests.data_factory import all_files
 from tests.peer.iod_tables import FOLDER, read_info
 
