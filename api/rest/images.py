@@ -104,14 +104,13 @@ class Picture(_OfFrame):
         return instance
 
     def _send(self, req: falcon.Request, resp: falcon.Response, find: Callable[[], tuple[Instance, int]]) -> None:
-        uses_placeholder = wants_placeholder(req)
         instance, frame = find()
         try:
             wanted = parse_image_request(req, self._kind)
             resp.data = self._make(instance, frame, wanted)
             resp.content_type = wanted.rendition.media_type
         except NoPicture:
-            if not uses_placeholder:
+            if not wants_placeholder(req):
                 raise
             resp.data = placeholder()
             resp.content_type = "image/png"

@@ -428,7 +428,7 @@ def test_jpeg_has_the_quality_that_is_asked_for(store: Any) -> None:
         ("window-center=1,5", 404),
         ("window-width=inf", 404),
         ("smooth=x", 415),
-        ("returnUnsupportedImage=x", 400),
+        ("returnUnsupportedImage=x&quality=0", 400),
     ],
 )
 def test_wrong_arguments_are_refused_by_their_names(store: Any, query: str, status: int) -> None:
