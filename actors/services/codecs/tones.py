@@ -5,7 +5,7 @@ what the standard calls LINEAR_EXACT, cut off, whatever VOI LUT Function says. S
 and windows of a frame are the standard's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from actors.services.codecs.samples import Samples, look_up
 from store.dicom.pixels.transformations import Lut, Rendition, Transformations, Window
 
 _WHITE: Final = 255
+_BLOCK_SAMPLES: Final = 1 << 18
 _KERNEL: Final = (1, 4, 6, 4, 1)  # a Gaussian of 5 × 5 samples, in 256ths
 
 Tone = Callable[[Any], Any]  # float64 -> what becomes 8 bits, not yet cut off at black and white
@@ -64,7 +65,7 @@ def _through_window(values: Any, transformed: Transformations, window: Window) -
 def _line(values: Any, slope: float, offset: float) -> Any:
     """A straight line, in 32 bits where these hold the values: as in Orthanc, whose last bit decides which way is cut off."""
     numpy: Any = import_module("numpy")
-    if len(values) and numpy.abs(values).max() >= 1 << 24:
+    if numpy.abs(values).max() >= 1 << 24:
         return values * slope + offset
     return values.astype("f4") * numpy.float32(slope) + numpy.float32(offset)
 
@@ -85,13 +86,26 @@ def _apply(samples: Samples, tone: Tone) -> Any:
     """Apply a tone to each sample; of integers up to 16 bits to each value that occurs, at most, once."""
     numpy: Any = import_module("numpy")
     values = samples.values
+    made = numpy.empty(values.shape, "u1")
     if not samples.is_integer or values.itemsize > 2:
-        return _cut_off(tone(numpy.nan_to_num(values.astype("f8"), posinf=1e300, neginf=-1e300)))
+        for rows in _blocks(values):
+            exact = numpy.nan_to_num(values[rows].astype("f8"), posinf=1e300, neginf=-1e300)
+            made[rows] = _cut_off(tone(exact))
+        return made
     low, high = (int(limit) for limit in _range(values))
     table = _cut_off(tone(numpy.arange(low, high + 1, dtype="f8")))
     unsigned = f"u{values.itemsize}"
-    places = values.view(unsigned) - numpy.array(low).astype(unsigned)  # modulo their width
-    return table.take(places)
+    least = numpy.array(low).astype(unsigned)
+    for rows in _blocks(values):
+        table.take(values[rows].view(unsigned) - least, out=made[rows], mode="clip")  # modulo their width
+    return made
+
+
+def _blocks(values: Any) -> Iterator[slice]:
+    """Some rows at a time: what is computed on the way takes several times as much memory as the samples."""
+    rows, columns = values.shape
+    height = max(1, _BLOCK_SAMPLES // columns)
+    return (slice(at, at + height) for at in range(0, rows, height))
 
 
 def _cut_off(tones: Any) -> Any:

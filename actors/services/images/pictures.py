@@ -36,7 +36,9 @@ def make_picture(
         described = image.pixels.described
         shown = _with_window(image.shown[frame], window, described.bits_stored)
         rows, columns = wanted.fitted(described.rows, described.columns)
-        most = rows * columns * 6  # RGB of 16 bits; what zlib cannot make smaller grows by a thousandth
+        has_colours = described.samples > 1 or shown.palette is not None
+        depth = 3 if has_colours else 2 if wanted.kind in {"image-uint16", "image-int16"} else 1
+        most = rows * columns * depth  # what zlib cannot make smaller grows by a thousandth
         request = image.request(Wanted.PICTURE, frame, wanted.pack(), shown.pack())
         with codecs.lease(check) as codec:
             made, _ = codec.make(request, file, most + most // 100 + _OVERHEAD_BYTES)

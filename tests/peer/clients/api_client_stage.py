@@ -1,6 +1,6 @@
 """What drives `orthanc-api-client`: its classes, with note taken of the methods that were called.
 
-`LATER` are the methods that wait for images, archives, media and DICOMweb: they raise `ResourceNotFound`.
+`LATER` are the methods that wait for archives, media and DICOMweb: they raise `ResourceNotFound`.
 """
 
 import functools
@@ -25,11 +25,6 @@ LATER: tuple[Callable[[Any, Archive, str], object], ...] = (
     lambda orthanc, has, file: orthanc.studies.download_media(has.study, file),
     lambda orthanc, has, file: orthanc.series.download_archive(has.series, file),
     lambda orthanc, has, file: orthanc.series.download_media(has.series, file),
-    lambda orthanc, has, _: orthanc.series.get_ordered_instances_ids(has.series),
-    lambda orthanc, has, _: orthanc.series.get_middle_instance_id(has.series),
-    lambda orthanc, has, _: orthanc.series.get_preview_url(has.series),
-    lambda orthanc, has, _: orthanc.series.get_preview_file(has.series),
-    lambda orthanc, has, file: orthanc.instances.download_pdf(has.instances[0], file),
     lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_archive(file),
     lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_media(file),
     lambda orthanc, _, file: orthanc.upload_files_dicom_web([file]),

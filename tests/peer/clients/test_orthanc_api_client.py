@@ -145,6 +145,10 @@ def test_instances_are_created(orthanc: Any, archive: Archive, tmp_path: Path) -
     assert orthanc.instances.is_pdf(made)
     assert not orthanc.instances.is_pdf(archive.instances[0])
     assert orthanc.studies.get_pdf_instances(archive.study) == [made]
+    saved = Path(orthanc.instances.download_pdf(made, str(tmp_path / "saved.pdf"))).read_bytes()
+    assert saved.rstrip(b"\n") == PDF.rstrip(b"\n")  # the last byte is cut off by 1.12.7, of an odd length the padding
+    with pytest.raises(exceptions.ResourceNotFound):
+        orthanc.instances.download_pdf(archive.instances[0], str(tmp_path / "none.pdf"))
     alone = orthanc.create_pdf(str(tmp_path / "a.pdf"), {"PatientID": "NEW", "PatientName": "New"})
     assert pydicom.dcmread(BytesIO(orthanc.instances.get_file(alone))).EncapsulatedDocument.rstrip(b"\0") == PDF
     drawn = orthanc.create_instance_from_png(str(tmp_path / "a.png"), {"PatientID": "NEW", "StudyDescription": "Drawn"})
@@ -153,6 +157,16 @@ def test_instances_are_created(orthanc: Any, archive: Archive, tmp_path: Path) -
     (tmp_path / "a.jpg").write_bytes(imagecodecs.jpeg8_encode(np.zeros((4, 5), "u1")))
     painted = orthanc.create_instance_from_jpeg(str(tmp_path / "a.jpg"), {"PatientID": "NEW"})
     assert orthanc.instances.get_tags(painted)["Columns"] == "5"
+
+
+def test_a_series_shows_its_middle(orthanc: Any, archive: Archive) -> None:
+    series = orthanc.series
+    assert series.get_ordered_instances_ids(archive.series) == list(archive.instances)
+    assert series.get_middle_instance_id(archive.series) == archive.instances[1]
+    assert series.get_preview_url(archive.series) == f"instances/{archive.instances[1]}/preview"
+    picture = imagecodecs.png_decode(series.get_preview_file(archive.series))
+    assert (picture.shape, picture.min(), picture.max()) == ((8, 6), 0, 255)
+    assert series.get_preview_file(archive.series, jpeg_format=True).startswith(b"\xff\xd8\xff")
 
 
 # What resources say
