@@ -45,9 +45,13 @@ class Changes:
                 get_last_change(s) if req.has_param("last") else _page(s, since, min(limit, PIECE_CHANGES), to, types)
             )
         if limit > PIECE_CHANGES and not page.done:
-            stream_object(req, resp, _stream(self._deps.views, page, since, limit, to if to > 0 else None, types))
-            return
-        if wants_xml(req):
+            pieces = _Pieces(self._deps.views, page, since, limit, to if to > 0 else None, types)
+            if wants_xml(req):
+                stream_object(req, resp, pieces.members())
+            else:
+                resp.content_type = JSON
+                resp.stream = pieces.encode()
+        elif wants_xml(req):
             send_json(req, resp, render_changes(page))
         else:
             resp.content_type = JSON
@@ -69,35 +73,48 @@ def _page(s: Snapshot, since: int, limit: int, to: int, types: list[str]) -> Cha
     return page if page.changes else ChangesPage([], page.done, 0, newest)
 
 
-def _stream(
-    views: Views, page: ChangesPage, since: int, limit: int, to: int | None, types: list[str]
-) -> Iterator[tuple[str, Any]]:
-    """Iterate over the members of a long page, of which no more than a piece is in memory; `page` is the first piece."""
-    is_first: bool | None = None
-    if to is not None and since == 0:
-        since, is_first = _find_beginning(views, limit, to, types)
-        page = _read_piece(views, since, limit, to, types)
-    first = page.first
+class _Pieces:
+    """A long page, of which no more than a piece is in memory."""
 
-    def pieces() -> Iterator[list[dict[str, Any]]]:
-        nonlocal page
-        left = limit
-        while page.changes:
-            yield _render_all(page.changes)
-            left -= len(page.changes)
-            if page.done or not left:
+    def __init__(
+        self, views: Views, page: ChangesPage, since: int, limit: int, to: int | None, types: list[str]
+    ) -> None:
+        """`page` is the first piece."""
+        self._views, self._page, self._left, self._to, self._types = views, page, limit, to, types
+        self._is_first: bool | None = None
+        if to is not None and since == 0:
+            since, self._is_first = _find_beginning(views, limit, to, types)
+            self._page = self._read(since)
+        self._first = self._page.first
+
+    def __iter__(self) -> Iterator[list[Change]]:
+        while self._page.changes:
+            yield self._page.changes
+            self._left -= len(self._page.changes)
+            if self._page.done or not self._left:
                 return
-            page = _read_piece(views, page.last, left, to, types)
+            self._page = self._read(self._page.last)
 
-    yield "Changes", pieces()
-    yield "Done", page.done if is_first is None else is_first
-    yield "First", first
-    yield "Last", page.last
+    def _read(self, since: int) -> ChangesPage:
+        limit = min(self._left, PIECE_CHANGES)
+        with self._views.snapshot() as s:
+            return get_changes(s, since=since, limit=limit, to=self._to, types=self._types, backwards=False)
 
+    def members(self) -> Iterator[tuple[str, Any]]:
+        yield "Changes", map(_render_all, self)
+        yield from self._ends().items()
 
-def _read_piece(views: Views, since: int, limit: int, to: int | None, types: list[str]) -> ChangesPage:
-    with views.snapshot() as s:
-        return get_changes(s, since=since, limit=min(limit, PIECE_CHANGES), to=to, types=types, backwards=False)
+    def encode(self) -> Iterator[bytes]:
+        """Iterate over the JSON, written as that of a short page."""
+        opening = b'{\n   "Changes" : \n   ['
+        for changes in self:
+            yield opening + _encode_all(changes)
+            opening = b","
+        yield b"\n   ]," + orthanc_json.encode(self._ends())[1:]
+
+    def _ends(self) -> dict[str, Any]:
+        done = self._page.done if self._is_first is None else self._is_first
+        return {"Done": done, "First": self._first, "Last": self._page.last}
 
 
 def _find_beginning(views: Views, limit: int, to: int, types: list[str]) -> tuple[int, bool]:
@@ -156,8 +173,11 @@ _FORM: Final = _learn_form()
 def encode_changes(page: ChangesPage) -> bytes:
     """Return the JSON of a page: no value in it needs an escape, so a change takes a quarter of the encoder's time."""
     whole = orthanc_json.encode(_frame(page, []))
-    rows = ",".join([_FORM % _values(change) for change in page.changes])
-    return whole.replace(b"[]", f"\n   [{rows}\n   ]".encode("ascii")) if rows else whole
+    return whole.replace(b"[]", b"\n   [" + _encode_all(page.changes) + b"\n   ]") if page.changes else whole
+
+
+def _encode_all(changes: list[Change]) -> bytes:
+    return ",".join([_FORM % _values(change) for change in changes]).encode("ascii")
 
 
 def routes(deps: Deps) -> Routes:

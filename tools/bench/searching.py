@@ -41,9 +41,13 @@ def _range(number: int) -> Body:
     return _studies(Query={"StudyDate": two_days, "PatientName": f"F{number % FAMILIES:03d}X*"}, Expand=True)
 
 
-def _newest(number: int) -> Body:
-    order = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}]
-    return _studies(Query={"ModalitiesInStudy": "MR"}, OrderBy=order, Since=number % 100, Limit=100, Expand=True)
+def _newest(number: int, kind: str = "DicomTag", key: str = "StudyDate", **query: str) -> Body:
+    order = [{"Type": kind, "Key": key, "Direction": "DESC"}]
+    return _studies(Query=query, OrderBy=order, Since=number % 100, Limit=100, Expand=True)
+
+
+def _first_of_year(number: int) -> Body:
+    return _studies(Query={"StudyDate": f"{day_of(number).year}0101-{day_of(number).year}1231"}, Limit=100, Expand=True)
 
 
 def _first_page(_: int) -> Body:
@@ -59,7 +63,10 @@ KINDS: Final = (
     _Kind("series of a patient", lambda number: {"Level": "Series", "Query": {"PatientID": patient_id(number), "Modality": "MR"}, "Expand": True}),
     _Kind("wildcard", lambda number: _studies(Query={"PatientName": f"*{number % FAMILIES:03d}x^{number // FAMILIES % 10_000:04d}"}), is_heavy=True),
     _Kind("whole day, expanded", lambda number: _studies(Query={"StudyDate": _date(number)}, Expand=True), is_heavy=True),
-    _Kind("newest 100 of a modality, expanded", _newest, is_heavy=True),
+    _Kind("first 100 of a year, expanded", _first_of_year, is_heavy=True),
+    _Kind("newest 100, expanded", _newest, is_heavy=True),
+    _Kind("newest 100 by last update, expanded", partial(_newest, kind="Metadata", key="LastUpdate"), is_heavy=True),
+    _Kind("newest 100 of a modality, expanded", partial(_newest, ModalitiesInStudy="MR"), is_heavy=True),
     _Kind("first 100 of all, requested tags", _first_page, is_heavy=True),
     _Kind("count from a day on", lambda number: _studies(Query={"StudyDate": f"{_date(number)}-"}), "/tools/count-resources", is_heavy=True),
     _Kind("a tag without an index", lambda number: _studies(Query={"StudyID": f"{number}*"}), is_heavy=True),
