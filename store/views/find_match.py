@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.identifiers import Level, Ref, ResourceId
+from events.metadata import USER_NUMBERS
 from store.dicom.identifier import parse_items
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, is_sequence, sequence_json
 from store.dicom.matching import Dataset, Matcher, Value
@@ -19,7 +20,7 @@ from store.dicom.tags import (
 )
 from store.projections import rows
 from store.records import Instance
-from store.tables import LABELS, key
+from store.tables import LABELS, METADATA, key, metadata_key
 from store.views.labels import has_label
 from store.views.metadata import find_metadata
 from store.views.query import Query
@@ -73,6 +74,7 @@ class Search:
         self.computed_keys = {t: m for t, m in query.keys.items() if t in _COMPUTED}
         self._computed = sorted(_COMPUTED & tags)
         self.warnings = TagWarnings(query.warnings, query.level)
+        self.of_clients = [number for number in query.metadata if number in USER_NUMBERS]
         self._asks_class = query.level == Level.INSTANCE and SOP_CLASS_UID in tags
         self.may_read_files = query.reads_files and bool(self._told - ALWAYS[query.level])
         self._parts: dict[tuple[frozenset[int], bool], Parts] = {}  # by what the index keeps
@@ -129,6 +131,9 @@ class Search:
 
     def match(self, s: Snapshot, ref: Ref) -> Row | None:
         """Return the row of a resource that matches as far as the index tells; None if it does not, or is not there."""
+        for number in self.of_clients:  # before the row is decoded: a fifth of the time
+            if s.row(METADATA, metadata_key(ref, number)) is None:
+                return None
         packed = s.row(rows.TABLE_OF_LEVEL[self._level], key(ref))
         if packed is None:
             return None

@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 
 from events.identifiers import Level, Ref, ResourceId
 from store.blobs.store import BlobStore
-from store.tables import U64
+from store.tables import METADATA, U32, U64
 from store.views.find_files import TagFiles
 from store.views.find_index import BATCH_KEYS, LONGEST_WHOLE, Source, span_keys
 from store.views.find_match import Candidate, Row, Search
-from store.views.find_plan import Plan, choose_plan
+from store.views.find_plan import Plan, choose_plan, whole_table
 from store.views.find_walk import BATCH_S, Walk
 from store.views.snapshot import Snapshot
 from store.views.views import Views
@@ -61,11 +61,19 @@ class Matches:
         return bool(self.plan.source.spans) and self.plan.source.level == self.search.query.level
 
     def members(self, maximum: int) -> Members | None:
-        """Return what the index names, None if that is more than `maximum` or not of this level.
+        """Return what the index names, or else what has the metadata, None if that is more than `maximum` or not of this level.
 
         Unless it `is_decided`, the rows of these must still be looked at.
         """
-        return self.named(maximum) if self.names_level else None
+        if self.plan.source.spans or not self.search.of_clients:
+            return self.named(maximum) if self.names_level else None
+        refs: list[bytes] = []
+        number = U32.pack(self.search.of_clients[0])
+        for keys in span_keys(self.views, whole_table(METADATA)):
+            refs += [each[: U64.size] for each in keys if each.endswith(number)]
+            if len(refs) > maximum:
+                return None
+        return Members(refs)
 
     def named(self, maximum: int) -> Members | None:
         """Return what the index names, of whatever level that is, None if that is more than `maximum`."""

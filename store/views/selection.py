@@ -102,7 +102,7 @@ class Selector:
             counted = _count_named(matches, members)
             if counted is not None:
                 return counted
-        members = members if matches.names_level else None
+        members = None if matches.plan.source.spans and not matches.names_level else members
         return sum(len(batch) for batch in matches.batches(lambda _, ref, __: ref, members))
 
 
@@ -138,6 +138,8 @@ def _page(pieces: Pieces, since: int, limit: int) -> Pieces:
 
 def _by_id(matches: Matches, wanted: int) -> Pieces:
     source, is_short = matches.plan.source, 0 < wanted <= SHORT_PAGE
+    if not source.spans and (members := matches.members(COLLECTED)) is not None:
+        return _sorted(_collect(matches, members, COLLECTED) or [])
     if not source.spans or (is_short and not matches.plan.is_small and not matches.names_level):
         return _scan(matches, None, wanted)
     maximum = MEMBERS if not is_short else COLLECTED if source.sieve is None else SHORT_PAGE
@@ -149,6 +151,10 @@ def _by_id(matches: Matches, wanted: int) -> Pieces:
     found = _collect(matches, members, maximum)
     if found is None:
         return _scan(matches, None, wanted)
+    return _sorted(found)
+
+
+def _sorted(found: list[ResourceId]) -> Pieces:
     found.sort()
     return (found[start : start + PIECE_IDS] for start in range(0, len(found), PIECE_IDS))
 
