@@ -114,13 +114,13 @@ class Values:
     def __init__(self, level: Level, terms: Sequence[Order]) -> None:
         self.level = level
         self.terms = terms
-        self._needs_rows = any(term.tag for term in terms)
+        self.needs_rows = any(term.tag for term in terms)
         self._known: dict[Ref, dict[int, str]] = {}  # tags of studies and series …
         self._snapshot: Snapshot | None = None  # … as they are on this one
 
     def item(self, s: Snapshot, ref: Ref, row: Row | None) -> Item | None:
         """Return a ref and its values; None for a resource that has been deleted."""
-        if row is None and self._needs_rows:
+        if row is None and self.needs_rows:
             packed = s.row(rows.TABLE_OF_LEVEL[self.level], key(ref))
             if packed is None:
                 return None

@@ -113,8 +113,10 @@ def _cut_items(s: Snapshot, keys: list[bytes], values: Values) -> list[Item]:
 def _from_rows(matches: Matches, members: Members | None, values: Values) -> Iterator[list[Item]]:
     """Iterate over all matches with what their rows tell, many of which are read at a time."""
     for s, found in _rows(matches, members):
-        read = ((Ref(U64.unpack(raw)[0]), rows.unpack(row)) for raw, row in found)
-        made = (values.item(s, ref, row) for ref, row in read if is_present(s, values.level, ref, row[rows.ID]))
+        read = [(Ref(U64.unpack(raw)[0]), row) for raw, row in found]
+        if s.hides_something:
+            read = [(ref, row) for ref, row in read if is_present(s, values.level, ref, rows.id_of(row))]
+        made = (values.item(s, ref, rows.unpack(row) if values.needs_rows else None) for ref, row in read)
         yield [item for item in made if item is not None]
 
 
