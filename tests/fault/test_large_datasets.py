@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 _SETUP = """
-import socket, sys, threading, zlib
+import socket, sys, tempfile, threading, zlib
 from struct import pack
 from actors.services.codecs.pool import CodecPool
+from actors.services.transcoding.targets import Target
+from actors.services.transcoding.transcode import transcode as compress
 from tests.transcoded import transcode
 from actors.wire.dicom.connection import Connection
 from actors.wire.dicom.pdu import Context
@@ -17,6 +19,8 @@ from actors.wire.dicom.upper_layer import UpperLayer
 from store.dicom.received import Announced, trim
 from store.dicom.encoding import sendable_dataset
 from tests.dicom_bytes import MR, dataset, encode
+from store.dicom.mapped import MappedFile
+from tests.native_pixels import Native
 from tests.pixel_files import RLE, pixel_file
 import numpy
 
@@ -77,6 +81,18 @@ _WORK = {
         "codecs = CodecPool()\n"
         "data = transcode(pixel_file(RLE, frame, [coded] * 16), EXPLICIT, codecs)\n"
         "assert len(data) > SIZE; send(data); codecs.close()"
+    ),
+    "encoded": (
+        "frame = numpy.random.default_rng(0).integers(0, 256, (2048, 2048), 'u1')\n"
+        "with tempfile.TemporaryFile() as file:\n"
+        "    native = Native(samples=frame[None, :, :, None]).file(EXPLICIT, NumberOfFrames=str(SIZE // frame.size + 1))\n"
+        "    file.write(native[:-frame.size])\n"
+        "    for _ in range(SIZE // frame.size + 1): file.write(frame)\n"
+        "    length = (SIZE // frame.size + 1) * frame.size\n"
+        "    file.seek(-length - 4, 2); file.write(pack('<I', length)); file.flush()\n"
+        "    stored, codecs = MappedFile.of(file.fileno()), CodecPool()\n"
+        "    made = compress(memoryview(stored), Target(RLE), codecs, stored.reopen)\n"
+        "    assert len(made.dataset) > SIZE; send(made.dataset); codecs.close()"
     ),
 }
 

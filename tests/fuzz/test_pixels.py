@@ -7,6 +7,7 @@ fails names its seed and number, from which `make_input` makes the same bytes ag
 import os
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.pool import CodecPool
 from events.errors import InvalidDicom
 from store.dicom.elements import read_elements
+from store.dicom.part10 import file_meta
 from store.dicom.pixels.image_module import describe_pixels
 from store.dicom.syntax import Syntax
 from store.dicom.tags import PIXEL_DATA
@@ -29,7 +31,9 @@ from tests.pixel_files import (
     HTJ2K,
     J2K,
     J2K_LOSSLESS,
+    JPEG_LS,
     JPEG_LS_NEAR,
+    RLE,
     color,
     gray,
     offsets,
@@ -40,6 +44,7 @@ from tests.transcoded import transcode
 INPUTS: Final = int(os.environ.get("SINOGRAM_FUZZ_INPUTS", "200"))
 SEED: Final = int(os.environ.get("SINOGRAM_FUZZ_SEED", "1"))
 SYNTAXES: Final = (*EXACT, BASELINE, EXTENDED, JPEG_LS_NEAR, J2K)
+ENCODED_EACH: Final = 3  # of so many inputs one is compressed anew
 PARTS: Final = 8  # the run is cut into so many tests, each of which would be tried again alone
 
 _LABELS: Final = [
@@ -229,11 +234,15 @@ def _descriptors() -> int:
 def check(codecs: CodecPool, number: int) -> bool:
     """Decode an input; returns whether it could be. Raises AssertionError where it came out incomplete."""
     made, sound = make_input(SEED, number)
+    told = f"input {number} of seed {SEED}"
+    compressed = b"" if number % ENCODED_EACH else _compress(made.encode(), codecs)
     try:
         dataset = bytes(transcode(made.encode(), EXPLICIT_LE, codecs))
     except InvalidDicom:
+        assert not compressed, f"{told} was encoded, and cannot be decoded"
         return False
-    told = f"input {number} of seed {SEED}"
+    if compressed:
+        assert pixels_of(bytes(transcode(compressed, EXPLICIT_LE, codecs))) == pixels_of(dataset), told
     elements = read_elements(dataset, 0, Syntax())
     pixels = next(element for element in elements if element.tag == PIXEL_DATA)
     described = describe_pixels(dataset, elements)
@@ -243,6 +252,20 @@ def check(codecs: CodecPool, number: int) -> bool:
     if made.is_only_cut:  # if it succeeds nonetheless, nothing that matters was cut
         assert dataset == bytes(transcode(sound, EXPLICIT_LE, codecs)), told
     return True
+
+
+def _compress(file: bytes, codecs: CodecPool) -> bytes:
+    """The file with its pixels in RLE, or in JPEG-LS; nothing if it cannot be had."""
+    for syntax in (RLE, JPEG_LS):
+        with suppress(InvalidDicom):
+            return file_meta("1.2", "1.2.3", syntax) + bytes(transcode(file, syntax, codecs))
+    return b""
+
+
+def pixels_of(dataset: bytes) -> bytes:
+    """The value of Pixel Data."""
+    pixels = next(element for element in read_elements(dataset, 0, Syntax()) if element.tag == PIXEL_DATA)
+    return dataset[pixels.value : pixels.value + pixels.length]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from api.dicom.places import Places
@@ -14,6 +15,7 @@ from api.dicom.server import DicomServer
 from api.rest.app import create_app
 from api.rest.serving.https import https_context
 from api.rest.serving.server import HttpServer
+from events.errors import Busy
 from tools.server.composition import ServerSettings
 from tools.server.dicom_services import dicom_services
 from tools.server.facilities import Facilities
@@ -37,6 +39,7 @@ class Gateway:
         """`places` are those of the associations of all gateways."""
         self._jobs_channel = links.jobs
         self._facilities = own = Facilities(settings, links)
+        self._transcodes = bool(settings.ingest.transcodes_to)
         services = dicom_services(settings, own)
         self._dicom = [
             DicomServer(socket.socket(fileno=os.dup(fd)), services, own.runtime.dicom, places) for fd in dicom_fds
@@ -56,6 +59,9 @@ class Gateway:
         ]
 
     def start(self) -> None:
+        if self._transcodes:  # else the first instances wait for them: 0.2 s of processor time each
+            with suppress(Busy):
+                self._facilities.codecs.start_all()
         for dicom in self._dicom:
             dicom.start()
         for http in self._http:

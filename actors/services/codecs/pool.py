@@ -82,6 +82,12 @@ class CodecPool:
         finally:
             self._room.release()
 
+    def start_all(self) -> None:
+        """Have as many processes as there may be, for who will need them at once. Raises Busy."""
+        with ExitStack() as leases:
+            for _ in range(self.settings.processes):
+                leases.enter_context(self.lease())
+
     def _take(self) -> "CodecProcess":
         with self._lock:
             while self._idle:
