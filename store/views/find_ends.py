@@ -14,7 +14,7 @@ from store.tables import LOOKUP_VALUE_BYTES
 from store.views.find_index import Span
 from store.views.snapshot import Snapshot
 
-READ: Final = 20_000  # keys at most, in 10 ms; who finds no end among them reads the whole index
+READ: Final = 20_000  # keys more than are wanted at most, in 10 ms; who finds no end among them reads the whole index
 _REF_BYTES: Final = 8
 _LAST: Final = b"\xff" * (_REF_BYTES + 1)
 
@@ -23,7 +23,7 @@ def first_keys(
     s: Snapshot, span: Span, wanted: int, members: Collection[bytes] | None, *, descends: bool
 ) -> list[bytes] | None:
     """Return keys of a span of one kind, among which are the first `wanted` of these members (None: all); None if that is not soon known."""
-    left = READ
+    left = READ + wanted
     plain = 0  # of those found; the normal forms of others may come behind the end
     found: list[bytes] = []
     end: bytes | None = None  # what all keys with a text like the last one that is wanted begin with

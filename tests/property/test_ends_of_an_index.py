@@ -85,6 +85,6 @@ def test_an_end_is_read_no_further_than_is_wanted(environment: Environment) -> N
                 found = first_keys(s, whole_kind(kind), 15, None, descends=descends)
                 assert found is not None
                 assert len(found) == 20, "two days"
-            assert first_keys(s, whole_kind(kind), 100, None, descends=True) is None
+            assert first_keys(s, whole_kind(kind), 15, {key(0)}, descends=True) is None, "it is at the other end"
         assert first_keys(s, whole_kind(kind), 1001, None, descends=True) is None, "the others have no value"
         txn.abort()
