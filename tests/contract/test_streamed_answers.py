@@ -75,7 +75,7 @@ def small_pieces() -> Iterator[None]:
         yield
 
 
-REQUESTS: Final = [*((path, "GET", b"") for path in LISTS), *(("/tools/find", "POST", json.dumps(each).encode()) for each in FINDS)]  # fmt: skip
+REQUESTS: Final = [*((path, "GET", b"") for path in LISTS), *(("/tools/find", "POST", json.dumps(each).encode()) for each in (*FINDS[1:5], FINDS[8]))]  # fmt: skip
 
 
 @pytest.mark.parametrize(
