@@ -85,6 +85,10 @@ def add_pixels(made: Dataset, *, frames: int = 1, rows: int = 8, columns: int = 
     return made
 
 
+_JPEG_XL = "1.2.840.10008.1.2.4.11"  # which pydicom does not write
+_AS_LONG = "1.2.840.10008.1.2.4.201"
+
+
 def encode(made: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: bytes = b"\0" * 128) -> bytes:
     """The DICOM file of a dataset, written as it stands: nothing is corrected or completed."""
     out = BytesIO()
@@ -93,12 +97,13 @@ def encode(made: Dataset, syntax: str = ExplicitVRLittleEndian, *, preamble: byt
         meta.FileMetaInformationVersion = b"\0\1"
         meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "")
         meta.MediaStorageSOPInstanceUID = made.get("SOPInstanceUID", "")
-        meta.TransferSyntaxUID = UID(syntax)
+        written = syntax if UID(syntax).is_transfer_syntax or not syntax.startswith(_JPEG_XL) else _AS_LONG
+        meta.TransferSyntaxUID = UID(written)
         meta.ImplementationClassUID = UID(uid(0))
         meta.ImplementationVersionName = "SINOGRAMTEST"
         whole = FileDataset(out, made, preamble=preamble, file_meta=meta)
         dcmwrite(out, whole, enforce_file_format=False, overwrite=True)
-    return out.getvalue()
+    return out.getvalue().replace(written.encode(), syntax.encode(), 1) if written != syntax else out.getvalue()
 
 
 _LONG_LENGTH = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})

@@ -60,12 +60,15 @@ def _with_loss(samples: Samples, **options: Any) -> bytes:
     return bytes(_codec("jpeg8_encode")(samples, bitspersample=bits, **{"level": 100, **options}))
 
 
+JPEG_XL, JPEG_XL_LOSSY = (FAMILY + number for number in ("110", "112"))
 ENCODERS: Final[dict[str, Callable[..., bytes]]] = {
     RLE: run_lengths,
     BASELINE: _with_loss,
     EXTENDED: _with_loss,
     LOSSLESS: lambda samples, **options: _lossless(samples, predictor=4, **options),
     LOSSLESS_SV1: _lossless,
+    JPEG_XL: lambda samples: bytes(_codec("jpegxl_encode")(samples, lossless=True, effort=3)),
+    JPEG_XL_LOSSY: lambda samples: bytes(_codec("jpegxl_encode")(samples, distance=0.1)),
     JPEG_LS: lambda samples: bytes(_codec("jpegls_encode")(samples)),
     JPEG_LS_NEAR: lambda samples: bytes(_codec("jpegls_encode")(samples, level=2)),
     J2K_LOSSLESS: lambda samples, **options: bytes(

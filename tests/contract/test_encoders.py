@@ -1,5 +1,6 @@
 """Encoded frames decode to the samples that they were made of; what a syntax cannot hold is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes, plan_encoding
 from tests.pixel_files import (
     BASELINE,
+    ENCODERS,
     EXTENDED,
     FAMILY,
     J2K,
     J2K_LOSSLESS,
     JPEG_LS,
     JPEG_LS_NEAR,
+    JPEG_XL,
+    JPEG_XL_LOSSY,
     LOSSLESS,
     LOSSLESS_SV1,
     RLE,
@@ -26,7 +30,7 @@ from tests.pixel_files import (
 
 HTJ2K, HTJ2K_RPCL, HTJ2K_LOSSY = (FAMILY + number for number in ("201", "202", "203"))
 GRADUAL = (J2K, HTJ2K_LOSSY)  # without loss at the best quality
-WITHOUT_LOSS = (RLE, LOSSLESS, LOSSLESS_SV1, JPEG_LS, J2K_LOSSLESS, HTJ2K, HTJ2K_RPCL, *GRADUAL)
+WITHOUT_LOSS = (JPEG_XL, RLE, LOSSLESS, LOSSLESS_SV1, JPEG_LS, J2K_LOSSLESS, HTJ2K, HTJ2K_RPCL, *GRADUAL)
 LABELS = ((1, "MONOCHROME1"), (1, "MONOCHROME2"), (1, "PALETTE COLOR"), (3, "RGB"), (3, "YBR_FULL"))
 SHAPES = ((1, 1), (7, 5), (33, 70))
 
@@ -85,6 +89,8 @@ def test_without_loss_every_sample_comes_back(syntax: str) -> None:
             for place, (_, label) in enumerate(LABELS):
                 for allocated in {8 if bits <= 8 else 16, 16}:
                     shape = SHAPES[(bits + place) % 3]
+                    if syntax == JPEG_XL and (signed or label == "YBR_FULL"):
+                        continue
                     told = described(shape, bits, label, signed=signed, bits_allocated=allocated)
                     samples = samples_of(told, noise=0.01)
                     back, colours = there_and_back(told, samples, syntax, 100)
@@ -199,3 +205,49 @@ def test_only_what_makes_a_length_even_may_be_anything() -> None:
     for wrong in (found[0] + b"\x61", found[0] + b"\x61\x61", found[1] + b"\x61\x61"):
         with pytest.raises(UndecodablePixels):
             read_codestream(wrong, JPEG_LS, told)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (8, 256), (256, 8), (9, 12), (600, 3), (512, 513), (9, 3000), (1024, 1280), (8193, 2), (2, 9000), (90, 160)]
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [(8, 1), (8, 3), (16, 1)], ids=["gray", "colours", "words"])
+def test_the_headers_of_jpeg_xl_are_read_as_the_library_writes_them(
+    shape: tuple[int, int], kind: tuple[int, int]
+) -> None:
+    bits, count = kind
+    samples = np.zeros((*shape, count)[: 3 if count > 1 else 2], f"<u{bits // 8}")
+    told = described(shape, bits, "RGB" if count > 1 else "MONOCHROME2")
+    for syntax in (JPEG_XL, JPEG_XL_LOSSY):
+        found = read_codestream(ENCODERS[syntax](samples), syntax, told)
+        assert (found.rows, found.columns, found.samples, found.bits) == (*shape, count, bits)
+
+
+def test_jpeg_xl_with_loss_is_decoded() -> None:
+    for label, colours in (("MONOCHROME2", 1), ("RGB", 3), ("XYB", 3)):
+        told = described((64, 72), 8, "RGB" if colours > 1 else "MONOCHROME2")
+        samples = np.repeat(samples_of(told, noise=0)[..., :1], colours, axis=2)
+        back = bytearray(told.frame_bytes)
+        frame = ENCODERS[JPEG_XL_LOSSY](samples if colours > 1 else samples[..., 0])
+        label_of_all = replace(told, photometric_interpretation=label)
+        found = DECODER.decode(frame, JPEG_XL_LOSSY, label_of_all, memoryview(back))
+        assert found == ("RGB" if colours > 1 else label)
+        error = np.frombuffer(back, "u1").reshape(samples.shape).astype("f8") - samples
+        assert np.abs(error).max() <= 6
+
+
+@pytest.mark.parametrize("bits", [12, 16])  # a codestream alone, and one in a box
+def test_jpeg_xl_that_is_cut_or_not_what_the_dataset_says_is_refused(bits: int) -> None:
+    told = described((20, 24), bits)
+    samples = samples_of(told, noise=0.01)
+    codestream, _ = ENCODER.encode(memoryview(samples.tobytes()), told, JPEG_XL, 90)
+    into = memoryview(bytearray(told.frame_bytes))
+    for end in (*range(40), len(codestream) // 2, len(codestream) - 5):
+        with pytest.raises(Exception, match=r"JPEG XL|JXL|begin|frame count"):
+            DECODER.decode(codestream[:end], JPEG_XL, told, into)
+    for wrong in (
+        {"rows": 24, "columns": 20},
+        {"samples": 3, "photometric_interpretation": "RGB"},
+        {"bits_allocated": 8, "bits_stored": 8, "high_bit": 7},
+    ):
+        with pytest.raises(UndecodablePixels):
+            DECODER.decode(codestream, JPEG_XL, replace(told, **wrong), into)

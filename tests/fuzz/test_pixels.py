@@ -33,6 +33,7 @@ from tests.pixel_files import (
     J2K_LOSSLESS,
     JPEG_LS,
     JPEG_LS_NEAR,
+    JPEG_XL,
     RLE,
     color,
     gray,
@@ -43,7 +44,7 @@ from tests.transcoded import transcode
 
 INPUTS: Final = int(os.environ.get("SINOGRAM_FUZZ_INPUTS", "200"))
 SEED: Final = int(os.environ.get("SINOGRAM_FUZZ_SEED", "1"))
-SYNTAXES: Final = (*EXACT, BASELINE, EXTENDED, JPEG_LS_NEAR, J2K)
+SYNTAXES: Final = (*EXACT, BASELINE, EXTENDED, JPEG_LS_NEAR, J2K, JPEG_XL)
 ENCODED_EACH: Final = 3  # of so many inputs one is compressed anew
 PARTS: Final = 8  # the run is cut into so many tests, each of which would be tried again alone
 

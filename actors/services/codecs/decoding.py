@@ -61,6 +61,8 @@ class Decoder:
             return self._flat(decoded[..., : found.samples] if decoded.ndim == 3 else decoded, found)
         if found.coding is Coding.JPEG_LS:
             samples = import_module("imagecodecs").jpegls_decode(frame)
+        elif found.coding is Coding.MODULAR:
+            samples = import_module("imagecodecs").jpegxl_decode(frame, numthreads=1)
         else:
             samples = import_module("imagecodecs").jpeg2k_decode(frame, planar=False, numthreads=1)
         return self._flat(samples, found)

@@ -13,7 +13,10 @@ from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 
 _GRAY: Final = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 _YBR: Final = frozenset({"YBR_FULL", "YBR_FULL_422"})
-_TRANSFORMED: Final = frozenset({"RGB", "YBR_RCT", "YBR_ICT"})
+_TRANSFORMED: Final = {
+    Coding.WAVELET: frozenset({"RGB", "YBR_RCT", "YBR_ICT"}),
+    Coding.MODULAR: frozenset({"RGB", "XYB"}),  # whatever its components are, the library gives RGB
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,8 @@ def _agree_on_colours(described: PixelDescription, found: Codestream) -> tuple[s
         return "RGB", _is_converted(told, found)
     if found.is_subsampled:
         raise UndecodablePixels("The components of a frame without loss are subsampled")
-    if found.colour is Colour.TRANSFORMED:
-        if told not in _TRANSFORMED:
+    if found.colour is Colour.TRANSFORMED or found.coding is Coding.MODULAR:
+        if told not in _TRANSFORMED[found.coding]:
             raise _contradiction(told, "components that were transformed together")
         return "RGB", False
     if told in _YBR:  # all samples are there: what YBR_FULL_422 says of uncompressed pixels would be wrong

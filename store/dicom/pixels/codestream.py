@@ -12,6 +12,7 @@ class Coding(Enum):
     PREDICTED = "JPEG Lossless"
     JPEG_LS = "JPEG-LS"
     WAVELET = "JPEG 2000"
+    MODULAR = "JPEG XL"
     PNG = "PNG"  # no coding of DICOM: of images that become instances
 
 

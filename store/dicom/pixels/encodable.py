@@ -7,7 +7,7 @@ pixels under the same name. Samples keep their values; where a syntax has a fixe
 from dataclasses import dataclass, replace
 from typing import Final
 
-from store.dicom.pixels.decodable import JPEG_2000, JPEG_LS, RLE
+from store.dicom.pixels.decodable import JPEG_2000, JPEG_LS, JPEG_XL, RLE
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.dicom.uids import JPEG_FAMILY, RLE_LOSSLESS
 
@@ -22,11 +22,12 @@ J2K: Final = JPEG_FAMILY + "91"
 HTJ2K_LOSSLESS: Final = JPEG_FAMILY + "201"
 HTJ2K_RPCL: Final = JPEG_FAMILY + "202"
 HTJ2K: Final = JPEG_FAMILY + "203"
+XL_LOSSLESS: Final = JPEG_FAMILY + "110"
 
 DCT: Final = {BASELINE: 8, EXTENDED: 12}  # syntax -> most bits of a sample
 PREDICTED: Final = frozenset({LOSSLESS, LOSSLESS_SV1})
 HIGH_THROUGHPUT: Final = frozenset({HTJ2K_LOSSLESS, HTJ2K_RPCL, HTJ2K})
-ENCODABLE: Final = frozenset({*RLE, *DCT, *PREDICTED, *JPEG_LS, *JPEG_2000})
+ENCODABLE: Final = frozenset({*RLE, *DCT, *PREDICTED, *JPEG_LS, *JPEG_2000, XL_LOSSLESS})
 BEST_QUALITY: Final = 100
 _GRADUAL: Final = frozenset({J2K, HTJ2K})  # with loss or without: without at the best quality
 _LOSSY: Final = frozenset({*DCT, LS_NEAR})
@@ -70,17 +71,19 @@ def plan_encoding(native: PixelDescription, transfer_syntax: str, quality: int) 
     if transfer_syntax == RLE_LOSSLESS:
         described = replace(native, native=None)
     else:
-        _refuse_unfit_bits(native, lossy=lossy)
+        _refuse_unfit_bits(native, transfer_syntax, lossy=lossy)
         described = with_bits(_with_colours(native, transfer_syntax, lossy=lossy), transfer_syntax, quality)
     bits = described.bits_stored if lossy else _codestream_bits(described, transfer_syntax)
     return Encoding(transfer_syntax=transfer_syntax, quality=quality, is_lossy=lossy, described=described, bits=bits)
 
 
-def _refuse_unfit_bits(native: PixelDescription, *, lossy: bool) -> None:
+def _refuse_unfit_bits(native: PixelDescription, transfer_syntax: str, *, lossy: bool) -> None:
     if native.bits_allocated > 16:
         raise UnfitPixels(f"samples of {native.bits_allocated} bits can only be compressed with RLE")
     if native.high_bit != native.bits_stored - 1:
         raise UnfitPixels(f"High Bit is {native.high_bit} where {native.bits_stored} bits are stored")
+    if native.signed and transfer_syntax in JPEG_XL:
+        raise UnfitPixels("JPEG XL has no samples with a sign")
     if native.signed and native.bits_stored == 1:
         raise UnfitPixels("samples that are a sign and nothing else cannot be compressed")
     if lossy and native.photometric_interpretation == _PALETTE:
@@ -94,6 +97,8 @@ def _with_colours(native: PixelDescription, transfer_syntax: str, *, lossy: bool
         raise UnfitPixels(f"{native.samples} samples a pixel of {told[:16]!r} cannot be compressed")
     if told in _COLOURS and transfer_syntax in DCT:
         told = "YBR_FULL_422"
+    elif told == "YBR_FULL" and transfer_syntax in JPEG_XL:
+        raise UnfitPixels("JPEG XL has no samples of YBR_FULL")
     elif told == "RGB" and transfer_syntax in JPEG_2000:
         told = _TRANSFORMED[lossy]
     return replace(native, photometric_interpretation=told, native=None)
