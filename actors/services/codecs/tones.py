@@ -119,9 +119,10 @@ def fit(picture: Any, wanted: Rendition) -> Any:
     height, width = wanted.fitted(rows, columns)
     if (height, width) == (rows, columns):
         return picture
+    down, across = _nearest(rows, height), _nearest(columns, width)
     if wanted.smooth and (height < rows or width < columns):
-        picture = _smoothed(picture)
-    return picture[_nearest(rows, height)[:, None], _nearest(columns, width)[None, :]]
+        return _smoothed(picture, down, across)
+    return picture[down[:, None], across[None, :]]
 
 
 def _nearest(size: int, wanted: int) -> Any:
@@ -131,12 +132,11 @@ def _nearest(size: int, wanted: int) -> Any:
     return numpy.minimum(places.astype("i8"), size - 1)
 
 
-def _smoothed(picture: Any) -> Any:
-    """The picture under a Gaussian filter; at its edges the last pixels are repeated."""
+def _smoothed(picture: Any, down: Any, across: Any) -> Any:
+    """Some rows and columns of the picture under a Gaussian filter; at its edges the last pixels are repeated."""
     numpy: Any = import_module("numpy")
-    rows, columns = picture.shape[:2]
     edges = ((2, 2), (2, 2), *((0, 0) for _ in picture.shape[2:]))
-    padded = numpy.pad(picture.astype("u4"), edges, "edge")
-    down = sum(weight * padded[at : at + rows] for at, weight in enumerate(_KERNEL))
-    total: Any = sum(weight * down[:, at : at + columns] for at, weight in enumerate(_KERNEL))
-    return (total // 256).astype("u1")
+    padded = numpy.pad(picture, edges, "edge").astype("u2")  # 255 × 256 is still less than 65536
+    lines: Any = sum(weight * padded[down + at] for at, weight in enumerate(_KERNEL))
+    total: Any = sum(weight * lines[:, across + at] for at, weight in enumerate(_KERNEL))
+    return (total >> 8).astype("u1")

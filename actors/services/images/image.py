@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from actors.services.codecs.messages import Request, Wanted
@@ -68,27 +68,25 @@ def describe_image(part10: Part10, frame: int | None) -> Described:
         return Described(pixels, shown)
 
 
-@contextmanager
-def open_image(blobs: BlobStore, instance: StoredFile, frame: int | None) -> Iterator[tuple[Described, int, Part10]]:
-    """Have an image, and its file as a descriptor. Raises as `describe_image` and `BlobStore.read_instance`."""
-    data = blobs.read_instance(instance)
-    part10 = open_part10(data)
-    described = describe_image(part10, frame)
-    reopen = None if part10.inflated else blobs.reopener(instance, data)
-    opened = None if reopen is None else reopen()
-    try:
-        with readable(part10.data, opened) as file:
-            yield described, file, part10
-    finally:
-        if opened is not None:
-            opened.close()
+def read_image(blobs: BlobStore, instance: StoredFile, frame: int | None) -> tuple[Described, Part10]:
+    """Describe the image of an instance. Raises as `describe_image` and `BlobStore.read_instance`."""
+    part10 = open_part10(blobs.read_instance(instance))
+    return describe_image(part10, frame), part10
 
 
 @contextmanager
-def lying_open(blobs: BlobStore, instance: StoredFile) -> Iterator[int]:
-    """Have a descriptor of a file whose content lies in it as it is. Raises FileNotFoundError, if it is gone."""
-    file = os.open(blobs.path(instance.blob), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield file
-    finally:
-        os.close(file)
+def opened(blobs: BlobStore, instance: StoredFile, part10: Part10 | None) -> Iterator[int]:
+    """Have a descriptor for codec processes of what an image was read from; without it, of a file whose content lies in it as it is.
+
+    Raises FileNotFoundError, if the file is gone.
+    """
+    if part10 is None or (not part10.inflated and not instance.compression):
+        file = os.open(blobs.path(instance.blob), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield file
+        finally:
+            os.close(file)
+        return
+    reopen = None if part10.inflated else blobs.reopener(instance, part10.data)  # type: ignore[arg-type] # it is what was read
+    with ExitStack() as held:
+        yield held.enter_context(readable(part10.data, held.enter_context(reopen()) if reopen else None))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.image import open_image
+from actors.services.images.image import opened, read_image
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.pixels.description import NativeLayout, UndecodablePixels
@@ -32,18 +32,18 @@ def make_picture(
     `check` is called while all codec processes are at work, and what it raises ends the wait.
     Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
     """
-    with open_image(blobs, instance, frame) as (image, file, _):
-        described = image.pixels.described
-        shown = _with_window(image.shown[frame], window, described.bits_stored)
-        rows, columns = wanted.fitted(described.rows, described.columns)
-        has_colours = described.samples > 1 or shown.palette is not None
-        depth = 3 if has_colours else 2 if wanted.kind in {"image-uint16", "image-int16"} else 1
-        most = rows * columns * depth  # what zlib cannot make smaller grows by a thousandth
-        request = image.request(Wanted.PICTURE, frame, wanted.pack(), shown.pack())
-        with codecs.lease(check) as codec:
-            made, _ = codec.make(request, file, most + most // 100 + _OVERHEAD_BYTES)
-            with made:
-                return bytes(made)
+    image, part10 = read_image(blobs, instance, frame)
+    described = image.pixels.described
+    shown = _with_window(image.shown[frame], window, described.bits_stored)
+    rows, columns = wanted.fitted(described.rows, described.columns)
+    has_colours = described.samples > 1 or shown.palette is not None
+    depth = 3 if has_colours else 2 if wanted.kind in {"image-uint16", "image-int16"} else 1
+    most = rows * columns * depth  # what zlib cannot make smaller grows by a thousandth
+    request = image.request(Wanted.PICTURE, frame, wanted.pack(), shown.pack())
+    with opened(blobs, instance, part10) as file, codecs.lease(check) as codec:
+        made, _ = codec.make(request, file, most + most // 100 + _OVERHEAD_BYTES)
+        with made:
+            return bytes(made)
 
 
 def _with_window(shown: Transformations, told: tuple[float | None, float | None], bits: int) -> Transformations:
@@ -64,14 +64,14 @@ def make_matlab(
     codecs: CodecPool, blobs: BlobStore, instance: StoredFile, frame: int, check: Check = lambda: None
 ) -> bytes:
     """Return a frame as an expression of Octave and Matlab. Raises as `make_picture`."""
-    with open_image(blobs, instance, frame) as (image, file, _):
-        described = image.pixels.described
-        most = described.rows * described.columns * 3 * _NUMBER_BYTES + _OVERHEAD_BYTES
-        request = image.request(Wanted.MATLAB, frame, image.shown[frame].pack())
-        with codecs.lease(check) as codec:
-            made, _ = codec.make(request, file, most)
-            with made:
-                return bytes(made)
+    image, part10 = read_image(blobs, instance, frame)
+    described = image.pixels.described
+    most = described.rows * described.columns * 3 * _NUMBER_BYTES + _OVERHEAD_BYTES
+    request = image.request(Wanted.MATLAB, frame, image.shown[frame].pack())
+    with opened(blobs, instance, part10) as file, codecs.lease(check) as codec:
+        made, _ = codec.make(request, file, most)
+        with made:
+            return bytes(made)
 
 
 def read_raw(blobs: BlobStore, instance: StoredFile, frame: int) -> tuple[bytes, str]:
@@ -79,17 +79,18 @@ def read_raw(blobs: BlobStore, instance: StoredFile, frame: int) -> tuple[bytes,
 
     Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
     """
-    with open_image(blobs, instance, frame) as (image, _, part10):
-        pixels = image.pixels
-        found = pixels.frames[frame]
-        data = b"".join(part10.data[start : start + length] for start, length in found.extents)
-        layout = pixels.described.native
-        if layout is not None:
-            described = pixels.described
-            bits = described.rows * described.columns
-            bits *= 16 if layout.subsampled else described.samples * described.bits_allocated
-            data = _cut(_little_endian(data, layout), found.skipped_bits, bits)
-        return data, pixels.transfer_syntax
+    image, part10 = read_image(blobs, instance, frame)
+    pixels = image.pixels
+    found = pixels.frames[frame]
+    parts = [bytes(part10.data[start : start + length]) for start, length in found.extents]
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    layout = pixels.described.native
+    if layout is not None:
+        described = pixels.described
+        bits = described.rows * described.columns
+        bits *= 16 if layout.subsampled else described.samples * described.bits_allocated
+        data = _cut(_little_endian(data, layout), found.skipped_bits, bits)
+    return data, pixels.transfer_syntax
 
 
 def _little_endian(data: bytes, layout: NativeLayout) -> bytes:
@@ -108,6 +109,7 @@ def _cut(data: bytes, skipped_bits: int, bits: int) -> bytes:
         raise UndecodablePixels("The file of an instance ends before its pixels do")
     if not skipped_bits % 8:
         start = skipped_bits // 8
-        return data[start : start + (bits + 7) // 8]
+        end = start + (bits + 7) // 8
+        return data if (start, end) == (0, len(data)) else data[start:end]
     number = int.from_bytes(data, "little") >> skipped_bits & (1 << bits) - 1
     return number.to_bytes((bits + 7) // 8, "little")

@@ -7,16 +7,14 @@ frames are made ahead in as many codec processes as the pool has, a few at a tim
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.image import Described, describe_image, lying_open, open_image
+from actors.services.images.image import Described, opened, read_image
 from store.blobs.store import BlobStore
-from store.dicom.part10 import open_part10
 from store.dicom.pixels.arrays import array_bytes, array_type
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.records import Instance
@@ -72,8 +70,7 @@ class Stack:
         self.frame_bytes = array_bytes(first, rescales=rescales)
 
     def _describe(self, instance: Instance) -> _Member:
-        part10 = open_part10(self._blobs.read_instance(instance))
-        image = describe_image(part10, self._frame)
+        image, part10 = read_image(self._blobs, instance, self._frame)
         described = image.pixels.described
         is_kept = described.frames <= _KEPT_FRAMES and not part10.inflated and not instance.compression
         return _Member(instance, described, image if is_kept else None)
@@ -108,18 +105,17 @@ class Stack:
         return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame, check))
 
     def _array(self, member: _Member, instance: Instance, frame: int, check: Callable[[], None]) -> bytes:
-        known = member.image if instance.blob == member.instance.blob else None
-        opening = open_image(self._blobs, instance, frame) if known is None else nullcontext((known, -1, None))
-        with opening as (image, opened, _):
-            _compare(self.described, image.pixels.described)
-            request = image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack())
-            lying = lying_open(self._blobs, instance) if known is not None else nullcontext(opened)
-            with lying as file, self._codecs.lease(check) as codec:
-                made, _ = codec.make(request, file, self.frame_bytes)
-                with made:
-                    if len(made) != self.frame_bytes:
-                        raise UndecodablePixels("A codec has not made a whole frame")
-                    return bytes(made)
+        image, part10 = member.image, None
+        if image is None or instance.blob != member.instance.blob:
+            image, part10 = read_image(self._blobs, instance, frame)
+        _compare(self.described, image.pixels.described)
+        request = image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack())
+        with opened(self._blobs, instance, part10) as file, self._codecs.lease(check) as codec:
+            made, _ = codec.make(request, file, self.frame_bytes)
+            with made:
+                if len(made) != self.frame_bytes:
+                    raise UndecodablePixels("A codec has not made a whole frame")
+                return bytes(made)
 
 
 def _compare(one: PixelDescription, other: PixelDescription) -> None:
