@@ -9,6 +9,7 @@ from collections.abc import Callable
 import falcon
 
 from api.rest import (
+    archives,
     attachments,
     bulk,
     bulk_tags,
@@ -66,6 +67,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     instance_export.routes,
     images.routes,
     stacks.routes,
+    archives.routes,
     modification.routes,
     modification_jobs.routes,
     split_merge.routes,

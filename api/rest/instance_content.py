@@ -63,7 +63,7 @@ class File(_OfInstance):
                 resp.data = DATASET_AS[accepted](dicom_files.read_dicom_json(self._deps, instance))
             resp.content_type = accepted
             return
-        target = _read_target(req, self._deps)
+        target = read_target(req, self._deps)
         whole, size_bytes = dicom_files.of_current(self._deps, instance, partial(self._content, target))
         name = file_name(req.query_string, f"{identifier}.dcm")
         if name:
@@ -103,7 +103,7 @@ def file_name(query: str, default: str) -> str:
     return match[1].replace('"', "%22").replace("%2B", "+")
 
 
-def _read_target(req: falcon.Request, deps: Deps) -> Target | None:
+def read_target(req: falcon.Request, deps: Deps) -> Target | None:
     """Return what the file is to be transcoded to, if it is. Raises OutOfRange."""
     quality = deps.codecs.settings.lossy_quality
     if (text := req.get_param("lossy-quality")) is not None:

@@ -1,5 +1,6 @@
 """The REST API's part of the configuration, as one frozen value that the composition root fills in."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from events.options import Boolean, Choice, Option, Text, Users, Whole, filled_b
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
 ORTHANC_API_VERSION = 30  # of that release, as its OpenAPI document reports it
 ORTHANC_DATABASE_VERSION = 6
+
+MOST_LOADERS: Final = 4  # threads of one archive that nobody has asked for
 
 REMOTE_ACCESS_ALLOWED: Final = Option("RemoteAccessAllowed", Boolean(), default=False)
 REGISTERED_USERS: Final = Option("RegisteredUsers", Users(), {}, is_secret=True)
@@ -47,6 +50,12 @@ class RestSettings:
     maximum_file_size_in_archive_mb: int = filled_by(Option("MaximumFileSizeInArchiveMB", Whole(unit="MB"), 4096))
     maximum_archive_size_mb: int = filled_by(Option("MaximumArchiveSizeMB", Whole(unit="MB"), 65_536))
     temporary_directory: Path = field(default_factory=lambda: Path(gettempdir()))
+
+    synchronous_zip_stream: bool = filled_by(Option("SynchronousZipStream", Boolean(), default=True))
+    zip_use_utf8: bool = filled_by(Option("ZipUseUtf8", Boolean(), default=False))
+    # Of each archive; 0: the number of the older name, and where that is 0, too, as many as there are processors, 4 at most.
+    loader_threads: int = filled_by(Option("LoaderThreads", Whole(0, 64), 0))
+    zip_loader_threads: int = filled_by(Option("ZipLoaderThreads", Whole(0, 64), 0))
 
     # Starting values of what PUT routes change at run time (then in the shared settings, see `api.rest.runtime`).
     default_encoding: str = same_as(IngestSettings, "default_encoding")
@@ -87,6 +96,11 @@ class RestSettings:
     warnings: frozenset[str] = same_as(FindSettings, "warnings")
     user_metadata: Mapping[str, int] = filled_by(Option("UserMetadata", MetadataNames(), {}))
     user_content_type: Mapping[str, ContentType] = filled_by(Option("UserContentType", ContentTypes(), {}))
+
+    @property
+    def archive_threads(self) -> int:
+        """How many threads read and compress the members of one archive."""
+        return self.loader_threads or self.zip_loader_threads or min(os.cpu_count() or 1, MOST_LOADERS)
 
     @property
     def is_http_server_secure(self) -> bool:

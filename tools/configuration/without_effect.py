@@ -33,14 +33,11 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
 _ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
-_ON_TOO: Final = "SynchronousZipStream"
-_OFF: Final = "WebDavDeleteAllowed ZipUseUtf8"
+_OFF: Final = "WebDavDeleteAllowed"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,
     "StorageLoaderThreadsCount": 4,
     "StorageMemoryCapacity": 512,
-    "ZipLoaderThreads": 0,
-    "LoaderThreads": 0,
     "MallocArenaMax": 5,
     "MaximumConcurrentDcmtkTranscoders": 0,
     "DicomParserThreadsCount": 2,
@@ -54,7 +51,7 @@ _SIZES: Final = {
     "SequentialDicomReaderWindowCapacity": 128,
 }
 OPTIONS: Final = (
-    *(_later(name, _SWITCH, default=True) for name in f"{_ON} {_ON_TOO}".split()),
+    *(_later(name, _SWITCH, default=True) for name in _ON.split()),
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
     _later("DatabaseServerIdentifier", _TEXT),
     _later("Plugins", Texts(), []),
