@@ -28,6 +28,7 @@ nightly: export SINOGRAM_RESTARTS ?= 50
 nightly: export SINOGRAM_KILL_ROUNDS ?= 100
 nightly: export SINOGRAM_JOB_KILLS ?= 20
 nightly: export SINOGRAM_HEAL_KILLS ?= 20
+nightly: export SINOGRAM_COMMITMENT_KILLS ?= 20
 nightly: export SINOGRAM_RECYCLING_KILLS ?= 20
 nightly: export SINOGRAM_LUA_INSTANCES ?= 2000
 nightly: export SINOGRAM_LUA_SECONDS ?= 60

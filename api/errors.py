@@ -80,6 +80,10 @@ class NotVerified(InvalidRequest):
     """An attachment is not what was stored, or nothing is known to compare it with; Orthanc says nothing more of it."""
 
 
+class BadSequence(SinogramError):  # named like the classes of events.errors
+    """What is asked for is not possible as things stand."""
+
+
 class RefusedQuery(InvalidRequest):
     """A query that is too wide for its route; Orthanc says nothing more of it."""
 
@@ -200,6 +204,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         2025,
         "Trying to attach a new DICOM instance to an instance (must be a series, study or patient)",
     ),
+    BadSequence: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, remote.BAD_SEQUENCE_OF_CALLS, "Bad sequence of calls"),
     NoPicture: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 23, "Incompatible format of the images"),
     FormatsDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 23, "Incompatible format of the images"),
     SizesDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 24, "Incompatible size of the images"),

@@ -24,6 +24,7 @@ import msgpack
 
 from events import (
     attachments,
+    commitments,
     derivation,
     files,
     jobs,
@@ -62,6 +63,7 @@ _FAMILIES = (
     files,
     server,
     peers,
+    commitments,
     jobs,
     scripts,
 )

@@ -70,6 +70,10 @@ JOB_OUTPUTS = b"job-outputs"  # ref of a job + key -> its file
 JOBS_COMPLETED = b"jobs-completed"  # seq of the completion + ref of the job -> b""
 EXPORTS = b"exports"  # seq -> row of /exports
 MODALITIES = b"modalities"  # name -> a modality that REST has stored
+COMMITMENTS = (
+    b"commitments"  # seq of the request -> a transaction of storage commitment (store.projections.commitments)
+)
+COMMITMENT_IDS = b"commitment-ids"  # UID of the transaction -> its key in `commitments`
 PEERS = b"peers"  # name -> a peer that REST has stored
 CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a failed callback that is to be called again
 CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few

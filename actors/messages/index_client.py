@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from actors.messages.commands import peers, server
 from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
+from actors.messages.commands.commitments import ForgetCommitment, ReportCommitment, RequestCommitment
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, ReportDamage, ReportRecovery, RetireFolder
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
@@ -185,6 +186,10 @@ class IndexClient:
     def drop_peer(self, name: str, correlation: bytes = b"") -> None:
         """Have no such peer until the next start."""
         self._ask(peers.DropPeer(name=name, correlation=correlation))
+
+    def change_commitment(self, command: RequestCommitment | ReportCommitment | ForgetCommitment) -> None:
+        """Record what becomes of a transaction of storage commitment."""
+        self._ask(command)
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""

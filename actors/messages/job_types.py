@@ -26,6 +26,9 @@ MODALITY_STORE: Final = JobType(name="DicomModalityStore", operation="modality_s
 PEER_STORE: Final = JobType(name="OrthancPeerStore", operation="peer_store.PeerStore", strategy=REMOTE)
 MOVE_SCU: Final = JobType(name="DicomMoveScu", operation="retrieve.MoveScu", strategy=REMOTE)
 GET_SCU: Final = JobType(name="DicomGetScu", operation="retrieve.GetScu", strategy=REMOTE)
+COMMITMENT_SCP: Final = JobType(
+    name="StorageCommitmentScp", operation="commitment_report.CommitmentReporting", strategy=REMOTE
+)
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
 
 RECONSTRUCT: Final = JobType(name="Reconstruct", operation="reconstruct.Reconstruct")
@@ -43,6 +46,7 @@ JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
             PEER_STORE,
             MOVE_SCU,
             GET_SCU,
+            COMMITMENT_SCP,
             SEQUENCE,
             RECONSTRUCT,
             RESOURCE_MODIFICATION,

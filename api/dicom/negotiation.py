@@ -27,7 +27,7 @@ from api.dicom.access import is_same_aet, is_welcome
 from api.dicom.settings import DicomSettings
 from store.dicom.sop_classes import is_registered, storage_sop_classes
 from store.dicom.syntax import transfer_syntaxes
-from store.dicom.uids import APPLICATION_CONTEXT, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from store.dicom.uids import APPLICATION_CONTEXT, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, STORAGE_COMMITMENT
 
 SERVICE_SYNTAXES = (EXPLICIT_LE, EXPLICIT_BE, IMPLICIT_LE)  # by preference
 _UNKNOWN_CLASS_SYNTAXES = (EXPLICIT_LE, IMPLICIT_LE)
@@ -84,9 +84,9 @@ def negotiate(
 def _agree_on_roles(
     roles: Iterable[Role], contexts: Iterable[Context], settings: DicomSettings, services: Collection[str]
 ) -> tuple[Role, ...]:
-    """Roles as proposed, as Orthanc does: of all storage classes, and of unknown ones that are accepted."""
+    """Roles as proposed, as Orthanc does: of all storage classes, of unknown ones that are accepted, and of storage commitment."""
     storage = select_sop_classes(settings.accepted_sop_classes, settings.rejected_sop_classes)
-    accepted = {context.abstract_syntax for context in contexts}.difference(services)
+    accepted = {context.abstract_syntax for context in contexts}.difference(services) | {STORAGE_COMMITMENT}
     return tuple(role for role in roles if role.sop_class in storage or role.sop_class in accepted)
 
 

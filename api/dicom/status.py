@@ -8,8 +8,14 @@ from actors.wire.dicom.statuses import (
     CANNOT_UNDERSTAND,
     DATASET_DOES_NOT_MATCH_SOP_CLASS,
     IDENTIFIER_DOES_NOT_MATCH,
+    INVALID_ARGUMENT,
     MOVE_DESTINATION_UNKNOWN,
+    NO_SUCH_ACTION_TYPE,
+    NO_SUCH_EVENT_TYPE,
+    NO_SUCH_INSTANCE,
     OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
     UNABLE_TO_COUNT_MATCHES,
     UNABLE_TO_PERFORM_SUBOPERATIONS,
 )
@@ -17,6 +23,7 @@ from events.errors import (
     Busy,
     CorruptLog,
     DamagedFile,
+    InvalidDicom,
     InvalidRequest,
     NotFound,
     PeerFailed,
@@ -37,6 +44,18 @@ class IdentifierMismatch(InvalidRequest):
 
 class UnknownDestination(NotFound):
     """A C-MOVE's destination is no modality of this server."""
+
+
+class UnknownAction(InvalidRequest):
+    """An N-ACTION is not the one that its SOP class has."""
+
+
+class UnknownEvent(InvalidRequest):
+    """An N-EVENT-REPORT is none that its SOP class has."""
+
+
+class UnknownInstance(InvalidRequest):
+    """A request is about another SOP instance than the well-known one of its class."""
 
 
 _STORE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -83,6 +102,21 @@ _RETRIEVE_STATUSES: tuple[tuple[type[Exception], int], ...] = (
 def retrieve_status(error: Exception) -> int:
     """The status of a C-MOVE or C-GET that came to no sub-operation: the standard's, where Orthanc says 0xC000 to all."""
     return next((status for kind, status in _RETRIEVE_STATUSES if isinstance(error, kind)), CANNOT_UNDERSTAND)
+
+
+_COMMITMENT_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (UnknownAction, NO_SUCH_ACTION_TYPE),
+    (UnknownEvent, NO_SUCH_EVENT_TYPE),
+    (UnknownInstance, NO_SUCH_INSTANCE),
+    (InvalidRequest, INVALID_ARGUMENT),
+    (InvalidDicom, INVALID_ARGUMENT),
+    *((kind, RESOURCE_LIMITATION) for kind in _NOT_THE_PEERS_FAULT),
+)
+
+
+def commitment_status(error: Exception) -> int:
+    """The status of an N-ACTION or N-EVENT-REPORT that failed (PS3.7 §10.1); Orthanc aborts the association instead."""
+    return next((status for kind, status in _COMMITMENT_STATUSES if isinstance(error, kind)), PROCESSING_FAILURE)
 
 
 def comment_on(error: Exception) -> dict[Element, int | str]:

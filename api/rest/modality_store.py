@@ -7,12 +7,13 @@ from typing import Any, Final
 import falcon
 
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.services.remote.commitment_transactions import draw_transaction
 from actors.services.remote.modality import Modality
 from actors.services.remote.outgoing import admission
 from actors.services.remote.sent_file import send_file
 from actors.services.remote.stored_sender import fallbacks_for
 from actors.wire.errors import Interrupted
-from api.errors import BadType, NotImplementedYet, OutOfRange
+from api.errors import BadType, OutOfRange
 from api.rest import runtime
 from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
@@ -43,8 +44,7 @@ class Store:
         names, body = read_names(read_text(req))
         modality = _overridden(configured, body)
         remote = remote_of(deps, modality, _optional_text(body, "LocalAet"), requested_timeout(body))
-        if _typed(body, "StorageCommitment", bool, default=False):
-            raise NotImplementedYet("Storage commitment is not implemented")
+        is_committed = _typed(body, "StorageCommitment", bool, default=False)
         roots = find_roots(deps, names)
         plan = StorePlan(
             modality=modality,
@@ -55,9 +55,10 @@ class Store:
             originator_aet=_typed(body, "MoveOriginatorAet", str, default=""),
             originator_id=_ranged(body, "MoveOriginatorID", 0, _MOST_IDS),
             permissive=is_permissive(body),
+            commitment=draw_transaction() if is_committed else "",
         )
         log_exports(deps, name, [(root.level, root.id) for root in roots], correlation_of(req))
-        request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=len(plan.instances))
+        request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=plan.steps)
         submit(deps, req, resp, request, body)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from actors.messages.job_types import (
+    COMMITMENT_SCP,
     GET_SCU,
     MERGE_STUDY,
     MODALITY_STORE,
@@ -111,15 +112,27 @@ def _of_modality_store(view: JobView) -> dict[str, Any]:
     shown = {
         **_of_any_type(view),
         "FailedInstancesCount": view.job.progress.failed,
-        "InstancesCount": view.job.steps,
+        "InstancesCount": view.job.steps - bool(values.get("commitment")),
         "LocalAet": values.get("local_aet", ""),
         "RemoteAet": values.get("remote_aet", ""),
     }
     if named := _named(view):
         shown["ParentResources"] = named
+    if values.get("commitment"):
+        shown["StorageCommitmentTransactionUID"] = values["commitment"]
     if values.get("originator_aet"):
         shown |= {"MoveOriginatorAET": values["originator_aet"], "MoveOriginatorID": values["originator_id"]}
     return shown
+
+
+def _of_commitment(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    return {
+        "CalledAet": values.get("called_aet", ""),
+        "Description": "",
+        "RemoteAet": values.get("remote_aet", ""),
+        "TransactionUid": values.get("transaction", ""),
+    }
 
 
 def _of_peer_store(view: JobView) -> dict[str, Any]:
@@ -172,6 +185,7 @@ _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingP
     {
         MODALITY_STORE.name: _of_modality_store,
         PEER_STORE.name: _of_peer_store,
+        COMMITMENT_SCP.name: _of_commitment,
         MOVE_SCU.name: _of_retrieve,
         GET_SCU.name: _of_retrieve,
         SEQUENCE.name: _of_sequence,

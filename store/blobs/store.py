@@ -132,6 +132,15 @@ class BlobStore:
         except Damaged as exc:
             raise self.tell(exc.damage) from exc
 
+    def verify_instance(self, file: StoredFile) -> None:
+        """Read a file of the archive from end to end, whatever this process has found of it before. Raises as `open_instance`."""
+        try:
+            with _AREA, open_file(self.path(file.blob), file) as opened:
+                if file.disk_md5:
+                    check_digest(opened, file)
+        except Damaged as exc:
+            raise self.tell(exc.damage) from exc
+
     def read_instance(self, file: StoredFile, *, whole: bool = True) -> bytes | mmap.mmap:
         """Return the content of a file: a small one's bytes, else a memory map, which ends with its last view.
 

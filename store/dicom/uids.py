@@ -13,6 +13,10 @@ STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"  # Push Model
+STORAGE_COMMITMENT_INSTANCE: Final = (
+    "1.2.840.10008.1.20.1.1"  # the well-known one, of which all requests and reports are
+)
 
 STORAGE: Final = "1.2.840.10008.5.1.4.1.1."  # how most storage classes begin
 MR_IMAGE_STORAGE: Final = STORAGE + "4"

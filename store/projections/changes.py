@@ -14,6 +14,7 @@ from struct import Struct
 from events import attachments, envelope
 from events import resources as events
 from events.attachments import USER_NUMBERS
+from events.commitments import CommitmentEvent
 from events.derivation import ResourceDerived
 from events.event import Event
 from events.files import FileEvent
@@ -214,6 +215,7 @@ PROJECTION = Projection(
         AnonymousNameDrawn,
         ModalityEvent,
         PeerEvent,
+        CommitmentEvent,
         JobEvent,
         ScriptEvent,
     ),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgpack
 
 from events.attachments import AttachmentEvent
+from events.commitments import CommitmentEvent
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
@@ -119,6 +120,7 @@ PROJECTION = Projection(
         ResourceExported,
         ModalityEvent,
         PeerEvent,
+        CommitmentEvent,
         JobEvent,
         ScriptEvent,
     ),

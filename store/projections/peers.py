@@ -1,6 +1,7 @@
 """The read model of stored peers (`OrthancPeersInDatabase`), secrets included: who sends to them reads them here."""
 
 from events.attachments import AttachmentEvent
+from events.commitments import CommitmentEvent
 from events.files import FileEvent
 from events.jobs import JobEvent
 from events.labels import LabelEvent
@@ -38,6 +39,7 @@ PROJECTION = Projection(
         PeerChanged,  # kept as settings of the run
         PeerDropped,
         ModalityEvent,
+        CommitmentEvent,
         ChangesCleared,
         ExportsCleared,
         ResourceExported,

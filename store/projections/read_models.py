@@ -4,6 +4,7 @@ from store.projections import (
     attachments,
     blobs,
     changes,
+    commitments,
     counters,
     files,
     find,
@@ -37,6 +38,7 @@ _MODULES = (
     jobs,
     server,
     peers,
+    commitments,
     scripts,
 )
 READ_MODELS = tuple(module.PROJECTION for module in _MODULES)

@@ -6,6 +6,7 @@ Rows of `/exports` outlive the resources that they name, as in Orthanc.
 import msgpack
 
 from events.attachments import AttachmentEvent
+from events.commitments import CommitmentEvent
 from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
 from events.jobs import JobEvent
@@ -85,6 +86,7 @@ PROJECTION = Projection(
         ModalityChanged,  # kept as settings of the run
         ModalityDropped,
         PeerEvent,
+        CommitmentEvent,
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,

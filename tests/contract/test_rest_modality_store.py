@@ -117,11 +117,6 @@ def test_bad_requests(stage: RestStage, there: Destination, body: object, error:
     assert not there.sent
 
 
-def test_storage_commitment_is_not_promised(stage: RestStage, there: Destination) -> None:
-    assert post(stage, {"Resources": ids(stage, "instances"), "StorageCommitment": True}).status == 501
-    assert not there.sent
-
-
 def test_an_unknown_modality(stage: RestStage) -> None:
     expected = (404, 7, "No modality with symbolic name: nope")
     assert error_of(post(stage, ids(stage, "instances"), "nope")) == expected

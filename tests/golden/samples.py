@@ -19,6 +19,7 @@ from events.attachments import (
     AttachmentRepacked,
     AttachmentSet,
 )
+from events.commitments import CommitmentForgotten, CommitmentReported, CommitmentRequested
 from events.derivation import ResourceDerived
 from events.event import Event
 from events.files import FileDamaged, FileHealed, FileRecovered
@@ -333,6 +334,16 @@ EVENTS: dict[str, Event] = {
         properties={},
     ),
     "peer-dropped/1": PeerDropped(name="other"),
+    "commitment-requested/1": CommitmentRequested(
+        transaction="2.25.70000", remote_aet="PACS", references=[["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]]
+    ),
+    "commitment-reported/1": CommitmentReported(
+        transaction="2.25.70000",
+        remote_aet="PACS",
+        succeeded=[["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]],
+        failed=[["1.2.840.10008.5.1.4.1.1.4", "1.2.4", 0x0112]],
+    ),
+    "commitment-forgotten/1": CommitmentForgotten(transaction="2.25.70000"),
     "job-submitted/1": JobSubmitted(
         id=JOB_ID,
         type="DicomModalityStore",

@@ -57,7 +57,6 @@ OPTIONS: Final = (
     _later("Plugins", Texts(), []),
     _later("MediaArchiveSize", _COUNT, 1),
     _later("Pkcs11", _SECTION, {}, is_secret=True),
-    _later("StorageCommitmentReportsSize", _COUNT, 100),
     _later("Locale", _TEXT),
     # There are no plugins that could decode before, after or instead of what is built in.
     _none("BuiltinDecoderTranscoderOrder", Choice(("Before", "After", "Disabled")), "After"),

@@ -7,6 +7,7 @@ events of one command (a series found complete) can be decided on what the earli
 from actors.core.index.context import Context, Decisions, Steps
 from actors.core.index.decisions import (
     attachments,
+    commitments,
     files,
     instances,
     jobs,
@@ -31,6 +32,7 @@ _FAMILIES = (
     labels,
     metadata,
     peers,
+    commitments,
     attachments,
     files,
     jobs,

@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.messages.commands import (
     attachments,
+    commitments,
     files,
     instances,
     jobs,
@@ -41,6 +42,7 @@ _FAMILIES = (
     labels,
     metadata,
     peers,
+    commitments,
     attachments,
     files,
     jobs,

@@ -34,6 +34,8 @@ class ScuSettings:
     # An idle association is kept that long for the next use.
     close_delay_s: int = filled_by(Option("DicomAssociationCloseDelay", Whole(unit="s"), 5))
     transcode: bool = filled_by(Option("TranscodeDicomProtocol", Boolean(), default=True))
+    # Transactions of storage commitment that are remembered, and their reports; 0: all.
+    commitments_remembered: int = filled_by(Option("StorageCommitmentReportsSize", Whole(), 100))
     # What is transcoded to.
     preferred_transfer_syntax: str = filled_by(Option("DicomScuPreferredTransferSyntax", Text(), EXPLICIT_LE))
 

@@ -6,9 +6,15 @@ from actors.wire.dicom.command import Field
 from store.dicom.standard_tables import read_statuses
 
 SUCCESS: Final = 0x0000
+PROCESSING_FAILURE: Final = 0x0110
 DUPLICATE: Final = 0x0111  # SOP instance (PS3.7 §C.5.7): the peer has it; for Orthanc a success too
+NO_SUCH_INSTANCE: Final = 0x0112
+NO_SUCH_EVENT_TYPE: Final = 0x0113
+INVALID_ARGUMENT: Final = 0x0115
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
+NO_SUCH_ACTION_TYPE: Final = 0x0123
 UNRECOGNIZED_OPERATION: Final = 0x0211
+RESOURCE_LIMITATION: Final = 0x0213
 OUT_OF_RESOURCES: Final = 0xA700
 UNABLE_TO_COUNT_MATCHES: Final = 0xA701
 UNABLE_TO_PERFORM_SUBOPERATIONS: Final = 0xA702
@@ -28,6 +34,8 @@ _TABLES: Final = {  # of pynetdicom
     Field.C_FIND: "QR_FIND_SERVICE_CLASS_STATUS",
     Field.C_MOVE: "QR_MOVE_SERVICE_CLASS_STATUS",
     Field.C_GET: "QR_GET_SERVICE_CLASS_STATUS",
+    Field.N_ACTION: "GENERAL_STATUS",
+    Field.N_EVENT_REPORT: "GENERAL_STATUS",
 }
 
 

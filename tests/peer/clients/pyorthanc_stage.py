@@ -1,7 +1,7 @@
 """What drives `pyorthanc`: its two clients, with note taken of the methods that were called.
 
-Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for archives, media and storage
-commitment: they are answered 404, as an unknown route.
+Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for archives and media: they
+are answered 404, as an unknown route.
 """
 
 import asyncio
@@ -26,9 +26,6 @@ CALLED: set[str] = set()  # every method of the blocking client that a test has 
 LATER = {
     *(f"{verb}_{level}_id_{what}" for verb in ("get", "post") for level in LEVELS[:3] for what in ("archive", "media")),
     *(f"{verb}_tools_create_{what}" for verb in ("get", "post") for what in ("archive", "media", "media_extended")),
-    "get_storage_commitment_id",
-    "post_storage_commitment_id_remove",
-    "post_modalities_id_storage_commitment",
 }
 
 

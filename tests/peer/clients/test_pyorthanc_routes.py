@@ -342,6 +342,16 @@ def test_instances_are_sent_to_modalities(client: Any, archive: Archive, other: 
     assert client.get_exports()["Exports"] == []
 
 
+def test_a_modality_vouches_for_what_it_was_sent(client: Any, archive: Archive, other: Stage) -> None:
+    send = {"Resources": [archive.series], "StorageCommitment": True, "Synchronous": True}
+    client.post_modalities_id_store("other", json=send)
+    asked = client.post_modalities_id_storage_commitment("other", {"Resources": [archive.series]})["ID"]
+    wait_for(lambda: client.get_storage_commitment_id(asked)["Status"] == "Success", "the report")
+    assert len(client.get_storage_commitment_id(asked)["Success"]) == 3
+    client.post_storage_commitment_id_remove(asked)
+    assert not set(archive.instances) & other.stored(other.server)
+
+
 def test_instances_are_sent_to_peers(client: Any, archive: Archive, other: Stage) -> None:
     assert client.get_peers() == ["other"]
     assert client.get_peers(params={"expand": ""})["other"]["Url"].startswith(other.other_url)

@@ -117,6 +117,17 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "peer-removed/1": (["other"], None),
     "peer-changed/1": (["other", 0, True, "", ""], ["http://192.0.2.7/", "", {}]),
     "peer-dropped/1": (["other"], None),
+    "commitment-requested/1": ([], ["2.25.70000", "PACS", [["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]]]),
+    "commitment-reported/1": (
+        [],
+        [
+            "2.25.70000",
+            "PACS",
+            [["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]],
+            [["1.2.840.10008.5.1.4.1.1.4", "1.2.4", 0x0112]],
+        ],
+    ),
+    "commitment-forgotten/1": ([], ["2.25.70000"]),
     "job-submitted/1": (
         [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
         [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],

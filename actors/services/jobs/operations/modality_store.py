@@ -11,6 +11,7 @@ from typing import Any, Self
 from actors.services.jobs.operation import Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.store_plan import StorePlan, from_plan
+from actors.services.remote.commitment_transactions import CommitmentTransactions, list_references
 from actors.services.remote.outgoing import admission
 from actors.services.remote.store_scu import Originator
 from actors.services.remote.stored_sender import StoredSender, fallbacks_for
@@ -23,7 +24,9 @@ class ModalityStore:
 
     def __init__(self, task: Task, bench: Workbench) -> None:
         self._plan = plan = from_plan(task.plan)
-        target = target_of(plan, bench.scu)
+        self._bench = bench
+        self._correlation = task.correlation
+        self._target = target = target_of(plan, bench.scu)
         self._sender = StoredSender(
             bench.views,
             bench.blobs,
@@ -38,11 +41,23 @@ class ModalityStore:
         )
 
     def run_step(self, step: int, settle: Callable[[], None]) -> int:
+        if step == len(self._plan.instances):
+            settle()
+            self._sender.close()  # some destinations serve one association at a time
+            self._ask_for_commitment()
+            return 0
         try:
             self._sender.check(self._sender.send(step, settle))
         except SinogramError as exc:
             return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
+
+    def _ask_for_commitment(self) -> None:
+        """Ask the modality to vouch for what it has got; a crash may ask twice, in the same transaction."""
+        plan, bench = self._plan, self._bench
+        references = list_references(bench.views, plan.instances)
+        transactions = CommitmentTransactions(bench.index, bench.scu.commitments_remembered)
+        transactions.ask(self._target, plan.commitment, references, bench.interruption, self._correlation)
 
     def result(self) -> dict[str, Any]:
         return {}

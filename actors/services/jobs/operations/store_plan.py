@@ -1,5 +1,7 @@
 """The plan of a job that sends instances to a modality, type `DicomModalityStore`: plain values, one step per instance.
 
+With a `commitment` there is one step more, in which the modality is asked to vouch for all of them.
+
 | key             | value                                                                                       |
 |-----------------|---------------------------------------------------------------------------------------------|
 | `instances`     | the identifiers of all instances in the order of sending, 20 bytes each, joined             |
@@ -10,6 +12,7 @@
 | `parents`       | identifiers of the resources that were named, in Orthanc's form, each once, in order        |
 | `originator_aet`, `originator_id` | who has asked by C-MOVE, and the identifier of its message; "" and 0 for none |
 | `permissive`    | whether errors of single instances are passed over                                          |
+| `commitment`    | the Transaction UID of the storage commitment to be asked for behind the last instance; absent for none |
 | `description`   | `REST API`                                                                                  |
 """
 
@@ -38,12 +41,19 @@ class StorePlan:
     originator_aet: str = ""
     originator_id: int = 0
     permissive: bool = False
+    commitment: str = ""  # "": none
     description: str = "REST API"
+
+    @property
+    def steps(self) -> int:
+        return len(self.instances) + bool(self.commitment)
 
 
 def to_plan(plan: StorePlan) -> dict[str, Any]:
     """Return the plan as the job keeps it."""
+    asked = {"commitment": plan.commitment} if plan.commitment else {}
     return {
+        **asked,
         "instances": b"".join(plan.instances),
         "modality": to_plain(plan.modality),
         "local_aet": plan.local_aet,
@@ -69,6 +79,7 @@ def from_plan(values: dict[str, Any]) -> StorePlan:
         originator_aet=values["originator_aet"],
         originator_id=values["originator_id"],
         permissive=values["permissive"],
+        commitment=values.get("commitment", ""),
         description=values["description"],
     )
 

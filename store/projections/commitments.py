@@ -1,0 +1,132 @@
+"""The read model of storage commitment: each transaction that is remembered, what was asked and what was reported.
+
+A row lies under the sequence of the event that made it, so that the oldest come first; another table finds it by its UID.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from events.attachments import AttachmentEvent
+from events.commitments import CommitmentForgotten, CommitmentReported, CommitmentRequested
+from events.files import FileEvent
+from events.jobs import JobEvent
+from events.labels import LabelEvent
+from events.peers import PeerEvent
+from events.protection import ProtectionEvent
+from events.resources import ResourceEvent
+from events.scripts import ScriptEvent
+from events.server import (
+    AnonymousNameDrawn,
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityEvent,
+    ResourceExported,
+)
+from store.batch import Batch
+from store.damaged_rows import decodes
+from store.log import Appended
+from store.projections.projection import Projection
+from store.tables import COMMITMENT_IDS, COMMITMENTS, cut_value, key
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a modality has said."""
+
+    remote_aet: str
+    succeeded: Sequence[Sequence[str]]  # SOP class and SOP instance of each
+    failed: Sequence[tuple[str, str, int]]  # and the Failure Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction of storage commitment."""
+
+    uid: str
+    asked_aet: str  # "" if this server has not asked, or has forgotten that it has
+    references: Sequence[Sequence[str]]  # that were asked for: SOP class and SOP instance of each
+    report: Report | None  # None: it is pending
+
+
+def transaction_key(uid: str) -> bytes:
+    return cut_value(uid.encode())
+
+
+def read_transaction(batch: Batch, uid: str) -> Transaction | None:
+    place = batch.get(COMMITMENT_IDS, transaction_key(uid))
+    row = None if place is None else batch.get(COMMITMENTS, place)
+    return None if row is None else unpack_transaction(row)
+
+
+def transactions_by_age(batch: Batch) -> Iterator[str]:
+    """Iterate over the UIDs of all, the oldest first."""
+    return (unpack_transaction(row).uid for _, row in batch.items(COMMITMENTS, b""))
+
+
+def _pack(transaction: Transaction) -> bytes:
+    report = transaction.report
+    said = None if report is None else [report.remote_aet, report.succeeded, report.failed]
+    packed: bytes = msgpack.packb([transaction.uid, transaction.asked_aet, transaction.references, said])
+    return packed
+
+
+@decodes
+def unpack_transaction(row: bytes) -> Transaction:
+    uid, asked_aet, references, said = msgpack.unpackb(row)
+    return Transaction(uid, asked_aet, references, None if said is None else Report(*said))
+
+
+def _request(batch: Batch, appended: Appended[CommitmentRequested]) -> None:
+    event = appended.event
+    _put(batch, appended, Transaction(event.transaction, event.remote_aet, event.references, None))
+
+
+def _report(batch: Batch, appended: Appended[CommitmentReported]) -> None:
+    event = appended.event
+    known = read_transaction(batch, event.transaction)
+    asked: tuple[str, Sequence[Any]] = ("", []) if known is None else (known.asked_aet, known.references)
+    report = Report(event.remote_aet, event.succeeded, [(one, two, reason) for one, two, reason in event.failed])  # type: ignore[misc]  # as the event says
+    _put(batch, appended, Transaction(event.transaction, *asked, report))
+
+
+def _put(batch: Batch, appended: Appended[Any], transaction: Transaction) -> None:
+    row_key = transaction_key(transaction.uid)
+    place = batch.get(COMMITMENT_IDS, row_key)
+    if place is None:
+        place = key(appended.seq)
+        batch.put(COMMITMENT_IDS, row_key, place)
+    batch.put(COMMITMENTS, place, _pack(transaction))
+
+
+def _forget(batch: Batch, appended: Appended[CommitmentForgotten]) -> None:
+    row_key = transaction_key(appended.event.transaction)
+    place = batch.get(COMMITMENT_IDS, row_key)
+    if place is not None:
+        batch.delete(COMMITMENTS, place)
+        batch.delete(COMMITMENT_IDS, row_key)
+
+
+PROJECTION = Projection(
+    tables=(COMMITMENTS, COMMITMENT_IDS),
+    handles={CommitmentRequested: _request, CommitmentReported: _report, CommitmentForgotten: _forget},
+    ignores=(
+        ModalityEvent,
+        PeerEvent,
+        ChangesCleared,
+        ExportsCleared,
+        ResourceExported,
+        MainTagsChosen,
+        AnonymousNameDrawn,
+        ResourceEvent,
+        LabelEvent,
+        ProtectionEvent,
+        AttachmentEvent,
+        FileEvent,
+        JobEvent,
+        ScriptEvent,
+    ),
+)
