@@ -6,8 +6,9 @@ word; the statuses here are the same, and the answer says what is wrong.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import falcon
 
@@ -24,6 +25,7 @@ _FORMATS: Final = {
     "image-uint16": (PNG, PAM),
     "image-int16": (PNG, PAM),
 }
+_OF_PIXELS = re.compile(r"/(?:preview|rendered|image-u?int(?:8|16)|matlab|numpy)(?:/|\Z)")
 _WHOLE = re.compile(r"[0-9]{1,10}\Z")
 _QUALITY: Final = 90
 
@@ -105,6 +107,12 @@ def _smooth(req: falcon.Request) -> bool:
     if text not in {None, "0", "1", "true", "false"}:
         raise NoPicture(f"smooth must be 0 or 1, found: {text[:40]!r}")
     return text in {"1", "true"}
+
+
+def needs_codec(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a request's answer is made by a codec process, of which there are few, so that it may wait for others."""
+    path = environ["PATH_INFO"]
+    return bool(_OF_PIXELS.search(path)) or ("transcode=" in environ["QUERY_STRING"] and "/file" in path)
 
 
 def wants_placeholder(req: falcon.Request) -> bool:

@@ -20,6 +20,7 @@ from api.rest.image_requests import ImageRequest, parse_image_request, wants_pla
 from api.rest.placeholder import placeholder
 from api.rest.render_resources import one_of
 from api.rest.resources import find_below, find_instance
+from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.replies import BINARY, TEXT, send_json
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, parse_resource_id
@@ -44,6 +45,12 @@ def parse_frame(text: str) -> int:
     if not _FRAME.match(text) or int(text) >= _MOST_FRAMES:
         raise NotFound
     return int(text)
+
+
+def refuse_long_list(count: int) -> None:
+    """Raise NoPicture for more frames than are listed: an instance may say that it has any number."""
+    if count > MOST_LISTED_FRAMES:
+        raise NoPicture(f"There are {count} frames, by what is said of them; up to {MOST_LISTED_FRAMES} are listed")
 
 
 def of_pixels(deps: Deps, instance: Instance, make: Callable[[Instance], T]) -> T:
@@ -72,8 +79,7 @@ class Frames(_OfFrame):
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         count = count_frames(self._find(identifier))
-        if count > MOST_LISTED_FRAMES:
-            raise NoPicture(f"The instance says that it has {count} frames; up to {MOST_LISTED_FRAMES} are listed")
+        refuse_long_list(count)
         send_json(req, resp, list(range(count)))
 
 
@@ -107,7 +113,7 @@ class Picture(_OfFrame):
         instance, frame = find()
         try:
             wanted = parse_image_request(req, self._kind)
-            resp.data = self._make(instance, frame, wanted)
+            resp.data = self._make(instance, frame, wanted, still_wanted(req, self._deps.stopping.check))
             resp.content_type = wanted.rendition.media_type
         except NoPicture:
             if not wants_placeholder(req):
@@ -115,13 +121,11 @@ class Picture(_OfFrame):
             resp.data = placeholder()
             resp.content_type = "image/png"
 
-    def _make(self, instance: Instance, frame: int, wanted: ImageRequest) -> bytes:
+    def _make(self, instance: Instance, frame: int, wanted: ImageRequest, check: Callable[[], None]) -> bytes:
         deps = self._deps
 
         def make(current: Instance) -> bytes:
-            return make_picture(
-                deps.codecs, deps.blobs, current, frame, wanted.rendition, wanted.window, deps.stopping.check
-            )
+            return make_picture(deps.codecs, deps.blobs, current, frame, wanted.rendition, wanted.window, check)
 
         try:
             return of_pixels(deps, instance, make)
@@ -163,13 +167,14 @@ class MiddlePicture(Picture):
 class Matlab(_OfFrame):
     """`…/matlab`: a frame as an expression of Octave and Matlab."""
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
         deps, number = self._deps, parse_frame(frame)
+        check = still_wanted(req, deps.stopping.check)
         try:
             resp.data = of_pixels(
                 deps,
                 self._find(identifier),
-                lambda instance: make_matlab(deps.codecs, deps.blobs, instance, number, deps.stopping.check),
+                lambda instance: make_matlab(deps.codecs, deps.blobs, instance, number, check),
             )
         except NoSuchFrame as exc:
             raise OutOfRange(str(exc)) from exc

@@ -18,6 +18,7 @@ from api.rest.render_resources import one_of
 from api.rest.resources import find_instance
 from api.rest.serving import orthanc_json
 from api.rest.serving.body import CHUNK_BYTES
+from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import BINARY, send_json
 from events.errors import NotFound
@@ -64,7 +65,9 @@ class File(_OfInstance):
             resp.content_type = accepted
             return
         target = read_target(req, self._deps)
-        whole, size_bytes = dicom_files.of_current(self._deps, instance, partial(self._content, target))
+        whole, size_bytes = dicom_files.of_current(
+            self._deps, instance, partial(self._content, target, still_wanted(req, self._deps.stopping.check))
+        )
         name = file_name(req.query_string, f"{identifier}.dcm")
         if name:
             resp.set_header("Content-Disposition", f'filename="{name}"')
@@ -76,13 +79,15 @@ class File(_OfInstance):
         else:
             send_file(resp, whole, size_bytes)
 
-    def _content(self, target: Target | None, instance: Instance) -> tuple[bytes | Changed | RawIOBase, int]:
+    def _content(
+        self, target: Target | None, check: Callable[[], None], instance: Instance
+    ) -> tuple[bytes | Changed | RawIOBase, int]:
         if target is None or target.transfer_syntax == instance.transfer_syntax:
             return self._open(instance)
         blobs, codecs = self._deps.blobs, self._deps.codecs
         content = blobs.read_instance(instance)
         try:
-            made = transcode(memoryview(content), target, codecs, blobs.reopener(instance, content))
+            made = transcode(memoryview(content), target, codecs, blobs.reopener(instance, content), check)
         except CannotTranscode as exc:
             raise NotTranscoded(str(exc)) from exc
         file = Changed((made.head(), made.dataset), made.sop_instance, made.transfer_syntax)

@@ -14,9 +14,10 @@ from actors.services.images.stacks import FormatsDiffer, SizesDiffer, Stack
 from api.errors import NoPicture, OutOfRange, UnknownRoute
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.images import parse_frame
+from api.rest.images import parse_frame, refuse_long_list
 from api.rest.render_resources import one_of
 from api.rest.resources import find_below, find_instance
+from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.replies import BINARY, send_json
 from events.errors import InvalidDicom
 from events.identifiers import Level, format_resource_id
@@ -42,8 +43,9 @@ class _Numpy:
         compresses = arguments.boolean(req, "compress")
         deps = self._deps
         try:
-            stack = Stack(deps.codecs, deps.blobs, deps.views, instances, rescales=rescales, frame=frame)
-            arrays = stack.arrays(deps.stopping.check)
+            check = still_wanted(req, deps.stopping.check)
+            stack = Stack(deps.codecs, deps.blobs, deps.views, instances, check, rescales=rescales, frame=frame)
+            arrays = stack.arrays()
             first = next(arrays)
         except FileNotFoundError:
             raise UnknownRoute from None
@@ -148,6 +150,7 @@ class Ordered:
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         ordered = _ordered(self._deps, identifier)
         members = [(format_resource_id(each.id), count_frames(each)) for each in ordered.instances]
+        refuse_long_list(sum(count for _, count in members))
         shown = {
             "Type": "Volume" if ordered.is_volume else "Sequence",
             "Dicom": [f"/instances/{name}/file" for name, _ in members],

@@ -4,8 +4,9 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 from api.rest.serving.front import Application
 from api.rest.serving.server import HttpServer
@@ -18,6 +19,7 @@ def serving(
     application: Application,
     *,
     threads: int = 2,
+    is_slow: Callable[[dict[str, Any]], bool] = lambda _environ: False,
     silence_s: float = 0.6,
     keep_alive_s: float | None = None,
     no_delay: bool = True,
@@ -31,6 +33,7 @@ def serving(
             application,
             os.dup(listener.fileno()),
             threads=threads,
+            is_slow=is_slow,
             silence_s=silence_s,
             keep_alive_s=keep_alive_s,
             no_delay=no_delay,

@@ -3,7 +3,9 @@
 import gzip
 import json
 import struct
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -13,9 +15,12 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from api.rest.image_requests import needs_codec
 from tests.clock import Clock
+from tests.contract.http_serving import connect, serving
 from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage, shown
 from tests.dicom_bytes import SECONDARY_CAPTURE, dataset, encode
+from tests.fault.servers import wait_for
 from tests.native_pixels import BIG, EXPLICIT, GE, LAYOUTS, Native, ramp
 from tests.pixel_files import BASELINE, ENCODERS, JPEG_LS, LOSSLESS_SV1, RLE, color, gray, pixel_file
 from tools.core_settings import CoreSettings
@@ -260,6 +265,19 @@ def test_segmented_palettes_are_put_together(store: Any) -> None:
     wanted = [10, 20, 30, 40, 50, 60, 7, 10, 20, 20]
     assert array.shape == (1, 2, 5, 3)
     assert array[0, ..., 0].reshape(-1).tolist() == [value >> 8 for value in wanted]
+
+
+def test_a_segmented_palette_costs_no_more_than_its_entries(store: Any) -> None:
+    """30,000 segments without entries, repeated 16,000 times, were minutes of the server's own time."""
+    data = struct.pack("<131072H", *[0, 0] * 30_000, *[2, 65535, 0, 0] * 17_768)
+    attributes: dict[str, Any] = {
+        f"{name}PaletteColorLookupTableDescriptor": [0, 0, 16] for name in ("Red", "Green", "Blue")
+    }
+    attributes |= {f"Segmented{name}PaletteColorLookupTableData": data for name in ("Red", "Green", "Blue")}
+    started = time.process_time()
+    answer = store(Native(samples=BYTES, label="PALETTE COLOR"), **attributes).ask("preview")
+    assert error_of(answer) == (415, 23, "A segment of a lookup table has no entries")
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("change", ["RedPaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData"])
@@ -553,3 +571,46 @@ def test_a_pdf_is_taken_out_of_its_instance(rest: RestStage) -> None:
     for number, other in enumerate(others):
         answer = Stored(rest, encode(dataset(9, instance=9011 + number, **other))).ask("pdf")
         assert (answer.status, answer.body) == (404, b"")
+
+
+# --- limits ---
+
+
+@pytest.mark.parametrize("route", ["preview", "frames/5/rendered", "numpy", "frames/0/numpy", "matlab", "frames/7/raw"])
+def test_an_image_of_very_many_frames_is_refused(store: Any, route: str) -> None:
+    native = Native(samples=np.zeros((1_000_001, 1, 1, 1), "u1"), bits=1)
+    answer = store(native).ask(route)
+    assert error_of(answer) == (415, 23, "1000001 frames are announced; up to 1000000 can be had")
+
+
+def test_an_image_is_enlarged_to_a_screen_and_not_to_a_wall(store: Any) -> None:
+    stored = store(Native(samples=BYTES))
+    assert stored.picture("rendered?width=1000&height=1000").shape == (1000, 1000)
+    answer = stored.ask("rendered?width=65535&height=65535")
+    assert error_of(answer) == (
+        415,
+        23,
+        "A picture may be enlarged to 33554432 pixels, and 65535 × 65535 are more",
+    )
+    wide = store(Native(samples=np.zeros((1, 1, 60_000, 1), "u1")))
+    assert wide.picture("rendered?width=60000").shape == (1, 60_000)
+
+
+@pytest.mark.parametrize("route", ["preview", "numpy", "file?transcode=1.2.840.10008.1.2.4.80"])
+def test_who_has_left_is_not_waited_for(rest: RestStage, store: Any, route: str) -> None:
+    path, codecs = store(Native(samples=BYTES)).path, rest.deps.codecs
+    with ExitStack() as leases, serving(rest.app, silence_s=30, is_alone=False) as address:
+        for _ in range(codecs.settings.processes):
+            leases.enter_context(codecs.lease())
+        with connect(address, f"GET {path}/{route} HTTP/1.1\r\nHost: x\r\n\r\n".encode()):
+            wait_for(lambda: codecs._turns._waiting, "the request to wait for a codec")
+        wait_for(lambda: not codecs._turns._waiting, "the request to end")
+
+
+def test_requests_for_pixels_are_told_apart() -> None:
+    apart = ("preview", "frames/3/preview", "rendered", "image-uint8", "image-int16", "matlab", "numpy", "preview/")
+    for path in (*apart, "/preview", "preview/x/.."):
+        assert needs_codec({"PATH_INFO": f"/instances/1/{path}", "QUERY_STRING": ""})
+    assert needs_codec({"PATH_INFO": "/instances/1/file", "QUERY_STRING": "a&transcode=1.2"})
+    for path in ("file", "tags", "frames", "frames/1/raw", "content/preview-1"):
+        assert not needs_codec({"PATH_INFO": f"/instances/1/{path}", "QUERY_STRING": ""})

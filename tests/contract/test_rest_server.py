@@ -219,6 +219,37 @@ def test_an_answer_ends_when_its_reader_goes_away() -> None:
         assert endless.closed.wait(DEADLINE_S)
 
 
+def test_what_is_slow_leaves_the_threads_of_others_alone() -> None:
+    go_on, answers = threading.Event(), list[tuple[int, bytes]]()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"first, "
+        go_on.wait(DEADLINE_S)
+        yield b"second"
+
+    def slow(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Takes its time to begin with, or between two pieces."""
+        path = environ["PATH_INFO"]
+        if path == "/slow":
+            go_on.wait(DEADLINE_S)
+        start_response("200 OK", [])
+        return pieces() if path == "/pieces" else [path.encode()]
+
+    with serving(slow, threads=2, is_slow=lambda environ: environ["PATH_INFO"] != "/quick", silence_s=30) as address:
+        paths = ["/slow", "/pieces"] * 3
+        clients = [threading.Thread(target=lambda path=path: answers.append(get(address, path))) for path in paths]
+        for client in clients:
+            client.start()
+        quick = [get(address, "/quick") for _ in range(20)]
+        before = len(answers)
+        go_on.set()
+        for client in clients:
+            client.join()
+    assert quick == [(200, b"/quick")] * 20
+    assert not before
+    assert sorted(answers) == [(200, b"/slow")] * 3 + [(200, b"first, second")] * 3
+
+
 def test_an_answer_ends_when_its_reader_stops_reading() -> None:
     endless = Endless(threading.Event())
     with serving(endless) as address, connect(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.services.images import stacks
+from actors.services.images import image, stacks
 from store.dicom.pixels.description import UndecodablePixels
 from tests.clock import Clock
 from tests.contract.rest_stage import RestStage, error_of, pieces, rest_stage, shown
@@ -246,6 +246,30 @@ def test_frames_of_multi_frame_instances_are_counted(rest: RestStage) -> None:
     assert told["SlicesShort"] == [[ids[1], 0, 3], [ids[0], 0, 2]]
     assert told["Slices"][2:4] == [f"/instances/{ids[1]}/frames/2", f"/instances/{ids[0]}/frames/0"]
     assert load(rest, f"{series}/numpy").shape == (5, 5, 6, 1)
+
+
+def test_a_series_that_says_it_has_very_many_frames_is_not_listed(rest: RestStage) -> None:
+    many = [
+        Native(samples=ramp("u1")).file(EXPLICIT, at, InstanceNumber=str(at), NumberOfFrames="600000") for at in (1, 2)
+    ]
+    _, series = upload(rest, *many)
+    said = "There are 1200000 frames, by what is said of them; up to 1000000 are listed"
+    assert error_of(rest.ask(f"{series}/ordered-slices")) == (415, 23, said)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED])
+def test_an_image_of_many_frames_is_read_once(rest: RestStage, monkeypatch: pytest.MonkeyPatch, syntax: str) -> None:
+    samples = ramp("<u2", 40, 3, 4)
+    ids, _ = upload(rest, Native(samples=samples, bits=16).file(syntax))
+    read, read_image = [], image.read_image
+
+    def counted(*given: Any) -> Any:
+        read.append(given)
+        return read_image(*given)
+
+    monkeypatch.setattr(stacks, "read_image", counted)
+    assert np.array_equal(load(rest, f"/instances/{ids[0]}/numpy?rescale=0"), samples)
+    assert len(read) == 2, "once to describe it, once for its frames"
 
 
 # --- pictures of what is above ---

@@ -13,6 +13,7 @@ from functools import partial
 from api.dicom.places import Places
 from api.dicom.server import DicomServer
 from api.rest.app import create_app
+from api.rest.image_requests import needs_codec
 from api.rest.serving.https import https_context
 from api.rest.serving.server import HttpServer
 from events.errors import Busy
@@ -50,6 +51,7 @@ class Gateway:
                 app,
                 os.dup(fd),
                 threads=settings.http_threads,
+                is_slow=needs_codec,
                 silence_s=settings.rest.http_request_timeout_s,
                 keep_alive_s=settings.keep_alive_s,
                 no_delay=settings.tcp_no_delay,

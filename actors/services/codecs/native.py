@@ -30,10 +30,9 @@ def decode_frames(
     target: memoryview | None = None
     first = ""
     held = 0  # up to where the place, if it is a map, has been let go
-    with codecs.lease(check) as codec:
-        for number, frame in enumerate(frames):
-            check()
-            request = Request(wanted=Wanted.NATIVE, transfer_syntax=transfer_syntax, frame=frame, described=described)
+    for number, frame in enumerate(frames):
+        request = Request(wanted=Wanted.NATIVE, transfer_syntax=transfer_syntax, frame=frame, described=described)
+        with codecs.lease(check) as codec:
             pixels, photometric_interpretation = codec.decode(request, file)
             with pixels:
                 if target is None:
@@ -42,9 +41,9 @@ def decode_frames(
                 if photometric_interpretation != first:
                     raise UndecodablePixels("The frames of an image have different colour spaces")
                 target[number * size : (number + 1) * size] = pixels
-                if (number + 1) * size - held >= LET_GO_BYTES:
-                    let_go(target)
-                    held = (number + 1) * size
+        if (number + 1) * size - held >= LET_GO_BYTES:
+            let_go(target)
+            held = (number + 1) * size
 
 
 @contextmanager

@@ -4,7 +4,8 @@ Each server process that decodes has a pool of its own: nothing runs and nothing
 no message goes through another process, and what dies takes one frame with it. A codec that crashes, hangs, or wants more than
 its limits is an `UndecodablePixels` for its caller; all other codec processes go on.
 
-A lease is one process for one image. Thread-safe, but for a lease.
+A lease is one process for one frame, so that an image of many does not keep others waiting: who wants its next frame waits behind
+those that came before. Thread-safe, but for a lease.
 """
 
 import logging
@@ -33,6 +34,7 @@ from actors.services.codecs.messages import (
 )
 from actors.services.codecs.printed import Printed
 from actors.services.codecs.shared import SharedMemory
+from actors.services.codecs.turns import Turns
 from actors.wire import metrics
 from events.errors import Busy
 from store.dicom.pixels.description import UndecodablePixels
@@ -49,8 +51,6 @@ _SPAWNING: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
 }
 
-CHECK_S: Final = 0.5  # who waits for a process looks so often whether anybody still wants the image
-
 log = logging.getLogger(__name__)
 
 
@@ -59,7 +59,7 @@ class CodecPool:
 
     def __init__(self, settings: CodecSettings | None = None) -> None:
         self.settings = settings or CodecSettings()
-        self._room = threading.BoundedSemaphore(self.settings.processes)
+        self._turns = Turns(self.settings.processes)
         self._lock = threading.Lock()
         self._idle: list[CodecProcess] = []
         self._janitor: threading.Timer | None = None
@@ -67,20 +67,16 @@ class CodecPool:
 
     @contextmanager
     def lease(self, check: Callable[[], None] = lambda: None) -> Iterator["CodecProcess"]:
-        """Have a process for the frames of one image; waits while all are leased. Raises Busy.
+        """Have a process for a frame; waits while all are leased. Raises Busy.
 
-        `check` is called now and then during the wait, and an error that it raises ends the wait.
+        `check` is called before and now and then during the wait, and an error that it raises ends the wait.
         """
-        while not self._room.acquire(timeout=CHECK_S):
-            check()
-        try:
+        with self._turns.turn(check):
             process = self._take()
             try:
                 yield process
             finally:
                 self._give_back(process)
-        finally:
-            self._room.release()
 
     def start_all(self) -> None:
         """Have as many processes as there may be, for who will need them at once. Raises Busy."""

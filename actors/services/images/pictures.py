@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
@@ -12,6 +13,7 @@ from store.blobs.store import BlobStore
 from store.dicom.pixels.description import NativeLayout, UndecodablePixels
 from store.dicom.pixels.transformations import Rendition, Transformations, Window
 
+MOST_ENLARGED_PIXELS: Final = 8192 * 4096  # a screen of 8K has as many; a small image must not cost any memory
 _OVERHEAD_BYTES = 1 << 16  # of a format
 _NUMBER_BYTES = 26  # of a number as text, at most
 
@@ -29,13 +31,17 @@ def make_picture(
 ) -> bytes:
     """Return a picture of a frame; `window` (center, width) takes the place of what the instance says.
 
-    `check` is called while all codec processes are at work, and what it raises ends the wait.
+    `check` is called before and while all codec processes are at work, and what it raises ends the wait.
     Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
     """
     image, part10 = read_image(blobs, instance, frame)
     described = image.pixels.described
     shown = _with_window(image.shown[frame], window, described.bits_stored)
     rows, columns = wanted.fitted(described.rows, described.columns)
+    if rows * columns > max(described.rows * described.columns, MOST_ENLARGED_PIXELS):
+        raise UndecodablePixels(
+            f"A picture may be enlarged to {MOST_ENLARGED_PIXELS} pixels, and {columns} × {rows} are more"
+        )
     has_colours = described.samples > 1 or shown.palette is not None
     depth = 3 if has_colours else 2 if wanted.kind in {"image-uint16", "image-int16"} else 1
     most = rows * columns * depth  # what zlib cannot make smaller grows by a thousandth

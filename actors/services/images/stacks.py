@@ -4,6 +4,7 @@ All instances are described before the first frame leaves, so that an answer doe
 frames are made ahead in as many codec processes as the pool has, a few at a time; while the client is slow, no process is held.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,9 @@ from typing import Final
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.images.image import Described, opened, read_image
+from events.identifiers import BlobId
 from store.blobs.store import BlobStore
+from store.dicom.part10 import Part10
 from store.dicom.pixels.arrays import array_bytes, array_type
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
 from store.records import Instance
@@ -23,6 +26,7 @@ from store.views.views import Views
 
 _AHEAD: Final = 2  # frames, for each codec process
 _KEPT_FRAMES: Final = 8  # of one instance; what is known of more of them is read again when their turn comes
+_KEPT_BYTES: Final = 64 << 20  # of what was inflated, from frame to frame
 
 
 class SizesDiffer(UndecodablePixels):
@@ -51,14 +55,18 @@ class Stack:
         blobs: BlobStore,
         views: Views,
         instances: Sequence[Instance],
+        check: Callable[[], None] = lambda: None,
         *,
         rescales: bool,
         frame: int | None = None,
     ) -> None:
-        """Of all frames, or of one of one instance. Raises NoSuchFrame, SizesDiffer, FormatsDiffer, UndecodablePixels, InvalidDicom, Busy, FileNotFoundError, and as `BlobStore.read_instance`."""
+        """Of all frames, or of one of one instance; `check` is called for each instance and each frame, and what it raises ends the work. Raises NoSuchFrame, SizesDiffer, FormatsDiffer, UndecodablePixels, InvalidDicom, Busy, FileNotFoundError, and as `BlobStore.read_instance`."""
         self._codecs = codecs
         self._blobs = blobs
         self._views = views
+        self._check = check
+        self._reading = threading.Lock()
+        self._last: tuple[BlobId, Described, Part10 | None] | None = None
         self._rescales = rescales
         self._frame = frame
         self._members = [read_current(views, instance, self._describe) for instance in instances]
@@ -70,47 +78,60 @@ class Stack:
         self.frame_bytes = array_bytes(first, rescales=rescales)
 
     def _describe(self, instance: Instance) -> _Member:
+        self._check()
         image, part10 = read_image(self._blobs, instance, self._frame)
         described = image.pixels.described
         is_kept = described.frames <= _KEPT_FRAMES and not part10.inflated and not instance.compression
         return _Member(instance, described, image if is_kept else None)
 
+    def _read(self, member: _Member, instance: Instance) -> tuple[Described, Part10 | None]:
+        """Return what is known of an image, and what it was read from, if that is not its file as it lies there.
+
+        That of an image of many frames is kept for the next one: 2,000 with groups of their own take 0.1 s to be read.
+        """
+        if member.image is not None and instance.blob == member.instance.blob:
+            return member.image, None
+        with self._reading:
+            if self._last is not None and self._last[0] == instance.blob:
+                return self._last[1:]
+            image, part10 = read_image(self._blobs, instance, self._frame)
+            lies_there = not part10.inflated and not instance.compression
+            content = None if lies_there else part10
+            if lies_there or len(part10.data) <= _KEPT_BYTES:
+                self._last = instance.blob, image, content
+            return image, content
+
     def _frames(self, member: _Member) -> Sequence[int]:
         return range(member.pixels.frames) if self._frame is None else [self._frame]
 
-    def arrays(self, check: Callable[[], None] = lambda: None) -> Iterator[bytes]:
-        """Iterate over the frames' numbers, little endian, in C order. Raises as the constructor.
-
-        `check` is called while all codec processes are at work, and what it raises ends the wait.
-        """
+    def arrays(self) -> Iterator[bytes]:
+        """Iterate over the frames' numbers, little endian, in C order. Raises as the constructor."""
         workers = self._codecs.settings.processes
         waiting = ((member, frame) for member in self._members for frame in self._frames(member))
         if self.frames == 1:
-            yield self._make(*next(waiting), check)
+            yield self._make(*next(waiting))
             return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stack")
         pending: deque[Future[bytes]] = deque()
         try:
             for member, frame in islice(waiting, workers * _AHEAD):
-                pending.append(pool.submit(self._make, member, frame, check))
+                pending.append(pool.submit(self._make, member, frame))
             while pending:
                 made = pending.popleft().result()
                 for member, frame in islice(waiting, 1):
-                    pending.append(pool.submit(self._make, member, frame, check))
+                    pending.append(pool.submit(self._make, member, frame))
                 yield made
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _make(self, member: _Member, frame: int, check: Callable[[], None]) -> bytes:
-        return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame, check))
+    def _make(self, member: _Member, frame: int) -> bytes:
+        return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame))
 
-    def _array(self, member: _Member, instance: Instance, frame: int, check: Callable[[], None]) -> bytes:
-        image, part10 = member.image, None
-        if image is None or instance.blob != member.instance.blob:
-            image, part10 = read_image(self._blobs, instance, frame)
+    def _array(self, member: _Member, instance: Instance, frame: int) -> bytes:
+        image, part10 = self._read(member, instance)
         _compare(self.described, image.pixels.described)
         request = image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack())
-        with opened(self._blobs, instance, part10) as file, self._codecs.lease(check) as codec:
+        with opened(self._blobs, instance, part10) as file, self._codecs.lease(self._check) as codec:
             made, _ = codec.make(request, file, self.frame_bytes)
             with made:
                 if len(made) != self.frame_bytes:

@@ -13,7 +13,7 @@ from struct import pack
 from typing import Final
 
 from actors.services.codecs.messages import Request, Wanted
-from actors.services.codecs.pool import CodecPool, CodecProcess
+from actors.services.codecs.pool import CodecPool
 from actors.services.transcoding.derivation import READ, derived_uid, lossy_changes
 from actors.services.transcoding.source import IN_MEMORY_BYTES, Source
 from actors.services.transcoding.targets import Target
@@ -60,15 +60,14 @@ class Compression:
 
     def run(self, codecs: CodecPool, file: int, check: Callable[[], None]) -> memoryview:
         """Return the dataset, of a file that is open as a descriptor. Raises UndecodablePixels, StorageFull, Busy."""
-        with codecs.lease(check) as codec:
-            parts = self._parts(codec, file, check)
-            kept: list[bytes] = []
-            size = 0
-            for part in parts:
-                kept.append(part)
-                size += len(part)
-                if size > IN_MEMORY_BYTES:
-                    return self._lay_down(chain(kept, parts))
+        parts = self._parts(codecs, file, check)
+        kept: list[bytes] = []
+        size = 0
+        for part in parts:
+            kept.append(part)
+            size += len(part)
+            if size > IN_MEMORY_BYTES:
+                return self._lay_down(chain(kept, parts))
         kept[0] = self._beginning()
         return memoryview(b"".join(kept))
 
@@ -77,18 +76,17 @@ class Compression:
             os.pwrite(spool.fileno(), self._beginning(), 0)
             return memoryview(mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def _parts(self, codec: CodecProcess, file: int, check: Callable[[], None]) -> Iterator[bytes]:
+    def _parts(self, codecs: CodecPool, file: int, check: Callable[[], None]) -> Iterator[bytes]:
         """The dataset; its beginning is of the right size, and not right before the end of all others."""
         for place, frame in enumerate(self._pixels.frames):
-            check()
-            codestream = self._encode(codec, file, frame)
+            codestream = self._encode(codecs, file, frame, check)
             self._sizes.append(len(codestream))
             if not place:
                 yield self._beginning()
             yield _item(codestream)
         yield _END + self._laid_out[1]
 
-    def _encode(self, codec: CodecProcess, file: int, frame: Frame) -> bytes:
+    def _encode(self, codecs: CodecPool, file: int, frame: Frame, check: Callable[[], None]) -> bytes:
         described = self._pixels.described
         request = Request(
             wanted=Wanted.CODESTREAM,
@@ -97,12 +95,13 @@ class Compression:
             described=described,
             parameters=tuple(self._target),
         )
-        codestream, label = codec.make(request, file, most_codestream_bytes(described))
-        with codestream:
-            if self._label not in {"", label}:
-                raise UndecodablePixels("The frames of an image have different colour spaces")
-            self._label = label
-            return bytes(codestream) + bytes(len(codestream) & 1)
+        with codecs.lease(check) as codec:
+            codestream, label = codec.make(request, file, most_codestream_bytes(described))
+            with codestream:
+                if self._label not in {"", label}:
+                    raise UndecodablePixels("The frames of an image have different colour spaces")
+                self._label = label
+                return bytes(codestream) + bytes(len(codestream) & 1)
 
     def _beginning(self) -> bytes:
         if self._is_lossy or not self._laid_out[0]:

@@ -25,10 +25,21 @@ def client_gone(req: falcon.Request) -> Callable[[], bool]:
     return is_gone
 
 
-def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
-    """Yield items that take long to make or to use. Raises ClientGone as soon as the client has left."""
+def still_wanted(req: falcon.Request, check: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `check`, and raises ClientGone once the client has left."""
     is_gone = client_gone(req)
-    for item in items:
+
+    def look() -> None:
+        check()
         if is_gone():
             raise ClientGone("The client has left before its answer was ready")
+
+    return look
+
+
+def while_client_waits(req: falcon.Request, items: Iterable[T]) -> Iterator[T]:
+    """Yield items that take long to make or to use. Raises ClientGone as soon as the client has left."""
+    check = still_wanted(req, lambda: None)
+    for item in items:
+        check()
         yield item

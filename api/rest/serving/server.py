@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvloop
@@ -58,12 +59,14 @@ class HttpServer:
         fd: int,
         *,
         threads: int = DEFAULT_THREADS,
+        is_slow: Callable[[dict[str, Any]], bool] = lambda _environ: False,
         silence_s: float = SILENCE_S,
         keep_alive_s: float | None = None,
         no_delay: bool = True,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`fd` is a listening TCP socket, owned by the server from now on. A silence of 0 means a day.
+        """`fd` is a listening TCP socket, owned by the server from now on. A silence of 0 means a day. `is_slow` tells of a request's environment whether it
+        belongs to the threads of those that may take long.
 
         `keep_alive_s` is how long a connection may be idle between two requests (0: it serves one request), None as long as silence.
         """
@@ -76,6 +79,7 @@ class HttpServer:
         self._handler = WsgiHandler(
             application,
             threads=max(threads, 1),
+            is_slow=is_slow,
             silence_s=self._silence_s,
             is_kept_alive=self._keep_alive_s > 0,
         )

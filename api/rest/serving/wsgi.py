@@ -2,25 +2,26 @@
 
 The event loop does all work that waits for clients: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
 application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
-(`api.rest.serving.incoming_body`) do not hold up others.
+(`api.rest.serving.incoming_body`) do not hold up others, nor do those that are slow, by what the application's owner says of them.
 """
 
 import asyncio
 import io
 import logging
 import sys
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import HttpVersion11, hdrs, web
 
-from api.rest.serving.client_gone import IS_CLIENT_GONE
+from api.rest.serving.client_gone import IS_CLIENT_GONE, ClientGone
 from api.rest.serving.connection import SERVER, Connection
 from api.rest.serving.front import Application
 from api.rest.serving.incoming_body import GATHERED_BYTES, IncomingBody
 from api.rest.threads import Threads
+from events.errors import SinogramError
 
 logger = logging.getLogger("sinogram.http")
 T = TypeVar("T")
@@ -29,6 +30,8 @@ T = TypeVar("T")
 # too slow, and must not keep others from uploading (120 clients that sent a byte in 5 s held up a 3 MB upload for 30 s).
 FAST_THREADS: Final = 64
 WAITING_THREADS: Final = 512
+# Requests that may wait for others of their kind, such as those for images: so many are served at once, and the others keep nobody waiting.
+SLOW_THREADS: Final = 16
 # Bodies gathered at the same time, in one process; beyond it a body goes to the thread that reads it as it comes.
 GATHERED_TOGETHER_BYTES: Final = 64 << 20
 
@@ -69,13 +72,16 @@ class WsgiHandler:
         application: Application,
         *,
         threads: int,
+        is_slow: Callable[[dict[str, Any]], bool],
         silence_s: float,
         is_kept_alive: bool,
     ) -> None:
         self._application = application
         self._silence_s = silence_s
         self._is_kept_alive = is_kept_alive
+        self._is_slow = is_slow
         self._ready = Threads(threads, "http")
+        self._slow = Threads(min(threads, SLOW_THREADS), "http-slow")
         self._fast = Threads(FAST_THREADS, "http-upload")
         self._waiting = Threads(WAITING_THREADS, "http-body")
         self._gathered_bytes = 0
@@ -84,7 +90,7 @@ class WsgiHandler:
 
     def close(self) -> None:
         """End the threads; nothing is under way any more."""
-        for threads in (self._ready, self._fast, self._waiting):
+        for threads in (self._ready, self._slow, self._fast, self._waiting):
             threads.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -99,11 +105,14 @@ class WsgiHandler:
             connection.answered(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        threads = self._ready
         if not request.body_exists:
-            answer = await self._ready.run(self._call, make_environ(request, io.BytesIO()))
+            environ = make_environ(request, io.BytesIO())
+            threads = self._slow if self._is_slow(environ) else threads
+            answer = await threads.run(self._call, environ)
         else:
             answer = await self._handle_with_body(request)
-        return await self._send(request, answer)
+        return await self._send(request, answer, threads)
 
     async def _handle_with_body(self, request: web.BaseRequest) -> _Answer:
         body = IncomingBody(request, self._silence_s)
@@ -138,7 +147,7 @@ class WsgiHandler:
             answer.parts = [b"".join(answer.parts)]
         return answer
 
-    async def _send(self, request: web.BaseRequest, answer: _Answer) -> web.StreamResponse:
+    async def _send(self, request: web.BaseRequest, answer: _Answer, threads: Threads) -> web.StreamResponse:
         answer.headers.append(SERVER)
         if isinstance(answer.parts, tuple | list):
             body = answer.parts[0] if answer.parts else b""
@@ -149,7 +158,7 @@ class WsgiHandler:
             return response
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
         self._settle_connection(request, response)
-        await self._stream(request, response, answer.parts)
+        await self._stream(request, response, answer.parts, threads)
         return response
 
     def _settle_connection(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -158,23 +167,28 @@ class WsgiHandler:
         if self.is_stopping or not self._is_kept_alive or is_doubtful:
             response.force_close()
 
-    async def _stream(self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes]) -> None:
+    async def _stream(
+        self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes], threads: Threads
+    ) -> None:
         """Hand out an answer piece by piece: the next one is made when the one before has gone."""
         pieces = iter(parts)
         try:
             await self._in_time(response.prepare(request))
-            while (piece := await self._ready.run(_next, pieces)) is not _END:
+            while (piece := await threads.run(_next, pieces)) is not _END:
                 await self._in_time(response.write(piece))
             await self._in_time(response.write_eof())
-        except (TimeoutError, ConnectionError):
+        except (TimeoutError, ConnectionError, ClientGone):
             logger.info("http.reader-gone")
             abort(request)
+        # The status has been sent: a connection that breaks is all that tells the client.
+        except SinogramError as exc:  # such as a frame that turns out to be damaged when its turn comes
+            logger.warning("http.answer-broken-off path=%s: %s", request.path, exc)
+            abort(request)
         except Exception:
-            # The status has been sent: a connection that breaks is all that tells the client.
             logger.exception("http.answer-broken-off")
             abort(request)
         finally:
-            await self._ready.run(_close, parts)
+            await threads.run(_close, parts)
 
     async def _in_time(self, writing: Awaitable[Any]) -> None:
         """Wait for a piece to leave. Raises TimeoutError for a reader that takes nothing."""

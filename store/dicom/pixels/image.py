@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from store.dicom import tags
 from store.dicom.elements import Element
@@ -10,6 +11,8 @@ from store.dicom.pixels.description import Frame, PixelDescription, UndecodableP
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import FLOATING, describe_pixels, is_planar
 from store.dicom.pixels.native import NativeFrames, describe_native
+
+MOST_FRAMES: Final = 1_000_000  # of an image; those of a slide at 40 times are some 100,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
     data, little = part10.data, part10.syntax.little
     holder = _element(elements)
     described = describe_pixels(data, elements, little=little)
+    if described.frames > MOST_FRAMES:
+        raise UndecodablePixels(f"{described.frames} frames are announced; up to {MOST_FRAMES} can be had")
     frames: Sequence[Frame]
     if part10.syntax.encapsulated:
         frames = find_frames(data, elements, described.frames)

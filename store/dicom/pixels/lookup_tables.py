@@ -62,6 +62,7 @@ class _Segments:
         self._units = units
         self._width = width
         self._starts: list[int] = []  # of the segments that are no reference
+        self._places: dict[int, int] = {}  # start of a segment -> which one it is
         self._entries: list[int] = []
 
     def expand(self, count: int) -> list[int]:
@@ -85,6 +86,9 @@ class _Segments:
             return self._repeat(position + 2, length)
         if kind not in {_DISCRETE, _LINEAR}:
             raise UndecodablePixels(f"A segment of a lookup table is of the unknown kind {kind}")
+        if not length:  # each has some, so a table is as much work as it has entries
+            raise UndecodablePixels("A segment of a lookup table has no entries")
+        self._places[position] = len(self._starts)
         self._starts.append(position)
         return self._add(position, kind, length)
 
@@ -103,9 +107,9 @@ class _Segments:
         """Add the entries of so many segments from a place on, which is given in bytes (PS3.3 §C.7.9.2.3)."""
         halves = [self._units[position + at] for at in range(4 // self._width)]
         start = sum(half << 8 * self._width * at for at, half in enumerate(halves)) // self._width
-        if start not in self._starts:
+        first = self._places.get(start)
+        if first is None:
             raise UndecodablePixels("A segment of a lookup table refers to what is no segment")
-        first = self._starts.index(start)
         for each in self._starts[first : first + count]:
             self._add(each, self._units[each], self._units[each + 1])
             if len(self._entries) > MOST_ENTRIES:

@@ -15,6 +15,12 @@ _DESCRIPTOR, _LUT_DATA = 0x00283002, 0x00283006
 _PER_FRAME, _SHARED = 0x52009230, 0x52009229
 _FRAME_VOI, _PIXEL_VALUES = 0x00289132, 0x00289145
 _PALETTES: Final = tuple((0x00281101 + at, 0x00281201 + at, 0x00281221 + at) for at in range(3))
+_READ: Final = frozenset(
+    {
+        *(_RESCALE_INTERCEPT, _RESCALE_SLOPE, _WINDOW_CENTER, _WINDOW_WIDTH, _VOI_FUNCTION, _MODALITY_LUTS, _VOI_LUTS),
+        *(_PER_FRAME, _SHARED, *(tag for places in _PALETTES for tag in places)),
+    }
+)
 _FUNCTIONS: Final = {"LINEAR_EXACT", "SIGMOID"}
 _MOST_BYTES: Final = 256  # of a value that is a number or a word
 
@@ -26,7 +32,9 @@ class TransformationReader:
         self, data: Buffer, elements: Sequence[Element], *, little: bool, signed: bool, is_palette: bool
     ) -> None:
         self._data = data
-        self._elements = elements
+        self._elements = _wanted(elements)
+        shared = _item(self._elements, _SHARED, 0)
+        self._shared = {macro: _wanted(_item(shared, macro, 0)) for macro in (_FRAME_VOI, _PIXEL_VALUES)}
         self._signed = signed
         self._is_palette = is_palette
         self._tables = TableReader(data, little=little)
@@ -51,8 +59,8 @@ class TransformationReader:
 
     def _places(self, frame: int, macro: int) -> list[Sequence[Element]]:
         """Return where to look for attributes, in order: in the frame's own groups, the shared ones, the dataset."""
-        groups = (_item(self._elements, _PER_FRAME, frame), _item(self._elements, _SHARED, 0))
-        return [*filter(None, (_item(group, macro, 0) for group in groups)), self._elements]
+        own = _item(_item(self._elements, _PER_FRAME, frame), macro, 0)
+        return [*filter(None, (own, self._shared[macro])), self._elements]
 
     def _number(self, places: Iterable[Sequence[Element]], tag: int) -> float | None:
         """Return the first of an element's numbers, None where there is none that is finite."""
@@ -102,6 +110,15 @@ class TransformationReader:
                 else self._tables.read(descriptor, holder, signed=self._signed, segmented=values is None)
             )
         return self._known[key]
+
+
+def _wanted(elements: Sequence[Element]) -> Sequence[Element]:
+    """The first of each that is read here: they are looked through for each frame, and there may be very many others."""
+    found: dict[int, Element] = {}
+    for element in elements:
+        if element.tag in _READ:
+            found.setdefault(element.tag, element)
+    return tuple(found.values())
 
 
 def _find(elements: Sequence[Element], tag: int) -> Element | None:
