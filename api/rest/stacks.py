@@ -60,6 +60,8 @@ class _Numpy:
         size = len(header) + stack.frames * stack.frame_bytes
         if compresses:
             resp.stream = _Closing(_zipped(pieces, size), arrays)
+        elif stack.frames == 1:
+            resp.data = header + first  # a stream takes a thread once more for each piece
         else:
             resp.content_length = size
             resp.stream = _Closing(pieces, arrays)

@@ -40,8 +40,13 @@ def describe_native(
 def _is_subsampled(pixels: Element, described: PixelDescription) -> bool:
     if described.photometric_interpretation not in _SUBSAMPLED:
         return False
-    # Some writers give the label of what they have decoded, with all samples: pydicom and DCMTK take these as they are, too.
-    return pixels.length < described.frames * described.frame_bytes
+    # Some writers give the label to what they have decoded, with all samples: pydicom and DCMTK take these as they are, too.
+    whole = described.frames * described.frame_bytes
+    if pixels.length > whole + 1:
+        raise UndecodablePixels(
+            "Pixel Data is longer than announced: whether pixels share their colours cannot be told"
+        )
+    return pixels.length < whole
 
 
 class NativeFrames(Sequence[Frame]):

@@ -90,3 +90,5 @@ def test_a_label_of_subsampling_with_all_samples_is_no_subsampling() -> None:
     layout = found(native.file(EXPLICIT, PhotometricInterpretation="YBR_FULL_422")).described.native
     assert layout is not None
     assert not layout.subsampled
+    with pytest.raises(UndecodablePixels, match="longer than announced"):
+        found(native.file(EXPLICIT, PhotometricInterpretation="YBR_FULL_422", NumberOfFrames="1"))
