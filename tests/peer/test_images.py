@@ -15,7 +15,7 @@ from pydicom import config as pydicom_config
 from tests.dicom_bytes import SECONDARY_CAPTURE, Sample, dataset, encode
 from tests.image_files import field_images, made_images
 from tests.native_pixels import EXPLICIT, Native, ramp
-from tests.peer.conftest import Pair
+from tests.peer.conftest import MODERN, Pair
 from tests.peer.exchange import Answer, Request
 from tests.peer.image_differences import ACCEPTED, Case, explain
 
@@ -92,7 +92,7 @@ def compare(images: Images, samples: Sequence[Sample]) -> None:
     assert not found, "\n".join(found)
 
 
-def test_chosen_images_are_orthancs(images: Images, modern: None) -> None:
+def test_chosen_images_are_orthancs(images: Images) -> None:
     compare(images, [sample for sample in field_images() if sample.name in CHOSEN])
     compare(images, [sample for sample in made_images() if sample.name.endswith(", explicit")])
 
@@ -126,7 +126,10 @@ def test_formats_and_arguments_are_answered_alike(images: Images) -> None:
         *(f"{colored}/{route}" for route in ("preview", "rendered?width=2&smooth=1", "image-uint8", "numpy", "matlab")),
     ]  # fmt: skip
     for query in queries:
-        assert not differs(*images.ask(query)), query
+        ours, theirs = images.ask(query)
+        if theirs.version < MODERN and (ours.status == 415 or "returnUnsupportedImage" in query):
+            continue  # the old one sends a browser to its own picture, or says 404
+        assert not differs(ours, theirs), query
     for accept in (
         *("image/png", "image/jpeg", "image/x-portable-arbitrarymap", "image/*", "*/*", "text/html", "image/gif"),
         *("image/png;q=0.5, image/jpeg;q=0.9", "image/gif, */*;q=0.1", "image/jpeg, image/png"),
