@@ -84,7 +84,7 @@ def encode_dataset(
     Raises InvalidDicom for encapsulated Pixel Data that is not replaced, and for a value no length can describe; StorageFull.
     """
     writer = _Writer(file, explicit=explicit, little=little)
-    return gather(part for part in writer.dataset(elements, dict(changes or {})) if not isinstance(part, Room))
+    return gather(part for part in writer.dataset(elements, changes or {}) if not isinstance(part, Room))
 
 
 def lay_out(
@@ -92,7 +92,7 @@ def lay_out(
 ) -> tuple[bytes, bytes]:
     """Return what comes before and what comes behind the one `Room` among the changes. Raises as `encode_dataset`."""
     writer = _Writer(file, explicit=explicit, little=True)
-    parts = list(writer.dataset(elements, dict(changes)))
+    parts = list(writer.dataset(elements, changes))
     where = next(place for place, part in enumerate(parts) if isinstance(part, Room))
     before, behind = parts[:where], parts[where + 1 :]
     return b"".join(part for part in before if not isinstance(part, Room)), b"".join(
@@ -106,7 +106,7 @@ def rewrite_dataset(file: Part10, elements: Sequence[Element]) -> memoryview:
     Fragments of odd length are padded, and the tables that tell where frames begin are corrected. Raises: InvalidDicom; StorageFull.
     """
     writer = _Writer(file, explicit=file.syntax.explicit, little=file.syntax.little, keeps_fragments=True)
-    parts = writer.dataset(elements, {**correct_extended_table(file.data, elements)})
+    parts = writer.dataset(elements, correct_extended_table(file.data, elements))
     return gather(part for part in parts if not isinstance(part, Room))
 
 
@@ -124,14 +124,16 @@ class _Writer:
         # Elements already in the form that is asked for are taken as they stand, header and all.
         self._is_same_form = file.syntax.little is little and file.syntax.explicit is explicit
 
-    def dataset(self, elements: Sequence[Element], changes: dict[int, Change]) -> Iterator[Part | Room]:
+    def dataset(self, elements: Sequence[Element], changes: Mapping[int, Change]) -> Iterator[Part | Room]:
         elements = [element for element in in_order(elements) if element.tag >> 16 not in _FOREIGN_GROUPS]
         signed = self._is_signed(elements, little=self._little, default=False)
+        pending = sorted(changes, reverse=True)
         for element in elements:
-            for tag in sorted(tag for tag in changes if tag < element.tag):
-                yield from self._changed(tag, changes.pop(tag))
-            if element.tag in changes:
-                change = changes.pop(element.tag)
+            while pending and pending[-1] < element.tag:
+                tag = pending.pop()
+                yield from self._changed(tag, changes[tag])
+            if pending and pending[-1] == element.tag:
+                change = changes[pending.pop()]
                 if isinstance(change, MoreItems):
                     change = self._with_more(element, change, signed=signed)
                 yield from self._changed(element.tag, change)
@@ -139,7 +141,7 @@ class _Writer:
                 yield self._data[element.start : element.end]
             else:
                 yield from self._element(element, little=self._little, signed=signed)
-        for tag in sorted(changes):
+        for tag in reversed(pending):
             yield from self._changed(tag, changes[tag])
 
     def _changed(self, tag: int, change: Change) -> Iterable[Part | Room]:
@@ -285,7 +287,7 @@ def moved_offsets(table: bytes, word: str, fragments: Fragments) -> bytes:
     return b"".join(moved) + table[whole:]
 
 
-def correct_extended_table(data: Buffer, elements: Iterable[Element]) -> dict[int, tuple[str, bytes]]:
+def correct_extended_table(data: Buffer, elements: Iterable[Element]) -> Mapping[int, tuple[str, bytes]]:
     """Changes that the Extended Offset Table of a dataset needs (PS3.3 §C.7.6.3.1.8); its lengths do not count padding."""
     by_tag = {element.tag: element for element in reversed(tuple(elements))}
     table, pixels = by_tag.get(EXTENDED_OFFSET_TABLE), by_tag.get(PIXEL_DATA)

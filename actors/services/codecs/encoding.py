@@ -42,7 +42,7 @@ class Encoder:
     ) -> tuple[bytes, str]:
         """Encode decoded pixels, color by pixel; returns the codestream and its photometric interpretation.
 
-        Raises UnfitPixels, MemoryError, and whatever a library does.
+        Raises UnfitPixels, MemoryError.
         """
         encoding = plan_encoding(native, transfer_syntax, quality)
         shape = (native.rows, native.columns) + ((native.samples,) if native.samples > 1 else ())
@@ -50,7 +50,13 @@ class Encoder:
         if transfer_syntax == RLE_LOSSLESS:
             codestream = self._encode_runs(pixels, native)
         else:
-            codestream = bytes(self._encode_samples(self._samples(pixels, native, encoding), native, encoding))
+            samples = self._samples(pixels, native, encoding)
+            try:
+                codestream = bytes(self._encode_samples(samples, native, encoding))
+            except MemoryError:
+                raise
+            except Exception as exc:  # libraries of several kinds, each with errors of its own
+                raise UnfitPixels(f"its codec refuses them: {type(exc).__name__}") from exc
         self._prove(codestream, encoding)
         return codestream, encoding.described.photometric_interpretation
 

@@ -32,6 +32,7 @@ from actors.services.codecs.messages import (
 from actors.services.codecs.renderings import make_array, make_matlab, make_picture
 from actors.services.codecs.samples import Samples, read_samples
 from actors.services.codecs.shared import SharedMemory
+from actors.services.codecs.uncompressed import lie_in_order
 from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
 from store.dicom.pixels.transformations import Rendition, Transformations
@@ -125,8 +126,12 @@ class _Codec:
     def _make_codestream(self, frame: bytes, request: Request) -> Reply:
         """Decode and encode, so that the pixels do not leave this process in between."""
         described = request.described
-        pixels = memoryview(bytearray(described.frame_bytes))
-        label = self._decoder.decode(frame, request.transfer_syntax, described, pixels, request.frame.skipped_bits)
+        skipped_bits = request.frame.skipped_bits
+        if lie_in_order(skipped_bits, described) and len(frame) == described.frame_bytes:
+            pixels, label = memoryview(frame), described.photometric_interpretation
+        else:
+            pixels = memoryview(bytearray(described.frame_bytes))
+            label = self._decoder.decode(frame, request.transfer_syntax, described, pixels, skipped_bits)
         native = replace(described, photometric_interpretation=label)
         codestream, label = self._encoder.encode(pixels, native, *request.parameters)
         if len(codestream) > most_codestream_bytes(described):

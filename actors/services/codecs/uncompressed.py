@@ -8,6 +8,11 @@ from store.dicom.pixels.description import NativeLayout, PixelDescription, Undec
 _LABELS: Final = {"YBR_FULL_422": "YBR_FULL"}  # what is no longer subsampled
 
 
+def lie_in_order(skipped_bits: int, described: PixelDescription) -> bool:
+    """Tell whether the samples of a frame lie in a file in the order in which they leave a codec."""
+    return described.native == NativeLayout() and not skipped_bits and described.bits_allocated > 1
+
+
 def order_samples(frame: bytes, skipped_bits: int, described: PixelDescription, into: memoryview) -> str:
     """Put the samples of a frame in their place; returns their photometric interpretation. Raises UndecodablePixels."""
     numpy: Any = import_module("numpy")

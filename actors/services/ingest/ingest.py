@@ -189,10 +189,12 @@ class Upload:
             and self._is_known(summary)
         ):
             return summary  # it will not be kept
-        if not transcoder.run(self._blob, summary, settings, self._origin.remote_aet if self._announced else ""):
-            return summary
+        remote_aet = self._origin.remote_aet if self._announced else ""
+        return transcoder.run(self._blob, summary, settings, remote_aet, self._parse)
+
+    def _parse(self) -> Summary:
         with self._blob.content() as data:
-            return summarize(data, default_encoding=settings.default_encoding, plan=self._ingest.plan)
+            return summarize(data, default_encoding=self._settings.default_encoding, plan=self._ingest.plan)
 
     def store(self) -> StoreResult:
         """Make the file part of the archive, durably, unless a filter is against it.
@@ -283,14 +285,12 @@ class Upload:
         """Parse the file, once: the filter, the index, the answer and the stored file all follow this parse."""
         encoding, announced, plan = self._settings.default_encoding, self._announced, self._ingest.plan
         if announced is None:
-            with self._blob.content() as data:
-                return summarize(data, default_encoding=encoding, plan=plan)
+            return self._parse()
         with self._blob.content() as data:
             summary = read_clean(data, self._head_bytes, announced, encoding, plan)
         if summary is None:
             self._trim(self._head_bytes, announced)
-            with self._blob.content() as data:
-                summary = summarize(data, default_encoding=encoding, plan=plan)
+            summary = self._parse()
         announced.must_agree(summary)
         return summary
 

@@ -4,7 +4,8 @@ As by Orthanc 1.12.7, filters see the result, and a file that cannot be had in t
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from actors.services.codecs.pool import CodecPool
@@ -40,20 +41,34 @@ class IngestTranscoder:
         """Tell whether files become other instances."""
         return is_lossy(settings.transcodes_to, self._codecs.settings.lossy_quality)
 
-    def run(self, blob: IncomingBlob, summary: Summary, settings: IngestSettings, remote_aet: str) -> bool:
-        """Let the bytes of a file become those of another; returns whether they have. Raises StorageFull, StorageFailed, Busy."""
+    def run(
+        self,
+        blob: IncomingBlob,
+        summary: Summary,
+        settings: IngestSettings,
+        remote_aet: str,
+        summarize: Callable[[], Summary],
+    ) -> Summary:
+        """Let the bytes of a file become those of another, if they can; returns what it is then.
+
+        `summarize` parses what it has become, where that is another instance. Raises StorageFull, StorageFailed, Busy, and what that raises.
+        """
         target = Target(settings.transcodes_to, self._codecs.settings.lossy_quality)
         try:
             with blob.content() as data:
                 made = transcode(data, target, self._codecs, blob.reopener())
         except InvalidDicom as exc:
             logger.warning("ingest.not-transcoded sop_instance=%s: %s", summary.sop_uid, exc)
-            return False
-        blob.replace(_pieces(made, remote_aet))
-        return True
+            return summary
+        head = made.head(remote_aet)
+        blob.replace(_pieces(head, made))
+        if made.sop_instance != summary.sop_uid or made.pixels_at is None:
+            return summarize()
+        offset = len(head) + made.pixels_at
+        return replace(summary, transfer_syntax=made.transfer_syntax, pixel_data_offset=offset, pixel_data_vr="")
 
 
-def _pieces(made: Transcoded, remote_aet: str) -> Iterator[bytes]:
-    yield made.head(remote_aet)
+def _pieces(head: bytes, made: Transcoded) -> Iterator[bytes]:
+    yield head
     for start in range(0, len(made.dataset), _PIECE_BYTES):
         yield bytes(made.dataset[start : start + _PIECE_BYTES])

@@ -40,6 +40,7 @@ _MOST_TABLED_BYTES: Final = (
     1 << 31
 )  # of native pixels: what becomes of them has offsets of 32 bits, however much it grows
 _ITEM_BYTES: Final = 8  # before a fragment
+_ELEMENT_BYTES: Final = 12  # before the first of them
 _END: Final = pack("<HHI", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
 
 
@@ -57,6 +58,11 @@ class Compression:
         self._laid_out = (b"", b"")  # what comes before the pixels, and what behind
         uid = source.text(SOP_INSTANCE_UID)
         self.sop_instance = derived_uid(uid, *target) if self._is_lossy else uid
+
+    @property
+    def pixels_at(self) -> int:
+        """Where in the dataset the element of Pixel Data begins, once it is made."""
+        return len(self._laid_out[0]) - _ELEMENT_BYTES
 
     def run(self, codecs: CodecPool, file: int, check: Callable[[], None]) -> memoryview:
         """Return the dataset, of a file that is open as a descriptor. Raises UndecodablePixels, StorageFull, Busy."""

@@ -39,6 +39,7 @@ class Transcoded:
     sop_instance: str  # another one than before, where pixels have lost something
     transfer_syntax: str
     dataset: memoryview
+    pixels_at: int | None = None  # where in the dataset the element of Pixel Data begins, if that is known
 
     def head(self, remote_aet: str = "") -> bytes:
         """What stands before the dataset in a file."""
@@ -65,19 +66,19 @@ def transcode(
         raise CannotTranscode(
             f"Cannot transcode from {told or 'an unknown transfer syntax'} to {target.transfer_syntax}"
         )
-    uid = source.text(SOP_INSTANCE_UID)
+    uid, pixels_at = source.text(SOP_INSTANCE_UID), None
     try:
         if target.transfer_syntax in READABLE:
             dataset = _uncompressed(source, target.transfer_syntax, codecs, opened, check)
         else:
-            compression = Compression(source, target)
-            dataset, uid = _run(compression, source, codecs, opened, check), compression.sop_instance
+            work = Compression(source, target)
+            dataset, uid, pixels_at = _run(work, source, codecs, opened, check), work.sop_instance, work.pixels_at
     except UnfitPixels as exc:
         raise CannotTranscode(f"Cannot transcode from {told} to {target.transfer_syntax}: {exc}") from exc
     except UndecodablePixels as exc:
         warn(log, codecs.settings.warnings, UNDECODABLE, "pixels of SOP instance %s cannot be decoded: %s", uid, exc)
         raise CannotTranscode(f"Cannot decode the pixels of an instance in {told}: {exc}") from exc
-    return Transcoded(source.text(SOP_CLASS_UID), uid, target.transfer_syntax, dataset)
+    return Transcoded(source.text(SOP_CLASS_UID), uid, target.transfer_syntax, dataset, pixels_at)
 
 
 def _run(
