@@ -196,11 +196,27 @@ class IndexClient:
         self._ask(server.SetSetting(name=name, value=value))
 
     def add_job_output(
-        self, job: Ref, run: int, key: str, blob: BlobId, size_bytes: int, *, media_type: str, filename: str
+        self,
+        job: Ref,
+        run: int,
+        key: str,
+        blob: BlobId,
+        size_bytes: int,
+        *,
+        media_type: str,
+        filename: str,
+        keep: int = 0,
     ) -> bool:
         """Record a file of a job, which is durable; returns whether the run goes on and the job has it. Raises FolderRevoked."""
         command = AddJobOutput(
-            job=job, run=run, key=key, blob=blob, size_bytes=size_bytes, media_type=media_type, filename=filename
+            job=job,
+            run=run,
+            key=key,
+            blob=blob,
+            size_bytes=size_bytes,
+            media_type=media_type,
+            filename=filename,
+            keep=keep,
         )
         return bool(self._ask(command))
 

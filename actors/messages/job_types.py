@@ -31,6 +31,8 @@ COMMITMENT_SCP: Final = JobType(
 )
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
 
+ARCHIVE: Final = JobType(name="Archive", operation="archive.MakeArchive", outputs=frozenset({"archive"}))
+MEDIA: Final = JobType(name="Media", operation="archive.MakeArchive", outputs=frozenset({"archive"}))
 RECONSTRUCT: Final = JobType(name="Reconstruct", operation="reconstruct.Reconstruct")
 RESOURCE_MODIFICATION: Final = JobType(
     name="ResourceModification", operation="resource_modification.ResourceModification"
@@ -48,6 +50,8 @@ JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
             GET_SCU,
             COMMITMENT_SCP,
             SEQUENCE,
+            ARCHIVE,
+            MEDIA,
             RECONSTRUCT,
             RESOURCE_MODIFICATION,
             MERGE_STUDY,

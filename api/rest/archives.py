@@ -17,12 +17,13 @@ import falcon
 from actors.services.archives.archive import Archive, ArchiveOptions
 from actors.services.archives.content import Reader
 from actors.services.archives.selection import Folders, Root, Selection, find_root
+from actors.services.jobs.operations.archive_plan import ArchivePlan, to_plan
 from actors.services.transcoding.targets import Target, clamp_quality
-from api.errors import BadField, InexistentItem, NotImplementedYet, OutOfRange, UnknownRoute
-from api.rest import arguments, fields, runtime
+from api.errors import BadField, InexistentItem, OutOfRange, UnknownRoute
+from api.rest import fields, runtime
 from api.rest.deps import Deps, Routes
 from api.rest.instance_content import file_name, read_target
-from api.rest.job_submission import is_synchronous
+from api.rest.job_submission import JobRequest, answer_with_link, is_synchronous, start
 from api.rest.render_resources import one_of
 from api.rest.serving.file_pieces import FilePieces
 from events.errors import InvalidRequest
@@ -64,7 +65,7 @@ class _Archives:
             file_name=file_name(req.query_string, default_name),
             is_media=self._is_media,
             target=read_target(req, self._deps) if req.has_param("transcode") else None,
-            is_extended=arguments.boolean(req, "extended", default=self._is_extended),
+            is_extended=self._is_extended or req.has_param("extended"),
             is_utf8=self._deps.settings.zip_use_utf8,
         )
 
@@ -88,10 +89,14 @@ class _Archives:
         quality = fields.whole(body, "LossyQuality", default=self._deps.codecs.settings.lossy_quality)
         return Target(syntax, clamp_quality(quality))
 
-    def _answer(self, resp: falcon.Response, order: Order, body: Mapping[str, Any]) -> None:
-        if not is_synchronous(body):
-            raise NotImplementedYet("Archives are not made in the background yet")
-        self._send(resp, order)
+    def _answer(self, req: falcon.Request, resp: falcon.Response, order: Order, body: Mapping[str, Any]) -> None:
+        if is_synchronous(body):
+            self._send(resp, order)
+            return
+        plan = make_plan(self._deps, order)
+        request = JobRequest(type=plan.job_type, plan=to_plan(plan), steps=plan.steps)
+        _, job_id, _ = start(self._deps, req, request, body)
+        answer_with_link(req, resp, job_id)
 
     def _send(self, resp: falcon.Response, order: Order) -> None:
         """Answer with the archive while it is made, or, without `SynchronousZipStream`, once it is."""
@@ -136,6 +141,24 @@ def make_archive(deps: Deps, order: Order) -> Archive:
     )
 
 
+def make_plan(deps: Deps, order: Order) -> ArchivePlan:
+    """Return the plan of a job that makes an archive."""
+    size = Selection(deps.views, order.roots).measure()
+    return ArchivePlan(
+        roots=tuple(order.roots),
+        folders=order.folders,
+        is_utf8=order.is_utf8,
+        is_media=order.is_media,
+        is_extended=order.is_extended,
+        transcode=order.target.transfer_syntax if order.target else "",
+        quality=order.target.quality if order.target else 0,
+        default_encoding=runtime.default_encoding(deps),
+        filename=order.file_name,
+        instances=size.instances,
+        uncompressed_bytes=size.uncompressed_bytes,
+    )
+
+
 class _Streamed:
     """The pieces of an archive, the first of which was made already. Closed by the server, read or not."""
 
@@ -170,7 +193,7 @@ class OfResource(_Archives):
         order = self._by_body(body, self._find(identifier), f"{identifier}.zip")
         # Orthanc puts no folders around that of the series here, where its GET does.
         folders = Folders.SERIES_ALONE if self._level == Level.SERIES else self._folders
-        self._answer(resp, replace(order, folders=folders), body)
+        self._answer(req, resp, replace(order, folders=folders), body)
 
     def _find(self, identifier: str) -> list[Root]:
         root = find_root(self._deps.views, self._level, identifier)
@@ -200,7 +223,7 @@ class OfResources(_Archives):
         names = body["Resources"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise BadField("Expected a list of strings (Orthanc identifiers)")
-        self._answer(resp, self._by_body(body, self._find(names), _MANY), body)
+        self._answer(req, resp, self._by_body(body, self._find(names), _MANY), body)
 
     def _find(self, names: Sequence[str]) -> list[Root]:
         roots = [find_root(self._deps.views, None, name) for name in names]

@@ -12,7 +12,9 @@ from api.errors import InexistentItem, NoSuchAction, OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.events import render_event
+from api.rest.ranges import parse_range
 from api.rest.render_jobs import percent, render_job, view_job
+from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import send_json, send_text
 from events.errors import NotFound
 from store.projections.job_rows import Job, JobState
@@ -136,12 +138,12 @@ class JobAction:
 
 
 class JobOutput:
-    """`/jobs/{id}/{key}`: a file that the job made."""
+    """`/jobs/{id}/{key}`: a file that the job made, or a part of it (`Range`)."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         try:
             parsed = parse_job_id(identifier)
         except NotFound as exc:  # Orthanc answers with a body here
@@ -152,14 +154,23 @@ class JobOutput:
         if found is None:
             raise _no_output(name)
         output, filename = found
+        wanted = parse_range(req)
+        part = None if wanted is None else wanted.within(output.size_bytes)
         try:
-            resp.stream = self._deps.blobs.open(output.blob)
+            opened = self._deps.blobs.path(output.blob).open("rb", buffering=0)
         except FileNotFoundError as exc:  # the job was forgotten in the meantime
             raise _no_output(name) from exc
-        resp.content_length = output.size_bytes
         resp.content_type = output.media_type
+        resp.set_header("Accept-Ranges", "bytes")
         if filename:
-            resp.downloadable_as = filename
+            resp.set_header("Content-Disposition", f'filename="{filename}"')
+        if part is None:
+            send_file(resp, opened, output.size_bytes)
+            return
+        opened.seek(part.start)
+        resp.status = falcon.HTTP_206
+        resp.set_header("Content-Range", part.content_range)
+        send_file(resp, opened, part.size_bytes)
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         try:

@@ -9,8 +9,10 @@ from uuid import UUID
 import msgspec
 
 from actors.messages.job_types import (
+    ARCHIVE,
     COMMITMENT_SCP,
     GET_SCU,
+    MEDIA,
     MERGE_STUDY,
     MODALITY_STORE,
     MOVE_SCU,
@@ -177,6 +179,20 @@ def _of_modification(view: JobView) -> dict[str, Any]:
     return shown
 
 
+def _of_archive(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    size_bytes = values.get("uncompressed_bytes", 0)
+    shown = {
+        **_of_any_type(view),
+        "ArchiveSize": "0",  # once it is made
+        "ArchiveSizeMB": 0,
+        "InstancesCount": values.get("instances", 0),
+        "UncompressedSize": str(size_bytes),
+        "UncompressedSizeMB": size_bytes >> 20,
+    }
+    return shown | ({"Transcode": values["transcode"]} if values.get("transcode") else {})
+
+
 def _of_sequence(view: JobView) -> dict[str, Any]:
     return {"CountOperations": len(view.plan.values.get("operations", ())), **_of_any_type(view)}
 
@@ -189,6 +205,8 @@ _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingP
         MOVE_SCU.name: _of_retrieve,
         GET_SCU.name: _of_retrieve,
         SEQUENCE.name: _of_sequence,
+        ARCHIVE.name: _of_archive,
+        MEDIA.name: _of_archive,
         RESOURCE_MODIFICATION.name: _of_modification,
         SPLIT_STUDY.name: _of_change,
         MERGE_STUDY.name: _of_change,

@@ -52,6 +52,7 @@ class RestSettings:
     temporary_directory: Path = field(default_factory=lambda: Path(gettempdir()))
 
     synchronous_zip_stream: bool = filled_by(Option("SynchronousZipStream", Boolean(), default=True))
+    media_archive_size: int = filled_by(Option("MediaArchiveSize", Whole(1), 1))  # outputs of jobs that are kept
     zip_use_utf8: bool = filled_by(Option("ZipUseUtf8", Boolean(), default=False))
     # Of each archive; 0: the number of the older name, and where that is 0, too, as many as there are processors, 4 at most.
     loader_threads: int = filled_by(Option("LoaderThreads", Whole(0, 64), 0))

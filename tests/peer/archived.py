@@ -58,33 +58,33 @@ def varied_files() -> Iterator[bytes]:
             told: dict[str, Any] = {"PatientID": patient_id, "PatientName": name}
             if study == 2:
                 told |= dict.fromkeys(("AccessionNumber", "StudyDescription", "SeriesDescription"))
-            yield _file(901 + number, study, 1, 1, **told)
+            yield made_file(901 + number, study, 1, 1, **told)
     for number, (charset, name) in enumerate(_TEXTS):
         told = {
             "SpecificCharacterSet": charset.split("\\"),
             "PatientName": name,
             "StudyDescription": name.split("=")[0],
         }
-        yield _file(920 + number, 1, 1, 1, SeriesDescription=name.split("=")[-1], **told)
+        yield made_file(920 + number, 1, 1, 1, SeriesDescription=name.split("=")[-1], **told)
     for series, numbers in enumerate(_NUMBERS):
         for instance, told_number in enumerate(numbers):
-            yield _file(930, 1, series, instance, InstanceNumber=told_number, SeriesDescription="same")
+            yield made_file(930, 1, series, instance, InstanceNumber=told_number, SeriesDescription="same")
     for series, modality in enumerate(_MODALITIES):
-        yield _file(931, 1, series, 1, Modality=modality, SeriesDescription="a-b")
+        yield made_file(931, 1, series, 1, Modality=modality, SeriesDescription="a-b")
     empty = ("StudyDate", "StudyTime", "StudyID", "SeriesNumber", "InstanceNumber", "Modality")
-    yield _file(932, 1, 1, 1, **dict.fromkeys(empty, ""))
+    yield made_file(932, 1, 1, 1, **dict.fromkeys(empty, ""))
     # Without a StudyDate Orthanc's directory has today's, so the day is not to change meanwhile: `compare` looks at that.
-    yield _file(932, 2, 1, 1, StudyID=None, SeriesNumber=None, InstanceNumber=None, Modality=None)
+    yield made_file(932, 2, 1, 1, StudyID=None, SeriesNumber=None, InstanceNumber=None, Modality=None)
     for instance in range(3):
-        yield _file(933, 1, 1, instance, SOPClassUID=(CT, SECONDARY_CAPTURE, "1.2.3.99")[instance])
-    yield _file(936, 1, 1, 1, StudyDescription="a\nb\rc\x1bd\x7fe\x01f", SeriesDescription="a\nb")
+        yield made_file(933, 1, 1, instance, SOPClassUID=(CT, SECONDARY_CAPTURE, "1.2.3.99")[instance])
+    yield made_file(936, 1, 1, 1, StudyDescription="a\nb\rc\x1bd\x7fe\x01f", SeriesDescription="a\nb")
     for patient in (934, 935):  # two patients, one study by its UIDs
-        yield _file(
+        yield made_file(
             patient, 1, 1, 1, StudyInstanceUID=uid(934), SeriesInstanceUID=uid(934, 1), SOPInstanceUID=uid(934, patient)
         )
 
 
-def _file(patient: int, study: int, series: int, instance: int, **attributes: Any) -> bytes:
+def made_file(patient: int, study: int, series: int, instance: int, **attributes: Any) -> bytes:
     told = {"StudyTime": "101112", "PatientID": f"PAT{patient}"} | attributes
     with pydicom_config.disable_value_validation():
         return encode(add_pixels(dataset(patient, study, series, instance, **told), rows=4, columns=4))

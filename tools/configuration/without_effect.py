@@ -55,7 +55,6 @@ OPTIONS: Final = (
     *(_later(name, _SWITCH, default=False) for name in _OFF.split()),
     _later("DatabaseServerIdentifier", _TEXT),
     _later("Plugins", Texts(), []),
-    _later("MediaArchiveSize", _COUNT, 1),
     _later("Pkcs11", _SECTION, {}, is_secret=True),
     _later("Locale", _TEXT),
     # There are no plugins that could decode before, after or instead of what is built in.

@@ -27,8 +27,8 @@ class WorkerBench:
         self._index = index
         self._jobs = jobs
         self._scu = settings.scu
-        self._temporary_directory = settings.rest.temporary_directory
         self._modification_threads = settings.core.jobs.modification_threads
+        self._rest = settings.rest
         # Released at the end of each job, as by Orthanc: a destination that serves one association at a time, such as
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
@@ -49,8 +49,10 @@ class WorkerBench:
             associations=self._associations,
             codecs=self._intake.codecs,
             filters=self._intake.filters,
-            temporary_directory=self._temporary_directory,
+            temporary_directory=self._rest.temporary_directory,
             modification_threads=self._modification_threads,
+            archive_threads=self._rest.archive_threads,
+            media_archive_size=self._rest.media_archive_size,
             interruption=interruption,
         )
 

@@ -83,6 +83,7 @@ class AddJobOutput(Command):
     size_bytes: int
     media_type: str
     filename: str
+    keep: int = 0  # how many files of this key stay, of all jobs, the newest; 0: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,12 +92,19 @@ class Archive:
         self._reading: deque[Future[_Ready]] = deque()
         self._zip = ZipStream(options.at, options.scratch)
         self._next: Member | None = None
+        self._done = 0
         self._is_closed = False
+
+    @property
+    def done(self) -> int:
+        """How many members are behind it, those that could not be read among them."""
+        return self._done
 
     def members(self) -> Iterator[list[bytes]]:
         """Iterate over the members, each as the pieces that it has, large ones several times."""
         for ready in self._read_ahead():
             yield from self._write(ready)
+            self._done += 1
 
     def ending(self) -> Iterator[list[bytes]]:
         """Iterate over what comes behind all members."""

@@ -61,6 +61,8 @@ class Workbench:
     filters: "ScriptFilters"
     temporary_directory: Path
     modification_threads: int = 8
+    archive_threads: int = 2
+    media_archive_size: int = 1  # outputs of archive jobs that are kept
     interruption: "Interruption"  # set when this run has to end at once
 
 

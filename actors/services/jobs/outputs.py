@@ -11,11 +11,12 @@ from events.stored_file import PlainFile
 
 @contextmanager
 def new_output(
-    task: Task, bench: Workbench, key: str, *, media_type: str, filename: str = ""
+    task: Task, bench: Workbench, key: str, *, media_type: str, filename: str = "", keep: int = 0
 ) -> Iterator[IncomingBlob]:
     """Write a file; at the end of the block it is the job's, in the place of an earlier one of this key.
 
-    A block that ends early leaves no file. A browser saves it as `filename`. Raises RunOver if the run has ended in the meantime,
+    A block that ends early leaves no file. A browser saves it as `filename`. Of the files of this
+    key, whichever job they belong to, the newest `keep` stay; 0: all. Raises RunOver if the run has ended in the meantime,
     Interrupted, StorageFull, StorageFailed, Busy; ValueError for a key that the type's row does not name.
     """
     if key not in JOB_TYPES[task.type].outputs:
@@ -24,7 +25,14 @@ def new_output(
 
     def refer(made: PlainFile) -> bool:
         return bench.index.add_job_output(
-            task.job, task.run, key, made.blob, made.size_bytes, media_type=media_type, filename=filename
+            task.job,
+            task.run,
+            key,
+            made.blob,
+            made.size_bytes,
+            media_type=media_type,
+            filename=filename,
+            keep=keep,
         )
 
     try:

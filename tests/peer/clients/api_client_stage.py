@@ -1,6 +1,6 @@
 """What drives `orthanc-api-client`: its classes, with note taken of the methods that were called.
 
-`LATER` are the methods that wait for archives, media and DICOMweb: they raise `ResourceNotFound`.
+`LATER` are the methods that wait for DICOMweb: they raise `ResourceNotFound`.
 """
 
 import functools
@@ -19,14 +19,6 @@ from tests.peer.clients.stage import Archive
 
 DRIVEN = (Patients, Studies, SeriesList, Instances, Jobs, DicomModalities, Peers, Job, InstancesSet, OrthancApiClient)
 LATER: tuple[Callable[[Any, Archive, str], object], ...] = (
-    lambda orthanc, has, file: orthanc.patients.download_archive(has.patient, file),
-    lambda orthanc, has, file: orthanc.patients.download_media(has.patient, file),
-    lambda orthanc, has, file: orthanc.studies.download_archive(has.study, file),
-    lambda orthanc, has, file: orthanc.studies.download_media(has.study, file),
-    lambda orthanc, has, file: orthanc.series.download_archive(has.series, file),
-    lambda orthanc, has, file: orthanc.series.download_media(has.series, file),
-    lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_archive(file),
-    lambda orthanc, has, file: InstancesSet.from_study(orthanc, has.study).download_media(file),
     lambda orthanc, _, file: orthanc.upload_files_dicom_web([file]),
 )
 CALLED: set[str] = set()  # "Class.method" of all that a test has called, by the class that defines it

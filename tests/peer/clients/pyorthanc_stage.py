@@ -1,11 +1,9 @@
 """What drives `pyorthanc`: its two clients, with note taken of the methods that were called.
 
-Both have a method a route of Orthanc 1.12.11, named after it. `LATER` names those that wait for archives and media: they
-are answered 404, as an unknown route.
+Both have a method a route of Orthanc 1.12.11, named after it.
 """
 
 import asyncio
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +13,11 @@ import httpx
 import pytest
 from pyorthanc import AsyncOrthanc, Orthanc
 
-from tests.peer.clients.stage import PASSWORD, USER, Archive
-
 LEVELS = ("patients", "studies", "series", "instances")
 NAMES = {"patients": "Patient", "studies": "Study", "series": "Series", "instances": "Instance"}
 TIMEOUT_S = 60.0
 ROUTES = {name for name in vars(Orthanc) if name.startswith(("get_", "put_", "post_", "delete_"))}
 CALLED: set[str] = set()  # every method of the blocking client that a test has called
-
-LATER = {
-    *(f"{verb}_{level}_id_{what}" for verb in ("get", "post") for level in LEVELS[:3] for what in ("archive", "media")),
-    *(f"{verb}_tools_create_{what}" for verb in ("get", "post") for what in ("archive", "media", "media_extended")),
-}
 
 
 class Recorded(Orthanc):  # type: ignore[misc] # the library is not typed
@@ -82,15 +73,3 @@ def refused(status: int) -> Any:
 
 def ids(resources: list[dict[str, Any]]) -> set[str]:
     return {each["ID"] for each in resources}
-
-
-def call_later(url: str, archive: Archive) -> dict[str, int]:
-    """The statuses of what comes later, asked for what is in the archive."""
-    with Orthanc(url, USER, PASSWORD, return_raw_response=True, timeout=TIMEOUT_S) as client:
-        statuses = {}
-        for name in sorted(LATER):
-            method, level = getattr(client, name), name.split("_")[1]
-            known = {"id_": archive.of(level) if level in LEVELS else "none", "frame": "0"}
-            named = {key: known[key] for key in inspect.signature(method).parameters if key in known}
-            statuses[name] = method(**named).status_code
-        return statuses

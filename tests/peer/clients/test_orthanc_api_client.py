@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -564,6 +565,24 @@ def test_jobs(orthanc: Any, archive: Archive) -> None:
         jobs.cancel(running.orthanc_id)
     assert running.wait_completed(WITHIN_S, POLL_S)
     orthanc.modalities.delete("silent")
+
+
+def test_archives_and_media(orthanc: Any, archive: Archive, tmp_path: Path) -> None:
+    path = str(tmp_path / "packed.zip")
+    some = InstancesSet.from_study(orthanc, archive.study)
+    for nouns, identifier in (
+        (orthanc.patients, archive.patient),
+        (orthanc.studies, archive.study),
+        (orthanc.series, archive.series),
+    ):
+        for download, is_medium in ((nouns.download_archive, False), (nouns.download_media, True)):
+            download(identifier, path)
+            with zipfile.ZipFile(path) as packed:
+                assert (packed.testzip(), "DICOMDIR" in packed.namelist()) == (None, is_medium)
+    for download, is_medium in ((some.download_archive, False), (some.download_media, True)):
+        download(path)
+        with zipfile.ZipFile(path) as packed:
+            assert len(packed.namelist()) == len(some.instances_ids) + is_medium
 
 
 def test_what_comes_later_is_refused_without_harm(orthanc: Any, archive: Archive, tmp_path: Path) -> None:

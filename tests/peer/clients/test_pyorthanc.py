@@ -1,11 +1,9 @@
-"""What `pyorthanc` builds on its client: resources, uploads, searches, changes, jobs and modalities, driven for their effects.
-
-`get_zip` and `download` of patients, studies and series wait for archives; until then they are answered 404.
-"""
+"""What `pyorthanc` builds on its client: resources, uploads, searches, changes, jobs and modalities, driven for their effects."""
 
 import asyncio
 import gc
 import inspect
+import zipfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -216,6 +214,17 @@ def test_patients_are_protected(orthanc: Any, archive: Archive) -> None:
     patient.set_to_protected()
     assert orthanc.get_patients_id_protected(archive.patient) == "1"
     patient.protected = False
+
+
+@pytest.mark.parametrize("level", ["patients", "studies", "series"])
+def test_archives(orthanc: Any, archive: Archive, level: str, tmp_path: Path) -> None:
+    resource = KINDS[level](archive.of(level), orthanc)
+    resource.download(str(tmp_path / "packed.zip"))
+    buffer = BytesIO()
+    resource.download(buffer)
+    packed = [resource.get_zip(), (tmp_path / "packed.zip").read_bytes(), buffer.getvalue()]
+    found = [zipfile.ZipFile(BytesIO(each)).namelist() for each in packed]
+    assert found[0] == found[1] == found[2] != []
 
 
 def test_files_are_written_as_they_are_stored(orthanc: Any, archive: Archive, tmp_path: Path) -> None:

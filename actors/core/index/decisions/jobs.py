@@ -147,6 +147,20 @@ def _add_output(command: commands.AddJobOutput, job: Job, context: Context) -> S
         filename=command.filename,
     )
     yield Planned(event, job.aggregate)
+    if command.keep:
+        yield from _make_room(command.key, command.keep, context)
+
+
+def _make_room(output_key: str, keep: int, context: Context) -> Steps:
+    """Drop the oldest files of a key beyond the newest `keep`: `MediaArchiveSize`."""
+    batch = context.batch
+    found = [row_key for row_key in batch.keys(JOB_OUTPUTS, b"") if row_key[U64.size :] == output_key.encode()]
+    found.sort(key=lambda row_key: unpack_output(batch.get(JOB_OUTPUTS, row_key) or b"").added)
+    for row_key in found[:-keep]:
+        older = read_job(batch.get, Ref(U64.unpack(row_key[: U64.size])[0]))
+        if older is not None:
+            yield Planned(events.JobOutputDropped(job=older.ref, key=output_key), older.aggregate)
+            context.outcome.condemned = True
 
 
 def _succeed(command: commands.EndJob, job: Job, context: Context) -> Steps:
