@@ -60,6 +60,7 @@ from store.records import Instance, Resource
 _DATA_URI: Final = re.compile(r"data:([^;,]*);base64,(.*)", re.DOTALL)
 _JPEG_BASELINE: Final = JPEG_FAMILY + "50"
 _JPEG: Final = "image/jpeg"
+MOST_DECODED_BYTES: Final = 256 << 20  # of an image's pixels, which are in memory thrice until they are stored
 # MIME type -> SOP class, Modality and Conversion Type (PS3.3 §A.45, A.85)
 _DOCUMENTS: Final = {
     "application/pdf": ("104.1", "OT", "WSD"),
@@ -217,6 +218,10 @@ class CreateDicom:
             photometric_interpretation="RGB" if syntax == PNG_IMAGE and found.samples == 3 else _photometric(found),
         )
         read_codestream(data, syntax, described)
+        if described.frame_bytes > MOST_DECODED_BYTES:
+            raise InvalidDicom(
+                f"The image has {found.columns} × {found.rows} pixels; up to {MOST_DECODED_BYTES >> 20} MB of them can become an instance"
+            )
         pixels = bytearray(described.frame_bytes)
         colours: list[str] = []
 

@@ -25,7 +25,7 @@ _FORMATS: Final = {
     "image-uint16": (PNG, PAM),
     "image-int16": (PNG, PAM),
 }
-_OF_PIXELS = re.compile(r"/(?:preview|rendered|image-u?int(?:8|16)|matlab|numpy)(?:/|\Z)")
+_OF_PIXELS = re.compile(r"/(?:preview|rendered|image-u?int(?:8|16)|matlab|numpy|create-dicom)(?:/|\Z)")
 _WHOLE = re.compile(r"[0-9]{1,10}\Z")
 _QUALITY: Final = 90
 
@@ -111,8 +111,7 @@ def _smooth(req: falcon.Request) -> bool:
 
 def needs_codec(environ: Mapping[str, Any]) -> bool:
     """Tell whether a request's answer is made by a codec process, of which there are few, so that it may wait for others."""
-    path = environ["PATH_INFO"]
-    return bool(_OF_PIXELS.search(path)) or ("transcode=" in environ["QUERY_STRING"] and "/file" in path)
+    return "transcode=" in environ["QUERY_STRING"] or bool(_OF_PIXELS.search(environ["PATH_INFO"]))
 
 
 def wants_placeholder(req: falcon.Request) -> bool:

@@ -1,9 +1,11 @@
 """Pictures of instances and frames: their values against plain models of the standard, their formats, and what is refused."""
 
+import base64
 import gzip
 import json
 import struct
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import import_module
@@ -596,6 +598,17 @@ def test_an_image_is_enlarged_to_a_screen_and_not_to_a_wall(store: Any) -> None:
     assert wide.picture("rendered?width=60000").shape == (1, 60_000)
 
 
+def test_a_png_that_unpacks_to_very_much_does_not_become_an_instance(rest: RestStage) -> None:
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 65_535, 65_535, 8, 2, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    content = "data:image/png;base64," + base64.b64encode(png).decode()
+    answer = rest.ask("/tools/create-dicom", "POST", json.dumps({"Tags": {}, "Content": content}).encode())
+    said = "The image has 65535 × 65535 pixels; up to 256 MB of them can become an instance"
+    assert error_of(answer) == (400, 15, said)
+
+
 @pytest.mark.parametrize("route", ["preview", "numpy", "file?transcode=1.2.840.10008.1.2.4.80"])
 def test_who_has_left_is_not_waited_for(rest: RestStage, store: Any, route: str) -> None:
     path, codecs = store(Native(samples=BYTES)).path, rest.deps.codecs
@@ -611,6 +624,9 @@ def test_requests_for_pixels_are_told_apart() -> None:
     apart = ("preview", "frames/3/preview", "rendered", "image-uint8", "image-int16", "matlab", "numpy", "preview/")
     for path in (*apart, "/preview", "preview/x/.."):
         assert needs_codec({"PATH_INFO": f"/instances/1/{path}", "QUERY_STRING": ""})
-    assert needs_codec({"PATH_INFO": "/instances/1/file", "QUERY_STRING": "a&transcode=1.2"})
+    for path in ("/instances/1/file", "/studies/1/archive"):
+        assert needs_codec({"PATH_INFO": path, "QUERY_STRING": "a&transcode=1.2"})
+        assert not needs_codec({"PATH_INFO": path, "QUERY_STRING": ""})
+    assert needs_codec({"PATH_INFO": "/tools/create-dicom", "QUERY_STRING": ""})
     for path in ("file", "tags", "frames", "frames/1/raw", "content/preview-1"):
         assert not needs_codec({"PATH_INFO": f"/instances/1/{path}", "QUERY_STRING": ""})

@@ -119,7 +119,11 @@ class WsgiHandler:
         held = await self._gather(request, body)
         try:
             environ = make_environ(request, body)
-            threads = self._ready if body.is_complete else self._fast if body.comes_fast else self._waiting
+            is_slow = self._is_slow(environ)
+            if body.is_complete:
+                threads = self._slow if is_slow else self._ready
+            else:
+                threads = self._fast if body.comes_fast and not is_slow else self._waiting
             return await threads.run(self._call, environ)
         finally:
             self._gathered_bytes -= held
