@@ -349,6 +349,18 @@ def test_frames_have_windows_and_slopes_of_their_own(store: Any) -> None:
         assert np.array_equal(shown_array(stored, "numpy")[frame, ..., 0], values * slope + 1), frame
 
 
+@pytest.mark.parametrize("rows", [5, 2100])  # what is larger than 4 MB lies in a file without a name while it is read
+def test_an_image_that_is_kept_compressed_is_shown_as_before(store: Any, rest: RestStage, rows: int) -> None:
+    samples = ramp("<u2", 2, rows, 512 if rows > 5 else 6)
+    stored = store(Native(samples=samples, bits=16))
+    routes = ("preview", "frames/1/image-uint16", "frames/1/raw", "numpy?rescale=0", "frames/1/numpy")
+    before = [stored.ask(route).body for route in routes]
+    assert rest.ask(f"{stored.path}/attachments/dicom/compress", "POST").status == 200
+    assert rest.ask(f"{stored.path}/attachments/dicom/is-compressed").body == b"1"
+    assert [stored.ask(route).body for route in routes] == before
+    assert np.array_equal(np.load(BytesIO(before[3])), samples)
+
+
 # --- size ---
 
 
