@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.remote.modality import Operation
-from actors.services.transcoding.targets import READABLE, Target, can_transcode
+from actors.services.transcoding.targets import READABLE, CannotTranscode, Target, can_transcode
 from actors.services.transcoding.transcode import transcode
 from actors.wire.dicom.command import DATASET_FOLLOWS, Command, Element, Field, encode_command
 from actors.wire.dicom.ending import AbortReason, Violation
@@ -116,13 +116,12 @@ class _Retrieval:
     def _send_record(self, record: Instance) -> tuple[int, str]:
         """Raises FileNotFoundError if nothing was sent because the file is gone."""
         uid = record.tags.get(SOP_INSTANCE_UID, "")
-        context = choose_context(self._association.storage_contexts, record, may_transcode=self._may_transcode)
-        if context is None:
+        contexts = fitting_contexts(self._association.storage_contexts, record, may_transcode=self._may_transcode)
+        if not contexts:
             log.warning("C-GET: no context for %s in %s", record.sop_class, record.transfer_syntax)
             return SOP_CLASS_NOT_SUPPORTED, uid
         try:
-            with self._turn(record, context.transfer_syntax):
-                sent, dataset = self._read(record, context.transfer_syntax)
+            context, sent, dataset = self._make(record, contexts)
         except FileNotFoundError:
             raise
         except DamagedFile as exc:
@@ -132,6 +131,17 @@ class _Retrieval:
             log.warning("C-GET: an instance cannot be sent: %s: %s", type(exc).__name__, exc)
             return CANNOT_UNDERSTAND, uid
         return self._store(context, record.sop_class, sent, dataset), uid
+
+    def _make(self, record: Instance, contexts: Sequence[Context]) -> tuple[Context, str, memoryview]:
+        """The first context that the dataset can be had for, and what is sent in it. Raises OSError, SinogramError."""
+        for context in contexts:
+            try:
+                with self._turn(record, context.transfer_syntax):
+                    return context, *self._read(record, context.transfer_syntax)
+            except CannotTranscode:  # a syntax may have no room for these pixels that another one has
+                if context is contexts[-1]:
+                    raise
+        raise AssertionError("there is a context")
 
     def _turn(self, record: Instance, transfer_syntax: str) -> AbstractContextManager[object]:
         """What to hold while a dataset is read: no slot for what a codec does, for that may take minutes, or be waited for."""
@@ -186,17 +196,17 @@ class _Retrieval:
                 raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a message that does not answer the C-STORE")
 
 
-def choose_context(contexts: Sequence[Context], record: Instance, *, may_transcode: bool) -> Context | None:
-    """The context to send an instance in: that of its transfer syntax, else the first one that it can be made fit for."""
+def fitting_contexts(contexts: Sequence[Context], record: Instance, *, may_transcode: bool) -> Sequence[Context]:
+    """The contexts to send an instance in, the best first: that of its transfer syntax, else those that it can be made fit for."""
     fitting = [context for context in contexts if context.abstract_syntax == record.sop_class]
     stored = record.transfer_syntax
     same = next((context for context in fitting if context.transfer_syntax == stored), None)
     if same is not None:
-        return same
+        return [same]
     possible = [context for context in fitting if can_transcode(stored, context.transfer_syntax)]
     if not may_transcode:
         possible = [context for context in possible if {stored, context.transfer_syntax} <= READABLE]
-    return min(possible, key=lambda context: _rank(context.transfer_syntax), default=None)
+    return sorted(possible, key=lambda context: _rank(context.transfer_syntax))
 
 
 def _rank(transfer_syntax: str) -> int:

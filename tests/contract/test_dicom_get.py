@@ -3,6 +3,7 @@
 from dataclasses import replace
 from io import BytesIO
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -17,6 +18,7 @@ from store.dicom.part10 import file_meta, find_dataset
 from store.dicom.uids import PATIENT_ROOT_GET, STUDY_ROOT_GET
 from tests.contract.retrieve_stage import SETTINGS, Keys, Told, fill, get, serving, study
 from tests.dicom_bytes import CT, MR, add_pixels, dataset, encode, uid
+from tests.native_pixels import Native
 from tests.transcoded import transcode
 from tools.server.core import Core
 
@@ -193,6 +195,19 @@ def test_an_instance_is_compressed_for_who_takes_nothing_else(archive: Core, cod
             assert (name, syntax) == (uid(4, 1, 1, 1), offered[chosen])
             back = transcode(file_meta(MR, name, syntax) + data, LITTLE, codecs)
             assert read(bytes(back), LITTLE).PixelData == original.PixelData
+
+
+def test_what_one_syntax_cannot_hold_goes_in_another(archive: Core, codecs: CodecPool) -> None:
+    samples = np.arange(30, dtype="<u4").reshape(1, 5, 6, 1) << 20
+    fill(
+        archive,
+        Native(samples=samples, bits=32).file(LITTLE, SeriesInstanceUID=uid(4, 1, 1), StudyInstanceUID=uid(4, 1)),
+    )
+    with serving(create_get_service(archive.views, archive.blobs, codecs)) as port:
+        told = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, "1.2.840.10008.1.2.4.80"), (MR, RLELossless)])
+        refused = get(port, STUDY_ROOT_GET, STUDY_4, contexts=[(MR, "1.2.840.10008.1.2.4.80")])
+    assert [syntax for _, syntax, _ in told.received] == [RLELossless]
+    assert (refused.received, len(refused.failed)) == ([], 1)
 
 
 def whole(file: bytes, syntax: str, codecs: CodecPool) -> bytes:
