@@ -10,7 +10,6 @@ a DICOM file is judged and indexed.
 """
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -24,23 +23,21 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.ingest.incoming_blob import DurableBlobs, IncomingBlob
 from actors.services.ingest.ingest_transcoding import IngestTranscoder
+from actors.services.ingest.known_instances import NO_FILE, KnownInstances
 from actors.services.ingest.settings import IngestSettings
 from actors.services.scripts.script_filters import NO_FILTERS, Judgement, ReceivedFile, ScriptFilters
 from actors.wire import metrics
-from events.attachments import DICOM_UNTIL_PIXELS
-from events.errors import Busy, DamagedFile, NotFound, ReadOnlyArchive, SinogramError
+from events.errors import Busy, NotFound, ReadOnlyArchive, SinogramError
 from events.identifiers import BlobId, Level, ResourceId, new_correlation
 from events.received import facts
 from events.stored_file import PlainFile, StoredFile
 from store.blobs.packed import PIECE_BYTES
 from store.blobs.store import BlobStore
-from store.blobs.writer import folder_number, is_kept
 from store.dicom.indexed_tags import with_extra
 from store.dicom.received import Announced, read_clean, trim
 from store.dicom.summary import HierarchyIds, IndexPlan, Summary, summarize
 from store.projections.rows import file_values
-from store.records import Instance, Origin
-from store.views.attachments import find_attachment
+from store.records import Origin
 from store.views.views import Views
 
 logger = logging.getLogger(__name__)
@@ -91,7 +88,7 @@ class Ingest:
     ) -> None:
         """Without `codecs` nothing is transcoded."""
         self.index = index
-        self.views = views
+        self.known = KnownInstances(views, blobs)
         self.blobs = blobs
         self.settings = settings
         self.plan = IndexPlan(with_extra(settings().extra_main_tags))
@@ -154,7 +151,7 @@ class Upload:
         self._blob = ingest.new_blob(self._settings)
         self._parsed: Summary | None = None
         self._judgement: Judgement | None = None
-        self._heals = BlobId(b"")  # the damaged file of this instance, which ours is to replace
+        self._heals = NO_FILE  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
         if announced is not None:
             head = announced.file_meta(origin.remote_aet)
@@ -307,57 +304,17 @@ class Upload:
         """Tell whether the archive has the instance, durably, and keeps the file that it has."""
         if self._settings.overwrite == NEVER:
             return self._is_known(summary)
-        return self._settings.overwrite == IF_CHANGED and self._is_same(summary) and self._is_known(summary)
-
-    def _is_same(self, summary: Summary) -> bool:
-        """Tell whether the archive has the instance with the very bytes of this file, as far as its digest tells."""
-        with self._ingest.views.snapshot() as snapshot:
-            known = snapshot.get_instance(summary.ids.instance)
+        if self._settings.overwrite != IF_CHANGED:
+            return False
         with self._blob.content() as data:
-            if known is None or known.size_bytes != len(data):
-                return False
-            if known.md5:
-                return hashlib.md5(data, usedforsecurity=False).digest() == known.md5
-            try:
-                return memoryview(self._ingest.blobs.read_instance(known)) == memoryview(data)
-            except (FileNotFoundError, DamagedFile):
-                return False
+            is_same = self._ingest.known.is_same(summary.ids.instance, data)
+        return is_same and self._is_known(summary)
 
     def _is_known(self, summary: Summary) -> bool:
-        """Tell whether the archive has the instance, durably."""
-        with self._ingest.views.snapshot() as snapshot:
-            known = snapshot.get_instance(summary.ids.instance)
-            may_be_on_its_way = known is not None and snapshot.is_leased(folder_number(known.blob))
-            head = None if known is None else find_attachment(snapshot, known, DICOM_UNTIL_PIXELS)
-        if known is None or not self._is_whole(known, head):
-            return False
-        if not may_be_on_its_way or not self._settings.sync:
-            return True
-        # The other upload may still wait for the disk, so it is no reason to acknowledge ours.
-        try:
-            self._ingest.blobs.sync(known.blob)
-        except OSError:
-            return False
-        with self._ingest.views.snapshot() as snapshot:
-            still = snapshot.get_instance(summary.ids.instance)
-        return still is not None and still.blob == known.blob
-
-    def _is_whole(self, known: Instance, head: StoredFile | None) -> bool:
-        """Tell whether the file of this instance is undamaged, and that of its beginning; ours is to replace a damaged one."""
-        self._heals = BlobId(b"")
-        if not is_kept(known.blob):
-            return True
-        try:
-            # As a rule the same bytes are sent again: those in memory are compared with the file.
-            self._ingest.blobs.check_instance(known, self._blob.in_memory)
-            if head is not None:
-                self._ingest.blobs.check_instance(head)
-        except FileNotFoundError:  # the instance was deleted, or healed by another upload, in this moment
-            return False
-        except DamagedFile:
-            self._heals = known.blob
-            return False
-        return True
+        """Tell whether the archive has the instance, durably; ours is to replace its file if that is damaged."""
+        known = self._ingest.known.look(summary.ids.instance, self._blob.in_memory, syncs=self._settings.sync)
+        self._heals = known.damaged
+        return known.is_there
 
     def _command(self, summary: Summary, file: PlainFile, head: PlainFile | None) -> StoreInstance:
         rest: dict[str, Any] = self._origin.facts()
