@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from actors.services.codecs import pool as pools
 from actors.services.codecs.limits import CodecSettings
-from actors.services.codecs.messages import Request, Wanted
+from actors.services.codecs.messages import MOST_BYTES, Request, Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.codecs.printed import MOST_LINES
 from actors.services.transcoding.targets import CannotTranscode
@@ -299,6 +300,14 @@ def test_a_codec_that_prints_without_end_holds_up_nobody(caplog: pytest.LogCaptu
     told = [record.getMessage() for record in caplog.records if "codec.printed" in record.message]
     assert len(told) == MOST_LINES + 1
     assert "more lines" in told[-1]
+
+
+def test_a_frame_in_very_many_fragments_is_refused_and_ends_no_codec() -> None:
+    with pool(processes=1) as codecs, codecs.lease() as codec:
+        request = replace(_request(), frame=Frame(((0, 1),) * (MOST_BYTES // 2)))
+        with pytest.raises(UndecodablePixels, match="lies in 2097152 fragments"):
+            codec.decode(request, os.memfd_create("nothing"))
+        assert codec.is_fit
 
 
 def test_the_last_words_of_a_codec_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -132,7 +132,12 @@ class Asker:
 
 @pytest.mark.timeout(0 if INPUTS > 1_000 else 300)
 def test_nothing_but_codecs_is_harmed(tmp_path: Path) -> None:
-    with server_in(tmp_path, CodecTimeout=TIMEOUT_S, DicomAlwaysAllowGet=True, DicomCheckCalledAet=False) as server:
+    options = {
+        "CodecTimeout": TIMEOUT_S,
+        "DicomAlwaysAllowGet": True,
+        "KeepAliveTimeout": 600,
+    }  # connections outlast a C-GET
+    with server_in(tmp_path, **options) as server:
         server.start()
         path = json.loads(server.request("POST", "/instances", _sound(1)).body)["Path"]
         assert server.request("GET", f"{path}/preview").status == 200

@@ -23,6 +23,7 @@ from typing import Final
 
 from actors.services.codecs.limits import IDLE_S, KEPT_BYTES, MOST_FRAMES, CodecSettings
 from actors.services.codecs.messages import (
+    MOST_BYTES,
     Outcome,
     PeerGone,
     Reply,
@@ -227,9 +228,12 @@ class CodecProcess:
     def _ask(self, request: Request, file: int, size: int) -> Reply:
         self._frames += 1
         self.used_s = time.monotonic()
+        message = encode_request(request)
+        if len(message) > MOST_BYTES:
+            raise UndecodablePixels(f"A frame lies in {len(request.frame.extents)} fragments, which are too many")
         try:
             self._shared.grow(size)
-            send_with_file(self._link, encode_request(request), file)
+            send_with_file(self._link, message, file)
             return decode_reply(receive(self._link))
         except TimeoutError as exc:
             self._has_failed = True
