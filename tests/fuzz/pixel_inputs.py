@@ -400,7 +400,7 @@ def _nonsense(chance: random.Random, *, is_descriptor: bool) -> Any:
 def _holders(elements: Elements) -> list[Elements]:
     found = [elements]
     for vr, value in list(elements.values()):
-        if vr == "SQ" and not isinstance(value, bytes):
+        if vr == "SQ" and isinstance(value, list):
             for item in value:
                 found += _holders(item)
     return found
