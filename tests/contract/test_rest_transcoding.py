@@ -16,7 +16,18 @@ from api.rest import instance_content
 from store.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tests.contract.rest_stage import Answer, RestStage, error_of, ids, rest_stage, shown
 from tests.native_pixels import Native
-from tests.pixel_files import BASELINE, ENCODERS, FAMILY, J2K_LOSSLESS, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
+from tests.pixel_files import (
+    BASELINE,
+    ENCODERS,
+    FAMILY,
+    J2K_LOSSLESS,
+    JPEG_LS,
+    JPEG_XL,
+    LOSSLESS_SV1,
+    RLE,
+    gray,
+    pixel_file,
+)
 from tools.server.core import Core
 
 HTJ2K = FAMILY + "201"
@@ -42,21 +53,23 @@ def read(answer: Answer) -> Dataset:
     return dcmread(BytesIO(answer.body))
 
 
-@pytest.mark.parametrize(
-    "syntax", [IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE, RLE, LOSSLESS_SV1, JPEG_LS, J2K_LOSSLESS, HTJ2K]
-)
-def test_a_file_is_given_in_the_syntax_that_is_asked_for(stage: RestStage, syntax: str) -> None:
-    name = stored(stage, FILE)
-    answer = stage.ask(f"/instances/{name}/file?transcode={syntax}")
-    made = read(answer)
-    assert (made.file_meta.TransferSyntaxUID, made.SOPInstanceUID) == (syntax, dcmread(BytesIO(FILE)).SOPInstanceUID)
-    assert answer.headers["Content-Disposition"] == f'filename="{name}.dcm"'
-    assert stage.ask(f"/instances/{name}/file").body == FILE
-    stage.ask(f"/instances/{name}", "DELETE")
-    again = stored(stage, answer.body)
-    assert again == name
-    back = read(stage.ask(f"/instances/{name}/file?transcode={EXPLICIT_LE}"))
-    assert back.PixelData == SAMPLES.tobytes()
+ASKED = (IMPLICIT_LE, DEFLATED_LE, EXPLICIT_BE, RLE, LOSSLESS_SV1, JPEG_LS, J2K_LOSSLESS, HTJ2K, JPEG_XL)
+
+
+def test_a_file_is_given_in_the_syntax_that_is_asked_for(stage: RestStage) -> None:
+    uid = dcmread(BytesIO(FILE)).SOPInstanceUID
+    for syntax in ASKED:
+        name = stored(stage, FILE)
+        answer = stage.ask(f"/instances/{name}/file?transcode={syntax}")
+        made = read(answer)
+        assert (made.file_meta.TransferSyntaxUID, made.SOPInstanceUID) == (syntax, uid)
+        assert answer.headers["Content-Disposition"] == f'filename="{name}.dcm"'
+        assert stage.ask(f"/instances/{name}/file").body == FILE
+        stage.ask(f"/instances/{name}", "DELETE")
+        assert stored(stage, answer.body) == name
+        back = read(stage.ask(f"/instances/{name}/file?transcode={EXPLICIT_LE}"))
+        assert back.PixelData == SAMPLES.tobytes(), syntax
+        stage.ask(f"/instances/{name}", "DELETE")
 
 
 def test_the_syntax_that_a_file_has_is_the_file(stage: RestStage) -> None:
@@ -83,19 +96,19 @@ def test_a_large_file_leaves_piece_by_piece_and_is_the_same(stage: RestStage, mo
     assert (there.body, there.headers["Content-Length"]) == (whole.body, str(len(whole.body)))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "details"),
-    [
-        ("transcode=", "Unknown transfer syntax: "),
-        ("transcode=abc", "Unknown transfer syntax: abc"),
-        ("transcode=1.2.840.10008.1.2.4.99999", "Unknown transfer syntax: 1.2.840.10008.1.2.4.99999"),
-        (f"transcode={RLE}&lossy-quality=abc", 'Expected a Unsigned Int for GET argument "lossy-quality", found: abc'),
-        ("lossy-quality=-5", 'Expected a Unsigned Int for GET argument "lossy-quality", found: -5'),
-    ],
-)
-def test_bad_arguments_are_refused_as_by_orthanc(stage: RestStage, arguments: str, details: str) -> None:
+BAD_ARGUMENTS = {
+    "transcode=": "Unknown transfer syntax: ",
+    "transcode=abc": "Unknown transfer syntax: abc",
+    "transcode=1.2.840.10008.1.2.4.99999": "Unknown transfer syntax: 1.2.840.10008.1.2.4.99999",
+    f"transcode={RLE}&lossy-quality=abc": 'Expected a Unsigned Int for GET argument "lossy-quality", found: abc',
+    "lossy-quality=-5": 'Expected a Unsigned Int for GET argument "lossy-quality", found: -5',
+}
+
+
+def test_bad_arguments_are_refused_as_by_orthanc(stage: RestStage) -> None:
     name = stored(stage, FILE)
-    assert error_of(stage.ask(f"/instances/{name}/file?{arguments}")) == (400, 3, details)
+    for arguments, details in BAD_ARGUMENTS.items():
+        assert error_of(stage.ask(f"/instances/{name}/file?{arguments}")) == (400, 3, details)
 
 
 def test_what_cannot_be_had_is_404_and_says_why(stage: RestStage) -> None:
@@ -138,10 +151,11 @@ def test_an_anonymised_file_does_not_tell_its_source(stage: RestStage) -> None:
     assert dcmread(BytesIO(FILE)).SOPInstanceUID.encode() not in answer.body
 
 
-@pytest.mark.parametrize("quality", ["x", 4.5, True, None])
-def test_a_quality_that_is_no_number_is_refused(stage: RestStage, quality: object) -> None:
-    answer = modify(stage, stored(stage, FILE), Transcode=BASELINE, LossyQuality=quality)
-    assert error_of(answer) == (400, 15, "Integer value expected in field: LossyQuality")
+def test_a_quality_that_is_no_number_is_refused(stage: RestStage) -> None:
+    name = stored(stage, FILE)
+    for quality in ("x", 4.5, True, None):
+        answer = modify(stage, name, Transcode=BASELINE, LossyQuality=quality)
+        assert error_of(answer) == (400, 15, "Integer value expected in field: LossyQuality"), quality
 
 
 def test_a_modification_into_what_cannot_be_had_says_why(stage: RestStage) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from store.dicom.elements import Buffer, Element, in_order, read_elements
+from store.dicom.elements import Buffer, Element, read_elements
 from store.dicom.encoding import Change
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.tags import PIXEL_DATA
@@ -30,18 +30,20 @@ class Source:
         """The elements of the top level. Raises InvalidDicom, Busy."""
         return read_elements(self.part10.data, self.part10.start, self.part10.syntax)
 
+    @cached_property
+    def _by_tag(self) -> dict[int, Element]:
+        """The elements by their tag; of several the first."""
+        return {element.tag: element for element in reversed(self.elements)}
+
     @property
     def has_pixel_data(self) -> bool:
-        return any(element.tag == PIXEL_DATA for element in self.elements)
+        return PIXEL_DATA in self._by_tag
 
     def raw(self, tags: Iterable[int]) -> dict[int, bytes]:
-        """Return the values of those elements that there are; of several the first."""
-        wanted, data = set(tags), self.part10.data
-        return {
-            element.tag: bytes(data[element.value : element.value + element.length])
-            for element in in_order(self.elements)
-            if element.tag in wanted
-        }
+        """Return the values of those elements that there are."""
+        data = self.part10.data
+        found = [self._by_tag[tag] for tag in tags if tag in self._by_tag]
+        return {element.tag: bytes(data[element.value : element.value + element.length]) for element in found}
 
     def text(self, tag: int) -> str:
         """Return the value of a UID, "" where there is none."""
