@@ -13,11 +13,14 @@ from events.errors import InvalidDicom
 from store.dicom.elements import Element, in_order, read_elements
 from store.dicom.part10 import file_meta, open_part10
 from store.dicom.rendering import render_tags
+from store.dicom.syntax import Syntax
 from store.dicom.tags import PIXEL_DATA
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests import transcoded
 from tests.data_factory import Sample, made_files, shipped_files
 from tests.dicom_bytes import add_pixels, dataset, element, encode, item
+from tests.native_pixels import Native, ramp
+from tests.pixel_files import RLE
 
 SAMPLES = {sample.name: sample for sample in (*made_files(), *shipped_files())}
 DECODED_BY_DCMTK = "d30242775a414c01"  # SHA-256 of the pixels of both files of 12-bit JPEG
@@ -181,6 +184,26 @@ def test_other_targets_are_refused(target: str) -> None:
 def test_a_video_cannot_be_decoded() -> None:
     with pytest.raises(CannotTranscode, match=r"4\.102"):
         transcode(SAMPLES["encapsulated-1.2.840.10008.1.2.4.102"].data, EXPLICIT_LE)
+
+
+@pytest.mark.parametrize(("announced", "there"), [(1, 2), (2, 3), (2, 7)])
+def test_frames_that_nobody_has_announced_are_not_thrown_away(announced: int, there: int) -> None:
+    native = Native(samples=ramp("<u2", there, 5, 6), bits=16)
+    with pytest.raises(CannotTranscode, match=f"{(there - announced) * 60} bytes more than are announced"):
+        transcode(native.file(EXPLICIT_LE, NumberOfFrames=str(announced)), RLE)
+
+
+@pytest.mark.parametrize(("frames", "padding"), [(1, 1), (3, 1), (1, 14), (2, 58)])
+def test_what_pads_pixels_keeps_them_from_no_syntax(frames: int, padding: int) -> None:
+    samples = ramp("u1", frames, 1, 1) if padding == 1 else ramp("<u2", frames, 5, 6)
+    file = Native(samples=samples, bits=samples.itemsize * 8).file(EXPLICIT_LE)
+    if padding > 1:
+        size = samples.nbytes
+        file = file.replace(struct.pack("<I", size) + samples.tobytes(), struct.pack("<I", size + padding) + samples.tobytes()) + bytes(padding)  # fmt: skip
+    made = transcode(file_meta("1.2", "1.2.3", RLE) + transcode(file, RLE), EXPLICIT_LE)
+    pixels = next(element for element in read_elements(made, 0, Syntax()) if element.tag == PIXEL_DATA)
+    assert made[pixels.value : pixels.value + samples.nbytes] == samples.tobytes()
+    assert pixels.length == samples.nbytes + samples.nbytes % 2
 
 
 def test_pixels_that_are_none_are_refused() -> None:

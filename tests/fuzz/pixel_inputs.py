@@ -21,6 +21,7 @@ from tests.pixel_files import (
     J2K_LOSSLESS,
     JPEG_LS_NEAR,
     JPEG_XL,
+    RLE,
     color,
     gray,
     offsets,
@@ -94,7 +95,9 @@ def make_input(seed: int, number: int) -> tuple[Input, bytes]:
     sound = made.encode()
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         mutate = chance.choice(_MUTATIONS)
-        made.is_only_cut = made.is_only_cut and mutate in _CUTS
+        # What closes a frame of other codings are samples in RLE.
+        is_cut = mutate in _CUTS and (mutate is not _cut_and_close or made.syntax != RLE)
+        made.is_only_cut = made.is_only_cut and is_cut
         made.has_right_vrs = made.has_right_vrs and mutate not in {_change_vr, _spoil_bytes}
         mutate(chance, made)
     return made, sound

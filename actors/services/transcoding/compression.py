@@ -22,7 +22,8 @@ from store.dicom.encoding import Change, Room, lay_out
 from store.dicom.mapped import lay_down
 from store.dicom.pixels.description import Frame, UndecodablePixels
 from store.dicom.pixels.encodable import is_lossy, most_codestream_bytes, with_bits
-from store.dicom.pixels.image import find_pixels
+from store.dicom.pixels.image import Pixels, find_pixels
+from store.dicom.pixels.native import native_bytes
 from store.dicom.tags import (
     BITS_ALLOCATED,
     BITS_STORED,
@@ -52,6 +53,7 @@ class Compression:
         self._source = source
         self._target = target
         self._pixels = find_pixels(source.part10, source.elements)
+        _refuse_more_frames(self._pixels)
         self._is_lossy = is_lossy(*target)
         self._label = ""
         self._sizes: list[int] = []
@@ -154,6 +156,13 @@ class Compression:
         return lossy_changes(
             self._target, source.text(SOP_CLASS_UID), source.text(SOP_INSTANCE_UID), source.raw(READ), ratio
         )
+
+
+def _refuse_more_frames(pixels: Pixels) -> None:
+    """Raise UndecodablePixels for pixels that nobody has announced: they would be lost. What only pads is not kept."""
+    excess = pixels.excess_bytes
+    if excess > 1 and excess * pixels.described.frames >= native_bytes(pixels.described):
+        raise UndecodablePixels(f"Pixel Data has {excess} bytes more than are announced: there may be more frames")
 
 
 def _item(value: bytes) -> bytes:

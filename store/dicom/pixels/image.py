@@ -10,7 +10,7 @@ from store.dicom.part10 import Part10
 from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import FLOATING, describe_pixels, is_planar
-from store.dicom.pixels.native import NativeFrames, describe_native
+from store.dicom.pixels.native import NativeFrames, describe_native, native_bytes
 
 MOST_FRAMES: Final = 1_000_000  # of an image; those of a slide at 40 times are some 100,000
 
@@ -22,6 +22,7 @@ class Pixels:
     transfer_syntax: str
     described: PixelDescription
     frames: Sequence[Frame]
+    excess_bytes: int = 0  # of uncompressed Pixel Data, behind the frames
 
 
 def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
@@ -32,6 +33,7 @@ def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
     if described.frames > MOST_FRAMES:
         raise UndecodablePixels(f"{described.frames} frames are announced; up to {MOST_FRAMES} can be had")
     frames: Sequence[Frame]
+    excess = 0
     if part10.syntax.encapsulated:
         frames = find_frames(data, elements, described.frames)
     else:
@@ -45,7 +47,8 @@ def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
             is_little=little,
         )
         frames = NativeFrames(holder, described)
-    return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=frames)
+        excess = holder.length - native_bytes(described)
+    return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=frames, excess_bytes=excess)
 
 
 def _element(elements: Sequence[Element]) -> Element:

@@ -31,7 +31,7 @@ def describe_native(
             "Pixels that share their colours must be of 8 bits, by pixel, in an even number of columns"
         )
     described = replace(described, native=layout)
-    needed = -(-described.frames * _frame_bits(described) // 8)
+    needed = native_bytes(described)
     if pixels.length < needed:
         raise UndecodablePixels(f"Pixel Data has {pixels.length} bytes, {needed} are announced")
     return described
@@ -77,6 +77,11 @@ class NativeFrames(Sequence[Frame]):
         start = self._start + first * self._word_bytes
         end = min(self._start + last * self._word_bytes, self._end)
         return Frame(((start, end - start),), place * self._bits - first * word)
+
+
+def native_bytes(described: PixelDescription) -> int:
+    """Return how many bytes of Pixel Data are announced."""
+    return -(-described.frames * _frame_bits(described) // 8)
 
 
 def _frame_bits(described: PixelDescription) -> int:
