@@ -58,7 +58,7 @@ def _is_shown_here_alone(case: Case) -> bool:
     """Pixels that 1.12.7 refuses."""
     bits = case.number("BitsAllocated")
     return case.is_refused_there and (
-        case.syntax.removeprefix("1.2.840.10008.1.2.4.") in {"90", "91", "201", "202", "203"}
+        case.syntax.removeprefix("1.2.840.10008.1.2.4.") in {"90", "91", "110", "111", "112", "201", "202", "203"}
         or case.label in {"YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_RCT", "YBR_ICT", "PALETTE COLOR"}
         or bits in {1, 32, 64}
         or (bits == 8 and case.number("PixelRepresentation") == 1)
@@ -73,7 +73,7 @@ def _uses_beyond_stored_bits(case: Case) -> bool:
 
 ACCEPTED: Final = (
     Accepted(
-        "pixels that 1.12.7 cannot decode: JPEG 2000, YBR, signed bytes, 32 bits, floating point, single bits in a width that is no multiple of 8, colours by plane of 16 bits",
+        "pixels that 1.12.7 cannot decode: JPEG 2000, JPEG XL, YBR, signed bytes, 32 bits, floating point, single bits in a width that is no multiple of 8, colours by plane of 16 bits",
         "PS3.3 §C.7.6.3.1.2, §C.7.6.24, §C.7.6.25; PS3.5 §8",
         r".*",
         _is_shown_here_alone,

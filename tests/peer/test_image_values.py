@@ -47,6 +47,8 @@ TOOLS = {
     BIG: ("dcmconv", "+te"),
     "": ("dcmconv", "+te"),
 }
+# Of JPEG XL there is one decoder, libjxl, which is ours: what it gives is held against what was encoded (`tests/contract/test_round_trips.py`).
+ALONE = frozenset(FAMILY + number for number in ("110", "111", "112"))
 HTJ2K = frozenset(FAMILY + number for number in ("201", "202", "203"))
 CHOSEN = (
     *("emri_small.dcm", "693_J2KR.dcm", "JPEG2000.dcm", "SC_rgb_dcmtk_+eb+cy+s4.dcm", "SC_rgb_jls_lossy_line.dcm"),
@@ -119,6 +121,8 @@ def compare(pool: CodecPool, samples: Sequence[Sample], folder: Path) -> tuple[i
     same, others = 0, []
     for sample in samples:
         try:
+            if open_part10(sample.data).transfer_syntax in ALONE:
+                continue
             values = ours(pool, sample.data)
         except InvalidDicom:
             continue
