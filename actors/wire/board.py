@@ -107,6 +107,10 @@ class _Labelled(Metric):
         with self._board.lock:
             self._board.own[place] += amount
 
+    def total(self) -> float:
+        """Return what all processes have counted, under all values of the label."""
+        return sum(self._total(number) for number in range(len(self._places)))
+
     def samples(self) -> Iterator[Sample]:
         for number, value in enumerate(self._places):
             yield Sample("", ((self.label, value),) if self.label else (), self._total(number))

@@ -17,6 +17,7 @@ from pynetdicom.events import Event
 
 from events.errors import PeerFailed
 from store.dicom.uids import MR_IMAGE_STORAGE
+from tools.bench.archiving import pieces
 from tools.bench.cstore_load import Association, parse_file
 from tools.bench.http_load import Client, uploads
 from tools.bench.results import measured
@@ -192,3 +193,16 @@ def test_a_kind_the_peer_does_not_take_is_told_before_it_is_sent() -> None:
         with pytest.raises(PeerFailed, match="does not accept"):
             association.encode(file, 1)
         association.release()
+
+
+def test_a_client_that_leaves_has_taken_the_first_bytes_alone() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+    with scripted_server([answer], [answer], [plain(b"", b"404 Not Found")]) as (url, requests):
+        target = Target(name="x", url=url)
+        first = pieces(target, "/studies/1/archive")
+        assert next(first)[:1] == b"a"
+        first.close()
+        assert b"".join(pieces(target, "/studies/1/archive")) == b"abcdef"
+        with pytest.raises(PeerFailed, match="404"):
+            next(pieces(target, "/studies/1/archive"))
+    assert all(request.startswith(b"GET /studies/1/archive HTTP") for request in requests)

@@ -203,6 +203,20 @@ def _uid_of(file: bytes) -> str:
     return str(dcmread(io.BytesIO(file)).SOPInstanceUID)
 
 
+def test_two_patients_with_a_study_of_one_uid_are_kept_apart_on_a_medium(rest: RestStage) -> None:
+    same: dict[str, Any] = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4"}
+    upload(rest, *(encode(dataset(patient, **same)) for patient in (1, 2)))
+    data = rest.ask("/tools/create-media", "POST", json.dumps(ids_of(rest, "patients")).encode()).body
+    records = dcmread(io.BytesIO(unzip(data)["DICOMDIR"])).DirectoryRecordSequence
+    under: dict[str, list[str]] = {}
+    for record in records:
+        if record.DirectoryRecordType == "PATIENT":
+            told = under.setdefault(record.PatientID, [])
+        elif record.DirectoryRecordType == "IMAGE":
+            told.append(record.ReferencedSOPInstanceUIDInFile)
+    assert under == {"PAT1": [dataset(1).SOPInstanceUID], "PAT2": [dataset(2).SOPInstanceUID]}
+
+
 def test_a_transfer_syntax_is_made_for_the_members_that_can_have_it(rest: RestStage) -> None:
     path, _ = upload(
         rest, pixel_file(J2K_LOSSLESS, gray(8), [ENCODERS[J2K_LOSSLESS](gray(8))]), encode(dataset(1, 1, 1, 2))

@@ -84,6 +84,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     images.set_defaults(run=_images)
     _add_servers(images)
+    archive = kinds.add_parser("archive", help="a study as a ZIP archive, and what comes in meanwhile")
+    archive.add_argument("--generate", type=int, default=3000, metavar="N", help="instances of the study (3000)")
+    archive.add_argument(
+        "--ingested", type=int, default=300, metavar="N", help="instances that come in, twice a round (300)"
+    )
+    archive.set_defaults(run=_archive)
+    _add_servers(archive)
     lua = kinds.add_parser("lua", help="what Lua scripts cost: filters, callbacks of events, auto-routing")
     lua.add_argument("--generate", type=int, default=1000, metavar="N", help="instances a measurement (1000)")
     lua.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
@@ -123,7 +130,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     flat.add_argument("--requests", type=int, default=200, metavar="N", help="of each kind and round (200)")
     flat.set_defaults(run=_flat)
-    for each in (ingest, rest, changes, metadata, find, query, search, scu, images, lua, recycle, replay, filler, flat):
+    for each in (
+        ingest,
+        rest,
+        changes,
+        metadata,
+        find,
+        query,
+        search,
+        scu,
+        images,
+        archive,
+        lua,
+        recycle,
+        replay,
+        filler,
+        flat,
+    ):
         _add_common(each)
 
 
@@ -242,6 +265,22 @@ def _images(options: argparse.Namespace) -> int:
         runs = images(targets, seed=options.seed, rounds=options.rounds, count=options.requests, slices=options.slices)
     title = f"images: {options.requests} requests a run, {options.slices} slices, {options.rounds} rounds"
     return _report("images", title, options, runs)
+
+
+def _archive(options: argparse.Namespace) -> int:
+    from tools.bench.archiving import archive
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        runs = archive(
+            targets,
+            seed=options.seed,
+            rounds=options.rounds,
+            instances=options.generate,
+            ingested=options.ingested,
+        )
+    title = f"archive: {options.generate} instances, {options.rounds} rounds"
+    return _report("archive", title, options, runs)
 
 
 def _query(options: argparse.Namespace) -> int:

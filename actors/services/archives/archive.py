@@ -1,27 +1,24 @@
 """One archive, from its members to its bytes: they are made as fast as somebody takes them, and no faster.
 
 Members are read and compressed ahead, in threads of their own, so disk, codecs and the client are waited for at the same time. At most
-twice as many are ready as there are threads, and of a large one as many pieces. The threads give way to those that serve senders (`nice`).
+twice as many are ready as there are threads, and of a large one as many pieces. While instances come in it is slower (`pace`).
 
 An instance whose file is damaged or gone does not end an archive: it is named in a text file at its end, `DAMAGED.TXT`.
 """
 
-import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from isal import isal_zlib
-
 from actors.services.archives.content import PIECE_BYTES, Content, Reader
+from actors.services.archives.pace import Pace
+from actors.services.archives.packing import LAST_BLOCK, add_to_crc, pack, pack_piece
 from actors.services.archives.report import Report
 from actors.services.archives.selection import Member
 from actors.services.archives.zip_stream import ZipStream
@@ -30,10 +27,6 @@ from store.dicom import dicomdir
 from store.dicom.elements import Buffer
 from store.dicom.summary import Summary
 
-LEVEL: Final = 2  # see docs/dependencies.md, "Why this zlib"
-_WINDOW: Final = -15  # zlib's code for: a raw stream, largest window
-_LAST_BLOCK: Final = b"\x03\x00"  # an empty one that ends a stream, behind pieces that do not
-_NICE: Final = 10
 _GATHERED_BYTES: Final = 1 << 18  # leave at once: a piece of an answer costs two changes of threads
 
 
@@ -87,11 +80,13 @@ class Archive:
         self._options = options
         self._directory = directory
         self._check = check
-        self._pool = ThreadPoolExecutor(options.threads, "archive", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(options.threads, "archive")
+        self._pace = Pace()
         self._ahead = options.threads * 2
         self._reading: deque[Future[_Ready]] = deque()
         self._zip = ZipStream(options.at, options.scratch)
         self._next: Member | None = None
+        self._writing: Content | None = None
         self._done = 0
         self._is_closed = False
 
@@ -136,22 +131,23 @@ class Archive:
         """End it, whatever is under way; nothing is left behind."""
         self._is_closed = True
         self._pool.shutdown(cancel_futures=True)
-        for future in self._reading:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                content = future.result().content
-                if content is not None:
-                    content.close()
+        ended = [each for each in self._reading if not each.cancelled() and each.exception() is None]
+        for content in (self._writing, *(future.result().content for future in ended)):
+            if content is not None:
+                content.close()
         self._reading.clear()
         self._zip.close()
 
     def _read_ahead(self) -> Iterator[_Ready]:
         self._fill()
         while self._reading:
+            self._check()
             ready = self._reading[0].result()
+            self._writing = ready.content
             self._reading.popleft()
             self._fill()
-            self._check()
             yield ready
+            self._pace.rest()
 
     def _fill(self) -> None:
         """Have members read, as many as there is room for; one that may become large in memory waits until it is alone."""
@@ -159,7 +155,7 @@ class Archive:
             self._next = self._next or next(self._members, None)
             if self._next is None or (self._reading and self._reader.is_large_in_memory(self._next.instance)):
                 return
-            self._reading.append(self._pool.submit(self._read, self._next))
+            self._reading.append(self._pool.submit(self._pace.work, self._read, self._next))
             self._next = None
 
     def _read(self, member: Member) -> _Ready:
@@ -167,7 +163,7 @@ class Archive:
         try:
             content = self._reader.read(member.instance, self._check_all)
         except FileNotFoundError:
-            return _Ready(member, failure="it was deleted while the archive was made")
+            return _Ready(member, failure="it was deleted meanwhile, or has no file")
         except DamagedFile as exc:
             return _Ready(member, failure=str(exc))
         ready = _Ready(member, content)
@@ -179,8 +175,7 @@ class Archive:
             content.close()
             return _Ready(member, failure=f"it cannot be read: {exc}")
         if content.opened is None and content.size_bytes <= PIECE_BYTES:
-            whole = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
-            ready.packed, ready.crc = isal_zlib.compress(whole, LEVEL, _WINDOW), isal_zlib.crc32(whole)
+            ready.packed, ready.crc = pack(content.parts)
         return ready
 
     def _check_all(self) -> None:
@@ -209,11 +204,12 @@ class Archive:
         """Compress a large member: its pieces side by side, each a part of the stream that needs none of the others."""
         crc = size_bytes = 0
         for piece, packed in self._packed(self._whole_pieces(member, content)):
-            crc = isal_zlib.crc32(piece, crc)
+            crc = add_to_crc(crc, piece)
             size_bytes += len(piece)
             self._check()
             yield [self._zip.piece(packed)]
-        yield [self._zip.piece(_LAST_BLOCK), self._zip.end(crc, size_bytes)]
+            self._pace.rest()
+        yield [self._zip.piece(LAST_BLOCK), self._zip.end(crc, size_bytes)]
 
     def _whole_pieces(self, member: Member, content: Content) -> Iterator[Buffer]:
         """Iterate over a content; one that turns out to be damaged ends there, and the report tells."""
@@ -225,15 +221,15 @@ class Archive:
     def _packed(self, pieces: Iterator[Buffer]) -> Iterator[tuple[Buffer, bytes]]:
         pending: deque[Future[tuple[Buffer, bytes]]] = deque()
         for piece in pieces:
-            pending.append(self._pool.submit(_pack, piece))
+            pending.append(self._pool.submit(self._pace.work, pack_piece, piece))
             if len(pending) >= self._ahead:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
     def _own_member(self, name: str, content: bytes) -> tuple[bytes, bytes]:
-        packed = isal_zlib.compress(content, LEVEL, _WINDOW)
-        return self._zip.whole(name, isal_zlib.crc32(content), len(content), packed)
+        packed, crc = pack((content,))
+        return self._zip.whole(name, crc, len(content), packed)
 
 
 class Abandoned(Exception):  # no error: nobody waits for the archive any more
@@ -243,15 +239,3 @@ class Abandoned(Exception):  # no error: nobody waits for the archive any more
 def _file_ids(members: Iterator[Member]) -> Iterator[Member]:
     """The members under the names that they have on a medium."""
     return (replace(member, name=f"IMAGES/IM{number}") for number, member in enumerate(members))
-
-
-def _pack(piece: Buffer) -> tuple[Buffer, bytes]:
-    packer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _WINDOW)
-    return piece, packer.compress(piece) + packer.flush(isal_zlib.Z_FULL_FLUSH)
-
-
-def _give_way() -> None:
-    """Let a thread have the processor when nobody else wants it. Linux counts threads one by one."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -11,8 +11,9 @@ from io import RawIOBase
 from typing import Final
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.targets import CannotTranscode, Target
+from actors.services.transcoding.targets import Target
 from actors.services.transcoding.transcode import transcode
+from events.errors import InvalidDicom
 from store.blobs.damage import DIGEST_BYTES, Damage, Kind
 from store.blobs.store import MAPPED_BYTES, BlobStore
 from store.dicom.elements import Buffer
@@ -101,7 +102,7 @@ class Reader:
         reopener = self._blobs.reopener(instance, data)
         try:
             made = transcode(memoryview(data), target, self._codecs, reopener, check)
-        except CannotTranscode:
+        except InvalidDicom:  # of what cannot be transcoded, too
             return Content("", instance.transfer_syntax, len(data), (data,))
         parts = made.head(), made.dataset
         return Content(made.sop_instance, made.transfer_syntax, sum(map(len, parts)), parts)
