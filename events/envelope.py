@@ -36,6 +36,7 @@ from events import (
     resources,
     scripts,
     server,
+    worklists,
 )
 from events.errors import CorruptLog
 from events.event import Event, defaults, field_names
@@ -64,6 +65,7 @@ _FAMILIES = (
     server,
     peers,
     commitments,
+    worklists,
     jobs,
     scripts,
 )

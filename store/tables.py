@@ -74,6 +74,7 @@ COMMITMENTS = (
     b"commitments"  # seq of the request -> a transaction of storage commitment (store.projections.commitments)
 )
 COMMITMENT_IDS = b"commitment-ids"  # UID of the transaction -> its key in `commitments`
+WORKLISTS = b"worklists"  # UUID -> an entry of the modality worklist that a client has made
 PEERS = b"peers"  # name -> a peer that REST has stored
 CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a failed callback that is to be called again
 CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few

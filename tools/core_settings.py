@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.core.index.settings import StorageLimits
 from actors.core.jobs.settings import SchedulerSettings
+from actors.messages.worklist_settings import WORKLISTS, WorklistSettings
 from actors.services.ingest.settings import IngestSettings
 from events.identifiers import Level
 from events.options import Option, Whole, filled_by, same_as
@@ -21,5 +22,6 @@ class CoreSettings:
     lua_is_on: bool = False  # LuaScripts or ExecuteLuaEnabled: somebody reads the log for callbacks
     # How fast all files are read again and again; 0: not at all.
     scrub_bytes_per_s: int = filled_by(Option("StorageScrubRateMB", Whole(unit="MB/s", factor=1_000_000), 2))
+    worklists: WorklistSettings = filled_by(WORKLISTS)
     limits: StorageLimits = field(default_factory=StorageLimits)
     jobs: SchedulerSettings = field(default_factory=SchedulerSettings)

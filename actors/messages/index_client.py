@@ -18,6 +18,7 @@ from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.reconstruction import Reconstruct
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
+from actors.messages.commands.worklists import RemoveWorklist, StoreWorklist
 from actors.wire.bridge.client import ASK_TIMEOUT_S, BridgeClient
 from events.identifiers import BlobId, Level, Ref, ResourceId, Seq
 from store.blobs.damage import Damage
@@ -190,6 +191,14 @@ class IndexClient:
     def change_commitment(self, command: RequestCommitment | ReportCommitment | ForgetCommitment) -> None:
         """Record what becomes of a transaction of storage commitment."""
         self._ask(command)
+
+    def store_worklist(self, command: StoreWorklist) -> None:
+        """Add or replace an entry of the worklist. Raises NotFound, InvalidRequest."""
+        self._ask(command)
+
+    def remove_worklist(self, command: RemoveWorklist) -> bool:
+        """Remove an entry of the worklist; returns whether it was there."""
+        return bool(self._ask(command))
 
     def set_setting(self, name: str, value: Any) -> None:
         """Change a setting of all processes until the next start."""

@@ -6,11 +6,12 @@ A class or a syntax is a line `  Name | UID`, as in Orthanc's, so that programs 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from actors.services.remote import echo_scu, find_scu, get_scu, move_scu
+from actors.services.remote import commitment_scu, echo_scu, find_scu, get_scu, move_scu
 from actors.services.remote.requestor import Proposal
 from actors.services.remote.target import ScuSettings
 from actors.services.transcoding.targets import READABLE
 from actors.wire.dicom.command import Field
+from api.dicom.commitment_scp import DATASET_LIMIT_BYTES
 from api.dicom.find_scp import IDENTIFIER_LIMIT_BYTES
 from api.dicom.negotiation import SERVICE_SYNTAXES, select_sop_classes, select_transfer_syntaxes
 from api.dicom.service import Service
@@ -28,6 +29,8 @@ PROPOSED: Final[Mapping[Field, tuple[Proposal, ...]]] = {
     Field.C_FIND: find_scu.PROPOSALS,
     Field.C_MOVE: move_scu.PROPOSALS,
     Field.C_GET: tuple(get_scu.proposals(get_scu.storage_contexts())),
+    Field.N_ACTION: (commitment_scu.REQUEST,),
+    Field.N_EVENT_REPORT: (commitment_scu.REPORT,),  # on an association of its own, as SCP of the class
 }
 
 
@@ -45,8 +48,8 @@ def _title(settings: DicomSettings) -> str:
         f"AE title {settings.aet}. {called} {encryption} where peers connect.",
         _rows([("Application context", APPLICATION_CONTEXT), ("Implementation class", IMPLEMENTATION_CLASS_UID)]),
         f"Implementation version name: {IMPLEMENTATION_VERSION_NAME}.",
-        "SCP/SCU role selection is answered for storage classes. Extended negotiation, asynchronous operations and user\n"
-        "identity are read and not answered: one request at a time is served in an association.",
+        "SCP/SCU role selection is answered for storage classes and storage commitment. Extended negotiation, asynchronous\n"
+        "operations and user identity are read and not answered: one request at a time is served in an association.",
         line="=",
     )
 
@@ -105,6 +108,7 @@ def _limits(settings: DicomSettings, scu: ScuSettings) -> str:
         ("Silence of a peer as SCP, seconds (0: any)", f"{settings.scp_timeout_s:g}"),
         ("Silence of a peer as SCU, seconds (0: any)", scu.timeout_s),
         ("Identifier of a query, bytes", IDENTIFIER_LIMIT_BYTES),
+        ("Request or report of storage commitment, bytes", DATASET_LIMIT_BYTES),
         ("Answers to a query of patients, studies, series (0: all)", settings.find.limit_results),
         ("Answers to a query of instances (0: all)", settings.find.limit_instances),
         ("Depth of nested items", MAX_DEPTH),

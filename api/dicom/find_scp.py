@@ -13,7 +13,7 @@ A list that `LimitFindResults` or `LimitFindInstances` cuts off ends as if the p
 1.12.7 reads these options and does not act on them here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, Protocol
 
@@ -23,16 +23,16 @@ from actors.wire.dicom.command import Command, Field, encode_response
 from actors.wire.dicom.pdu import Context
 from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.access import manufacturer_of
+from api.dicom.answer_charset import encode_answer
 from api.dicom.association import Association
 from api.dicom.query_log import log_query
 from api.dicom.service import FinalResponse, Service
 from api.dicom.status import comment_on, find_status
 from events.errors import InvalidRequest
 from events.identifiers import Level
-from store.dicom.charset_encoding import can_encode, defined_term
 from store.dicom.charsets import charset_of
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.identifier import decode_dataset, encode_dataset
+from store.dicom.identifier import decode_dataset
 from store.dicom.level_words import level_of
 from store.dicom.matching import Dataset, Value, parse_key
 from store.dicom.tags import QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET_FROM_UTC
@@ -74,7 +74,7 @@ class _FindScp:
         log_query(association, command, asked)
         level = parse_level(asked.get(QUERY_RETRIEVE_LEVEL))
         keys = self._filters.filter_find(asked, association.origin, partial(manufacturer_of, association.settings))
-        vr_of = _vr_of(private_vrs)
+        vr_of = vr_of_query(private_vrs)
         limit = settings.limit_instances if level == Level.INSTANCE else settings.limit_results
         query = Query(
             level=level,
@@ -128,13 +128,7 @@ class _AnswerWriter:
         values = self._empty | answer
         for tag in self._items.keys() & answer.keys():
             values[tag] = self._narrowed(tag, answer[tag])
-        encoding = self._default
-        if self._declared != encoding:
-            texts = list(_texts(values))
-            if not _fits(texts, encoding) and _fits(texts, self._declared):
-                encoding = self._declared
-        values[SPECIFIC_CHARACTER_SET] = defined_term(encoding)
-        return encode_dataset(values, self._transfer_syntax, encoding)
+        return encode_answer(values, self._transfer_syntax, self._default, (self._declared,))
 
     def _narrowed(self, tag: int, value: Value) -> Value:
         """Of a sequence's items only what the query's item names."""
@@ -151,7 +145,7 @@ def parse_level(value: Value) -> Level:
     return level
 
 
-def _vr_of(private_vrs: dict[int, str]) -> Callable[[int], str]:
+def vr_of_query(private_vrs: dict[int, str]) -> Callable[[int], str]:
     """VRs by the dictionary; of a tag that is in none as the query has it."""
     return lambda tag: dictionary_vr(tag) or private_vrs.get(tag, "UN")
 
@@ -168,17 +162,3 @@ def _is_ignored(tag: int) -> bool:
 
 def _chunks(answers: list[bytes]) -> Iterator[list[bytes]]:
     return (answers[start : start + CHUNK] for start in range(0, len(answers), CHUNK))
-
-
-def _texts(values: Dataset) -> Iterator[tuple[str, str]]:
-    """Texts with the VRs that they are written in."""
-    for tag, value in values.items():
-        if isinstance(value, str):
-            yield value, dictionary_vr(tag)
-        elif value is not None:
-            for item in value:
-                yield from _texts(item)
-
-
-def _fits(texts: Iterable[tuple[str, str]], encoding: str) -> bool:
-    return all(can_encode(text, encoding, vr) for text, vr in texts)

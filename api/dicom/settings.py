@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from actors.messages.worklist_settings import WORKLISTS, WorklistSettings
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.modality import Modality, Operation
 from actors.services.remote.target import ScuSettings
@@ -49,6 +50,7 @@ class DicomSettings:
     maximum_pdu_length: int = same_as(ScuSettings, "maximum_pdu_length")  # of the P-DATA PDUs we take
     tls: TlsSettings | None = None  # DicomTlsEnabled and its options; None: plain TCP
     find: FindSettings = FindSettings()
+    worklists: WorklistSettings = filled_by(WORKLISTS)
     # The peer waits for all sub-operations; else they are a job.
     synchronous_move: bool = filled_by(Option("SynchronousCMove", Boolean(), default=True))
     threads_count: int = filled_by(Option("DicomThreadsCount", Whole(1, 10_000), 4))  # operations at once, see `server`

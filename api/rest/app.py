@@ -46,6 +46,7 @@ from api.rest import (
     system,
     tools,
     upload,
+    worklists,
 )
 from api.rest.deps import Deps, Routes
 from api.rest.serving.compression import Compression
@@ -90,6 +91,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     prometheus.routes,
     create_dicom.routes,
     tools.routes,
+    worklists.routes,
 )
 
 

@@ -10,13 +10,13 @@ from actors.services.remote.asking import ask, check, decode, open_for_finding
 from actors.services.remote.modality import Modality
 from actors.services.remote.query import FIND_MODEL, TEMPLATES, find_identifier, normalize, worklist_identifier
 from actors.services.remote.query_store import StoredQuery
-from api.errors import BadField, BadType, RefusedQuery
+from api.errors import BadField, RefusedQuery
 from api.rest import fields, runtime
 from api.rest.arguments import parse_tag
 from api.rest.deps import Deps, Routes
 from api.rest.modalities import ONE_MODALITY, find_modality, parse_modality
 from api.rest.queries import send_answers, write_answers
-from api.rest.remote_request import Remote, check_keys, remote_of, requested_timeout
+from api.rest.remote_request import Remote, check_keys, parse_nested_keys, remote_of, requested_timeout
 from api.rest.render_answers import render_answer, render_worklist
 from api.rest.render_resources import TYPE_OF_LEVEL
 from api.rest.serving.body import read_text
@@ -185,7 +185,7 @@ class FindWorklist:
         deps = self._deps
         body = fields.read_object(req)
         options = body if "Query" in body else {}
-        keys = _parse_worklist(body.get("Query", body))
+        keys = parse_nested_keys(body.get("Query", body))
         form: Any = "simplify"
         if fields.flag(options, "Short", default=False):
             form = "short"
@@ -201,22 +201,6 @@ class FindWorklist:
         ) as answers:
             shown = [render_worklist(decode(budget.take(answer), default), form) for answer in answers]
         send_json(req, resp, shown)
-
-
-def _parse_worklist(value: object) -> Dataset:
-    """Return keys that may hold sequences. Raises BadType, UnknownTag."""
-    if not isinstance(value, dict):
-        raise BadType
-    keys: Dataset = {}
-    for name, key in value.items():
-        tag = parse_tag(name)
-        if isinstance(key, str):
-            keys[tag] = key
-        elif isinstance(key, list):
-            keys[tag] = tuple(map(_parse_worklist, key))
-        else:
-            raise BadType(f"Bad Parameter type for tag {tag >> 16:04x},{tag & 0xFFFF:04x}")
-    return keys
 
 
 def routes(deps: Deps) -> Routes:

@@ -7,7 +7,7 @@ from typing import Any
 from actors.services.remote.modality import Modality
 from actors.services.remote.query import encoding_of, local_aet
 from actors.services.remote.target import Target
-from api.errors import BadField, OutOfRange, UnknownTag
+from api.errors import BadField, BadType, OutOfRange, UnknownTag
 from api.rest import fields, runtime
 from api.rest.arguments import parse_tag
 from api.rest.deps import Deps
@@ -61,6 +61,22 @@ def parse_keys(body: Mapping[str, Any]) -> Dataset:
         keys: Dataset = {parse_tag(name): _string(key) for name, key in body.get("Query", {}).items()}
     except (UnknownTag, TypeError, AttributeError) as exc:
         raise BadField("Associative array of DICOM tags to strings expected in field: Query") from exc
+    return keys
+
+
+def parse_nested_keys(value: object) -> Dataset:
+    """Return keys that may hold sequences. Raises BadType, UnknownTag."""
+    if not isinstance(value, dict):
+        raise BadType
+    keys: Dataset = {}
+    for name, key in value.items():
+        tag = parse_tag(name)
+        if isinstance(key, str):
+            keys[tag] = key
+        elif isinstance(key, list):
+            keys[tag] = tuple(map(parse_nested_keys, key))
+        else:
+            raise BadType(f"Bad Parameter type for tag {tag >> 16:04x},{tag & 0xFFFF:04x}")
     return keys
 
 

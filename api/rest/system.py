@@ -1,7 +1,7 @@
 """`/system`, `/plugins`, the root and other fixed answers; the page that stands where no web interface is installed."""
 
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import falcon
 
@@ -16,6 +16,9 @@ from store.dicom.indexed_tags import signature, with_extra
 _LINKS = ("/system", "/statistics", "/patients?expand", "/studies?expand", "/changes", "/events", "/tools")
 
 EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
+
+
+WORKLISTS: Final = "worklists"
 
 
 class System:
@@ -90,15 +93,31 @@ class Favicon:
 
 
 class Plugins:
-    """`/plugins`: none; the one entry is the script the Explorer always asks for."""
+    """`/plugins`: the script that the Explorer always asks for, and what Orthanc has in a plugin and this server has built in."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._has_worklists = deps.settings.worklists.is_enabled
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        send_json(req, resp, ["explorer.js"])
+        send_json(req, resp, ["explorer.js", *([WORKLISTS] if self._has_worklists else [])])
 
 
 class Plugin:
-    def on_get(self, _req: falcon.Request, _resp: falcon.Response, name: str) -> None:  # noqa: ARG002  # falcon passes it by name
-        raise NotFound
+    """What Orthanc has in a plugin and this server has built in is shown as such, for clients that look for it."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._settings = deps.settings
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        if name != WORKLISTS or not self._settings.worklists.is_enabled:
+            raise NotFound
+        shown = {
+            "Description": "Serves the DICOM modality worklist, from a folder and by REST",
+            "ExtendsOrthancExplorer": False,
+            "ID": WORKLISTS,
+            "Version": self._settings.sinogram_version,
+        }
+        send_json(req, resp, shown)
 
 
 class ExplorerExtensions:
@@ -139,7 +158,7 @@ def routes(deps: Deps) -> Routes:
         "/app/explorer.html": Explorer(deps),
         "/favicon.ico": Favicon(),
         "/system": System(deps),
-        "/plugins": Plugins(),
+        "/plugins": Plugins(deps),
         "/plugins/explorer.js": ExplorerExtensions(),
-        "/plugins/{name}": Plugin(),
+        "/plugins/{name}": Plugin(deps),
     }

@@ -34,6 +34,7 @@ from events.server import (
     ModalityEvent,
     ResourceExported,
 )
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended, tag_of
@@ -216,6 +217,7 @@ PROJECTION = Projection(
         ModalityEvent,
         PeerEvent,
         CommitmentEvent,
+        WorklistEvent,
         JobEvent,
         ScriptEvent,
     ),

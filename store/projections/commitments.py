@@ -26,6 +26,7 @@ from events.server import (
     ModalityEvent,
     ResourceExported,
 )
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
@@ -115,6 +116,7 @@ PROJECTION = Projection(
     handles={CommitmentRequested: _request, CommitmentReported: _report, CommitmentForgotten: _forget},
     ignores=(
         ModalityEvent,
+        WorklistEvent,
         PeerEvent,
         ChangesCleared,
         ExportsCleared,

@@ -36,6 +36,7 @@ from events.server import (
     ModalityEvent,
     ResourceExported,
 )
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags
@@ -121,6 +122,7 @@ PROJECTION = Projection(
         ModalityEvent,
         PeerEvent,
         CommitmentEvent,
+        WorklistEvent,
         JobEvent,
         ScriptEvent,
     ),

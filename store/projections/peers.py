@@ -17,6 +17,7 @@ from events.server import (
     ModalityEvent,
     ResourceExported,
 )
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.log import Appended
 from store.projections.projection import Projection
@@ -40,6 +41,7 @@ PROJECTION = Projection(
         PeerDropped,
         ModalityEvent,
         CommitmentEvent,
+        WorklistEvent,
         ChangesCleared,
         ExportsCleared,
         ResourceExported,

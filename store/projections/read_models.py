@@ -19,6 +19,7 @@ from store.projections import (
     resources,
     scripts,
     server,
+    worklists,
 )
 
 _MODULES = (
@@ -39,6 +40,7 @@ _MODULES = (
     server,
     peers,
     commitments,
+    worklists,
     scripts,
 )
 READ_MODELS = tuple(module.PROJECTION for module in _MODULES)

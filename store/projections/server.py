@@ -26,6 +26,7 @@ from events.server import (
     ModalityStored,
     ResourceExported,
 )
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
@@ -87,6 +88,7 @@ PROJECTION = Projection(
         ModalityDropped,
         PeerEvent,
         CommitmentEvent,
+        WorklistEvent,
         ResourceEvent,
         LabelEvent,
         ProtectionEvent,

@@ -31,6 +31,7 @@ from actors.messages.commands.server import (
     SaveCursor,
     StoreModality,
 )
+from actors.messages.commands.worklists import RemoveWorklist, StoreWorklist
 from actors.messages.index_client import IndexClient
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
@@ -53,6 +54,7 @@ CHANGING = {
     ClearExports, StoreModality, RemoveModality, StorePeer, RemovePeer, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
     RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
     RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, ChooseMainTags, Reconstruct, Together,
+    StoreWorklist, RemoveWorklist,
 }  # fmt: skip
 
 

@@ -9,6 +9,9 @@ from tests.fault import raw_association as raw
 from tests.handmade_files import handmade_files
 
 PATIENT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
+COMMITMENT = "1.2.840.10008.1.20.1"
+WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 PATIENT_GET = "1.2.840.10008.5.1.4.1.2.1.3"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -70,8 +73,21 @@ def requests() -> list[bytes]:
         (0x0800, b"\1\0"),
     )
     identifier = struct.pack("<HHI", 8, 0x52, 8) + b"PATIENT " + struct.pack("<HHI", 0x10, 0x20, 0)
+    worklist = find.replace(PATIENT_FIND.encode() + b"\0", WORKLIST_FIND.encode().ljust(len(PATIENT_FIND) + 1, b"\0"))
+    within = struct.pack("<HHI", 0x40, 2, 18) + b"20240115-20240116 " + struct.pack("<HHI", 0x40, 3, 10) + b"0800-1200 "
+    step = struct.pack("<HHI", 0xFFFE, 0xE000, len(within)) + within
+    scheduled = struct.pack("<HHI", 0x10, 0x10, 4) + b"DOE*" + struct.pack("<HHI", 0x40, 0x100, len(step)) + step
     echo = raw.command(
         (0x0002, raw.VERIFICATION.encode() + b"\0"), (0x0100, b"\x30\0"), (0x0110, b"\7\0"), (0x0800, b"\1\1")
+    )
+    action = raw.command(
+        (0x0003, COMMITMENT.encode()), (0x0100, b"\x30\1"), (0x0110, b"\1\0"), (0x0800, b"\1\0"),
+        (0x1001, WELL_KNOWN.encode()), (0x1008, b"\1\0"),
+    )  # fmt: skip
+    reference = struct.pack("<HHI", 8, 0x1150, 4) + b"1.2\0" + struct.pack("<HHI", 8, 0x1155, 6) + b"1.2.3\0"
+    reference = struct.pack("<HHI", 0xFFFE, 0xE000, len(reference)) + reference
+    committed = (
+        struct.pack("<HHI", 8, 0x1195, 4) + b"1.9\0" + struct.pack("<HHI", 8, 0x1199, len(reference)) + reference
     )
     cancel = raw.command((0x0100, b"\xff\x0f"), (0x0120, b"\1\0"), (0x0800, b"\1\1"))
     release = raw.pdu(raw.RELEASE_RQ, bytes(4))
@@ -89,6 +105,16 @@ def requests() -> list[bytes]:
             raw.p_data(find, 3),
             raw.p_data(identifier, 2),
             raw.p_data(cancel, 3),
+        ),
+        (
+            raw.associate_rq(abstract=WORKLIST_FIND, syntax=raw.IMPLICIT),
+            raw.p_data(worklist, 3),
+            raw.p_data(scheduled, 2),
+        ),
+        (
+            raw.associate_rq(abstract=COMMITMENT, syntax=raw.IMPLICIT),
+            raw.p_data(action, 3),
+            raw.p_data(committed, 2),
         ),
         (raw.associate_rq(abstract=raw.VERIFICATION, syntax=raw.IMPLICIT), raw.p_data(echo, 3), raw.p_data(echo, 3)),
         (raw.pdu(raw.ABORT, bytes(4)),),

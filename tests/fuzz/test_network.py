@@ -8,9 +8,11 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from actors.messages.worklist_settings import WorklistSettings
 from actors.services.remote import echo_scu, find_scu, get_scu, move_scu, requestor, store_scu
 from actors.services.remote.association import Association
 from actors.services.remote.modality import Operation
@@ -21,11 +23,13 @@ from actors.wire.dicom.connection import Connection
 from actors.wire.dicom.ending import AssociationEnded, Violation
 from actors.wire.errors import RemoteFailed
 from api.dicom.acceptor import Acceptor
+from api.dicom.commitment_scp import create_commitment_services
 from api.dicom.echo_scp import create_echo_service
 from api.dicom.find_scp import create_find_service
 from api.dicom.service import Services
 from api.dicom.settings import DicomSettings
 from api.dicom.store_scp import create_store_service
+from api.dicom.worklist_scp import create_worklist_service
 from store.dicom.matching import Dataset
 from store.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET
 from store.views.query import Query
@@ -34,6 +38,8 @@ from tests.dicom_bytes import MR
 from tests.fault import raw_association as raw
 from tests.fuzz import dicom_inputs
 from tests.fuzz.mutation import inputs, nothing_left, told
+from tests.worklist_files import write_folder
+from tools.server.core import Core
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "A-ASSOCIATE-RQ": pdu.decode_associate_request,
@@ -82,9 +88,22 @@ def conversation(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, peer
 
 
-def test_a_server_ends_any_association_without_a_defect(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_ends_any_association_without_a_defect(
+    caplog: pytest.LogCaptureFixture, archive: Core, tmp_path: Path
+) -> None:
     ingest = FakeIngest()
-    services = Services([create_echo_service(), create_store_service(ingest), create_find_service(NoAnswers())])
+    write_folder(tmp_path / "worklists")
+    worklists = WorklistSettings(is_enabled=True, folder=tmp_path / "worklists")
+    asked: list[object] = []
+    services = Services(
+        [
+            create_echo_service(),
+            create_store_service(ingest),
+            create_find_service(NoAnswers()),
+            create_worklist_service(archive.views, worklists),
+            *create_commitment_services(asked.append, lambda _aet, report: asked.append(report)),
+        ]
+    )
     caplog.set_level(logging.ERROR)
     stored = 0
     with nothing_left():
@@ -96,6 +115,7 @@ def test_a_server_ends_any_association_without_a_defect(caplog: pytest.LogCaptur
             stored += len(ingest.stored)
             ingest.uploads.clear()
     assert stored
+    assert asked
 
 
 # -- as a client ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ from events.server import (
     ResourceExported,
 )
 from events.stored_file import Compression
+from events.worklists import WorklistRemoved, WorklistStored
 
 FOLDER = Path(__file__).parent / "events"
 
@@ -344,6 +345,15 @@ EVENTS: dict[str, Event] = {
         failed=[["1.2.840.10008.5.1.4.1.1.4", "1.2.4", 0x0112]],
     ),
     "commitment-forgotten/1": CommitmentForgotten(transaction="2.25.70000"),
+    "worklist-stored/1": WorklistStored(
+        id="4f0e0f5a-0000-4000-8000-000000000007",
+        tags={0x00100020: "P7", 0x00400100: [{0x00080060: "CT"}]},
+        remote_ip="192.0.2.7",
+        username="alice",
+    ),
+    "worklist-removed/1": WorklistRemoved(
+        id="4f0e0f5a-0000-4000-8000-000000000007", reason="age", remote_ip="", username=""
+    ),
     "job-submitted/1": JobSubmitted(
         id=JOB_ID,
         type="DicomModalityStore",

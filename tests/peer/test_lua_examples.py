@@ -21,7 +21,9 @@ from tests.peer.lua_page import PRIVATE, STATION, example
 from tests.peer.lua_stage import LuaPair, configured, start_lua_pair, upload
 from tests.peer.servers import Oracle, wait_for
 from tests.peer.test_find import find
+from tests.peer.worklist_stage import find_plugin, find_worklist, worklist_options
 from tests.recording_scp import RecordingScp, recording_scp
+from tests.worklist_files import write_folder
 
 pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("modern"), NEEDS_STORESCP]
 
@@ -49,8 +51,11 @@ def recorder() -> Iterator[RecordingScp]:
 def filtering(oracle: Oracle, recorder: RecordingScp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LuaPair]:
     """All filters of the page at once, from the configuration."""
     names = ("only_mr", "rest_admin", "find_incoming", "find_worklist", "find_outgoing")
-    options = f'{USERS} "DicomModalities": {{"rec": ["REC", "127.0.0.1", {recorder.port}]}},'
     folder = tmp_path_factory.mktemp("filtering")
+    options = f'{USERS} "DicomModalities": {{"rec": ["REC", "127.0.0.1", {recorder.port}]}},'
+    if plugin := find_plugin(oracle):
+        write_folder(folder / "worklists")
+        options += worklist_options(plugin, folder / "worklists")
     with start_lua_pair(oracle, folder, *script_files(folder, *names), more=options, headers=ADMIN) as pair:
         yield pair
 
@@ -89,6 +94,21 @@ def test_a_private_tag_is_taken_out_of_a_query(filtering: LuaPair) -> None:
         filtering.wait_until_said(f"\t[{member}]")
     printed = ([line for line in filtering.said(server) if not line.startswith("@")] for server in filtering.servers)
     said = [sorted(lines) for lines in printed]
+    assert said[0] == said[1]
+
+
+def test_a_station_is_shown_its_own_worklist(filtering: LuaPair, oracle: Oracle) -> None:
+    """The last callback of the page: whatever is asked for, the title of who asks takes its place."""
+    if find_plugin(oracle) is None:
+        pytest.skip("this Orthanc has no worklist plugin beside it (Debian: orthanc)")
+    filtering.forget()
+    for aet, patients in (("MR01", ["P2", "P6"]), ("CT01", ["P1", "P3", "P6", "P7", "P8"])):
+        ours, theirs = filtering.both(lambda server, aet=aet: find_worklist(server.dicom_port, aet=aet))  # type: ignore[misc]  # mypy does not see the default
+        assert ours.status == theirs.status == "Success"
+        assert ours.patients == theirs.patients == patients
+    for member in ("CalledAet", "Manufacturer", "RemoteAet", "RemoteIp"):
+        filtering.wait_until_said(f"\t[{member}]", 2)
+    said = [sorted(line for line in filtering.said(server) if not line.startswith("@")) for server in filtering.servers]
     assert said[0] == said[1]
 
 

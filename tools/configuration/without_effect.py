@@ -18,7 +18,7 @@ PLUGIN_SECTIONS: Final = frozenset(
         "AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion DicomWeb Gdcm "
         "GoogleCloudStorage Housekeeper Indexer Keycloak MultitenantDicom MySQL Neuro Odbc OrthancExplorer2 Ohif PostgreSQL "
         "Python PythonScript PythonVerbose ServeFolders Stl StoneWebViewer TcIa Transfers VolView WebViewer "
-        "WholeSlideImaging Worklists"
+        "WholeSlideImaging"
     )
 )
 

@@ -24,6 +24,7 @@ from actors.core.jobs.scheduler import Scheduler
 from actors.core.log_watch import LogWatch
 from actors.core.scrubber import Scrubber
 from actors.core.stable import StableMessage, StableTracker, Touched
+from actors.core.worklist_keeper import LookAround, WorklistKeeper
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.plain import from_plain
 from actors.messages.commands.recycling import RecycleExcess
@@ -122,6 +123,9 @@ class Core:
         self.stable: Mailbox[StableMessage] | None = None  # with ReadOnly nothing ripens
         if not settings.read_only:
             self.stable = start(StableTracker, self.client, self.views, settings.stable_age_s, wall_clock=recorded)
+        self.worklists: Mailbox[LookAround] | None = None  # likewise nothing is removed
+        if settings.worklists.is_enabled and not settings.read_only:
+            self.worklists = start(WorklistKeeper, self.client, self.views, settings.worklists, wall_clock=clock)
         self.scheduler: Mailbox[SchedulerMessage] = start(
             Scheduler, self.index.submit, self.views, settings.jobs, clock=recorded, kill=kill_worker
         )
@@ -270,7 +274,7 @@ class Core:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def is_alive(self) -> bool:
-        actors = (self.index, self.stable, self.storage, self.scheduler)
+        actors = (self.index, self.stable, self.storage, self.worklists, self.scheduler)
         return all(actor.is_alive() for actor in actors if actor is not None)
 
     def stop(self) -> None:
@@ -279,6 +283,8 @@ class Core:
             self._bridge.stop()
         self.log.stop()
         self.scheduler.stop()
+        if self.worklists is not None:
+            self.worklists.stop()
         if self.stable is not None:
             self.stable.stop()
         self.storage.stop()

@@ -13,6 +13,7 @@ from api.dicom.move_destination import MoveDestinations
 from api.dicom.move_scp import create_move_service
 from api.dicom.service import Service
 from api.dicom.store_scp import create_store_service
+from api.dicom.worklist_scp import create_worklist_service
 from store.views.find import Finder
 from tools.server.composition import ServerSettings
 from tools.server.facilities import Facilities
@@ -26,11 +27,14 @@ def dicom_services(settings: ServerSettings, own: Facilities) -> tuple[Service, 
         own.jobs.submit(commitment_plan.JOB_TYPE, commitment_plan.to_plan(plan), steps=plan.steps)
 
     transactions = CommitmentTransactions(own.index, settings.scu.commitments_remembered)
+    served = settings.dicom.worklists
+    worklists = (create_worklist_service(own.views, served, own.filters),) if served.is_enabled else ()
     destinations = MoveDestinations(own.views, own.blobs, settings.scu, own.jobs, own.codecs, admit)
     return (
         create_echo_service(),
         create_store_service(own.ingest),
         create_find_service(Finder(own.views, own.blobs), own.filters),
+        *worklists,
         create_get_service(own.views, own.blobs, own.codecs, transcodes=settings.scu.transcode),
         create_move_service(own.views, own.modalities.by_aet, destinations.open_sender, destinations.submit_job),
         *create_commitment_services(submit_commitment, transactions.record),

@@ -20,6 +20,7 @@ from actors.core.index.decisions import (
     resources,
     scripts,
     server,
+    worklists,
 )
 from actors.messages.commands.command import Command
 
@@ -33,6 +34,7 @@ _FAMILIES = (
     metadata,
     peers,
     commitments,
+    worklists,
     attachments,
     files,
     jobs,

@@ -19,6 +19,7 @@ from actors.messages.commands import (
     resources,
     scripts,
     server,
+    worklists,
 )
 from actors.messages.commands.command import Command
 
@@ -43,6 +44,7 @@ _FAMILIES = (
     metadata,
     peers,
     commitments,
+    worklists,
     attachments,
     files,
     jobs,

@@ -128,6 +128,11 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
         ],
     ),
     "commitment-forgotten/1": ([], ["2.25.70000"]),
+    "worklist-stored/1": (
+        ["4f0e0f5a-0000-4000-8000-000000000007"],
+        [{0x00100020: "P7", 0x00400100: [{0x00080060: "CT"}]}, "192.0.2.7", "alice"],
+    ),
+    "worklist-removed/1": (["4f0e0f5a-0000-4000-8000-000000000007", "age"], ["", ""]),
     "job-submitted/1": (
         [bytes(range(0xC0, 0xD0)), "DicomModalityStore", 7, 1_000, 70, 3],
         [{"remote": "PACS", "instances": [301, 70_000], "is_permissive": 0}, '{"a":1}'],
