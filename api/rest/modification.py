@@ -17,6 +17,7 @@ from api.rest.render_resources import one_of
 from api.rest.resources import find_instance
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.body import CHUNK_BYTES
+from api.rest.serving.client_gone import still_wanted
 from events.identifiers import Level
 from store.blobs.store import MAPPED_BYTES
 from store.dicom.change.drawn import Drawn, new_secret
@@ -44,8 +45,9 @@ class ModifyInstance:
         change = self._read(body, req)
         target = read_target(body, deps)
         editor = Editor(change, Drawn(new_secret()), runtime.default_encoding(deps))
+        check = still_wanted(req, deps.stopping.check)
         changed = dicom_files.of_current(
-            deps, instance, lambda current: modify_file(current, deps.blobs, deps.codecs, editor, target)
+            deps, instance, lambda current: modify_file(current, deps.blobs, deps.codecs, editor, target, check)
         )
         send_file(resp, changed)
 

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import socket
 import struct
 import time
 import zlib
@@ -621,15 +622,20 @@ def test_a_png_that_unpacks_to_very_much_does_not_become_an_instance(rest: RestS
     assert error_of(answer) == (400, 15, said)
 
 
-@pytest.mark.parametrize("route", ["preview", "numpy", "file?transcode=1.2.840.10008.1.2.4.80"])
-def test_who_has_left_is_not_waited_for(rest: RestStage, store: Any, route: str) -> None:
+def test_who_has_left_is_not_waited_for(rest: RestStage, store: Any) -> None:
     path, codecs = store(Native(samples=BYTES)).path, rest.deps.codecs
-    with ExitStack() as leases, serving(rest.app, silence_s=30, is_alone=False) as address:
+    asked = [(f"GET {path}/{route}", "") for route in ("preview", "numpy", f"file?transcode={JPEG_LS}")]
+    asked.append((f"POST {path}/modify", f'{{"Transcode": "{JPEG_LS}"}}'))
+    with ExitStack() as leases, serving(rest.app, threads=4, silence_s=30, is_alone=False) as address:
         for _ in range(codecs.settings.processes):
             leases.enter_context(codecs.lease())
-        with connect(address, f"GET {path}/{route} HTTP/1.1\r\nHost: x\r\n\r\n".encode()):
-            wait_for(lambda: codecs._turns._waiting, "the request to wait for a codec")
-        wait_for(lambda: not codecs._turns._waiting, "the request to end")
+        with ExitStack() as clients:
+            for request, body in asked:
+                head = f"{request} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                client = clients.enter_context(connect(address, (head + body).encode()))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            wait_for(lambda: len(codecs._turns._waiting) == len(asked), "the requests to wait for a codec")
+        wait_for(lambda: not codecs._turns._waiting, "the requests to end")
 
 
 def test_requests_for_pixels_are_told_apart() -> None:
