@@ -268,7 +268,7 @@ def test_an_output_is_fetched_and_deleted(archive: Core, stage: RestStage) -> No
     answer = stage.ask(uri)
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"a file", "application/zip")
     assert answer.headers["Content-Length"] == "6"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="Archive.zip"'
+    assert answer.headers["Content-Disposition"] == 'filename="Archive.zip"'
     assert stage.ask(uri, "DELETE").status == 404  # the job has not ended
     archive.index.ask(EndJob(job=job, run=1, result={}))
     answer = stage.ask(uri, "DELETE")
