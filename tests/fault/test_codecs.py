@@ -310,6 +310,13 @@ def test_a_frame_in_very_many_fragments_is_refused_and_ends_no_codec() -> None:
         assert codec.is_fit
 
 
+def test_a_refusal_has_the_words_of_the_library() -> None:
+    whole = ENCODERS[JPEG_LS](SAMPLES)
+    file = pixel_file(JPEG_LS, SAMPLES, [whole[: len(whole) // 2] + b"\xff\xd9"])
+    with pool(processes=1) as codecs, pytest.raises(CannotTranscode, match=r"JpeglsError: charls_.* Invalid JPEG-LS"):
+        transcode(file, EXPLICIT_LE, codecs)
+
+
 def test_the_last_words_of_a_codec_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with pool(processes=1) as codecs, codecs.lease() as codec:
         print_as(codec.pid, "corrupted double-linked list\n")

@@ -38,6 +38,7 @@ from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
 from store.dicom.pixels.transformations import Rendition, Transformations
 
 _READ_BYTES: Final = 1 << 24  # at once
+_MOST_SAID: Final = 200  # characters of what a library says of an image
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the server, which ends us
 
 
@@ -113,7 +114,8 @@ class _Codec:
         except MemoryError:
             return Reply(outcome=Outcome.LAST_WORDS, text="A frame needs more memory than CodecMemory allows")
         except Exception as exc:  # noqa: BLE001  # libraries of several kinds, each with errors of its own
-            return Reply(outcome=Outcome.REFUSED, text=f"A frame cannot be decoded: {type(exc).__name__}")
+            said = f"{type(exc).__name__}: {exc}".splitlines()[0][:_MOST_SAID]
+            return Reply(outcome=Outcome.REFUSED, text=f"A frame cannot be decoded: {said}")
 
     def _make_native(self, frame: bytes, request: Request) -> Reply:
         size = request.described.frame_bytes
