@@ -122,6 +122,18 @@ def test_a_client_that_leaves_leaves_nothing_behind(rest: RestStage, pixels: int
     leaving.close()  # type: ignore[attr-defined]  # a generator; the fixture looks at threads and open files
 
 
+def test_clients_that_read_slowly_hold_nothing_up(rest: RestStage) -> None:
+    path, files = upload(rest, *(noisy(instance, 300_000) for instance in range(1, 13)))
+    waiting = [pieces(rest.app, f"{path}/archive", "GET", b"") for _ in range(5)]
+    begun = [next(each) for each in waiting]
+    readers = str(rest.deps.views._environment._env.readers()).splitlines()[1:]
+    assert not [line for line in readers if line.split()[-1:] != ["-"]]  # no snapshot is held
+    assert rest.upload(encode(dataset(2))).status == 200
+    assert len(unzip(rest.ask(f"{path}/archive").body)) == len(files)
+    for first, others in zip(begun, waiting, strict=True):
+        assert sorted(unzip(first + b"".join(others)).values()) == sorted(files.values())
+
+
 def _missing(path: Path) -> None:
     path.unlink()
 

@@ -1,7 +1,7 @@
 """One archive, from its members to its bytes: they are made as fast as somebody takes them, and no faster.
 
 Members are read and compressed ahead, in threads of their own, so disk, codecs and the client are waited for at the same time. At most
-twice as many are ready as there are threads, and of a large one as many pieces. While instances come in it is slower (`pace`).
+twice as many are ready as there are threads, and of a large one a piece more than that. While instances come in it is slower (`pace`).
 
 An instance whose file is damaged or gone does not end an archive: it is named in a text file at its end, `DAMAGED.TXT`.
 """
@@ -176,6 +176,7 @@ class Archive:
             return _Ready(member, failure=f"it cannot be read: {exc}")
         if content.opened is None and content.size_bytes <= PIECE_BYTES:
             ready.packed, ready.crc = pack(content.parts)
+            ready.content = replace(content, parts=())  # only one of both is kept
         return ready
 
     def _check_all(self) -> None:
@@ -222,7 +223,7 @@ class Archive:
         pending: deque[Future[tuple[Buffer, bytes]]] = deque()
         for piece in pieces:
             pending.append(self._pool.submit(self._pace.work, pack_piece, piece))
-            if len(pending) >= self._ahead:
+            if len(pending) > self._options.threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
