@@ -149,6 +149,31 @@ def test_an_array_leaves_frame_by_frame(rest: RestStage, monkeypatch: pytest.Mon
     assert np.array_equal(np.load(BytesIO(b"".join(got) + rest_of_it)), samples)
 
 
+def test_frames_are_made_ahead_only_where_all_arrays_have_room(
+    rest: RestStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = ramp("<u2", 50, 3, 4)
+    ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))
+    room = stacks.Room(2 * 24)
+    monkeypatch.setattr(stacks, "AHEAD", room)
+    path = f"/instances/{ids[0]}/numpy?rescale=0"
+    slow: list[Any] = [pieces(rest.app, path, "GET", b"") for _ in range(2)]
+    for answer in slow:
+        assert len(next(answer)) == 128
+    assert room.free_bytes == 0, "two frames are made ahead, for one of them or for both"
+    assert np.array_equal(load(rest, path), samples)
+    slow[0].close()
+    assert np.array_equal(np.load(BytesIO(b"".join([array_start(samples), *slow[1]]))), samples)
+    assert room.free_bytes == 2 * 24
+
+
+def array_start(samples: Any) -> bytes:
+    """The 128 bytes before the numbers of an array."""
+    frames, rows, columns, depth = samples.shape
+    text = f"{{'descr': '<u2', 'fortran_order': False, 'shape': ({frames}, {rows},{columns},{depth}), }}"
+    return b"\x93NUMPY\1\0" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"
+
+
 def test_a_client_that_leaves_ends_the_work(rest: RestStage) -> None:
     samples = ramp("<u2", 50, 3, 4)
     ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from actors.services.codecs.messages import Wanted
@@ -29,6 +28,28 @@ _KEPT_FRAMES: Final = 8  # of one instance; what is known of more of them is rea
 _KEPT_BYTES: Final = 64 << 20  # of what was inflated, from frame to frame
 
 
+class Room:
+    """So many bytes, for all who share them. Thread-safe."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.free_bytes = size_bytes
+        self._lock = threading.Lock()
+
+    def take(self, size_bytes: int) -> bool:
+        with self._lock:
+            if size_bytes > self.free_bytes:
+                return False
+            self.free_bytes -= size_bytes
+            return True
+
+    def give_back(self, size_bytes: int) -> None:
+        with self._lock:
+            self.free_bytes += size_bytes
+
+
+AHEAD: Final = Room(256 << 20)  # clients that do not read hold what was made for them
+
+
 class SizesDiffer(UndecodablePixels):
     """The frames of a series do not have one size."""
 
@@ -44,6 +65,9 @@ class _Member:
     instance: Instance
     pixels: PixelDescription
     image: Described | None  # None: to be read again
+
+
+_Pending = deque[tuple[Future[bytes], int]]  # frames that are made, and what each holds of the room for them
 
 
 class Stack:
@@ -112,17 +136,32 @@ class Stack:
             yield self._make(*next(waiting))
             return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stack")
-        pending: deque[Future[bytes]] = deque()
+        pending: _Pending = deque()
         try:
-            for member, frame in islice(waiting, workers * _AHEAD):
-                pending.append(pool.submit(self._make, member, frame))
+            self._make_ahead(pool, pending, waiting)
             while pending:
-                made = pending.popleft().result()
-                for member, frame in islice(waiting, 1):
-                    pending.append(pool.submit(self._make, member, frame))
-                yield made
+                made, held = pending.popleft()
+                try:
+                    array = made.result()
+                finally:
+                    AHEAD.give_back(held)
+                self._make_ahead(pool, pending, waiting)
+                yield array
         finally:
             pool.shutdown(cancel_futures=True)
+            AHEAD.give_back(sum(held for _, held in pending))
+
+    def _make_ahead(self, pool: ThreadPoolExecutor, pending: _Pending, waiting: Iterator[tuple[_Member, int]]) -> None:
+        """Have the next frame made, and more as long as all arrays that leave have room for it."""
+        while len(pending) < self._codecs.settings.processes * _AHEAD:
+            held = self.frame_bytes if pending else 0
+            if not AHEAD.take(held):
+                return
+            following = next(waiting, None)
+            if following is None:
+                AHEAD.give_back(held)
+                return
+            pending.append((pool.submit(self._make, *following), held))
 
     def _make(self, member: _Member, frame: int) -> bytes:
         return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame))
