@@ -15,7 +15,7 @@ from typing import Final
 
 from actors.wire.board import create_memory
 
-PATIENCE_STEPS: Final = 5  # looks at whether another gateway, whose turn it is, takes a connection
+PATIENCE_STEPS: Final = 20  # looks at whether another gateway, whose turn it is, takes a connection
 STEP_MS: Final = 1
 _WORDS: Final = 4  # of a row: whether it serves, associations now, connections taken since the start, nothing
 _SERVES, _NOW, _EVER = range(3)

@@ -29,8 +29,6 @@ from tests.pixel_files import ENCODERS, J2K_LOSSLESS, gray, pixel_file
 from tools.core_settings import CoreSettings
 from tools.server.core import Core
 
-BELOW_STORAGE = "/storage/"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,23 +44,23 @@ def shared(folder: Path) -> Iterator[RestStage]:
 
 
 @pytest.fixture
-def rest(shared: RestStage) -> Iterator[RestStage]:
+def rest(shared: RestStage, folder: Path) -> Iterator[RestStage]:
     yield shared
     for patient in ids_of(shared, "patients"):
         shared.ask(f"/patients/{patient}", "DELETE")
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("archive")]
-    assert _read_files() == []
+    assert _read_files(folder / "storage") == []
 
 
-def _read_files() -> list[str]:
-    """The files of instances that this process has open for reading; ingest has some open for writing."""
-    found: list[str] = []
+def _read_files(folder: Path) -> list[Path]:
+    """The files below a folder that this process has open for reading; ingest has some open for writing."""
+    found: list[Path] = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
             flags = Path(f"/proc/self/fdinfo/{descriptor.name}").read_text().split("flags:")[1].split()[0]
             if int(flags, 8) & os.O_ACCMODE == os.O_RDONLY:
-                found.append(str(descriptor.readlink()))
-    return [path for path in found if BELOW_STORAGE in path]
+                found.append(descriptor.readlink())
+    return [path for path in found if path.is_relative_to(folder)]
 
 
 def noisy(instance: int, pixels: int, **attributes: Any) -> bytes:

@@ -73,8 +73,8 @@ def test_what_nobody_expected_is_an_internal_error() -> None:
 
 
 def test_every_error_a_request_can_meet_has_an_answer_of_its_own() -> None:
-    # The third and fourth end the start; the last has the answer of the error that its job met.
-    ours = {"SinogramError", "CorruptLog", "BadConfiguration", "BadMedium", "JobHasFailed"}
+    # The third and fourth end the start; then one that has the answer of the error that its job met, and one for which Orthanc says no more.
+    ours = {"SinogramError", "CorruptLog", "BadConfiguration", "BadMedium", "JobHasFailed", "CannotTranscode"}
     classes = {
         each
         for module in (events.errors, api.errors)
