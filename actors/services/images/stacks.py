@@ -67,9 +67,6 @@ class _Member:
     image: Described | None  # None: to be read again
 
 
-_Pending = deque[tuple[Future[bytes], int]]  # frames that are made, and what each holds of the room for them
-
-
 class Stack:
     """The frames of instances of one size and type, in order."""
 
@@ -136,32 +133,33 @@ class Stack:
             yield self._make(*next(waiting))
             return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stack")
-        pending: _Pending = deque()
+        pending: deque[Future[bytes]] = deque()
         try:
             self._make_ahead(pool, pending, waiting)
-            while pending:
-                made, held = pending.popleft()
-                try:
-                    array = made.result()
-                finally:
-                    AHEAD.give_back(held)
+            for _ in range(self.frames):
+                array = self._take(pending) if pending else self._make(*next(waiting))
                 self._make_ahead(pool, pending, waiting)
                 yield array
         finally:
             pool.shutdown(cancel_futures=True)
-            AHEAD.give_back(sum(held for _, held in pending))
+            AHEAD.give_back(len(pending) * self.frame_bytes)
 
-    def _make_ahead(self, pool: ThreadPoolExecutor, pending: _Pending, waiting: Iterator[tuple[_Member, int]]) -> None:
-        """Have the next frame made, and more as long as all arrays that leave have room for it."""
-        while len(pending) < self._codecs.settings.processes * _AHEAD:
-            held = self.frame_bytes if pending else 0
-            if not AHEAD.take(held):
-                return
+    def _take(self, pending: deque[Future[bytes]]) -> bytes:
+        try:
+            return pending.popleft().result()
+        finally:
+            AHEAD.give_back(self.frame_bytes)
+
+    def _make_ahead(
+        self, pool: ThreadPoolExecutor, pending: deque[Future[bytes]], waiting: Iterator[tuple[_Member, int]]
+    ) -> None:
+        """Have the next frames made, as long as all arrays that leave have room for them."""
+        while len(pending) < self._codecs.settings.processes * _AHEAD and AHEAD.take(self.frame_bytes):
             following = next(waiting, None)
             if following is None:
-                AHEAD.give_back(held)
+                AHEAD.give_back(self.frame_bytes)
                 return
-            pending.append((pool.submit(self._make, *following), held))
+            pending.append(pool.submit(self._make, *following))
 
     def _make(self, member: _Member, frame: int) -> bytes:
         return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame))
