@@ -41,10 +41,10 @@ class Request:
         self.headers: dict[str, str] = {}
 
 
-def read(content: Content, *, is_gathered: bool) -> bytes:
+def read(content: Content, *, is_gathered: bool, silence_s: float = 30.0) -> bytes:
     async def on_the_loop() -> bytes:
         request: Any = Request(content)
-        body = IncomingBody(request, silence_s=0.05)
+        body = IncomingBody(request, silence_s=silence_s)
         if is_gathered:
             await body.gather(1 << 20)
         return await asyncio.to_thread(body.read)
@@ -69,7 +69,7 @@ def test_a_body_that_cannot_come_any_more_is_broken(error: Exception, *, is_gath
 
 def test_a_body_that_stops_is_silent() -> None:
     with pytest.raises(BodySilent):
-        read(Content([b"half"]), is_gathered=False)
+        read(Content([b"half"]), is_gathered=False, silence_s=0.05)
 
 
 @pytest.mark.parametrize("is_gathered", [False, True], ids=["read", "gathered"])
