@@ -116,6 +116,20 @@ def test_the_newest_outputs_are_kept_as_many_as_are_configured(stage: Stage) -> 
     assert stage.rest.ask(f"{paths[2]}/archive").status == 404
 
 
+def test_an_output_survives_restarts(archive_factory: Callable[..., Core]) -> None:
+    archive = archive_factory()
+    with working(archive) as engine, rest_stage(archive) as rest:
+        stage = Stage(engine, rest, archive)
+        stage.fill(3)
+        path = stage.make()
+        before = rest.ask(f"{path}/archive").body
+    archive.stop()
+    with rest_stage(archive_factory()) as rest:
+        assert rest.ask(f"{path}/archive").body == before
+        assert shown(rest.ask(path))["State"] == "Success"
+        assert rest.ask(f"{path}/archive", headers={"Range": "bytes=1-4"}).body == before[1:5]
+
+
 def test_the_job_tells_of_damage(stage: Stage) -> None:
     stage.fill(3)
     with stage.archive.views.snapshot() as snapshot:
