@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from actors.services.jobs.operations import archive as operation
+from actors.services.jobs.operations import archive_plan
 from actors.services.jobs.operations.archive import MakeArchive
-from actors.services.jobs.operations.archive_plan import STEP_MEMBERS
 from actors.wire.errors import Interrupted
 from events.identifiers import Level, format_resource_id
 from store.records import Instance
@@ -21,7 +22,14 @@ from tests.contract.rest_stage import RestStage, rest_stage, shown
 from tests.dicom_bytes import dataset, encode
 from tools.server.core import Core
 
-MANY = STEP_MEMBERS * 2 + 3
+STEP = 6  # instances, in these tests
+MANY = STEP * 2 + 3
+
+
+@pytest.fixture(autouse=True)
+def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (operation, archive_plan):
+        monkeypatch.setattr(module, "STEP_MEMBERS", STEP)
 
 
 class Stage:
