@@ -134,7 +134,7 @@ class DicomDir:
         return b"".join(made)
 
     def _defaults(self) -> dict[int, str]:
-        return {STUDY_DATE: f"{self._at:%Y%m%d}", STUDY_TIME: f"{self._at:%H%M%S}"}
+        return {STUDY_DATE: f"{self._at:%Y%m%d}", STUDY_TIME: f"{self._at:%H%M%S}.000000"}
 
     def _link(self, start: int) -> tuple[list[tuple[int, int]], int, int]:
         """Return of each record where the next one of its level and the first one below it begin; and the first and last patient.

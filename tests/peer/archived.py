@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import warnings
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -105,7 +106,8 @@ def _lines(name: str, data: bytes) -> list[str]:
 
 def records(directory: bytes) -> list[list[tuple[int, str, bytes]]]:
     """The elements of a DICOMDIR as they lie in it: its own, then those of each record; without the places of records."""
-    with pydicom_config.disable_value_validation():
+    with pydicom_config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of character sets that pydicom does not know
         read = dcmread(io.BytesIO(directory))
         return [_raw(each) for each in (read, *read.get("DirectoryRecordSequence", ()))]
 
