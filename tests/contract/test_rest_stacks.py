@@ -130,7 +130,7 @@ def test_the_array_of_a_series_is_in_the_order_of_its_slices(rest: RestStage, sy
     assert np.array_equal(load(rest, f"{series}/numpy")[..., 0], np.stack(slices) + np.arange(5.0)[:, None, None])
 
 
-def test_an_array_leaves_frame_by_frame(rest: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_leaves_some_frames_at_a_time(rest: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     make = stacks.Stack._make
 
@@ -139,12 +139,13 @@ def test_an_array_leaves_frame_by_frame(rest: RestStage, monkeypatch: pytest.Mon
         return make(self, *given)
 
     monkeypatch.setattr(stacks.Stack, "_make", counted)
+    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 2)
     samples = ramp("<u2", 50, 3, 4)
     ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))
     answer = pieces(rest.app, f"/instances/{ids[0]}/numpy?rescale=0", "GET", b"")
     got = [next(answer) for _ in range(6)]
-    assert [len(piece) for piece in got] == [128, *[24] * 5]
-    assert len(made) < 20
+    assert [len(piece) for piece in got] == [128, *[48] * 5]
+    assert len(made) < 25
     rest_of_it = b"".join(answer)
     assert np.array_equal(np.load(BytesIO(b"".join(got) + rest_of_it)), samples)
 
@@ -156,6 +157,7 @@ def test_frames_are_made_ahead_only_where_all_arrays_have_room(
     ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))
     room = stacks.Room(2 * 24)
     monkeypatch.setattr(stacks, "AHEAD", room)
+    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 1)
     path = f"/instances/{ids[0]}/numpy?rescale=0"
     slow: list[Any] = [pieces(rest.app, path, "GET", b"") for _ in range(2)]
     for answer in slow:
@@ -199,13 +201,17 @@ def test_frames_that_fit_into_no_array_are_refused_before_any_leaves(rest: RestS
         assert error_of(rest.ask(f"{series}/numpy"))[:2] == (500, code)
 
 
-def test_a_series_with_an_image_that_cannot_be_decoded_has_no_array(rest: RestStage) -> None:
+def test_a_series_with_an_image_that_cannot_be_decoded_has_no_array(
+    rest: RestStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     samples = gray(16)
     frame = ENCODERS[JPEG_LS](samples)
     good, broken = (pixel_file(JPEG_LS, samples, [each], instance=at) for at, each in ((1, frame), (2, frame[:-40])))
     ids, series = upload(rest, broken)
     assert error_of(rest.ask(f"{series}/numpy"))[:2] == (415, 23)
     upload(rest, good)
+    assert error_of(rest.ask(f"{series}/numpy"))[:2] == (415, 23)
+    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 1)
     answer = pieces(rest.app, f"{series}/numpy", "GET", b"")
     with pytest.raises(UndecodablePixels):  # the connection breaks: there are too few bytes
         b"".join(answer)

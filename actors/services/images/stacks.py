@@ -1,7 +1,7 @@
 """The arrays of many frames, one after the other: a series of any size is never in memory as a whole.
 
 All instances are described before the first frame leaves, so that an answer does not break off for what could be known before it. Then
-frames are made ahead in as many codec processes as the pool has, a few at a time; while the client is slow, no process is held.
+frames are made ahead, compressed ones in as many codec processes as the pool has, a few at a time; while the client is slow, no process is held.
 """
 
 import threading
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from actors.services.codecs.messages import Wanted
@@ -23,7 +24,9 @@ from store.records import Instance
 from store.views.current import read_current
 from store.views.views import Views
 
-_AHEAD: Final = 2  # frames, for each codec process
+_AHEAD: Final = 2  # pieces, for each codec process
+_PIECE_BYTES: Final = 2 << 20  # of small frames some leave together: a piece costs 0.3 ms on its way, whatever its size
+_PIECE_FRAMES: Final = 16
 _KEPT_FRAMES: Final = 8  # of one instance; what is known of more of them is read again when their turn comes
 _KEPT_BYTES: Final = 64 << 20  # of what was inflated, from frame to frame
 
@@ -126,40 +129,51 @@ class Stack:
         return range(member.pixels.frames) if self._frame is None else [self._frame]
 
     def arrays(self) -> Iterator[bytes]:
-        """Iterate over the frames' numbers, little endian, in C order. Raises as the constructor."""
-        workers = self._codecs.settings.processes
+        """Iterate over the frames' numbers, little endian, in C order, some frames at a time. Raises as the constructor."""
         waiting = ((member, frame) for member in self._members for frame in self._frames(member))
-        if self.frames == 1:
-            yield self._make(*next(waiting))
+        size = max(1, min(_PIECE_FRAMES, _PIECE_BYTES // self.frame_bytes, self.frames))
+        groups = iter(lambda: [*islice(waiting, size)], [])
+        if self.frames <= size:
+            yield from map(self._make_all, groups)
             return
+        # What is not compressed costs a codec less than it costs us: two threads would wait for each other's interpreter.
+        workers = 1 if self.described.native is not None else self._codecs.settings.processes
         pool = ThreadPoolExecutor(workers, thread_name_prefix="stack")
         pending: deque[Future[bytes]] = deque()
+        piece_bytes = size * self.frame_bytes
         try:
-            self._make_ahead(pool, pending, waiting)
-            for _ in range(self.frames):
-                array = self._take(pending) if pending else self._make(*next(waiting))
-                self._make_ahead(pool, pending, waiting)
-                yield array
+            self._make_ahead(pool, pending, groups, piece_bytes)
+            for _ in range(-(-self.frames // size)):
+                piece = self._take(pending, piece_bytes) if pending else self._make_all(next(groups))
+                self._make_ahead(pool, pending, groups, piece_bytes)
+                yield piece
         finally:
             pool.shutdown(cancel_futures=True)
-            AHEAD.give_back(len(pending) * self.frame_bytes)
+            AHEAD.give_back(len(pending) * piece_bytes)
 
-    def _take(self, pending: deque[Future[bytes]]) -> bytes:
+    def _take(self, pending: deque[Future[bytes]], piece_bytes: int) -> bytes:
         try:
             return pending.popleft().result()
         finally:
-            AHEAD.give_back(self.frame_bytes)
+            AHEAD.give_back(piece_bytes)
 
     def _make_ahead(
-        self, pool: ThreadPoolExecutor, pending: deque[Future[bytes]], waiting: Iterator[tuple[_Member, int]]
+        self,
+        pool: ThreadPoolExecutor,
+        pending: deque[Future[bytes]],
+        groups: Iterator[list[tuple[_Member, int]]],
+        piece_bytes: int,
     ) -> None:
         """Have the next frames made, as long as all arrays that leave have room for them."""
-        while len(pending) < self._codecs.settings.processes * _AHEAD and AHEAD.take(self.frame_bytes):
-            following = next(waiting, None)
+        while len(pending) < self._codecs.settings.processes * _AHEAD and AHEAD.take(piece_bytes):
+            following = next(groups, None)
             if following is None:
-                AHEAD.give_back(self.frame_bytes)
+                AHEAD.give_back(piece_bytes)
                 return
-            pending.append(pool.submit(self._make, *following))
+            pending.append(pool.submit(self._make_all, following))
+
+    def _make_all(self, group: list[tuple[_Member, int]]) -> bytes:
+        return b"".join([self._make(member, frame) for member, frame in group])
 
     def _make(self, member: _Member, frame: int) -> bytes:
         return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame))

@@ -3,7 +3,7 @@
 And what is wanted of a frame: a rendition. Without the dictionary, which a codec's process has no need to load.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 
@@ -35,7 +35,7 @@ class Transformations:
     palette: tuple[Lut, Lut, Lut] | None = None  # red, green, blue
 
     def pack(self) -> tuple[Any, ...]:
-        return astuple(self)
+        return self.slope, self.intercept, self.modality, self.window, self.voi, self.palette
 
     @classmethod
     def unpack(cls, values: tuple[Any, ...]) -> Self:
@@ -70,7 +70,7 @@ class Rendition:
         return max(1, int(rows * ratio + 0.5)), max(1, int(columns * ratio + 0.5))
 
     def pack(self) -> tuple[Any, ...]:
-        return astuple(self)
+        return self.kind, self.media_type, self.quality, self.width, self.height, self.smooth
 
     @classmethod
     def unpack(cls, values: tuple[Any, ...]) -> Self:
