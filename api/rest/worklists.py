@@ -116,8 +116,8 @@ def _plain(values: Dataset) -> dict[int, Any]:
 
 
 def _form(req: falcon.Request) -> TagForm:
-    """Return how tags are to be shown: `format` is Simplify, Short or Full. Raises OutOfRange."""
-    name = req.get_param("format") or "Simplify"
+    """Return how tags are to be shown: `format` is Full, which `orthanc-api-client` reads, Simplify or Short. Raises OutOfRange."""
+    name = req.get_param("format") or "Full"
     if name.lower() not in _FORMS:
         raise OutOfRange(f"Invalid format: {name}")
     return _FORMS[name.lower()]

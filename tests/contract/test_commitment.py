@@ -1,7 +1,7 @@
 """Storage commitment in both roles, on a real archive with an engine of jobs, and a modality made with pynetdicom."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -97,24 +97,17 @@ def stage(archive: Core) -> Iterator[Stage]:
 
 def test_what_is_here_and_whole_is_vouched_for(stage: Stage) -> None:
     assert stage.vouched(*KNOWN, KNOWN[0]) == ([*KNOWN, KNOWN[0]], [])
-
-
-def test_the_report_is_called_by_the_title_that_was_asked(stage: Stage) -> None:
-    stage.vouched(KNOWN[0])
     (report,) = stage.peer.reports
-    assert report.titles == ("ANY-SCP", "SCANNER")
+    assert report.titles == ("ANY-SCP", "SCANNER")  # the title that was asked calls
     assert report.roles == [("1.2.840.10008.1.20.1", False, True)]  # as SCP, and as nothing else (PS3.4 §J.3.3.1)
-
-
-def test_nothing_may_be_asked_for(stage: Stage) -> None:
-    assert stage.vouched() == ([], [])
-    assert stage.peer.reports[0].kind == 1
 
 
 def test_what_is_not_here_and_what_is_of_another_class(stage: Stage) -> None:
     wrong = (CT, KNOWN[1][1])
     assert stage.vouched(UNKNOWN, KNOWN[0], wrong) == ([KNOWN[0]], [(*UNKNOWN, 0x0112), (*wrong, 0x0119)])
     assert stage.peer.reports[0].kind == 2
+    assert stage.vouched() == ([], [])  # nothing may be asked for
+    assert stage.peer.reports[1].kind == 1
 
 
 def test_more_instances_than_one_step_reads(stage: Stage) -> None:
@@ -131,18 +124,19 @@ def altered(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-@pytest.mark.parametrize("harm", [cut, altered, None])
-def test_a_damaged_file_is_not_vouched_for(stage: Stage, harm: Callable[[bytes], bytes] | None) -> None:
+def test_a_damaged_file_is_not_vouched_for(stage: Stage) -> None:
     """Also one that was read and found whole before, by the very process that vouches."""
-    damaged = KNOWN[1]
     assert stage.vouched(*KNOWN) == (KNOWN, [])
-    path = stage.engine.core.blobs.path(stage.instance(damaged).blob)
-    if harm is None:
-        path.unlink()
-    else:
-        path.write_bytes(harm(path.read_bytes()))
-    assert stage.vouched(*KNOWN) == ([KNOWN[0], KNOWN[2]], [(*damaged, 0x0110)])
-    assert shown(stage.rest.ask("/storage/status"))["CountDamaged"] == 1
+    told: list[tuple[str, str, int]] = []
+    for damaged, harm in zip(KNOWN, (cut, altered, None), strict=True):
+        path = stage.engine.core.blobs.path(stage.instance(damaged).blob)
+        if harm is None:
+            path.unlink()
+        else:
+            path.write_bytes(harm(path.read_bytes()))
+        told.append((*damaged, 0x0110))
+        assert stage.vouched(*KNOWN) == (KNOWN[len(told) :], told)
+    assert shown(stage.rest.ask("/storage/status"))["CountDamaged"] == 3
 
 
 def test_of_two_patients_with_one_uid_both_must_be_whole(stage: Stage) -> None:
@@ -156,18 +150,12 @@ def test_of_two_patients_with_one_uid_both_must_be_whole(stage: Stage) -> None:
     assert stage.vouched(KNOWN[0]) == ([], [(*KNOWN[0], 0x0110)])
 
 
-def test_the_job_says_for_whom_it_is(stage: Stage) -> None:
-    stage.vouched(KNOWN[0])
-    (job,) = shown(stage.rest.ask("/jobs?expand"))
-    assert job["Type"] == "StorageCommitmentScp"
-    assert job["Content"] == {
-        "CalledAet": "ANY-SCP", "Description": "", "RemoteAet": "SCANNER", "TransactionUid": "1.9.0",
-    }  # fmt: skip
-
-
 def test_a_report_that_is_refused_is_the_error_of_its_job(stage: Stage) -> None:
     stage.peer.status_of_report = 0x0110
     stage.vouched(KNOWN[0])
+    assert shown(stage.rest.ask("/jobs?expand"))[0]["Content"] == {
+        "CalledAet": "ANY-SCP", "Description": "", "RemoteAet": "SCANNER", "TransactionUid": "1.9.0",
+    }  # fmt: skip
     job = wait_for(
         lambda: next((j for j in shown(stage.rest.ask("/jobs?expand")) if j["State"] == "Failure"), None), "its end"
     )
@@ -180,19 +168,17 @@ def test_a_report_that_cannot_be_taken_just_now_is_tried_again(stage: Stage) -> 
     wait_for(lambda: shown(stage.rest.ask("/jobs?expand"))[0]["State"] == "Retry", "the next attempt to be planned")
 
 
-@pytest.mark.parametrize(
-    ("options", "status"),
-    [
+def test_a_request_that_is_none_has_a_status(stage: Stage) -> None:
+    cases: list[tuple[dict[str, Any], int]] = [
         ({"transaction": ""}, 0x0115),
         ({"pairs": None}, 0x0115),
         ({"pairs": [("", "1.2")]}, 0x0115),
         ({"kind": 2}, 0x0123),
         ({"instance": "1.2.3"}, 0x0112),
-    ],
-)
-def test_a_request_that_is_none_has_a_status(stage: Stage, options: dict[str, Any], status: int) -> None:
-    given: dict[str, Any] = {"transaction": "1.9", "pairs": KNOWN, **options}
-    assert stage.peer.request(stage.port, **given) == status
+    ]
+    for options, status in cases:
+        given: dict[str, Any] = {"transaction": "1.9", "pairs": KNOWN, **options}
+        assert (options, stage.peer.request(stage.port, **given)) == (options, status)
     assert shown(stage.rest.ask("/jobs")) == []
 
 
@@ -276,14 +262,9 @@ def test_a_request_that_is_refused_leaves_nothing(stage: Stage) -> None:
     assert stage.rest.ask(f"/storage-commitment/{asked.transaction}").status == 404
 
 
-@pytest.mark.parametrize(
-    ("transaction", "failed", "kind", "status"),
-    [("", [], 1, 0x0115), ("1.7", [], 2, 0x0115), ("1.7", [], 3, 0x0113)],
-)
-def test_a_report_that_is_none_has_a_status(
-    stage: Stage, transaction: str, failed: list[Any], kind: int, status: int
-) -> None:
-    assert stage.peer.report(stage.port, transaction, KNOWN, failed, kind=kind) == status
+def test_a_report_that_is_none_has_a_status(stage: Stage) -> None:
+    for transaction, kind, status in (("", 1, 0x0115), ("1.7", 2, 0x0115), ("1.7", 3, 0x0113)):
+        assert stage.peer.report(stage.port, transaction, KNOWN, kind=kind) == status
     assert stage.rest.ask("/storage-commitment/1.7").status == 404
 
 
