@@ -34,7 +34,7 @@ class Message:
     failed: list[tuple[str, str, int]]
     titles: Pair  # who calls whom
     roles: list[tuple[str, bool, bool]]  # SOP class, SCU, SCP
-    proposed: list[tuple[str, tuple[str, ...]]]
+    proposed: list[tuple[str, tuple[str, ...]]]  # syntaxes in no order: Orthanc 1.10 has another one than 1.12
     lists: tuple[bool, bool]  # whether the sequences are there
 
 
@@ -131,7 +131,9 @@ def _read(event: Any, kind: int, named: Pair, dataset: Dataset) -> Message:
         failed=[(*_pair(item), item.FailureReason) for item in failed or ()],
         titles=(requestor.ae_title, event.assoc.acceptor.ae_title),
         roles=[(role.sop_class_uid, role.scu_role, role.scp_role) for role in requestor.role_selection.values()],
-        proposed=[(str(one.abstract_syntax), tuple(one.transfer_syntax)) for one in requestor.requested_contexts],
+        proposed=[
+            (str(one.abstract_syntax), tuple(sorted(one.transfer_syntax))) for one in requestor.requested_contexts
+        ],
         lists=(succeeded is not None, failed is not None),
     )
 
