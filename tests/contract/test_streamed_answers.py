@@ -85,14 +85,20 @@ def test_a_long_answer_is_never_in_memory_as_a_whole(stage: RestStage, path: str
     with small_pieces():
         next(pieces(stage.app, path, method, body))  # what is kept for later requests is made now
         gc.collect()
-        tracemalloc.start()
-        try:
-            size = sum(map(len, pieces(stage.app, path, method, body)))
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        # A thread that a test of another module has left may take memory meanwhile, and not each time.
+        assert any(_is_larger_than_its_memory(stage, path, method, body) for _ in range(3))
+
+
+def _is_larger_than_its_memory(stage: RestStage, path: str, method: str, body: bytes) -> bool:
+    """Whether the text of an answer alone, without what it is made from, is more than what was taken while it was made."""
+    tracemalloc.start()
+    try:
+        size = sum(map(len, pieces(stage.app, path, method, body)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert size > 350_000
-    assert peak < size, "the text of the answer alone, without what it is made from"
+    return peak < size
 
 
 QUERIES: Final = (

@@ -24,8 +24,8 @@ HEADERS_THAT_MATTER = (
 _VOLATILE = (
     (re.compile(rb'("(?:FileUuid|Uuid)" : )"[0-9a-f-]{36}"'), rb'\1"<uuid>"'),
     (re.compile(rb"(<(?:FileUuid|Uuid)>)[0-9a-f-]{36}<"), rb"\1<uuid><"),
-    (re.compile(rb"(<(?:LastUpdate|Date)>)\d{8}T\d{6}<"), rb"\1<date><"),
-    (re.compile(rb'("(?:LastUpdate|Date)" : )"\d{8}T\d{6}"'), rb'\1"<date>"'),
+    (re.compile(rb"(<(?:LastUpdate|ReceptionDate|Date)>)\d{8}T\d{6}<"), rb"\1<date><"),
+    (re.compile(rb'("(?:LastUpdate|ReceptionDate|Date)" : )"\d{8}T\d{6}"'), rb'\1"<date>"'),
     (re.compile(rb'("DatabaseServerIdentifier" : )"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}"'), rb'\1"<server>"'),
     (re.compile(rb'("(?:HttpPort|DicomPort)" : )\d+'), rb'\1"<port>"'),
 )
