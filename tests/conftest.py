@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from actors.services.codecs.pool import CodecPool
 from store.environment import Environment
+from tests import pynetdicom_pause
 from tests.clock import Clock
 from tests.index_stage import IndexStage
 from tools.core_settings import CoreSettings
@@ -35,6 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for place, of_file in enumerate(of_folder.values())
     ]
     items[:] = [item for _, of_file in sorted(placed, key=itemgetter(0)) for item in of_file]
+
+
+def pytest_collection_finish() -> None:
+    pynetdicom_pause.mend()
 
 
 @pytest.fixture
