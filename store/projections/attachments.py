@@ -13,26 +13,20 @@ import msgpack
 from events.attachments import (
     DICOM,
     AttachmentDamaged,
+    AttachmentEvent,
     AttachmentMade,
     AttachmentRecovered,
     AttachmentRemoved,
     AttachmentRepacked,
     AttachmentSet,
 )
-from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import ServerEvent
 from events.stored_file import StoredFile
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections import rows
-from store.projections.projection import Gone, Projection
+from store.projections.projection import FAMILIES, Gone, Projection, without
 from store.tables import (
     ATTACHED,
     ATTACHMENTS,
@@ -177,16 +171,6 @@ def unpack_attachment(row_key: bytes, row: bytes) -> Attachment:
 PROJECTION = Projection(
     tables=(ATTACHMENTS, ATTACHED),
     handles={AttachmentSet: _set, AttachmentMade: _make, AttachmentRemoved: _remove, AttachmentRepacked: _repack},
-    ignores=(
-        AttachmentDamaged,
-        AttachmentRecovered,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        FileEvent,
-        ServerEvent,
-        JobEvent,
-        ScriptEvent,
-    ),
+    ignores=(AttachmentDamaged, AttachmentRecovered, *without(FAMILIES, AttachmentEvent)),
     forget=_forget,
 )

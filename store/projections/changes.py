@@ -14,31 +14,18 @@ from struct import Struct
 from events import attachments, envelope
 from events import resources as events
 from events.attachments import USER_NUMBERS
-from events.commitments import CommitmentEvent
 from events.derivation import ResourceDerived
 from events.event import Event
-from events.files import FileEvent
 from events.identifiers import LEVELS, Level, Ref, ResourceId, Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
 from events.metadata import MetadataRemoved, MetadataSet
-from events.peers import PeerEvent
-from events.protection import ProtectionEvent
 from events.reconstruction import ReconstructionEvent
-from events.scripts import ScriptEvent
 from events.server import (
-    AnonymousNameDrawn,
     ChangesCleared,
-    ExportsCleared,
-    MainTagsChosen,
-    ModalityEvent,
-    ResourceExported,
 )
-from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended, tag_of
-from store.projections.projection import Gone, Projection, Rebuild, are_empty
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Gone, Projection, Rebuild, are_empty, without
 from store.projections.rows import ID, TABLE_OF_LEVEL, unpack
 from store.records import Change
 from store.tables import (
@@ -204,22 +191,12 @@ PROJECTION = Projection(
         events.ResourceUnsettled,
         events.RemovalEvent,
         ReconstructionEvent,
-        LabelEvent,  # as in Orthanc 1.12.7, and likewise the next
-        ProtectionEvent,
-        FileEvent,
         attachments.AttachmentMade,  # it comes with its instance
         attachments.AttachmentDamaged,
         attachments.AttachmentRecovered,
-        ExportsCleared,
-        MainTagsChosen,
-        ResourceExported,
-        AnonymousNameDrawn,
-        ModalityEvent,
-        PeerEvent,
-        CommitmentEvent,
-        WorklistEvent,
-        JobEvent,
-        ScriptEvent,
+        *without(OF_SERVER, ChangesCleared),
+        # Labels and protection as in Orthanc 1.12.7.
+        *without(BESIDE_SERVER, events.ResourceEvent, attachments.AttachmentEvent),
     ),
     forget=_forget,
     rebuild=Rebuild(name="last-change", tables=(), sources=(EVENTS,), add=_add_last, is_missing=_is_last_missing),

@@ -9,28 +9,11 @@ from typing import Any
 
 import msgpack
 
-from events.attachments import AttachmentEvent
-from events.commitments import CommitmentForgotten, CommitmentReported, CommitmentRequested
-from events.files import FileEvent
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.peers import PeerEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import (
-    AnonymousNameDrawn,
-    ChangesCleared,
-    ExportsCleared,
-    MainTagsChosen,
-    ModalityEvent,
-    ResourceExported,
-)
-from events.worklists import WorklistEvent
+from events.commitments import CommitmentEvent, CommitmentForgotten, CommitmentReported, CommitmentRequested
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
-from store.projections.projection import Projection
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Projection, without
 from store.tables import COMMITMENT_IDS, COMMITMENTS, cut_value, key
 
 
@@ -114,21 +97,5 @@ def _forget(batch: Batch, appended: Appended[CommitmentForgotten]) -> None:
 PROJECTION = Projection(
     tables=(COMMITMENTS, COMMITMENT_IDS),
     handles={CommitmentRequested: _request, CommitmentReported: _report, CommitmentForgotten: _forget},
-    ignores=(
-        ModalityEvent,
-        WorklistEvent,
-        PeerEvent,
-        ChangesCleared,
-        ExportsCleared,
-        ResourceExported,
-        MainTagsChosen,
-        AnonymousNameDrawn,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        AttachmentEvent,
-        FileEvent,
-        JobEvent,
-        ScriptEvent,
-    ),
+    ignores=(*without(OF_SERVER, CommitmentEvent), *BESIDE_SERVER),
 )

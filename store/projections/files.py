@@ -7,26 +7,21 @@ import msgpack
 from events.attachments import (
     DICOM,
     AttachmentDamaged,
+    AttachmentEvent,
     AttachmentMade,
     AttachmentRecovered,
     AttachmentRemoved,
     AttachmentRepacked,
     AttachmentSet,
 )
-from events.files import FileDamaged, FileHealed, FileRecovered
+from events.files import FileDamaged, FileEvent, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import ServerEvent
 from events.stored_file import StoredFile
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections import counters, rows
-from store.projections.projection import Gone, Projection
+from store.projections.projection import FAMILIES, Gone, Projection, without
 from store.tables import (
     ATTACHMENTS,
     BLOBS,
@@ -143,16 +138,6 @@ PROJECTION = Projection(
         AttachmentDamaged: _damage_attachment,
         AttachmentRecovered: _recover_attachment,
     },
-    ignores=(
-        AttachmentSet,
-        AttachmentMade,
-        AttachmentRemoved,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        ServerEvent,
-        JobEvent,
-        ScriptEvent,
-    ),
+    ignores=(AttachmentSet, AttachmentMade, AttachmentRemoved, *without(FAMILIES, AttachmentEvent, FileEvent)),
     forget=_forget,
 )

@@ -23,7 +23,7 @@ from store.dicom.tags import (
 )
 from store.log import Appended
 from store.projections import rows
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty, without
 from store.records import Tags
 from store.tables import FIND, FindKind, find_prefix, key
 
@@ -121,7 +121,7 @@ PROJECTION = Projection(
         events.StabilityEvent,
         events.RemovalEvent,
         MetadataEvent,
-        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
+        *without(BESIDE_RESOURCES, ReconstructionEvent),
     ),
     forget=_forget,
     rebuild=Rebuild(

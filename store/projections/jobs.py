@@ -7,15 +7,9 @@ results are not copied: views read them from the log.
 from dataclasses import replace
 
 from events import jobs as events
-from events.attachments import AttachmentEvent
 from events.event import Event
-from events.files import FileEvent
 from events.identifiers import Ref, Seq
-from events.labels import LabelEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import ServerEvent
+from events.jobs import JobEvent
 from store.batch import Batch
 from store.log import Appended
 from store.projections.job_rows import (
@@ -29,7 +23,7 @@ from store.projections.job_rows import (
     unpack_output,
     unpack_progress,
 )
-from store.projections.projection import Projection
+from store.projections.projection import FAMILIES, Projection, without
 from store.tables import (
     BLOBS,
     CONDEMNED,
@@ -202,5 +196,5 @@ PROJECTION = Projection(
         events.JobOutputDropped: _drop_output,
         events.JobForgotten: _forget,
     },
-    ignores=(ResourceEvent, AttachmentEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, ScriptEvent),
+    ignores=without(FAMILIES, JobEvent),
 )

@@ -1,18 +1,11 @@
 """The labels of resources, and the resources of labels."""
 
-from events.attachments import AttachmentEvent
-from events.files import FileEvent
 from events.identifiers import Level
-from events.jobs import JobEvent
-from events.labels import LabelAdded, LabelRemoved
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import ServerEvent
+from events.labels import LabelAdded, LabelEvent, LabelRemoved
 from store.batch import Batch
 from store.log import Appended
 from store.projections import rows
-from store.projections.projection import Gone, Projection
+from store.projections.projection import FAMILIES, Gone, Projection, without
 from store.tables import INSTANCES, LABELLED, LABELS, TOUCHES, U64, key, label_key, labelled_key, touch_key
 
 
@@ -46,6 +39,6 @@ def _forget(batch: Batch, gone: Gone) -> None:
 PROJECTION = Projection(
     tables=(LABELS, LABELLED),
     handles={LabelAdded: _add, LabelRemoved: _remove},
-    ignores=(ResourceEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+    ignores=without(FAMILIES, LabelEvent),
     forget=_forget,
 )

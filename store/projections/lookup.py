@@ -11,7 +11,7 @@ from store.batch import Batch
 from store.dicom.tags import ACCESSION_NUMBER, PATIENT_ID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from store.log import Appended
 from store.projections import rows
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, without
 from store.tables import LOOKUP, LookupKind, key, lookup_prefix
 
 _INDEXED = {
@@ -74,7 +74,7 @@ PROJECTION = Projection(
         events.StabilityEvent,
         events.RemovalEvent,
         MetadataEvent,
-        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
+        *without(BESIDE_RESOURCES, ReconstructionEvent),
     ),
     forget=_forget,
 )

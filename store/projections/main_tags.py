@@ -9,39 +9,27 @@ from typing import NamedTuple
 
 import msgpack
 
-from events.attachments import AttachmentEvent
-from events.commitments import CommitmentEvent
-from events.files import FileDamaged, FileHealed, FileRecovered
+from events.files import FileDamaged, FileEvent, FileHealed, FileRecovered
 from events.identifiers import Level, Ref, Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
 from events.metadata import MetadataEvent
-from events.peers import PeerEvent
-from events.protection import ProtectionEvent
 from events.reconstruction import InstanceReconstructed, TagsReconstructed
 from events.resources import (
     CreationEvent,
     InstanceReceivedAgain,
     InstanceStored,
     RemovalEvent,
+    ResourceEvent,
     SeriesCompleted,
     StabilityEvent,
 )
-from events.scripts import ScriptEvent
 from events.server import (
-    AnonymousNameDrawn,
-    ChangesCleared,
-    ExportsCleared,
     MainTagsChosen,
-    ModalityEvent,
-    ResourceExported,
 )
-from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS, MainTags
 from store.log import Appended
-from store.projections.projection import Gone, Projection
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Gone, Projection, without
 from store.tables import MAIN_TAGS, TOLD_ANEW, U64, key
 
 
@@ -110,21 +98,10 @@ PROJECTION = Projection(
         StabilityEvent,
         RemovalEvent,
         MetadataEvent,
-        LabelEvent,
-        ProtectionEvent,
-        AttachmentEvent,
         FileDamaged,
         FileRecovered,
-        ChangesCleared,
-        ExportsCleared,
-        AnonymousNameDrawn,
-        ResourceExported,
-        ModalityEvent,
-        PeerEvent,
-        CommitmentEvent,
-        WorklistEvent,
-        JobEvent,
-        ScriptEvent,
+        *without(OF_SERVER, MainTagsChosen),
+        *without(BESIDE_SERVER, ResourceEvent, FileEvent),
     ),
     forget=_forget,
 )

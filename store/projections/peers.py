@@ -1,26 +1,9 @@
 """The read model of stored peers (`OrthancPeersInDatabase`), secrets included: who sends to them reads them here."""
 
-from events.attachments import AttachmentEvent
-from events.commitments import CommitmentEvent
-from events.files import FileEvent
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.peers import PeerChanged, PeerDropped, PeerRemoved, PeerStored
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import (
-    AnonymousNameDrawn,
-    ChangesCleared,
-    ExportsCleared,
-    MainTagsChosen,
-    ModalityEvent,
-    ResourceExported,
-)
-from events.worklists import WorklistEvent
+from events.peers import PeerChanged, PeerDropped, PeerEvent, PeerRemoved, PeerStored
 from store.batch import Batch
 from store.log import Appended
-from store.projections.projection import Projection
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Projection, without
 from store.projections.remotes import pack_remote
 from store.tables import PEERS, remote_key
 
@@ -39,20 +22,7 @@ PROJECTION = Projection(
     ignores=(
         PeerChanged,  # kept as settings of the run
         PeerDropped,
-        ModalityEvent,
-        CommitmentEvent,
-        WorklistEvent,
-        ChangesCleared,
-        ExportsCleared,
-        ResourceExported,
-        MainTagsChosen,
-        AnonymousNameDrawn,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        AttachmentEvent,
-        FileEvent,
-        JobEvent,
-        ScriptEvent,
+        *without(OF_SERVER, PeerEvent),
+        *BESIDE_SERVER,
     ),
 )

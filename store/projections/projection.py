@@ -4,27 +4,56 @@ Each projection either handles an event type or names it, or its family, as none
 needs a decision for every projection (a test demands it).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from events.attachments import AttachmentEvent
+from events.commitments import CommitmentEvent
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
 from events.jobs import JobEvent
 from events.labels import LabelEvent
+from events.peers import PeerEvent
 from events.protection import ProtectionEvent
 from events.reconstruction import ReconstructionEvent
+from events.resources import ResourceEvent
 from events.scripts import ScriptEvent
-from events.server import ServerEvent
+from events.server import (
+    AnonymousNameDrawn,
+    ChangesCleared,
+    ExportsCleared,
+    MainTagsChosen,
+    ModalityEvent,
+    ResourceExported,
+    ServerEvent,
+)
+from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.log import Appended
 
-# The families of which no event makes or removes a resource.
-BESIDE_RESOURCES = (
-    *(ReconstructionEvent, LabelEvent, AttachmentEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent, ScriptEvent),
+# All events that are not about the server, by family.
+BESIDE_SERVER: Final = (
+    *(ResourceEvent, LabelEvent, AttachmentEvent, ProtectionEvent, FileEvent, JobEvent, ScriptEvent),
 )
+# Those that are, by family or one by one.
+OF_SERVER: Final = (
+    *(ModalityEvent, PeerEvent, CommitmentEvent, WorklistEvent, ChangesCleared, ExportsCleared, ResourceExported),
+    *(MainTagsChosen, AnonymousNameDrawn),
+)
+FAMILIES: Final = (*BESIDE_SERVER, ServerEvent)
+# The families of which no event makes or removes a resource.
+BESIDE_RESOURCES: Final = (
+    ReconstructionEvent,
+    *(family for family in FAMILIES if family is not ResourceEvent),
+)
+
+
+def without(families: Iterable[type[Event]], *own: type[Event]) -> tuple[type[Event], ...]:
+    """Return the families of which a projection handles no event."""
+    return tuple(family for family in families if family not in own)
+
 
 Apply = Callable[[Batch, Appended[Any]], None]
 

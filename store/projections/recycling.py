@@ -20,7 +20,7 @@ from store.batch import Batch
 from store.log import Appended
 from store.projections.attachments import ATTACHED_TOTAL, unpack_sizes
 from store.projections.counters import STATISTICS
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty, without
 from store.projections.rows import unpack_aggregate, unpack_totals
 from store.tables import AGGREGATES, ATTACHED, PATIENTS, PLACES, PROTECTED, RECYCLING, TOTALS, U64, key
 
@@ -106,7 +106,7 @@ PROJECTION = Projection(
         StabilityEvent,
         RemovalEvent,
         MetadataEvent,
-        *(family for family in BESIDE_RESOURCES if family is not ProtectionEvent),
+        *without(BESIDE_RESOURCES, ProtectionEvent),
     ),
     forget=_forget,
     rebuild=Rebuild(

@@ -7,7 +7,7 @@ from events.reconstruction import InstanceReconstructed, ReconstructionEvent, Ta
 from store.batch import Batch
 from store.log import Appended
 from store.projections import id_counts, rows
-from store.projections.projection import BESIDE_RESOURCES, Gone, Projection
+from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, without
 from store.tables import (
     CHILDREN,
     IDS,
@@ -106,7 +106,7 @@ PROJECTION = Projection(
         events.StabilityEvent,
         events.RemovalEvent,
         MetadataEvent,
-        *(family for family in BESIDE_RESOURCES if family is not ReconstructionEvent),
+        *without(BESIDE_RESOURCES, ReconstructionEvent),
     ),
     forget=_forget,
 )

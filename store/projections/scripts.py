@@ -8,17 +8,11 @@ from struct import Struct
 from typing import Final
 
 from events import scripts as events
-from events.attachments import AttachmentEvent
-from events.files import FileEvent
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.server import ServerEvent
+from events.scripts import ScriptEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
-from store.projections.projection import Projection
+from store.projections.projection import FAMILIES, Projection, without
 from store.tables import CALLBACK_FAILURES, CALLBACKS_WAITING, KEY_VALUES, TOTALS, callback_key, key, key_value_key
 
 COUNTS: Final = b"callbacks"  # in `totals`
@@ -105,5 +99,5 @@ PROJECTION = Projection(
         events.KeyValueStored: _store,
         events.KeyValueDeleted: _delete,
     },
-    ignores=(ResourceEvent, AttachmentEvent, LabelEvent, ProtectionEvent, FileEvent, ServerEvent, JobEvent),
+    ignores=without(FAMILIES, ScriptEvent),
 )

@@ -5,32 +5,21 @@ Rows of `/exports` outlive the resources that they name, as in Orthanc.
 
 import msgpack
 
-from events.attachments import AttachmentEvent
-from events.commitments import CommitmentEvent
-from events.files import FileEvent
 from events.identifiers import Level, ResourceId, Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.peers import PeerEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
 from events.server import (
     AnonymousNameDrawn,
-    ChangesCleared,
     ExportsCleared,
-    MainTagsChosen,
     ModalityChanged,
     ModalityDropped,
+    ModalityEvent,
     ModalityRemoved,
     ModalityStored,
     ResourceExported,
 )
-from events.worklists import WorklistEvent
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
-from store.projections.projection import Projection
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Projection, without
 from store.projections.remotes import pack_remote
 from store.records import Export
 from store.tables import EXPORTS, MODALITIES, TOTALS, U64, key, remote_key
@@ -82,19 +71,9 @@ PROJECTION = Projection(
         AnonymousNameDrawn: _draw_name,
     },
     ignores=(
-        ChangesCleared,
-        MainTagsChosen,
         ModalityChanged,  # kept as settings of the run
         ModalityDropped,
-        PeerEvent,
-        CommitmentEvent,
-        WorklistEvent,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        AttachmentEvent,
-        FileEvent,
-        JobEvent,
-        ScriptEvent,
+        *without(OF_SERVER, ModalityEvent, ExportsCleared, ResourceExported, AnonymousNameDrawn),
+        *BESIDE_SERVER,
     ),
 )

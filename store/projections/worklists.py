@@ -6,30 +6,13 @@ from typing import Any
 
 import msgpack
 
-from events.attachments import AttachmentEvent
-from events.commitments import CommitmentEvent
-from events.files import FileEvent
 from events.identifiers import Seq
-from events.jobs import JobEvent
-from events.labels import LabelEvent
-from events.peers import PeerEvent
-from events.protection import ProtectionEvent
-from events.resources import ResourceEvent
-from events.scripts import ScriptEvent
-from events.server import (
-    AnonymousNameDrawn,
-    ChangesCleared,
-    ExportsCleared,
-    MainTagsChosen,
-    ModalityEvent,
-    ResourceExported,
-)
-from events.worklists import WorklistRemoved, WorklistStored
+from events.worklists import WorklistEvent, WorklistRemoved, WorklistStored
 from store.batch import Batch
 from store.damaged_rows import decodes
 from store.dicom.matching import Dataset, Value
 from store.log import Appended
-from store.projections.projection import Projection
+from store.projections.projection import BESIDE_SERVER, OF_SERVER, Projection, without
 from store.tables import WORKLISTS
 
 
@@ -72,21 +55,5 @@ def _value(value: Any) -> Value:
 PROJECTION = Projection(
     tables=(WORKLISTS,),
     handles={WorklistStored: _store, WorklistRemoved: _remove},
-    ignores=(
-        CommitmentEvent,
-        ModalityEvent,
-        PeerEvent,
-        ChangesCleared,
-        ExportsCleared,
-        ResourceExported,
-        MainTagsChosen,
-        AnonymousNameDrawn,
-        ResourceEvent,
-        LabelEvent,
-        ProtectionEvent,
-        AttachmentEvent,
-        FileEvent,
-        JobEvent,
-        ScriptEvent,
-    ),
+    ignores=(*without(OF_SERVER, WorklistEvent), *BESIDE_SERVER),
 )
