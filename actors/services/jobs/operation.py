@@ -89,6 +89,24 @@ class Operation(Protocol):
         ...
 
 
+class PlainOperation:
+    """What most operations have alike: they tell nothing at their end, and close by `close` what their steps opened."""
+
+    def result(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        """Close what the steps opened: nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 class RunOver(Exception):  # no error: somebody has paused, cancelled or taken over the job
     """The run has ended in the meantime; the work of its worker is no longer wanted."""
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from actors.services.archives.archive import Archive, ArchiveOptions
 from actors.services.archives.content import Reader
 from actors.services.archives.selection import Selection
-from actors.services.jobs.operation import RunOver, Task, Workbench
+from actors.services.jobs.operation import PlainOperation, RunOver, Task, Workbench
 from actors.services.jobs.operations.archive_plan import KEY, STEP_MEMBERS, from_plan
 from actors.services.jobs.outputs import new_output
 from actors.services.transcoding.targets import Target
@@ -23,7 +23,7 @@ from store.dicom.dicomdir import DicomDir
 _TOLD = 20  # damaged instances in the job's content; the archive names all
 
 
-class MakeArchive:
+class MakeArchive(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -79,9 +79,6 @@ class MakeArchive:
         if not report.count:
             return told
         return {**told, "DamagedInstancesCount": report.count, "DamagedInstances": report.identifiers[:_TOLD]}
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

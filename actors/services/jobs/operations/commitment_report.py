@@ -5,10 +5,9 @@ an earlier run has read is read again before the report. A crash may send the re
 """
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.commitment_plan import READ_PER_STEP, from_plan
 from actors.services.remote.commitment_scu import report_commitment
 from actors.wire.errors import RemoteFailed
@@ -29,7 +28,7 @@ from store.views.lookup import find_refs
 _IS_HERE = 0  # no Failure Reason
 
 
-class CommitmentReporting:
+class CommitmentReporting(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -105,11 +104,3 @@ class CommitmentReporting:
 
     def result(self) -> dict[str, Any]:
         return {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass

@@ -5,10 +5,8 @@ What a crash repeats is the C-STORE of one instance, which the destination knows
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
 
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.store_plan import StorePlan, from_plan
 from actors.services.remote.commitment_transactions import CommitmentTransactions, list_references
@@ -19,7 +17,7 @@ from actors.services.remote.target import ScuSettings, Target
 from events.errors import SinogramError
 
 
-class ModalityStore:
+class ModalityStore(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -59,15 +57,7 @@ class ModalityStore:
         transactions = CommitmentTransactions(bench.index, bench.scu.commitments_remembered)
         transactions.ask(self._target, plan.commitment, references, bench.interruption, self._correlation)
 
-    def result(self) -> dict[str, Any]:
-        return {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._sender.close()
 
 

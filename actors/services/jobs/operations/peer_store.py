@@ -8,10 +8,9 @@ import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, cast
+from typing import Any, BinaryIO, Final, cast
 
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.peer_plan import from_plan
 from actors.services.jobs.operations.peer_sends import read_instance
@@ -27,7 +26,7 @@ _SCRATCH: Final = DiskErrors("TemporaryDirectory")
 _GZIP_LEVEL: Final = 6  # zlib's own choice, as for our answers
 
 
-class PeerStore:
+class PeerStore(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -74,14 +73,6 @@ class PeerStore:
 
     def result(self) -> dict[str, Any]:
         return {"Size": str(self._sent_bytes), "SizeMB": self._sent_bytes >> 20}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Keep nothing open: the client's connections belong to the process."""
 
 
 def _write(parts: list[Buffer], spool: BinaryIO, *, is_gzip: bool) -> None:

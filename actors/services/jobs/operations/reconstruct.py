@@ -11,10 +11,9 @@ which they were.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.reconstruct_plan import (
     PART_INSTANCES,
     PART_PATIENTS,
@@ -47,7 +46,7 @@ class _Place(NamedTuple):
     study: Ref
 
 
-class Reconstruct:
+class Reconstruct(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -223,11 +222,3 @@ class Reconstruct:
 
     def result(self) -> dict[str, Any]:
         return {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass

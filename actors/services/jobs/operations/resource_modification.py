@@ -8,11 +8,10 @@ that has come to them since the job was made.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from actors.services.ingest.ingest import Derivation, StoreResult
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.modification_plan import ModificationPlan, from_plan
 from actors.services.jobs.operations.modifications import identifier_at, identifiers_above
 from actors.services.jobs.operations.named_resources import Place, find_resource, remove_older
@@ -47,7 +46,7 @@ _FOLDERS: Final = {
 }
 
 
-class ResourceModification:
+class ResourceModification(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -267,12 +266,7 @@ class ResourceModification:
         study = {} if made is None else {"TargetStudy": format_resource_id(made.study)}
         return {**self._plan.target, **study}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
 

@@ -5,10 +5,8 @@ have already: instances that are stored are acknowledged and left as they are.
 """
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
 
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.retrieve_plan import Retrieval, from_plan
 from actors.services.remote import get_scu, move_scu
@@ -25,7 +23,7 @@ from store.dicom.uids import PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, STUDY_ROOT_GET
 from store.records import Origin
 
 
-class _Retrieve:
+class _Retrieve(PlainOperation):
     """What both have in common."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -41,7 +39,7 @@ class _Retrieve:
         try:
             self._retrieve(self._plan.queries[step])
         except SinogramError as exc:
-            self._end()
+            self.close()
             return passed_over(exc, is_permissive=self._plan.permissive)
         return 0
 
@@ -51,7 +49,7 @@ class _Retrieve:
 
     def _open(self, proposals: Sequence[Proposal]) -> Association:
         if self._association is None or proposals != self._proposals or not self._association.is_still_open():
-            self._end()
+            self.close()
             self._association = open_association(self._target, proposals, self._bench.interruption)
             self._proposals = proposals
         return self._association
@@ -61,21 +59,10 @@ class _Retrieve:
         identifier.setdefault(SPECIFIC_CHARACTER_SET, defined_term(self._encoding))
         return lambda syntax: encode_dataset(identifier, syntax, self._encoding)
 
-    def result(self) -> dict[str, Any]:
-        return {}
-
-    def _end(self) -> None:
+    def close(self) -> None:
         association, self._association = self._association, None
         if association is not None:
             association.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
 
 
 class MoveScu(_Retrieve):

@@ -12,11 +12,10 @@ No resource is deleted while something that was to be done with it, with a part 
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from actors.messages.job_retries import REMOTE
-from actors.services.jobs.operation import Task, Workbench
+from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.modality_sends import ModalitySends
 from actors.services.jobs.operations.modifications import Modifications
 from actors.services.jobs.operations.named_resources import (
@@ -56,7 +55,7 @@ class _Failure(NamedTuple):
         return self.code < 0
 
 
-class SequenceOfOperations:
+class SequenceOfOperations(PlainOperation):
     """One run of a job."""
 
     def __init__(self, task: Task, bench: Workbench) -> None:
@@ -193,15 +192,7 @@ class SequenceOfOperations:
         left = f"{len(self._failures)} of {len(self._operations)} operations are not done"
         return RemoteFailed(f"{left}; number {number + 1}, {name}: {details}", code=abs(code), trouble=trouble)
 
-    def result(self) -> dict[str, Any]:
-        return {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._sends.close()
 
 
