@@ -11,13 +11,13 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.presentation import build_role
-from pynetdicom.transport import ThreadedAssociationServer
+
+from tests.pynetdicom_server import serving_entity
 
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"]
-POLL_S = 0.02  # in which pynetdicom's server notices that it is to end
 ANSWER_S = 30.0
 
 Pair = tuple[str, str]  # SOP class, SOP instance
@@ -156,21 +156,9 @@ def commitment_peer(aet: str = "SCANNER", port: int = 0) -> Iterator[CommitmentP
         (evt.EVT_N_EVENT_REPORT, peer._on_report),
         (evt.EVT_C_STORE, lambda _event: 0),
     ]
-    running: Any = server.make_server(
-        ("127.0.0.1", port), evt_handlers=handlers, server_class=ThreadedAssociationServer
-    )
-    server._servers.append(running)  # as start_server would, but for how often it looks whether it is to end
-    peer.port = running.server_address[1]
-    thread = threading.Thread(target=running.serve_forever, args=(POLL_S,))
-    thread.start()
     try:
-        yield peer
+        with serving_entity(server, handlers, port) as peer.port:
+            yield peer
     finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
-        for association in server.active_associations:
-            association.abort()
-            association.join()
         for sock in peer.sockets:
             sock.close()

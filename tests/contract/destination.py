@@ -9,14 +9,13 @@ from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.transport import ThreadedAssociationServer
 
 from actors.services.remote.target import Target
 from tests.dicom_bytes import MR
+from tests.pynetdicom_server import serving_entity
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
-POLL_S = 0.02  # in which pynetdicom's server notices that it is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +92,9 @@ def destination(
         (evt.EVT_C_STORE, made._on_store),
         (evt.EVT_RELEASED, made._on_released),
     ]
-    server: Any = entity.make_server(("127.0.0.1", 0), evt_handlers=handlers, server_class=ThreadedAssociationServer)
-    entity._servers.append(server)  # as start_server would, but for how often it looks whether it is to end
-    made.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_S,))
-    thread.start()
     try:
-        yield made
+        with serving_entity(entity, handlers) as made.port:
+            yield made
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        for association in entity.active_associations:
-            association.abort()
-            association.join()
         for sock in made.sockets:
             sock.close()

@@ -1,6 +1,5 @@
 """The operations of jobs, carried out by the engine as the server has it, with destinations of the test."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.transport import ThreadedAssociationServer
 
 from actors.services.codecs.pool import CodecPool
 from actors.services.jobs.operations.retrieve_plan import JOB_TYPE as RETRIEVE_TYPE
@@ -25,6 +23,7 @@ from tests.contract.destination import EXPLICIT, destination
 from tests.contract.operations_stage import SUCCESS, Ended, Engine, modality, working
 from tests.contract.retrieve_stage import fill, serving, study
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
+from tests.pynetdicom_server import serving_entity
 from tools.server.core import Core
 
 STUDY_UID = 0x0020000D
@@ -136,20 +135,8 @@ def _answering(*handlers: Any) -> Iterator[int]:
     for suffix in ("1.2", "2.2", "1.3", "2.3"):
         entity.add_supported_context(f"1.2.840.10008.5.1.4.1.2.{suffix}")
     entity.add_supported_context(MR, [EXPLICIT], scu_role=True, scp_role=True)
-    server: Any = entity.make_server(
-        ("127.0.0.1", 0), evt_handlers=list(handlers), server_class=ThreadedAssociationServer
-    )
-    entity._servers.append(server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        for association in entity.active_associations:
-            association.join()
+    with serving_entity(entity, handlers, aborts=False) as port:
+        yield port
 
 
 def test_a_modality_is_told_to_move_each_query_on_one_association(engine: Engine) -> None:

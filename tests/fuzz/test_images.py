@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 import numpy as np
 import pytest
 
-from actors.services.codecs.limits import CodecSettings
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.images.image import opened, read_image
@@ -22,9 +21,9 @@ from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.pixels.arrays import array_header
 from store.dicom.pixels.transformations import Rendition
-from tests.fuzz.mutation import SEED, nothing_left
+from tests.fuzz.mutation import SEED
 from tests.fuzz.pixel_inputs import make_input
-from tests.fuzz.test_pixels import input_told
+from tests.fuzz.test_pixels import outcomes_of
 
 INPUTS: Final = int(os.environ.get("SINOGRAM_FUZZ_INPUTS", "100"))
 PARTS: Final = 2
@@ -149,14 +148,6 @@ def check(codecs: CodecPool, number: int) -> bool:
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.timeout(0 if INPUTS > 10_000 else 300)
 def test_what_is_made_of_an_image_has_the_size_that_was_promised(part: int) -> None:
-    codecs = CodecPool(CodecSettings(processes=1, timeout_s=20, memory_mb=1024))
-    outcomes = []
-    with nothing_left(256 << 20):
-        try:
-            for number in range(part, INPUTS, PARTS):
-                with input_told(number):
-                    outcomes.append(check(codecs, number))
-        finally:
-            codecs.close()
+    outcomes = outcomes_of(part, check)
     assert any(outcomes)
     assert not all(outcomes)

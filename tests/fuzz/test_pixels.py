@@ -52,6 +52,20 @@ def input_told(number: int) -> Iterator[None]:
         raise
 
 
+def outcomes_of(part: int, check: Callable[[CodecPool, int], bool]) -> list[bool]:
+    """Check each input of a part; nothing is left behind."""
+    codecs = CodecPool(CodecSettings(processes=1, timeout_s=20, memory_mb=1024))
+    outcomes = []
+    with nothing_left(256 << 20):
+        try:
+            for number in range(part, INPUTS, PARTS):
+                with input_told(number):
+                    outcomes.append(check(codecs, number))
+        finally:
+            codecs.close()
+    return outcomes
+
+
 def pixels_of(file: bytes | memoryview, codecs: CodecPool) -> Decoded:
     """What the pixels of a file are said to be, their colours when decoded, and themselves."""
     source = Source.of(file)
@@ -169,15 +183,7 @@ def _run_lengths(codestream: bytes, described: PixelDescription) -> bytes:
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.timeout(0 if INPUTS > 10_000 else 300)
 def test_nothing_dies_but_a_codec_and_what_succeeds_is_complete(part: int) -> None:
-    codecs = CodecPool(CodecSettings(processes=1, timeout_s=20, memory_mb=1024))
-    outcomes = []
-    with nothing_left(256 << 20):
-        try:
-            for number in range(part, INPUTS, PARTS):
-                with input_told(number):
-                    outcomes.append(check(codecs, number))
-        finally:
-            codecs.close()
+    outcomes = outcomes_of(part, check)
     assert any(outcomes), "no input was decoded: the mutations are too wild, or nothing works"
     assert not all(outcomes)
 

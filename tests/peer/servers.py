@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,23 @@ def wait_for(condition: Callable[[], T | None], what: str, deadline_s: float = S
         if time.monotonic() > end:
             raise TimeoutError(f"after {deadline_s} s still waiting for {what}")
         time.sleep(POLL_S)
+
+
+@contextmanager
+def listening(command: list[str], port: int) -> Iterator[None]:
+    """A program, as soon as it listens; terminated at the end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _listens(port), command[0])
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,7 +16,7 @@ from store.dicom.part10 import find_dataset, open_part10
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests.data_factory import add_pixels, dataset, encode, shipped_files
 from tests.peer.exchange import Answer, Request, Server
-from tests.peer.servers import Oracle, running, sinogram_command, wait_for
+from tests.peer.servers import Oracle, listening, running, sinogram_command
 from tests.ports import free_port
 from tests.transcoded import transcode
 
@@ -63,19 +61,9 @@ def storescp(server: Server, folder: Path, *options: str) -> Iterator[Path]:
     received = folder / "received"
     received.mkdir()
     port = free_port()
-    process = subprocess.Popen(["storescp", *options, "-od", str(received), str(port)], stderr=subprocess.DEVNULL)
-    try:
-        _add(server, "scp", ["STORESCP", "127.0.0.1", port])
-        wait_for(lambda: _listens(port), "storescp")
+    _add(server, "scp", ["STORESCP", "127.0.0.1", port])
+    with listening(["storescp", *options, "-od", str(received), str(port)], port):
         yield received
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_S)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _add(server: Server, name: str, modality: list[Any]) -> None:

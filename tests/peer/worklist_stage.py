@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import tempfile
 import warnings
@@ -16,7 +15,7 @@ from pydicom import config as pydicom_config
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from tests.peer.servers import Oracle, wait_for
+from tests.peer.servers import Oracle, listening
 from tests.ports import free_port
 
 TIMEOUT_S = 60
@@ -83,17 +82,5 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 def wlmscpfs(root: Path) -> Iterator[int]:
     """DCMTK's server of the folders below `root`, each for an AE title; gives its port."""
     port = free_port()
-    process = subprocess.Popen(
-        ["wlmscpfs", "-s", "-dfp", str(root), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: _listens(port), "wlmscpfs")
+    with listening(["wlmscpfs", "-s", "-dfp", str(root), str(port)], port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_S)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
