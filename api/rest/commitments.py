@@ -27,9 +27,8 @@ from api.rest.serving.replies import send_json
 from events.errors import Busy, NotFound
 from events.identifiers import Level, parse_resource_id
 from store.dicom.commitment import Reference
-from store.projections.commitments import Transaction
+from store.projections.commitments import Transaction, read_transaction
 from store.tables import LookupKind
-from store.views.commitments import get_transaction
 from store.views.lookup import find_refs
 
 _NOTHING_ASKED: Final = (
@@ -135,7 +134,7 @@ class OneReport:
 
 def _find_transaction(deps: Deps, uid: str) -> Transaction:
     with deps.views.snapshot() as snapshot:
-        found = get_transaction(snapshot, uid)
+        found = read_transaction(snapshot.row, uid)
     if found is None:
         raise InexistentItem(f"No storage commitment transaction with UID: {uid}")
     return found

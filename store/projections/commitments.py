@@ -3,7 +3,7 @@
 A row lies under the sequence of the event that made it, so that the oldest come first; another table finds it by its UID.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgpack
 from events.commitments import CommitmentEvent, CommitmentForgotten, CommitmentReported, CommitmentRequested
 from store.batch import Batch
 from store.damaged_rows import decodes
-from store.log import Appended
+from store.log import Appended, GetRow
 from store.projections.projection import BESIDE_SERVER, OF_SERVER, Projection, without
 from store.tables import COMMITMENT_IDS, COMMITMENTS, cut_value, key
 
@@ -36,19 +36,15 @@ class Transaction:
     report: Report | None  # None: it is pending
 
 
-def transaction_key(uid: str) -> bytes:
+def _key_of(uid: str) -> bytes:
     return cut_value(uid.encode())
 
 
-def read_transaction(batch: Batch, uid: str) -> Transaction | None:
-    place = batch.get(COMMITMENT_IDS, transaction_key(uid))
-    row = None if place is None else batch.get(COMMITMENTS, place)
+def read_transaction(get: GetRow, uid: str) -> Transaction | None:
+    """Return a transaction by its UID, None if it is unknown."""
+    place = get(COMMITMENT_IDS, _key_of(uid))
+    row = None if place is None else get(COMMITMENTS, place)
     return None if row is None else unpack_transaction(row)
-
-
-def transactions_by_age(batch: Batch) -> Iterator[str]:
-    """Iterate over the UIDs of all, the oldest first."""
-    return (unpack_transaction(row).uid for _, row in batch.items(COMMITMENTS, b""))
 
 
 def _pack(transaction: Transaction) -> bytes:
@@ -71,14 +67,14 @@ def _request(batch: Batch, appended: Appended[CommitmentRequested]) -> None:
 
 def _report(batch: Batch, appended: Appended[CommitmentReported]) -> None:
     event = appended.event
-    known = read_transaction(batch, event.transaction)
+    known = read_transaction(batch.get, event.transaction)
     asked: tuple[str, Sequence[Any]] = ("", []) if known is None else (known.asked_aet, known.references)
     report = Report(event.remote_aet, event.succeeded, [(one, two, reason) for one, two, reason in event.failed])  # type: ignore[misc]  # as the event says
     _put(batch, appended, Transaction(event.transaction, *asked, report))
 
 
 def _put(batch: Batch, appended: Appended[Any], transaction: Transaction) -> None:
-    row_key = transaction_key(transaction.uid)
+    row_key = _key_of(transaction.uid)
     place = batch.get(COMMITMENT_IDS, row_key)
     if place is None:
         place = key(appended.seq)
@@ -87,7 +83,7 @@ def _put(batch: Batch, appended: Appended[Any], transaction: Transaction) -> Non
 
 
 def _forget(batch: Batch, appended: Appended[CommitmentForgotten]) -> None:
-    row_key = transaction_key(appended.event.transaction)
+    row_key = _key_of(appended.event.transaction)
     place = batch.get(COMMITMENT_IDS, row_key)
     if place is not None:
         batch.delete(COMMITMENTS, place)

@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from actors.messages.commands.plain import from_plain, to_plain
 from actors.messages.commands.worklists import RemoveWorklist, StoreWorklist
 from events.errors import NotFound
 from store.environment import Environment
-from store.views.commitments import get_transaction
+from store.projections.commitments import read_transaction
 from store.views.worklists import list_worklists
 from tests.clock import Clock
 from tests.examples import examples
@@ -115,7 +116,7 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[Any, .
             carry_out(stage, model, *each)
         with stage.views.snapshot() as snapshot:
             for uid in ("1.1", "1.2", "1.3", "1.4", "1.5", "2.25." + "9" * 59):
-                found = get_transaction(snapshot, uid)
+                found = read_transaction(snapshot.row, uid)
                 told = None
                 if found is not None:
                     said = found.report and (found.report.succeeded, [list(one) for one in found.report.failed])
@@ -127,6 +128,22 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[Any, .
             rebuild(live, txn, fresh)
             with fresh.begin() as rebuilt:
                 assert differences(txn, live.tables, rebuilt, fresh.tables) == {}
+
+
+@pytest.mark.parametrize("most", [1, 2, 10, 0])
+def test_no_transaction_makes_room_before_there_are_as_many_as_are_remembered(most: int) -> None:
+    with TemporaryDirectory() as folder, environment(folder, "live") as live:
+        stage = IndexStage(live, Clock())
+        for number in range(12):
+            ask(
+                stage,
+                RequestCommitment(
+                    transaction=f"1.{number}", remote_aet="PACS", references=[], most=most, correlation=b""
+                ),
+            )
+            with stage.views.snapshot() as snapshot:
+                known = [each for each in range(12) if read_transaction(snapshot.row, f"1.{each}") is not None]
+            assert known == list(range(number + 1))[-most:]
 
 
 def plain(values: Any) -> Any:
