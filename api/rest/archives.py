@@ -10,7 +10,6 @@ from itertools import chain
 from tempfile import TemporaryFile
 from typing import Any, Final
 from urllib.parse import quote
-from uuid import uuid4
 
 import falcon
 
@@ -30,6 +29,7 @@ from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.dicomdir import DicomDir
 from store.dicom.syntax import transfer_syntaxes
+from store.dicom.uids import draw_uid
 from store.disk_errors import DiskErrors
 
 _ZIP: Final = "application/zip"
@@ -136,7 +136,7 @@ def make_archive(deps: Deps, order: Order) -> Archive:
             threads=deps.settings.archive_threads,
             default_encoding=runtime.default_encoding(deps),
         ),
-        DicomDir(f"2.25.{uuid4().int}", now, is_extended=order.is_extended) if order.is_media else None,
+        DicomDir(draw_uid(), now, is_extended=order.is_extended) if order.is_media else None,
         deps.stopping.check,
     )
 

@@ -12,7 +12,6 @@ import falcon
 
 from actors.services.remote.commitment_transactions import (
     CommitmentTransactions,
-    draw_transaction,
     list_references,
 )
 from actors.wire.errors import Interrupted, RemoteFailed
@@ -27,6 +26,7 @@ from api.rest.serving.replies import send_json
 from events.errors import Busy, NotFound
 from events.identifiers import Level, parse_resource_id
 from store.dicom.commitment import Reference
+from store.dicom.uids import draw_uid
 from store.projections.commitments import Transaction, read_transaction
 from store.tables import LookupKind
 from store.views.lookup import find_refs
@@ -62,7 +62,7 @@ class RequestCommitment:
         modality = find_modality(deps, name)
         references = _read_references(deps, body)
         target = remote_of(deps, modality, None, requested_timeout(body)).target(deps)
-        transaction = draw_transaction()
+        transaction = draw_uid()
         try:
             self._transactions.ask(target, transaction, references, deps.stopping, correlation)
         except RemoteFailed:

@@ -7,7 +7,6 @@ from typing import Any, Final
 import falcon
 
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
-from actors.services.remote.commitment_transactions import draw_transaction
 from actors.services.remote.modality import Modality
 from actors.services.remote.outgoing import admission
 from actors.services.remote.sent_file import send_file
@@ -27,6 +26,7 @@ from api.rest.serving.body import read_text
 from api.rest.serving.replies import send_json
 from events.errors import Busy
 from events.identifiers import format_resource_id
+from store.dicom.uids import draw_uid
 
 _MOST_PORTS: Final = 0xFFFF
 _MOST_IDS: Final = 0xFFFF  # of messages
@@ -55,7 +55,7 @@ class Store:
             originator_aet=_typed(body, "MoveOriginatorAet", str, default=""),
             originator_id=_ranged(body, "MoveOriginatorID", 0, _MOST_IDS),
             permissive=is_permissive(body),
-            commitment=draw_transaction() if is_committed else "",
+            commitment=draw_uid() if is_committed else "",
         )
         log_exports(deps, name, [(root.level, root.id) for root in roots], correlation_of(req))
         request = JobRequest(type=JOB_TYPE, plan=to_plan(plan), steps=plan.steps)

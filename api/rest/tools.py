@@ -18,6 +18,7 @@ from api.rest.serving.replies import send_json, send_text
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level, ResourceId
 from store.dicom.tags import STUDY_INSTANCE_UID
+from store.dicom.uids import draw_uid
 from store.tables import normalize_identifier
 from store.times import format_time
 from store.views.lookup import find_identifier
@@ -54,7 +55,7 @@ class GenerateUid:
         if level == "patient":
             send_text(resp, str(uuid.uuid4()))
         elif level in {"study", "series", "instance"}:
-            send_text(resp, f"2.25.{uuid.uuid4().int}")
+            send_text(resp, draw_uid())
         else:
             raise NotFound
 

@@ -20,6 +20,7 @@ from api.rest.serving.replies import send_json
 from events.errors import NotFound
 from store.dicom.matching import Dataset, Value
 from store.dicom.tags import SPECIFIC_CHARACTER_SET, STUDY_INSTANCE_UID
+from store.dicom.uids import draw_uid
 from store.projections.worklists import Worklist
 from store.views.worklists import get_worklist, list_worklists
 
@@ -96,7 +97,7 @@ def store(deps: Deps, req: falcon.Request, identifier: str, *, is_new: bool) -> 
     check_keys(deps, values)
     values.pop(SPECIFIC_CHARACTER_SET, None)  # text is kept as characters
     if deps.settings.worklists.draws_study_uid and not values.get(STUDY_INSTANCE_UID):
-        values[STUDY_INSTANCE_UID] = f"2.25.{uuid4().int}"
+        values[STUDY_INSTANCE_UID] = draw_uid()
     command = StoreWorklist(
         id=identifier,
         tags=_plain(values),

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
-from store.dicom.elements import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, Element, in_order, read_elements
+from store.dicom.elements import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, Element, Item, in_order, read_elements
 from store.dicom.inflating import deflate
 from store.dicom.mapped import gather
 from store.dicom.part10 import Part10, open_part10
@@ -156,8 +156,7 @@ class _Writer:
         return self._header(tag, vr, len(value)), value
 
     def _with_more(self, element: Element, more: MoreItems, *, signed: bool) -> MoreItems:
-        items = element.items or ()
-        before = b"".join(part for item in items for part in self._item(item.elements, item.little, signed))
+        before = self._items(element.items or (), signed=signed)
         return more if more.value in before else MoreItems(before + more.value)
 
     def _is_sound(self, element: Element) -> bool:
@@ -173,8 +172,7 @@ class _Writer:
         if element.fragments is not None:
             return self._fragments(element)
         if element.items is not None:
-            value = b"".join(part for item in element.items for part in self._item(item.elements, item.little, signed))
-            return self._sequence(element.tag, value)
+            return self._sequence(element.tag, self._items(element.items, signed=signed))
         value_bytes = self._value(element, little=little)
         vr = ("SS" if signed else "US") if element.vr == _SIGN_DECIDES else _CHOICES.get(element.vr, element.vr)
         return self._header(element.tag, vr, len(value_bytes)), value_bytes
@@ -199,6 +197,9 @@ class _Writer:
         # A reader of implicit VR that does not know the tag sees by its undefined length that it is a sequence.
         end = self._headers.implicit.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
         return self._headers.implicit.pack(tag >> 16, tag & 0xFFFF, UNDEFINED), value, end
+
+    def _items(self, items: Sequence[Item], *, signed: bool) -> bytes:
+        return b"".join(part for item in items for part in self._item(item.elements, item.little, signed))
 
     def _item(self, elements: Sequence[Element], little: bool, signed: bool) -> Iterator[Part]:
         elements = in_order(elements)

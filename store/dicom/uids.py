@@ -1,6 +1,7 @@
 """UIDs that this server calls by name (PS3.6 Table A-1). Lists of them: `sop_classes`, `syntax`."""
 
 from typing import Final
+from uuid import uuid4
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 
@@ -35,3 +36,8 @@ RLE_LOSSLESS: Final = TRANSFER_SYNTAX + "5"
 # Those of this implementation
 IMPLEMENTATION_CLASS_UID: Final = "2.25.247284133041986473116209083651820735193"
 IMPLEMENTATION_VERSION_NAME: Final = "SINOGRAM"
+
+
+def draw_uid() -> str:
+    """Return a UID that nobody has, of a random UUID (PS3.5 §B.2)."""
+    return f"2.25.{uuid4().int}"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.transcoding.targets import CannotTranscode, can_transcode
+from actors.services.transcoding.derivation import SOURCE_IMAGES, lossy_changes
+from actors.services.transcoding.targets import CannotTranscode, Target, can_transcode
 from events.errors import InvalidDicom
 from store.dicom.elements import Element, in_order, read_elements
 from store.dicom.part10 import file_meta, open_part10
@@ -18,9 +19,9 @@ from store.dicom.tags import PIXEL_DATA
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from tests import transcoded
 from tests.data_factory import Sample, made_files, shipped_files
-from tests.dicom_bytes import add_pixels, dataset, element, encode, item
+from tests.dicom_bytes import CT, add_pixels, dataset, element, encode, item
 from tests.native_pixels import Native, ramp
-from tests.pixel_files import RLE
+from tests.pixel_files import BASELINE, RLE
 
 SAMPLES = {sample.name: sample for sample in (*made_files(), *shipped_files())}
 DECODED_BY_DCMTK = "d30242775a414c01"  # SHA-256 of the pixels of both files of 12-bit JPEG
@@ -209,3 +210,12 @@ def test_what_pads_pixels_keeps_them_from_no_syntax(frames: int, padding: int) -
 def test_pixels_that_are_none_are_refused() -> None:
     with pytest.raises(CannotTranscode, match="Cannot decode"):
         transcode(SAMPLES["encapsulated-1.2.840.10008.1.2.4.90"].data, EXPLICIT_LE)
+
+
+def test_a_source_whose_uid_is_none_is_named_as_far_as_it_can_be_written() -> None:
+    changes = lossy_changes(Target(BASELINE, 90), CT, "1.2\ufffd3", {}, 3.0)
+    match changes[SOURCE_IMAGES]:
+        case (_, bytes() as items):
+            assert CT.encode() in items
+        case other:
+            raise AssertionError(f"no items: {other}")

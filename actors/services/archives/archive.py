@@ -52,15 +52,6 @@ class _Ready:
     failure: str = ""
 
 
-@dataclass(slots=True)
-class Totals:
-    """What is in an archive so far."""
-
-    instances: int = 0
-    uncompressed_bytes: int = 0
-    archive_bytes: int = 0
-
-
 class Archive:
     """An archive that is being made. Not thread-safe; `close` ends it early."""
 
@@ -73,7 +64,6 @@ class Archive:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """With a `directory` it is that of a medium. `check` is called now and then; what it raises ends the archive."""
-        self.totals = Totals()
         self.report = Report()
         self._members = members if directory is None else _file_ids(members)
         self._reader = reader
@@ -95,6 +85,11 @@ class Archive:
         """How many members are behind it, those that could not be read among them."""
         return self._done
 
+    @property
+    def size_bytes(self) -> int:
+        """How long it is so far."""
+        return self._zip.written_bytes
+
     def members(self) -> Iterator[list[bytes]]:
         """Iterate over the members, each as the pieces that it has, large ones several times."""
         for ready in self._read_ahead():
@@ -109,7 +104,6 @@ class Archive:
             yield [*self._own_member(Report.NAME, self.report.text())]
         for piece in self._zip.finish():
             yield [piece]
-        self.totals.archive_bytes = self._zip.written_bytes
 
     def pieces(self) -> Generator[bytes]:
         """Iterate over the whole archive, in pieces that are worth being sent; then close it."""
@@ -189,8 +183,6 @@ class Archive:
         if content is None:
             self.report.add(member.name, member.instance.id, ready.failure)
             return
-        self.totals.instances += 1
-        self.totals.uncompressed_bytes += content.size_bytes
         if self._directory is not None:
             assert ready.told is not None
             self._directory.add(member.name, member.above, ready.told, content.sop_instance, content.transfer_syntax)

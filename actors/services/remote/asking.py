@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
-from uuid import uuid4
 
 from actors.services.remote import echo_scu
 from actors.services.remote.association import Association
@@ -25,7 +24,7 @@ from events.identifiers import Level
 from store.dicom.identifier import decode_dataset, encode_dataset
 from store.dicom.matching import Dataset
 from store.dicom.tags import STUDY_INSTANCE_UID
-from store.dicom.uids import WORKLIST_FIND
+from store.dicom.uids import WORKLIST_FIND, draw_uid
 
 KEPT_S: Final = 1.0  # and no longer than DicomAssociationCloseDelay
 
@@ -72,7 +71,7 @@ def check(target: Target, stopping: Interruption, *, checks_find: bool) -> None:
     with _association(target, proposals, stopping) as association:
         echo_scu.echo(association)
         if checks_find:
-            nothing = find_identifier(Level.STUDY, {STUDY_INSTANCE_UID: f"2.25.{uuid4().int}"}, "Generic", "Ascii")
+            nothing = find_identifier(Level.STUDY, {STUDY_INSTANCE_UID: draw_uid()}, "Generic", "Ascii")
             with closing(_find(association, FIND_MODEL[Level.STUDY], nothing, "Ascii")) as answers:
                 next(answers, None)  # one is enough, others are cancelled
 

@@ -1,7 +1,6 @@
 """The transactions of storage commitment that this server asks for, and what becomes of them in the log."""
 
 from collections.abc import Iterable, Sequence
-from uuid import uuid4
 
 from actors.messages.commands.commitments import ForgetCommitment, ReportCommitment, RequestCommitment
 from actors.messages.index_client import IndexClient
@@ -68,8 +67,3 @@ def list_references(views: Views, instances: Iterable[ResourceId]) -> list[Refer
             raise NotFound("An instance has been deleted: no other server can be asked to vouch for it any more")
         references.append(Reference(record.sop_class, record.tags.get(SOP_INSTANCE_UID, "")))
     return references
-
-
-def draw_transaction() -> str:
-    """Return a new Transaction UID (PS3.5 §B.2)."""
-    return f"2.25.{uuid4().int}"

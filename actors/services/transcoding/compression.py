@@ -17,6 +17,7 @@ from actors.services.codecs.pool import CodecPool
 from actors.services.transcoding.derivation import READ, derived_uid, lossy_changes
 from actors.services.transcoding.source import IN_MEMORY_BYTES, Source
 from actors.services.transcoding.targets import Target
+from store.dicom.change.values import write_item
 from store.dicom.elements import UNDEFINED
 from store.dicom.encoding import Change, Room, lay_out
 from store.dicom.mapped import lay_down
@@ -28,7 +29,6 @@ from store.dicom.tags import (
     BITS_ALLOCATED,
     BITS_STORED,
     HIGH_BIT,
-    ITEM,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_DATA,
     PLANAR_CONFIGURATION,
@@ -91,7 +91,7 @@ class Compression:
             self._sizes.append(len(codestream))
             if not place:
                 yield self._beginning()
-            yield _item(codestream)
+            yield write_item(codestream, little=True)
         yield _END + self._laid_out[1]
 
     def _encode(self, codecs: CodecPool, file: int, frame: Frame, check: Callable[[], None]) -> bytes:
@@ -114,7 +114,7 @@ class Compression:
     def _beginning(self) -> bytes:
         if self._is_lossy or not self._laid_out[0]:
             self._laid_out = self._lay_out()
-        return self._laid_out[0] + _item(self._offsets())
+        return self._laid_out[0] + write_item(self._offsets(), little=True)
 
     def _offsets(self) -> bytes:
         """The Basic Offset Table; an empty one where there may be no room for offsets, which is known before they are."""
@@ -132,16 +132,15 @@ class Compression:
         return lay_out(source.part10, source.elements, explicit=True, changes=changes)
 
     def _changes(self) -> dict[int, Change]:
-        before = self._pixels.described
-        after = with_bits(replace(before, native=None), *self._target)
-        label = self._label.encode("ascii")
+        before = replace(self._pixels.described, native=None)
+        after = with_bits(before, *self._target)
         changes: dict[int, Change] = {
-            PHOTOMETRIC_INTERPRETATION: ("CS", label + b" " * (len(label) & 1)),
+            PHOTOMETRIC_INTERPRETATION: ("CS", self._label.encode("ascii")),
             PIXEL_DATA: ("OB", Room(UNDEFINED)),
         }
         if after.samples > 1:
             changes[PLANAR_CONFIGURATION] = ("US", bytes(2))
-        if after != replace(before, native=None):
+        if after != before:
             changes[BITS_ALLOCATED] = ("US", after.bits_allocated.to_bytes(2, "little"))
             changes[BITS_STORED] = ("US", after.bits_stored.to_bytes(2, "little"))
             changes[HIGH_BIT] = ("US", after.high_bit.to_bytes(2, "little"))
@@ -163,7 +162,3 @@ def _refuse_more_frames(pixels: Pixels) -> None:
     excess = pixels.excess_bytes
     if excess > 1 and excess * pixels.described.frames >= native_bytes(pixels.described):
         raise UndecodablePixels(f"Pixel Data has {excess} bytes more than are announced: there may be more frames")
-
-
-def _item(value: bytes) -> bytes:
-    return pack("<HHI", ITEM >> 16, ITEM & 0xFFFF, len(value)) + value

@@ -60,9 +60,8 @@ class Decompression:
 
 
 def _changes(described: PixelDescription, photometric_interpretation: str, room: Room) -> dict[int, Change]:
-    value = photometric_interpretation.encode("ascii")
     changes: dict[int, Change] = {
-        PHOTOMETRIC_INTERPRETATION: ("CS", value + b" " * (len(value) & 1)),
+        PHOTOMETRIC_INTERPRETATION: ("CS", photometric_interpretation.encode("ascii")),
         PIXEL_DATA: ("OW", room),  # of 8 bits, too: as from implicit VR (PS3.5 §A.1), and as by Orthanc
     }
     if described.samples > 1:

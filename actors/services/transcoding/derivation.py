@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.services.transcoding.targets import Target
-from store.dicom.encoding import Change, MoreItems, Part, element_header
+from store.dicom.change.values import write_item
+from store.dicom.encoding import Change, MoreItems
+from store.dicom.identifier import encode_dataset
+from store.dicom.matching import Dataset
 from store.dicom.pixels.encodable import BASELINE, EXTENDED, HTJ2K, J2K, LS_NEAR
-from store.dicom.tags import ITEM
+from store.dicom.tags import REFERENCED_SOP_CLASS_UID, REFERENCED_SOP_INSTANCE_UID
+from store.dicom.uids import EXPLICIT_LE
 
 IMAGE_TYPE: Final = 0x00080008
 DERIVATION_DESCRIPTION: Final = 0x00082111
@@ -44,9 +48,14 @@ def lossy_changes(
     """What the dataset of a source becomes; `known` has the raw values that it has of `READ`."""
     method, words = _METHODS[target.transfer_syntax]
     quality = "" if target.transfer_syntax == LS_NEAR else f", quality {target.quality}"
+    source: Dataset = {
+        REFERENCED_SOP_CLASS_UID: sop_class,
+        REFERENCED_SOP_INSTANCE_UID: sop_instance,
+        0x0040A170: (_code("121320", "Uncompressed predecessor"),),  # Purpose of Reference Code Sequence
+    }
     changes: dict[int, Change] = {
         DERIVATION_DESCRIPTION: ("ST", _description(f"Lossy compression with {words}{quality}", known)),
-        SOURCE_IMAGES: ("SQ", _item(_source(sop_class, sop_instance))),
+        SOURCE_IMAGES: ("SQ", _item(source)),
         DERIVATION_CODES: MoreItems(_item(_code("113040", "Lossy Compression"))),
         LOSSY_COMPRESSION: ("CS", b"01"),
         LOSSY_RATIO: ("DS", _appended(known.get(LOSSY_RATIO), f"{ratio:.5g}".ljust(_RATIO_BYTES))),
@@ -69,27 +78,10 @@ def _appended(before: bytes | None, value: str) -> bytes:
     return (told + b"\\" if told else b"") + value.encode("ascii")
 
 
-def _source(sop_class: str, sop_instance: str) -> bytes:
-    return (
-        _element(0x00081150, "UI", sop_class.encode("ascii"))
-        + _element(0x00081155, "UI", sop_instance.encode("ascii"))
-        + _element(0x0040A170, "SQ", _item(_code("121320", "Uncompressed predecessor")))
-    )
+def _code(value: str, meaning: str) -> Dataset:
+    return {0x00080100: value, 0x00080102: "DCM", 0x00080104: meaning}
 
 
-def _code(value: str, meaning: str) -> bytes:
-    return (
-        _element(0x00080100, "SH", value.encode("ascii"))
-        + _element(0x00080102, "SH", b"DCM")
-        + _element(0x00080104, "LO", meaning.encode("ascii"))
-    )
-
-
-def _item(value: bytes) -> bytes:
-    return ITEM.to_bytes(4, "little")[2:] + ITEM.to_bytes(4, "little")[:2] + len(value).to_bytes(4, "little") + value
-
-
-def _element(tag: int, vr: str, value: Part) -> bytes:
-    """An element in explicit VR little endian, as all that is compressed."""
-    padded = bytes(value) + (b"\0" if vr == "UI" else b" ") * (len(value) & 1)
-    return element_header(tag, vr, len(padded), explicit=True, little=True) + padded
+def _item(item: Dataset) -> bytes:
+    """An item in explicit VR little endian, as all that is compressed."""
+    return write_item(encode_dataset(item, EXPLICIT_LE, "Ascii"), little=True)

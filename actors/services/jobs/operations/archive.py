@@ -74,8 +74,8 @@ class MakeArchive(PlainOperation):
             self._file.write(part)
 
     def result(self) -> dict[str, Any]:
-        totals, report = self._archive.totals, self._archive.report
-        told = {"ArchiveSize": str(totals.archive_bytes), "ArchiveSizeMB": totals.archive_bytes >> 20}
+        size_bytes, report = self._archive.size_bytes, self._archive.report
+        told = {"ArchiveSize": str(size_bytes), "ArchiveSizeMB": size_bytes >> 20}
         if not report.count:
             return told
         return {**told, "DamagedInstancesCount": report.count, "DamagedInstances": report.identifiers[:_TOLD]}

@@ -23,6 +23,7 @@ from store.dicom.commitment import (
 )
 from store.records import Instance
 from store.tables import LookupKind
+from store.views.current import read_current
 from store.views.lookup import find_refs
 
 _IS_HERE = 0  # no Failure Reason
@@ -72,19 +73,14 @@ class CommitmentReporting(PlainOperation):
     def _read(self, instance: Instance) -> int:
         """Read the file of an instance. Raises StorageFailed where nothing can be said of it: the job is not done then."""
         try:
-            self._bench.blobs.verify_instance(instance)
+            read_current(self._bench.views, instance, self._bench.blobs.verify_instance)
         except DamagedFile:
             return PROCESSING_FAILURE
-        except FileNotFoundError:  # deleted, or replaced by another file, since the look-up
-            return self._read_again(instance)
+        except FileNotFoundError:
+            with self._bench.views.snapshot() as snapshot:
+                is_there = snapshot.get_instance(instance.id) is not None
+            return PROCESSING_FAILURE if is_there else NO_SUCH_OBJECT_INSTANCE
         return _IS_HERE
-
-    def _read_again(self, before: Instance) -> int:
-        with self._bench.views.snapshot() as snapshot:
-            now = snapshot.get_instance(before.id)
-        if now is None:
-            return NO_SUCH_OBJECT_INSTANCE
-        return PROCESSING_FAILURE if now.blob == before.blob else self._read(now)
 
     def _tell(self) -> None:
         plan, bench = self._plan, self._bench

@@ -19,7 +19,6 @@ from actors.services.transcoding.transcode import transcode
 from events.errors import SinogramError
 from events.identifiers import ResourceId
 from store.dicom.elements import Buffer
-from store.dicom.summary import summarize
 from store.disk_errors import DiskErrors
 
 _SCRATCH: Final = DiskErrors("TemporaryDirectory")
@@ -53,8 +52,7 @@ class PeerStore(PlainOperation):
         """Have the body that is sent for an instance. What has to be made first lies in a file without a name: it may be large."""
         record, stored = read_instance(self._bench, instance)
         parts: list[Buffer] = [stored]
-        summary = summarize(stored) if self._plan.transcode else None
-        if summary is not None and summary.transfer_syntax != self._plan.transcode:
+        if self._plan.transcode not in {"", record.transfer_syntax}:
             opened = self._bench.blobs.reopener(record, stored)
             check = self._bench.interruption.check
             target = Target(self._plan.transcode, self._bench.codecs.settings.lossy_quality)
