@@ -4,7 +4,7 @@ A synchronous answer is made while it leaves. Its status has been sent when a da
 that. Source: observed on Orthanc 1.12.7.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from tempfile import TemporaryFile
@@ -24,7 +24,7 @@ from api.rest.deps import Deps, Routes
 from api.rest.instance_content import file_name, read_target
 from api.rest.job_submission import JobRequest, answer_with_link, is_synchronous, start
 from api.rest.render_resources import one_of
-from api.rest.serving.file_pieces import FilePieces
+from api.rest.serving.file_pieces import Closing, FilePieces
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.dicomdir import DicomDir
@@ -106,7 +106,7 @@ class _Archives:
         resp.set_header("Content-Disposition", f'filename="{order.file_name}"')
         if deps.settings.synchronous_zip_stream:
             first = next(pieces)  # what fails at once has its status
-            resp.stream = _Streamed(first, pieces)
+            resp.stream = Closing(chain((first,), pieces), pieces)
             return
         with _SCRATCH:
             spool = TemporaryFile(buffering=0, dir=deps.settings.temporary_directory)  # noqa: SIM115  # closed once it is sent
@@ -157,20 +157,6 @@ def make_plan(deps: Deps, order: Order) -> ArchivePlan:
         instances=size.instances,
         uncompressed_bytes=size.uncompressed_bytes,
     )
-
-
-class _Streamed:
-    """The pieces of an archive, the first of which was made already. Closed by the server, read or not."""
-
-    def __init__(self, first: bytes, others: Generator[bytes]) -> None:
-        self._pieces = chain((first,), others)
-        self._others = others
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    def close(self) -> None:
-        self._others.close()
 
 
 class OfResource(_Archives):

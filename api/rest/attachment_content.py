@@ -16,7 +16,7 @@ from api.errors import NoRoomForAttachment, NotVerified, UnknownRoute
 from api.rest import arguments, etags
 from api.rest.deps import Deps
 from api.rest.instance_content import file_name
-from api.rest.ranges import Range, parse_range
+from api.rest.ranges import Range, parse_range, send_part
 from api.rest.resources import find_below
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.file_pieces import PIECE_BYTES, send_file
@@ -102,11 +102,8 @@ class Data(OfAttachment):
                 self._describe(req, resp, file, name)
                 send_file(resp, opened, self._size_of(file))
             else:
-                opened.seek(part.start)
-                resp.status = falcon.HTTP_206
                 resp.content_type = BINARY
-                resp.set_header("Content-Range", part.content_range)
-                send_file(resp, opened, part.size_bytes)
+                send_part(resp, opened, part)
         except BaseException:
             opened.close()
             raise

@@ -10,21 +10,22 @@ from typing import Any, Final
 
 import falcon
 
+from actors.services.remote.asking import as_busy
 from actors.services.remote.commitment_transactions import (
     CommitmentTransactions,
     list_references,
 )
-from actors.wire.errors import Interrupted, RemoteFailed
+from actors.wire.errors import RemoteFailed
 from api.errors import BadField, BadSequence, InexistentItem, OutOfRange, UnknownRoute
 from api.rest import fields
 from api.rest.deps import Deps, Routes
 from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import remote_of, requested_timeout
-from api.rest.sent_resources import Root, list_below
+from api.rest.sent_resources import find_root, instances_of
 from api.rest.serving.auth import correlation_of, username_of
 from api.rest.serving.replies import send_json
-from events.errors import Busy, NotFound
-from events.identifiers import Level, parse_resource_id
+from events.errors import NotFound
+from events.identifiers import Level, ResourceId
 from store.dicom.commitment import Reference
 from store.dicom.uids import draw_uid
 from store.projections.commitments import Transaction, read_transaction
@@ -64,12 +65,11 @@ class RequestCommitment:
         target = remote_of(deps, modality, None, requested_timeout(body)).target(deps)
         transaction = draw_uid()
         try:
-            self._transactions.ask(target, transaction, references, deps.stopping, correlation)
+            with as_busy():
+                self._transactions.ask(target, transaction, references, deps.stopping, correlation)
         except RemoteFailed:
             self._transactions.forget(transaction, correlation)
             raise
-        except Interrupted as exc:
-            raise Busy("the server stops") from exc
         send_json(req, resp, {"ID": transaction, "Path": f"/storage-commitment/{transaction}"})
 
 
@@ -81,24 +81,18 @@ def _read_references(deps: Deps, body: Mapping[str, Any]) -> list[Reference]:
         raise BadField('The "Resources" field must provide an array of Orthanc resources')
     if not isinstance(instances, list):
         raise BadField('The "DicomInstances" field must provide an array of DICOM instances')
-    found = [instance for name in names for instance in list_below(deps, _find_root(deps, name))]
+    found = [instance for name in names for instance in _instances_of(deps, name)]
     try:
         return [*list_references(deps.views, found), *map(_read_instance, instances)]
     except NotFound as exc:
         raise UnknownRoute from exc
 
 
-def _find_root(deps: Deps, name: object) -> Root:
+def _instances_of(deps: Deps, name: object) -> list[ResourceId]:
     if not isinstance(name, str):
         raise BadField(f'The "Resources" field must provide an array of strings, found: {json.dumps(name)}\n')
-    identifier = parse_resource_id(name)
-    if identifier is None:
-        raise UnknownRoute
-    with deps.views.snapshot() as snapshot:
-        place = snapshot.find(identifier)
-    if place is None:
-        raise UnknownRoute
-    return Root(*place, identifier)
+    root = find_root(deps, name)
+    return instances_of(deps, root.level, root.ref)
 
 
 def _read_instance(entry: object) -> Reference:

@@ -17,13 +17,14 @@ from api.errors import NoPicture, OutOfRange
 from api.rest import dicom_files
 from api.rest.deps import Deps, Routes
 from api.rest.image_requests import ImageRequest, parse_image_request, wants_placeholder
+from api.rest.instance_content import OfInstance
 from api.rest.placeholder import placeholder
 from api.rest.render_resources import one_of
-from api.rest.resources import find_below, find_instance
+from api.rest.resources import find, find_below
 from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.replies import BINARY, TEXT, send_json
 from events.errors import InvalidDicom, NotFound
-from events.identifiers import Level, parse_resource_id
+from events.identifiers import Level
 from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.uids import JPEG_FAMILY
 from store.records import Instance, Resource
@@ -63,18 +64,7 @@ def of_pixels(deps: Deps, instance: Instance, make: Callable[[Instance], T]) -> 
         raise NoPicture(str(exc)) from exc
 
 
-class _OfFrame:
-    """What the resources of one frame share; without a number it is the first."""
-
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-
-    def _find(self, identifier: str) -> Instance:
-        with self._deps.views.snapshot() as s:
-            return find_instance(s, identifier)
-
-
-class Frames(_OfFrame):
+class Frames(OfInstance):
     """`/instances/{id}/frames`: the indices of the frames."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
@@ -90,7 +80,7 @@ class Operations:
         send_json(req, resp, _OPERATIONS)
 
 
-class Picture(_OfFrame):
+class Picture(OfInstance):
     """`…/preview`, `…/rendered` and `…/image-uint8` and its like."""
 
     def __init__(self, deps: Deps, kind: str) -> None:
@@ -103,10 +93,8 @@ class Picture(_OfFrame):
 
     def _find_picture(self, identifier: str) -> Instance:
         with self._deps.views.snapshot() as s:
-            resource = parse_resource_id(identifier)
-            instance = None if resource is None else s.get_instance(resource)
-        if instance is None:
-            raise NotFound
+            instance = find(s, Level.INSTANCE, identifier)
+        assert isinstance(instance, Instance)
         return instance
 
     def _send(self, req: falcon.Request, resp: falcon.Response, find: Callable[[], tuple[Instance, int]]) -> None:
@@ -164,7 +152,7 @@ class MiddlePicture(Picture):
         return ordered[place], middle
 
 
-class Matlab(_OfFrame):
+class Matlab(OfInstance):
     """`…/matlab`: a frame as an expression of Octave and Matlab."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
@@ -181,7 +169,7 @@ class Matlab(_OfFrame):
         resp.content_type = TEXT
 
 
-class Raw(_OfFrame):
+class Raw(OfInstance):
     """`…/raw` and `…/raw.gz`: the bytes of a frame, compressed as they lie in the file, or else in little endian."""
 
     def __init__(self, deps: Deps, *, zips: bool) -> None:

@@ -42,8 +42,8 @@ _ENCAPSULATED_DOCUMENT = "0042-0011"
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")
 
 
-class _OfInstance:
-    """What the resources of this module share."""
+class OfInstance:
+    """What resources of one instance share."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
@@ -53,7 +53,7 @@ class _OfInstance:
             return find_instance(s, identifier)
 
 
-class File(_OfInstance):
+class File(OfInstance):
     """`GET /instances/{id}/file`: the very bytes that were received, or their dataset as DICOM JSON or as XML."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
@@ -123,7 +123,7 @@ def read_target(req: falcon.Request, deps: Deps) -> Target | None:
     return Target(syntax, quality)
 
 
-class TagsOf(_OfInstance):
+class TagsOf(OfInstance):
     """`/instances/{id}/tags` and `/instances/{id}/simplified-tags`."""
 
     def __init__(self, deps: Deps, form: TagForm) -> None:
@@ -147,7 +147,7 @@ def parse_ignore_length(req: falcon.Request) -> list[int]:
     return [] if text is None else [parse_tag(part) for part in text.split(",")]
 
 
-class Header(_OfInstance):
+class Header(OfInstance):
     """`/instances/{id}/header`: the file meta information."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
@@ -155,7 +155,7 @@ class Header(_OfInstance):
         send_json(req, resp, dicom_files.read_header(self._deps, instance, arguments.tag_form(req, "full")))
 
 
-class Content(_OfInstance):
+class Content(OfInstance):
     """`/instances/{id}/content/…`: lists of elements and items, or the raw value of an element."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, path: str = "") -> None:
@@ -175,7 +175,7 @@ class Content(_OfInstance):
     on_post = on_put = on_delete = on_other
 
 
-class Pdf(_OfInstance):
+class Pdf(OfInstance):
     """`/instances/{id}/pdf`: the document that an instance encapsulates, without its padding."""
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str) -> None:

@@ -12,7 +12,7 @@ from api.errors import InexistentItem, NoSuchAction, OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
 from api.rest.events import render_event
-from api.rest.ranges import parse_range
+from api.rest.ranges import parse_range, send_part
 from api.rest.render_jobs import percent, render_job, view_job
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.replies import send_json, send_text
@@ -167,10 +167,7 @@ class JobOutput:
         if part is None:
             send_file(resp, opened, output.size_bytes)
             return
-        opened.seek(part.start)
-        resp.status = falcon.HTTP_206
-        resp.set_header("Content-Range", part.content_range)
-        send_file(resp, opened, part.size_bytes)
+        send_part(resp, opened, part)
 
     def on_delete(self, _req: falcon.Request, resp: falcon.Response, identifier: str, name: str) -> None:
         try:

@@ -7,11 +7,11 @@ from typing import Any, Final
 import falcon
 
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
+from actors.services.remote.asking import as_busy
 from actors.services.remote.modality import Modality
 from actors.services.remote.outgoing import admission
 from actors.services.remote.sent_file import send_file
 from actors.services.remote.stored_sender import fallbacks_for
-from actors.wire.errors import Interrupted
 from api.errors import BadType, OutOfRange
 from api.rest import runtime
 from api.rest.deps import Deps, Routes
@@ -20,11 +20,10 @@ from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.received_file import received
 from api.rest.remote_request import remote_of, requested_timeout
-from api.rest.sent_resources import find_roots, list_below, read_names
+from api.rest.sent_resources import find_roots, instances_of, read_names
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.body import read_text
 from api.rest.serving.replies import send_json
-from events.errors import Busy
 from events.identifiers import format_resource_id
 from store.dicom.uids import draw_uid
 
@@ -48,7 +47,7 @@ class Store:
         roots = find_roots(deps, names)
         plan = StorePlan(
             modality=modality,
-            instances=[instance for root in roots for instance in list_below(deps, root)],
+            instances=[instance for root in roots for instance in instances_of(deps, root.level, root.ref)],
             local_aet=remote.local_aet,
             timeout_s=remote.timeout_s,
             parents=sorted({format_resource_id(root.id) for root in roots}),
@@ -105,13 +104,10 @@ class StoreStraight:
         modality = find_modality(deps, name)
         target = remote_of(deps, modality, None, None).target(deps)
         admits = admission(deps.filters, target, lambda: runtime.default_encoding(deps), correlation_of(req))
-        with received(deps, req) as (data, opened):
-            try:
-                sent = send_file(
-                    target, data, fallbacks_for(deps.scu, modality), deps.stopping, deps.codecs, opened, admits
-                )
-            except Interrupted as exc:
-                raise Busy("the server stops") from exc
+        with received(deps, req) as (data, opened), as_busy():
+            sent = send_file(
+                target, data, fallbacks_for(deps.scu, modality), deps.stopping, deps.codecs, opened, admits
+            )
         send_json(req, resp, {"SOPClassUID": sent.sop_class, "SOPInstanceUID": sent.sop_instance})
 
 

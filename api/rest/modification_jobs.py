@@ -11,16 +11,17 @@ import falcon
 from actors.messages.commands.instances import NEVER
 from actors.messages.job_types import RESOURCE_MODIFICATION
 from actors.services.jobs.operations.modification_plan import ModificationPlan, to_plan
-from api.errors import BadField, OutOfRange, UnknownRoute
+from api.errors import BadField, OutOfRange
 from api.rest import fields
 from api.rest.deps import Deps, Routes
 from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.modification import flag, lossy_quality, read_anonymization, read_body, read_flags, transfer_syntax
 from api.rest.render_resources import TYPE_OF_LEVEL, one_of
 from api.rest.resources import find_below
+from api.rest.sent_resources import find_root, instances_of
 from api.rest.serving.auth import username_of
 from events.errors import InvalidRequest
-from events.identifiers import Level, Ref, ResourceId, format_resource_id, hash_resource_id, parse_resource_id
+from events.identifiers import Level, ResourceId, format_resource_id, hash_resource_id
 from store.dicom.change.drawn import new_secret
 from store.dicom.change.modification import OWN_UIDS, Modification
 from store.dicom.change.request import read_modify
@@ -29,7 +30,6 @@ from store.dicom.dictionary import format_tag
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.tags import PATIENT_ID
 from store.records import Resource
-from store.views.retrieve import list_instances
 from store.views.snapshot import Snapshot
 
 INSTANCES_PER_STEP: Final = 16  # a checkpoint costs a commit
@@ -83,9 +83,9 @@ class BulkModify:
         body = read_body(req)
         names = read_resources(body)
         change = self._read(body, req)
-        roots = [_find(deps, name) for name in names]
-        instances = [instance for level, ref, _ in roots for instance in instances_of(deps, level, ref)]
-        parents = [identifier for _, _, identifier in roots]
+        roots = [find_root(deps, name) for name in names]
+        instances = [instance for root in roots for instance in instances_of(deps, root.level, root.ref)]
+        parents = [root.id for root in roots]
         plan = new_plan(req, body, change, list(dict.fromkeys(instances)), parents, self.derivation, None)
         submit_plan(deps, req, resp, plan, body)
 
@@ -114,23 +114,6 @@ def read_resources(body: Mapping[str, Any], name: str = "Resources") -> list[str
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise BadField(f"List of strings expected in field: {name}")
     return names
-
-
-def _find(deps: Deps, name: str) -> tuple[Level, Ref, ResourceId]:
-    identifier = parse_resource_id(name)
-    with deps.views.snapshot() as s:
-        found = None if identifier is None else s.find(identifier)
-    if identifier is None or found is None:
-        raise UnknownRoute
-    return (*found, identifier)
-
-
-def instances_of(deps: Deps, level: Level, ref: Ref) -> list[ResourceId]:
-    """Return the instances of a resource. Raises UnknownRoute if it has been deleted."""
-    try:
-        return list_instances(deps.views, level, ref)
-    except KeyError as exc:
-        raise UnknownRoute from exc
 
 
 def new_plan(

@@ -12,7 +12,7 @@ from api.rest.deps import Deps, Routes
 from api.rest.exports import log_exports
 from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.peers import ONE_PEER
-from api.rest.sent_resources import find_roots, list_below, read_names
+from api.rest.sent_resources import find_roots, instances_of, read_names
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.body import read_text
 from events.identifiers import format_resource_id
@@ -33,7 +33,7 @@ class Store:
         plan = PeerPlan(
             peer=name,
             shown=show_peer(peer),
-            instances=[instance for root in roots for instance in list_below(deps, root)],
+            instances=[instance for root in roots for instance in instances_of(deps, root.level, root.ref)],
             compress=fields.flag(body, "Compress", default=False),
             transcode=_transfer_syntax(body),
             parents=sorted({format_resource_id(root.id) for root in roots}),

@@ -9,7 +9,7 @@ from typing import Any
 
 import falcon
 
-from actors.wire.errors import Interrupted
+from actors.services.remote.asking import as_busy
 from actors.wire.http.peer import Peer
 from actors.wire.http.peer_description import BadPeer, parse_peer
 from api.errors import BadField, InexistentFile, InexistentItem
@@ -19,7 +19,7 @@ from api.rest.modalities import check_name
 from api.rest.received_file import received
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.replies import JSON, send_json, send_text
-from events.errors import Busy, NotFound
+from events.errors import NotFound
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +92,8 @@ class PeerSystem:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         peer = self._deps.peers.get(name)
-        try:
+        with as_busy():
             told = self._deps.peer_client().system(peer, self._deps.stopping)
-        except Interrupted as exc:
-            raise Busy("the server stops") from exc
         send_json(req, resp, told)
         if resp.content_type == JSON:
             resp.content_type = "application/json"  # as in Orthanc, which hands on what it got
@@ -110,11 +108,8 @@ class StoreStraight:
     def on_post(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         deps = self._deps
         peer = deps.peers.get(name)
-        with received(deps, req) as (data, _), memoryview(data) as file:
-            try:
-                told = deps.peer_client().store(peer, file, deps.stopping)
-            except Interrupted as exc:
-                raise Busy("the server stops") from exc
+        with received(deps, req) as (data, _), memoryview(data) as file, as_busy():
+            told = deps.peer_client().store(peer, file, deps.stopping)
         send_json(req, resp, told)
 
 

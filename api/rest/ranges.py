@@ -5,11 +5,13 @@ no number counts as absent. A range that ends beyond the file, or several of the
 """
 
 import re
+from io import RawIOBase
 from typing import Final, NamedTuple
 
 import falcon
 
 from api.errors import BadRange
+from api.rest.serving.file_pieces import send_file
 
 _FORM: Final = re.compile(r"bytes=([^-]*)-([^-]*)\Z")
 _NUMBER: Final = re.compile(r"\+?[0-9]+\Z")
@@ -60,3 +62,15 @@ def _number(text: str) -> int | None:
     text = text.strip()
     found = int(text) if _NUMBER.match(text) and len(text) <= 40 else _BEYOND
     return found if found < _BEYOND else None
+
+
+def send_part(resp: falcon.Response, opened: RawIOBase, part: Part) -> None:
+    """Answer with a part of a file, which is closed then, also if this fails."""
+    try:
+        opened.seek(part.start)
+        resp.status = falcon.HTTP_206
+        resp.set_header("Content-Range", part.content_range)
+        send_file(resp, opened, part.size_bytes)
+    except BaseException:
+        opened.close()
+        raise

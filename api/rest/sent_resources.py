@@ -62,9 +62,19 @@ def find_roots(deps: Deps, names: Sequence[str]) -> list[Root]:
     return found
 
 
-def list_below(deps: Deps, root: Root) -> list[ResourceId]:
+def find_root(deps: Deps, name: str) -> Root:
+    """Return the resource of a name. Raises UnknownRoute."""
+    identifier = parse_resource_id(name)
+    with deps.views.snapshot() as snapshot:
+        place = None if identifier is None else snapshot.find(identifier)
+    if identifier is None or place is None:
+        raise UnknownRoute
+    return Root(*place, identifier)
+
+
+def instances_of(deps: Deps, level: Level, ref: Ref) -> list[ResourceId]:
     """Return all instances of a resource. Raises UnknownRoute if it is not there any more."""
     try:
-        return list_instances(deps.views, root.level, root.ref)
+        return list_instances(deps.views, level, ref)
     except KeyError as exc:  # deleted since
         raise UnknownRoute from exc

@@ -11,9 +11,10 @@ from api.errors import BadField, OutOfRange, UnknownRoute
 from api.rest import dicom_files, fields, runtime
 from api.rest.bulk_tags import MODULES
 from api.rest.deps import Deps, Routes
-from api.rest.modification_jobs import instances_of, new_plan, read_resources, submit_plan
+from api.rest.modification_jobs import new_plan, read_resources, submit_plan
 from api.rest.render_resources import TYPE_OF_LEVEL, one_of
 from api.rest.resources import find_below
+from api.rest.sent_resources import instances_of
 from events.errors import InvalidRequest
 from events.identifiers import Level, ResourceId, format_resource_id, parse_resource_id
 from store.dicom.change.drawn import Drawn, new_secret

@@ -18,6 +18,7 @@ from api.rest.images import parse_frame, refuse_long_list
 from api.rest.render_resources import one_of
 from api.rest.resources import find_below, find_instance
 from api.rest.serving.client_gone import still_wanted
+from api.rest.serving.file_pieces import Closing
 from api.rest.serving.replies import BINARY, send_json
 from events.errors import InvalidDicom
 from events.identifiers import Level, format_resource_id
@@ -59,31 +60,17 @@ class _Numpy:
         resp.content_type = BINARY
         size = len(header) + stack.frames * stack.frame_bytes
         if compresses:
-            resp.stream = _Closing(_zipped(pieces, size), arrays)
+            resp.stream = Closing(_zipped(pieces, size), arrays)
         elif stack.frames == 1:
             resp.data = header + first  # a stream takes a thread once more for each piece
         else:
             resp.content_length = size
-            resp.stream = _Closing(pieces, arrays)
+            resp.stream = Closing(pieces, arrays)
 
 
 def _with_answer(exc: Exception) -> Exception:
     """An error that has an answer of its own, else that of pixels that cannot be had."""
     return exc if type(exc) in {SizesDiffer, FormatsDiffer} else NoPicture(str(exc))
-
-
-class _Closing:
-    """Pieces of an answer; whoever makes them is told when no more are wanted."""
-
-    def __init__(self, pieces: Iterator[bytes], source: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._source: Any = source
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    def close(self) -> None:
-        self._source.close()
 
 
 class _Written(io.RawIOBase):

@@ -6,7 +6,7 @@ frames are made ahead, compressed ones in as many codec processes as the pool ha
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -128,7 +128,7 @@ class Stack:
     def _frames(self, member: _Member) -> Sequence[int]:
         return range(member.pixels.frames) if self._frame is None else [self._frame]
 
-    def arrays(self) -> Iterator[bytes]:
+    def arrays(self) -> Generator[bytes]:
         """Iterate over the frames' numbers, little endian, in C order, some frames at a time. Raises as the constructor."""
         waiting = ((member, frame) for member in self._members for frame in self._frames(member))
         size = max(1, min(_PIECE_FRAMES, _PIECE_BYTES // self.frame_bytes, self.frames))

@@ -48,7 +48,8 @@ def create_find_pool(close_delay_s: float) -> FindPool:
 
 
 @contextmanager
-def _as_busy() -> Iterator[None]:
+def as_busy() -> Iterator[None]:
+    """Let what a stop of the server interrupts be Busy."""
     try:
         yield
     except Interrupted as exc:
@@ -58,7 +59,7 @@ def _as_busy() -> Iterator[None]:
 @contextmanager
 def _association(target: Target, proposals: tuple[Proposal, ...], stopping: Interruption) -> Iterator[Association]:
     """Open an association; Busy if the server stops during that."""
-    with _as_busy(), open_association(target, proposals, stopping) as association:
+    with as_busy(), open_association(target, proposals, stopping) as association:
         yield association
 
 
@@ -85,7 +86,7 @@ def ask(
     """
     # Nothing is proposed beside worklists: of a peer that knows other models alone it is said that it agrees to nothing.
     proposals = PROPOSALS[-1:] if model == WORKLIST_FIND else PROPOSALS
-    with _as_busy():
+    with as_busy():
         kept = pool.take(lambda held: held.association.target == target and held.proposals == proposals, stopping)
         if kept is None or (yield from _ask_kept(kept, model, identifier, encoding, pool)):
             fresh = FindAssociation(open_association(target, proposals, stopping), proposals)

@@ -1,5 +1,6 @@
 """A stored file, or a part of it, as an answer that leaves piece by piece: 2 GB cost no more memory than 1 MB."""
 
+from collections.abc import Generator, Iterator
 from io import RawIOBase
 from typing import Final, Self
 
@@ -34,6 +35,20 @@ class FilePieces:
 
     def close(self) -> None:
         self._opened.close()
+
+
+class Closing:
+    """Pieces of an answer; whoever makes them is told when no more are wanted: the server closes it, read or not."""
+
+    def __init__(self, pieces: Iterator[bytes], source: Generator[bytes]) -> None:
+        self._pieces = pieces
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._source.close()
 
 
 def send_file(resp: falcon.Response, opened: RawIOBase, size_bytes: int) -> None:
