@@ -7,6 +7,7 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from actors.services.images.image import NoSuchFrame
 from actors.services.images.slice_order import NoOrder
 from actors.services.images.stacks import FormatsDiffer, SizesDiffer
 from actors.services.scripts import errors as lua
@@ -207,6 +208,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadSequence: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, remote.BAD_SEQUENCE_OF_CALLS, "Bad sequence of calls"),
     NoPicture: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 23, "Incompatible format of the images"),
     FormatsDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 23, "Incompatible format of the images"),
+    NoSuchFrame: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
     SizesDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 24, "Incompatible size of the images"),
     NoOrder: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 2040, "Unable to order the slices of the series"),
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),

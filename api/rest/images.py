@@ -5,7 +5,8 @@
 
 import gzip
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import falcon
@@ -13,7 +14,8 @@ import falcon
 from actors.services.images.image import NoSuchFrame
 from actors.services.images.pictures import make_matlab, make_picture, read_raw
 from actors.services.images.slice_order import NoOrder, count_frames, order_slices
-from api.errors import NoPicture, OutOfRange
+from actors.services.images.stacks import FormatsDiffer, SizesDiffer
+from api.errors import NoPicture
 from api.rest import dicom_files
 from api.rest.deps import Deps, Routes
 from api.rest.image_requests import ImageRequest, parse_image_request, wants_placeholder
@@ -25,7 +27,6 @@ from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.replies import BINARY, TEXT, send_json
 from events.errors import InvalidDicom, NotFound
 from events.identifiers import Level
-from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.uids import JPEG_FAMILY
 from store.records import Instance, Resource
 
@@ -56,11 +57,18 @@ def refuse_long_list(count: int) -> None:
 
 def of_pixels(deps: Deps, instance: Instance, make: Callable[[Instance], T]) -> T:
     """Return what is made of an instance's pixels. Raises NoPicture where it cannot be made; NoSuchFrame; as `of_current`."""
-    try:
+    with pixel_errors():
         return dicom_files.of_current(deps, instance, make)
-    except NoSuchFrame:
+
+
+@contextmanager
+def pixel_errors() -> Iterator[None]:
+    """Let pixels that cannot be had be NoPicture, but for what has an answer of its own."""
+    try:
+        yield
+    except (NoSuchFrame, SizesDiffer, FormatsDiffer):
         raise
-    except (UndecodablePixels, InvalidDicom) as exc:
+    except InvalidDicom as exc:
         raise NoPicture(str(exc)) from exc
 
 
@@ -158,14 +166,11 @@ class Matlab(OfInstance):
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str, frame: str = "0") -> None:
         deps, number = self._deps, parse_frame(frame)
         check = still_wanted(req, deps.stopping.check)
-        try:
-            resp.data = of_pixels(
-                deps,
-                self._find(identifier),
-                lambda instance: make_matlab(deps.codecs, deps.blobs, instance, number, check),
-            )
-        except NoSuchFrame as exc:
-            raise OutOfRange(str(exc)) from exc
+        resp.data = of_pixels(
+            deps,
+            self._find(identifier),
+            lambda instance: make_matlab(deps.codecs, deps.blobs, instance, number, check),
+        )
         resp.content_type = TEXT
 
 
@@ -178,12 +183,9 @@ class Raw(OfInstance):
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response, identifier: str, frame: str) -> None:
         number = parse_frame(frame)
-        try:
-            data, syntax = of_pixels(
-                self._deps, self._find(identifier), lambda instance: read_raw(self._deps.blobs, instance, number)
-            )
-        except NoSuchFrame as exc:
-            raise OutOfRange(str(exc)) from exc
+        data, syntax = of_pixels(
+            self._deps, self._find(identifier), lambda instance: read_raw(self._deps.blobs, instance, number)
+        )
         if self._zips:
             resp.data = gzip.compress(data, compresslevel=1, mtime=0)
             resp.content_type = "application/gzip"

@@ -8,22 +8,19 @@ from typing import Any, Final
 
 import falcon
 
-from actors.services.images.image import NoSuchFrame
 from actors.services.images.slice_order import OrderedSlices, count_frames, order_slices
-from actors.services.images.stacks import FormatsDiffer, SizesDiffer, Stack
-from api.errors import NoPicture, OutOfRange, UnknownRoute
+from actors.services.images.stacks import Stack
+from api.errors import UnknownRoute
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.images import parse_frame, refuse_long_list
+from api.rest.images import parse_frame, pixel_errors, refuse_long_list
 from api.rest.render_resources import one_of
 from api.rest.resources import find_below, find_instance
 from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.file_pieces import Closing
 from api.rest.serving.replies import BINARY, send_json
-from events.errors import InvalidDicom
 from events.identifiers import Level, format_resource_id
 from store.dicom.pixels.arrays import array_header
-from store.dicom.pixels.description import UndecodablePixels
 from store.records import Instance, Resource
 
 _MEMBER: Final = "arr_0"  # of the archive, as NumPy's own `savez` names what has no name
@@ -43,17 +40,14 @@ class _Numpy:
         rescales = arguments.boolean(req, "rescale", default=True)
         compresses = arguments.boolean(req, "compress")
         deps = self._deps
+        check = still_wanted(req, deps.stopping.check)
         try:
-            check = still_wanted(req, deps.stopping.check)
-            stack = Stack(deps.codecs, deps.blobs, deps.views, instances, check, rescales=rescales, frame=frame)
-            arrays = stack.arrays()
-            first = next(arrays)
+            with pixel_errors():
+                stack = Stack(deps.codecs, deps.blobs, deps.views, instances, check, rescales=rescales, frame=frame)
+                arrays = stack.arrays()
+                first = next(arrays)
         except FileNotFoundError:
             raise UnknownRoute from None
-        except NoSuchFrame as exc:
-            raise OutOfRange(str(exc)) from exc
-        except (UndecodablePixels, InvalidDicom) as exc:
-            raise _with_answer(exc) from exc
         count = None if frame is not None else stack.frames
         header = array_header(stack.described, count, rescales=rescales)
         pieces = chain((header, first), arrays)
@@ -66,11 +60,6 @@ class _Numpy:
         else:
             resp.content_length = size
             resp.stream = Closing(pieces, arrays)
-
-
-def _with_answer(exc: Exception) -> Exception:
-    """An error that has an answer of its own, else that of pixels that cannot be had."""
-    return exc if type(exc) in {SizesDiffer, FormatsDiffer} else NoPicture(str(exc))
 
 
 class _Written(io.RawIOBase):
