@@ -13,7 +13,7 @@ A list that `LimitFindResults` or `LimitFindInstances` cuts off ends as if the p
 1.12.7 reads these options and does not act on them here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -40,7 +40,7 @@ from store.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 from store.views.query import Query
 
 IDENTIFIER_LIMIT_BYTES: Final = 1 << 20  # of a query; real ones have a few hundred
-CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
+_CHUNK: Final = 25  # answers sent at once, before the peer's C-CANCEL is looked for again
 
 _NO_KEYS: Final = frozenset({SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, TIMEZONE_OFFSET_FROM_UTC})
 
@@ -102,11 +102,8 @@ class _FindScp:
             if batch is None:
                 return FinalResponse(SUCCESS)
             room = limit - sent if limit else len(encoded)
-            for some in _chunks(encoded[:room]):
-                if association.is_cancelled(command):
-                    return FinalResponse(CANCELLED)
-                association.send_all(context, [(pending, (answer,)) for answer in some])
-            if len(encoded) > room or association.is_cancelled(command):
+            is_cancelled = send_answers(association, context, command, pending, encoded[:room])
+            if is_cancelled or len(encoded) > room:
                 return FinalResponse(CANCELLED)
             sent += len(encoded)
 
@@ -160,5 +157,12 @@ def _is_ignored(tag: int) -> bool:
     return tag in _NO_KEYS or _is_left_out(tag)
 
 
-def _chunks(answers: list[bytes]) -> Iterator[list[bytes]]:
-    return (answers[start : start + CHUNK] for start in range(0, len(answers), CHUNK))
+def send_answers(
+    association: Association, context: Context, command: Command, pending: bytes, answers: Sequence[bytes]
+) -> bool:
+    """Send the identifiers of matches; returns whether the peer has cancelled, and stops then. `pending` is the response of each."""
+    for start in range(0, len(answers), _CHUNK):
+        if association.is_cancelled(command):
+            return True
+        association.send_all(context, [(pending, (answer,)) for answer in answers[start : start + _CHUNK]])
+    return association.is_cancelled(command)

@@ -18,7 +18,7 @@ from actors.wire.dicom.statuses import CANCELLED, PENDING, SUCCESS
 from api.dicom.access import manufacturer_of
 from api.dicom.answer_charset import encode_answer
 from api.dicom.association import Association
-from api.dicom.find_scp import CHUNK, IDENTIFIER_LIMIT_BYTES, vr_of_query
+from api.dicom.find_scp import IDENTIFIER_LIMIT_BYTES, send_answers, vr_of_query
 from api.dicom.query_log import log_query
 from api.dicom.service import FinalResponse, Service
 from api.dicom.status import comment_on, find_status
@@ -78,12 +78,8 @@ class _WorklistScp:
                 for entry in found[:limit]
             ]
         pending = encode_response(command, PENDING, has_dataset=True)
-        for start in range(0, len(answers), CHUNK):
-            if association.is_cancelled(command):
-                return FinalResponse(CANCELLED)
-            association.send_all(context, [(pending, (answer,)) for answer in answers[start : start + CHUNK]])
-        is_cut = len(found) > limit or association.is_cancelled(command)
-        return FinalResponse(CANCELLED if is_cut else SUCCESS)
+        is_cancelled = send_answers(association, context, command, pending, answers)
+        return FinalResponse(CANCELLED if is_cancelled or len(found) > limit else SUCCESS)
 
     def _entries(self, default_encoding: str) -> list[Entry]:
         """Raises StorageFailed if the folder cannot be read."""

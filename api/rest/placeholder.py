@@ -1,9 +1,10 @@
 """The picture that stands for an image that cannot be shown (`returnUnsupportedImage`): a gray field, crossed out."""
 
-import struct
 import zlib
 from functools import cache
 from typing import Final
+
+from store.dicom.pixels.png import write_png
 
 _COLUMNS: Final = 150
 _ROWS: Final = 83
@@ -20,8 +21,4 @@ def placeholder() -> bytes:
         for place in (across, _COLUMNS - 1 - across):
             line[max(0, place - 1) : place + 2] = _WHITE * (min(_COLUMNS, place + 2) - max(0, place - 1))
         rows += b"\0" + line
-    head = struct.pack(">IIBBBBB", _COLUMNS, _ROWS, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    return write_png(_COLUMNS, _ROWS, 8, 0, zlib.compress(bytes(rows)))

@@ -76,7 +76,7 @@ def parse_nested_keys(value: object) -> Dataset:
         elif isinstance(key, list):
             keys[tag] = tuple(map(parse_nested_keys, key))
         else:
-            raise BadType(f"Bad Parameter type for tag {tag >> 16:04x},{tag & 0xFFFF:04x}")
+            raise BadType(f"Bad Parameter type for tag {format_tag(tag)}")
     return keys
 
 

@@ -27,6 +27,7 @@ from store.blobs.damage import (
     Damaged,
     Kind,
     Remembered,
+    check,
     check_bytes,
     check_digest,
     open_file,
@@ -134,12 +135,10 @@ class BlobStore:
 
     def verify_instance(self, file: StoredFile) -> None:
         """Read a file of the archive from end to end, whatever this process has found of it before. Raises as `open_instance`."""
-        try:
-            with _AREA, open_file(self.path(file.blob), file) as opened:
-                if file.disk_md5:
-                    check_digest(opened, file)
-        except Damaged as exc:
-            raise self.tell(exc.damage) from exc
+        with _AREA:
+            damage = check(self.path(file.blob), file, digest=True)
+        if damage is not None:
+            raise self.tell(damage)
 
     def read_instance(self, file: StoredFile, *, whole: bool = True) -> bytes | mmap.mmap:
         """Return the content of a file: a small one's bytes, else a memory map, which ends with its last view.

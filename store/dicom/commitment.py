@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from events.errors import InvalidRequest
+from store.dicom.dictionary import format_tag
 from store.dicom.matching import Dataset
 from store.dicom.tags import (
     FAILED_SOP_SEQUENCE,
@@ -94,7 +95,7 @@ def _transaction(dataset: Dataset) -> str:
 def _items(dataset: Dataset, tag: int) -> Sequence[Dataset]:
     items = dataset.get(tag)
     if not isinstance(items, tuple):
-        raise InvalidRequest(f"the sequence ({tag >> 16:04x},{tag & 0xFFFF:04x}) is missing")
+        raise InvalidRequest(f"the sequence ({format_tag(tag)}) is missing")
     return items
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from events.identifiers import Level
 from store.dicom import uids
 from store.dicom.elements import Buffer
-from store.dicom.part10 import file_meta
+from store.dicom.part10 import file_meta, text_element
 from store.dicom.summary import IndexPlan, Summary, summarize
 from store.dicom.tags import (
     ACCESSION_NUMBER,
@@ -103,17 +103,17 @@ class DicomDir:
                 self._records.append((level, self._attributes(level, told)))
         self._above = above
         reference = (
-            _text(0x00041500, b"CS", file_id.replace("/", "\\")),
-            _text(0x00041510, b"UI", told.sop_class),
-            _text(0x00041511, b"UI", sop_instance or told.sop_uid),
-            _text(0x00041512, b"UI", transfer_syntax),
+            text_element(0x00041500, b"CS", file_id.replace("/", "\\")),
+            text_element(0x00041510, b"UI", told.sop_class),
+            text_element(0x00041511, b"UI", sop_instance or told.sop_uid),
+            text_element(0x00041512, b"UI", transfer_syntax),
         )
         self._records.append((Level.INSTANCE, self._attributes(Level.INSTANCE, told, b"".join(reference))))
 
     def pieces(self) -> Iterator[bytes]:
         """Iterate over the file."""
         meta = file_meta(uids.MEDIA_STORAGE_DIRECTORY, self._sop_instance, uids.EXPLICIT_LE)
-        head = meta + _text(0x00041130, b"CS", _FILE_SET_ID)
+        head = meta + text_element(0x00041130, b"CS", _FILE_SET_ID)
         links, first, last = self._link(len(head) + _HEAD_BYTES)
         yield head + _place(0x1200, first) + _place(0x1202, last) + _flag(0x1212, 0) + _SEQUENCE
         for (_, attributes), (following, below) in zip(self._records, links, strict=True):
@@ -122,7 +122,7 @@ class DicomDir:
         yield _SEQUENCE_END
 
     def _attributes(self, level: Level, told: Summary, reference: bytes = b"") -> bytes:
-        made = [_text(0x00041430, b"CS", _TYPES[level]), reference]
+        made = [text_element(0x00041430, b"CS", _TYPES[level]), reference]
         texts = self._defaults() | told.tags[level] if level == Level.STUDY else told.tags[level]
         for tag in sorted(_MAIN_TAGS[level]):
             value = _DROPPED.sub("", texts.get(tag, ""))
@@ -130,7 +130,7 @@ class DicomDir:
             if tag == SERIES_DESCRIPTION:
                 is_there = self._is_extended and tag in texts
             if is_there:
-                made.append(_text(tag, _VRS[tag], value))
+                made.append(text_element(tag, _VRS[tag], value))
         return b"".join(made)
 
     def _defaults(self) -> dict[int, str]:
@@ -153,12 +153,6 @@ class DicomDir:
             last = last or (place if level == Level.PATIENT else 0)
         links.reverse()
         return links, met[Level.PATIENT], last
-
-
-def _text(tag: int, vr: bytes, value: str) -> bytes:
-    raw = value.encode("ascii", "replace")
-    raw += (b"\0" if vr == b"UI" else b" ") * (len(raw) % 2)
-    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(raw)) + raw
 
 
 def _place(element: int, place: int) -> bytes:

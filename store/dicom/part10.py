@@ -119,18 +119,19 @@ def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str, *, remote
     elements = b"".join(
         (
             pack("<HH2sHI", 2, 1, b"OB", 0, 2) + b"\0\1",
-            _text(0x02, b"UI", sop_class, b"\0"),
-            _text(0x03, b"UI", sop_instance, b"\0"),
-            _text(0x10, b"UI", transfer_syntax, b"\0"),
-            _text(0x12, b"UI", uids.IMPLEMENTATION_CLASS_UID, b"\0"),
-            _text(0x13, b"SH", uids.IMPLEMENTATION_VERSION_NAME, b" "),
-            _text(0x16, b"AE", remote_aet, b" ") if remote_aet else b"",
+            text_element(0x00020002, b"UI", sop_class),
+            text_element(0x00020003, b"UI", sop_instance),
+            text_element(0x00020010, b"UI", transfer_syntax),
+            text_element(0x00020012, b"UI", uids.IMPLEMENTATION_CLASS_UID),
+            text_element(0x00020013, b"SH", uids.IMPLEMENTATION_VERSION_NAME),
+            text_element(0x00020016, b"AE", remote_aet) if remote_aet else b"",
         )
     )
     return _PREAMBLE + pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
 
 
-def _text(element: int, vr: bytes, value: str, padding: bytes) -> bytes:
+def text_element(tag: int, vr: bytes, value: str) -> bytes:
+    """An element of text in explicit VR little endian, of which only ASCII stays."""
     raw = value.encode("ascii", "replace")
-    raw += padding * (len(raw) % 2)
-    return pack("<HH2sH", 2, element, vr, len(raw)) + raw
+    raw += (b"\0" if vr == b"UI" else b" ") * (len(raw) % 2)
+    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(raw)) + raw

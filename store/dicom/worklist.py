@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from events.errors import InvalidRequest
+from store.dicom.dictionary import format_tag
 from store.dicom.matching import Between, Dataset, HasItem, Matcher, OneOf, Value, VrOf, parse_key
 from store.dicom.tags import (
     SCHEDULED_PROCEDURE_STEP_SEQUENCE,
@@ -53,7 +54,7 @@ def parse_worklist_query(asked: Dataset, vr_of: VrOf, *, case_sensitive_pn: bool
     """
     for tag, value in asked.items():
         if isinstance(value, tuple) and len(value) > 1:
-            raise InvalidRequest(f"the sequence ({tag >> 16:04x},{tag & 0xFFFF:04x}) of a query has several items")
+            raise InvalidRequest(f"the sequence ({format_tag(tag)}) of a query has several items")
     keys: dict[int, Matcher] = {}
     for tag, value in asked.items():
         if tag == SPECIFIC_CHARACTER_SET or not tag & 0xFFFF:

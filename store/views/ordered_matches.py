@@ -69,10 +69,11 @@ def _from_index(matches: Matches, members: Members | None, term: Order, wanted: 
     assert kind is not None
     values = Values(level, (term,))
     unnamed = None if members is None else set(members.refs)
-    first = _from_end(matches, whole_kind(kind), unnamed, values, wanted) if wanted and unnamed is not None else None
-    if first is not None:
-        yield first
-        return
+    if wanted and unnamed is not None and len(unnamed) >= wanted:  # of fewer the end never tells that all are met
+        first = _from_end(matches, whole_kind(kind), unnamed, values, wanted)
+        if first is not None:
+            yield first
+            return
     unnamed = set(_all_refs(matches)) if unnamed is None else unnamed
     count = 0
     for keys in span_keys(matches.views, whole_kind(kind)):

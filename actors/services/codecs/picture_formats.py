@@ -4,11 +4,11 @@ A PNG is put together here: what takes time in it is one stream of zlib, which I
 of 8 bits: 0.28 ms where libpng takes 2.7 at its first level and 5.7 at its sixth), of the same size within a tenth.
 """
 
-import struct
 from importlib import import_module
 from typing import Any, Final
 
 from store.dicom.pixels.description import UndecodablePixels
+from store.dicom.pixels.png import write_png
 
 PNG: Final = "image/png"
 JPEG: Final = "image/jpeg"
@@ -50,12 +50,7 @@ def _encode_png(picture: Any) -> bytes:
     bits = 8 * picture.itemsize
     colour = 0 if picture.ndim == 2 else 2
     body = compressor.compress(_filtered(picture), _LEVEL)
-    head = struct.pack(">IIBBBBB", columns, rows, bits, colour, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", body), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", compressor.crc32(data, compressor.crc32(kind)))
-        for kind, data in chunks
-    )
+    return write_png(columns, rows, bits, colour, body, compressor.crc32)
 
 
 def _filtered(picture: Any) -> Any:

@@ -1,7 +1,8 @@
 """The headers of a PNG image that is to become an instance (ISO/IEC 15948): gray of 8 or 16 bits, RGB or RGBA of 8."""
 
 import zlib
-from struct import error, unpack_from
+from collections.abc import Callable
+from struct import error, pack, unpack_from
 from typing import Final
 
 from store.dicom.pixels.codestream import Codestream, Coding, Colour
@@ -40,6 +41,16 @@ def read_png(image: bytes) -> Codestream:
         bits=bits,
         colour=Colour.RGB if samples == 3 else Colour.SILENT,
         size_bytes=end,
+    )
+
+
+def write_png(
+    columns: int, rows: int, bits: int, colour: int, body: bytes, crc32: Callable[[bytes, int], int] = zlib.crc32
+) -> bytes:
+    """Return an image of a colour type, of which `body` is the compressed rows; `crc32` may be a faster one than zlib's."""
+    chunks = ((b"IHDR", pack(">IIBBBBB", columns, rows, bits, colour, 0, 0, 0)), (b"IDAT", body), (b"IEND", b""))
+    return _SIGNATURE + b"".join(
+        pack(">I", len(data)) + kind + data + pack(">I", crc32(data, crc32(kind, 0))) for kind, data in chunks
     )
 
 
