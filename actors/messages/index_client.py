@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from actors.messages.commands import peers, server
+from actors.messages.commands import server
 from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
 from actors.messages.commands.commitments import ForgetCommitment, ReportCommitment, RequestCommitment
@@ -16,6 +16,7 @@ from actors.messages.commands.metadata import RemoveMetadata, SetMetadata
 from actors.messages.commands.plain import to_plain
 from actors.messages.commands.protection import SetProtection
 from actors.messages.commands.reconstruction import Reconstruct
+from actors.messages.commands.remotes import RemoteCommands
 from actors.messages.commands.resources import DeleteResource, RetractInstance, SetStability, SettleResources
 from actors.messages.commands.scripts import DeleteKeyValue, StoreKeyValue
 from actors.messages.commands.worklists import RemoveWorklist, StoreWorklist
@@ -160,33 +161,25 @@ class IndexClient:
             some = [list(entry) for entry in exports[start : start + EXPORTS_PER_COMMAND]]
             self._ask(server.LogExports(modality=modality, exports=some, correlation=correlation))
 
-    def store_modality(
-        self, values: dict[str, Any], correlation: bytes = b"", *, outlives_the_run: bool = True
+    def store_remote(
+        self,
+        commands: RemoteCommands,
+        values: dict[str, Any],
+        correlation: bytes = b"",
+        *,
+        outlives_the_run: bool = True,
     ) -> None:
-        """Add or replace a modality, given as the plain values of `actors.services.remote.modality`."""
-        command = server.StoreModality if outlives_the_run else server.ChangeModality
+        """Add or replace a remote of a kind, given as the plain values that its event has, and its secrets."""
+        command = commands.store if outlives_the_run else commands.change
         self._ask(command(values=values, correlation=correlation))
 
-    def remove_modality(self, name: str, correlation: bytes = b"") -> bool:
-        """Remove a modality that outlives the run; returns whether there was one."""
-        return bool(self._ask(server.RemoveModality(name=name, correlation=correlation)))
+    def remove_remote(self, commands: RemoteCommands, name: str, correlation: bytes = b"") -> bool:
+        """Remove a remote that outlives the run; returns whether there was one."""
+        return bool(self._ask(commands.remove(name=name, correlation=correlation)))
 
-    def drop_modality(self, name: str, correlation: bytes = b"") -> None:
-        """Have no such modality until the next start."""
-        self._ask(server.DropModality(name=name, correlation=correlation))
-
-    def store_peer(self, values: dict[str, Any], correlation: bytes = b"", *, outlives_the_run: bool = True) -> None:
-        """Add or replace a peer, given as the plain values of `actors.wire.http.peer`."""
-        command = peers.StorePeer if outlives_the_run else peers.ChangePeer
-        self._ask(command(values=values, correlation=correlation))
-
-    def remove_peer(self, name: str, correlation: bytes = b"") -> bool:
-        """Remove a peer that outlives the run; returns whether there was one."""
-        return bool(self._ask(peers.RemovePeer(name=name, correlation=correlation)))
-
-    def drop_peer(self, name: str, correlation: bytes = b"") -> None:
-        """Have no such peer until the next start."""
-        self._ask(peers.DropPeer(name=name, correlation=correlation))
+    def drop_remote(self, commands: RemoteCommands, name: str, correlation: bytes = b"") -> None:
+        """Have no such remote until the next start."""
+        self._ask(commands.drop(name=name, correlation=correlation))
 
     def change_commitment(self, command: RequestCommitment | ReportCommitment | ForgetCommitment) -> None:
         """Record what becomes of a transaction of storage commitment."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from actors.messages.commands.remotes import OF_MODALITIES
 from actors.messages.index_client import IndexClient
 from actors.services.remote.modality import Modality, from_plain, to_plain
 from actors.services.remote.named_remotes import NamedRemotes
@@ -22,23 +23,11 @@ class Modalities(NamedRemotes[Modality]):
         is_strict_aet: bool = False,
     ) -> None:
         """`is_stored` is the option DicomModalitiesInDatabase, `is_strict_aet` StrictAetComparison."""
-        super().__init__(configured, views, MODALITY_ROWS, from_plain, is_stored=is_stored)
-        self._index = index
+        super().__init__(
+            configured, views, MODALITY_ROWS, from_plain, to_plain, index, OF_MODALITIES, is_stored=is_stored
+        )
         self._fold: Callable[[str], str] = str if is_strict_aet else str.upper
 
     def by_aet(self, aet: str) -> Modality | None:
         """Return the modality with this title; of several, the one whose name comes first, as in Orthanc."""
         return next((modality for modality in self.list() if self._fold(modality.aet) == self._fold(aet)), None)
-
-    def put(self, modality: Modality, correlation: bytes = b"") -> None:
-        """Add or replace a modality, for every process at once; durable with DicomModalitiesInDatabase."""
-        self._index.store_modality(to_plain(modality), correlation, outlives_the_run=self._is_stored)
-
-    def remove(self, name: str, correlation: bytes = b"") -> bool:
-        """Remove a modality; returns whether there was one."""
-        if self._is_stored:
-            return self._index.remove_modality(name, correlation)
-        if self.find(name) is None:
-            return False
-        self._index.drop_modality(name, correlation)
-        return True

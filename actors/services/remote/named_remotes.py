@@ -8,6 +8,8 @@ every call reads a snapshot: what one process has changed the next call in any o
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from actors.messages.commands.remotes import RemoteCommands
+from actors.messages.index_client import IndexClient
 from store.views.remotes import RemoteRows
 from store.views.views import Views
 
@@ -29,13 +31,18 @@ class NamedRemotes(Generic[Remote]):
         views: Views,
         rows: RemoteRows,
         from_plain: Callable[[Mapping[str, Any]], Remote],
+        to_plain: Callable[[Remote], dict[str, Any]],
+        index: IndexClient,
+        commands: RemoteCommands,
         *,
         is_stored: bool,
     ) -> None:
         self._configured = {remote.name: remote for remote in configured}
         self._views = views
         self._rows = rows
-        self._from_plain = from_plain
+        self._from_plain, self._to_plain = from_plain, to_plain
+        self._index = index
+        self._commands = commands
         self._is_stored = is_stored
 
     def list(self) -> tuple[Remote, ...]:
@@ -45,6 +52,20 @@ class NamedRemotes(Generic[Remote]):
 
     def find(self, name: str) -> Remote | None:
         return self._now().get(name)
+
+    def put(self, remote: Remote, correlation: bytes = b"") -> None:
+        """Add or replace a remote, for every process at once; durable with the option."""
+        values = self._to_plain(remote)
+        self._index.store_remote(self._commands, values, correlation, outlives_the_run=self._is_stored)
+
+    def remove(self, name: str, correlation: bytes = b"") -> bool:
+        """Remove a remote; returns whether there was one."""
+        if self._is_stored:
+            return self._index.remove_remote(self._commands, name, correlation)
+        if self.find(name) is None:
+            return False
+        self._index.drop_remote(self._commands, name, correlation)
+        return True
 
     def _now(self) -> dict[str, Remote]:
         with self._views.snapshot() as snapshot:

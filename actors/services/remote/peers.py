@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from actors.messages.commands.remotes import OF_PEERS
 from actors.messages.index_client import IndexClient
 from actors.services.remote.named_remotes import NamedRemotes
 from actors.wire.errors import RemoteFailed
@@ -20,8 +21,7 @@ class Peers(NamedRemotes[Peer]):
         self, configured: Sequence[Peer], views: Views, index: IndexClient, *, is_stored: bool = False
     ) -> None:
         """`is_stored` is the option OrthancPeersInDatabase."""
-        super().__init__(configured, views, PEER_ROWS, from_plain, is_stored=is_stored)
-        self._index = index
+        super().__init__(configured, views, PEER_ROWS, from_plain, to_plain, index, OF_PEERS, is_stored=is_stored)
 
     def get(self, name: str) -> Peer:
         """Return a peer. Raises RemoteFailed if there is none of this name."""
@@ -29,16 +29,3 @@ class Peers(NamedRemotes[Peer]):
         if peer is None:
             raise RemoteFailed(f"No peer with symbolic name: {name}", code=UNKNOWN_PEER, http_status=404)
         return peer
-
-    def put(self, peer: Peer, correlation: bytes = b"") -> None:
-        """Add or replace a peer, for every process at once; durable with OrthancPeersInDatabase."""
-        self._index.store_peer(to_plain(peer), correlation, outlives_the_run=self._is_stored)
-
-    def remove(self, name: str, correlation: bytes = b"") -> bool:
-        """Remove a peer; returns whether there was one."""
-        if self._is_stored:
-            return self._index.remove_peer(name, correlation)
-        if self.find(name) is None:
-            return False
-        self._index.drop_peer(name, correlation)
-        return True
