@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from events.errors import PeerFailed
 from tools.bench.http_load import RECEIVE_BYTES, TIMEOUT_S, uploads
-from tools.bench.ingest import in_turns
+from tools.bench.ingest import in_turns, store_new
 from tools.bench.results import Run, measured
 from tools.bench.samples import SERIES_PER_STUDY, Samples
 from tools.bench.senders import Sender, in_background, run_senders
@@ -54,9 +54,7 @@ def _by_instance(run: Run, instances: int) -> Run:
 
 def _store(target: Target, files: Sequence[bytes]) -> str:
     """Return the path of the only study that has come."""
-    known = set(target.get("/studies"))
-    run_senders(uploads(target.client, files, INGEST_CLIENTS))
-    new = set(target.get("/studies")) - known
+    new = store_new(target, files, "studies", clients=INGEST_CLIENTS)
     if len(new) != 1:
         raise PeerFailed(f"{target.name}: {len(new)} studies have come, where one was sent")
     return f"/studies/{new.pop()}"

@@ -94,22 +94,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lua = kinds.add_parser("lua", help="what Lua scripts cost: filters, callbacks of events, auto-routing")
     lua.add_argument("--generate", type=int, default=1000, metavar="N", help="instances a measurement (1000)")
     lua.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
-    lua.add_argument("--no-own", action="store_true", help="do not measure this program")
-    lua.add_argument(
-        "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
-    )
-    lua.set_defaults(run=_lua, target=[])
+    lua.set_defaults(run=_lua)
+    _add_programs(lua)
     recycle = kinds.add_parser("recycle", help="what recycling costs those who store")
     recycle.add_argument("--generate", type=int, default=1000, metavar="N", help="patients a measurement (1000)")
     recycle.add_argument("--kept", type=int, default=50, metavar="N", help="MaximumPatientCount (50)")
     recycle.add_argument(
         "--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB"
     )
-    recycle.add_argument("--no-own", action="store_true", help="do not measure this program")
-    recycle.add_argument(
-        "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
-    )
-    recycle.set_defaults(run=_recycle, target=[])
+    recycle.set_defaults(run=_recycle)
+    _add_programs(recycle)
     replay = kinds.add_parser("replay", help="instances replayed a second")
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
@@ -158,6 +152,15 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
         ("--option", "SERVER.NAME=JSON", "an option of a server that is started: sinogram, or the name given"),
     ):
         parser.add_argument(flag, action="append", default=[], metavar=form, help=says + " (repeat)")
+
+
+def _add_programs(parser: argparse.ArgumentParser) -> None:
+    """Servers that are started for each measurement."""
+    parser.add_argument("--no-own", action="store_true", help="do not measure this program")
+    parser.add_argument(
+        "--start", action="append", default=[], metavar="NAME=COMMAND", help="start another server, too (repeat)"
+    )
+    parser.set_defaults(target=[])
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

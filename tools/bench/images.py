@@ -11,8 +11,8 @@ from typing import Final
 
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, JPEGLSLossless
 
-from tools.bench.http_load import gets, uploads
-from tools.bench.ingest import in_turns
+from tools.bench.http_load import gets
+from tools.bench.ingest import in_turns, store_new
 from tools.bench.results import Run, measured
 from tools.bench.samples import Samples
 from tools.bench.senders import run_senders
@@ -63,14 +63,10 @@ def _store(targets: Sequence[Target], seed: int, slices: int) -> dict[str, Mappi
     for place, (name, syntax) in enumerate(_SYNTAXES.items()):
         files = Samples((seed * 10 + place) % 10**10, "phantom", syntax).take(STORED)
         for target in targets:
-            known = set(target.get("/instances"))
-            run_senders(uploads(target.client, files, 1))
-            stored[target.name][name] = sorted(set(target.get("/instances")) - known)
+            stored[target.name][name] = store_new(target, files, "instances", clients=1)
     files = Samples((seed * 10 + 9) % 10**10, "phantom", series_length=slices).take(slices)
     for target in targets:
-        known = set(target.get("/series"))
-        run_senders(uploads(target.client, files, 1))
-        stored[target.name][_SERIES] = sorted(set(target.get("/series")) - known)
+        stored[target.name][_SERIES] = store_new(target, files, "series", clients=1)
     return dict(stored)
 
 

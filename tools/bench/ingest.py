@@ -229,5 +229,12 @@ def preload(targets: Sequence[Target], samples: Samples, count: int) -> list[Run
     return runs
 
 
+def store_new(target: Target, files: Sequence[bytes], resources: str, *, clients: int) -> list[str]:
+    """Store files; returns the identifiers of what has come of `resources`, such as `studies`."""
+    known = set(target.get(f"/{resources}"))
+    run_senders(uploads(target.client, files, clients))
+    return sorted(set(target.get(f"/{resources}")) - known)
+
+
 def _note(text: str) -> None:
     print(text, file=sys.stderr)
