@@ -10,7 +10,7 @@ a Boolean is wanted. Orthanc meets some bad values only when a request needs the
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -166,6 +166,31 @@ class Section(Plain):
 
     def problem(self, value: object) -> str | None:
         return None if isinstance(value, dict) else "must be an object"
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A JSON object whose members fill the fields of one settings class; a member that fills none is known and has no effect."""
+
+    made: Callable[..., Any]
+    fields: Mapping[str, tuple[str, Kind]]  # member -> the field that it fills, what values it has
+
+    words = "object"
+
+    def problem(self, value: object) -> str | None:
+        if not isinstance(value, dict):
+            return "must be an object"
+        for name, member in value.items():
+            if name not in self.fields:
+                return f"{name!r:.60} is no member; there are {', '.join(self.fields)}"
+            if reason := self.fields[name][1].problem(member):
+                return f"{name} {reason}"
+        return None
+
+    def read(self, value: Mapping[str, Any], folder: Path) -> Any:
+        filled = {self.fields[name][0]: self.fields[name][1].read(member, folder) for name, member in value.items()}
+        filled.pop("", None)
+        return self.made(**filled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.errors import ScriptFailed, describe_loading
 from actors.wire.bridge.channel import open_local_channel
-from api.rest.app import create_application
+from api.app import create_application
 from api.rest.serving.in_process import InProcess
 from events import envelope
 from events.errors import BadConfiguration, Busy

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from events.options import Boolean, File, Kind, Option, Whole
+from events.options import Boolean, File, Kind, Members, Option, Whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,26 +39,14 @@ _MEMBERS: Final[Mapping[str, tuple[str, Kind]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class WorklistSection:
-    """A JSON object of those members."""
-
-    words = "object"
-
+class _Section(Members):
     def problem(self, value: object) -> str | None:
-        if not isinstance(value, dict):
-            return "must be an object"
-        for name, member in value.items():
-            if name not in _MEMBERS:
-                return f"{name!r:.60} is no member; there are {', '.join(_MEMBERS)}"
-            if reason := _MEMBERS[name][1].problem(member):
-                return f"{name} {reason}"
-        if {"Directory", "Database"} <= value.keys():
-            return "Directory and Database name the same: one is enough"
-        return None
-
-    def read(self, value: Mapping[str, Any], folder: Path) -> WorklistSettings:
-        known = {name: member for name, member in value.items() if _MEMBERS[name][0]}
-        return WorklistSettings(**{_MEMBERS[name][0]: _MEMBERS[name][1].read(known[name], folder) for name in known})
+        if reason := Members.problem(self, value):
+            return reason
+        twice = isinstance(value, dict) and {"Directory", "Database"} <= value.keys()
+        return "Directory and Database name the same: one is enough" if twice else None
 
 
-WORKLISTS: Final = Option("Worklists", WorklistSection(), {}, convert=lambda read: read or WorklistSettings())
+WORKLISTS: Final = Option(
+    "Worklists", _Section(WorklistSettings, _MEMBERS), {}, convert=lambda read: read or WorklistSettings()
+)

@@ -71,7 +71,7 @@ Routes = dict[str, Any]  # URI template -> falcon resource, which is any object 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
-    """Everything `api.rest.app.create_app` needs; the composition root and the tests build it."""
+    """Everything `api.app.create_app` needs; the composition root and the tests build it."""
 
     views: Views
     blobs: BlobStore

@@ -8,6 +8,7 @@ from tempfile import gettempdir
 from typing import Final
 
 from actors.core.index.settings import StorageLimits
+from actors.messages.dicomweb_settings import DICOM_WEB, DicomWebSettings
 from actors.messages.worklist_settings import WorklistSettings
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
@@ -93,6 +94,7 @@ class RestSettings:
     patient_level_enabled: bool = filled_by(Option("PatientLevelEnabled", Boolean(), default=True))
     read_only: bool = same_as(IngestSettings, "read_only")
     worklists: WorklistSettings = same_as(DicomSettings, "worklists")
+    dicom_web: DicomWebSettings = filled_by(DICOM_WEB)
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False
     reads_files: bool = same_as(FindSettings, "reads_files")  # for requested tags

@@ -6,8 +6,8 @@ from typing import IO, Any
 
 import falcon
 
+from actors.wire.multipart import parse_boundary, parts, split
 from api.rest.deps import Deps, InstanceIngest, Routes, StoreResult, Upload
-from api.rest.multipart import Mark, parse_boundary, split
 from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
 from api.rest.resources import Collection
@@ -47,7 +47,7 @@ class Instances(Collection):
             return
         pieced = parse_pieced(req.env, f"{req.remote_addr}\0{username_of(req)}")
         with _keep_whole(chunks, boundary, self._deps.settings) as form:
-            for part in _group(split(_read(form), boundary)):
+            for _, part in parts(_read(form), boundary):
                 if receiver.is_client_gone():
                     raise ClientGone
                 self._take(receiver, part, pieced)
@@ -189,19 +189,6 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if head:
         yield head
     yield from rest
-
-
-def _group(pieces: Iterator[bytes | Mark]) -> Iterator[Iterator[bytes]]:
-    """Yield one iterator of bytes per part; each must be read to its end before the next is asked for."""
-    for first in pieces:
-        yield iter(()) if isinstance(first, Mark) else _chain(first, _until_mark(pieces))
-
-
-def _until_mark(pieces: Iterator[bytes | Mark]) -> Iterator[bytes]:
-    for piece in pieces:
-        if isinstance(piece, Mark):
-            return
-        yield piece
 
 
 def routes(deps: Deps) -> Routes:

@@ -25,9 +25,9 @@ from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.bridge.channel import open_local_channel
 from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
+from api.app import create_app
 from api.dicom.conformance import render_conformance
 from api.dicom.settings import DicomSettings
-from api.rest.app import create_app
 from api.rest.deps import Deps
 from api.rest.serving.front import Application
 from api.rest.settings import RestSettings

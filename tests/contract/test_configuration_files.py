@@ -207,8 +207,8 @@ def test_options_not_honoured_yet_are_listed_once_unless_they_ask_for_the_defaul
 
 
 def test_sections_of_plugins_are_recognised(write: Write) -> None:
-    (warning,) = loaded(write('{"DicomWeb": {}, "Transfers": {}}')).warnings
-    assert warning == "sections of plugins, ignored: DicomWeb, Transfers"
+    (warning,) = loaded(write('{"Python": {}, "Transfers": {}}')).warnings
+    assert warning == "sections of plugins, ignored: Python, Transfers"
 
 
 def test_a_bad_modality_names_file_section_and_name(write: Write) -> None:

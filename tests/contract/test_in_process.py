@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.rest.app import create_application
+from api.app import create_application
 from api.rest.serving.in_process import InProcess
 from events.identifiers import Level, format_resource_id
 from store.views.feed import get_events

@@ -18,7 +18,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
-from api.rest.app import create_app
+from api.app import create_app
 from events.identifiers import parse_resource_id
 from store.dicom.uids import IMPLICIT_LE
 from tests.clock import Clock

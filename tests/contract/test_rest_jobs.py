@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from actors.messages.commands.jobs import AddJobOutput, EndJob, FailJob, FinishJobStep, InterruptJob, StartJob
+from api.app import create_app
 from api.rest import jobs
-from api.rest.app import create_app
 from events.identifiers import Ref
 from store.blobs.writer import folder_number, make_blob_id
 from store.times import format_precise_us

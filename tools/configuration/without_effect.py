@@ -15,7 +15,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 PLUGIN_SECTIONS: Final = frozenset(
     _words(
-        "AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion DicomWeb Gdcm "
+        "AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion Gdcm "
         "GoogleCloudStorage Housekeeper Indexer Keycloak MultitenantDicom MySQL Neuro Odbc OrthancExplorer2 Ohif PostgreSQL "
         "Python PythonScript PythonVerbose ServeFolders Stl StoneWebViewer TcIa Transfers VolView WebViewer "
         "WholeSlideImaging"

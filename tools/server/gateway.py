@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from api.app import create_app
 from api.dicom.places import Places
 from api.dicom.server import DicomServer
-from api.rest.app import create_app
 from api.rest.image_requests import needs_codec
 from api.rest.serving.https import https_context
 from api.rest.serving.server import HttpServer

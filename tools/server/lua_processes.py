@@ -34,7 +34,7 @@ from actors.services.scripts.reach import socket_name
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN, LuaSettings
 from actors.wire.bridge.server import BridgeServer
 from actors.wire.http.client import UrllibClient
-from api.rest.app import create_application
+from api.app import create_application
 from api.rest.serving.in_process import InProcess
 from events.errors import BadConfiguration, Busy, SinogramError
 from events.identifiers import Seq

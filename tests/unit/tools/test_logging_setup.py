@@ -53,7 +53,7 @@ def test_one_category_is_raised_alone() -> None:
     set_level("trace", "dicom")
     assert logging.getLogger("api.dicom.scp").isEnabledFor(logging.DEBUG)
     assert logging.getLogger("pynetdicom").isEnabledFor(logging.DEBUG)
-    assert not logging.getLogger("api.rest.app").isEnabledFor(logging.DEBUG)
+    assert not logging.getLogger("api.app").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("aiohttp").isEnabledFor(logging.INFO)
 
 

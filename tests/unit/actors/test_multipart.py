@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rest.multipart import MAX_HEADER_BYTES, Mark, parse_boundary, split
+from actors.wire.multipart import (
+    MAX_HEADER_BYTES,
+    Mark,
+    PartHeaders,
+    draw_boundary,
+    parse_boundary,
+    parts,
+    split,
+    write_parts,
+)
 from events.errors import InvalidRequest
 
 HEADER = b'Content-Disposition: form-data; name="f"; filename="a.dcm"'
@@ -27,7 +36,7 @@ def parts_of(chunks: Iterator[bytes], boundary: bytes = b"XX") -> list[bytes]:
         if isinstance(piece, Mark):
             parts.append(part)
             part = b""
-        else:
+        elif isinstance(piece, bytes):
             part += piece
     assert part == b""
     return parts
@@ -111,3 +120,22 @@ def test_pieces_are_no_larger_than_what_came() -> None:
 )
 def test_the_boundary_is_found_where_orthanc_finds_it(content_type: str, boundary: bytes | None) -> None:
     assert parse_boundary(content_type) == boundary
+
+
+NAME = st.text("abcdefghij-", min_size=1, max_size=8)
+VALUE = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+WRITTEN = st.lists(st.tuples(st.dictionaries(NAME, VALUE, max_size=3), st.lists(PART, max_size=3)), max_size=4)
+
+
+@given(WRITTEN, st.integers(1, 64))
+def test_what_is_written_is_read(written: list[tuple[dict[str, str], list[bytes]]], size: int) -> None:
+    boundary = draw_boundary()
+    body = b"".join(write_parts([(PartHeaders(headers), content) for headers, content in written], boundary))
+    read = [(dict(headers), b"".join(content)) for headers, content in parts(cut(body, size), boundary)]
+    assert read == [(headers, b"".join(content)) for headers, content in written]
+
+
+def test_headers_are_named_in_lower_case_and_may_be_folded() -> None:
+    body = b"--XX\r\nContent-Type: multipart/related;\r\n\ttype=a\r\nno header\r\nCONTENT-ID : <1>\r\n\r\none\r\n--XX--"
+    ((headers, content),) = ((headers, b"".join(content)) for headers, content in parts(iter([body]), b"XX"))
+    assert (headers, content) == ({"content-type": "multipart/related; type=a", "content-id": "<1>"}, b"one")

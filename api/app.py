@@ -1,6 +1,6 @@
-"""The REST API as one WSGI application: Orthanc's front rules, falcon's routing, Orthanc's errors.
+"""REST and DICOMweb as one WSGI application: Orthanc's front rules, falcon's routing, Orthanc's errors.
 
-A noun of the API is one module, with its routes at the foot, and a line in the table below.
+A noun of REST is one module, with its routes at the foot, and a line in the table below; services of DICOMweb have a table of their own.
 """
 
 import re
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import falcon
 
+from api.dicomweb import services as dicomweb
 from api.rest import (
     archives,
     attachments,
@@ -92,6 +93,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     create_dicom.routes,
     tools.routes,
     worklists.routes,
+    dicomweb.routes,
 )
 
 

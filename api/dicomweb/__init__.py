@@ -1,0 +1,4 @@
+"""DICOMweb (PS3.18) below the root of the section `DicomWeb`: what it offers is answered by the same views, blobs and ingest as REST.
+
+- `services`: the table of all services; `addresses`: from the UIDs of a URI to resources; `accept`: what a client wants to get
+"""

@@ -1,0 +1,46 @@
+"""From the UIDs of a URI to the resources of the archive (PS3.18 §10.1: study, series, instance)."""
+
+from events.errors import NotFound
+from events.identifiers import Level
+from store.dicom.tags import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from store.records import Instance, Resource
+from store.tables import LookupKind
+from store.views.lookup import find_refs
+from store.views.snapshot import Snapshot
+
+_KINDS = (
+    (Level.STUDY, LookupKind.STUDY_INSTANCE_UID),
+    (Level.SERIES, LookupKind.SERIES_INSTANCE_UID),
+    (Level.INSTANCE, LookupKind.SOP_INSTANCE_UID),
+)
+
+
+class NoSuchUid(NotFound):
+    """A URI names a study, series or instance that is not here, or not below the one before it."""
+
+
+def find_addressed(
+    snapshot: Snapshot, study: str, series: str | None = None, instance: str | None = None
+) -> list[Resource | Instance]:
+    """Return what a URI names: all studies of a UID (more than one where patients share it), a series, an instance, in order of creation.
+
+    Raises NoSuchUid where there is none, or where it does not lie below what the URI names before it.
+    """
+    uids = [uid for uid in (study, series, instance) if uid is not None]
+    level, kind = _KINDS[len(uids) - 1]
+    found = [
+        record
+        for record in (snapshot.get_ref(level, ref) for ref in find_refs(snapshot, kind, uids[-1]))
+        if _uids_above(snapshot, record) == uids[:-1]
+    ]
+    if not found:
+        raise NoSuchUid(f"There is no {level.name.lower()} {'/'.join(uids):.300}")
+    return found
+
+
+def _uids_above(snapshot: Snapshot, record: Resource | Instance) -> list[str]:
+    """Return the UIDs of the study and the series above a record, as far as it has them."""
+    if isinstance(record, Instance):
+        series = snapshot.parent(record)
+        return [*_uids_above(snapshot, series), series.tags[SERIES_INSTANCE_UID]]
+    return [snapshot.parent(record).tags[STUDY_INSTANCE_UID]] if record.level is Level.SERIES else []

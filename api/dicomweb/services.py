@@ -1,0 +1,41 @@
+"""The table of all DICOMweb services. A service is one module: it says which methods of which addresses below the root it answers.
+
+Several services share an address: `GET studies` searches, `POST studies` stores. So a module gives functions, and the falcon resource of an
+address is put together here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from api.rest.deps import Deps, Routes
+
+Handler = Callable[..., None]  # as falcon calls a responder: (req, resp, study=…, series=…)
+Handlers = Mapping[str, Mapping[str, Handler]]  # address below the root -> method -> who answers it
+
+SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = ()
+
+
+class Address:
+    """What one address answers."""
+
+    def __init__(self) -> None:
+        self.methods: dict[str, Handler] = {}
+
+    def add(self, method: str, handler: Handler) -> None:
+        """Raises ValueError where two services claim the same."""
+        if method in self.methods:
+            raise ValueError(f"two services claim {method}")
+        self.methods[method] = handler
+        setattr(self, f"on_{method.lower()}", handler)  # where falcon looks for it
+
+
+def routes(deps: Deps) -> Routes:
+    """Return all addresses of DICOMweb, none where it is not enabled. Raises ValueError where two services claim the same."""
+    settings = deps.settings.dicom_web
+    addresses: dict[str, Address] = {}
+    for service in SERVICES if settings.is_enabled else ():
+        for below, methods in service(deps).items():
+            address = addresses.setdefault(settings.route(below), Address())
+            for method, handler in methods.items():
+                address.add(method, handler)
+    return dict(addresses)

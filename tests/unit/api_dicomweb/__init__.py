@@ -1,0 +1,1 @@
+"""Tests of the REST API's parts, without disk, network or threads."""
