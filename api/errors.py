@@ -137,6 +137,10 @@ class NoPicture(SinogramError):
     """The image that is asked for cannot be made of this instance, or not in this way."""
 
 
+class NotAcceptable(SinogramError):
+    """No type that the client takes can be had of what it asks for (RFC 9110 §15.5.7)."""
+
+
 class UnknownRoute(NotFound):
     """No such URI, or a URI below a resource that does not exist (Orthanc answers both alike)."""
 
@@ -206,6 +210,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         "Trying to attach a new DICOM instance to an instance (must be a series, study or patient)",
     ),
     BadSequence: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, remote.BAD_SEQUENCE_OF_CALLS, "Bad sequence of calls"),
+    NotAcceptable: Answer(HTTPStatus.NOT_ACCEPTABLE, 8, "Bad request"),
     NoPicture: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 23, "Incompatible format of the images"),
     FormatsDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 23, "Incompatible format of the images"),
     NoSuchFrame: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
