@@ -7,7 +7,7 @@ those that other layers raise stand in `events.errors`.
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from actors.services.images.image import NoSuchFrame
+from actors.services.images.image import NoSuchFrame, NoSuchPart
 from actors.services.images.slice_order import NoOrder
 from actors.services.images.stacks import FormatsDiffer, SizesDiffer
 from actors.services.scripts import errors as lua
@@ -214,6 +214,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     NoPicture: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 23, "Incompatible format of the images"),
     FormatsDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 23, "Incompatible format of the images"),
     NoSuchFrame: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
+    NoSuchPart: Answer(HTTPStatus.BAD_REQUEST, 3, "Parameter out of range"),
     SizesDiffer: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 24, "Incompatible size of the images"),
     NoOrder: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, 2040, "Unable to order the slices of the series"),
     BadRange: Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 41, "Incorrect range request"),

@@ -11,15 +11,16 @@ from typing import Final, TypeVar
 
 import falcon
 
-from actors.services.images.image import NoSuchFrame
+from actors.services.images.image import NoSuchFrame, NoSuchPart
 from actors.services.images.pictures import make_matlab, make_picture, read_raw
-from actors.services.images.slice_order import NoOrder, count_frames, order_slices
+from actors.services.images.slice_order import count_frames
 from actors.services.images.stacks import FormatsDiffer, SizesDiffer
 from api.errors import NoPicture
 from api.rest import dicom_files
 from api.rest.deps import Deps, Routes
 from api.rest.image_requests import ImageRequest, parse_image_request, wants_placeholder
 from api.rest.instance_content import OfInstance
+from api.rest.middle_frames import middle_of, series_of
 from api.rest.placeholder import placeholder
 from api.rest.render_resources import one_of
 from api.rest.resources import find, find_below
@@ -66,7 +67,7 @@ def pixel_errors() -> Iterator[None]:
     """Let pixels that cannot be had be NoPicture, but for what has an answer of its own."""
     try:
         yield
-    except (NoSuchFrame, SizesDiffer, FormatsDiffer):
+    except (NoSuchFrame, NoSuchPart, SizesDiffer, FormatsDiffer):
         raise
     except InvalidDicom as exc:
         raise NoPicture(str(exc)) from exc
@@ -141,23 +142,9 @@ class MiddlePicture(Picture):
 
     def _find_middle(self, identifier: str) -> tuple[Instance, int]:
         with self._deps.views.snapshot() as s:
-            series = find_below(s, self._level, identifier)
-            assert isinstance(series, Resource)
-            if self._level == Level.STUDY:
-                held = [each for each in s.children(series) if isinstance(each, Resource)]
-                series = max(held, key=lambda each: each.instance_count)
-            instances = [each for each in s.children(series) if isinstance(each, Instance)]
-        try:
-            ordered = order_slices(instances).instances
-        except NoOrder:
-            ordered = instances
-        counts = [max(1, count_frames(instance)) for instance in ordered]
-        middle = sum(counts) // 2
-        place = 0
-        while middle >= counts[place]:
-            middle -= counts[place]
-            place += 1
-        return ordered[place], middle
+            found = find_below(s, self._level, identifier)
+            assert isinstance(found, Resource)
+            return middle_of(s, series_of(s, found)[0])
 
 
 class Matlab(OfInstance):

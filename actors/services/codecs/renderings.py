@@ -1,5 +1,6 @@
 """What is made of a decoded frame besides its pixels: pictures, arrays, and text for Matlab."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
 
@@ -14,6 +15,10 @@ _LIMITS: Final = {"image-uint8": ("u1", 0, 255), "image-uint16": ("<u2", 0, 65_5
 
 def make_picture(samples: Samples, wanted: Rendition, transformed: Transformations) -> bytes:
     """Return a picture in its format. Raises UndecodablePixels."""
+    if wanted.crop is not None:
+        top, bottom, left, right = wanted.crop.within(*samples.values.shape[:2])
+        samples = replace(samples, values=samples.values[top:bottom, left:right])
+        wanted = replace(wanted, crop=None)
     if wanted.kind in _LIMITS:
         picture = _clamped(samples, wanted.kind)
     elif not samples.is_gray:
@@ -25,6 +30,7 @@ def make_picture(samples: Samples, wanted: Rendition, transformed: Transformatio
     picture = fit(picture, wanted)
     if samples.is_inverted and wanted.kind not in _LIMITS:
         picture = 255 - picture
+    picture = picture[:: -1 if wanted.is_upside_down else 1, :: -1 if wanted.is_mirrored else 1]
     return encode(picture, wanted.media_type, wanted.quality)
 
 

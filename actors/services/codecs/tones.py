@@ -39,6 +39,9 @@ def expose(samples: Samples, transformed: Transformations) -> Any:
         if samples.bits > 16:
             return stretch(samples)
         window = Window(float(1 << samples.bits - 1), float(1 << samples.bits))
+    if window.is_standard:
+        asked = window
+        return _apply(samples, lambda x: _through_standard(rescale(x, transformed), asked) + 0.5)
     chosen = window._replace(width=max(window.width, 1.0))
     return _apply(samples, lambda x: _through_window(x, transformed, chosen))
 
@@ -51,15 +54,27 @@ def rescale(values: Any, transformed: Transformations) -> Any:
 
 
 def _through_window(values: Any, transformed: Transformations, window: Window) -> Any:
-    numpy: Any = import_module("numpy")
     if window.function == "SIGMOID":
-        with numpy.errstate(over="ignore"):
-            return _WHITE / (1 + numpy.exp(-4 * (rescale(values, transformed) - window.center) / window.width))
+        return _through_standard(rescale(values, transformed), window)
     unit = _WHITE / window.width
     black = window.center - window.width / 2
     if transformed.modality is not None:
         return _line(rescale(values, transformed), unit, -black * unit)
     return _line(values, transformed.slope * unit, (transformed.intercept - black) * unit)
+
+
+def _through_standard(values: Any, window: Window) -> Any:
+    """PS3.3 §C.11.2.1.2 and §C.11.2.1.3, from black as 0 to white as 255."""
+    numpy: Any = import_module("numpy")
+    if window.function == "SIGMOID":
+        with numpy.errstate(over="ignore"):
+            return _WHITE / (1 + numpy.exp(-4 * (values - window.center) / window.width))
+    center, width = window.center, window.width
+    if window.function == "LINEAR":
+        center, width = center - 0.5, width - 1
+    if not width:
+        return numpy.where(values > center, float(_WHITE), 0.0)
+    return ((values - center) / width + 0.5) * _WHITE
 
 
 def _line(values: Any, slope: float, offset: float) -> Any:

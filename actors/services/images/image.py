@@ -22,6 +22,10 @@ class NoSuchFrame(UndecodablePixels):
     """An image has fewer frames than that."""
 
 
+class NoSuchPart(UndecodablePixels):
+    """A part of a picture that is wanted lies beyond its edges."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """What is known of an image without its file; `shown` says it of those frames that were asked for."""

@@ -7,12 +7,13 @@ from typing import Final
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.image import opened, read_image
+from actors.services.images.image import NoSuchPart, opened, read_image
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.pixels.description import NativeLayout, UndecodablePixels
 from store.dicom.pixels.transformations import Rendition, Transformations, Window
 
+GIF: Final = "image/gif"
 MOST_ENLARGED_PIXELS: Final = 8192 * 4096  # a screen of 8K has as many; a small image must not cost any memory
 _OVERHEAD_BYTES = 1 << 16  # of a format
 _NUMBER_BYTES = 26  # of a number as text, at most
@@ -26,24 +27,28 @@ def make_picture(
     instance: StoredFile,
     frame: int,
     wanted: Rendition,
-    window: tuple[float | None, float | None] = (None, None),
+    window: Window | tuple[float | None, float | None] = (None, None),
     check: Check = lambda: None,
 ) -> bytes:
-    """Return a picture of a frame; `window` (center, width) takes the place of what the instance says.
+    """Return a picture of a frame; `window`, or those of (center, width) that are told, takes the place of what the instance says.
 
     `check` is called before and while all codec processes are at work, and what it raises ends the wait.
-    Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
+    Raises NoSuchFrame, NoSuchPart, UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
     """
     image, part10 = read_image(blobs, instance, frame)
     described = image.pixels.described
     shown = _with_window(image.shown[frame], window, described.bits_stored)
     rows, columns = wanted.fitted(described.rows, described.columns)
+    if not rows * columns:
+        raise NoSuchPart(f"The part lies beyond the picture's {described.columns} × {described.rows} pixels")
     if rows * columns > max(described.rows * described.columns, MOST_ENLARGED_PIXELS):
         raise UndecodablePixels(
             f"A picture may be enlarged to {MOST_ENLARGED_PIXELS} pixels, and {columns} × {rows} are more"
         )
     has_colours = described.samples > 1 or shown.palette is not None
     depth = 3 if has_colours else 2 if wanted.kind in {"image-uint16", "image-int16"} else 1
+    if wanted.media_type == GIF:
+        depth = max(depth, 2)  # its compression lets noise grow by half
     most = rows * columns * depth  # what zlib cannot make smaller grows by a thousandth
     request = image.request(Wanted.PICTURE, frame, wanted.pack(), shown.pack())
     with opened(blobs, instance, part10) as file, codecs.lease(check) as codec:
@@ -52,8 +57,12 @@ def make_picture(
             return bytes(made)
 
 
-def _with_window(shown: Transformations, told: tuple[float | None, float | None], bits: int) -> Transformations:
+def _with_window(
+    shown: Transformations, told: Window | tuple[float | None, float | None], bits: int
+) -> Transformations:
     """Where one of the two numbers is told, the other is the instance's, or the one for all values that its bits have."""
+    if isinstance(told, Window):
+        return replace(shown, window=told)
     center, width = told
     if center is None and width is None:
         return shown

@@ -19,6 +19,10 @@ class UndecodablePixels(InvalidDicom):
     """The pixels of an instance cannot be had, or not without a doubt."""
 
 
+class NoPixels(UndecodablePixels):
+    """An instance is no image."""
+
+
 class NativeLayout(NamedTuple):
     """How the samples of uncompressed pixels lie in a file."""
 

@@ -7,7 +7,7 @@ from typing import Final
 from store.dicom import tags
 from store.dicom.elements import Element
 from store.dicom.part10 import Part10
-from store.dicom.pixels.description import Frame, PixelDescription, UndecodablePixels
+from store.dicom.pixels.description import Frame, NoPixels, PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
 from store.dicom.pixels.image_module import FLOATING, describe_pixels, is_planar
 from store.dicom.pixels.native import NativeFrames, describe_native, native_bytes
@@ -56,4 +56,4 @@ def _element(elements: Sequence[Element]) -> Element:
         for element in elements:
             if element.tag == tag:
                 return element
-    raise UndecodablePixels("The instance has no Pixel Data")
+    raise NoPixels("The instance has no Pixel Data")

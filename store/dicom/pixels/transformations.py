@@ -21,6 +21,31 @@ class Window(NamedTuple):
     center: float
     width: float
     function: str = "LINEAR"  # or LINEAR_EXACT, SIGMOID
+    is_standard: bool = False  # as PS3.3 §C.11.2.1 has it and rounded; else as Orthanc does
+
+
+class Crop(NamedTuple):
+    """A part of a picture, from its upper left corner: in pixels, or in fractions of its size."""
+
+    left: float = 0.0
+    top: float = 0.0
+    width: float | None = None  # None: to the edge
+    height: float | None = None
+    is_fraction: bool = False
+
+    def within(self, rows: int, columns: int) -> tuple[int, int, int, int]:
+        """Return the first row, the one behind the last, and the same of columns; nothing lies beyond the edges. Empty where all does."""
+        down, across = (rows, columns) if self.is_fraction else (1, 1)
+        top, bottom = _span(self.top * down, None if self.height is None else self.height * down, rows)
+        left, right = _span(self.left * across, None if self.width is None else self.width * across, columns)
+        return top, bottom, left, right
+
+
+def _span(start: float, length: float | None, size: int) -> tuple[int, int]:
+    """Whole pixels, at least one, where any of them are there."""
+    first = int(min(start + 0.5, size))
+    end = size if length is None else int(min(start + length + 0.5, size))
+    return first, min(max(end, first + 1), size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +82,30 @@ class Rendition:
     kind: str  # "preview", "rendered", "image-uint8", "image-uint16", "image-int16"
     media_type: str
     quality: int = 90  # of JPEG, 1 to 100
-    width: int = 0  # to fit into, 0 for any; of "rendered" alone, as the next two
+    width: int = 0  # to fit into, 0 for any; of "preview" and "rendered", as all that follows
     height: int = 0
     smooth: bool = False
+    crop: Crop | None = None  # before all else, so that the full range is that of the part
+    is_mirrored: bool = False  # left and right
+    is_upside_down: bool = False
 
     def fitted(self, rows: int, columns: int) -> tuple[int, int]:
-        """Return the size that an image becomes: the greatest within what is told, its proportions kept."""
+        """Return the size that an image, or its part, becomes: the greatest within what is told, its proportions kept."""
+        if self.crop is not None:
+            top, bottom, left, right = self.crop.within(rows, columns)
+            rows, columns = bottom - top, right - left
+        if not rows * columns:
+            return rows, columns
         ratios = [told / size for told, size in ((self.height, rows), (self.width, columns)) if told]
-        if self.kind != "rendered" or not ratios:
+        if not ratios:
             return rows, columns
         ratio = min(ratios)
         return max(1, int(rows * ratio + 0.5)), max(1, int(columns * ratio + 0.5))
 
     def pack(self) -> tuple[Any, ...]:
-        return self.kind, self.media_type, self.quality, self.width, self.height, self.smooth
+        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
     @classmethod
     def unpack(cls, values: tuple[Any, ...]) -> Self:
-        return cls(**dict(zip(cls.__dataclass_fields__, values, strict=True)))
+        named = dict(zip(cls.__dataclass_fields__, values, strict=True))
+        return cls(**named | {"crop": named["crop"] and Crop(*named["crop"])})

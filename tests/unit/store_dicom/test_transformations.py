@@ -1,6 +1,7 @@
 """What a dataset says of how its frames are to be shown: slopes, windows and tables, wherever they stand."""
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from store.dicom.elements import read_elements
 from store.dicom.part10 import open_part10
 from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.transformation_reader import TransformationReader
-from store.dicom.pixels.transformations import Lut, Rendition, Transformations, Window
+from store.dicom.pixels.transformations import Crop, Lut, Rendition, Transformations, Window
 from tests.native_pixels import BIG, EXPLICIT, IMPLICIT, LAYOUTS
 
 RED = "RedPaletteColorLookupTable"
@@ -158,5 +159,36 @@ def test_what_travels_to_a_codec_arrives() -> None:
     )
     for each in (full, Transformations()):
         assert Transformations.unpack(each.pack()) == each
-    wanted = Rendition(kind="rendered", media_type="image/png", quality=3, width=4, height=5, smooth=True)
-    assert Rendition.unpack(wanted.pack()) == wanted
+    crop = Crop(1.5, 2.0, None, 3.0, is_fraction=True)
+    wanted = Rendition(
+        kind="rendered", media_type="image/png", quality=3, width=4, height=5, smooth=True, crop=crop, is_mirrored=True
+    )
+    for rendition in (wanted, replace(wanted, crop=None, is_mirrored=False, is_upside_down=True)):
+        assert Rendition.unpack(rendition.pack()) == rendition
+
+
+@pytest.mark.parametrize(
+    ("crop", "rows", "columns"),
+    [
+        (Crop(), (0, 40), (0, 30)),
+        (Crop(3, 5), (5, 40), (3, 30)),
+        (Crop(3, 5, 7, 8), (5, 13), (3, 10)),
+        (Crop(3.4, 5.5, 7.2, 8), (6, 14), (3, 11)),
+        (Crop(25, 35, 100, 100), (35, 40), (25, 30)),  # what lies beyond the edges is not there
+        (Crop(29.9, 5), (5, 40), (30, 30)),
+        (Crop(30, 5), (5, 40), (30, 30)),
+        (Crop(1e300, 1e300, 1e300, 1e300), (40, 40), (30, 30)),
+        (Crop(3, 5, 0.1, 0.1), (5, 6), (3, 4)),  # a pixel at least
+        (Crop(0.5, 0.25, 0.5, 0.5, is_fraction=True), (10, 30), (15, 30)),
+        (Crop(0.0, 0.0, 1.0, 1.0, is_fraction=True), (0, 40), (0, 30)),
+    ],
+)
+def test_a_part_of_a_picture_is_whole_pixels(crop: Crop, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+    assert crop.within(40, 30) == (*rows, *columns)
+
+
+def test_a_part_fits_into_what_is_told() -> None:
+    wanted = Rendition(kind="preview", media_type="image/png", width=64, height=64, crop=Crop(0, 0, 64, 32))
+    assert wanted.fitted(128, 128) == (32, 64)
+    assert wanted.fitted(16, 128) == (16, 64)
+    assert replace(wanted, crop=Crop(500, 0)).fitted(128, 128) == (128, 0)
