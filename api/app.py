@@ -51,7 +51,9 @@ from api.rest import (
 )
 from api.rest.deps import Deps, Routes
 from api.rest.serving.compression import Compression
+from api.rest.serving.cors import Cors
 from api.rest.serving.fault import Faults
+from api.rest.serving.folders import ServedFolders
 from api.rest.serving.front import Application, Front
 
 NOUNS: tuple[Callable[[Deps], Routes], ...] = (
@@ -103,7 +105,8 @@ _PATIENT_LEVEL = re.compile(r"^/patients\b|/patient$")
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: its dependencies do."""
     front = prometheus.Measured(Front(create_application(deps), deps.settings, deps.filters))
-    return Compression(front) if deps.settings.http_compression_enabled else front
+    packed = Compression(front) if deps.settings.http_compression_enabled else front
+    return Cors(packed, deps.settings.cors) if deps.settings.cors.origins else packed
 
 
 def create_application(deps: Deps) -> Application:
@@ -116,7 +119,10 @@ def create_application(deps: Deps) -> Application:
     app.add_error_handler(falcon.HTTPError, faults.on_unknown_route)
     app.add_error_handler(falcon.HTTPMethodNotAllowed, faults.on_wrong_method)
     for template, resource in list_routes(deps).items():
-        app.add_route(template, resource)
+        if deps.settings.serve_folders.find(template) is None:  # the page of ours at /app gives way
+            app.add_route(template, resource)
+    if deps.settings.serve_folders.folders:
+        app.add_sink(ServedFolders(deps.settings.serve_folders))
     return app
 
 

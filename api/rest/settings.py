@@ -14,6 +14,8 @@ from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.settings import LuaSettings
 from api.dicom.settings import DicomSettings, FindSettings
+from api.rest.serving.cors_settings import CorsSettings
+from api.rest.serving.folder_settings import SERVE_FOLDERS, FolderSettings
 from events.attachments import ContentType
 from events.identifiers import Level
 from events.numbered_names import ContentTypes, MetadataNames
@@ -95,6 +97,8 @@ class RestSettings:
     read_only: bool = same_as(IngestSettings, "read_only")
     worklists: WorklistSettings = same_as(DicomSettings, "worklists")
     dicom_web: DicomWebSettings = filled_by(DICOM_WEB)
+    serve_folders: FolderSettings = filled_by(SERVE_FOLDERS)
+    cors: CorsSettings = field(default_factory=CorsSettings)
     extra_main_tags: Mapping[Level, tuple[int, ...]] = field(default_factory=dict)
     storage_compression: bool = False
     reads_files: bool = same_as(FindSettings, "reads_files")  # for requested tags

@@ -25,7 +25,6 @@ WANTED: Final = (
     f"{STEP}ScheduledProcedureStepStartDate", f"{STEP}ScheduledProcedureStepStartTime",
 )  # fmt: skip
 _STATUS = re.compile(r"Received Final Find Response \((.*)\)")
-_PLUGIN = "usr/lib/orthanc/libModalityWorklists.so.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,11 @@ class Found:
         return [answer["PatientID"] for answer in self.answers]
 
 
-def find_plugin(oracle: Oracle) -> Path | None:
-    """Return Orthanc's worklist plugin of the same release."""
+def find_plugin(oracle: Oracle, name: str = "libModalityWorklists.so") -> Path | None:
+    """Return a plugin of Orthanc's, of the same release; the one for worklists, if no other is named."""
     release = ".".join(map(str, oracle.version))
     for root in (Path(oracle.command).parent / "root", Path("/")):
-        for plugin in root.glob(_PLUGIN):
+        for plugin in root.glob(f"usr/lib/orthanc/{name}.*"):
             if plugin.name.endswith(release):
                 return plugin
     return None

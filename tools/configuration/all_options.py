@@ -16,6 +16,7 @@ from actors.services.scripts.settings import LuaSettings
 from actors.wire.http.settings import HttpClientSettings
 from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings, FindSettings
+from api.rest.serving.cors_settings import CorsSettings
 from api.rest.serving.https import HttpsSettings
 from api.rest.settings import RestSettings
 from events.options import Option, option_of
@@ -25,7 +26,7 @@ from tools.core_settings import CoreSettings
 
 SETTINGS: Final[tuple[Any, ...]] = (
     *(server.ListeningSettings, CoreSettings, StorageLimits, SchedulerSettings, IngestSettings, CodecSettings, Limits),
-    *(RestSettings, HttpsSettings, HttpClientSettings, LuaSettings, ScriptLimits),
+    *(RestSettings, CorsSettings, HttpsSettings, HttpClientSettings, LuaSettings, ScriptLimits),
     *(DicomSettings, FindSettings, TlsSettings, ScuSettings, AnswerLimits),
 )
 _MODULES: Final = (server, peers, lua, tags, transfer_syntaxes, dicom_tls, modalities, without_effect)

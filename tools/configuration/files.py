@@ -25,6 +25,7 @@ from tools.configuration.peers import PEERS, read_peers
 from tools.configuration.server import https_problems
 from tools.configuration.tags import TagSettings, read_tags
 from tools.configuration.values import Values
+from tools.configuration.web import web_problems
 from tools.configuration.without_effect import PLUGIN_SECTIONS
 
 
@@ -75,6 +76,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     for option, reasons in ((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)):
         problems += [f"{origin[option.name]}: {option.name}: {reason}" for reason in reasons]
     problems += [f"{origin[option.name]}: {option.name}: {reason}" for option, reason in wrong_tags]
+    problems += [f"{origin[name]}: {name}: {reason}" for name, reason in web_problems(values)]
     problems += _contradictions(given, origin) + tls_problems(given, origin) + https_problems(given, origin)
     if problems:
         raise BadConfiguration("\n".join(problems))

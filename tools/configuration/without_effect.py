@@ -17,7 +17,7 @@ PLUGIN_SECTIONS: Final = frozenset(
     _words(
         "AdvancedStorage Authorization AwsS3Storage AzureBlobStorage ConnectivityChecks DelayedDeletion Gdcm "
         "GoogleCloudStorage Housekeeper Indexer Keycloak MultitenantDicom MySQL Neuro Odbc OrthancExplorer2 Ohif PostgreSQL "
-        "Python PythonScript PythonVerbose ServeFolders Stl StoneWebViewer TcIa Transfers VolView WebViewer "
+        "Python PythonScript PythonVerbose Stl StoneWebViewer TcIa Transfers VolView WebViewer "
         "WholeSlideImaging"
     )
 )

@@ -16,6 +16,7 @@ from actors.wire.http.peer import Peer
 from actors.wire.http.settings import HttpClientSettings
 from actors.wire.tls import TlsSettings
 from api.dicom.settings import DicomSettings, FindSettings
+from api.rest.serving.cors_settings import CorsSettings
 from api.rest.settings import RestSettings
 from events.identifiers import format_resource_id, hash_resource_id
 from store.dicom.additions import Additions, set_additions
@@ -136,7 +137,7 @@ def server_settings(configuration: Configuration, log: LogOptions) -> ServerSett
 
 
 def _rest(configuration: Configuration, lua: LuaSettings, scratch: Path, log: LogOptions) -> RestSettings:
-    plain = configuration.fill(RestSettings)
+    plain = configuration.fill(RestSettings, cors=configuration.fill(CorsSettings))
     return replace(
         plain,
         extra_main_tags=configuration.tags.extra_main_tags,

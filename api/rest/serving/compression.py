@@ -61,7 +61,8 @@ def _read(item: str) -> tuple[str, float]:
 
 def _is_text(headers: Headers) -> bool:
     given = {name.lower(): value for name, value in headers}
-    return given.get("content-type", "").startswith(_TYPES) and "content-encoding" not in given
+    is_part = "content-range" in given  # whose place is that in the text as it is
+    return given.get("content-type", "").startswith(_TYPES) and "content-encoding" not in given and not is_part
 
 
 def _compress(body: bytes, coding: str) -> bytes:

@@ -3,7 +3,8 @@
 In this order: who may ask (`api.rest.serving.auth`), the method and its overrides, the path, the filter of scripts. Source: observed
 on Orthanc 1.12.7:
 
-- HEAD and OPTIONS are answered 404 without a body, any other method but GET, POST, PUT, DELETE 400;
+- HEAD and OPTIONS are answered 404 without a body, any other method but GET, POST, PUT, DELETE 400 (HEAD of a file in a folder of
+  `ServeFolders` is answered as RFC 9110 has it);
 - `X-HTTP-Method-Override: PUT|DELETE` (any request) and `?_method=PUT|DELETE` (a GET) change the method; any other
   value is 400;
 - doubled slashes count once, `.` and `..` are resolved, a final slash makes no difference;
@@ -54,6 +55,7 @@ class Front:
         self._filters = filters
         self._admission = Admission(filters)
         self._faults = Faults(describe=settings.http_describe_errors)
+        self._folders = settings.serve_folders
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -71,12 +73,15 @@ class Front:
         environ["PATH_INFO"] = normalize_path(environ["PATH_INFO"])
         if self._filters.filters_requests and (refusal := self._ask_filter(environ)) is not None:
             return _refuse(start, *refusal)
-        if environ["REQUEST_METHOD"] in _HIDDEN:
+        if environ["REQUEST_METHOD"] in _HIDDEN and not self._is_head_of_file(environ):
             return _refuse(start, "404 Not Found")
         # falcon decodes a plus as a blank; Orthanc takes it as it stands.
         if "+" in environ["QUERY_STRING"]:
             environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("+", "%2B")
         return self._application(environ, start)
+
+    def _is_head_of_file(self, environ: dict[str, Any]) -> bool:
+        return environ["REQUEST_METHOD"] == "HEAD" and self._folders.find(environ["PATH_INFO"]) is not None
 
     def _ask_filter(self, environ: dict[str, Any]) -> tuple[str, bytes] | None:
         """Ask IncomingHttpRequestFilter; returns the status line and the body of a refusal."""
