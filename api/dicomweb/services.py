@@ -4,13 +4,11 @@ Several services share an address: `GET studies` searches, `POST studies` stores
 address is put together here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
+from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
-
-Handler = Callable[..., None]  # as falcon calls a responder: (req, resp, study=…, series=…)
-Handlers = Mapping[str, Mapping[str, Handler]]  # address below the root -> method -> who answers it
 
 SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = ()
 

@@ -25,7 +25,11 @@ _FORMATS: Final = {
     "image-uint16": (PNG, PAM),
     "image-int16": (PNG, PAM),
 }
-_OF_PIXELS = re.compile(r"/(?:preview|rendered|image-u?int(?:8|16)|matlab|numpy|create-dicom)(?:/|\Z)")
+_OF_PIXELS = re.compile(r"/(?:preview|rendered|thumbnail|image-u?int(?:8|16)|matlab|numpy|create-dicom)(?:/|\Z)")
+# Of DICOMweb: what is retrieved may have to be decoded, unless it is wanted as it lies here. Identifiers of REST have letters or hyphens.
+_RETRIEVED = re.compile(r"/studies/[0-9.]+(?:/series/[0-9.]+(?:/instances/[0-9.]+(?:/frames(?:/[0-9,]*)?)?)?)?\Z")
+_AS_STORED: Final = "transfer-syntax=*"
+_WADO_URI: Final = "requestType=WADO"
 _WHOLE = re.compile(r"[0-9]{1,10}\Z")
 _QUALITY: Final = 90
 
@@ -111,7 +115,11 @@ def _smooth(req: falcon.Request) -> bool:
 
 def needs_codec(environ: Mapping[str, Any]) -> bool:
     """Tell whether a request's answer is made by a codec process, of which there are few, so that it may wait for others."""
-    return "transcode=" in environ["QUERY_STRING"] or bool(_OF_PIXELS.search(environ["PATH_INFO"]))
+    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    if "transcode=" in query or _WADO_URI in query or _OF_PIXELS.search(path):
+        return True
+    is_retrieval = environ.get("REQUEST_METHOD") == "GET" and _RETRIEVED.search(path) is not None
+    return is_retrieval and _AS_STORED not in environ.get("HTTP_ACCEPT", "").replace('"', "")
 
 
 def wants_placeholder(req: falcon.Request) -> bool:

@@ -648,3 +648,28 @@ def test_requests_for_pixels_are_told_apart() -> None:
     assert needs_codec({"PATH_INFO": "/tools/create-dicom", "QUERY_STRING": ""})
     for path in ("file", "tags", "frames", "frames/1/raw", "content/preview-1"):
         assert not needs_codec({"PATH_INFO": f"/instances/1/{path}", "QUERY_STRING": ""})
+
+
+def test_what_dicomweb_may_have_to_decode_is_told_apart_too() -> None:
+    def is_apart(path: str, accept: str = "*/*", query: str = "", method: str = "GET") -> bool:
+        return needs_codec({"PATH_INFO": path, "QUERY_STRING": query, "HTTP_ACCEPT": accept, "REQUEST_METHOD": method})
+
+    one = "/dicom-web/studies/1.2/series/3.4/instances/5.6"
+    for path in (
+        "/dicom-web/studies/1.2",
+        "/dicom-web/studies/1.2/series/3.4",
+        one,
+        f"{one}/frames",
+        f"{one}/frames/1,2",
+    ):
+        assert is_apart(path)
+        assert is_apart(path, 'multipart/related; type="image/jpeg"')
+        assert not is_apart(path, 'multipart/related; type="application/dicom"; transfer-syntax=*')
+        assert not is_apart(path, 'multipart/related; type="application/dicom"; transfer-syntax="*"')
+        assert not is_apart(path, method="POST")
+        assert not is_apart(f"{path}/metadata")
+        assert is_apart(f"{path}/rendered", "image/jpeg; transfer-syntax=*")
+        assert is_apart(f"{path}/thumbnail")
+    assert is_apart("/wado", query="requestType=WADO&studyUID=1.2")
+    assert not is_apart("/dicom-web/studies")
+    assert not is_apart("/studies/66c8e41e-ac3a9029-0b85e42a-8195ee0a-92c2e62e")
