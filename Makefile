@@ -16,7 +16,9 @@ IN_MEMORY = $(shell awk '/^MemAvailable/ && $$2 > 8e6 {enough = 1} END {exit !en
   && [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 8000000 ] 2>/dev/null && echo /dev/shm)
 test check: export PYTEST_DEBUG_TEMPROOT ?= $(or $(IN_MEMORY),/tmp)
 
-.PHONY: run test nightly check format clean
+UI = api/ui/source
+
+.PHONY: run test nightly check format clean ui check-ui
 
 run: $(VENV)/.installed
 	$(BIN)/sinogram serve $(CONFIG)
@@ -44,10 +46,23 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
-	@# The type checker keeps one processor busy for 16 s, and the tests do not keep two: it runs beside them.
-	$(BIN)/mypy & types=$$!; \
+	@# The type checker keeps one processor busy for 16 s, and the tests do not keep two: it runs beside them, and so does what checks the page.
+	{ $(BIN)/mypy && $(MAKE) --no-print-directory check-ui; } & types=$$!; \
 	  $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
-	  wait $$types || { echo 'mypy has found errors: see above'; exit 1; }; exit $$tests
+	  wait $$types || { echo 'mypy or the checks of the page have found errors: see above'; exit 1; }; exit $$tests
+
+# Builds the page (api/ui/built); needs Node.js 20.19 or later. The server and the wheel need none: the built files are committed.
+ui: $(UI)/node_modules/.installed
+	cd $(UI) && npm run --silent build
+
+check-ui: $(UI)/node_modules/.installed
+	cd $(UI) && npm run --silent check && npm run --silent test
+	@# What is committed is what is built from the sources, byte for byte.
+	cd $(UI) && npm run --silent build -- --outDir node_modules/.built --logLevel warn && diff -r node_modules/.built ../built
+
+$(UI)/node_modules/.installed: $(UI)/package-lock.json
+	cd $(UI) && npm ci --no-audit --no-fund --silent
+	touch $@
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

@@ -13,5 +13,5 @@ setup(
         ),
     ],
     package_dir={"sinogram": "tools/installed"} | {f"sinogram.{folder}": folder for folder in FOLDERS},
-    package_data={"sinogram.actors.services.lua": ["prelude.lua"]},
+    package_data={"sinogram.actors.services.lua": ["prelude.lua"], "sinogram.api.ui": ["built/*", "built/assets/*"]},
 )

@@ -55,6 +55,8 @@ from api.rest.serving.cors import Cors
 from api.rest.serving.fault import Faults
 from api.rest.serving.folders import ServedFolders
 from api.rest.serving.front import Application, Front
+from api.rest.serving.sessions import Sessions
+from api.ui import page
 
 NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     system.routes,
@@ -96,6 +98,7 @@ NOUNS: tuple[Callable[[Deps], Routes], ...] = (
     tools.routes,
     worklists.routes,
     dicomweb.routes,
+    page.routes,
 )
 
 
@@ -104,7 +107,8 @@ _PATIENT_LEVEL = re.compile(r"^/patients\b|/patient$")
 
 def create_app(deps: Deps) -> Application:
     """Return the WSGI application for HTTP. It holds no state of its own: its dependencies do."""
-    front = prometheus.Measured(Front(create_application(deps), deps.settings, deps.filters))
+    sessions = Sessions(deps.views, deps.index)
+    front = prometheus.Measured(Front(create_application(deps), deps.settings, deps.filters, sessions))
     packed = Compression(front) if deps.settings.http_compression_enabled else front
     return Cors(packed, deps.settings.cors) if deps.settings.cors.origins else packed
 

@@ -91,7 +91,7 @@ class SetSetting(Command):
 
     IS_RECORD: ClassVar[bool] = True
     name: str
-    value: Any  # plain values
+    value: Any  # plain values; None: what the configuration says holds again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

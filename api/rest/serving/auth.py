@@ -1,4 +1,4 @@
-"""The user of a request: HTTP Basic (`AuthenticationEnabled`, `RegisteredUsers`), `RemoteAccessAllowed`, and the origin of a request.
+"""The user of a request: HTTP Basic or a session (`AuthenticationEnabled`, `RegisteredUsers`), `RemoteAccessAllowed`, and the origin of a request.
 
 The correlation of a request stands in every event that it causes.
 """
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import falcon
 
+from api.rest.serving.paths import normalize_path
+from api.rest.serving.sessions import COOKIE, PAGE_HEADER, Sessions, token_of
 from api.rest.settings import RestSettings
 from events.identifiers import new_correlation
 from store.records import Origin
@@ -28,11 +30,12 @@ USERNAME = "sinogram.username"  # key of the WSGI environment
 class Gate:
     """Decides whether a request may pass."""
 
-    def __init__(self, settings: RestSettings) -> None:
+    def __init__(self, settings: RestSettings, sessions: Sessions | None = None) -> None:
+        self._sessions = sessions
         self._allow_remote = settings.remote_access_allowed
         self._users: dict[bytes, bytes] | None = None
         if settings.authentication_enabled:
-            self._users = _encode(settings.registered_users)
+            self._users = encode_users(settings.registered_users)
 
     @property
     def authenticates(self) -> bool:
@@ -51,16 +54,38 @@ class Gate:
             if credentials is not None:
                 environ[USERNAME] = credentials[0].decode("utf-8", "replace")
             return True
-        if credentials is None:
-            return False
-        user, password = credentials
-        # Compare even for unknown users, so that the time taken does not show which names exist.
-        expected = self._users.get(user)
-        matches = hmac.compare_digest(password, expected if expected is not None else b"\0")
-        if expected is None or not matches:
-            return False
-        environ[USERNAME] = user.decode("utf-8", "replace")
-        return True
+        user = self._user_of_session(environ) if credentials is None else self._user_of_password(*credentials)
+        if user is not None:
+            environ[USERNAME] = user
+        return user is not None or is_page(environ)
+
+    def _user_of_password(self, user: bytes, password: bytes) -> str | None:
+        return user.decode("utf-8", "replace") if has_password(self._users or {}, user, password) else None
+
+    def _user_of_session(self, environ: dict[str, Any]) -> str | None:
+        token = None if self._sessions is None else token_of(environ)
+        if self._sessions is None or token is None:
+            return None
+        user = self._sessions.find(token)
+        return user if user is not None and user.encode() in (self._users or {}) else None
+
+
+def has_password(users: Mapping[bytes, bytes], user: bytes, password: bytes) -> bool:
+    """Tell whether a password is a user's. It is compared even for unknown users, so that the time taken does not show which names exist."""
+    expected = users.get(user)
+    matches = hmac.compare_digest(password, expected if expected is not None else b"\0")
+    return matches and expected is not None
+
+
+def is_page(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a request asks for the page itself, which holds no data and shows the login, or for the way to it."""
+    path = normalize_path(environ["PATH_INFO"])
+    return path in {"/", "/ui"} or path.startswith("/ui/")
+
+
+def challenge(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what asks for a password: nothing for the page's own requests, for which a browser would open a window of its own."""
+    return [] if PAGE_HEADER in environ or COOKIE in environ.get("HTTP_COOKIE", "") else [CHALLENGE]
 
 
 def username_of(req: falcon.Request) -> str:
@@ -77,7 +102,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _encode(users: Mapping[str, str]) -> dict[bytes, bytes]:
+def encode_users(users: Mapping[str, str]) -> dict[bytes, bytes]:
     return {user.encode(): password.encode() for user, password in users.items()}
 
 

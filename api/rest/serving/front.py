@@ -13,16 +13,17 @@ on Orthanc 1.12.7:
 """
 
 import logging
-import posixpath
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.serving.admission import Admission, is_administration
-from api.rest.serving.auth import CHALLENGE, CORRELATION, USERNAME, Gate
+from api.rest.serving.auth import CORRELATION, USERNAME, Gate, challenge
 from api.rest.serving.fault import Faults, status_line
+from api.rest.serving.paths import normalize_path
 from api.rest.serving.replies import TEXT
+from api.rest.serving.sessions import Sessions
 from api.rest.settings import RestSettings
 from events.errors import Busy, SinogramError
 from events.identifiers import new_correlation
@@ -49,9 +50,15 @@ _OVERRIDES = {"put": "PUT", "delete": "DELETE"}
 class Front:
     """See the module's text. Thread-safe."""
 
-    def __init__(self, application: Application, settings: RestSettings, filters: ScriptFilters = NO_FILTERS) -> None:
+    def __init__(
+        self,
+        application: Application,
+        settings: RestSettings,
+        filters: ScriptFilters = NO_FILTERS,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._application = application
-        self._gate = Gate(settings)
+        self._gate = Gate(settings, sessions)
         self._filters = filters
         self._admission = Admission(filters)
         self._faults = Faults(describe=settings.http_describe_errors)
@@ -66,7 +73,7 @@ class Front:
         # An IPv4 client of a socket that takes both families.
         environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
         if not self._gate.admit(environ):
-            start("401 Unauthorized", [CHALLENGE, ("Content-Length", "0")])
+            start("401 Unauthorized", [*challenge(environ), ("Content-Length", "0")])
             return [b""]
         if not _settle_method(environ):
             return _refuse(start, "400 Bad Request")
@@ -145,12 +152,3 @@ def _settle_method(environ: dict[str, Any]) -> bool:
             return False
         environ["REQUEST_METHOD"] = chosen
     return True
-
-
-def normalize_path(path: str) -> str:
-    """Return a path with single slashes and without `.` and `..`; a final slash stays, for error bodies show it."""
-    path = path.partition("\0")[0]  # where Orthanc's strings end
-    if "//" not in path and "/." not in path:
-        return path or "/"
-    normal = posixpath.normpath("/" + path.lstrip("/"))
-    return normal + "/" if path.endswith("/") and normal != "/" else normal

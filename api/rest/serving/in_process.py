@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from api.rest.serving.auth import CORRELATION, ORIGIN
-from api.rest.serving.front import Application, normalize_path
+from api.rest.serving.front import Application
+from api.rest.serving.paths import normalize_path
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.serving.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
 from api.rest.serving.auth import USERNAME
-from api.rest.serving.front import Front, normalize_path
+from api.rest.serving.front import Front
+from api.rest.serving.paths import normalize_path
 from api.rest.settings import RestSettings
 from events.errors import Busy
 from tests.scripts_stage import Scripts, run_scripts
@@ -177,7 +178,7 @@ def test_who_knows_the_password_enters_by_name(credentials: str) -> None:
     ],
 )
 def test_others_are_asked_who_they_are(header: str) -> None:
-    status, headers, inner = ask({"HTTP_AUTHORIZATION": header}, SECURED)
+    status, headers, inner = ask({"HTTP_AUTHORIZATION": header, "PATH_INFO": "/studies"}, SECURED)
     assert status == "401 Unauthorized"
     assert headers["WWW-Authenticate"] == 'Basic realm="Orthanc Secure Area"'
     assert inner == {}

@@ -11,6 +11,7 @@ from api import app
 from api.dicomweb import services
 from api.rest.deps import Deps, Routes
 from api.rest.system import Listing
+from api.ui import page
 
 
 class Given:
@@ -48,5 +49,5 @@ def test_every_module_with_routes_is_in_the_table() -> None:
         path for path in (Path(app.__file__).parent / "rest").glob("*.py") if "\ndef routes(" in path.read_text()
     ]
     declared = {import_module(f"api.rest.{path.stem}").routes for path in modules}
-    assert declared | {services.routes} == set(app.NOUNS)
-    assert len(app.NOUNS) == len(declared) + 1
+    assert declared | {services.routes, page.routes} == set(app.NOUNS)
+    assert len(app.NOUNS) == len(declared) + 2

@@ -74,7 +74,10 @@ def put_setting(batch: Batch, name: str, value: Any) -> None:
 
 
 def _set_setting(command: commands.SetSetting, context: Context) -> Steps:
-    put_setting(context.batch, command.name, command.value)
+    if command.value is None:
+        context.batch.delete(SETTINGS, command.name.encode())
+    else:
+        put_setting(context.batch, command.name, command.value)
     return NOTHING
 
 

@@ -1,0 +1,60 @@
+/** Requests to the server. Every one says that the page makes it, so that the server takes its session and never asks for a password. */
+
+/** What the server answers instead of what was asked for. */
+export class RequestFailed extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly details = "",
+  ) {
+    super(message);
+    this.name = "RequestFailed";
+  }
+}
+
+/** Called where a request is refused for want of a session, so that the page can show its login. */
+let onUnauthorized: () => void = () => undefined;
+
+export function whenUnauthorized(listener: () => void): void {
+  onUnauthorized = listener;
+}
+
+export interface Question {
+  method?: "GET" | "POST" | "PUT" | "DELETE";
+  /** An object leaves as JSON, anything else as it is. */
+  body?: BodyInit | object;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+/** The header without which a session counts for nothing: pages of other hosts cannot set it. */
+export const PAGE_HEADER = { "X-Sinogram-Page": "1" } as const;
+
+export async function ask(path: string, question: Question = {}): Promise<Response> {
+  const { method = "GET", body, headers = {}, signal } = question;
+  const isPlain = body === undefined || typeof body === "string" || body instanceof Blob || body instanceof ArrayBuffer;
+  const response = await fetch(path, {
+    method,
+    headers: { ...PAGE_HEADER, ...headers },
+    ...(body === undefined ? {} : { body: isPlain ? (body as BodyInit) : JSON.stringify(body) }),
+    ...(signal ? { signal } : {}),
+    credentials: "same-origin",
+  });
+  if (response.status === 401) onUnauthorized();
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+async function failure(response: Response): Promise<RequestFailed> {
+  const text = await response.text().catch(() => "");
+  try {
+    const told = JSON.parse(text) as { Message?: string; Details?: string };
+    return new RequestFailed(response.status, told.Message ?? response.statusText, told.Details ?? "");
+  } catch {
+    return new RequestFailed(response.status, response.statusText || `HTTP ${response.status}`);
+  }
+}
+
+export async function askJson<T>(path: string, question: Question = {}): Promise<T> {
+  return (await (await ask(path, question)).json()) as T;
+}
