@@ -143,7 +143,7 @@ def test_there_are_only_so_many_and_none_is_left_behind(stage: RestStage) -> Non
     sessions = Sessions(stage.deps.views, stage.deps.index, lambda: now_s)
     oldest = sessions.begin("u")
     for place in range(MOST):
-        now_s = 2e9 + place / 1e3
+        now_s = 2e9 + 1 + place / 1e3
         newest = sessions.begin("u")
     assert (sessions.find(oldest), sessions.find(newest)) == (None, "u")
     with stage.deps.views.snapshot() as s:
