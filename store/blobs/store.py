@@ -87,11 +87,11 @@ class BlobStore:
 
     def folder(self, number: int) -> Path:
         """Return a leased folder; at most 4,096 lie side by side."""
-        return self.root / f"{number >> 12:09x}" / f"{number & 0xFFF:03x}"
+        return self.root.joinpath(*_folder_names(number))
 
     def path(self, blob: BlobId) -> Path:
         """Return where a blob lies, whether or not it is there."""
-        return self.folder(folder_number(blob)) / format_blob_id(blob)
+        return self.root.joinpath(*_folder_names(folder_number(blob)), format_blob_id(blob))
 
     def open(self, blob: BlobId) -> BinaryIO:
         """Open a blob for reading. Raises FileNotFoundError if its instance has been deleted."""
@@ -289,3 +289,7 @@ class BlobStore:
             return
         for name in names:
             yield name, parse_blob_name(name)
+
+
+def _folder_names(number: int) -> tuple[str, str]:
+    return f"{number >> 12:09x}", f"{number & 0xFFF:03x}"

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from events.errors import InvalidDicom
 from store.dicom.dictionary import DicomDictionary, dictionary_vr
 from store.dicom.elements import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, Element, read_element, refuse_native
-from store.dicom.limits import BeyondLimits, Tally, passing_tally
+from store.dicom.limits import BeyondLimits, Tally, held_tally, large_datasets, passing_tally
 from store.dicom.syntax import Syntax
 from store.dicom.tags import ITEM_END, PIXEL_DATA
 
@@ -51,6 +51,22 @@ def scan(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int]) ->
     if syntax.encapsulated and PIXEL_DATA in found:
         refuse_native(encapsulated=found[PIXEL_DATA][2] < 0)
     return found, end
+
+
+def scan_elements(data: Buffer, start: int, syntax: Syntax, wanted: Mapping[int, int]) -> tuple[Element, ...]:
+    """Prove a dataset as `scan` does; return the wanted elements in their order, with their items and fragments.
+
+    An image's 12 of 105 take 40 µs; `read_elements` takes 180 for all. Raises: InvalidDicom; Busy.
+    """
+    found, _ = scan(data, start, syntax, wanted)
+    tally = held_tally()
+    with large_datasets.scope():
+        return tuple(
+            read_element(data, place, syntax, tally, keeps=True)
+            if length < 0 or vr == "SQ"
+            else Element(tag, vr, place, value, length, value + length)
+            for tag, (vr, value, length, place) in found.items()
+        )
 
 
 def _scan_any(

@@ -16,7 +16,7 @@ from events.errors import InvalidDicom
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.elements import Element, read_elements
 from store.dicom.part10 import open_part10
-from store.dicom.scan import scan, wire_tag
+from store.dicom.scan import scan, scan_elements, wire_tag
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 
@@ -96,9 +96,13 @@ def test_the_walker_finds_what_pydicom_finds(syntax: UID, dataset: Dataset) -> N
     opened = open_part10(file)
     elements = read_elements(file, opened.start, opened.syntax)
     assert ours(file, elements) == theirs(pydicom.dcmread(BytesIO(file)))
-    found, end = scan(file, opened.start, opened.syntax, {wire_tag(element.tag): element.tag for element in elements})
+    wanted = {wire_tag(element.tag): element.tag for element in elements}
+    found, end = scan(file, opened.start, opened.syntax, wanted)
     assert end == len(file)
     assert found == {each.tag: (each.vr, each.value, each.length, each.start) for each in elements}
+    assert scan_elements(file, opened.start, opened.syntax, wanted) == elements
+    few = dict(list(wanted.items())[::2])
+    assert scan_elements(file, opened.start, opened.syntax, few) == elements[::2]
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
@@ -146,4 +150,5 @@ def test_scan_and_walker_agree_on_damaged_files(dataset: Dataset, changes: list[
                 scan(damaged, start, syntax_read, {})
         else:
             wanted = {wire_tag(element.tag): element.tag for element in elements}
-            assert set(scan(damaged, start, syntax_read, wanted)[0]) == {element.tag for element in elements}
+            firsts = {element.tag: element for element in reversed(elements)}
+            assert {each.tag: each for each in scan_elements(damaged, start, syntax_read, wanted)} == firsts

@@ -4,18 +4,21 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.native import readable
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
-from store.dicom.elements import read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import Part10, open_part10
 from store.dicom.pixels.description import UndecodablePixels
-from store.dicom.pixels.image import Pixels, find_pixels
-from store.dicom.pixels.transformation_reader import TransformationReader
+from store.dicom.pixels.image import IMAGE_TAGS, Pixels, find_pixels
+from store.dicom.pixels.transformation_reader import TRANSFORMATION_TAGS, TransformationReader
 from store.dicom.pixels.transformations import Transformations
+from store.dicom.scan import scan_elements, wire_tag
+
+_READ: Final = {wire_tag(tag): tag for tag in IMAGE_TAGS | TRANSFORMATION_TAGS}
 
 
 class NoSuchFrame(UndecodablePixels):
@@ -50,7 +53,7 @@ def describe_image(part10: Part10, frame: int | None) -> Described:
     Elements are held during this alone: a dataset of very many would keep others of that kind waiting for a codec.
     """
     with large_datasets.scope():
-        elements = read_elements(part10.data, part10.start, part10.syntax)
+        elements = scan_elements(part10.data, part10.start, part10.syntax, _READ)
         pixels = find_pixels(part10, elements)
         described = pixels.described
         reader = TransformationReader(

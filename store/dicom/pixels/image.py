@@ -9,9 +9,10 @@ from store.dicom.elements import Element
 from store.dicom.part10 import Part10
 from store.dicom.pixels.description import Frame, NoPixels, PixelDescription, UndecodablePixels
 from store.dicom.pixels.frames import find_frames
-from store.dicom.pixels.image_module import FLOATING, describe_pixels, is_planar
+from store.dicom.pixels.image_module import FLOATING, MODULE_TAGS, describe_pixels, is_planar
 from store.dicom.pixels.native import NativeFrames, describe_native, native_bytes
 
+IMAGE_TAGS: Final = MODULE_TAGS | {tags.EXTENDED_OFFSET_TABLE}  # of the elements that `find_pixels` looks at
 MOST_FRAMES: Final = 1_000_000  # of an image; those of a slide at 40 times are some 100,000
 
 

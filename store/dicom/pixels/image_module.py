@@ -23,6 +23,7 @@ _NAMES: Final = {
 
 # Pixel Data elements of floating point -> bits of a sample
 FLOATING: Final = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}
+MODULE_TAGS: Final = frozenset({*_NAMES, *FLOATING, tags.PIXEL_DATA})
 
 
 def describe_pixels(data: Buffer, elements: Sequence[Element], *, little: bool = True) -> PixelDescription:

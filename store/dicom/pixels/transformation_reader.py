@@ -1,8 +1,8 @@
 """How a dataset wants its samples to be shown: tables, windows and slopes, of a frame where they are a frame's."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from store.dicom.elements import Buffer, Element
 from store.dicom.pixels.lookup_tables import TableReader
@@ -15,7 +15,7 @@ _DESCRIPTOR, _LUT_DATA = 0x00283002, 0x00283006
 _PER_FRAME, _SHARED = 0x52009230, 0x52009229
 _FRAME_VOI, _PIXEL_VALUES = 0x00289132, 0x00289145
 _PALETTES: Final = tuple((0x00281101 + at, 0x00281201 + at, 0x00281221 + at) for at in range(3))
-_READ: Final = frozenset(
+TRANSFORMATION_TAGS: Final = frozenset(
     {
         *(_RESCALE_INTERCEPT, _RESCALE_SLOPE, _WINDOW_CENTER, _WINDOW_WIDTH, _VOI_FUNCTION, _MODALITY_LUTS, _VOI_LUTS),
         *(_PER_FRAME, _SHARED, *(tag for places in _PALETTES for tag in places)),
@@ -23,6 +23,8 @@ _READ: Final = frozenset(
 )
 _FUNCTIONS: Final = {"LINEAR_EXACT", "SIGMOID"}
 _MOST_BYTES: Final = 256  # of a value that is a number or a word
+
+_ByTag: TypeAlias = Mapping[int, Element]
 
 
 class TransformationReader:
@@ -32,9 +34,9 @@ class TransformationReader:
         self, data: Buffer, elements: Sequence[Element], *, little: bool, signed: bool, is_palette: bool
     ) -> None:
         self._data = data
-        self._elements = _wanted(elements)
+        self._elements = _by_tag(element for element in elements if element.tag in TRANSFORMATION_TAGS)
         shared = _item(self._elements, _SHARED, 0)
-        self._shared = {macro: _wanted(_item(shared, macro, 0)) for macro in (_FRAME_VOI, _PIXEL_VALUES)}
+        self._shared = {macro: _item(shared, macro, 0) for macro in (_FRAME_VOI, _PIXEL_VALUES)}
         self._signed = signed
         self._is_palette = is_palette
         self._tables = TableReader(data, little=little)
@@ -57,12 +59,12 @@ class TransformationReader:
             palette=self._palette() if self._is_palette else None,
         )
 
-    def _places(self, frame: int, macro: int) -> list[Sequence[Element]]:
+    def _places(self, frame: int, macro: int) -> list[_ByTag]:
         """Return where to look for attributes, in order: in the frame's own groups, the shared ones, the dataset."""
         own = _item(_item(self._elements, _PER_FRAME, frame), macro, 0)
         return [*filter(None, (own, self._shared[macro])), self._elements]
 
-    def _number(self, places: Iterable[Sequence[Element]], tag: int) -> float | None:
+    def _number(self, places: Iterable[_ByTag], tag: int) -> float | None:
         """Return the first of an element's numbers, None where there is none that is finite."""
         text = next(filter(None, (self._text(elements, tag) for elements in places)), "")
         try:
@@ -71,14 +73,14 @@ class TransformationReader:
             return None
         return value if math.isfinite(value) else None
 
-    def _text(self, elements: Sequence[Element], tag: int) -> str:
-        element = _find(elements, tag)
+    def _text(self, elements: _ByTag, tag: int) -> str:
+        element = elements.get(tag)
         if element is None or element.length > _MOST_BYTES:
             return ""
         raw = bytes(self._data[element.value : element.value + element.length])
         return raw.decode("ascii", "replace").split("\\", 1)[0].strip("\0 ")
 
-    def _window(self, places: Iterable[Sequence[Element]]) -> Window | None:
+    def _window(self, places: Iterable[_ByTag]) -> Window | None:
         for elements in places:
             center, width = (self._number([elements], tag) for tag in (_WINDOW_CENTER, _WINDOW_WIDTH))
             if center is not None and width is not None:
@@ -90,7 +92,7 @@ class TransformationReader:
         key = (sequence, signed)
         if key not in self._known:
             item = _item(self._elements, sequence, 0)
-            descriptor, values = _find(item, _DESCRIPTOR), _find(item, _LUT_DATA)
+            descriptor, values = item.get(_DESCRIPTOR), item.get(_LUT_DATA)
             is_there = descriptor is not None and values is not None
             self._known[key] = self._tables.read(descriptor, values, signed=signed) if is_there else None  # type: ignore[arg-type] # both are there
         return self._known[key]
@@ -102,7 +104,7 @@ class TransformationReader:
     def _colour(self, describing: int, plain: int, segmented: int) -> Lut | None:
         key = (describing, self._signed)
         if key not in self._known:
-            descriptor, values, pieces = (_find(self._elements, tag) for tag in (describing, plain, segmented))
+            descriptor, values, pieces = map(self._elements.get, (describing, plain, segmented))
             holder = values or pieces
             self._known[key] = (
                 None
@@ -112,20 +114,15 @@ class TransformationReader:
         return self._known[key]
 
 
-def _wanted(elements: Sequence[Element]) -> Sequence[Element]:
-    """The first of each that is read here: they are looked through for each frame, and there may be very many others."""
+def _by_tag(elements: Iterable[Element]) -> _ByTag:
+    """Of those that occur twice the first."""
     found: dict[int, Element] = {}
     for element in elements:
-        if element.tag in _READ:
-            found.setdefault(element.tag, element)
-    return tuple(found.values())
+        found.setdefault(element.tag, element)
+    return found
 
 
-def _find(elements: Sequence[Element], tag: int) -> Element | None:
-    return next((element for element in elements if element.tag == tag), None)
-
-
-def _item(elements: Sequence[Element], sequence: int, place: int) -> Sequence[Element]:
-    holder = _find(elements, sequence)
+def _item(elements: _ByTag, sequence: int, place: int) -> _ByTag:
+    holder = elements.get(sequence)
     items = () if holder is None else holder.items or ()
-    return items[place].elements if place < len(items) else ()
+    return _by_tag(items[place].elements) if place < len(items) else {}
