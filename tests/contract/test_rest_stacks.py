@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from actors.services.images import image, stacks
+from events.identifiers import parse_resource_id
 from store.dicom.pixels.description import UndecodablePixels
 from tests.clock import Clock
 from tests.contract.rest_stage import RestStage, error_of, pieces, rest_stage, shown
 from tests.contract.rest_stage import ids as ids_of
 from tests.dicom_bytes import MR, uid
 from tests.native_pixels import BIG, DEFLATED, EXPLICIT, LAYOUTS, Native, ramp
+from tests.peer.servers import wait_for
 from tests.pixel_files import ENCODERS, J2K_LOSSLESS, JPEG_LS, LOSSLESS_SV1, RLE, gray, pixel_file
 from tools.core_settings import CoreSettings
 from tools.server.core import Core
@@ -131,15 +133,15 @@ def test_the_array_of_a_series_is_in_the_order_of_its_slices(rest: RestStage, sy
 
 
 def test_an_array_leaves_some_frames_at_a_time(rest: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    make = stacks.Stack._make
+    made: list[Any] = []
+    make_some = stacks.Stack._make_some
 
-    def counted(self: stacks.Stack, *given: Any) -> bytes:
-        made.append(given)
-        return make(self, *given)
+    def counted(self: stacks.Stack, group: Sequence[Any]) -> bytes:
+        made.extend(group)
+        return make_some(self, group)
 
-    monkeypatch.setattr(stacks.Stack, "_make", counted)
-    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 2)
+    monkeypatch.setattr(stacks.Stack, "_make_some", counted)
+    monkeypatch.setattr(stacks, "MOST_TOGETHER", 2)
     samples = ramp("<u2", 50, 3, 4)
     ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))
     answer = pieces(rest.app, f"/instances/{ids[0]}/numpy?rescale=0", "GET", b"")
@@ -157,7 +159,7 @@ def test_frames_are_made_ahead_only_where_all_arrays_have_room(
     ids, _ = upload(rest, Native(samples=samples, bits=16).file(EXPLICIT))
     room = stacks.Room(2 * 24)
     monkeypatch.setattr(stacks, "AHEAD", room)
-    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 1)
+    monkeypatch.setattr(stacks, "MOST_TOGETHER", 1)
     path = f"/instances/{ids[0]}/numpy?rescale=0"
     slow: list[Any] = [pieces(rest.app, path, "GET", b"") for _ in range(2)]
     for answer in slow:
@@ -167,6 +169,26 @@ def test_frames_are_made_ahead_only_where_all_arrays_have_room(
     slow[0].close()
     assert np.array_equal(np.load(BytesIO(b"".join([array_start(samples), *slow[1]]))), samples)
     assert room.free_bytes == 2 * 24
+
+
+def test_a_slice_whose_file_is_replaced_after_it_was_described_is_read_from_the_new_one(
+    rest: RestStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, series = upload(rest, *(located([0, 0, float(-at)], at) for at in range(6)))
+    wanted = rest.ask(f"{series}/numpy").body
+    monkeypatch.setattr(stacks, "AHEAD", stacks.Room(0))
+    monkeypatch.setattr(stacks, "MOST_TOGETHER", 2)
+    answer = pieces(rest.app, f"{series}/numpy", "GET", b"")
+    got = [next(answer), next(answer)]
+    last = parse_resource_id(ids[0])
+    assert last is not None
+    with rest.deps.views.snapshot() as s:
+        old = s.get_instance(last)
+    assert old is not None
+    assert rest.ask(f"/instances/{ids[0]}/attachments/dicom/compress", "POST").status == 200
+    path = rest.deps.blobs.path(old.blob)
+    wait_for(lambda: not path.exists() or None, "the old file to go", 60)
+    assert b"".join([*got, *answer]) == wanted
 
 
 def array_start(samples: Any) -> bytes:
@@ -211,7 +233,7 @@ def test_a_series_with_an_image_that_cannot_be_decoded_has_no_array(
     assert error_of(rest.ask(f"{series}/numpy"))[:2] == (415, 23)
     upload(rest, good)
     assert error_of(rest.ask(f"{series}/numpy"))[:2] == (415, 23)
-    monkeypatch.setattr(stacks, "_PIECE_FRAMES", 1)
+    monkeypatch.setattr(stacks, "MOST_TOGETHER", 1)
     answer = pieces(rest.app, f"{series}/numpy", "GET", b"")
     with pytest.raises(UndecodablePixels):  # the connection breaks: there are too few bytes
         b"".join(answer)

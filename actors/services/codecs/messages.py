@@ -1,10 +1,10 @@
 """Messages between the pool and a codec's process: msgpack behind its length, never a pickle.
 
-A request names the file (a descriptor that travels with it), where in it the frame lies, and what is wanted of it. The
-pixels come back in memory that both processes share; the answer says how many bytes of it they are.
+A request names the file (a descriptor that travels with it), where in it the frame lies, and what is wanted of it. Several travel together
+where frames are small. What was made comes back in memory that both processes share, one behind the other; the answer says how many bytes
+each has.
 """
 
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import msgpack
 from store.dicom.pixels.description import Frame, NativeLayout, PixelDescription
 
 MOST_BYTES: Final = 4 << 20  # of a message: a frame in more fragments than that is none
+MOST_TOGETHER: Final = 16  # requests in a message
 
 _LENGTH: Final = Struct("<I")
 _FIELDS: Final = tuple(PixelDescription.__dataclass_fields__)
@@ -60,7 +61,9 @@ class Reply:
 
     outcome: Outcome
     text: str = ""  # why not
-    size_bytes: int = 0  # of what was made, in shared memory
+    sizes_bytes: tuple[
+        int, ...
+    ] = ()  # of what was made of each frame, in shared memory; the last frames may be left to be asked for again
     photometric_interpretation: str = ""  # of the pixels
 
 
@@ -68,13 +71,17 @@ class PeerGone(Exception):
     """The other process has closed the connection, or talks nonsense."""
 
 
-def encode_request(request: Request) -> bytes:
-    described = _VALUES(request.described)
-    return _frame([request.wanted, request.transfer_syntax, request.frame, described, request.parameters])
+def encode_requests(requests: Sequence[Request]) -> bytes:
+    return _frame(
+        [(each.wanted, each.transfer_syntax, each.frame, _VALUES(each.described), each.parameters) for each in requests]
+    )
 
 
-def decode_request(body: bytes) -> Request:
-    wanted, syntax, frame, values, parameters = msgpack.unpackb(body, use_list=False)
+def decode_requests(body: bytes) -> list[Request]:
+    return [_request(*each) for each in msgpack.unpackb(body, use_list=False)]
+
+
+def _request(wanted: str, syntax: str, frame: Any, values: Any, parameters: tuple[Any, ...]) -> Request:
     described = dict(zip(_FIELDS, values, strict=True))
     layout = described["native"]
     return Request(
@@ -87,15 +94,18 @@ def decode_request(body: bytes) -> Request:
 
 
 def encode_reply(reply: Reply) -> bytes:
-    return _frame([reply.outcome, reply.text, reply.size_bytes, reply.photometric_interpretation])
+    return _frame([reply.outcome, reply.text, reply.sizes_bytes, reply.photometric_interpretation])
 
 
 def decode_reply(body: bytes) -> Reply:
     """Read a reply. Raises PeerGone for what is none."""
     try:
-        outcome, text, size, photometric = msgpack.unpackb(body)
+        outcome, text, sizes, photometric = msgpack.unpackb(body)
         return Reply(
-            outcome=Outcome(outcome), text=str(text), size_bytes=int(size), photometric_interpretation=str(photometric)
+            outcome=Outcome(outcome),
+            text=str(text),
+            sizes_bytes=tuple(map(int, sizes)),
+            photometric_interpretation=str(photometric),
         )
     except (ValueError, TypeError, msgpack.UnpackException) as exc:
         raise PeerGone("nonsense") from exc
@@ -106,9 +116,9 @@ def _frame(members: Sequence[Any]) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def send_with_file(link: socket.socket, message: bytes, file: int) -> None:
-    """Send a message; a descriptor goes with its first bytes. Raises OSError."""
-    sent = socket.send_fds(link, [message], [file])
+def send_with_files(link: socket.socket, message: bytes, files: Sequence[int]) -> None:
+    """Send a message; descriptors go with its first bytes. Raises OSError."""
+    sent = socket.send_fds(link, [message], files)
     if sent < len(message):
         link.sendall(memoryview(message)[sent:])
 
@@ -118,14 +128,12 @@ def receive(link: socket.socket) -> bytes:
     return _receive_body(link, b"")
 
 
-def receive_with_file(link: socket.socket) -> tuple[bytes, int]:
-    """Wait for a message and the descriptor that comes with it. Raises PeerGone, OSError."""
-    head, files, _, _ = socket.recv_fds(link, _LENGTH.size, 1)
-    if not head or len(files) != 1:
-        for file in files:
-            os.close(file)
+def receive_with_files(link: socket.socket) -> tuple[bytes, list[int]]:
+    """Wait for a message and the descriptors that come with it. Raises PeerGone, OSError."""
+    head, files, _, _ = socket.recv_fds(link, _LENGTH.size, MOST_TOGETHER)
+    if not head:
         raise PeerGone("closed")
-    return _receive_body(link, head), files[0]
+    return _receive_body(link, head), files
 
 
 def _receive_body(link: socket.socket, head: bytes) -> bytes:

@@ -4,7 +4,7 @@ Each server process that decodes has a pool of its own: nothing runs and nothing
 no message goes through another process, and what dies takes one frame with it. A codec that crashes, hangs, or wants more than
 its limits is an `UndecodablePixels` for its caller; all other codec processes go on.
 
-A lease is one process for one frame, so that an image of many does not keep others waiting: who wants its next frame waits behind
+A lease is one process for one frame, or for 20 ms of small ones, so that an image of many does not keep others waiting: who wants its next frame waits behind
 those that came before. Thread-safe, but for a lease.
 """
 
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -29,9 +29,9 @@ from actors.services.codecs.messages import (
     Reply,
     Request,
     decode_reply,
-    encode_request,
+    encode_requests,
     receive,
-    send_with_file,
+    send_with_files,
 )
 from actors.services.codecs.printed import Printed
 from actors.services.codecs.shared import SharedMemory
@@ -203,37 +203,57 @@ class CodecProcess:
 
         Raises UndecodablePixels.
         """
-        started = time.perf_counter()
-        result = "failed"
-        try:
-            made = self._make(request, file, most_bytes)
-            result = "decoded"
-            return made
-        finally:
-            metrics.FRAMES.add(1, result)
-            metrics.FRAME_SECONDS.observe(time.perf_counter() - started)
+        reply = self._make([request], [file], most_bytes)
+        return self._shared.view(reply.sizes_bytes[0]), reply.photometric_interpretation
 
-    def _make(self, request: Request, file: int, most_bytes: int) -> tuple[memoryview, str]:
+    def make_some(self, requests: Sequence[Request], files: Sequence[int], each_bytes: int) -> memoryview:
+        """Return what is wanted of the first of these frames, or of more of them, so many bytes each; to be released as above.
+
+        There may be up to `MOST_TOGETHER`. Raises UndecodablePixels.
+        """
+        sizes = self._make(requests, files, each_bytes).sizes_bytes
+        if set(sizes) != {each_bytes}:
+            self._has_failed = True
+            raise UndecodablePixels("A codec has not made a whole frame")
+        return self._shared.view(sum(sizes))
+
+    def _make(self, requests: Sequence[Request], files: Sequence[int], most_bytes: int) -> Reply:
+        started = time.perf_counter()
+        count, result = 1, "failed"
+        try:
+            reply = self._checked(requests, files, most_bytes)
+            count, result = len(reply.sizes_bytes), "decoded"
+        finally:
+            metrics.FRAMES.add(count, result)
+            for _ in range(count):
+                metrics.FRAME_SECONDS.observe((time.perf_counter() - started) / count)
+        return reply
+
+    def _checked(self, requests: Sequence[Request], files: Sequence[int], most_bytes: int) -> Reply:
         if most_bytes > self._settings.memory_mb << 20:
             raise UndecodablePixels("A frame needs more memory than CodecMemory allows")
-        reply = self._ask(request, file, most_bytes)
+        reply = self._ask(requests, files, most_bytes)
         if reply.outcome is not Outcome.DONE:
             self._has_failed = self._has_failed or reply.outcome is Outcome.LAST_WORDS
             raise UnfitPixels(reply.text) if reply.outcome is Outcome.UNFIT else UndecodablePixels(reply.text)
-        if not 0 <= reply.size_bytes <= most_bytes:
+        sizes = reply.sizes_bytes
+        if not 0 < len(sizes) <= len(requests) or not 0 <= min(sizes) <= max(sizes) <= most_bytes:
             self._has_failed = True
             raise UndecodablePixels("A codec says that it has made more than there is room for")
-        return self._shared.view(reply.size_bytes), reply.photometric_interpretation
+        return reply
 
-    def _ask(self, request: Request, file: int, size: int) -> Reply:
-        self._frames += 1
+    def _ask(self, requests: Sequence[Request], files: Sequence[int], most_bytes: int) -> Reply:
+        self._frames += len(requests)
         self.used_s = time.monotonic()
-        message = encode_request(request)
+        message = encode_requests(requests)
+        if len(message) > MOST_BYTES and len(requests) > 1:
+            return self._ask(requests[:1], files[:1], most_bytes)
         if len(message) > MOST_BYTES:
-            raise UndecodablePixels(f"A frame lies in {len(request.frame.extents)} fragments, which are too many")
+            raise UndecodablePixels(f"A frame lies in {len(requests[0].frame.extents)} fragments, which are too many")
+        size = len(requests) * most_bytes
         try:
             self._shared.grow(size)
-            send_with_file(self._link, message, file)
+            send_with_files(self._link, message, files)
             return decode_reply(receive(self._link))
         except TimeoutError as exc:
             self._has_failed = True

@@ -1,6 +1,7 @@
 """What a codec's process runs: `python -m actors.services.codecs.process LINK SHARED MEMORY_MB PROCESSOR_S`.
 
-One request after the other comes by the connection LINK; the pixels go to the memory SHARED. Standard input is a pipe on
+One message after the other comes by the connection LINK; the pixels go to the memory SHARED. Limits are those of a frame: of several requests
+in a message those are left unanswered that are not begun within 20 ms. Standard input is a pipe on
 which nothing is ever written. When the process that started this one is gone, the kernel sends SIGIO, which ends this
 process, even during a frame. (The signal of a parent's death comes when the *thread* ends that has started a child.)
 """
@@ -11,7 +12,8 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
@@ -25,14 +27,15 @@ from actors.services.codecs.messages import (
     Reply,
     Request,
     Wanted,
-    decode_request,
+    decode_requests,
     encode_reply,
-    receive_with_file,
+    receive_with_files,
 )
-from actors.services.codecs.renderings import make_array, make_matlab, make_picture
+from actors.services.codecs.renderings import make_matlab, make_picture, put_array
 from actors.services.codecs.samples import Samples, read_samples
 from actors.services.codecs.shared import SharedMemory
 from actors.services.codecs.uncompressed import lie_in_order
+from store.dicom.pixels.arrays import array_bytes
 from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
 from store.dicom.pixels.transformations import Rendition, Transformations
@@ -40,6 +43,7 @@ from store.dicom.pixels.transformations import Rendition, Transformations
 NICENESS: Final = (
     10  # who stores goes before who looks: else eight clients of previews left a third of its rate to ingest
 )
+_TOGETHER_S: Final = 0.02  # then others have their turn
 _READ_BYTES: Final = 1 << 24  # at once
 _MOST_SAID: Final = 200  # characters of what a library says of an image
 _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the server, which ends us
@@ -56,12 +60,13 @@ def main() -> int:
     os.nice(NICENESS)
     try:
         while True:
-            body, file = receive_with_file(link)
+            body, files = receive_with_files(link)
             _allow_processor_time(processor_s)
             try:
-                reply = codec.answer(decode_request(body), file)
+                reply = codec.answer(decode_requests(body), files)
             finally:
-                os.close(file)
+                for file in files:
+                    os.close(file)
             link.sendall(encode_reply(reply))
             if reply.outcome is Outcome.LAST_WORDS:
                 return 0
@@ -98,6 +103,7 @@ class _Codec:
     def __init__(self, link: socket.socket, shared: SharedMemory) -> None:
         self._link = link
         self._shared = shared
+        self._made_bytes = 0  # of the frames before this one
         self._decoder = Decoder(StrictJpeg(self._end))
         self._encoder = Encoder()
         self._work: dict[Wanted, Callable[[bytes, Request], Reply]] = {
@@ -108,7 +114,25 @@ class _Codec:
             Wanted.MATLAB: self._make_matlab,
         }
 
-    def answer(self, request: Request, file: int) -> Reply:
+    def answer(self, requests: Sequence[Request], files: Sequence[int]) -> Reply:
+        """Answer requests in their order until time is up, or one fails: that one, asked for again, says why."""
+        until_s = time.monotonic() + _TOGETHER_S
+        self._made_bytes = 0
+        sizes: list[int] = []
+        for request, file in zip(requests, files, strict=True):
+            reply = self._answer(request, file)
+            if reply.outcome is not Outcome.DONE:
+                if not sizes or reply.outcome is Outcome.LAST_WORDS:
+                    return reply
+                break
+            sizes += reply.sizes_bytes
+            self._made_bytes = sum(sizes)
+            label = reply.photometric_interpretation
+            if time.monotonic() > until_s:
+                break
+        return Reply(outcome=Outcome.DONE, sizes_bytes=tuple(sizes), photometric_interpretation=label)
+
+    def _answer(self, request: Request, file: int) -> Reply:
         try:
             return self._work[request.wanted](_read(file, request), request)
         except UnfitPixels as exc:
@@ -122,29 +146,20 @@ class _Codec:
             return Reply(outcome=Outcome.REFUSED, text=f"A frame cannot be decoded: {said}")
 
     def _make_native(self, frame: bytes, request: Request) -> Reply:
-        size = request.described.frame_bytes
-        view = self._shared.view(size)
-        photometric = self._decoder.decode(
-            frame, request.transfer_syntax, request.described, view, request.frame.skipped_bits
-        )
-        return Reply(outcome=Outcome.DONE, size_bytes=size, photometric_interpretation=photometric)
+        described = request.described
+        with self._place(described.frame_bytes) as view:
+            label = self._decoder.decode(frame, request.transfer_syntax, described, view, request.frame.skipped_bits)
+        return _done(described.frame_bytes, label)
 
     def _make_codestream(self, frame: bytes, request: Request) -> Reply:
         """Decode and encode, so that the pixels do not leave this process in between."""
         described = request.described
-        skipped_bits = request.frame.skipped_bits
-        if lie_in_order(skipped_bits, described) and len(frame) == described.frame_bytes:
-            pixels, label = memoryview(frame), described.photometric_interpretation
-        else:
-            pixels = memoryview(bytearray(described.frame_bytes))
-            label = self._decoder.decode(frame, request.transfer_syntax, described, pixels, skipped_bits)
+        pixels, label = self._pixels(frame, request)
         native = replace(described, photometric_interpretation=label)
         codestream, label = self._encoder.encode(pixels, native, *request.parameters)
         if len(codestream) > most_codestream_bytes(described):
             raise UndecodablePixels("A compressed frame is larger than twice its pixels")
-        with self._shared.view(len(codestream)) as view:
-            view[:] = codestream
-        return Reply(outcome=Outcome.DONE, size_bytes=len(codestream), photometric_interpretation=label)
+        return self._give(codestream, label)
 
     def _make_picture(self, frame: bytes, request: Request) -> Reply:
         wanted, transformed = request.parameters
@@ -155,29 +170,43 @@ class _Codec:
     def _make_array(self, frame: bytes, request: Request) -> Reply:
         rescales, transformed = request.parameters
         transformations = Transformations.unpack(transformed)
-        made = make_array(self._samples(frame, request, transformations), transformations, rescales=rescales)
-        return self._give(made.reshape(-1).view("u1"))
+        size = array_bytes(request.described, rescales=rescales)
+        with self._place(size) as view:
+            put_array(self._samples(frame, request, transformations), transformations, view, rescales=rescales)
+        return _done(size)
 
     def _make_matlab(self, frame: bytes, request: Request) -> Reply:
         (transformed,) = request.parameters
         return self._give(make_matlab(self._samples(frame, request, Transformations.unpack(transformed))))
 
     def _samples(self, frame: bytes, request: Request, transformations: Transformations) -> Samples:
-        described = request.described
         numpy: Any = import_module("numpy")
-        pixels = numpy.empty(described.frame_bytes, "u1")
-        label = self._decoder.decode(frame, request.transfer_syntax, described, pixels.data, request.frame.skipped_bits)
-        return read_samples(pixels, label, described, transformations)
+        pixels, label = self._pixels(frame, request)
+        return read_samples(numpy.frombuffer(pixels, "u1"), label, request.described, transformations)
 
-    def _give(self, made: Any) -> Reply:
-        size = len(made)
-        with self._shared.view(size) as view:
+    def _pixels(self, frame: bytes, request: Request) -> tuple[memoryview, str]:
+        """The decoded pixels of a frame, which may be the frame itself, and their photometric interpretation."""
+        described, skipped_bits = request.described, request.frame.skipped_bits
+        if lie_in_order(skipped_bits, described) and len(frame) == described.frame_bytes:
+            return memoryview(frame), described.photometric_interpretation
+        pixels = memoryview(import_module("numpy").empty(described.frame_bytes, "u1"))
+        return pixels, self._decoder.decode(frame, request.transfer_syntax, described, pixels, skipped_bits)
+
+    def _give(self, made: bytes, label: str = "") -> Reply:
+        with self._place(len(made)) as view:
             view[:] = made
-        return Reply(outcome=Outcome.DONE, size_bytes=size)
+        return _done(len(made), label)
+
+    def _place(self, size_bytes: int) -> memoryview:
+        return self._shared.view(size_bytes, self._made_bytes)
 
     def _end(self, text: str) -> None:
         self._link.sendall(encode_reply(Reply(outcome=Outcome.LAST_WORDS, text=text)))
         os._exit(0)
+
+
+def _done(size_bytes: int, label: str = "") -> Reply:
+    return Reply(outcome=Outcome.DONE, sizes_bytes=(size_bytes,), photometric_interpretation=label)
 
 
 def _read(file: int, request: Request) -> bytes:

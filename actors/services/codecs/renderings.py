@@ -49,19 +49,20 @@ def _upper_bits(samples: Samples) -> Any:
     return (samples.values >> max(0, samples.bits - 8)).astype("u1")
 
 
-def make_array(samples: Samples, transformed: Transformations, *, rescales: bool) -> Any:
-    """Return the values in C order and little endian, of the type that `store.dicom.pixels.arrays` tells."""
-    if not rescales or not samples.is_gray:
-        return samples.values
-    values = samples.values
-    if transformed.modality is not None or values.itemsize > 2:
-        return rescale(values.astype("f8"), transformed).astype("<f8" if values.dtype == "f8" else "<f4")
+def put_array(samples: Samples, transformed: Transformations, into: memoryview, *, rescales: bool) -> None:
+    """Put the values in a place, in C order and little endian, of the type that `store.dicom.pixels.arrays` tells."""
     numpy: Any = import_module("numpy")
-    made = values.astype("<f4")
-    if (transformed.slope, transformed.intercept) != (1.0, 0.0):
+    values = samples.values
+    is_rescaled = rescales and samples.is_gray
+    code = values.dtype if not is_rescaled or values.dtype == "f8" else "<f4"
+    made = numpy.frombuffer(into, code).reshape(values.shape)
+    if is_rescaled and (transformed.modality is not None or values.itemsize > 2):
+        made[:] = rescale(values.astype("f8"), transformed)
+        return
+    made[:] = values
+    if is_rescaled and (transformed.slope, transformed.intercept) != (1.0, 0.0):
         made *= numpy.float32(transformed.slope)
         made += numpy.float32(transformed.intercept)
-    return made
 
 
 def make_matlab(samples: Samples) -> bytes:

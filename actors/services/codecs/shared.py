@@ -20,14 +20,15 @@ class SharedMemory:
         self.fd = fd
         self._map: mmap.mmap | None = None
 
-    def view(self, size_bytes: int) -> memoryview:
-        """Return the first bytes; to be released before the next call. Raises OSError, ValueError where there are fewer."""
-        if self._map is None or len(self._map) < size_bytes:
+    def view(self, size_bytes: int, start: int = 0) -> memoryview:
+        """Return bytes from a place on; to be released before the next call. Raises OSError, ValueError where there are fewer."""
+        end = start + size_bytes
+        if self._map is None or len(self._map) < end:
             if self._map is not None:
                 self._map.close()
                 self._map = None
             self._map = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
-        return memoryview(self._map)[:size_bytes]
+        return memoryview(self._map)[start:end]
 
     def grow(self, size_bytes: int) -> None:
         """Have room for so many bytes. Raises OSError."""

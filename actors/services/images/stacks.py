@@ -8,11 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
-from actors.services.codecs.messages import Wanted
+from actors.services.codecs.messages import MOST_TOGETHER, Request, Wanted
 from actors.services.codecs.pool import CodecPool
 from actors.services.images.image import Described, opened, read_image
 from events.identifiers import BlobId
@@ -26,7 +27,6 @@ from store.views.views import Views
 
 _AHEAD: Final = 2  # pieces, for each codec process
 _PIECE_BYTES: Final = 2 << 20  # of small frames some leave together: a piece costs 0.3 ms on its way, whatever its size
-_PIECE_FRAMES: Final = 16
 _KEPT_FRAMES: Final = 8  # of one instance; what is known of more of them is read again when their turn comes
 _KEPT_BYTES: Final = 64 << 20  # of what was inflated, from frame to frame
 
@@ -68,6 +68,9 @@ class _Member:
     instance: Instance
     pixels: PixelDescription
     image: Described | None  # None: to be read again
+
+
+_Place: TypeAlias = tuple[_Member, int]  # a frame of it
 
 
 class Stack:
@@ -131,7 +134,7 @@ class Stack:
     def arrays(self) -> Generator[bytes]:
         """Iterate over the frames' numbers, little endian, in C order, some frames at a time. Raises as the constructor."""
         waiting = ((member, frame) for member in self._members for frame in self._frames(member))
-        size = max(1, min(_PIECE_FRAMES, _PIECE_BYTES // self.frame_bytes, self.frames))
+        size = max(1, min(MOST_TOGETHER, _PIECE_BYTES // self.frame_bytes, self.frames))
         groups = iter(lambda: [*islice(waiting, size)], [])
         if self.frames <= size:
             yield from map(self._make_all, groups)
@@ -161,7 +164,7 @@ class Stack:
         self,
         pool: ThreadPoolExecutor,
         pending: deque[Future[bytes]],
-        groups: Iterator[list[tuple[_Member, int]]],
+        groups: Iterator[Sequence[_Place]],
         piece_bytes: int,
     ) -> None:
         """Have the next frames made, as long as all arrays that leave have room for them."""
@@ -172,21 +175,36 @@ class Stack:
                 return
             pending.append(pool.submit(self._make_all, following))
 
-    def _make_all(self, group: list[tuple[_Member, int]]) -> bytes:
-        return b"".join([self._make(member, frame) for member, frame in group])
+    def _make_all(self, group: Sequence[_Place]) -> bytes:
+        made: list[bytes] = []
+        while group:
+            try:
+                made.append(self._make_some([(member, member.instance, frame) for member, frame in group]))
+            except FileNotFoundError:  # another file has taken the place of one
+                made.append(self._make_first(*group[0]))
+            group = group[len(made[-1]) // self.frame_bytes :]
+        return made[0] if len(made) == 1 else b"".join(made)
 
-    def _make(self, member: _Member, frame: int) -> bytes:
-        return read_current(self._views, member.instance, lambda instance: self._array(member, instance, frame))
+    def _make_first(self, member: _Member, frame: int) -> bytes:
+        return read_current(self._views, member.instance, lambda instance: self._make_some([(member, instance, frame)]))
 
-    def _array(self, member: _Member, instance: Instance, frame: int) -> bytes:
-        image, part10 = self._read(member, instance)
-        _compare(self.described, image.pixels.described)
-        request = image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack())
-        with opened(self._blobs, instance, part10) as file, self._codecs.lease(self._check) as codec:
-            made, _ = codec.make(request, file, self.frame_bytes)
-            with made:
-                if len(made) != self.frame_bytes:
-                    raise UndecodablePixels("A codec has not made a whole frame")
+    def _make_some(self, group: Sequence[tuple[_Member, Instance, int]]) -> bytes:
+        """Return the array of the first of these frames, and of as many others as a codec makes without keeping others from it."""
+        requests: list[Request] = []
+        contents: list[tuple[Instance, Part10 | None]] = []
+        held_bytes = 0
+        for member, instance, frame in group:
+            image, content = self._read(member, instance)
+            _compare(self.described, image.pixels.described)
+            requests.append(image.request(Wanted.ARRAY, frame, self._rescales, image.shown[frame].pack()))
+            contents.append((instance, content))
+            held_bytes += len(content.data) if content else 0
+            if held_bytes > _PIECE_BYTES:
+                break
+        # Files are opened when it is their turn: clients that wait hold no descriptors.
+        with self._codecs.lease(self._check) as codec, ExitStack() as held:
+            files = [held.enter_context(opened(self._blobs, *each)) for each in contents]
+            with codec.make_some(requests, files, self.frame_bytes) as made:
                 return bytes(made)
 
 
