@@ -7,10 +7,11 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
+from api.dicomweb import frames, retrieve
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
-SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = ()
+SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (retrieve.handlers, frames.handlers)
 
 
 class Address:
