@@ -17,16 +17,17 @@ from actors.services.images.image import NoSuchFrame, opened
 from events.identifiers import BlobId
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
-from store.dicom.elements import read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.pixels.description import NativeLayout, UndecodablePixels
 from store.dicom.pixels.encodable import most_codestream_bytes
-from store.dicom.pixels.image import Pixels, find_pixels
+from store.dicom.pixels.image import IMAGE_TAGS, Pixels, find_pixels
 from store.dicom.pixels.native import NativeFrames
+from store.dicom.scan import scan_elements, wire_tag
 
 _REMEMBERED: Final = 64  # files
 _REMEMBERED_FRAMES: Final = 20_000  # of a compressed one; some 200 bytes each
+_READ: Final = {wire_tag(tag): tag for tag in IMAGE_TAGS}
 Bytes = bytes | memoryview
 Check = Callable[[], None]
 
@@ -67,7 +68,7 @@ class ImageFrames:
         if pixels is None:
             part10 = self._part10
             with large_datasets.scope():
-                pixels = find_pixels(part10, read_elements(part10.data, part10.start, part10.syntax))
+                pixels = find_pixels(part10, scan_elements(part10.data, part10.start, part10.syntax, _READ))
             if remembered is not None:
                 remembered.add(instance.blob, pixels)
         self._pixels = pixels
