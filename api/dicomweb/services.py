@@ -7,11 +7,17 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
-from api.dicomweb import frames, rendered, retrieve
+from api.dicomweb import deletion, frames, rendered, retrieve, store
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
-SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (retrieve.handlers, frames.handlers, rendered.handlers)
+SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
+    retrieve.handlers,
+    frames.handlers,
+    rendered.handlers,
+    store.handlers,
+    deletion.handlers,
+)
 
 
 class Address:
