@@ -5,9 +5,10 @@ from typing import Final
 
 import falcon
 
+from actors.services.images.image import TooManyPixels
 from actors.services.images.pictures import GIF, make_picture
 from api.dicomweb.rendering import Rendering
-from api.errors import NoPicture, NotAcceptable
+from api.errors import NoPicture, NotAcceptable, OutOfRange
 from api.rest.deps import Deps
 from api.rest.image_requests import JPEG, PNG
 from api.rest.images import of_pixels
@@ -25,7 +26,7 @@ class NotAnImage(NotAcceptable):
 def make(
     deps: Deps, req: falcon.Request, instance: Instance, frame: int, rendering: Rendering, media_type: str
 ) -> bytes:
-    """Return a picture of a frame. Raises NotAnImage, NotAcceptable, NoSuchFrame, NoSuchPart, Busy, ClientGone."""
+    """Return a picture of a frame. Raises NotAnImage, NotAcceptable, OutOfRange, NoSuchFrame, NoSuchPart, Busy, ClientGone."""
     rendition = rendering.rendition(media_type)
     check = still_wanted(req, deps.stopping.check)
 
@@ -35,6 +36,8 @@ def make(
     try:
         return of_pixels(deps, instance, of)
     except NoPicture as exc:
+        if isinstance(exc.__cause__, TooManyPixels):
+            raise OutOfRange(str(exc)) from exc
         kind = NotAnImage if isinstance(exc.__cause__, NoPixels) else NotAcceptable
         raise kind(str(exc)) from exc
 

@@ -94,7 +94,7 @@ class Retrieve:
         for start in range(0, len(found), ROWS_AT_ONCE):
             with self._deps.views.snapshot() as s:
                 for record in read_instances(s, found[start : start + ROWS_AT_ONCE]):
-                    if not has_file(s, record) or not _can_be_had(record.transfer_syntax, syntax):
+                    if not has_file(s, record) or not can_be_had(record.transfer_syntax, syntax):
                         missing += 1
                     else:
                         refs.append(record.ref)
@@ -104,7 +104,7 @@ class Retrieve:
     def _send_parts(self, req: falcon.Request, resp: falcon.Response, selected: Selected, syntax: str | None) -> None:
         note_missing(resp, selected.missing, selected.missing + len(selected.refs))
         check = still_wanted(req, self._deps.stopping.check)
-        files = (self._open(record, syntax, check) for record in self._records(selected.refs))
+        files = (open_file(self._deps, record, syntax, check) for record in self._records(selected.refs))
         send_parts(resp, DICOM, _parts(files), selected.size_bytes)
 
     def _records(self, refs: Sequence[Ref]) -> Iterator[Instance]:
@@ -118,36 +118,7 @@ class Retrieve:
 
     def _send_one(self, req: falcon.Request, resp: falcon.Response, ref: Ref, syntax: str | None) -> None:
         (record,) = self._records([ref])
-        content, size_bytes = self._open(record, syntax, still_wanted(req, self._deps.stopping.check))
-        resp.content_type = DICOM
-        if size_bytes <= MAPPED_BYTES:
-            resp.data = b"".join(content)
-        else:
-            resp.content_length, resp.stream = size_bytes, content
-
-    def _open(self, record: Instance, syntax: str | None, check: Check) -> tuple[Iterator[bytes], int]:
-        """Return the pieces of a file and their size."""
-        return dicom_files.of_current(self._deps, record, lambda current: self._content(current, syntax, check))
-
-    def _content(self, instance: Instance, syntax: str | None, check: Check) -> tuple[Iterator[bytes], int]:
-        target = syntax or EXPLICIT_LE
-        if target not in {AS_STORED, instance.transfer_syntax} and can_transcode(instance.transfer_syntax, target):
-            try:
-                return self._transcoded(instance, target, check)
-            except CannotTranscode as exc:
-                if syntax is not None:
-                    raise NotAcceptable(f"{exc}; it can be had as it is stored, with transfer-syntax=*") from exc
-        if instance.size_bytes <= MAPPED_BYTES:
-            return cut(self._deps.blobs.read_small(instance)), instance.size_bytes
-        return FilePieces(self._deps.blobs.open_instance(instance), instance.size_bytes), instance.size_bytes
-
-    def _transcoded(self, instance: Instance, syntax: str, check: Check) -> tuple[Iterator[bytes], int]:
-        blobs, codecs = self._deps.blobs, self._deps.codecs
-        content = blobs.read_instance(instance)
-        target = Target(syntax, codecs.settings.lossy_quality)
-        made = transcode(memoryview(content), target, codecs, blobs.reopener(instance, content), check)
-        head = made.head()
-        return chain((head,), cut(made.dataset)), len(head) + len(made.dataset)
+        send_file(self._deps, req, resp, record, syntax)
 
     def _send_zip(
         self, resp: falcon.Response, roots: Sequence[Resource | Instance], syntax: str | None, name: str
@@ -164,6 +135,46 @@ class Retrieve:
         resp.set_header("Content-Disposition", f'filename="{order.file_name}"')
         first = next(pieces)
         resp.stream = Closing(chain((first,), pieces), pieces)
+
+
+def send_file(deps: Deps, req: falcon.Request, resp: falcon.Response, instance: Instance, syntax: str | None) -> None:
+    """Answer with one file; see `open_file`."""
+    content, size_bytes = open_file(deps, instance, syntax, still_wanted(req, deps.stopping.check))
+    resp.content_type = DICOM
+    if size_bytes <= MAPPED_BYTES:
+        resp.data = b"".join(content)
+    else:
+        resp.content_length, resp.stream = size_bytes, content
+
+
+def open_file(deps: Deps, instance: Instance, syntax: str | None, check: Check) -> tuple[Iterator[bytes], int]:
+    """Return the pieces of a file in a transfer syntax and their size; None is Explicit VR Little Endian where that can be had.
+
+    Raises NotAcceptable, and as `dicom_files.of_current`.
+    """
+    return dicom_files.of_current(deps, instance, lambda current: _content(deps, current, syntax, check))
+
+
+def _content(deps: Deps, instance: Instance, syntax: str | None, check: Check) -> tuple[Iterator[bytes], int]:
+    target = syntax or EXPLICIT_LE
+    if target not in {AS_STORED, instance.transfer_syntax} and can_transcode(instance.transfer_syntax, target):
+        try:
+            return _transcoded(deps, instance, target, check)
+        except CannotTranscode as exc:
+            if syntax is not None:
+                raise NotAcceptable(f"{exc}; it can be had as it is stored, with transfer-syntax=*") from exc
+    if instance.size_bytes <= MAPPED_BYTES:
+        return cut(deps.blobs.read_small(instance)), instance.size_bytes
+    return FilePieces(deps.blobs.open_instance(instance), instance.size_bytes), instance.size_bytes
+
+
+def _transcoded(deps: Deps, instance: Instance, syntax: str, check: Check) -> tuple[Iterator[bytes], int]:
+    blobs, codecs = deps.blobs, deps.codecs
+    content = blobs.read_instance(instance)
+    target = Target(syntax, codecs.settings.lossy_quality)
+    made = transcode(memoryview(content), target, codecs, blobs.reopener(instance, content), check)
+    head = made.head()
+    return chain((head,), cut(made.dataset)), len(head) + len(made.dataset)
 
 
 def list_refs(deps: Deps, roots: Iterable[Resource | Instance]) -> Iterator[Ref]:
@@ -201,7 +212,8 @@ def note_missing(resp: falcon.Response, missing: int, of: int) -> None:
         )
 
 
-def _can_be_had(stored: str, syntax: str | None) -> bool:
+def can_be_had(stored: str, syntax: str | None) -> bool:
+    """Tell whether a file of one transfer syntax can be had in another."""
     return syntax in {None, AS_STORED, stored} or can_transcode(stored, syntax)
 
 

@@ -25,7 +25,7 @@ COLOURS: Final = ramp("u1", 1, 12, 10, 3)
 MPEG2: Final = "1.2.840.10008.1.2.4.100"
 
 # Studies of patient 9: each holds one series of one instance, but for SLICES.
-GRAY, FRAMED, COLOURED, DOCUMENT, FILM, REPORT, SLICES, BROKEN, BROKEN_LATE = range(1, 10)
+GRAY, FRAMED, COLOURED, DOCUMENT, FILM, REPORT, SLICES, BROKEN, BROKEN_LATE, WINDOWED = range(1, 11)
 _SR: Final = "1.2.840.10008.5.1.4.1.1.88.11"
 _ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _VIDEO: Final = "1.2.840.10008.5.1.4.1.1.77.1.4.1"
@@ -56,9 +56,11 @@ def _files() -> Iterator[bytes]:
     gray = Native(samples=VALUES, bits=16)
     rescaled: Any = {"RescaleSlope": str(SLOPE), "RescaleIntercept": str(INTERCEPT)}
     yield gray.file(EXPLICIT, **_named(GRAY), SOPClassUID=SECONDARY_CAPTURE, **rescaled)
+    rescaled |= {"WindowCenter": "100", "WindowWidth": "900", "BurnedInAnnotation": "NO"}
+    yield gray.file(EXPLICIT, **_named(WINDOWED), SOPClassUID=SECONDARY_CAPTURE, **rescaled)
     yield Native(samples=FRAMES, bits=16).file(EXPLICIT, **_named(FRAMED), SOPClassUID=SECONDARY_CAPTURE)
     yield Native(samples=COLOURS, label="RGB", planar=0).file(
-        EXPLICIT, **_named(COLOURED), SOPClassUID=SECONDARY_CAPTURE
+        EXPLICIT, **_named(COLOURED), SOPClassUID=SECONDARY_CAPTURE, BurnedInAnnotation="YES"
     )
     document: Any = {"SOPClassUID": _ENCAPSULATED_PDF, "MIMETypeOfEncapsulatedDocument": "application/pdf"}
     yield encode(dataset(9, **_named(DOCUMENT), **document, EncapsulatedDocument=PDF))

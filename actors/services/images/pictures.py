@@ -6,10 +6,9 @@ from typing import Final
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.image import NoSuchPart, opened, read_image
+from actors.services.images.image import NoSuchPart, TooManyPixels, opened, read_image
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
-from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.transformations import Rendition, Transformations, Window
 
 GIF: Final = "image/gif"
@@ -41,7 +40,7 @@ def make_picture(
     if not rows * columns:
         raise NoSuchPart(f"The part lies beyond the picture's {described.columns} × {described.rows} pixels")
     if rows * columns > max(described.rows * described.columns, MOST_ENLARGED_PIXELS):
-        raise UndecodablePixels(
+        raise TooManyPixels(
             f"A picture may be enlarged to {MOST_ENLARGED_PIXELS} pixels, and {columns} × {rows} are more"
         )
     has_colours = described.samples > 1 or shown.palette is not None
