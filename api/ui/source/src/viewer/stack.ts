@@ -8,10 +8,11 @@ let started: Promise<void> | null = null;
 
 export function start(): Promise<void> {
   started ??= (async () => {
-    await cornerstone.init({ rendering: { preferSizeOverAccuracy: false } });
+    await cornerstone.init();
     loader.init({ maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)) });
     tools.init();
-    for (const tool of [tools.WindowLevelTool, tools.ZoomTool, tools.PanTool, tools.StackScrollTool, tools.LengthTool]) tools.addTool(tool);
+    for (const tool of [tools.WindowLevelTool, tools.ZoomTool, tools.PanTool, tools.StackScrollTool, tools.LengthTool])
+      tools.addTool(tool);
   })();
   return started;
 }

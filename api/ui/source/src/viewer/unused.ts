@@ -4,4 +4,5 @@ export function create(): never {
   throw new Error("this package is not part of the page");
 }
 
+export const initialize = create;
 export default create;
