@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.stage import Site, Visit
+from tests.browser.stage import AXE, Site, Visit
 from tests.peer.servers import running, sinogram_command
 
 USERS = '"AuthenticationEnabled": true, "RegisteredUsers": {"anna": "secret"}, "ExecuteLuaEnabled": true, "OverwriteInstances": true,'
@@ -24,6 +24,8 @@ def browser() -> Iterator[Browser]:
     found = os.environ.get("SINOGRAM_CHROMIUM") or shutil.which("chromium")
     if found is None:
         pytest.skip("no browser found: install Debian's package `chromium`, or set SINOGRAM_CHROMIUM to its path")
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: `make test` does that where Node.js 20.19 or later is")
     # A container has no sandbox of its own and no graphics card.
     arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with (
