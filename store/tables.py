@@ -61,7 +61,7 @@ TOMBSTONES = b"tombstones"  # deleted ref whose rows are not all purged -> level
 UNSTABLE = (
     b"unstable"  # ref of a patient, study or series that waits for StableAge -> since when, or b"": its last update
 )
-TOUCHES = b"touches"  # identifier + seq -> b"": events of an instance besides that of its present row
+TOUCHES = b"touches"  # identifier + seq -> b"": events of a resource (store.projections.history)
 JOBS = b"jobs"  # ref of a job -> what never changes
 JOB_PROGRESS = b"job-progress"  # ref of a job -> a row of fixed size
 JOB_IDS = b"job-ids"  # UUID -> ref of the job

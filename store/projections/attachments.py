@@ -34,11 +34,9 @@ from store.tables import (
     CONDEMNED,
     DAMAGED_FILES,
     TOTALS,
-    TOUCHES,
     attachment_key,
     key,
     read_attachment_key,
-    touch_key,
 )
 
 ATTACHED_TOTAL = b"attached"  # in `totals`: the sizes of all attachments
@@ -64,7 +62,6 @@ class Sizes(NamedTuple):
 
 def _set(batch: Batch, appended: Appended[AttachmentSet]) -> None:
     event = appended.event
-    _touch(batch, appended)
     old = _drop(batch, attachment_key(event.resource, event.number), appended.seq)
     _put(batch, event, event.revision)
     _count(batch, Level(event.level), event.resource, event, old)
@@ -80,28 +77,18 @@ def _make(batch: Batch, appended: Appended[AttachmentMade]) -> None:
 
 def _remove(batch: Batch, appended: Appended[AttachmentRemoved]) -> None:
     event = appended.event
-    _touch(batch, appended)
     old = _drop(batch, attachment_key(event.resource, event.number), appended.seq)
     _count(batch, Level(event.level), event.resource, None, old)
 
 
 def _repack(batch: Batch, appended: Appended[AttachmentRepacked]) -> None:
     event = appended.event
-    _touch(batch, appended)
     if event.number == DICOM:  # store.projections.files
         return
     old = _drop(batch, attachment_key(event.resource, event.number), appended.seq)
     if old is not None:
         _put(batch, event, old.revision)
         _count(batch, Level(event.level), event.resource, event, old)
-
-
-def _touch(
-    batch: Batch, appended: Appended[AttachmentSet] | Appended[AttachmentRemoved] | Appended[AttachmentRepacked]
-) -> None:
-    """Add the event to the history of its instance."""
-    if appended.event.level == Level.INSTANCE:
-        batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
 def _put(batch: Batch, event: AttachmentSet | AttachmentMade | AttachmentRepacked, revision: int) -> None:

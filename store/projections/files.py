@@ -28,10 +28,8 @@ from store.tables import (
     CONDEMNED,
     DAMAGED_FILES,
     INSTANCES,
-    TOUCHES,
     attachment_key,
     key,
-    touch_key,
 )
 
 
@@ -46,13 +44,12 @@ class DamagedRow:
 
 
 def _damage(batch: Batch, appended: Appended[FileDamaged]) -> None:
-    if _touch(batch, appended.event.instance, appended.seq):
+    if batch.get(INSTANCES, key(appended.event.instance)) is not None:
         _note(batch, key(appended.event.instance), appended)
 
 
 def _damage_attachment(batch: Batch, appended: Appended[AttachmentDamaged]) -> None:
     event = appended.event
-    _touch(batch, event.resource, appended.seq)
     row_key = attachment_key(event.resource, event.number)
     if batch.get(ATTACHMENTS, row_key) is not None:
         _note(batch, row_key, appended)
@@ -64,29 +61,18 @@ def _note(batch: Batch, owner: bytes, appended: Appended[FileDamaged] | Appended
 
 
 def _recover(batch: Batch, appended: Appended[FileRecovered]) -> None:
-    _touch(batch, appended.event.instance, appended.seq)
     _clear(batch, key(appended.event.instance))
 
 
 def _recover_attachment(batch: Batch, appended: Appended[AttachmentRecovered]) -> None:
-    _touch(batch, appended.event.resource, appended.seq)
     _clear(batch, attachment_key(appended.event.resource, appended.event.number))
-
-
-def _touch(batch: Batch, ref: Ref, seq: Seq) -> bool:
-    """Add the event to the history of its instance, if that is there."""
-    row = batch.get(INSTANCES, key(ref))
-    if row is None:
-        return False
-    batch.put(TOUCHES, touch_key(rows.id_of(row), seq), b"")
-    return True
 
 
 def _heal(batch: Batch, appended: Appended[FileHealed]) -> None:
     event, ref = appended.event, appended.event.instance
-    if not _touch(batch, ref, appended.seq):
+    old = batch.get(INSTANCES, key(ref))
+    if old is None:
         return
-    old = batch.get(INSTANCES, key(ref)) or b""
     _replace(batch, ref, old, rows.healed_row(event, old), event)
     batch.delete(BLOBS, event.damaged)
     batch.put(CONDEMNED, event.damaged, key(appended.seq))

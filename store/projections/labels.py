@@ -1,33 +1,21 @@
 """The labels of resources, and the resources of labels."""
 
-from events.identifiers import Level
 from events.labels import LabelAdded, LabelEvent, LabelRemoved
 from store.batch import Batch
 from store.log import Appended
-from store.projections import rows
 from store.projections.projection import FAMILIES, Gone, Projection, without
-from store.tables import INSTANCES, LABELLED, LABELS, TOUCHES, U64, key, label_key, labelled_key, touch_key
+from store.tables import LABELLED, LABELS, U64, key, label_key, labelled_key
 
 
 def _add(batch: Batch, appended: Appended[LabelAdded]) -> None:
     event = appended.event
-    _touch(batch, appended)
     batch.put(LABELS, label_key(event.resource, event.label), b"")
     batch.put(LABELLED, labelled_key(event.label, event.resource), bytes((event.level,)))
 
 
 def _remove(batch: Batch, appended: Appended[LabelRemoved]) -> None:
-    _touch(batch, appended)
     batch.delete(LABELS, label_key(appended.event.resource, appended.event.label))
     batch.delete(LABELLED, labelled_key(appended.event.label, appended.event.resource))
-
-
-def _touch(batch: Batch, appended: Appended[LabelAdded] | Appended[LabelRemoved]) -> None:
-    """Add the event to the history of its instance."""
-    if appended.event.level == Level.INSTANCE:
-        row = batch.get(INSTANCES, key(appended.event.resource))
-        if row is not None:
-            batch.put(TOUCHES, touch_key(rows.id_of(row), appended.seq), b"")
 
 
 def _forget(batch: Batch, gone: Gone) -> None:

@@ -5,7 +5,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from events.derivation import ResourceDerived
-from events.identifiers import Level, Ref, format_resource_id
+from events.identifiers import Ref, format_resource_id
 from events.metadata import BUILT_IN, MetadataRemoved, MetadataSet
 from events.resources import (
     CreationEvent,
@@ -19,7 +19,7 @@ from store.batch import Batch
 from store.damaged_rows import decodes
 from store.log import Appended
 from store.projections.projection import BESIDE_RESOURCES, Gone, Projection, Rebuild, are_empty
-from store.tables import METADATA, METADATA_BYTES, TOUCHES, U64, key, metadata_key, touch_key
+from store.tables import METADATA, METADATA_BYTES, U64, key, metadata_key
 
 _REVISION = Struct(">Q")  # the value follows
 
@@ -37,14 +37,12 @@ class Kept(NamedTuple):
 
 def _set(batch: Batch, appended: Appended[MetadataSet]) -> None:
     event = appended.event
-    _touch(batch, appended)
     _add_bytes(batch, event.resource, len(event.value) - len(event.old_value or b""))
     batch.put(METADATA, metadata_key(event.resource, event.number), _REVISION.pack(event.revision) + event.value)
 
 
 def _remove(batch: Batch, appended: Appended[MetadataRemoved]) -> None:
     event = appended.event
-    _touch(batch, appended)
     _add_bytes(batch, event.resource, -len(event.old_value))
     batch.delete(METADATA, metadata_key(event.resource, event.number))
 
@@ -52,19 +50,10 @@ def _remove(batch: Batch, appended: Appended[MetadataRemoved]) -> None:
 def _derive(batch: Batch, appended: Appended[ResourceDerived]) -> None:
     """Keep where a resource is from as metadata, which clients cannot change: its number is below theirs."""
     event = appended.event
-    _touch(batch, appended)
     number = BUILT_IN["AnonymizedFrom" if event.is_anonymization else "ModifiedFrom"]
     source = format_resource_id(event.source).encode()
     _add_bytes(batch, event.resource, len(source))
     batch.put(METADATA, metadata_key(event.resource, number), _REVISION.pack(0) + source)
-
-
-def _touch(
-    batch: Batch, appended: Appended[MetadataSet] | Appended[MetadataRemoved] | Appended[ResourceDerived]
-) -> None:
-    """Add the event to the history of its instance."""
-    if appended.event.level == Level.INSTANCE:
-        batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
 
 
 def _add_bytes(batch: Batch, ref: Ref, size_bytes: int) -> None:

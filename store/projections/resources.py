@@ -1,7 +1,7 @@
 """Rows of patients, studies, series and instances, their identifiers and the links between parent and child."""
 
 from events import resources as events
-from events.identifiers import Level, Ref, ResourceId, Seq
+from events.identifiers import Level, Ref, ResourceId
 from events.metadata import MetadataEvent
 from events.reconstruction import InstanceReconstructed, ReconstructionEvent, TagsReconstructed
 from store.batch import Batch
@@ -16,10 +16,8 @@ from store.tables import (
     PATIENTS,
     SERIES,
     STUDIES,
-    TOUCHES,
     child_key,
     key,
-    touch_key,
 )
 
 
@@ -47,16 +45,11 @@ def _create_patient(batch: Batch, appended: Appended[events.PatientCreated]) -> 
     _introduce(batch, Level.PATIENT, ref, event.id, None)
 
 
-def _receive_again(batch: Batch, appended: Appended[events.InstanceReceivedAgain]) -> None:
-    batch.put(TOUCHES, touch_key(appended.event.id, appended.seq), b"")
-
-
 def _reconstruct_instance(batch: Batch, appended: Appended[InstanceReconstructed]) -> None:
     event = appended.event
     row = batch.get(INSTANCES, key(event.instance))
     if row is not None:
         batch.put(INSTANCES, key(event.instance), rows.retold_row(event, row))
-        batch.put(TOUCHES, touch_key(event.id, appended.seq), b"")
 
 
 def _reconstruct(batch: Batch, appended: Appended[TagsReconstructed]) -> None:
@@ -84,24 +77,21 @@ def _forget(batch: Batch, gone: Gone) -> None:
     if batch.get(IDS, resource_id) == LEVEL_REF.pack(level, ref):
         batch.delete(IDS, resource_id)
         id_counts.add(batch, level, resource_id, -1)
-    if level == Level.INSTANCE:
-        for touch in (Seq(ref), gone.deleted_at):
-            batch.put(TOUCHES, touch_key(resource_id, touch), b"")
 
 
 PROJECTION = Projection(
-    tables=(PATIENTS, STUDIES, SERIES, INSTANCES, IDS, CHILDREN, TOUCHES),
+    tables=(PATIENTS, STUDIES, SERIES, INSTANCES, IDS, CHILDREN),
     handles={
         events.InstanceStored: _store_instance,
         events.SeriesCreated: _create_series,
         events.StudyCreated: _create_study,
         events.PatientCreated: _create_patient,
-        events.InstanceReceivedAgain: _receive_again,
         InstanceReconstructed: _reconstruct_instance,
         TagsReconstructed: _reconstruct,
     },
     # Removal is led by store.projections.row_purge.
     ignores=(
+        events.InstanceReceivedAgain,
         events.SeriesCompleted,
         events.StabilityEvent,
         events.RemovalEvent,

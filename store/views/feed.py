@@ -1,4 +1,4 @@
-"""`/changes`, `/events` and the history of an instance."""
+"""`/changes`, the entries of the log, and the history of a resource."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,13 @@ from store.tables import (
     CHANGES,
     CHANGES_BY_TYPE,
     EVENTS,
-    IDS,
     INSTANCES,
-    LEVEL_REF,
     PERSONAL,
     TOTALS,
-    TOUCHES,
     U64,
     key,
 )
+from store.views.history import list_history
 from store.views.snapshot import Snapshot
 
 _NEW_INSTANCE = ChangeType.NewInstance.name
@@ -151,17 +149,15 @@ def get_events(snapshot: Snapshot, *, since: int = 0, limit: int = 100) -> list[
 
 
 def get_history(snapshot: Snapshot, resource_id: ResourceId) -> list[EventEntry]:
-    """Return every event that touched an instance, also of its earlier lives; empty where it was never here."""
-    seqs = {U64.unpack(row_key[20:])[0] for row_key in snapshot.keys(TOUCHES, resource_id)}
-    packed = snapshot.row(IDS, resource_id)
-    if packed is not None:
-        seqs.add(LEVEL_REF.unpack(packed)[1])
-    entries = []
-    for seq in sorted(seqs):
-        row = snapshot.row(EVENTS, key(seq))
-        if row is not None:
-            entries.append(read_entry(Seq(seq), row, snapshot.row(PERSONAL, key(seq))))
-    return entries
+    """Return every event that touched a resource, also of its earlier lives; empty where it was never here."""
+    found = (get_entry(snapshot, seq) for seq in list_history(snapshot, resource_id))
+    return [entry for entry in found if entry is not None]
+
+
+def get_entry(snapshot: Snapshot, seq: int) -> EventEntry | None:
+    """Return one event, None if there is none."""
+    row = snapshot.row(EVENTS, key(seq))
+    return None if row is None else read_entry(Seq(seq), row, snapshot.row(PERSONAL, key(seq)))
 
 
 def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:

@@ -25,7 +25,7 @@ from store.projections import ALL_TABLES, PROJECTIONS, rebuilding
 from store.projections.projection import Projection
 from store.projections.rebuilding import REBUILDS, VERSIONS, find_due, step
 from store.projections.rows import unpack_aggregate
-from store.tables import AGGREGATES, EVENTS, FIND, META, TOTALS, key
+from store.tables import AGGREGATES, EVENTS, FIND, META, PERSONAL, TOTALS, TOUCHES, key
 from tests.clock import Clock
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools.server.archive import open_archive
@@ -93,6 +93,22 @@ def forget_rows(env: Environment, name: str) -> None:
             txn.delete(b"changes-last", db=env.tables[TOTALS])
         if name == "last-update":
             forget_deletions(txn, env.tables)
+        if name == "history":
+            forget_histories_above_instances(txn, env.tables)
+
+
+def forget_histories_above_instances(txn: lmdb.Transaction, tables: Any) -> None:
+    for row_key, row in list(txn.cursor(db=tables[EVENTS])):
+        if msgpack.unpackb(row, strict_map_key=False)[0] in {
+            "series-created/1",
+            "study-created/1",
+            "patient-created/1",
+        }:
+            _, payload = msgpack.unpackb(txn.get(row_key, db=tables[PERSONAL]))
+            resource = msgpack.unpackb(payload, strict_map_key=False)[0]
+            assert txn.delete(resource + row_key, db=tables[TOUCHES])
+            for touched in [each for each, _ in txn.cursor(db=tables[TOUCHES]) if each.startswith(resource)]:
+                txn.delete(touched, db=tables[TOUCHES])
 
 
 def forget_deletions(txn: lmdb.Transaction, tables: Any) -> None:
@@ -183,6 +199,8 @@ def test_rows_that_a_release_without_them_has_not_kept_up_are_written_again(fill
             txn.put(b"changes-last", bytes(8), db=filled.env.tables[TOTALS])
         if name == "last-update":
             forget_deletions(txn, filled.env.tables)
+        if name == "history":
+            forget_histories_above_instances(txn, filled.env.tables)
         for table in REBUILDS[name].tables:
             cursor = txn.cursor(db=filled.env.tables[table])
             assert cursor.last()
