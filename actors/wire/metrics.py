@@ -23,6 +23,8 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram("sinogram_http_request_seconds", "Time until an HTTP request had its answer")
 
+EVENT_LISTENERS = Gauge("sinogram_event_listeners", "Clients that wait for events of the feed")
+
 # -- ingest (actors.services.ingest) --
 LONGEST_STORE = Longest("orthanc_store_dicom_duration_ms", "Longest time to store an instance within 10 s")
 LONGEST_WRITE = Longest("orthanc_storage_create_duration_ms", "Longest time to write a file durably within 10 s")

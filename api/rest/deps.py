@@ -17,6 +17,7 @@ from actors.services.remote.target import ScuSettings
 from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.interruption import Interruption
+from api.rest.event_hub import EventHub
 from api.rest.settings import RestSettings
 from events.identifiers import ResourceId
 from store.blobs.store import BlobStore
@@ -57,35 +58,7 @@ class InstanceIngest(Protocol):
     def open(self, origin: Origin, correlation: bytes, /) -> Upload: ...
 
 
-class Identity(Protocol):
-    """The UIDs of a DICOM file, as `store.dicom.summary` reads them."""
-
-    @property
-    def study_uid(self) -> str: ...
-    @property
-    def series_uid(self) -> str: ...
-    @property
-    def sop_uid(self) -> str: ...
-    @property
-    def sop_class(self) -> str: ...
-
-
-class IdentifiedResult(StoreResult, Protocol):
-    @property
-    def summary(self) -> Identity: ...
-    @property
-    def dimse_status(self) -> int: ...
-
-
-class IdentifiedUpload(Upload, Protocol):
-    """An upload that tells which instance it is."""
-
-    def look(self) -> Identity: ...
-    def store(self) -> IdentifiedResult: ...
-
-
 class Ingest(InstanceIngest, Protocol):
-    def open(self, origin: Origin, correlation: bytes, /) -> IdentifiedUpload: ...
     def attach(self, *, compress: bool | None = None) -> IncomingAttachment: ...
 
 
@@ -114,6 +87,7 @@ class Deps:
     finds: FindPool
     codecs: CodecPool
     settings: RestSettings
+    feed: EventHub
     conformance: Callable[[], str]  # the DICOM conformance statement of the moment
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again

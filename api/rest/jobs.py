@@ -11,7 +11,7 @@ from actors.messages.job_states import Word
 from api.errors import InexistentItem, NoSuchAction, OutOfRange
 from api.rest import arguments
 from api.rest.deps import Deps, Routes
-from api.rest.events import render_event
+from api.rest.event_entries import render_event, sees_values
 from api.rest.ranges import parse_range, send_part
 from api.rest.render_jobs import percent, render_job, view_job
 from api.rest.serving.file_pieces import send_file
@@ -194,7 +194,8 @@ class JobEvents:
             if job is None:
                 raise NotFound
             page = list_job_events(s, job, since=max(since, 0), limit=count)
-        shown = [render_event(entry) for entry in page.events]
+        with_values = sees_values(req, self._deps.settings)
+        shown = [render_event(entry, with_values=with_values) for entry in page.events]
         send_json(req, resp, {"Done": page.is_done, "Events": shown, "Last": page.last})
 
 

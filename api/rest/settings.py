@@ -19,13 +19,15 @@ from api.rest.serving.folder_settings import SERVE_FOLDERS, FolderSettings
 from events.attachments import ContentType
 from events.identifiers import Level
 from events.numbered_names import ContentTypes, MetadataNames
-from events.options import Boolean, Choice, Option, Text, Users, Whole, filled_by, same_as
+from events.options import Boolean, Choice, Option, Text, Texts, Users, Whole, filled_by, same_as
 
 ORTHANC_VERSION = "1.12.11"  # whose REST API is offered
 ORTHANC_API_VERSION = 30  # of that release, as its OpenAPI document reports it
 ORTHANC_DATABASE_VERSION = 6
 
 MOST_LOADERS: Final = 4  # threads of one archive that nobody has asked for
+
+EVERYBODY: Final = "*"  # in place of a user: whoever is admitted
 
 REMOTE_ACCESS_ALLOWED: Final = Option("RemoteAccessAllowed", Boolean(), default=False)
 REGISTERED_USERS: Final = Option("RegisteredUsers", Users(), {}, is_secret=True)
@@ -49,6 +51,10 @@ class RestSettings:
     http_describe_errors: bool = filled_by(Option("HttpDescribeErrors", Boolean(), default=True))
     http_compression_enabled: bool = filled_by(Option("HttpCompressionEnabled", Boolean(), default=False))
     http_request_timeout_s: int = filled_by(Option("HttpRequestTimeout", Whole(1, unit="s"), 30))
+    max_event_streams: int = filled_by(
+        Option("MaxEventStreams", Whole(0, 65535), 256)
+    )  # of the whole server, long polls among them
+    event_values_users: tuple[str, ...] = filled_by(Option("EventValuesUsers", Texts(), [EVERYBODY]))
     # Sizes: 0 is no ceiling. Of one inflated file, in a ZIP or a gzip body; of all files of a ZIP, once inflated.
     maximum_request_body_size_mb: int = filled_by(Option("MaximumRequestBodySizeMB", Whole(unit="MB"), 8192))
     maximum_file_size_in_archive_mb: int = filled_by(Option("MaximumFileSizeInArchiveMB", Whole(unit="MB"), 4096))

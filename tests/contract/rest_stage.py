@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from actors.messages.jobs_client import JobsClient
+from actors.messages.log_watch import LogEnd
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
@@ -29,6 +30,7 @@ from api.app import create_app
 from api.dicom.conformance import render_conformance
 from api.dicom.settings import DicomSettings
 from api.rest.deps import Deps
+from api.rest.event_hub import EventHub
 from api.rest.serving.front import Application
 from api.rest.settings import RestSettings
 from tools.server.core import Core
@@ -141,6 +143,8 @@ def rest_stage(
     finds = create_find_pool(5)
     peer_client = PeerClient(HttpClientSettings())
     controls: list[str] = []
+    log_watch = open_local_channel(archive.log.on_request)
+    feed = EventHub(archive.views, LogEnd(log_watch).wait_beyond)
 
     def control(word: str) -> Callable[[], None]:
         return lambda: controls.append(word)
@@ -159,6 +163,7 @@ def rest_stage(
         codecs=codecs,
         jobs=JobsClient(archive.index.ask, open_local_channel(archive.jobs.on_request).request),
         settings=RestSettings(**settings),
+        feed=feed,
         conformance=lambda: render_conformance((), DicomSettings(), ScuSettings()),
         scripts=scripts,
         filters=filters,
@@ -168,6 +173,9 @@ def rest_stage(
     try:
         yield RestStage(create_app(deps), deps, controls)
     finally:
+        feed.stop()
+        log_watch.close()
+        feed.join()
         finds.close()
         peer_client.close()
         codecs.close()

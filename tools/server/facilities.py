@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
+from actors.messages.log_watch import LogEnd
 from actors.services.remote.asking import create_find_pool
 from actors.services.remote.query_store import QueryStore
 from actors.wire.interruption import Interruption
 from api.rest.deps import Deps
+from api.rest.event_hub import EventHub
 from tools.server.composition import ServerSettings
 from tools.server.intake import Intake
 from tools.server.links import Links, Reading
@@ -40,6 +42,7 @@ class Facilities:
         self.peers = intake.peers
         self.filters, self.ingest = intake.filters, intake.ingest
         self.stopping = Interruption()
+        self.feed = EventHub(self.views, LogEnd(links.log_watch).wait_beyond)
         self._finds = create_find_pool(settings.scu.close_delay_s)
         self.deps = Deps(
             views=self.views,
@@ -56,6 +59,7 @@ class Facilities:
             codecs=self.codecs,
             stopping=self.stopping,
             settings=settings.rest,
+            feed=self.feed,
             conformance=self._state_conformance,
             scripts=links.scripts,
             received=links.received,
@@ -79,6 +83,7 @@ class Facilities:
 
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
+        self.feed.join()
         if "_peer_client" in self.__dict__:
             self._peer_client.close()
         self._finds.close()

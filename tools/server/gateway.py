@@ -39,6 +39,7 @@ class Gateway:
     ) -> None:
         """`places` are those of the associations of all gateways."""
         self._jobs_channel = links.jobs
+        self._log_channel = links.log_watch
         self._facilities = own = Facilities(settings, links)
         self._transcodes = bool(settings.ingest.transcodes_to)
         services = dicom_services(settings, own)
@@ -73,6 +74,8 @@ class Gateway:
         """Let what is under way finish, within the servers' limits, and give back the folder."""
         self._facilities.stopping.interrupt()  # who waits for a modality is told, too
         self._jobs_channel.close()  # who waits for a job is told that the server stops; the job goes on afterwards
+        self._facilities.feed.stop()  # who listens is told, and comes again
+        self._log_channel.close()
         # All at once: a slow upload must not use up the time of the associations, nor the other way round.
         stops: list[Callable[[], object]] = [
             *(partial(_stop_http, http) for http in self._http),

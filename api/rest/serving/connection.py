@@ -8,6 +8,7 @@ once it does, the client shows by taking it whether it is there. TLS has no such
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -25,12 +26,13 @@ class Connection(web.RequestHandler):
         "_ends_s",
         "_idle_s",
         "_is_coming",
-        "_is_half_closed",
         "_is_put_off",
         "_no_delay",
         "_request",
         "_timer",
+        "_when_leaving",
         "is_busy",
+        "is_half_closed",
     )
 
     def __init__(self, server: web.Server, *, idle_s: float, no_delay: bool, **options: Any) -> None:
@@ -46,9 +48,10 @@ class Connection(web.RequestHandler):
         self._is_coming = (
             False  # a request has been read, and begins in a moment: closed now, it would be done and not answered
         )
-        self._is_half_closed = False
+        self.is_half_closed = False
         self._is_put_off = False  # its end, once, for bytes that were not read yet
         self._ends_s: float | None = None  # when to end, by the loop's clock
+        self._when_leaving: Callable[[], object] | None = None
         self._timer: asyncio.TimerHandle | None = None  # looks at that; a timer for each request would cost 10 µs
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,14 +62,18 @@ class Connection(web.RequestHandler):
     def begin(self, request: web.BaseRequest) -> None:
         """A request is under way from now on."""
         self._request, self.is_busy, self._is_coming = request, True, False
-        self._ends_s = None
-        if self._is_half_closed:
+        self._ends_s = self._when_leaving = None
+        if self.is_half_closed:
             self.eof_received()
+
+    def when_leaving(self, call: Callable[[], object]) -> None:
+        """Have a function called if the connection, or the client's half of it, ends during this request."""
+        self._when_leaving = call
 
     def answered(self, request: web.BaseRequest) -> None:
         """Close if no other request comes in time; not while the rest of a body is still coming."""
         self.is_busy = self._is_put_off = False
-        if self._is_half_closed:
+        if self.is_half_closed:
             self._end_in(_SETTLE_S)
         elif self._idle_s and request.content.at_eof():
             self._end_in(self._idle_s)
@@ -82,9 +89,10 @@ class Connection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio's protocol has bool or None, aiohttp's None
         """The client sends nothing more. Returns whether the connection stays, for the answer."""
-        self._is_half_closed = True
+        self.is_half_closed = True
         self._break_body(ContentLengthError("the connection ended before the body did"))
         self._end_in(HALF_CLOSED_S if self.is_busy or self._is_coming else _SETTLE_S)
+        self._tell_leaving()
         # TLS ends whatever is returned, and warns in the log of each client for which this is not False.
         return self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
@@ -97,6 +105,11 @@ class Connection(web.RequestHandler):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        self._tell_leaving()
+
+    def _tell_leaving(self) -> None:
+        if self._when_leaving is not None:
+            self._when_leaving()
 
     def _break_body(self, error: Exception) -> None:
         if self._request is not None and not self._request.content.is_eof():
@@ -121,7 +134,7 @@ class Connection(web.RequestHandler):
             return
         if self.is_busy and self._request is not None and self._request.writer.output_size:
             return  # its reader takes the answer, or is found to be gone
-        if self._has_unread() and not self._is_put_off and not self._is_half_closed:
+        if self._has_unread() and not self._is_put_off and not self.is_half_closed:
             self._is_put_off = True
             self._look_at(self._loop.time() + _SETTLE_S)
             return

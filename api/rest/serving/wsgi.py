@@ -2,15 +2,13 @@
 
 The event loop does all work that waits for clients: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
 application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
-(`api.rest.serving.incoming_body`) do not hold up others, nor do those that are slow, by what the application's owner says of them. The latter wait
-while senders go first (`precedence`).
+(`api.rest.serving.incoming_body`) do not hold up others, nor do those that are slow, by what the application's owner says of them.
 """
 
 import asyncio
 import io
 import logging
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -22,7 +20,7 @@ from api.rest.serving.client_gone import IS_CLIENT_GONE, ClientGone
 from api.rest.serving.connection import SERVER, Connection
 from api.rest.serving.front import Application
 from api.rest.serving.incoming_body import GATHERED_BYTES, IncomingBody
-from api.rest.serving.precedence import Precedence
+from api.rest.serving.loop_answer import LoopAnswer, WaitingClient
 from api.rest.threads import Threads
 from events.errors import SinogramError
 
@@ -62,7 +60,6 @@ class _Answer:
     reason: str = "Internal Server Error"
     headers: list[tuple[str, str]] = field(default_factory=list)
     parts: Iterable[bytes] = ()
-    worked_s: float = 0.0  # processor time
 
     def start(self, line: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
         self.status, self.reason, self.headers = int(line[:3]), line[4:], headers
@@ -84,18 +81,18 @@ class WsgiHandler:
         self._silence_s = silence_s
         self._is_kept_alive = is_kept_alive
         self._is_slow = is_slow
-        self._precedence = Precedence()
         self._ready = Threads(threads, "http")
         self._slow = Threads(min(threads, SLOW_THREADS), "http-slow")
         self._fast = Threads(FAST_THREADS, "http-upload")
         self._waiting = Threads(WAITING_THREADS, "http-body")
+        self._feed = Threads(1, "http-feed")  # reads for answers of the loop: one thread, whatever many wait
         self._gathered_bytes = 0
         self.under_way = 0
         self.is_stopping = False
 
     def close(self) -> None:
         """End the threads; nothing is under way any more."""
-        for threads in (self._ready, self._slow, self._fast, self._waiting):
+        for threads in (self._ready, self._slow, self._fast, self._waiting, self._feed):
             threads.close()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -113,13 +110,8 @@ class WsgiHandler:
         threads = self._ready
         if not request.body_exists:
             environ = make_environ(request, io.BytesIO())
-            if self._is_slow(environ):
-                threads = self._slow
-                if wait_s := self._precedence.wait_s():
-                    await asyncio.sleep(wait_s)
+            threads = self._slow if self._is_slow(environ) else threads
             answer = await threads.run(self._call, environ)
-            if threads is self._slow:
-                self._precedence.count(answer.worked_s)
         else:
             answer = await self._handle_with_body(request)
         return await self._send(request, answer, threads)
@@ -152,7 +144,6 @@ class WsgiHandler:
     def _call(self, environ: dict[str, Any]) -> _Answer:
         """Run the application; in a thread."""
         answer = _Answer()
-        began_s = time.thread_time()
         try:
             answer.parts = self._application(environ, answer.start)
         except Exception:
@@ -160,7 +151,6 @@ class WsgiHandler:
             return _Answer()
         if isinstance(answer.parts, list):
             answer.parts = [b"".join(answer.parts)]
-        answer.worked_s = time.thread_time() - began_s
         return answer
 
     async def _send(self, request: web.BaseRequest, answer: _Answer, threads: Threads) -> web.StreamResponse:
@@ -187,11 +177,14 @@ class WsgiHandler:
         self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes], threads: Threads
     ) -> None:
         """Hand out an answer piece by piece: the next one is made when the one before has gone."""
-        pieces = iter(parts)
         try:
             await self._in_time(response.prepare(request))
-            while (piece := await threads.run(_next, pieces)) is not _END:
-                await self._in_time(response.write(piece))
+            if isinstance(parts, LoopAnswer):
+                await parts.send(WaitingClient(request, response, self._feed))
+            else:
+                pieces = iter(parts)
+                while (piece := await threads.run(_next, pieces)) is not _END:
+                    await self._in_time(response.write(piece))
             await self._in_time(response.write_eof())
         except (TimeoutError, ConnectionError, ClientGone):
             logger.info("http.reader-gone")

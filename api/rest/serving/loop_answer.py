@@ -1,0 +1,104 @@
+"""Answers that the event loop makes itself, for clients that wait long: a listener holds no thread.
+
+An application returns one in place of an iterable of bytes; what stands between it and the server passes it on unread.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from api.rest.serving.client_gone import ClientGone
+from api.rest.serving.connection import Connection
+from api.rest.threads import Threads
+
+T = TypeVar("T")
+
+UNREAD_S: Final = 10.0  # so long a client may take nothing of what is ready for it
+UNREAD_BYTES: Final = 1 << 16  # beyond them a client is waited for
+_LOOK_S: Final = 1.0  # between two looks at a client that takes little
+_PROBES_S: Final = (0.05, 0.45, 0.0)  # after each probe
+
+
+class LoopAnswer(ABC):
+    """See the module's text. The server calls `close` once, whatever has happened before."""
+
+    @abstractmethod
+    async def send(self, client: "WaitingClient") -> None:
+        """Write the body. Raises what ends the connection."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the answer holds."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise TypeError("this answer is for clients of the HTTP server: nobody else can wait for it")
+
+
+class WaitingClient:
+    """The client of such an answer. Lives on the event loop."""
+
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse, threads: Threads) -> None:
+        self._response = response
+        self._transport = request.transport
+        self._threads = threads
+        self.bell = asyncio.Event()  # rung for news, and as the client leaves
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.when_leaving(self.bell.set)
+        self._connection = connection
+        self._is_probed = False
+
+    @property
+    def has_left(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes. Raises TimeoutError for a client that takes nothing of them for `UNREAD_S`, ClientGone."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise _gone()
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._response.write(data)
+        except TimeoutError:  # the bytes are on their way; only the wait for the client was given up
+            await self._wait_for_reading(transport)
+
+    async def _wait_for_reading(self, transport: asyncio.WriteTransport) -> None:
+        loop = asyncio.get_running_loop()
+        unread, since_s = transport.get_write_buffer_size(), loop.time() - _LOOK_S
+        while unread > UNREAD_BYTES and not self.has_left:
+            await asyncio.sleep(_LOOK_S)
+            now_unread = transport.get_write_buffer_size()
+            if now_unread < unread:
+                unread, since_s = now_unread, loop.time()
+            elif loop.time() - since_s >= UNREAD_S:
+                raise TimeoutError
+
+    async def wait(self, seconds: float, probe: bytes = b"") -> None:
+        """Wait for the bell, so long at most, and silence it. Raises ClientGone.
+
+        A client that closes its half has left, as a rule. It is sent `probe`: if it has, its machine says so, and what is written next fails.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self.bell.wait()
+        self.bell.clear()
+        if self.has_left:
+            raise _gone()
+        if probe and self._connection.is_half_closed and not self._is_probed:
+            self._is_probed = True
+            for pause_s in _PROBES_S:
+                await self.write(probe)
+                await asyncio.sleep(pause_s)
+
+    def run(self, function: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":
+        """Have a thread call a function."""
+        return self._threads.run(function, *arguments)
+
+
+def _gone() -> ClientGone:
+    return ClientGone("The client has left")
