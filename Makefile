@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
+UI = api/ui/source
 # Most of the suite waits for servers that start and stop: three processes keep two processors busy.
 JOBS ?= 3
 # Servers under test are started hundreds of times: without compiled modules each start takes nearly twice the processor time.
@@ -16,14 +17,13 @@ IN_MEMORY = $(shell awk '/^MemAvailable/ && $$2 > 8e6 {enough = 1} END {exit !en
   && [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 8000000 ] 2>/dev/null && echo /dev/shm)
 test check: export PYTEST_DEBUG_TEMPROOT ?= $(or $(IN_MEMORY),/tmp)
 
-UI = api/ui/source
-
 .PHONY: run test nightly check format clean ui check-ui
 
 run: $(VENV)/.installed
 	$(BIN)/sinogram serve $(CONFIG)
 
-test: $(VENV)/.installed-dev
+# The browser's tests need a package of the page's; without Node.js they are skipped.
+test: $(VENV)/.installed-dev $(if $(shell command -v npm),$(UI)/node_modules/.installed)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 nightly: export SINOGRAM_RESTARTS ?= 50
@@ -42,7 +42,7 @@ nightly: export SINOGRAM_PEER_SINGLE_PROCESS ?= 0
 nightly: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -o timeout=14400 -m '' $(ARGS)
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-dev $(UI)/node_modules/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports

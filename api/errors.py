@@ -49,6 +49,10 @@ class UnknownTag(InvalidRequest):
     """A name in the request is no DICOM tag."""
 
 
+class UnsupportedMediaType(InvalidRequest):
+    """The body of the request is of a type that its route does not take."""
+
+
 class BodyTooLarge(InvalidRequest):
     """The request's body exceeds `MaximumRequestBodySizeMB`."""
 
@@ -172,6 +176,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     change.BadValue: Answer(HTTPStatus.BAD_REQUEST, 5, "Bad type for a parameter"),
     CannotTranscode: _INTERNAL,
     BodyTooLarge: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 8, "Bad request", with_body=False),
+    UnsupportedMediaType: Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, 3000, "Unsupported media type"),
     BodySilent: Answer(HTTPStatus.REQUEST_TIMEOUT, 8, "Bad request"),
     NotFound: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource", with_body=False),
     UnknownRoute: Answer(HTTPStatus.NOT_FOUND, 17, "Unknown resource"),

@@ -2,4 +2,5 @@
 
 - `services`: the table of all services; `addresses`: from the UIDs of a URI to resources; `accept`: what a client wants to get
 - `base_url`: the addresses that answers hold; `datasets`: answers that are lists of datasets
+- `store`: STOW-RS, with `store_metadata` and `bulk_parts` for what comes as metadata and bulk data, and `store_answer`; `deletion`
 """

@@ -41,7 +41,11 @@ def parse_accept(req: falcon.Request) -> list[Wanted]:
 
     The query parameter `accept` replaces the header (PS3.18 §8.3.3.1). What is refused by a weight of 0 is left out.
     """
-    text = req.get_param("accept") or req.env.get("HTTP_ACCEPT", "") or "*/*"
+    return parse_types(req.get_param("accept") or req.env.get("HTTP_ACCEPT", "") or "*/*")
+
+
+def parse_types(text: str) -> list[Wanted]:
+    """Return what a list of types takes, the best first."""
     wanted = [_parse(each) for each in _RANGE.findall(text) if each.strip()]
     return sorted((each for each in wanted if each.weight), key=lambda each: -each.weight)
 

@@ -38,6 +38,17 @@ def find_addressed(
     return found
 
 
+def find_object(snapshot: Snapshot, instance: str, series: str | None = None, study: str | None = None) -> Instance:
+    """Return the instance of a SOP Instance UID; what is told of series and study has to be so. Raises NoSuchUid."""
+    for ref in find_refs(snapshot, LookupKind.SOP_INSTANCE_UID, instance):
+        record = snapshot.get_ref(Level.INSTANCE, ref)
+        told = zip((study, series), _uids_above(snapshot, record), strict=True)
+        if all(uid is None or uid == own for uid, own in told):
+            assert isinstance(record, Instance)
+            return record
+    raise NoSuchUid(f"There is no such instance: {'/'.join(filter(None, (study, series, instance))):.300}")
+
+
 def _uids_above(snapshot: Snapshot, record: Resource | Instance) -> list[str]:
     """Return the UIDs of the study and the series above a record, as far as it has them."""
     if isinstance(record, Instance):

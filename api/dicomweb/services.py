@@ -7,10 +7,17 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
+from api.dicomweb import deletion, frames, rendered, retrieve, store, wado_uri
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
-SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = ()
+SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
+    retrieve.handlers,
+    frames.handlers,
+    rendered.handlers,
+    store.handlers,
+    deletion.handlers,
+)
 
 
 class Address:
@@ -36,4 +43,6 @@ def routes(deps: Deps) -> Routes:
             address = addresses.setdefault(settings.route(below), Address())
             for method, handler in methods.items():
                 address.add(method, handler)
+    if settings.is_enabled and settings.serves_wado_uri:
+        addresses.setdefault(f"/{settings.wado_root.strip('/')}", Address()).add("GET", wado_uri.handler(deps))
     return dict(addresses)

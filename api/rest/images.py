@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 
 import falcon
 
+from actors.services.images.frames import read_raw
 from actors.services.images.image import NoSuchFrame, NoSuchPart
-from actors.services.images.pictures import make_matlab, make_picture, read_raw
+from actors.services.images.pictures import make_matlab, make_picture
 from actors.services.images.slice_order import count_frames
 from actors.services.images.stacks import FormatsDiffer, SizesDiffer
 from api.errors import NoPicture

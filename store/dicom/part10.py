@@ -11,10 +11,11 @@ from typing import Final
 
 from events.errors import InvalidDicom
 from store.dicom import uids
-from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer
+from store.dicom.elements import LONG_VRS, SHORT_VRS, Buffer, read_elements
 from store.dicom.inflating import inflate
 from store.dicom.limits import BeyondLimits
 from store.dicom.syntax import Syntax, read_syntax
+from store.dicom.tags import MEDIA_STORAGE_SOP_CLASS_UID, MEDIA_STORAGE_SOP_INSTANCE_UID
 
 MAX_META_ELEMENTS: Final = 10_000
 
@@ -62,6 +63,22 @@ def find_dataset(file: Buffer) -> int:
     """Where the dataset of a DICOM file begins, as it is stored, deflated or not. Raises: InvalidDicom."""
     meta_start = _PREAMBLE_BYTES + 4 if bytes(file[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
     return _read_meta(file, meta_start)[1]
+
+
+def read_media_storage(beginning: Buffer) -> tuple[str, str]:
+    """Return the SOP class and instance that a file's meta information names, each "" where it does not; more need not be there."""
+    try:
+        start = _PREAMBLE_BYTES + 4 if bytes(beginning[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4]) == b"DICM" else 0
+        end = _read_meta(beginning, start)[1]
+        elements = read_elements(beginning, start, Syntax(), end)
+    except InvalidDicom:
+        return "", ""
+    told = {each.tag: bytes(beginning[each.value : each.value + each.length]) for each in elements}
+    sop_class, instance = (
+        told.get(tag, b"").strip(b"\0 ").decode("ascii", "replace")
+        for tag in (MEDIA_STORAGE_SOP_CLASS_UID, MEDIA_STORAGE_SOP_INSTANCE_UID)
+    )
+    return sop_class, instance
 
 
 def guess_syntax(data: Buffer, start: int) -> Syntax:

@@ -1,5 +1,6 @@
 """The HTTP server on a real socket: slow, silent and vanishing clients, several servers at once, stopping."""
 
+import asyncio
 import http.client
 import os
 import socket
@@ -16,10 +17,12 @@ import falcon
 import pytest
 
 from api.rest.serving.body import read_chunks
+from api.rest.serving.precedence import Precedence
 from api.rest.serving.server import HttpServer
 from api.rest.settings import RestSettings
 from events.errors import InvalidRequest
 from tests.contract.http_serving import DEADLINE_S, connect, serving
+from tests.peer.servers import wait_for
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, bytes]:
@@ -248,6 +251,31 @@ def test_what_is_slow_leaves_the_threads_of_others_alone() -> None:
     assert quick == [(200, b"/quick")] * 20
     assert not before
     assert sorted(answers) == [(200, b"/slow")] * 3 + [(200, b"first, second")] * 3
+
+
+def test_who_waits_for_senders_holds_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, go_on, sleep = [60.0] * 40, threading.Event(), asyncio.sleep
+    answers: list[tuple[int, bytes]] = []
+
+    async def held(seconds: float) -> None:
+        while seconds == 60.0 and not go_on.is_set():
+            await sleep(0.01)
+        if seconds != 60.0:
+            await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", held)
+    monkeypatch.setattr(Precedence, "wait_s", lambda _: waits.pop() if waits else 0.0)
+    with serving(echo, threads=2, is_slow=lambda environ: environ["PATH_INFO"] == "/slow", silence_s=30) as address:
+        clients = [threading.Thread(target=lambda: answers.append(get(address, "/slow"))) for _ in range(len(waits))]
+        for client in clients:
+            client.start()
+        wait_for(lambda: not waits or None, "all of them to wait", DEADLINE_S)
+        assert [get(address, "/slow"), get(address, "/quick")] == [(200, b"/slow"), (200, b"/quick")]
+        assert not answers
+        go_on.set()
+        for client in clients:
+            client.join()
+    assert answers == [(200, b"/slow")] * 40
 
 
 def test_an_answer_ends_when_its_reader_stops_reading() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.pictures import make_picture, read_raw
+from actors.services.images.frames import read_raw
+from actors.services.images.pictures import make_picture
 from events.identifiers import BlobId
 from events.stored_file import PlainFile
 from store.blobs.store import BlobStore

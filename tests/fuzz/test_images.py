@@ -14,8 +14,9 @@ import pytest
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
+from actors.services.images.frames import read_raw
 from actors.services.images.image import opened, read_image
-from actors.services.images.pictures import make_matlab, make_picture, read_raw
+from actors.services.images.pictures import make_matlab, make_picture
 from events.errors import InvalidDicom
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore

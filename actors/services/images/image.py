@@ -25,6 +25,10 @@ class NoSuchFrame(UndecodablePixels):
     """An image has fewer frames than that."""
 
 
+class TooManyPixels(UndecodablePixels):
+    """A picture would be enlarged beyond all screens."""
+
+
 class NoSuchPart(UndecodablePixels):
     """A part of a picture that is wanted lies beyond its edges."""
 

@@ -1,16 +1,14 @@
-"""One frame as a picture, as text for Matlab, or as it lies in its file."""
+"""One frame as a picture, or as text for Matlab."""
 
-from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from actors.services.codecs.messages import Wanted
 from actors.services.codecs.pool import CodecPool
-from actors.services.images.image import NoSuchPart, opened, read_image
+from actors.services.images.image import NoSuchPart, TooManyPixels, opened, read_image
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
-from store.dicom.pixels.description import NativeLayout, UndecodablePixels
 from store.dicom.pixels.transformations import Rendition, Transformations, Window
 
 GIF: Final = "image/gif"
@@ -42,7 +40,7 @@ def make_picture(
     if not rows * columns:
         raise NoSuchPart(f"The part lies beyond the picture's {described.columns} × {described.rows} pixels")
     if rows * columns > max(described.rows * described.columns, MOST_ENLARGED_PIXELS):
-        raise UndecodablePixels(
+        raise TooManyPixels(
             f"A picture may be enlarged to {MOST_ENLARGED_PIXELS} pixels, and {columns} × {rows} are more"
         )
     has_colours = described.samples > 1 or shown.palette is not None
@@ -87,44 +85,3 @@ def make_matlab(
         made, _ = codec.make(request, file, most)
         with made:
             return bytes(made)
-
-
-def read_raw(blobs: BlobStore, instance: StoredFile, frame: int) -> tuple[bytes, str]:
-    """Return the bytes of a frame and the transfer syntax in which they are: compressed, or in little endian.
-
-    Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`.
-    """
-    image, part10 = read_image(blobs, instance, frame)
-    pixels = image.pixels
-    found = pixels.frames[frame]
-    parts = [bytes(part10.data[start : start + length]) for start, length in found.extents]
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
-    layout = pixels.described.native
-    if layout is not None:
-        described = pixels.described
-        bits = described.rows * described.columns
-        bits *= 16 if layout.subsampled else described.samples * described.bits_allocated
-        data = _cut(_little_endian(data, layout), found.skipped_bits, bits)
-    return data, pixels.transfer_syntax
-
-
-def _little_endian(data: bytes, layout: NativeLayout) -> bytes:
-    if layout.word_bytes == 1:
-        return data
-    words = array(
-        {2: "H", 4: "I", 8: "Q"}[layout.word_bytes], data[: len(data) // layout.word_bytes * layout.word_bytes]
-    )
-    words.byteswap()
-    return words.tobytes()
-
-
-def _cut(data: bytes, skipped_bits: int, bits: int) -> bytes:
-    """Return so many bits from a place on, as whole bytes. Raises UndecodablePixels."""
-    if skipped_bits + bits > 8 * len(data):
-        raise UndecodablePixels("The file of an instance ends before its pixels do")
-    if not skipped_bits % 8:
-        start = skipped_bits // 8
-        end = start + (bits + 7) // 8
-        return data if (start, end) == (0, len(data)) else data[start:end]
-    number = int.from_bytes(data, "little") >> skipped_bits & (1 << bits) - 1
-    return number.to_bytes((bits + 7) // 8, "little")

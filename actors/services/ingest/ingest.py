@@ -150,6 +150,7 @@ class Upload:
             raise ReadOnlyArchive
         self._blob = ingest.new_blob(self._settings)
         self._parsed: Summary | None = None
+        self._is_judged = False
         self._judgement: Judgement | None = None
         self._heals = NO_FILE  # the damaged file of this instance, which ours is to replace
         self._head_bytes = 0  # of the file meta information, where it is ours
@@ -162,17 +163,24 @@ class Upload:
         """Append bytes of the file; a memoryview is copied if it must be kept. Raises StorageFull."""
         self._blob.write(data)
 
+    def look(self) -> Summary:
+        """Return what the file is, before it is judged; it is complete. Raises InvalidDicom, MissingTag."""
+        if self._parsed is None:
+            self._parsed = self._summarize()
+        return self._parsed
+
     def judge(self) -> None:
         """Transcode the file and ask the filters of scripts, if that is wanted; the file is complete.
 
         For callers who must not hold what is scarce while a codec works or a script thinks; `store` does it otherwise. Raises as `store`.
         """
-        if self._parsed is not None:
+        if self._is_judged:
             return
         has_filters = self._ingest.filters.has_received_filters
         if has_filters or self._settings.transcodes_to:
-            self._parsed = summary = self._transcode(self._summarize(), has_filters=has_filters)
+            self._parsed = summary = self._transcode(self.look(), has_filters=has_filters)
             self._judgement = self._ask_filters(summary) if has_filters else None
+        self._is_judged = True
 
     def _transcode(self, summary: Summary, *, has_filters: bool) -> Summary:
         """Have the file in the transfer syntax of the configuration, as far as it can be; returns what it is then."""
@@ -215,7 +223,7 @@ class Upload:
 
     def _store(self) -> StoreResult:
         self.judge()
-        summary, judgement = self._parsed or self._summarize(), self._judgement
+        summary, judgement = self.look(), self._judgement
         if judgement is not None and not judgement.is_accepted:
             logger.info("An incoming instance has been discarded by the filter")
             return StoreResult("FilteredOut", summary, judgement.dimse_status)

@@ -2,13 +2,15 @@
 
 The event loop does all work that waits for clients: it gathers bodies, and hands out an answer as its reader takes it. A thread runs the
 application. Requests whose body is there, or that have none, have threads of their own: those that wait for the rest of a body
-(`api.rest.serving.incoming_body`) do not hold up others, nor do those that are slow, by what the application's owner says of them.
+(`api.rest.serving.incoming_body`) do not hold up others, nor do those that are slow, by what the application's owner says of them. The latter wait
+while senders go first (`precedence`).
 """
 
 import asyncio
 import io
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -21,6 +23,7 @@ from api.rest.serving.connection import SERVER, Connection
 from api.rest.serving.front import Application
 from api.rest.serving.incoming_body import GATHERED_BYTES, IncomingBody
 from api.rest.serving.loop_answer import LoopAnswer, WaitingClient
+from api.rest.serving.precedence import Precedence
 from api.rest.threads import Threads
 from events.errors import SinogramError
 
@@ -60,6 +63,7 @@ class _Answer:
     reason: str = "Internal Server Error"
     headers: list[tuple[str, str]] = field(default_factory=list)
     parts: Iterable[bytes] = ()
+    worked_s: float = 0.0  # processor time
 
     def start(self, line: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
         self.status, self.reason, self.headers = int(line[:3]), line[4:], headers
@@ -81,6 +85,7 @@ class WsgiHandler:
         self._silence_s = silence_s
         self._is_kept_alive = is_kept_alive
         self._is_slow = is_slow
+        self._precedence = Precedence()
         self._ready = Threads(threads, "http")
         self._slow = Threads(min(threads, SLOW_THREADS), "http-slow")
         self._fast = Threads(FAST_THREADS, "http-upload")
@@ -110,8 +115,13 @@ class WsgiHandler:
         threads = self._ready
         if not request.body_exists:
             environ = make_environ(request, io.BytesIO())
-            threads = self._slow if self._is_slow(environ) else threads
+            if self._is_slow(environ):
+                threads = self._slow
+                if wait_s := self._precedence.wait_s():
+                    await asyncio.sleep(wait_s)
             answer = await threads.run(self._call, environ)
+            if threads is self._slow:
+                self._precedence.count(answer.worked_s)
         else:
             answer = await self._handle_with_body(request)
         return await self._send(request, answer, threads)
@@ -144,6 +154,7 @@ class WsgiHandler:
     def _call(self, environ: dict[str, Any]) -> _Answer:
         """Run the application; in a thread."""
         answer = _Answer()
+        began_s = time.thread_time()
         try:
             answer.parts = self._application(environ, answer.start)
         except Exception:
@@ -151,6 +162,7 @@ class WsgiHandler:
             return _Answer()
         if isinstance(answer.parts, list):
             answer.parts = [b"".join(answer.parts)]
+        answer.worked_s = time.thread_time() - began_s
         return answer
 
     async def _send(self, request: web.BaseRequest, answer: _Answer, threads: Threads) -> web.StreamResponse:

@@ -1,19 +1,14 @@
+import { fileURLToPath } from "node:url";
+
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+
+const unused = fileURLToPath(new URL("./src/viewer/unused.ts", import.meta.url));
 
 // The page is served below /ui/ and must be the same bytes wherever it is built: no dates, no absolute paths, names by content.
 export default defineConfig({
   base: "/ui/",
   plugins: [svelte()],
-  build: {
-    outDir: "../built",
-    emptyOutDir: true,
-    target: "es2022",
-    sourcemap: false,
-    modulePreload: { polyfill: false }, // an inline script, which the Content-Security-Policy forbids
-    assetsInlineLimit: 0,
-    reportCompressedSize: false,
-  },
   worker: { format: "es" },
   // `npm run dev` shows the page while it is written, beside a server on its own port.
   server: {
@@ -32,6 +27,30 @@ export default defineConfig({
       ].map((path) => [path, process.env.SINOGRAM ?? "http://localhost:8042"]),
     ),
   },
-  resolve: process.env.VITEST ? { conditions: ["browser"] } : {},
+  resolve: {
+    alias: [
+      // Of vtk.js, for files that nobody writes here: 400 kB, and it does not run in a browser.
+      { find: "xmlbuilder2", replacement: unused },
+      // 1.1 MB for a syntax that is rare; the server decodes it for the viewer.
+      { find: /^.*\/decodeJPEGXL(\.js)?$/, replacement: unused },
+    ],
+    ...(process.env.VITEST ? { conditions: ["browser"] } : {}),
+  },
+  build: {
+    outDir: "../built",
+    emptyOutDir: true,
+    target: "es2022",
+    sourcemap: false,
+    modulePreload: { polyfill: false }, // an inline script, which the Content-Security-Policy forbids
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 4_000, // kB: the viewer, which is loaded when an image is opened
+    rolldownOptions: {
+      // Codecs and vtk.js also run in Node.js, and name its modules for that.
+      onwarn: (warning, warn) => {
+        if (!warning.message?.includes("externalized for browser compatibility")) warn(warning);
+      },
+    },
+  },
   test: { environment: "jsdom", include: ["tests/**/*.test.ts"] },
 });

@@ -12,6 +12,11 @@ export class RequestFailed extends Error {
   }
 }
 
+/** The server cannot be reached. */
+export class ServerAway extends Error {
+  override name = "ServerAway";
+}
+
 /** Called where a request is refused for want of a session, so that the page can show its login. */
 let onUnauthorized: () => void = () => undefined;
 
@@ -33,7 +38,7 @@ export const PAGE_HEADER = { "X-Sinogram-Page": "1" } as const;
 export async function ask(path: string, question: Question = {}): Promise<Response> {
   const { method = "GET", body, headers = {}, signal } = question;
   const isPlain = body === undefined || typeof body === "string" || body instanceof Blob || body instanceof ArrayBuffer;
-  const response = await fetch(path, {
+  const response = await reach(path, {
     method,
     headers: { ...PAGE_HEADER, ...headers },
     ...(body === undefined ? {} : { body: isPlain ? (body as BodyInit) : JSON.stringify(body) }),
@@ -43,6 +48,16 @@ export async function ask(path: string, question: Question = {}): Promise<Respon
   if (response.status === 401) onUnauthorized();
   if (!response.ok) throw await failure(response);
   return response;
+}
+
+async function reach(path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    // A browser throws a TypeError where no answer has come, whatever the reason is.
+    if (error instanceof TypeError) throw new ServerAway();
+    throw error;
+  }
 }
 
 async function failure(response: Response): Promise<RequestFailed> {

@@ -11,6 +11,7 @@ type View = { default: Component<any> };
 
 const VIEWS: Record<string, () => Promise<View>> = {
   "/": () => Promise.resolve(archive), // the first view is part of what is loaded first
+  "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
 
 export interface Found {

@@ -1,0 +1,113 @@
+"""The bulk data of a request to store (PS3.18 §8.7.3.3, §10.5.1): by which address each is found, and in which transfer syntax pixels are.
+
+A part without the parameter `transfer-syntax` is what its codestream says, which the standard's default for its media type need not be. Parts of
+one address are the frames of an image, in their order; so are those of `{address}/frames/{n}`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin
+
+from store.dicom.model_writer import Bulk, Extent
+from store.dicom.syntax import read_syntax
+from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, JPEG_FAMILY, RLE_LOSSLESS
+
+OCTETS: Final = "application/octet-stream"
+_FRAME: Final = re.compile(r"(.+)/frames/([1-9][0-9]{0,8})\Z")
+# Media type -> its transfer syntax where nothing tells another one (PS3.18 Tables 8.7.3-2 to 8.7.3-4)
+_DEFAULTS: Final = {
+    OCTETS: EXPLICIT_LE,
+    "image/jpeg": JPEG_FAMILY + "70",
+    "image/jls": JPEG_FAMILY + "80",
+    "image/jp2": JPEG_FAMILY + "90",
+    "image/jpx": JPEG_FAMILY + "92",
+    "image/jphc": JPEG_FAMILY + "201",
+    "image/jxl": JPEG_FAMILY + "110",
+    "image/dicom-rle": RLE_LOSSLESS,
+    "image/x-dicom-rle": RLE_LOSSLESS,
+    "video/mpeg2": JPEG_FAMILY + "100",
+    "video/mpeg": JPEG_FAMILY + "100",
+    "video/mp4": JPEG_FAMILY + "102",
+    "video/h265": JPEG_FAMILY + "107",
+}
+_JPEG_KINDS: Final = {0xC0: "50", 0xC1: "51"}  # by the marker of the frame (ITU-T T.81 Table B.1)
+_LOSSLESS: Final = 0xC3
+_JPEG_LS: Final = 0xF7
+_START_OF_SCAN: Final = 0xDA
+_CODING_STYLE: Final = b"\xff\x52"  # of JPEG 2000 (ITU-T T.800 §A.6.1)
+_TRANSFORM: Final = 13  # bytes from that marker to the wavelet: 1 is the reversible one
+
+
+def syntax_of(kind: str, told: str | None, beginning: bytes) -> str | None:
+    """Return the transfer syntax of a part as Pixel Data, Explicit VR Little Endian for what is not compressed; None for no pixels at all."""
+    if told is not None:
+        syntax = read_syntax(told)
+        if told in {EXPLICIT_LE, IMPLICIT_LE}:
+            return EXPLICIT_LE if kind == OCTETS else None
+        return told if syntax is not None and syntax.encapsulated else None
+    default = _DEFAULTS.get(kind)
+    if kind in {"image/jpeg", "image/jls"}:
+        return _told_by_jpeg(beginning) or default
+    if kind == "image/jp2" and (place := beginning.find(_CODING_STYLE)) > 0 and len(beginning) > place + _TRANSFORM:
+        return default if beginning[place + _TRANSFORM] == 1 else JPEG_FAMILY + "91"
+    return default
+
+
+def _told_by_jpeg(codestream: bytes) -> str | None:
+    """Return the syntax that the markers of JPEG or JPEG-LS up to the first scan tell, None where they tell none of DICOM's."""
+    place, kind = 2, 0
+    while codestream[place : place + 1] == b"\xff" and place + 4 <= len(codestream):
+        marker = codestream[place + 1]
+        if marker in {*_JPEG_KINDS, _LOSSLESS, _JPEG_LS}:
+            kind = marker
+        if marker == _START_OF_SCAN:
+            # Behind the components: the predictor of JPEG Lossless, the error that JPEG-LS allows.
+            first = codestream[place + 5 + 2 * codestream[place + 4] :][:1] if place + 4 < len(codestream) else b""
+            if kind == _LOSSLESS:
+                return JPEG_FAMILY + ("70" if first == b"\1" else "57")
+            if kind == _JPEG_LS:
+                return JPEG_FAMILY + ("80" if first == b"\0" else "81")
+            break
+        place += 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")
+    return JPEG_FAMILY + _JPEG_KINDS[kind] if kind in _JPEG_KINDS else None
+
+
+@dataclass(slots=True)
+class BulkParts:
+    """The bulk data of one request; `base` is the address of the request, from which others may be relative."""
+
+    base: str
+    _found: dict[str, Bulk] = field(default_factory=dict)
+    _frames: dict[str, dict[int, Bulk]] = field(default_factory=dict)
+
+    def add(self, location: str, transfer_syntax: str | None, extent: Extent) -> None:
+        """Note a part; `location` is its Content-Location or, in brackets, its Content-ID."""
+        address = self._address(location)
+        before = self._found.get(address)
+        self._found[address] = made = _joined([*([before] if before else []), Bulk((extent,), transfer_syntax)])
+        if (frame := _FRAME.match(address)) is not None:
+            self._frames.setdefault(frame[1], {})[int(frame[2])] = made
+
+    def find(self, uri: str) -> Bulk | None:
+        """Return the bulk data that a BulkDataURI names; None where no part is, or not every frame of an image."""
+        address = self._address(uri)
+        frames = self._frames.get(address, {})
+        if address in self._found or not frames:
+            return self._found.get(address)
+        if len(frames) != max(frames):
+            return None
+        return _joined([frames[number] for number in sorted(frames)])
+
+    def _address(self, uri: str) -> str:
+        if uri.startswith("<") and uri.endswith(">"):
+            return f"cid:{uri[1:-1]}"  # RFC 2392
+        try:
+            return urljoin(self.base, uri)
+        except ValueError:
+            return uri
+
+
+def _joined(found: list[Bulk]) -> Bulk:
+    syntaxes = {each.transfer_syntax for each in found}
+    return Bulk([extent for each in found for extent in each.extents], syntaxes.pop() if len(syntaxes) == 1 else None)

@@ -1,0 +1,176 @@
+"""STOW-RS: `POST /studies` and `POST /studies/{study}` (PS3.18 §10.5).
+
+Files go to ingest as they come, one after the other: a body may have any size. Each instance that the answer names as stored is durable. A body
+that breaks off loses nothing that was stored before: the answer names that, and the part that is missing as a failure.
+What is made of metadata and bulk data is in `store_metadata`.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Final, TypeVar
+
+import falcon
+
+from actors.wire.multipart import RELATED, PartHeaders, media_type, parse_boundary, parse_parameters, parts
+from api.dicomweb.base_url import base_url
+from api.dicomweb.datasets import JSON, XML
+from api.dicomweb.handlers import Handlers
+from api.dicomweb.store_answer import StoreAnswer, StudyMismatch
+from api.dicomweb.store_metadata import MetadataBody
+from api.errors import UnsupportedMediaType
+from api.rest.deps import Deps, IdentifiedUpload
+from api.rest.serving.auth import correlation_of, origin_of
+from api.rest.serving.body import read_chunks
+from api.rest.serving.client_gone import ClientGone, client_gone
+from events.errors import CorruptLog, InvalidDicom, InvalidRequest, ReadOnlyArchive, SinogramError
+from store.dicom.part10 import read_media_storage
+
+logger = logging.getLogger("sinogram.http")
+
+DICOM: Final = "application/dicom"
+MOST_PARTS: Final = 100_000  # of one request: the answer names each instance
+Part = tuple[PartHeaders, Iterator[bytes]]
+T = TypeVar("T")
+
+
+class BodyEnded(Exception):
+    """The body of a request cannot be read any further."""
+
+    def __init__(self, reason: SinogramError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Store:
+    """Takes the instances of requests."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, study: str | None = None) -> None:
+        kind, boundary = _read_type(req.content_type or "")
+        request = _Request(self._deps, req, study)
+        chunks = read_chunks(req, self._deps.settings)
+        source = _guarded(parts(chunks, boundary)) if boundary else iter([(PartHeaders(), chunks)])
+        try:
+            request.take(((headers, _guarded(content)) for headers, content in source), kind)
+        except BodyEnded as exc:
+            if not request.answer.stored:
+                raise exc.reason from None
+            request.answer.fail(exc.reason)
+        if not len(request.answer):
+            raise InvalidRequest("The body of the request holds no instance")
+        request.answer.send(req, resp, base_url(req, self._deps.settings))
+
+
+class _Request:
+    """One request."""
+
+    def __init__(self, deps: Deps, req: falcon.Request, study: str | None) -> None:
+        self._deps = deps
+        self._req = req
+        self._study = study
+        # As of Orthanc's plugin, for scripts that tell instances apart by where they come from.
+        self._origin = replace(origin, kind="Plugins") if (origin := origin_of(req)).kind == "RestApi" else origin
+        self._is_gone = client_gone(req)
+        self.answer = StoreAnswer()
+
+    def take(self, source: Iterator[Part], kind: str) -> None:
+        """Store what the parts of a body hold. Raises BodyEnded."""
+        if kind == DICOM:
+            for number, (headers, content) in enumerate(source):
+                self._check(number)
+                self._take_file(headers, content)
+            return
+        with MetadataBody(self._deps.settings, kind, self._req.url) as body:
+            for number, (headers, content) in enumerate(source):
+                self._check(number)
+                body.add(headers, content)
+            with closing(body.instances()) as instances:
+                for made in instances:
+                    self._check(0)
+                    with self._noting(made.sop_class, made.sop_instance):
+                        self._store(made.write())
+
+    def _check(self, number: int) -> None:
+        if self._is_gone():
+            raise ClientGone
+        if number == MOST_PARTS:
+            raise BodyEnded(InvalidRequest(f"A request has {MOST_PARTS} parts at most: send the others in another one"))
+
+    def _take_file(self, headers: PartHeaders, content: Iterator[bytes]) -> None:
+        kind = media_type(headers.get("content-type", DICOM))
+        beginning = next(content, b"")
+        with self._noting(*read_media_storage(beginning)):
+            if kind != DICOM:
+                raise InvalidDicom(f"A part is {kind:.80}, where the request says {DICOM}")
+            self._store(_chain(beginning, content))
+        for _ in content:  # of an instance that was refused before its end
+            pass
+
+    def _store(self, content: Iterator[bytes]) -> None:
+        upload = self._deps.ingest.open(self._origin, correlation_of(self._req))
+        try:
+            for chunk in content:
+                upload.write(chunk)
+            self._keep(upload)
+        finally:
+            upload.discard()
+
+    def _keep(self, upload: IdentifiedUpload) -> None:
+        if self._study is not None and (found := upload.look()).study_uid != self._study:
+            self.answer.fail(
+                StudyMismatch("An instance is not of the study of the address"), found.sop_class, found.sop_uid
+            )
+            return
+        result = upload.store()
+        found = result.summary
+        if result.status == "FilteredOut":
+            self.answer.filter_out(found, result.dimse_status)
+        else:
+            self.answer.add(found)
+
+    @contextmanager
+    def _noting(self, sop_class: str, sop_instance: str) -> Iterator[None]:
+        """Note an instance as refused where the code below fails; what is wrong with the archive itself ends the request."""
+        try:
+            yield
+        except (CorruptLog, ReadOnlyArchive, ClientGone):
+            raise
+        except SinogramError as exc:
+            logger.info("dicomweb.store-refused error=%s: %s", type(exc).__name__, exc)
+            self.answer.fail(exc, sop_class, sop_instance)
+
+
+def _read_type(content_type: str) -> tuple[str, bytes | None]:
+    """Return of what the body of a request is, and the boundary of a multipart one. Raises UnsupportedMediaType."""
+    boundary = parse_boundary(content_type, RELATED)
+    kind = media_type(content_type if boundary is None else parse_parameters(content_type).get("type", ""))
+    if kind not in {DICOM, JSON, XML}:
+        raise UnsupportedMediaType(
+            f"The body must be {DICOM}, {JSON}, {XML}, or {RELATED} with one of them as its type and with a boundary"
+        )
+    return kind, boundary
+
+
+def _guarded(items: Iterator[T]) -> Iterator[T]:
+    """Yield what a body holds; what goes wrong with the body is told apart from what goes wrong with an instance. Raises BodyEnded."""
+    try:
+        yield from items
+    except SinogramError as exc:
+        raise BodyEnded(exc) from exc
+
+
+def _chain(beginning: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield beginning
+    yield from rest
+
+
+def handlers(deps: Deps) -> Handlers:
+    """Return what stores; nothing does in a read-only archive."""
+    if deps.settings.read_only:
+        return {}
+    store = Store(deps)
+    return {address: {"POST": store.on_post} for address in ("studies", "studies/{study}")}
