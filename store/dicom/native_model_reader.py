@@ -106,7 +106,8 @@ class _Reader:
             into[name] = text
         elif name in _GROUPS:
             person = self._open[-1][1]
-            person[name] = "^".join(into.get(component, "") for component in _COMPONENTS).rstrip("^")
+            told = max((place for place, component in enumerate(_COMPONENTS, 1) if component in into), default=0)
+            person[name] = "^".join(into.get(component, "") for component in _COMPONENTS[:told])
 
 
 def _place(element: Json, value: object, attributes: Mapping[str, str]) -> None:
