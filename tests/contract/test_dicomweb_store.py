@@ -1,9 +1,11 @@
 """STOW-RS of files, and DELETE: what becomes of each part, and what the answer says of it (PS3.18 §10.5, Annex I.2)."""
 
 import gzip
+import http.client
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from api.dicomweb import store
 from events.errors import Busy, SinogramError, StorageFailed, StorageFull
 from events.identifiers import parse_resource_id
 from store.records import Origin
+from tests.contract.http_serving import DEADLINE_S, connect, serving
 from tests.contract.rest_stage import Answer, RestStage, call, ids, rest_stage
 from tests.dicom_bytes import MR, dataset, encode, uid
 from tests.scripts_stage import run_scripts
@@ -366,6 +369,39 @@ def test_of_a_body_that_is_cut_what_was_whole_is_stored_and_told(stage: RestStag
         assert told(answer) == {"status": 202, "stored": [one.instance], "other": [0xC000]}
         assert "does not end with the boundary" in answer.headers["Warning"]
         assert len(ids(stage, "instances")) == count
+
+
+def test_a_client_that_falls_silent_is_told_what_was_stored(stage: RestStage) -> None:
+    one, other = file(), file()
+    body = related(one.data, other.data)
+    head = (
+        f"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {RELATED}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        serving(stage.app, is_alone=False) as address,
+        closing(connect(address, head.encode() + body[:-200])) as client,
+    ):
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        module = json.loads(answer.read())
+    assert answer.status == 202
+    assert [each["00081155"]["Value"] for each in module["00081199"]["Value"]] == [[one.instance]]
+    assert "0008119A" in module
+    assert len(ids(stage, "instances")) == 1
+
+
+def test_a_body_that_comes_in_chunks_is_stored(stage: RestStage) -> None:
+    files = [file() for _ in range(3)]
+    with (
+        serving(stage.app, is_alone=False) as address,
+        closing(http.client.HTTPConnection(*address, timeout=DEADLINE_S)) as client,
+    ):
+        body = related(*(each.data for each in files))
+        chunks = (body[start : start + 100] for start in range(0, len(body), 100))
+        client.request("POST", "/dicom-web/studies", chunks, {"Content-Type": RELATED}, encode_chunked=True)
+        answer = client.getresponse()
+        assert (answer.status, len(json.loads(answer.read())["00081199"]["Value"])) == (200, 3)
+    assert len(ids(stage, "instances")) == 3
 
 
 def test_a_body_that_is_cut_within_its_first_part_is_bad(stage: RestStage) -> None:

@@ -1,8 +1,9 @@
-"""Clients that keep what they sent: a C-STORE sender and a REST sender, each on one connection."""
+"""Clients that keep what they sent: senders by C-STORE, by REST and by STOW-RS, each on one connection."""
 
 import contextlib
 import http.client
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -88,6 +89,33 @@ class RestSender:
         except http.client.HTTPException as exc:
             raise ConnectionError(str(exc)) from exc
         return answer.status, answer.json["Status"] if answer.status == 200 else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._connection.close()
+
+
+class StowSender:
+    """A connection on which one `POST /dicom-web/studies` of several files follows the other."""
+
+    def __init__(self, server: ServerUnderTest) -> None:
+        self._connection = server.connect_http()
+
+    def store(self, instances: Sequence[Instance]) -> tuple[int, set[str]]:
+        """Send instances; returns the HTTP status and the SOP instances that are said to be stored. Raises OSError as RestSender."""
+        head = b"--XX\r\nContent-Type: application/dicom\r\n\r\n"
+        body = b"".join(head + each.file() + b"\r\n" for each in instances) + b"--XX--"
+        kind = 'multipart/related; type="application/dicom"; boundary=XX'
+        try:
+            self._connection.request("POST", "/dicom-web/studies", body, {"Content-Type": kind})
+            answer = self._connection.getresponse()
+            module = json.loads(answer.read())
+        except http.client.HTTPException as exc:
+            raise ConnectionError(str(exc)) from exc
+        stored = module.get("00081199", {}).get("Value", [])
+        return answer.status, {each["00081155"]["Value"][0] for each in stored}
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from store.environment import INDEX_MARGIN_BYTES, RESERVE_BYTES
 from tests.fault.checks import check_archive, check_bytes, check_log, files_of, missing_files
 from tests.fault.instances import Instance, orthanc_id
 from tests.fault.media import can_mount, fill, tmpfs
-from tests.fault.senders import RestSender, StoreScu
+from tests.fault.senders import RestSender, StoreScu, StowSender
 from tests.fault.servers import ServerUnderTest, server_in, wait_for
 
 pytestmark = pytest.mark.skipif(not can_mount(), reason="needs root and leave to mount a tmpfs")
@@ -79,6 +79,8 @@ def check_refused(server: ServerUnderTest, sender: Sender) -> None:
     for size in (SMALL, LARGE):
         assert sender.by_dicom(size) == OUT_OF_RESOURCES
         assert sender.by_rest(size) == http.client.INSUFFICIENT_STORAGE
+    with StowSender(server) as stow:
+        assert stow.store([sender.new(SMALL), sender.new(LARGE)]) == (http.client.INSUFFICIENT_STORAGE, set())
     answer = server.request("POST", "/instances", sender.new(SMALL).file())
     body = answer.json
     body.pop("Details", None)

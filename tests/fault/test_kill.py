@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.fault.checks import check_archive, check_bytes
 from tests.fault.instances import Instance, Supply, orthanc_id
-from tests.fault.senders import RestSender, StoreScu
+from tests.fault.senders import RestSender, StoreScu, StowSender
 from tests.fault.servers import CORE, SUPERVISOR, TWO_OF_EACH, ServerUnderTest, kill, server_in, wait_for
 
 EVERYTHING = "everything"
@@ -25,6 +25,7 @@ TARGETS = (EVERYTHING, CORE, "gateway-1", "gateway-2", SUPERVISOR)
 ROUNDS = int(os.environ.get("SINOGRAM_KILL_ROUNDS", "3"))
 ASSOCIATIONS = 4
 REST_CLIENTS = 2
+STOW_PARTS = 5  # of a request
 CORE_DIED = 70
 RETRY_S = 0.02  # between two attempts of a sender whose server is gone
 
@@ -156,6 +157,7 @@ def clients(
     work: list[Callable[[], None]] = [
         *[lambda: _send_by_dicom(server, ledger, supply, patient, stop)] * ASSOCIATIONS,
         *[lambda: _send_by_rest(server, ledger, supply, patient, stop)] * REST_CLIENTS,
+        lambda: _send_by_stow(server, ledger, supply, patient, stop),
         lambda: _delete(server, ledger, chosen, stop),
     ]
     threads = [threading.Thread(target=_until_stopped, args=(each, stop)) for each in work]
@@ -196,6 +198,17 @@ def _send_by_rest(server: ServerUnderTest, ledger: Ledger, supply: Supply, patie
             ledger.sending(instance, by_rest=True)
             status, word = sender.store(instance)
             ledger.answered(instance, f"{status} {word}", is_success=word == "Success")
+
+
+def _send_by_stow(server: ServerUnderTest, ledger: Ledger, supply: Supply, patient: str, stop: threading.Event) -> None:
+    with StowSender(server) as sender:
+        while not stop.is_set():
+            instances = [supply.take(patient) for _ in range(STOW_PARTS)]
+            for instance in instances:
+                ledger.sending(instance, by_rest=True)
+            status, stored = sender.store(instances)
+            for instance in instances:
+                ledger.answered(instance, f"{status}", is_success=instance.sop_uid in stored)
 
 
 def _delete(server: ServerUnderTest, ledger: Ledger, chosen: random.Random, stop: threading.Event) -> None:
