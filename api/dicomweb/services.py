@@ -7,13 +7,15 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
-from api.dicomweb import deletion, frames, rendered, retrieve, store, wado_uri
+from api.dicomweb import bulk, deletion, frames, metadata, rendered, retrieve, store, wado_uri
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
 SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
     retrieve.handlers,
     frames.handlers,
+    metadata.handlers,
+    bulk.handlers,
     rendered.handlers,
     store.handlers,
     deletion.handlers,

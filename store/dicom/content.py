@@ -5,7 +5,7 @@ A path alternates tags and indices of sequence items: `RequestAttributesSequence
 Source: Orthanc's REST route, observed on 1.12.7.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +61,44 @@ def _content(data: Buffer, names: Sequence[str]) -> ContentListing | bytes:
         item = element.items[_index(rest[0], len(element.items))]
         elements, little, explicit = in_order(item.elements), item.little, item.explicit
     return ContentListing([f"{element.tag >> 16:04x}-{element.tag & 0xFFFF:04x}" for element in elements])
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where a value lies, which may be large."""
+
+    data: Buffer
+    vr: str
+    little: bool
+    extents: tuple[tuple[int, int], ...]  # offset, length; of encapsulated pixels one for each fragment
+    is_encapsulated: bool = False
+
+    def pieces(self) -> Iterator[Buffer]:
+        """Yield the value in little endian, as it is padded; words in another order are turned in memory."""
+        view = memoryview(self.data)
+        for start, length in self.extents:
+            raw = view[start : start + length]
+            yield raw if self.little or self.vr not in _WORD_BYTES else _swapped(bytes(raw), _WORD_BYTES[self.vr])
+
+
+def locate(data: Buffer, path: Sequence[str]) -> Value:
+    """Find the value at a path of tags and numbers of items from 1, as in BulkDataURI. Raises NotFound, InvalidDicom, Busy."""
+    with large_datasets.scope():
+        file = open_part10(data)
+        elements, little, explicit = dataset_elements(file), file.syntax.little, file.syntax.explicit
+        for depth, name in enumerate(path[::2]):
+            creators = find_creators(file.data, elements)
+            found = _find(typed(file.data, elements, creators, depth, explicit=explicit, little=little), _tag(name))
+            rest = path[2 * depth + 1 :]
+            if found.items is None and not rest:
+                is_encapsulated = found.fragments is not None
+                extents = found.fragments[1:] if found.fragments is not None else ((found.value, found.length),)
+                return Value(file.data, found.vr, little or is_encapsulated, extents, is_encapsulated)
+            if found.items is None or not rest or not rest[0].isdecimal():
+                break
+            item = found.items[_index(str(int(rest[0][:9]) - 1), len(found.items))]
+            elements, little, explicit = in_order(item.elements), item.little, item.explicit
+    raise NotFound("a path ends at a value that is no sequence")
 
 
 def _value(data: Buffer, element: Element, rest: Sequence[str], *, little: bool) -> ContentListing | bytes:

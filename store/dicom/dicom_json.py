@@ -36,6 +36,7 @@ _WORDS: Final = {
     "SV": "q",
     "UV": "Q",
 }  # codes of the module `array`
+BINARY_VRS: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))  # that have no text
 _PERSON: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _INTEGERS: Final = frozenset(("US", "SS", "UL", "SL"))
 
@@ -50,16 +51,26 @@ def render_dicom_json(data: Buffer, *, default_encoding: str = "Latin1") -> Json
     with large_datasets.scope():
         elements = in_order(read_elements(file.data, file.start, file.syntax))
         charset = dataset_charset(file, elements, default_encoding)
-        return _Renderer(file.data).dataset(elements, charset, little=file.syntax.little, explicit=file.syntax.explicit)
+        return Renderer(file.data).dataset(elements, charset, little=file.syntax.little, explicit=file.syntax.explicit)
 
 
-class _Renderer:
-    def __init__(self, data: Buffer) -> None:
+class Renderer:
+    """Renders datasets that lie in one buffer; binary values as BulkDataURI where `bulk` says what their paths follow."""
+
+    def __init__(self, data: Buffer, bulk: str | None = None) -> None:
         self._data = data
+        self._bulk = bulk
         self._room_bytes = MAX_BYTES
 
     def dataset(
-        self, elements: Iterable[Element], charset: Charset, depth: int = 0, *, little: bool, explicit: bool
+        self,
+        elements: Iterable[Element],
+        charset: Charset,
+        depth: int = 0,
+        path: str = "",
+        *,
+        little: bool,
+        explicit: bool,
     ) -> Json:
         creators = find_creators(self._data, elements)
         elements = typed(self._data, in_order(elements), creators, depth, explicit=explicit, little=little)
@@ -69,7 +80,9 @@ class _Renderer:
             # Group lengths have no place in JSON (PS3.18 F.2.2).
             if element.fragments is None and element.tag & 0xFFFF and element.tag >> 16 > 2:
                 vr = _vr(element, creator_of(element, creators), pixels)
-                rendered[f"{element.tag:08X}"] = {"vr": vr} | self._value(element, vr, charset, depth, little=little)
+                name = f"{element.tag:08X}"
+                place = f"{path}{name.lower()}"
+                rendered[name] = {"vr": vr} | self._value(element, vr, charset, depth, place, little=little)
         return rendered
 
     def _pixel_vr(self, elements: Iterable[Element], *, little: bool) -> str:
@@ -79,22 +92,25 @@ class _Renderer:
                 return "SS" if self._raw(element)[0 if little else -1 :][:1] == b"\1" else "US"
         return "US"
 
-    def _value(self, element: Element, vr: str, charset: Charset, depth: int, *, little: bool) -> Json:
+    def _value(self, element: Element, vr: str, charset: Charset, depth: int, path: str, *, little: bool) -> Json:
         if element.items is not None:
             items = [
                 self.dataset(
                     item.elements,
                     item_charset(self._data, item, charset),
                     depth + 1,
+                    f"{path}/{number}/",
                     little=item.little,
                     explicit=item.explicit,
                 )
-                for item in element.items
+                for number, item in enumerate(element.items, 1)
             ]
             return {"Value": [item for item in items if item]} if items else {}
-        raw = self._raw(element)
-        if not raw:
+        if not element.length:
             return {}
+        if self._bulk is not None and vr in BINARY_VRS:
+            return {"BulkDataURI": self._bulk + path}
+        raw = self._raw(element)
         if vr in NUMBER_VRS:
             shown = text(raw, element.tag, vr, charset, little)
             return {} if shown is None else {"Value": [_number(part, vr) for part in self._parts(shown)]}

@@ -51,6 +51,8 @@ def _node(tag: str, indent: str, content: Iterator[str]) -> Iterator[str]:
 def _content(element: Json, indent: str) -> Iterator[str]:
     if "InlineBinary" in element:
         yield f"{indent}<InlineBinary>{element['InlineBinary']}</InlineBinary>"
+    if "BulkDataURI" in element:
+        yield f'{indent}<BulkData uri="{escape(element["BulkDataURI"])}" />'
     vr = element["vr"]
     for number, value in enumerate(element.get("Value", ()), 1):
         if vr == "SQ":

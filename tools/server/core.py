@@ -45,6 +45,7 @@ from events.identifiers import Level, Ref, Seq
 from store import boot
 from store.blobs.store import BlobStore
 from store.boot import Action
+from store.derived_files import METADATA, DerivedFiles
 from store.dicom.indexed_tags import with_extra
 from store.log import read_end
 from store.privacy import SCRUBBED_NAME, make_folder, mend
@@ -118,7 +119,13 @@ class Core:
         self.client = IndexClient(self.index.ask)
         self.blobs.on_damage = reporter(self.client)
         self.storage: Mailbox[StorageMessage] = start(
-            Storage, self.client, self.views, self.blobs, self._make_scrubber(), read_only=settings.read_only
+            Storage,
+            self.client,
+            self.views,
+            self.blobs,
+            self._make_scrubber(),
+            DerivedFiles(settings.index_directory / METADATA),
+            read_only=settings.read_only,
         )
         self.stable: Mailbox[StableMessage] | None = None  # with ReadOnly nothing ripens
         if not settings.read_only:

@@ -10,17 +10,18 @@ import pytest
 
 from actors.core import file_removal
 from actors.core.alarm import Alarm
-from actors.core.file_removal import Condemned, RemoveCondemned, Storage, Sweep, leased_folders
+from actors.core.file_removal import Condemned, ForgetDerived, RemoveCondemned, Storage, Sweep, leased_folders
 from actors.messages.commands.files import RevokeFolders
 from actors.messages.commands.scripts import RecordCallbackFailure, RecordCallbackSkip
 from actors.messages.commands.server import SaveCursor
 from actors.messages.index_client import IndexClient
 from events.errors import Busy
-from events.identifiers import BlobId, Level, Seq
+from events.identifiers import BlobId, Level, Ref, Seq
 from store.blobs import store
 from store.blobs.store import BlobStore
 from store.blobs.writer import make_blob_id
-from store.tables import CONDEMNED, LEASES, key
+from store.derived_files import DerivedFiles
+from store.tables import CONDEMNED, LEASES, SERIES, U64, key
 from tests.index_stage import IndexStage, chain, delete_command, store_command
 from tools.server.core import Core
 
@@ -31,7 +32,8 @@ class Cellar:
     def __init__(self, stage: IndexStage, root: Path) -> None:
         self.stage = stage
         self.blobs = BlobStore(root)
-        self.actor = Storage(IndexClient(stage.ask), stage.views, self.blobs)
+        self.derived = DerivedFiles(root / "derived")
+        self.actor = Storage(IndexClient(stage.ask), stage.views, self.blobs, derived=self.derived)
         root.mkdir()
         self.blobs.make_folder(1)
 
@@ -87,7 +89,8 @@ def test_a_file_that_is_gone_already_is_forgotten_too(cellar: Cellar) -> None:
 def test_what_many_commits_condemn_goes_together(cellar: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first at once; the next with those that come until the alarm rings."""
     rung: list[float | None] = []
-    monkeypatch.setattr(Alarm, "set", lambda _, due: rung.append(due))
+    others = cellar.actor._derived_alarm
+    monkeypatch.setattr(Alarm, "set", lambda alarm, due: None if alarm is others else rung.append(due))
     blobs = [cellar.store(str(number), number) for number in range(3)]
     forgotten: list[list[BlobId]] = []
     forget = IndexClient.forget_condemned
@@ -320,3 +323,26 @@ def test_a_start_sweeps_what_a_killed_writer_left(archive_factory: Callable[...,
     assert second.blobs.path(kept.blob).exists()
     assert not second.blobs.path(orphan).exists()
     assert leased_folders(second.views) == []
+
+
+# -- what can be made again ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_made_of_a_series_goes_with_its_files(cellar: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:
+    due: list[float] = []
+    monkeypatch.setattr(
+        Alarm, "set", lambda alarm, at: due.append(at) if alarm is cellar.actor._derived_alarm else None
+    )
+    cellar.store("one")
+    cellar.stage.ask(store_command(series="R2", instance="two", blob=make_blob_id(1, 7)))
+    gone, kept = (Ref(U64.unpack(row)[0]) for row in cellar.rows(SERIES))
+    for series in (gone, kept):
+        assert cellar.derived.write(series, b"digest", b"text") == ""
+    cellar.delete("one")
+    cellar.remove()
+    cellar.remove()
+    assert len(due) == 1, "one look for all that is removed until then"
+    assert cellar.derived.read(gone, b"digest") == b"text"
+    cellar.actor.on_receive(ForgetDerived())
+    assert cellar.derived.read(gone, b"digest") is None
+    assert cellar.derived.read(kept, b"digest") == b"text"
