@@ -27,6 +27,9 @@ WANTED: Final = (
 _STATUS = re.compile(r"Received Final Find Response \((.*)\)")
 
 
+_WITH_RELEASES_OF_THEIR_OWN: Final = frozenset(("libOrthancDicomWeb.so",))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a server has said: its last status and its answers, by patient."""
@@ -40,11 +43,11 @@ class Found:
 
 
 def find_plugin(oracle: Oracle, name: str = "libModalityWorklists.so") -> Path | None:
-    """Return a plugin of Orthanc's, of the same release; the one for worklists, if no other is named."""
+    """Return a plugin of Orthanc's, of the same release if it is one that comes with it; that for worklists, if no other is named."""
     release = ".".join(map(str, oracle.version))
     for root in (Path(oracle.command).parent / "root", Path("/")):
         for plugin in root.glob(f"usr/lib/orthanc/{name}.*"):
-            if plugin.name.endswith(release):
+            if plugin.name.endswith(release) or name in _WITH_RELEASES_OF_THEIR_OWN:
                 return plugin
     return None
 

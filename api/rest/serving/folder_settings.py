@@ -40,6 +40,7 @@ NAMES_OF_ROUTES: Final = frozenset(
             "studies",
             "system",
             "tools",
+            "ui",
             "worklists",
         ),
     }
