@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ct_phantoms as phantoms
 from tests.peer.exchange import Request, Server
 from tests.peer.servers import Oracle, running, sinogram_command
-from tests import ct_phantoms as phantoms
 from tests.peer.viewers import explorer
 from tests.peer.viewers.browser import Visit, visiting
 

@@ -11,10 +11,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
+from tests import ct_phantoms as phantoms
 from tests.peer.conftest import MODERN, NO_ORACLE
 from tests.peer.exchange import Request, Server
 from tests.peer.servers import Oracle, running, sinogram_command
-from tests import ct_phantoms as phantoms
 from tests.peer.viewers import ohif
 from tests.peer.viewers.browser import Visit, visiting
 from tests.peer.worklist_stage import find_plugin
