@@ -13,6 +13,13 @@ export default ts.config(
     files: ["**/*.svelte", "**/*.svelte.ts"],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
   },
-  { rules: { "svelte/prefer-svelte-reactivity": "off", "no-console": "error", eqeqeq: "error" } },
+  {
+    rules: {
+      "svelte/prefer-svelte-reactivity": "off",
+      "@typescript-eslint/no-unused-vars": ["error", { varsIgnorePattern: "^_" }],
+      "no-console": "error",
+      eqeqeq: "error",
+    },
+  },
   { ignores: ["node_modules/", "../built/"] },
 );

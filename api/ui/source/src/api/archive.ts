@@ -1,8 +1,17 @@
 /** Resources of the archive, as `/tools/find` and `/{level}/{id}` show them. */
 
-import { askJson } from "./client";
+import { ask, askJson } from "./client";
 
 export type Level = "Patient" | "Study" | "Series" | "Instance";
+
+export const PATHS: Record<Level, string> = {
+  Patient: "patients",
+  Study: "studies",
+  Series: "series",
+  Instance: "instances",
+};
+export const PARENTS: Partial<Record<Level, Level>> = { Study: "Patient", Series: "Study", Instance: "Series" };
+export const CHILDREN: Partial<Record<Level, Level>> = { Patient: "Study", Study: "Series", Series: "Instance" };
 
 export interface Resource {
   ID: string;
@@ -12,9 +21,14 @@ export interface Resource {
   RequestedTags?: Record<string, string>;
   Labels: string[];
   IsStable?: boolean;
+  IsProtected?: boolean;
+  LastUpdate?: string;
+  Status?: string;
   ParentPatient?: string;
   ParentStudy?: string;
   ParentSeries?: string;
+  FileSize?: number;
+  IndexInSeries?: number;
 }
 
 export interface Search {
@@ -24,7 +38,18 @@ export interface Search {
   Labels?: string[];
   LabelsConstraint?: "All" | "Any" | "None";
   OrderBy?: { Type: "DicomTag" | "Metadata"; Key: string; Direction: "ASC" | "DESC" }[];
+  ParentPatient?: string;
+  ParentStudy?: string;
+  ParentSeries?: string;
 }
+
+/** What is told of a resource beyond its main tags. */
+const REQUESTED: Record<Level, string[]> = {
+  Patient: ["NumberOfPatientRelatedStudies", "NumberOfPatientRelatedInstances"],
+  Study: ["ModalitiesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"],
+  Series: ["NumberOfSeriesRelatedInstances"],
+  Instance: [],
+};
 
 export async function findPage(
   search: Search,
@@ -32,24 +57,37 @@ export async function findPage(
   limit: number,
   signal?: AbortSignal,
 ): Promise<Resource[]> {
-  return askJson<Resource[]>("/tools/find", {
-    method: "POST",
-    body: {
-      ...search,
-      Expand: true,
-      Since: since,
-      Limit: limit,
-      RequestedTags:
-        search.Level === "Study"
-          ? ["ModalitiesInStudy", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"]
-          : [],
-    },
-    signal,
-  });
+  const body = { ...search, Expand: true, Since: since, Limit: limit, RequestedTags: REQUESTED[search.Level] };
+  return askJson<Resource[]>("/tools/find", { method: "POST", body, signal });
 }
 
 export async function countFound(search: Search, signal?: AbortSignal): Promise<number> {
-  const { Level, Query, Labels = [], LabelsConstraint = "All" } = search;
-  const body = { Level, Query, ...(Labels.length > 0 ? { Labels, LabelsConstraint } : {}) };
+  const { OrderBy: _, ...body } = search;
   return (await askJson<{ Count: number }>("/tools/count-resources", { method: "POST", body, signal })).Count;
+}
+
+export async function getResource(level: Level, id: string): Promise<Resource> {
+  const tags = REQUESTED[level].length > 0 ? `?requested-tags=${REQUESTED[level].join(";")}` : "";
+  return askJson<Resource>(`/${PATHS[level]}/${id}${tags}`);
+}
+
+export async function allLabels(): Promise<string[]> {
+  return askJson<string[]>("/tools/labels");
+}
+
+export async function setLabel(level: Level, id: string, label: string, isOn: boolean): Promise<void> {
+  await ask(`/${PATHS[level]}/${id}/labels/${encodeURIComponent(label)}`, {
+    method: isOn ? "PUT" : "DELETE",
+    ...(isOn ? { body: "" } : {}),
+  });
+}
+
+/** A value of a resource, whichever of its lists it stands in; empty where it has none. */
+export function valueOf(resource: Resource, keyword: string): string {
+  return (
+    resource.MainDicomTags[keyword] ??
+    resource.PatientMainDicomTags?.[keyword] ??
+    resource.RequestedTags?.[keyword] ??
+    ""
+  );
 }

@@ -2,27 +2,39 @@
 
 import type { Component } from "svelte";
 
+import type { Level } from "../api/archive";
 import { match } from "../router.svelte";
 import * as archive from "./Archive.svelte";
 
 // Views are given what their address names, all text.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type View = { default: Component<any> };
+type Load = () => Promise<View>;
 
-const VIEWS: Record<string, () => Promise<View>> = {
+const resource = () => import("./Resource.svelte");
+const of = (level: Level): [Load, Record<string, string>] => [resource, { level }];
+
+/** Address -> its code, and what is given to it beside what the address names. */
+const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/": () => Promise.resolve(archive), // the first view is part of what is loaded first
+  "/patients/:id": of("Patient"),
+  "/studies/:id": of("Study"),
+  "/series/:id": of("Series"),
+  "/instances/:id": of("Instance"),
   "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
 
 export interface Found {
-  load: () => Promise<View>;
+  load: Load;
   named: Record<string, string>;
 }
 
 export function findView(path: string): Found | null {
-  for (const [pattern, load] of Object.entries(VIEWS)) {
+  for (const [pattern, view] of Object.entries(VIEWS)) {
     const named = match(pattern, path);
-    if (named !== null) return { load, named };
+    if (named === null) continue;
+    const [load, fixed] = Array.isArray(view) ? view : [view, {}];
+    return { load, named: { ...named, ...fixed } };
   }
   return null;
 }
