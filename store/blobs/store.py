@@ -133,6 +133,14 @@ class BlobStore:
         except Damaged as exc:
             raise self.tell(exc.damage) from exc
 
+    def is_as_found(self, file: StoredFile) -> bool:
+        """Tell whether this process has found a file whole and nobody has changed it since; nothing is read. Raises StorageFailed."""
+        try:
+            with _AREA, open_file(self.path(file.blob), file) as opened:
+                return self._remembered.knows(file.blob, opened.fileno())
+        except Damaged:
+            return False
+
     def verify_instance(self, file: StoredFile) -> None:
         """Read a file of the archive from end to end, whatever this process has found of it before. Raises as `open_instance`."""
         with _AREA:

@@ -325,6 +325,39 @@ def test_an_image_of_many_frames_is_read_once(rest: RestStage, monkeypatch: pyte
     assert len(read) == 2, "once to describe it, once for its frames"
 
 
+def test_what_is_known_of_an_image_counts_as_long_as_its_file_is_as_it_was(
+    rest: RestStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    describe = image.describe_image
+
+    def counted(*given: Any) -> Any:
+        read.append(given)
+        return describe(*given)
+
+    monkeypatch.setattr(image, "describe_image", counted)
+    ids, series = upload(rest, *(located([0, 0, float(-at)], at) for at in range(4)))
+    array = rest.ask(f"{series}/numpy").body
+    picture = rest.ask(f"/instances/{ids[0]}/preview").body
+    assert (rest.ask(f"{series}/numpy").body, rest.ask(f"/instances/{ids[0]}/preview").body) == (array, picture)
+    assert len(read) == 4, "each once"
+    assert error_of(rest.ask(f"/instances/{ids[0]}/frames/1/preview"))[:2] == (415, 23)
+    assert rest.ask(f"/instances/{ids[0]}/attachments/dicom/compress", "POST").status == 200
+    assert rest.ask(f"{series}/numpy").body == array
+    assert len(read) > 4, "another file, compressed, is read"
+    found = parse_resource_id(ids[1])
+    assert found is not None
+    with rest.deps.views.snapshot() as s:
+        damaged = s.get_instance(found)
+    assert damaged is not None
+    path = rest.deps.blobs.path(damaged.blob)
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + b"x" + content[-8:])  # within the pixels
+    for request in (f"/instances/{ids[1]}/preview", f"{series}/numpy"):
+        answer = rest.ask(request)
+        assert (answer.status, error_of(answer)[1]) == (500, 20), request
+
+
 # --- pictures of what is above ---
 
 

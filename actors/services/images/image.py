@@ -8,6 +8,7 @@ from typing import Final
 
 from actors.services.codecs.messages import Request, Wanted
 from actors.services.codecs.native import readable
+from actors.services.images.known import Known
 from events.stored_file import StoredFile
 from store.blobs.store import BlobStore
 from store.dicom.limits import large_datasets
@@ -19,6 +20,7 @@ from store.dicom.pixels.transformations import Transformations
 from store.dicom.scan import scan_elements, wire_tag
 
 _READ: Final = {wire_tag(tag): tag for tag in IMAGE_TAGS | TRANSFORMATION_TAGS}
+_MOST_FRAGMENTS: Final = 8  # of an image that is remembered
 
 
 class NoSuchFrame(UndecodablePixels):
@@ -68,8 +70,7 @@ def describe_image(part10: Part10, frame: int | None) -> Described:
             is_palette=described.photometric_interpretation == "PALETTE COLOR",
         )
         count = len(pixels.frames)
-        if frame is not None and not 0 <= frame < count:
-            raise NoSuchFrame(f"There is no frame {frame}: the instance has {count}, counted from 0")
+        _refuse_beyond(frame, count)
         shown: dict[int, Transformations] = {}
         last = None
         for each in range(count) if frame is None else [frame]:
@@ -79,10 +80,37 @@ def describe_image(part10: Part10, frame: int | None) -> Described:
         return Described(pixels, shown)
 
 
-def read_image(blobs: BlobStore, instance: StoredFile, frame: int | None) -> tuple[Described, Part10]:
-    """Describe the image of an instance. Raises as `describe_image` and `BlobStore.read_instance`."""
+def _refuse_beyond(frame: int | None, count: int) -> None:
+    if frame is not None and not 0 <= frame < count:
+        raise NoSuchFrame(f"There is no frame {frame}: the instance has {count}, counted from 0")
+
+
+_known: Final = Known[Described]()
+
+
+def read_image(blobs: BlobStore, instance: StoredFile, frame: int | None) -> tuple[Described, Part10 | None]:
+    """Describe the image of an instance, and return what it was read from, unless that lies in the file as it is.
+
+    Raises as `describe_image` and `BlobStore.read_instance`.
+    """
+    if (known := _known.get(blobs, instance)) is not None:
+        _refuse_beyond(frame, len(known.pixels.frames))
+        return known, None
     part10 = open_part10(blobs.read_instance(instance))
-    return describe_image(part10, frame), part10
+    image = describe_image(part10, frame)
+    if part10.inflated or instance.compression:
+        return image, part10
+    if _is_small(image):
+        _known.keep(blobs, instance, image)
+    return image, None
+
+
+def _is_small(image: Described) -> bool:
+    """Tell whether all that is known of an image takes some 2 kB."""
+    frames, shown = image.pixels.frames, image.shown.get(0)
+    if len(frames) != 1 or shown is None or len(frames[0].extents) > _MOST_FRAGMENTS:
+        return False
+    return shown.modality is None and shown.voi is None and shown.palette is None
 
 
 @contextmanager

@@ -106,9 +106,9 @@ class Stack:
 
     def _describe(self, instance: Instance) -> _Member:
         self._check()
-        image, part10 = read_image(self._blobs, instance, self._frame)
+        image, content = read_image(self._blobs, instance, self._frame)
         described = image.pixels.described
-        is_kept = described.frames <= _KEPT_FRAMES and not part10.inflated and not instance.compression
+        is_kept = described.frames <= _KEPT_FRAMES and content is None
         return _Member(instance, described, image if is_kept else None)
 
     def _read(self, member: _Member, instance: Instance) -> tuple[Described, Part10 | None]:
@@ -121,10 +121,8 @@ class Stack:
         with self._reading:
             if self._last is not None and self._last[0] == instance.blob:
                 return self._last[1:]
-            image, part10 = read_image(self._blobs, instance, self._frame)
-            lies_there = not part10.inflated and not instance.compression
-            content = None if lies_there else part10
-            if lies_there or len(part10.data) <= _KEPT_BYTES:
+            image, content = read_image(self._blobs, instance, self._frame)
+            if content is None or len(content.data) <= _KEPT_BYTES:
                 self._last = instance.blob, image, content
             return image, content
 
