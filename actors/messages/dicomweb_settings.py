@@ -20,7 +20,7 @@ class DicomWebSettings:
     wado_root: str = "/wado"
     is_https: bool = False  # in the addresses of answers, where no proxy says what clients use
     host: str = ""  # likewise; empty: as the request names it
-    qido_case_sensitive: bool = True
+    qido_case_sensitive: bool = False
     studies_metadata: str = "Full"
     series_metadata: str = "Full"
     caches_metadata: bool = True

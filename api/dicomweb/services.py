@@ -7,11 +7,12 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
-from api.dicomweb import bulk, deletion, frames, metadata, rendered, retrieve, store, wado_uri
+from api.dicomweb import bulk, deletion, frames, metadata, rendered, retrieve, search, store, wado_uri
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
 SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
+    search.handlers,
     retrieve.handlers,
     frames.handlers,
     metadata.handlers,

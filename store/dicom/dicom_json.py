@@ -113,7 +113,7 @@ class Renderer:
         raw = self._raw(element)
         if vr in NUMBER_VRS:
             shown = text(raw, element.tag, vr, charset, little)
-            return {} if shown is None else {"Value": [_number(part, vr) for part in self._parts(shown)]}
+            return {} if shown is None else {"Value": [number_json(part, vr) for part in self._parts(shown)]}
         if vr in {"AT", "SV", "UV"}:
             self._take(len(raw) // 4 * ONE_VALUE_BYTES)
         if vr in {"SV", "UV"}:
@@ -122,7 +122,7 @@ class Renderer:
             return {"Value": _tags(raw, little=little)}
         if vr in TEXT_VRS:
             shown = text(raw, element.tag, vr, charset, little) if strip_padding(raw, vr) else None
-            return {} if not shown else {"Value": _texts(self._parts(shown), vr)}
+            return {} if not shown else {"Value": texts_json(self._parts(shown), vr)}
         return {"InlineBinary": base64.b64encode(_little(raw, vr, little=little)).decode("ascii")}
 
     def _raw(self, element: Element) -> bytes:
@@ -147,7 +147,7 @@ def _vr(element: Element, creator: str | None, pixels: str) -> str:
     return element.vr if len(element.vr) == 2 else pixels if "SS" in element.vr else "OW"
 
 
-def _number(shown: str, vr: str) -> int | float | str:
+def number_json(shown: str, vr: str) -> int | float | str:
     if vr in _INTEGERS:
         return int(shown)
     value = float(shown)
@@ -161,7 +161,7 @@ def _tags(raw: bytes, *, little: bool) -> list[str]:
     return [f"{group:04X}{number:04X}" for group, number in zip(words[::2], words[1::2], strict=True)]
 
 
-def _texts(parts: list[str], vr: str) -> list[Any]:
+def texts_json(parts: list[str], vr: str) -> list[Any]:
     if vr == "PN":
         return [_person(part) for part in parts]
     if vr == "IS":

@@ -96,6 +96,12 @@ def dictionary_vr(tag: int) -> str:
     return lookup(tag).vr
 
 
+def is_multi_valued(tag: int) -> bool:
+    """Tell whether an attribute may have several values, by the standard; what it does not know has one."""
+    known = DicomDictionary.get(tag)
+    return known is not None and known[1] != "1"
+
+
 def format_tag(tag: int) -> str:
     """`gggg,eeee` in lower case, the key of Orthanc's JSON."""
     return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
@@ -111,6 +117,22 @@ def parse_tag(text: str) -> int | None:
         return int(match[1], 16) << 16 | int(match[2], 16)
     tag = _tags_by_name().get(text)
     return tag_named(text) if tag is None else tag
+
+
+def parse_attribute(text: str) -> int | None:
+    """Read a tag, likewise, that may also have the standard's keyword where Orthanc's name is another, such as `DetectorSet`."""
+    tag = parse_tag(text)
+    return _tags_by_name().get(f"RETIRED_{text}") if tag is None else tag
+
+
+def name_in_any_case(text: str) -> str | None:
+    """Return the name of a tag that this is in upper and lower case of another choice."""
+    return _names_by_lower_case().get(text.lower())
+
+
+@cache
+def _names_by_lower_case() -> dict[str, str]:
+    return {name.lower(): name for name in _tags_by_name()}
 
 
 @cache

@@ -18,18 +18,27 @@ from store.dicom.tags import (
     SOP_CLASS_UID,
     SOP_CLASSES_IN_STUDY,
 )
+from store.dicom.value_matching import AllOf
 from store.projections import rows
-from store.records import Instance
+from store.records import Instance, Resource
 from store.tables import LABELS, METADATA, key, metadata_key
 from store.views.labels import has_label
 from store.views.metadata import find_metadata
 from store.views.query import Query
-from store.views.resource_tags import ALWAYS, COMPUTED, compute, kept_of_row, main_tags_of_row, oldest_instance
+from store.views.resource_tags import (
+    ALWAYS,
+    COMPUTED,
+    OF_STUDY,
+    compute,
+    kept_of_row,
+    main_tags_of_row,
+    oldest_instance,
+)
 from store.views.snapshot import Snapshot
 from store.views.tag_warnings import TagWarnings
 
 _COMPUTED: Final = COMPUTED | {RETRIEVE_AE_TITLE}
-_OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
+_LISTS: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY})  # any of their values may match
 
 # Tags that only a level itself tells: its own row is enough.
 ONLY_OWN: Final = {
@@ -80,6 +89,7 @@ class Search:
         self._parts: dict[tuple[frozenset[int], bool], Parts] = {}  # by what the index keeps
         self._above: dict[Ref, dict[int, str]] = {}  # tags of studies and series met on this snapshot
         self._kept: dict[Ref, frozenset[int]] = {}  # likewise, which of them the index keeps
+        self._of_studies: dict[tuple[Ref, int], str | None] = {}  # likewise, what is computed of studies
 
     def is_impossible(self, s: Snapshot) -> bool:
         """Tell whether a key could be told by files alone, which are not read; the log names such keys."""
@@ -128,6 +138,7 @@ class Search:
         """Forget what is known of another snapshot."""
         self._above.clear()
         self._kept.clear()
+        self._of_studies.clear()
 
     def match(self, s: Snapshot, ref: Ref) -> Row | None:
         """Return the row of a resource that matches as far as the index tells; None if it does not, or is not there."""
@@ -174,8 +185,12 @@ class Search:
             kept = find_metadata(s, ref, self._level, number)
             if kept is None or not matcher.matches(kept.value.decode("utf-8", "replace")):
                 return False
+        if not self.computed_keys:
+            return True
+        record = s.get_ref(self._level, ref)
         return all(
-            _matches_computed(tag, matcher, self._compute(s, ref, tag)) for tag, matcher in self.computed_keys.items()
+            _matches_computed(tag, matcher, self._compute(s, record, tag))
+            for tag, matcher in self.computed_keys.items()
         )
 
     def describe(self, s: Snapshot, ref: Ref, row: Row) -> Candidate:
@@ -184,10 +199,8 @@ class Search:
         values: Dataset = {}
         if self.query.wanted:
             values = self._values(s, row)
-            for tag in self._computed:
-                text = self._compute(s, ref, tag)
-                if text is not None:
-                    values[tag] = text
+            if self._computed:
+                values |= self._computed_values(s, s.get_ref(self._level, ref))
         reads_file = parts.from_file and self.query.reads_files
         oldest = oldest_instance(s, s.get_ref(self._level, ref)) if reads_file else None
         return Candidate(ResourceId(row[rows.ID]), values, oldest, parts)
@@ -203,8 +216,20 @@ class Search:
                 values[tag] = parse_items(sequence_json(known[tag]))
         return values
 
-    def _compute(self, s: Snapshot, ref: Ref, tag: int) -> str | None:
-        return self.query.retrieve_aet if tag == RETRIEVE_AE_TITLE else compute(s, s.get_ref(self._level, ref), tag)
+    def _computed_values(self, s: Snapshot, record: Resource | Instance) -> Dataset:
+        computed = {tag: self._compute(s, record, tag) for tag in self._computed}
+        return {tag: text for tag, text in computed.items() if text is not None}
+
+    def _compute(self, s: Snapshot, record: Resource | Instance, tag: int) -> str | None:
+        if tag == RETRIEVE_AE_TITLE:
+            return self.query.retrieve_aet
+        if not (self.query.is_relational and tag in OF_STUDY and self._level > Level.STUDY):
+            return compute(s, record, tag)
+        study = s.ancestor(record, Level.STUDY)
+        key = study.ref, tag
+        if key not in self._of_studies:
+            self._of_studies[key] = compute(s, study, tag)
+        return self._of_studies[key]
 
     def _is_below(self, s: Snapshot, ref: Ref, row: Row) -> bool:
         chain = {self._level: ref} | {
@@ -215,6 +240,8 @@ class Search:
 
 
 def _matches_computed(tag: int, matcher: Matcher, value: Value) -> bool:
-    if tag in _OF_STUDY and isinstance(value, str):
-        return any(matcher.matches(part) for part in value.split("\\"))
+    if tag in _LISTS and isinstance(value, str):
+        return any(matcher.matches(part) for part in value.split("\\")) or (
+            isinstance(matcher, AllOf) and matcher.matches(value)
+        )
     return matcher.matches(value)

@@ -97,9 +97,9 @@ class Matches:
         return found
 
     def batches(
-        self, take: Callable[[Snapshot, Ref, Row | None], T | None], members: Members | None
+        self, take: Callable[[Snapshot, Ref, Row | None], T | None], members: Members | None, most: int = 0
     ) -> Iterator[list[T]]:
-        """Iterate over what `take` makes of the matches, those of one snapshot at a time.
+        """Iterate over what `take` makes of the matches, those of one snapshot at a time, `most` of them (0: `BATCH_ROWS`).
 
         It gets None for rows that were not read: such a resource may have been deleted since, which it tells by None. Without `members` the plan's own way is gone.
         """
@@ -108,10 +108,10 @@ class Matches:
             return
         way: _Known | Walk
         if members is not None:
-            way = _Known(members.refs, members.doubtful if self.is_decided else None)
+            way = _Known(members.refs, members.doubtful if self.is_decided else None, most or BATCH_ROWS)
         else:  # many members, which may be named twice, are met by going through the whole level
             source = Source(search.query.level) if self.names_level else self.plan.source
-            way = Walk(source, search.query.level, BATCH_ROWS)
+            way = Walk(source, search.query.level, most or BATCH_ROWS)
         while not way.is_done:
             with self.views.snapshot() as s:
                 made = [
@@ -129,7 +129,8 @@ class Matches:
 class _Known:
     """A way over refs that are known; the rows of the doubtful ones are looked at, of all for None."""
 
-    def __init__(self, refs: list[bytes], doubtful: set[bytes] | None) -> None:
+    def __init__(self, refs: list[bytes], doubtful: set[bytes] | None, most: int) -> None:
+        self._most = most  # rows of one batch
         self._waiting = refs[::-1]
         self._doubtful = doubtful
 
@@ -141,7 +142,7 @@ class _Known:
         """Iterate over matches from here on, until the batch is full or its time is over."""
         deadline = time.monotonic() + BATCH_S
         search.begin()
-        for number in range(1, min(len(self._waiting), BATCH_ROWS) + 1):
+        for number in range(1, min(len(self._waiting), self._most) + 1):
             raw = self._waiting.pop()
             ref = Ref(U64.unpack(raw)[0])
             if self._doubtful is not None and raw not in self._doubtful and not s.hides_something:

@@ -11,8 +11,10 @@ from typing import Final
 from events.identifiers import Level
 from store.dicom import tags
 from store.dicom.dictionary import dictionary_vr
+from store.dicom.fuzzy_names import SoundsLike
 from store.dicom.indexed_tags import MAIN_DICOM_TAGS
 from store.dicom.matching import Between, Matcher, OneOf, Wildcard, fold
+from store.dicom.value_matching import AllOf, InParts
 from store.projections import rows
 from store.projections.find import UNFOLDED, index_text
 from store.tables import (
@@ -89,7 +91,9 @@ def _sources(s: Snapshot, search: Search) -> Iterator[Source]:
     yield from _sources_of_parents(s, search.query)
     yield from _sources_of_labels(search.query)
     for tag, matcher in search.query.keys.items():
-        source = _source_of_tag(search.query.level, tag, matcher) or _sieved(search.query.level, tag, matcher)
+        if matcher.matches(None):
+            continue  # an index names nothing that lacks the tag
+        source = _source_of_tag(search.query, tag, matcher) or _sieved(search.query.level, tag, matcher)
         if source is not None:
             yield replace(source, key=tag)
 
@@ -114,7 +118,8 @@ def _sources_of_labels(query: Query) -> Iterator[Source]:
         yield from (Source(query.level, (span,), key="labels") for span in spans)
 
 
-def _source_of_tag(level: Level, tag: int, matcher: Matcher) -> Source | None:
+def _source_of_tag(query: Query, tag: int, matcher: Matcher) -> Source | None:
+    level = query.level
     if tag in _IDENTIFIERS and _IDENTIFIERS[tag][1] <= level:
         kind, of_level = _IDENTIFIERS[tag]
         return _identifier_source(of_level, kind, matcher)
@@ -122,7 +127,7 @@ def _source_of_tag(level: Level, tag: int, matcher: Matcher) -> Source | None:
         return _find_source(Level.PATIENT, FindKind.PATIENT_NAME, matcher)
     if level >= Level.STUDY and tag in _STUDY_TAGS:
         return _find_source(Level.STUDY, _STUDY_TAGS[tag], matcher)
-    if level == Level.STUDY and tag == tags.MODALITIES_IN_STUDY:
+    if tag == tags.MODALITIES_IN_STUDY and (level == Level.STUDY or (query.is_relational and level > Level.STUDY)):
         return _find_source(Level.STUDY, FindKind.MODALITY, matcher, names_study=True)
     if level >= Level.SERIES and tag == tags.MODALITY:
         return _find_source(Level.SERIES, FindKind.MODALITY, matcher)
@@ -183,6 +188,12 @@ def _find_source(level: Level, kind: FindKind, matcher: Matcher, *, names_study:
                 pattern=None if matcher.pattern == matcher.prefix + "*" else Wildcard(matcher.pattern, folds=True),
                 needle=b"" if prefix else fold(matcher.longest_part).encode(),
             )
+        case SoundsLike():
+            return replace(source, pattern=matcher, decides=True)
+        case AllOf():
+            return replace(_find_source(level, kind, matcher.keys[0], names_study=names_study), decides=False)
+        case InParts():  # of one text, where an index has each value by itself
+            return replace(_find_source(level, kind, matcher.key, names_study=names_study), decides=False)
         case _:
             return replace(source, decides=False)
 

@@ -35,6 +35,7 @@ class Query:
     reads_files: bool = True  # StorageAccessOnFind: False where the index alone answers
     warnings: frozenset[str] = frozenset()  # those that are logged
     default_encoding: str = "Latin1"  # of files that declare none
+    is_relational: bool = False  # what is computed of a study is told of its series and instances, too
     limit: int = 0  # answers; 0: all
     labels: LabelKey | None = None
     metadata: Mapping[int, Matcher] = field(default_factory=dict)  # by number

@@ -25,6 +25,8 @@ _COUNTERS: Final = {
 }
 COMPUTED: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, INSTANCE_AVAILABILITY, *_COUNTERS})
 
+OF_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, 0x00201206, 0x00201208})  # those of studies
+
 
 def _at_or_above(tags: MainTags, level: Level) -> frozenset[int]:
     return frozenset(tag for above in Level if above <= level for tag in tags[above])

@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     find = kinds.add_parser("find", help="latency of C-FIND over many studies")
     query = kinds.add_parser("query", help="latency of queries to a modality over many studies")
     search = kinds.add_parser("search", help="latency of /tools/find over many studies")
-    for asker, run in ((find, _find), (query, _query), (search, _search)):
+    web = kinds.add_parser("dicomweb", help="latency of searches of DICOMweb (QIDO-RS) over many studies")
+    for asker, run in ((find, _find), (query, _query), (search, _search), (web, _dicomweb)):
         asker.add_argument("--requests", type=int, default=500, metavar="N", help="of each kind and round (500)")
         asker.add_argument("--studies", type=int, default=2000, metavar="N", help="store N studies first (2000)")
         asker.add_argument("--filled", action="store_true", help="these studies of this seed are stored already")
@@ -132,6 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         find,
         query,
         search,
+        web,
         scu,
         images,
         archive,
@@ -232,6 +234,15 @@ def _search(options: argparse.Namespace) -> int:
     from tools.bench.searching import search
 
     return _over_studies(options, "search", search)
+
+
+def _dicomweb(options: argparse.Namespace) -> int:
+    from tools.bench.web_searching import web_search
+
+    def search(targets: Any, **measured: int) -> Any:
+        return web_search(targets, seed=options.seed, **measured)
+
+    return _over_studies(options, "dicomweb", search)
 
 
 def _over_studies(options: argparse.Namespace, kind: str, measure: Any) -> int:

@@ -39,6 +39,7 @@ _WRITTEN = {
     name.lower(): name
     for name in (
         "Allow", "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "ETag", "Location",
+        "Warning",
     )
 }  # fmt: skip
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
