@@ -263,8 +263,12 @@ REMOTE_ANSWERS: dict[int, Answer] = {
     )
 }
 
-# What is wrong on this side of a request to a peer: no such peer, or our certificate for it is not there.
-REMOTE_ANSWERS |= {ANSWERS[row].code: ANSWERS[row] for row in (UnknownRoute, InexistentFile)}
+# What is wrong on this side of a request to a peer or a DICOMweb server: there is none of this name, our certificate for it is not there, its
+# description is wrong; or what the remote says of our credentials.
+REMOTE_ANSWERS |= {
+    ANSWERS[row].code: replace(ANSWERS[row], with_body=True)
+    for row in (UnknownRoute, InexistentFile, InexistentItem, BadField, Unauthorized)
+}
 
 # What jobs can end in that no request is answered with.
 _OF_JOBS = (

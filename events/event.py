@@ -15,6 +15,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar
 
 _PERSONAL = "personal"
+_SECRET_KEYS = "secret keys"  # noqa: S105  # likewise
 _SECRET = "secret"  # noqa: S105  # the name of a mark
 
 
@@ -25,9 +26,9 @@ class Event:
     TAG: ClassVar[str]
 
 
-def personal(*, default: Any = MISSING) -> Any:
-    """Declare a field that belongs to the personal part."""
-    return field(default=default, metadata={_PERSONAL: True})
+def personal(*, default: Any = MISSING, secret_keys: tuple[str, ...] = ()) -> Any:
+    """Declare a field that belongs to the personal part; of a mapping, `secret_keys` are shown to nobody."""
+    return field(default=default, metadata={_PERSONAL: True, _SECRET_KEYS: secret_keys})
 
 
 def secret() -> Any:
@@ -43,6 +44,11 @@ def secret_names(event_type: type[Event]) -> frozenset[str]:
 @cache
 def _secret_names(event_type: type[Event]) -> frozenset[str]:
     return frozenset(f.name for f in fields(event_type) if f.metadata.get(_SECRET))  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
+
+
+def secret_keys(event_type: type[Event]) -> dict[str, tuple[str, ...]]:
+    """Return by the names of fields which of their keys are shown to nobody."""
+    return {f.name: f.metadata[_SECRET_KEYS] for f in fields(event_type) if f.metadata.get(_SECRET_KEYS)}  # type: ignore[arg-type]  # every event type is a dataclass; the base is not
 
 
 def field_names(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:

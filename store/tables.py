@@ -76,6 +76,7 @@ COMMITMENTS = (
 COMMITMENT_IDS = b"commitment-ids"  # UID of the transaction -> its key in `commitments`
 WORKLISTS = b"worklists"  # UUID -> an entry of the modality worklist that a client has made
 PEERS = b"peers"  # name -> a peer that REST has stored
+DICOMWEB_SERVERS = b"dicomweb-servers"  # name -> a DICOMweb server that REST has stored
 CALLBACKS_WAITING = b"callbacks-waiting"  # seq of the cause + number -> a failed callback that is to be called again
 CALLBACK_FAILURES = b"callback-failures"  # seq of the failure -> b"": the newest few
 KEY_VALUES = b"key-values"  # store + key -> what a script keeps there
@@ -185,7 +186,7 @@ def key_value_key(store: bytes, name: bytes) -> bytes:
 
 
 def remote_key(name: str) -> bytes:
-    """Return the key of a modality or peer; a long name is cut and told apart by its hash."""
+    """Return the key of a modality, peer or DICOMweb server; a long name is cut and told apart by its hash."""
     return cut_value(name.encode())
 
 

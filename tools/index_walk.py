@@ -34,6 +34,7 @@ from store.tables import (
     CONDEMNED,
     CURSORS,
     DAMAGED_FILES,
+    DICOMWEB_SERVERS,
     EVENTS,
     EXPORTS,
     IDS,
@@ -108,6 +109,7 @@ _DECODERS: dict[bytes, Decode] = {
     EXPORTS: _msgpack,
     MODALITIES: _msgpack,
     PEERS: _msgpack,
+    DICOMWEB_SERVERS: _msgpack,
     TOTALS: lambda _, row: list(U64.iter_unpack(row)),
 }
 

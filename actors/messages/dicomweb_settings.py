@@ -1,17 +1,20 @@
 """The section `DicomWeb` of the configuration, as Orthanc's DICOMweb plugin names its members."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
-from events.options import Boolean, Choice, Kind, Members, Option, Text, Whole
+from actors.wire.http.peer import Peer
+from actors.wire.http.peer_description import parse_peers
+from events.options import Boolean, Choice, Kind, Members, Option, Plain, Text, Whole
 
 METADATA_MODES: Final = ("Full", "MainDicomTags", "Extrapolate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DicomWebSettings:
-    """How DICOMweb is served."""
+    """How DICOMweb is served, and which other servers are asked by it."""
 
     is_enabled: bool = True
     root: str = "/dicom-web/"
@@ -24,10 +27,28 @@ class DicomWebSettings:
     studies_metadata: str = "Full"
     series_metadata: str = "Full"
     caches_metadata: bool = True
+    servers: tuple[Peer, ...] = field(default=(), repr=False)  # with their secrets
+    servers_in_database: bool = False
+    stow_max_instances: int = 10  # in one request to another server; 0: as many as one may have
+    stow_max_bytes: int = 10 << 20  # likewise, of their files together; 0: no limit
 
     def route(self, below: str) -> str:
         """Return the route of what lies below the root, such as `studies/{study}`."""
         return f"/{self.root.strip('/')}/{below}" if self.root.strip("/") else f"/{below}"
+
+
+class _Servers(Plain):
+    """A JSON object of servers by name, each in a form that `actors.wire.http.peer_description` reads."""
+
+    words = "object"
+
+    def problem(self, value: object) -> str | None:
+        if not isinstance(value, dict):
+            return "must be an object"
+        return "; ".join(parse_peers(value, Path())[1]) or None
+
+    def read(self, value: Mapping[str, Any], folder: Path) -> tuple[Peer, ...]:
+        return tuple(parse_peers(value, folder)[0])
 
 
 _MEMBERS: Final[Mapping[str, tuple[str, Kind]]] = {
@@ -42,6 +63,10 @@ _MEMBERS: Final[Mapping[str, tuple[str, Kind]]] = {
     "StudiesMetadata": ("studies_metadata", Choice(METADATA_MODES)),
     "SeriesMetadata": ("series_metadata", Choice(METADATA_MODES)),
     "EnableMetadataCache": ("caches_metadata", Boolean()),
+    "Servers": ("servers", _Servers()),
+    "ServersInDatabase": ("servers_in_database", Boolean()),
+    "StowMaxInstances": ("stow_max_instances", Whole()),
+    "StowMaxSize": ("stow_max_bytes", Whole(unit="MB", factor=1 << 20)),
     # Numbers of threads of the plugin's own code mean nothing here.
     "MetadataWorkerThreadsCount": ("", Whole(1)),
     "WadoRsLoaderThreadsCount": ("", Whole()),

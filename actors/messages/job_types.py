@@ -29,6 +29,10 @@ GET_SCU: Final = JobType(name="DicomGetScu", operation="retrieve.GetScu", strate
 COMMITMENT_SCP: Final = JobType(
     name="StorageCommitmentScp", operation="commitment_report.CommitmentReporting", strategy=REMOTE
 )
+STOW_CLIENT: Final = JobType(name="DicomWebStowClient", operation="stow_client.StowClient", strategy=REMOTE)
+WADO_RETRIEVE_CLIENT: Final = JobType(
+    name="DicomWebWadoRetrieveClient", operation="wado_retrieve_client.WadoRetrieve", strategy=REMOTE
+)
 SEQUENCE: Final = JobType(name="SequenceOfOperations", operation="sequence.SequenceOfOperations", strategy=REMOTE)
 
 ARCHIVE: Final = JobType(name="Archive", operation="archive.MakeArchive", outputs=frozenset({"archive"}))
@@ -48,6 +52,8 @@ JOB_TYPES: Final[Mapping[str, JobType]] = MappingProxyType(
             PEER_STORE,
             MOVE_SCU,
             GET_SCU,
+            STOW_CLIENT,
+            WADO_RETRIEVE_CLIENT,
             COMMITMENT_SCP,
             SEQUENCE,
             ARCHIVE,

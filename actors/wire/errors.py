@@ -12,6 +12,8 @@ NO_PRESENTATION_CONTEXT: Final = 2015
 FIND_UNAVAILABLE: Final = 2016
 GET_UNAVAILABLE: Final = 2045
 
+_LATER: Final = frozenset({408, 425, 429, 502, 503, 504, 507})  # RFC 9110, 6585 and 4918: may pass by itself
+
 
 class Trouble(Enum):
     """Why a run ended early, as far as trying again is concerned."""
@@ -44,6 +46,15 @@ class RemoteFailed(PeerFailed):
         self.trouble = trouble
         self.dimse_status = dimse_status
         self.http_status = http_status
+
+
+class RefusedByHttp(RemoteFailed):
+    """A remote has answered, with an HTTP status that is no success."""
+
+    def __init__(self, who: str, status: int) -> None:
+        trouble = Trouble.BUSY if status in _LATER else Trouble.FINAL
+        super().__init__(f"{who} has answered with HTTP status {status}", trouble=trouble)
+        self.status = status
 
 
 class Interrupted(Exception):  # no error: the interrupter itself informs the caller

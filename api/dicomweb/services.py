@@ -7,7 +7,20 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
-from api.dicomweb import bulk, deletion, frames, metadata, rendered, retrieve, search, store, wado_uri
+from api.dicomweb import (
+    bulk,
+    deletion,
+    frames,
+    metadata,
+    rendered,
+    retrieve,
+    search,
+    server_jobs,
+    server_requests,
+    servers,
+    store,
+    wado_uri,
+)
 from api.dicomweb.handlers import Handler, Handlers
 from api.rest.deps import Deps, Routes
 
@@ -20,6 +33,9 @@ SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
     rendered.handlers,
     store.handlers,
     deletion.handlers,
+    servers.handlers,
+    server_requests.handlers,
+    server_jobs.handlers,
 )
 
 

@@ -10,6 +10,7 @@ from actors.messages.jobs_client import JobsClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.incoming_attachment import IncomingAttachment
 from actors.services.remote.asking import FindPool
+from actors.services.remote.dicomweb_servers import DicomWebServers
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.peers import Peers
 from actors.services.remote.query_store import QueryStore
@@ -25,6 +26,7 @@ from store.records import Origin
 from store.views.views import Views
 
 if TYPE_CHECKING:  # see Deps.peer_client
+    from actors.services.remote.dicomweb_client import DicomWebClient
     from actors.services.remote.peer_client import PeerClient
 
 
@@ -110,6 +112,8 @@ class Deps:
     modalities: Modalities
     peers: Peers
     peer_client: Callable[[], "PeerClient"]  # made when a peer is asked first: its library takes a fifth of a second
+    dicomweb_servers: DicomWebServers
+    dicomweb_client: Callable[[], "DicomWebClient"]  # likewise
     queries: QueryStore
     scu: ScuSettings
     finds: FindPool

@@ -20,11 +20,14 @@ from actors.messages.job_types import (
     RESOURCE_MODIFICATION,
     SEQUENCE,
     SPLIT_STUDY,
+    STOW_CLIENT,
+    WADO_RETRIEVE_CLIENT,
 )
 from actors.services.jobs.operations.retrieve_plan import MOVE, from_plan
-from actors.services.jobs.operations.store_plan import ID_BYTES
+from actors.services.jobs.operations.store_plan import ID_BYTES, InstanceList
 from api.errors import describe
 from api.rest.render_answers import render_keys
+from events.identifiers import format_resource_id
 from store.projections.job_rows import Job, JobState
 from store.times import format_precise_us
 from store.views.jobs import Plan, get_error_details, get_plan, get_result
@@ -155,6 +158,19 @@ def _of_peer_store(view: JobView) -> dict[str, Any]:
     return shown
 
 
+def _of_stow_client(view: JobView) -> dict[str, Any]:
+    values = view.plan.values
+    instances = InstanceList(values.get("instances", b""))
+    named = dict(values.get("named", {})) if instances else None
+    if named is not None:  # as the plugin of Orthanc: the resources that were named, and all instances of theirs
+        named["Instances"] = [format_resource_id(instance) for instance in instances]
+    return {"InstancesCount": str(len(instances)), "Resources": named, "Server": values.get("server", "")}
+
+
+def _of_wado_retrieve_client(_: JobView) -> dict[str, Any]:
+    return {}
+
+
 def _of_retrieve(view: JobView) -> dict[str, Any]:
     return render_retrieve(view.plan.values) if view.plan.values else _of_any_type(view)
 
@@ -202,6 +218,8 @@ _CONTENTS: MappingProxyType[str, Callable[[JobView], dict[str, Any]]] = MappingP
         MODALITY_STORE.name: _of_modality_store,
         PEER_STORE.name: _of_peer_store,
         COMMITMENT_SCP.name: _of_commitment,
+        STOW_CLIENT.name: _of_stow_client,
+        WADO_RETRIEVE_CLIENT.name: _of_wado_retrieve_client,
         MOVE_SCU.name: _of_retrieve,
         GET_SCU.name: _of_retrieve,
         SEQUENCE.name: _of_sequence,

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from events.attachments import AttachmentEvent
 from events.commitments import CommitmentEvent
+from events.dicomweb_servers import DicomWebServerEvent
 from events.event import Event
 from events.files import FileEvent
 from events.identifiers import Level, Ref, Seq
@@ -39,8 +40,8 @@ BESIDE_SERVER: Final = (
 )
 # Those that are, by family or one by one.
 OF_SERVER: Final = (
-    *(ModalityEvent, PeerEvent, CommitmentEvent, WorklistEvent, ChangesCleared, ExportsCleared, ResourceExported),
-    *(MainTagsChosen, AnonymousNameDrawn),
+    *(ModalityEvent, PeerEvent, DicomWebServerEvent, CommitmentEvent, WorklistEvent),
+    *(ChangesCleared, ExportsCleared, ResourceExported, MainTagsChosen, AnonymousNameDrawn),
 )
 FAMILIES: Final = (*BESIDE_SERVER, ServerEvent)
 # The families of which no event makes or removes a resource.

@@ -1,16 +1,17 @@
-"""Rows of remotes, modalities and peers: the plain values of the event that stored each."""
+"""Rows of remotes, modalities, peers and DICOMweb servers: the plain values of the event that stored each."""
 
 from dataclasses import fields
 from typing import Any
 
 import msgpack
 
+from events.dicomweb_servers import DicomWebServerStored
 from events.peers import PeerStored
 from events.server import ModalityStored
 from store.damaged_rows import decodes
 
 
-def pack_remote(event: ModalityStored | PeerStored) -> bytes:
+def pack_remote(event: ModalityStored | PeerStored | DicomWebServerStored) -> bytes:
     packed: bytes = msgpack.packb({f.name: getattr(event, f.name) for f in fields(event)})
     return packed
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from events import envelope
-from events.event import field_names, secret_names
+from events.event import Event, field_names, secret_keys, secret_names
 from events.identifiers import Level, ResourceId, Seq
 from store.log import read_rows
 from store.projections.changes import CLEARED, LAST, ChangeType, read_change
@@ -167,7 +167,6 @@ def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
     tag, public, personal = envelope.upcast(record.tag, record.public, personal)
     event_type = envelope.EVENT_TYPES.get(tag)
     names = field_names(event_type) if event_type is not None else ((), ())
-    hidden = dict.fromkeys(secret_names(event_type), HIDDEN) if event_type is not None else {}
     return EventEntry(
         seq,
         tag,
@@ -176,6 +175,16 @@ def read_entry(seq: Seq, row: bytes, personal_row: bytes | None) -> EventEntry:
         record.actor,
         record.correlation,
         dict(zip(names[0], public, strict=False)),
-        None if personal is None else dict(zip(names[1], personal, strict=False)) | hidden,
+        None if personal is None else _without_secrets(event_type, dict(zip(names[1], personal, strict=False))),
         envelope.is_erased(record, personal_row),
     )
+
+
+def _without_secrets(event_type: type[Event] | None, personal: dict[str, Any]) -> dict[str, Any]:
+    if event_type is None:
+        return personal
+    for name, keys in secret_keys(event_type).items():
+        value = personal.get(name)
+        if isinstance(value, dict):
+            personal[name] = value | {key: HIDDEN for key in keys if value.get(key)}
+    return personal | dict.fromkeys(secret_names(event_type), HIDDEN)

@@ -1,13 +1,13 @@
-"""Remotes, modalities and peers: those that REST has stored, and those that it has changed until the next start.
+"""Remotes, that is modalities, peers and DICOMweb servers: those that REST has stored, and those that it has changed until the next start.
 
-They are stored with `DicomModalitiesInDatabase` and `OrthancPeersInDatabase`.
+They are stored with `DicomModalitiesInDatabase`, `OrthancPeersInDatabase` and the member `ServersInDatabase` of `DicomWeb`.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from store.projections.remotes import unpack_remote
-from store.tables import MODALITIES, PEERS
+from store.tables import DICOMWEB_SERVERS, MODALITIES, PEERS
 from store.views.snapshot import Snapshot
 
 REMOVED: Final = False  # value of a setting of the run, where the remote of the configuration was removed
@@ -32,3 +32,4 @@ class RemoteRows:
 
 MODALITY_ROWS: Final = RemoteRows(MODALITIES, "Modality-")
 PEER_ROWS: Final = RemoteRows(PEERS, "Peer-")
+DICOMWEB_ROWS: Final = RemoteRows(DICOMWEB_SERVERS, "DicomWebServer-")

@@ -94,6 +94,8 @@ class Stage:
             modalities=unused,
             peers=unused,
             peer_client=unused,
+            dicomweb_servers=unused,
+            dicomweb_client=unused,
             scu=unused,
             associations=unused,
             codecs=codecs,

@@ -15,6 +15,8 @@ from actors.services.jobs.operation import Factory, Workbench
 from actors.services.jobs.operations import find_operation
 from actors.services.jobs.operations.store_plan import JOB_TYPE, StorePlan, to_plan
 from actors.services.jobs.runner import Runner
+from actors.services.remote.dicomweb_client import DicomWebClient
+from actors.services.remote.dicomweb_servers import DicomWebServers
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.modality import Modality
 from actors.services.remote.peer_client import PeerClient
@@ -92,6 +94,8 @@ def working(
     modalities: Sequence[Modality] = (),
     filters: ScriptFilters = NO_FILTERS,
     configured: Sequence[Peer] = (),
+    servers: Sequence[Peer] = (),
+    stow_max_bytes: int = 0,
     settings: IngestSettings = _INGEST,
     find: Callable[[str], Factory | None] = find_operation,
 ) -> Iterator[Engine]:
@@ -100,6 +104,7 @@ def working(
     pool = StorePool(0)
     codecs = CodecPool()
     peer_client = PeerClient(HttpClientSettings())
+    dicomweb_client = DicomWebClient(HttpClientSettings())
     channel = open_local_channel(archive.jobs.on_request)
     jobs = JobsClient(archive.index.ask, channel.request)
 
@@ -113,6 +118,9 @@ def working(
             modalities=Modalities(modalities, archive.views, archive.client),
             peers=Peers(configured, archive.views, archive.client),
             peer_client=peer_client,
+            dicomweb_servers=DicomWebServers(servers, archive.views, archive.client),
+            dicomweb_client=dicomweb_client,
+            stow_max_bytes=stow_max_bytes,
             scu=ScuSettings(aet="OURS"),
             associations=pool,
             codecs=codecs,
@@ -132,4 +140,5 @@ def working(
         pool.close()
         codecs.close()
         peer_client.close()
+        dicomweb_client.close()
         ingest.close()

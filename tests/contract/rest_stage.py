@@ -16,6 +16,8 @@ from actors.services.ingest.ingest import Ingest
 from actors.services.ingest.settings import IngestSettings
 from actors.services.remote.answer_limits import AnswerLimits
 from actors.services.remote.asking import create_find_pool
+from actors.services.remote.dicomweb_client import DicomWebClient
+from actors.services.remote.dicomweb_servers import DicomWebServers
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.peer_client import PeerClient
 from actors.services.remote.peers import Peers
@@ -128,6 +130,8 @@ def rest_stage(
     modalities_in_database: bool = False,
     peers_in_database: bool = False,
     peers: Sequence[Peer] = (),
+    servers: Sequence[Peer] = (),
+    servers_in_database: bool = False,
     query_retrieve_size: int = 100,
     answer_limits: AnswerLimits = NO_OTHER_LIMITS,
     scripts: ScriptsClient | None = None,
@@ -142,6 +146,7 @@ def rest_stage(
     ingest = Ingest(archive.client, archive.views, archive.blobs, "gateway-1", lambda: received, filters, codecs)
     finds = create_find_pool(5)
     peer_client = PeerClient(HttpClientSettings())
+    dicomweb_client = DicomWebClient(HttpClientSettings())
     controls: list[str] = []
     log_watch = open_local_channel(archive.log.on_request)
     feed = EventHub(archive.views, LogEnd(log_watch).wait_beyond)
@@ -157,6 +162,8 @@ def rest_stage(
         modalities=Modalities((), archive.views, archive.client, is_stored=modalities_in_database),
         peers=Peers(peers, archive.views, archive.client, is_stored=peers_in_database),
         peer_client=lambda: peer_client,
+        dicomweb_servers=DicomWebServers(servers, archive.views, archive.client, is_stored=servers_in_database),
+        dicomweb_client=lambda: dicomweb_client,
         queries=queries,
         scu=ScuSettings(aet="SINOGRAM", timeout_s=5),
         finds=finds,
@@ -178,5 +185,6 @@ def rest_stage(
         feed.join()
         finds.close()
         peer_client.close()
+        dicomweb_client.close()
         codecs.close()
         ingest.close()

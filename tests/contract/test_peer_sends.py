@@ -176,7 +176,7 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RemoteFailed, match=f"Cannot open certificate file: {absent}"):
         client.store(Peer(name="a", url="https://x/", certificate=absent), b"x", Interruption())
     wrong.write_text("no certificate")
-    with pytest.raises(RemoteFailed, match="certificate for peer a cannot be read"):
+    with pytest.raises(RemoteFailed, match="Peer a: our certificate for it cannot be read"):
         client.store(Peer(name="a", url="https://x/", certificate=wrong), b"x", Interruption())
 
 

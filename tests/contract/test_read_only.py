@@ -10,6 +10,7 @@ import pytest
 from actors.core.index.actor import check_records
 from actors.messages.commands.attachments import RemoveAttachment, RepackAttachment, SetAttachment
 from actors.messages.commands.command import Command
+from actors.messages.commands.dicomweb_servers import RemoveDicomWebServer, StoreDicomWebServer
 from actors.messages.commands.files import ForgetCondemned, OpenFolder, RetireFolder, RevokeFolders
 from actors.messages.commands.instances import NoteDuplicate, StoreInstance
 from actors.messages.commands.jobs import AddJobOutput
@@ -51,7 +52,7 @@ from tools.server.core import Core
 # Whoever adds a command decides here, too, whether it changes the archive. `Together` is judged by its parts.
 CHANGING = {
     StoreInstance, NoteDuplicate, DeleteResource, RetractInstance, PurgeRows, SettleResources, SetStability, ClearChanges,
-    ClearExports, StoreModality, RemoveModality, StorePeer, RemovePeer, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
+    ClearExports, StoreModality, RemoveModality, StorePeer, RemovePeer, StoreDicomWebServer, RemoveDicomWebServer, StoreKeyValue, DeleteKeyValue, AddJobOutput, OpenFolder, RevokeFolders,
     RetireFolder, ForgetCondemned, SetMetadata, RemoveMetadata, AddLabel, RemoveLabel, SetProtection,
     RecycleExcess, SetAttachment, RemoveAttachment, RepackAttachment, ChooseMainTags, Reconstruct, Together,
     StoreWorklist, RemoveWorklist,

@@ -21,6 +21,12 @@ from events.attachments import (
 )
 from events.commitments import CommitmentForgotten, CommitmentReported, CommitmentRequested
 from events.derivation import ResourceDerived
+from events.dicomweb_servers import (
+    DicomWebServerChanged,
+    DicomWebServerDropped,
+    DicomWebServerRemoved,
+    DicomWebServerStored,
+)
 from events.event import Event
 from events.files import FileDamaged, FileHealed, FileRecovered
 from events.identifiers import BlobId, Level, Ref, ResourceId
@@ -335,6 +341,31 @@ EVENTS: dict[str, Event] = {
         properties={},
     ),
     "peer-dropped/1": PeerDropped(name="other"),
+    "dicomweb-server-stored/1": DicomWebServerStored(
+        name="cloud",
+        timeout_s=70,
+        pkcs11=False,
+        certificate="/keys/us.pem",
+        private_key="/keys/us.key",
+        url="https://192.0.2.7/dicom-web/",
+        username="admin",
+        properties={"HasDelete": "1"},
+        password="secret",
+        headers={"Token": "t"},
+        private_key_password="key",
+    ),
+    "dicomweb-server-removed/1": DicomWebServerRemoved(name="cloud"),
+    "dicomweb-server-changed/1": DicomWebServerChanged(
+        name="cloud",
+        timeout_s=0,
+        pkcs11=True,
+        certificate="",
+        private_key="",
+        url="http://192.0.2.7/dicom-web/",
+        username="",
+        properties={},
+    ),
+    "dicomweb-server-dropped/1": DicomWebServerDropped(name="cloud"),
     "commitment-requested/1": CommitmentRequested(
         transaction="2.25.70000", remote_aet="PACS", references=[["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]]
     ),

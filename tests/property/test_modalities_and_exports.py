@@ -1,4 +1,4 @@
-"""Stored modalities, stored peers and exports: any commands in any order are what a plain model says, and replay gives the very bytes."""
+"""Stored modalities, peers and DICOMweb servers, and exports: any commands in any order are what a plain model says, and replay gives the very bytes."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages.commands.command import Command
+from actors.messages.commands.dicomweb_servers import RemoveDicomWebServer, StoreDicomWebServer
 from actors.messages.commands.peers import RemovePeer, StorePeer
 from actors.messages.commands.server import ClearExports, LogExports, RemoveModality, StoreModality
 from actors.services.remote.modality import MANUFACTURERS, RETRIEVE_METHODS, Modality, Operation, from_plain, to_plain
@@ -16,7 +17,7 @@ from actors.wire.http.peer import Peer
 from events.identifiers import Level, ResourceId
 from store.environment import Environment
 from store.views.exports import get_exports, get_last_export
-from store.views.remotes import MODALITY_ROWS, PEER_ROWS
+from store.views.remotes import DICOMWEB_ROWS, MODALITY_ROWS, PEER_ROWS
 from tests.clock import Clock
 from tests.index_stage import IndexStage
 from tools.replay import differences, rebuild
@@ -61,6 +62,8 @@ steps = st.lists(
         st.tuples(st.just("remove"), names),
         st.tuples(st.just("store peer"), peers),
         st.tuples(st.just("remove peer"), names),
+        st.tuples(st.just("store server"), peers),
+        st.tuples(st.just("remove server"), names),
         st.tuples(st.just("export"), exports),
         st.tuples(st.just("clear"), st.none()),
     ),
@@ -78,6 +81,10 @@ def command_of(kind: str, value: Any) -> Command:
             return StorePeer(values=peer_values.to_plain(value), correlation=b"")
         case "remove peer":
             return RemovePeer(name=value, correlation=b"")
+        case "store server":
+            return StoreDicomWebServer(values=peer_values.to_plain(value), correlation=b"")
+        case "remove server":
+            return RemoveDicomWebServer(name=value, correlation=b"")
         case "export":
             return LogExports(modality="pacs", exports=value, correlation=b"")
         case _:
@@ -91,6 +98,7 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
         stage = IndexStage(live, Clock())
         known: dict[str, Modality] = {}
         known_peers: dict[str, Peer] = {}
+        known_servers: dict[str, Peer] = {}
         sent: list[list[Any]] = []
         for kind, value in steps:
             answer = stage.ask(command_of(kind, value))
@@ -103,6 +111,10 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
                     known_peers[value.name] = value
                 case "remove peer":
                     assert answer is (known_peers.pop(value, None) is not None)
+                case "store server":
+                    known_servers[value.name] = value
+                case "remove server":
+                    assert answer is (known_servers.pop(value, None) is not None)
                 case "export":
                     sent += value
                 case _:
@@ -112,6 +124,8 @@ def test_they_are_what_the_model_says_and_replay_agrees(steps: list[tuple[str, A
             assert {modality.name: modality for modality in stored} == known
             stored_peers = [peer_values.from_plain(values) for values in PEER_ROWS.list_stored(snapshot)]
             assert {peer.name: peer for peer in stored_peers} == known_peers
+            stored_servers = [peer_values.from_plain(values) for values in DICOMWEB_ROWS.list_stored(snapshot)]
+            assert {server.name: server for server in stored_servers} == known_servers
             page = get_exports(snapshot, since=0, limit=1_000)
             rows = [
                 [e.level, ResourceId(e.resource), e.patient_id, e.study_instance_uid, e.series_instance_uid]

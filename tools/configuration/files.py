@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.messages.dicomweb_settings import DICOM_WEB
 from actors.services.remote.modality import Modality
 from actors.wire.http.peer import Peer
 from events.errors import BadConfiguration
@@ -21,7 +22,7 @@ from tools.configuration.all_options import OPTIONS, suggestion
 from tools.configuration.dicom_tls import tls_problems
 from tools.configuration.lua import LUA_SCRIPTS, list_scripts
 from tools.configuration.modalities import MODALITIES, read_modalities
-from tools.configuration.peers import PEERS, read_peers
+from tools.configuration.peers import PEERS, odd_peers, read_peers
 from tools.configuration.server import https_problems
 from tools.configuration.tags import TagSettings, read_tags
 from tools.configuration.values import Values
@@ -70,9 +71,10 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
     folders |= {name: file.parent.resolve() for name, file in origin.items()}
     values = Values(given=given, folders=folders)
     modalities, wrong, odd = read_modalities(values.value(MODALITIES))
-    peers, wrong_peers, odd_peers = read_peers(values.value(PEERS), values.folder(PEERS.name))
+    peers, wrong_peers = read_peers(values.value(PEERS), values.folder(PEERS.name))
     scripts, wrong_scripts = list_scripts(values.value(LUA_SCRIPTS), values.folder(LUA_SCRIPTS.name))
     tags, wrong_tags, odd_tags = read_tags(values)
+    odd_remotes = odd_peers(PEERS.name, peers) + odd_peers("DicomWeb.Servers", values.value(DICOM_WEB).servers)
     for option, reasons in ((MODALITIES, wrong), (PEERS, wrong_peers), (LUA_SCRIPTS, wrong_scripts)):
         problems += [f"{origin[option.name]}: {option.name}: {reason}" for reason in reasons]
     problems += [f"{origin[option.name]}: {option.name}: {reason}" for option, reason in wrong_tags]
@@ -88,7 +90,7 @@ def load(paths: Sequence[Path] = (), environment: Mapping[str, str] = os.environ
         tags=tags,
         scripts=tuple(scripts),
         sources=tuple(files),
-        warnings=(*warnings, *odd, *odd_peers, *odd_tags, *_notices(given, origin)),
+        warnings=(*warnings, *odd, *odd_remotes, *odd_tags, *_notices(given, origin)),
     )
 
 

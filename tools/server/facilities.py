@@ -18,6 +18,7 @@ from tools.server.links import Links, Reading
 from tools.server.log_levels import LogLevels
 
 if TYPE_CHECKING:
+    from actors.services.remote.dicomweb_client import DicomWebClient
     from actors.services.remote.peer_client import PeerClient
 
 
@@ -53,6 +54,8 @@ class Facilities:
             modalities=self.modalities,
             peers=self.peers,
             peer_client=lambda: self._peer_client,
+            dicomweb_servers=intake.dicomweb_servers,
+            dicomweb_client=lambda: self._dicomweb_client,
             queries=QueryStore(settings.index_directory, settings.query_retrieve_size, settings.answer_limits),
             scu=settings.scu,
             finds=self._finds,
@@ -81,11 +84,19 @@ class Facilities:
         client: PeerClient = module.PeerClient(self._settings.http_client)
         return client
 
+    @cached_property
+    def _dicomweb_client(self) -> "DicomWebClient":
+        module = import_module("actors.services.remote.dicomweb_client")  # likewise
+        client: DicomWebClient = module.DicomWebClient(self._settings.http_client)
+        return client
+
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
         self.feed.join()
         if "_peer_client" in self.__dict__:
             self._peer_client.close()
+        if "_dicomweb_client" in self.__dict__:
+            self._dicomweb_client.close()
         self._finds.close()
         self._intake.close()
         self._levels.stop()

@@ -1,9 +1,10 @@
-"""The objects of a process that stores instances and knows modalities and peers: gateways, workers and the scripts' process."""
+"""The objects of a process that stores instances and knows modalities, peers and DICOMweb servers: gateways, workers and the scripts' process."""
 
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.codecs.pool import CodecPool
 from actors.services.ingest.ingest import Ingest
+from actors.services.remote.dicomweb_servers import DicomWebServers
 from actors.services.remote.modalities import Modalities
 from actors.services.remote.peers import Peers
 from actors.services.scripts.script_filters import ScriptFilters
@@ -35,6 +36,8 @@ class Intake:
             is_strict_aet=settings.dicom.strict_aet_comparison,
         )
         self.peers = Peers(settings.peers, views, index, is_stored=settings.peers_in_database)
+        web = settings.rest.dicom_web
+        self.dicomweb_servers = DicomWebServers(web.servers, views, index, is_stored=web.servers_in_database)
         self.runtime = RuntimeSettings(settings, views, self.modalities)
         self.filters = ScriptFilters(links.received, links.scripts)
         self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters, self.codecs)

@@ -3,6 +3,7 @@
 from actors.messages.index_client import IndexClient
 from actors.messages.jobs_client import JobsClient
 from actors.services.jobs.operation import Workbench
+from actors.services.remote.dicomweb_client import DicomWebClient
 from actors.services.remote.peer_client import PeerClient
 from actors.services.remote.stored_sender import StorePool
 from actors.wire.interruption import Interruption
@@ -33,6 +34,7 @@ class WorkerBench:
         # storescp, would keep the next job, in another worker, waiting for DicomAssociationCloseDelay (measured: 5 s).
         self._associations = StorePool(close_delay_s=0)
         self._peer_client = PeerClient(settings.http_client)
+        self._dicomweb_client = DicomWebClient(settings.http_client)
         self._intake = Intake(settings, links, views, index)
 
     def workbench(self, interruption: Interruption) -> Workbench:
@@ -45,6 +47,9 @@ class WorkerBench:
             modalities=self._intake.modalities,
             peers=self._intake.peers,
             peer_client=self._peer_client,
+            dicomweb_servers=self._intake.dicomweb_servers,
+            dicomweb_client=self._dicomweb_client,
+            stow_max_bytes=self._rest.dicom_web.stow_max_bytes,
             scu=self._scu,
             associations=self._associations,
             codecs=self._intake.codecs,
@@ -59,4 +64,5 @@ class WorkerBench:
     def close(self) -> None:
         self._associations.close()
         self._peer_client.close()
+        self._dicomweb_client.close()
         self._intake.close()

@@ -7,6 +7,7 @@ from typing import Any
 from actors.messages.commands import (
     attachments,
     commitments,
+    dicomweb_servers,
     files,
     instances,
     jobs,
@@ -43,6 +44,7 @@ _FAMILIES = (
     labels,
     metadata,
     peers,
+    dicomweb_servers,
     commitments,
     worklists,
     attachments,

@@ -1,8 +1,8 @@
-"""The commands about remotes of each kind, under one name each: those about modalities stand in `server`, those about peers in `peers`."""
+"""The commands about remotes of each kind, under one name each: those about modalities stand in `server`, those about peers and DICOMweb servers in modules of their names."""
 
 from typing import Final, NamedTuple
 
-from actors.messages.commands import peers, server
+from actors.messages.commands import dicomweb_servers, peers, server
 
 
 class RemoteCommands(NamedTuple):
@@ -18,3 +18,9 @@ OF_MODALITIES: Final = RemoteCommands(
     server.StoreModality, server.RemoveModality, server.ChangeModality, server.DropModality
 )
 OF_PEERS: Final = RemoteCommands(peers.StorePeer, peers.RemovePeer, peers.ChangePeer, peers.DropPeer)
+OF_DICOMWEB_SERVERS: Final = RemoteCommands(
+    dicomweb_servers.StoreDicomWebServer,
+    dicomweb_servers.RemoveDicomWebServer,
+    dicomweb_servers.ChangeDicomWebServer,
+    dicomweb_servers.DropDicomWebServer,
+)

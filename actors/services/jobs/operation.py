@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # a worker without work imports none of it
     from actors.messages.jobs_client import JobsClient
     from actors.services.codecs.pool import CodecPool
     from actors.services.ingest.ingest import Ingest
+    from actors.services.remote.dicomweb_client import DicomWebClient
+    from actors.services.remote.dicomweb_servers import DicomWebServers
     from actors.services.remote.modalities import Modalities
     from actors.services.remote.peer_client import PeerClient
     from actors.services.remote.peers import Peers
@@ -55,11 +57,14 @@ class Workbench:
     modalities: "Modalities"
     peers: "Peers"
     peer_client: "PeerClient"
+    dicomweb_servers: "DicomWebServers"
+    dicomweb_client: "DicomWebClient"
     scu: "ScuSettings"
     associations: "StorePool"
     codecs: "CodecPool"
     filters: "ScriptFilters"
     temporary_directory: Path
+    stow_max_bytes: int = 0  # of the files in one request to a DICOMweb server; 0: no limit
     modification_threads: int = 8
     archive_threads: int = 2
     media_archive_size: int = 1  # outputs of archive jobs that are kept

@@ -4,12 +4,16 @@ Connections are kept for a while and used again. Redirects are followed, as Orth
 whether it had an effect is not known.
 """
 
+import contextlib
 import logging
+import os
+import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
@@ -35,6 +39,45 @@ class HttpFailed(Exception):  # named for those who catch it
 class Answer:
     status: int
     body: bytes
+
+
+class OpenAnswer:
+    """An answer whose body is still to be read; a context manager. Its connection is used again if the body was read to its end."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers  # whatever the case of a name
+        self._line: socket.socket | None = None  # ours, so that it is no other connection's once this one is closed
+        with contextlib.suppress(OSError, ValueError, HTTPError):  # of a body that is there already
+            self._line = socket.socket(fileno=os.dup(response.fileno()))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it comes, still in its `Content-Encoding`. Raises HttpFailed, also where it is cut short."""
+        try:
+            yield from self._response.stream(PART_BYTES, decode_content=False)
+        except (HTTPError, OSError, ValueError) as exc:
+            raise HttpFailed(_reason(exc)) from exc
+
+    def hang_up(self) -> None:
+        """Break the connection, from any thread: who reads gets an error."""
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        self._response.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+Got = TypeVar("Got", Answer, OpenAnswer)
 
 
 class UrllibClient:
@@ -70,9 +113,36 @@ class UrllibClient:
         timeout_s: float = 0.0,
     ) -> Answer:
         """Make a request and read the whole answer. `timeout_s` 0: that of the settings. Raises HttpFailed."""
+        return self._told(
+            method, url, lambda: self._read(self._request(method, url, body, headers, credentials, timeout_s))
+        )
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        body: bytes | memoryview | Iterable[bytes],
+        headers: Mapping[str, str],
+        credentials: tuple[str, str] | None = None,
+        timeout_s: float = 0.0,
+    ) -> OpenAnswer:
+        """Make a request and read the head of its answer. Raises HttpFailed.
+
+        A body that is iterated over may be so again, after a redirect; without a `Content-Length` it is sent in chunks.
+        """
+        return self._told(
+            method, url, lambda: OpenAnswer(self._request(method, url, body, headers, credentials, timeout_s))
+        )
+
+    def _told(self, method: str, url: str, request: Callable[[], Got]) -> Got:
+        """Make a request, and log what came of it if that is wanted. Raises HttpFailed."""
         began_s = time.monotonic()
         try:
-            answer = self._request(method, url, body, headers, credentials, timeout_s)
+            answer = request()
+        except (HTTPError, ValueError, OSError) as exc:  # ValueError: a header that cannot be sent
+            failed = HttpFailed(_reason(exc))
+            self._tell(method, url, str(failed), began_s)
+            raise failed from exc
         except HttpFailed as exc:
             self._tell(method, url, str(exc), began_s)
             raise
@@ -88,29 +158,25 @@ class UrllibClient:
         self,
         method: str,
         url: str,
-        body: bytes | memoryview,
+        body: bytes | memoryview | Iterable[bytes],
         headers: Mapping[str, str],
         credentials: tuple[str, str] | None,
         timeout_s: float,
-    ) -> Answer:
+    ) -> urllib3.BaseHTTPResponse:
         limit_s = timeout_s or self._timeout_s or None
-        try:
-            response = self._pool.request(
-                method,
-                url if "://" in url else f"http://{url}",  # as curl has it, and so Orthanc
-                body=body if method in {"POST", "PUT"} else None,  # type: ignore[arg-type]  # buffers pass as they are
-                headers=_headers(method, headers, credentials),
-                timeout=Timeout(connect=limit_s, read=limit_s),
-                retries=_RETRIES,
-                preload_content=False,
-            )
-            return Answer(status=response.status, body=self._read(response))
-        except (HTTPError, ValueError, OSError) as exc:  # ValueError: a header that cannot be sent
-            raise HttpFailed(_reason(exc)) from exc
+        return self._pool.request(
+            method,
+            url if "://" in url else f"http://{url}",  # as curl has it, and so Orthanc
+            body=body if method in {"POST", "PUT"} else None,  # type: ignore[arg-type]  # buffers pass as they are
+            headers=_headers(method, headers, credentials),
+            timeout=Timeout(connect=limit_s, read=limit_s),
+            retries=_RETRIES,
+            preload_content=False,
+        )
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Answer:
         if not self._most_bytes:
-            return response.data
+            return Answer(status=response.status, body=response.data)
         parts, left_bytes = [], self._most_bytes
         for part in response.stream(PART_BYTES):
             left_bytes -= len(part)
@@ -119,7 +185,7 @@ class UrllibClient:
                 raise HttpFailed(f"the answer has more than {self._most_bytes} bytes")
             parts.append(part)
         response.release_conn()
-        return b"".join(parts)
+        return Answer(status=response.status, body=b"".join(parts))
 
     def close(self) -> None:
         self._pool.clear()

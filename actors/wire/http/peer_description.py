@@ -1,10 +1,11 @@
-"""How a peer is described, by the section `OrthancPeers` and by REST, in two forms compared with Orthanc 1.12.7.
+"""How a peer is described, by the section `OrthancPeers`, by the member `Servers` of the section `DicomWeb` and by REST, in two forms compared with Orthanc 1.12.7.
 
 Short: `[URL]` or `[URL, user name, password]`. Long: an object with `Url`, and what else `Peer` holds; members that are unknown are
 properties for plugins.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -55,6 +56,18 @@ def parse_peer(name: str, description: object, folder: Path) -> Peer:
         pkcs11=_flag(fields.pop("Pkcs11", False)),
         properties={key: _property(key, fields[key]) for key in sorted(fields)},
     )
+
+
+def parse_peers(section: Mapping[str, Any], folder: Path) -> tuple[list[Peer], list[str]]:
+    """Return the peers of a section that can be read, and what is wrong with the others; files are relative to `folder`."""
+    peers: list[Peer] = []
+    problems: list[str] = []
+    for name, entry in section.items():
+        try:
+            peers.append(parse_peer(name, entry, folder))
+        except BadPeer as exc:
+            problems.append(f"{name!r:.60}: {exc}")
+    return peers, problems
 
 
 def _without_credentials(url: str) -> tuple[str, tuple[str, str]]:

@@ -1,8 +1,8 @@
 """A stored file, or a part of it, as an answer that leaves piece by piece: 2 GB cost no more memory than 1 MB."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from io import RawIOBase
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import falcon
 
@@ -37,10 +37,14 @@ class FilePieces:
         self._opened.close()
 
 
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
 class Closing:
     """Pieces of an answer; whoever makes them is told when no more are wanted: the server closes it, read or not."""
 
-    def __init__(self, pieces: Iterator[bytes], source: Generator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes], source: Closable) -> None:
         self._pieces = pieces
         self._source = source
 

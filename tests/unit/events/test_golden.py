@@ -117,6 +117,13 @@ VALUES: dict[str, tuple[list[Any], list[Any] | None]] = {
     "peer-removed/1": (["other"], None),
     "peer-changed/1": (["other", 0, True, "", ""], ["http://192.0.2.7/", "", {}]),
     "peer-dropped/1": (["other"], None),
+    "dicomweb-server-stored/1": (
+        ["cloud", 70, False, "/keys/us.pem", "/keys/us.key"],
+        ["secret", {"Token": "t"}, "key", "https://192.0.2.7/dicom-web/", "admin", {"HasDelete": "1"}],
+    ),
+    "dicomweb-server-removed/1": (["cloud"], None),
+    "dicomweb-server-changed/1": (["cloud", 0, True, "", ""], ["http://192.0.2.7/dicom-web/", "", {}]),
+    "dicomweb-server-dropped/1": (["cloud"], None),
     "commitment-requested/1": ([], ["2.25.70000", "PACS", [["1.2.840.10008.5.1.4.1.1.4", "1.2.3"]]]),
     "commitment-reported/1": (
         [],

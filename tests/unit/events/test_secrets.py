@@ -3,8 +3,10 @@
 import msgpack
 import pytest
 
+from actors.messages.commands.dicomweb_servers import ChangeDicomWebServer, StoreDicomWebServer
 from actors.messages.commands.peers import ChangePeer, StorePeer
 from events import envelope
+from events.dicomweb_servers import DicomWebServerStored
 from events.event import secret_names
 from events.identifiers import Seq
 from events.peers import PeerStored
@@ -17,7 +19,9 @@ SECRETS = ("password", "headers", "private_key_password")
 
 def test_the_secrets_of_a_peer_are_told_apart() -> None:
     assert secret_names(PeerStored) == set(SECRETS)
-    assert [tag for tag, sample in EVENTS.items() if secret_names(type(sample))] == [PeerStored.TAG]
+    assert secret_names(DicomWebServerStored) == set(SECRETS)
+    with_secrets = [tag for tag, sample in EVENTS.items() if secret_names(type(sample))]
+    assert with_secrets == [PeerStored.TAG, DicomWebServerStored.TAG]
 
 
 def test_a_reader_of_the_log_is_told_that_they_are_there() -> None:
@@ -30,7 +34,7 @@ def test_a_reader_of_the_log_is_told_that_they_are_there() -> None:
     assert (entry.public["name"], entry.personal["url"]) == ("other", "https://192.0.2.7/")
 
 
-@pytest.mark.parametrize("command", [StorePeer, ChangePeer])
+@pytest.mark.parametrize("command", [StorePeer, ChangePeer, StoreDicomWebServer, ChangeDicomWebServer])
 def test_no_text_of_an_event_or_a_command_has_them(command: type[StorePeer]) -> None:
     values = {"name": "other", "password": "secret-word"}
     assert "secret-word" not in repr(command(values=values, correlation=b""))

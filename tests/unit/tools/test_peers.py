@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from actors.wire.http.peer import Peer
-from tools.configuration.peers import read_peers
+from tools.configuration.peers import odd_peers, read_peers
 
 FOLDER = Path("/etc/sinogram")
 
 
 def read(entry: Any, name: str = "a") -> Peer:
-    peers, problems, _ = read_peers({name: entry}, FOLDER)
+    peers, problems = read_peers({name: entry}, FOLDER)
     assert not problems
     return peers[0]
 
@@ -99,7 +99,7 @@ def test_secrets_are_not_shown() -> None:
     ],
 )
 def test_what_is_refused(entry: Any, reason: str) -> None:
-    assert read_peers({"a": entry}, FOLDER) == ((), [f"'a': {reason}"], [])
+    assert read_peers({"a": entry}, FOLDER) == ((), [f"'a': {reason}"])
 
 
 def test_a_name_that_does_not_fit_a_uri() -> None:
@@ -109,6 +109,7 @@ def test_a_name_that_does_not_fit_a_uri() -> None:
 
 
 def test_a_smart_card_is_warned_of() -> None:
-    assert read_peers({"a": {"Url": "https://x", "Pkcs11": True}}, FOLDER)[2] == [
+    peers, _ = read_peers({"a": {"Url": "https://x", "Pkcs11": True}, "b": ["https://x"]}, FOLDER)
+    assert odd_peers("OrthancPeers", peers) == [
         "OrthancPeers: a: Pkcs11 is not honoured: this server does not read smart cards"
     ]

@@ -1,42 +1,62 @@
-"""Decisions about peers. A peer that holds for this run is a setting, which has its secrets; its event has none."""
+"""Decisions about peers and DICOMweb servers. One that holds for this run is a setting, which has its secrets; its event has none."""
 
-from dataclasses import fields
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from actors.core.index.context import Context, Decisions, Planned, Steps
 from actors.core.index.decisions.server import put_setting
 from actors.messages.commands import peers as commands
-from events import peers as events
-from store.tables import PEERS, remote_key
-from store.views.remotes import PEER_ROWS, REMOVED
+from actors.messages.commands.remotes import OF_DICOMWEB_SERVERS, OF_PEERS, RemoteCommands
+from events import dicomweb_servers, peers
+from events.event import Event
+from store.tables import remote_key
+from store.views.remotes import DICOMWEB_ROWS, PEER_ROWS, REMOVED, RemoteRows
 
-_TOLD: Final = tuple(field.name for field in fields(events.PeerChanged))
-
-
-def _store_peer(command: commands.StorePeer, _: Context) -> Steps:
-    yield Planned(events.PeerStored(**command.values))
+_TOLD: Final = tuple(field.name for field in fields(peers.PeerChanged))
 
 
-def _remove_peer(command: commands.RemovePeer, context: Context) -> Steps:
-    context.outcome.reply = context.batch.get(PEERS, remote_key(command.name)) is not None
-    if context.outcome.reply:
-        yield Planned(events.PeerRemoved(name=command.name))
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of such remotes: where they lie, and its events."""
+
+    rows: RemoteRows
+    stored: type[Event]
+    removed: type[Event]
+    changed: type[Event]
+    dropped: type[Event]
+
+    def store(self, command: commands.StorePeer, _: Context) -> Steps:
+        yield Planned(_made(self.stored, command.values))
+
+    def remove(self, command: commands.RemovePeer, context: Context) -> Steps:
+        context.outcome.reply = context.batch.get(self.rows.table, remote_key(command.name)) is not None
+        if context.outcome.reply:
+            yield Planned(_made(self.removed, {"name": command.name}))
+
+    def change(self, command: commands.ChangePeer, context: Context) -> Steps:
+        values = command.values
+        put_setting(context.batch, self.rows.settings + values["name"], values)
+        yield Planned(_made(self.changed, {name: values[name] for name in _TOLD}))
+
+    def drop(self, command: commands.DropPeer, context: Context) -> Steps:
+        put_setting(context.batch, self.rows.settings + command.name, REMOVED)
+        yield Planned(_made(self.dropped, {"name": command.name}))
+
+    def decisions(self, asked: RemoteCommands) -> Decisions:
+        return {asked.store: self.store, asked.remove: self.remove, asked.change: self.change, asked.drop: self.drop}
 
 
-def _change_peer(command: commands.ChangePeer, context: Context) -> Steps:
-    values = command.values
-    put_setting(context.batch, PEER_ROWS.settings + values["name"], values)
-    yield Planned(events.PeerChanged(**{name: values[name] for name in _TOLD}))
+def _made(kind: type[Event], values: Mapping[str, Any]) -> Event:
+    return kind(**values)
 
 
-def _drop_peer(command: commands.DropPeer, context: Context) -> Steps:
-    put_setting(context.batch, PEER_ROWS.settings + command.name, REMOVED)
-    yield Planned(events.PeerDropped(name=command.name))
-
-
-DECISIONS: Decisions = {
-    commands.StorePeer: _store_peer,
-    commands.RemovePeer: _remove_peer,
-    commands.ChangePeer: _change_peer,
-    commands.DropPeer: _drop_peer,
-}
+_PEERS: Final = _Kind(PEER_ROWS, peers.PeerStored, peers.PeerRemoved, peers.PeerChanged, peers.PeerDropped)
+_DICOMWEB_SERVERS: Final = _Kind(
+    DICOMWEB_ROWS,
+    dicomweb_servers.DicomWebServerStored,
+    dicomweb_servers.DicomWebServerRemoved,
+    dicomweb_servers.DicomWebServerChanged,
+    dicomweb_servers.DicomWebServerDropped,
+)
+DECISIONS: Decisions = {**_PEERS.decisions(OF_PEERS), **_DICOMWEB_SERVERS.decisions(OF_DICOMWEB_SERVERS)}
