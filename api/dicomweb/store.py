@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Final, TypeVar
 
 import falcon
@@ -19,8 +20,9 @@ from api.dicomweb.datasets import JSON, XML
 from api.dicomweb.handlers import Handlers
 from api.dicomweb.store_answer import StoreAnswer, StudyMismatch
 from api.dicomweb.store_metadata import MetadataBody
+from api.dicomweb.store_queue import StoreQueue
 from api.errors import UnsupportedMediaType
-from api.rest.deps import Deps, IdentifiedUpload
+from api.rest.deps import Deps
 from api.rest.serving.auth import correlation_of, origin_of
 from api.rest.serving.body import read_chunks
 from api.rest.serving.client_gone import ClientGone, client_gone
@@ -80,19 +82,21 @@ class _Request:
     def take(self, source: Iterator[Part], kind: str) -> None:
         """Store what the parts of a body hold. Raises BodyEnded."""
         if kind == DICOM:
-            for number, (headers, content) in enumerate(source):
-                self._check(number)
-                self._take_file(headers, content)
+            with StoreQueue(self.answer) as queue:
+                for number, (headers, content) in enumerate(source):
+                    self._check(number)
+                    self._take_file(queue, headers, content)
             return
         with MetadataBody(self._deps.settings, kind, self._req.url) as body:
             for number, (headers, content) in enumerate(source):
                 self._check(number)
                 body.add(headers, content)
-            with closing(body.instances()) as instances:
+            # One at a time: this thread has the turn of large metadata, for which the threads of others would wait.
+            with closing(body.instances()) as instances, StoreQueue(self.answer, at_once=1) as queue:
                 for made in instances:
                     self._check(0)
                     with self._noting(made.sop_class, made.sop_instance):
-                        self._store(made.write())
+                        self._store(queue, made.write())
 
     def _check(self, number: int) -> None:
         if self._is_gone():
@@ -100,37 +104,31 @@ class _Request:
         if number == MOST_PARTS:
             raise BodyEnded(InvalidRequest(f"A request has {MOST_PARTS} parts at most: send the others in another one"))
 
-    def _take_file(self, headers: PartHeaders, content: Iterator[bytes]) -> None:
+    def _take_file(self, queue: StoreQueue, headers: PartHeaders, content: Iterator[bytes]) -> None:
         kind = media_type(headers.get("content-type", DICOM))
         beginning = next(content, b"")
         with self._noting(*read_media_storage(beginning)):
             if kind != DICOM:
                 raise InvalidDicom(f"A part is {kind:.80}, where the request says {DICOM}")
-            self._store(_chain(beginning, content))
+            self._store(queue, chain((beginning,), content))
         for _ in content:  # of an instance that was refused before its end
             pass
 
-    def _store(self, content: Iterator[bytes]) -> None:
+    def _store(self, queue: StoreQueue, content: Iterator[bytes]) -> None:
         upload = self._deps.ingest.open(self._origin, correlation_of(self._req))
         try:
             for chunk in content:
                 upload.write(chunk)
-            self._keep(upload)
-        finally:
+            found = upload.look()
+        except BaseException:
             upload.discard()
-
-    def _keep(self, upload: IdentifiedUpload) -> None:
-        if self._study is not None and (found := upload.look()).study_uid != self._study:
-            self.answer.fail(
-                StudyMismatch("An instance is not of the study of the address"), found.sop_class, found.sop_uid
-            )
+            raise
+        if self._study in {None, found.study_uid}:
+            queue.put(upload, found)
             return
-        result = upload.store()
-        found = result.summary
-        if result.status == "FilteredOut":
-            self.answer.filter_out(found, result.dimse_status)
-        else:
-            self.answer.add(found)
+        upload.discard()
+        words = StudyMismatch("An instance is not of the study of the address")
+        self.answer.fail(words, found.sop_class, found.sop_uid)
 
     @contextmanager
     def _noting(self, sop_class: str, sop_instance: str) -> Iterator[None]:
@@ -161,11 +159,6 @@ def _guarded(items: Iterator[T]) -> Iterator[T]:
         yield from items
     except SinogramError as exc:
         raise BodyEnded(exc) from exc
-
-
-def _chain(beginning: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield beginning
-    yield from rest
 
 
 def handlers(deps: Deps) -> Handlers:

@@ -115,7 +115,11 @@ class StoreAnswer:
             resp.data = render_native_model(dict(self._elements(base)))
             return
         resp.content_type = JSON
-        resp.stream = _encode(self._elements(base))
+        pieces = _encode(self._elements(base))
+        if len(self) <= _ITEMS_AT_ONCE:  # a piece of a stream costs a turn of the thread that sends
+            resp.data = b"".join(pieces)
+        else:
+            resp.stream = pieces
 
     def _elements(self, base: str) -> Iterator[tuple[str, Item]]:
         """Yield the elements of the module in their order; items of sequences are made as they are taken."""
