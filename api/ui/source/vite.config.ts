@@ -46,6 +46,15 @@ export default defineConfig({
     reportCompressedSize: false,
     chunkSizeWarningLimit: 4_000, // kB: the viewer, which is loaded when an image is opened
     rolldownOptions: {
+      output: {
+        // The viewer's libraries are a file that changes with nothing of ours, for browsers keep it.
+        codeSplitting: {
+          groups: [
+            { name: "preload", test: /preload-helper/, priority: 2 }, // of both, so of neither
+            { name: "cornerstone", test: /node_modules[\\/](@cornerstonejs|@kitware)/, priority: 1 },
+          ],
+        },
+      },
       // Codecs and vtk.js also run in Node.js, and name its modules for that.
       onwarn: (warning, warn) => {
         if (!warning.message?.includes("externalized for browser compatibility")) warn(warning);

@@ -21,6 +21,7 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/studies/:id": of("Study"),
   "/series/:id": of("Series"),
   "/instances/:id": of("Instance"),
+  "/upload": () => import("./Upload.svelte"),
   "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
 
