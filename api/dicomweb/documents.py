@@ -1,6 +1,6 @@
-"""What instances hold that is no picture and leaves as it is: encapsulated documents (PS3.3 §C.24.2), and videos."""
+"""What is shown of instances that are no pictures: encapsulated documents (PS3.3 §C.24.2) and videos as they lie there, reports as text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import falcon
@@ -14,6 +14,7 @@ from store.dicom.elements import Buffer, Element, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.pixels.description import Extent
+from store.dicom.report import Report, read_report, render_html, render_plain
 from store.dicom.tags import PIXEL_DATA
 from store.dicom.uids import ENCAPSULATED_PDF, STORAGE
 from store.records import Instance
@@ -28,6 +29,8 @@ _DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     STORAGE + "104.4": ("model/obj",),
     STORAGE + "104.5": ("model/mtl",),
 }
+_REPORTS: Final = STORAGE + "88."
+_TEXTS: Final[Mapping[str, Callable[[Report], str]]] = {"text/html": render_html, "text/plain": render_plain}
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"video/mpeg": ("video/mpeg2",)}  # of a video
 
 
@@ -50,7 +53,7 @@ class Document(NamedTuple):
 
 def send(resp: falcon.Response, document: Document, media_type: str) -> None:
     """Answer with a document; a large one leaves piece by piece."""
-    resp.content_type = media_type
+    resp.content_type = f"{media_type}; charset=utf-8" if media_type in _TEXTS else media_type
     if document.size_bytes <= PIECE_BYTES:
         resp.data = b"".join(document.pieces())
     else:
@@ -61,12 +64,19 @@ def types_of(instance: Instance) -> tuple[str, ...]:
     """Return the names of the type of the document that an instance is; none for what is no document."""
     if instance.sop_class in _DOCUMENTS:
         return _DOCUMENTS[instance.sop_class]
+    if instance.sop_class.startswith(_REPORTS):
+        return tuple(_TEXTS)
     kind = media_type_of(instance.transfer_syntax)
     return (kind, *_OTHER_NAMES.get(kind, ())) if kind in VIDEOS else ()
 
 
-def read_document(deps: Deps, instance: Instance) -> Document:
-    """Find the document that an instance is. Raises NotAcceptable where there is none, and as `dicom_files.of_current`."""
+def read_document(deps: Deps, instance: Instance, media_type: str) -> Document:
+    """Find the document that an instance is, or write the report. Raises NotAcceptable where there is none, and as `dicom_files.of_current`."""
+    if media_type in _TEXTS and instance.sop_class.startswith(_REPORTS):
+        with large_datasets.scope():
+            report = read_report(dicom_files.read_dicom_json(deps, instance))
+        text = _TEXTS[media_type](report).encode("utf-8", "replace")
+        return Document(text, ((0, len(text)),))
     return dicom_files.of_current(deps, instance, lambda current: _find(deps, current))
 
 

@@ -134,7 +134,7 @@ class _Answer:
 
     def send_one(self, addressed: _Addressed, wanted: Wanted) -> bool:
         """Answer with one picture, or what else an instance holds; returns whether there is one of a type that is wanted."""
-        for instance, frame in addressed.representatives():
+        for instance, frame in _pictures_first(addressed.representatives()):
             kind = self._type_for(instance, wanted)
             tried = (instance.ref, frame, kind or "")
             if kind is None or tried in self._failed:
@@ -151,7 +151,7 @@ class _Answer:
     def _send_one(self, instance: Instance, frame: int, kind: str, *, in_parts: bool) -> None:
         deps, req, resp = self._deps, self._req, self._resp
         if kind not in FORMATS:
-            documents.send(resp, documents.read_document(deps, instance), kind)
+            documents.send(resp, documents.read_document(deps, instance, kind), kind)
         elif in_parts:  # a thumbnail
             made = pictures.make(deps, req, instance, frame, self._rendering, kind)
             send_parts(resp, kind, _joined((PartHeaders({"Content-Type": kind}), (made,)), ()), len(made))
@@ -178,7 +178,7 @@ class _Answer:
 
     def _parts_of(self, frames: Sequence[int], instance: Instance, kind: str, address: str) -> Generator[Part]:
         if kind not in FORMATS:
-            document = documents.read_document(self._deps, instance)
+            document = documents.read_document(self._deps, instance, kind)
             yield _headers(kind, f"{address}/rendered"), document.pieces()
             return
         for frame in frames:
@@ -194,6 +194,16 @@ class _Answer:
         types = documents.types_of(instance)
         offered = (types if self._has_documents else ()) if types else FORMATS
         return next(filter(wanted.takes, offered), None)
+
+
+def _pictures_first(found: Iterator[tuple[Instance, int]]) -> Iterator[tuple[Instance, int]]:
+    later = []
+    for each in found:
+        if documents.types_of(each[0]):
+            later.append(each)
+        else:
+            yield each
+    yield from later
 
 
 def _headers(kind: str, address: str) -> PartHeaders:

@@ -81,7 +81,7 @@ def _wanted(request: UriRequest, offered: tuple[str, ...]) -> Iterator[str]:
 def _send_document(deps: Deps, resp: falcon.Response, instance: Instance, request: UriRequest, kind: str) -> None:
     if request.is_anonymized:
         raise NotAcceptable(f"A document is not de-identified: {kind} cannot be had with anonymize=yes")
-    documents.send(resp, documents.read_document(deps, instance), kind)
+    documents.send(resp, documents.read_document(deps, instance, kind), kind)
 
 
 def _send_file(deps: Deps, req: falcon.Request, resp: falcon.Response, instance: Instance, request: UriRequest) -> None:

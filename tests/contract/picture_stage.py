@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from tests.clock import Clock
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
-from tests.dicom_bytes import SECONDARY_CAPTURE, dataset, encode, uid
+from tests.dicom_bytes import RAW_DATA, SECONDARY_CAPTURE, dataset, encode, uid
 from tests.native_pixels import EXPLICIT, Native, ramp
 from tests.pixel_files import ENCODERS, JPEG_LS, fragment, pixel_file
 from tools.core_settings import CoreSettings
@@ -25,7 +27,7 @@ COLOURS: Final = ramp("u1", 1, 12, 10, 3)
 MPEG2: Final = "1.2.840.10008.1.2.4.100"
 
 # Studies of patient 9: each holds one series of one instance, but for SLICES.
-GRAY, FRAMED, COLOURED, DOCUMENT, FILM, REPORT, SLICES, BROKEN, BROKEN_LATE, WINDOWED = range(1, 11)
+GRAY, FRAMED, COLOURED, DOCUMENT, FILM, REPORT, SLICES, BROKEN, BROKEN_LATE, WINDOWED, RAW = range(1, 12)
 _SR: Final = "1.2.840.10008.5.1.4.1.1.88.11"
 _ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _VIDEO: Final = "1.2.840.10008.5.1.4.1.1.77.1.4.1"
@@ -48,6 +50,52 @@ def _film() -> bytes:
     return encode(made, MPEG2)
 
 
+def _coded(meaning: str) -> Any:
+    return Sequence([dataset_of(CodeValue="1", CodingSchemeDesignator="99", CodeMeaning=meaning)])
+
+
+def dataset_of(**values: Any) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def _report() -> Dataset:
+    number = dataset_of(NumericValue="12.5", MeasurementUnitsCodeSequence=_coded("millimeter"))
+    items = [
+        dataset_of(
+            ValueType="CONTAINER",
+            ConceptNameCodeSequence=_coded("Findings"),
+            ContentSequence=Sequence(
+                [
+                    dataset_of(
+                        ValueType="TEXT", ConceptNameCodeSequence=_coded("Finding"), TextValue="<b>Größe</b> & more"
+                    ),
+                    dataset_of(
+                        ValueType="NUM",
+                        ConceptNameCodeSequence=_coded("Diameter"),
+                        MeasuredValueSequence=Sequence([number]),
+                    ),
+                ]
+            ),
+        ),
+        dataset_of(
+            ValueType="CODE", ConceptNameCodeSequence=_coded("Conclusion"), ConceptCodeSequence=_coded("Normal")
+        ),
+    ]
+    return dataset(
+        9,
+        **_named(REPORT),
+        SOPClassUID=_SR,
+        Modality="SR",
+        SpecificCharacterSet="ISO_IR 100",
+        ValueType="CONTAINER",
+        ConceptNameCodeSequence=_coded("Radiology Report"),
+        ContentSequence=Sequence(items),
+    )
+
+
 def slice_of(instance: int) -> Any:
     return np.full((1, 4, 6, 1), instance, "u1") * np.arange(1, 7, dtype="u1").reshape(1, 1, 6, 1)
 
@@ -65,7 +113,8 @@ def _files() -> Iterator[bytes]:
     document: Any = {"SOPClassUID": _ENCAPSULATED_PDF, "MIMETypeOfEncapsulatedDocument": "application/pdf"}
     yield encode(dataset(9, **_named(DOCUMENT), **document, EncapsulatedDocument=PDF))
     yield _film()
-    yield encode(dataset(9, **_named(REPORT), SOPClassUID=_SR, Modality="SR"))
+    yield encode(_report())
+    yield encode(dataset(9, **_named(RAW), SOPClassUID=RAW_DATA))
     for instance in (4, 1, 5, 2, 3):
         yield Native(samples=slice_of(instance)).file(
             EXPLICIT, **_named(SLICES, instance), SOPClassUID=SECONDARY_CAPTURE

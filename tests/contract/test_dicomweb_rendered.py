@@ -21,6 +21,7 @@ from tests.contract.picture_stage import (
     GRAY,
     INTERCEPT,
     PDF,
+    RAW,
     REPORT,
     SLICES,
     SLOPE,
@@ -97,6 +98,7 @@ def test_a_series_is_shown_by_its_middle_and_a_study_by_a_series_that_can_be_sho
     wanted = stretched(slice_of(3)[0, ..., 0])
     for level in ("series", "study"):
         assert is_close(decoded(ask(f"{address(SLICES, level)}/{resource}")), wanted)
+        assert ask(f"{address(SLICES, level)}/{resource}", None).headers["Content-Type"] == "image/jpeg"
 
 
 def test_frames_are_counted_from_one_and_an_instance_is_shown_by_the_first(ask: Ask) -> None:
@@ -223,11 +225,32 @@ def test_a_video_leaves_as_it_is(ask: Ask) -> None:
             assert ask(f"{address(FILM, level)}/rendered", accept).status == 406
 
 
+def test_a_report_is_shown_as_text(ask: Ask) -> None:
+    lines = ["Findings", "  Finding: <b>Größe</b> & more", "  Diameter: 12.5 millimeter", "Conclusion: Normal"]
+    for level in ("study", "series", "instance"):
+        path = f"{address(REPORT, level)}/rendered"
+        plain = ask(path, "text/plain")
+        assert (plain.status, plain.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        shown = plain.body.decode().splitlines()
+        assert shown[0] == "Radiology Report"
+        assert "Patient: Doe Jane 9, PAT9, 19700102, F" in shown
+        assert shown[shown.index("") + 1 :] == lines
+        for accept in (None, "text/html", "text/*", "image/png, text/html;q=0.1"):
+            page = ask(path, accept)
+            assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+            assert "&lt;b&gt;Größe&lt;/b&gt; &amp; more" in page.body.decode()
+            assert b"<b>Gr" not in page.body
+        ((headers, body),) = split(ask(path, "multipart/related; type=text/plain"))
+        assert (headers["content-type"], body) == ("text/plain", plain.body)
+        assert ask(path, "image/jpeg").status == 406
+        assert ask(f"{address(REPORT, level)}/thumbnail", None).status == 406
+
+
 @pytest.mark.parametrize("accept", [None, PNG, "multipart/related; type=image/png"])
 def test_what_has_no_pixels_is_refused(ask: Ask, accept: str | None) -> None:
     for level in ("study", "series", "instance", "frame"):
         for resource in ("rendered", "thumbnail"):
-            refused(ask(f"{address(REPORT, level)}/{resource}", accept), 406, "no Pixel Data")
+            refused(ask(f"{address(RAW, level)}/{resource}", accept), 406, "no Pixel Data")
 
 
 def test_what_is_not_here_is_not_found(ask: Ask) -> None:
@@ -365,4 +388,4 @@ def test_a_picture_that_a_client_has_is_not_sent_again(ask: Ask) -> None:
         ask(path, If_None_Match='"x"'),
     ):
         assert other.status == 200
-    assert "Etag" not in ask(f"{address(REPORT)}/rendered").headers
+    assert "Etag" not in ask(f"{address(RAW)}/rendered").headers

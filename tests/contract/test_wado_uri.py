@@ -23,6 +23,7 @@ from tests.contract.picture_stage import (
     INTERCEPT,
     MPEG2,
     PDF,
+    RAW,
     REPORT,
     SLOPE,
     VALUES,
@@ -106,7 +107,10 @@ def test_requests_that_are_none_are_refused(ask: Ask, query: str) -> None:
         (DOCUMENT, "contentType=application/dicom", None, "application/dicom"),
         (FILM, "", None, "video/mpeg"),
         (FILM, "contentType=video/mpeg2", None, "video/mpeg2"),
-        (REPORT, "", None, "application/dicom"),
+        (RAW, "", None, "application/dicom"),
+        (RAW, "contentType=image/png,application/dicom", None, "application/dicom"),
+        (REPORT, "", None, "text/html; charset=utf-8"),
+        (REPORT, "contentType=text/plain", None, "text/plain; charset=utf-8"),
         (REPORT, "contentType=image/png,application/dicom", None, "application/dicom"),
     ],
 )
@@ -128,7 +132,8 @@ def test_the_type_is_that_of_the_query_or_of_the_header(
         (DOCUMENT, "contentType=image/jpeg"),
         (FILM, "contentType=image/jpeg"),
         (REPORT, "contentType=image/jpeg"),
-        (REPORT, "contentType=text/html"),
+        (RAW, "contentType=image/png"),
+        (RAW, "contentType=text/html"),
     ],
 )
 def test_types_that_cannot_be_had_are_refused(ask: Ask, study: int, query: str) -> None:
@@ -249,8 +254,8 @@ def test_a_file_is_de_identified_by_the_basic_profile(ask: Ask, syntax: str) -> 
 
 def test_what_cannot_be_de_identified_is_refused(ask: Ask) -> None:
     refused(ask(GRAY, "anonymize=x"), 400, "anonymize")
-    for query in ("", "&contentType=application/pdf"):
-        refused(ask(DOCUMENT, f"anonymize=yes{query}"), 406, "document")
+    for study, query in ((DOCUMENT, ""), (DOCUMENT, "&contentType=application/pdf"), (REPORT, "")):
+        refused(ask(study, f"anonymize=yes{query}"), 406, "document")
     for query in ("", "&contentType=image/png", "&contentType=application/dicom"):
         refused(ask(COLOURED, f"anonymize=yes{query}"), 406, "burned-in")  # as this instance says of itself
     assert is_close(decoded(ask(WINDOWED, "contentType=image/png&anonymize=yes")), decoded(ask(WINDOWED)), 0)
