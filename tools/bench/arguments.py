@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SCENARIO_NAMES = (
     "storescu", "storescu-nodelay", "storescu-4", "no-delay", "no-delay-4", "rest-1", "rest-5", "rest-1-expand",
-    "no-delay-4-render",
+    "stow-1", "stow-4", "no-delay-4-render",
 )  # fmt: skip
 _EPILOG = """
 Two servers in one run, both started here with fresh archives:
@@ -177,7 +177,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _ingest(options: argparse.Namespace) -> int:
     from tools.bench.ingest import SCENARIOS, ingest, preload
 
-    chosen = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
+    usual = [name for name, scenario in SCENARIOS.items() if not scenario.is_extra]
+    chosen = [SCENARIOS[name] for name in options.scenario or usual]
     supply, count = _supply(options, chosen)
     with _servers(options) as (targets, folder):
         runs = preload(targets, _samples(options, "small", salt=1), options.preload) if options.preload else []

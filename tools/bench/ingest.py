@@ -20,6 +20,7 @@ from tools.bench.http_load import stream_of_uploads, uploads
 from tools.bench.results import Run, measured, run_of
 from tools.bench.samples import Samples
 from tools.bench.senders import Outcome, in_background, run_senders
+from tools.bench.stow_load import FILES_A_REQUEST, stow
 from tools.bench.targets import Target
 from tools.import_files import find_files, kind_of
 
@@ -65,6 +66,7 @@ class Scenario:
     send: Callable[[Target, Sequence[bytes], Path], Outcome]
     is_dicom: bool = False
     needs_storescu: bool = False
+    is_extra: bool = False  # runs where it is named: not every server has what it needs
 
 
 def _storescu(target: Target, files: Sequence[bytes], folder: Path, *, parts: int, no_delay: bool) -> Outcome:
@@ -83,6 +85,10 @@ def _cstore(target: Target, files: Sequence[bytes], _: Path, *, associations: in
 
 def _rest(target: Target, files: Sequence[bytes], _: Path, *, clients: int) -> Outcome:
     return run_senders(uploads(target.client, files, clients))
+
+
+def _stow(target: Target, files: Sequence[bytes], _: Path, *, clients: int) -> Outcome:
+    return stow(target.client, files, clients)
 
 
 def _rest_beside_expand(target: Target, files: Sequence[bytes], folder: Path) -> Outcome:
@@ -161,6 +167,10 @@ SCENARIOS: Final = _scenarios(
     Scenario("no-delay-4", "four of them at once", partial(_cstore, associations=4), is_dicom=True),
     Scenario("rest-1", "POST /instances, one client", partial(_rest, clients=1)),
     Scenario("rest-5", "POST /instances, five clients", partial(_rest, clients=5)),
+    Scenario(
+        "stow-1", f"STOW-RS, {FILES_A_REQUEST} files a request, one client", partial(_stow, clients=1), is_extra=True
+    ),
+    Scenario("stow-4", "four of them at once", partial(_stow, clients=4), is_extra=True),
     Scenario("rest-1-expand", f"one client, while another loops over GET {EXPAND_PATH}", _rest_beside_expand),
     Scenario(
         "no-delay-4-render",
