@@ -1,6 +1,7 @@
 """What is shown of instances that are no pictures: encapsulated documents (PS3.3 §C.24.2) and videos as they lie there, reports as text."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 
 import falcon
@@ -32,6 +33,9 @@ _DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 _REPORTS: Final = STORAGE + "88."
 _TEXTS: Final[Mapping[str, Callable[[Report], str]]] = {"text/html": render_html, "text/plain": render_plain}
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"video/mpeg": ("video/mpeg2",)}  # of a video
+ALL_TYPES: Final = frozenset(
+    (*chain(*_DOCUMENTS.values(), *_OTHER_NAMES.values()), *_TEXTS, *VIDEOS)
+)  # of documents that there may be
 
 
 class Document(NamedTuple):

@@ -1,30 +1,33 @@
 """`…/rendered` and `…/thumbnail` of studies, series, instances and frames: pictures, documents, videos (PS3.18 §10.4.1.1.3, §10.4.1.1.4).
 
 A client that takes one type gets one picture: of a study or series that which `/series/{id}/preview` shows, of an instance its first frame, as by
-Orthanc's plugin. One that takes `multipart/related` gets a part for each frame below. Pictures show the full range of the frame where no
+Orthanc's plugin; as GIF all its frames, which moves. One that takes `multipart/related` gets a part for each frame below. Pictures show the full range of the frame where no
 window is wanted, again as the plugin's. What is wrong in a request is 400, a type that cannot be had 406.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain
 
 import falcon
 
+from actors.services.images.pictures import GIF
 from actors.services.images.slice_order import count_frames
 from actors.wire.multipart import RELATED, PartHeaders
 from api.dicomweb import documents, pictures
 from api.dicomweb.accept import Wanted, parse_accept
+from api.dicomweb.addressed_frames import Addressed
 from api.dicomweb.addresses import find_addressed
-from api.dicomweb.base_url import base_url, resource_url
+from api.dicomweb.animation import animate, read_frame_ms
+from api.dicomweb.base_url import base_url
 from api.dicomweb.frames import parse_frames
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.parts import WHOLE_BYTES, Part, send_parts
+from api.dicomweb.parts import WHOLE_BYTES, Part, gathered, send_parts
 from api.dicomweb.pictures import FORMATS, NotAnImage
 from api.dicomweb.rendering import Rendering, parse_rendering, parse_thumbnail, parse_warnings
 from api.errors import NotAcceptable
 from api.rest.deps import Deps
-from api.rest.middle_frames import middle_of, ordered_instances, series_of
-from store.dicom.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID
-from store.records import Instance, Resource
+from api.rest.serving.file_pieces import Closing
+from store.records import Instance
 
 
 class Rendered:
@@ -49,10 +52,10 @@ class Rendered:
         numbers = None if frames is None else parse_frames(frames)
         with self._deps.views.snapshot() as s:
             found = find_addressed(s, study, series, instance)
-        addressed = _Addressed(self._deps, study, found, numbers)
+        addressed = Addressed(self._deps, study, series, found, numbers)
         is_list = numbers is not None and len(numbers) > 1 and not self._is_thumbnail
         answer = _Answer(self._deps, req, resp, rendering, has_documents=not self._is_thumbnail)
-        for wanted in parse_accept(req):
+        for wanted in _different(parse_accept(req)):
             has_parts = wanted.is_multipart or (is_list and wanted.type.endswith("*"))
             if has_parts and not self._is_thumbnail:
                 is_sent = answer.send_all(addressed, wanted)
@@ -61,53 +64,6 @@ class Rendered:
             if is_sent:
                 return
         raise answer.reason
-
-
-class _Addressed:
-    """What an address names."""
-
-    def __init__(
-        self, deps: Deps, study: str, found: Sequence[Resource | Instance], numbers: Sequence[int] | None
-    ) -> None:
-        self._deps = deps
-        self._study = study
-        self._found = found
-        self._numbers = numbers
-
-    def representatives(self) -> Iterator[tuple[Instance, int]]:
-        """Yield frames that may stand for all of it, the best first."""
-        first = self._found[0]
-        if isinstance(first, Instance):
-            yield first, self._numbers[0] - 1 if self._numbers else 0
-            return
-        for series in self._series():
-            with self._deps.views.snapshot() as s:
-                middle = middle_of(s, series)
-            yield middle
-
-    def instances(self) -> Iterator[tuple[str, Instance]]:
-        """Yield all instances, and the UIDs of their series."""
-        for record in self._found:
-            if isinstance(record, Instance):
-                with self._deps.views.snapshot() as s:
-                    series = s.parent(record)
-                yield series.tags[SERIES_INSTANCE_UID], record
-                return
-        for series in self._series():
-            with self._deps.views.snapshot() as s:
-                ordered = ordered_instances(s, series)
-            for instance in ordered:
-                yield series.tags[SERIES_INSTANCE_UID], instance
-
-    def frames(self, instance: Instance) -> Sequence[int]:
-        return range(count_frames(instance)) if self._numbers is None else [number - 1 for number in self._numbers]
-
-    def _series(self) -> list[Resource]:
-        with self._deps.views.snapshot() as s:
-            return [each for record in self._found if isinstance(record, Resource) for each in series_of(s, record)]
-
-    def address(self, base: str, series: str, instance: Instance) -> str:
-        return resource_url(base, self._study, series, instance.tags[SOP_INSTANCE_UID])
 
 
 class _Answer:
@@ -132,7 +88,7 @@ class _Answer:
             f"Images are offered as {', '.join(FORMATS)}, alone and in {RELATED}; documents and videos in their own type"
         )
 
-    def send_one(self, addressed: _Addressed, wanted: Wanted) -> bool:
+    def send_one(self, addressed: Addressed, wanted: Wanted) -> bool:
         """Answer with one picture, or what else an instance holds; returns whether there is one of a type that is wanted."""
         for instance, frame in _pictures_first(addressed.representatives()):
             kind = self._type_for(instance, wanted)
@@ -141,7 +97,10 @@ class _Answer:
                 continue
             self._failed.add(tried)
             try:
-                self._send_one(instance, frame, kind, in_parts=wanted.is_multipart)
+                if kind == GIF and addressed.is_whole_instance and self._has_documents and count_frames(instance) > 1:
+                    self._send_animation(instance, addressed.frames(instance))
+                else:
+                    self._send_one(instance, frame, kind, in_parts=wanted.is_multipart)
             except NotAcceptable as exc:
                 self.reason = exc
             else:
@@ -158,7 +117,16 @@ class _Answer:
         else:
             pictures.send(deps, req, resp, instance, frame, self._rendering, kind)
 
-    def send_all(self, addressed: _Addressed, wanted: Wanted) -> bool:
+    def _send_animation(self, instance: Instance, frames: Sequence[int]) -> None:
+        """Answer with all frames of an instance, which have one size, as one GIF."""
+        deps, req = self._deps, self._req
+        made = (pictures.make(deps, req, instance, frame, self._rendering, GIF) for frame in frames)
+        pieces = gathered(animate(made, read_frame_ms(deps, instance)))
+        first = next(pieces)  # what fails at once has its status
+        self._resp.content_type = GIF
+        self._resp.stream = Closing(chain((first,), pieces), pieces)
+
+    def send_all(self, addressed: Addressed, wanted: Wanted) -> bool:
         """Answer with a part for each frame, as they are made; returns whether there is one of a type that is wanted."""
         parts = self._parts(addressed, wanted)
         first = next(parts, None)  # what fails at once has its status
@@ -167,7 +135,7 @@ class _Answer:
         send_parts(self._resp, first[0]["Content-Type"], _joined(first, parts), WHOLE_BYTES + 1)
         return True
 
-    def _parts(self, addressed: _Addressed, wanted: Wanted) -> Generator[Part]:
+    def _parts(self, addressed: Addressed, wanted: Wanted) -> Generator[Part]:
         base = base_url(self._req, self._deps.settings)
         for series, instance in addressed.instances():
             kind = self._type_for(instance, wanted)
@@ -194,6 +162,17 @@ class _Answer:
         types = documents.types_of(instance)
         offered = (types if self._has_documents else ()) if types else FORMATS
         return next(filter(wanted.takes, offered), None)
+
+
+def _different(accepted: Iterable[Wanted]) -> Iterator[Wanted]:
+    """Yield each type once, and none that nothing has: a header may hold thousands, and each is looked for in all of a study."""
+    known = (*FORMATS, *documents.ALL_TYPES)
+    seen = set()
+    for wanted in accepted:
+        key = wanted.type, wanted.is_multipart
+        if key not in seen and any(map(wanted.takes, known)):
+            seen.add(key)
+            yield wanted
 
 
 def _pictures_first(found: Iterator[tuple[Instance, int]]) -> Iterator[tuple[Instance, int]]:

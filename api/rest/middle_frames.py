@@ -1,6 +1,7 @@
 """The frame that stands for a series or a study in a picture: the one in the middle of the series, of the largest series of the study."""
 
 from actors.services.images.slice_order import NoOrder, count_frames, order_slices
+from events.errors import NotFound
 from events.identifiers import Level
 from store.records import Instance, Resource
 from store.views.snapshot import Snapshot
@@ -24,8 +25,10 @@ def ordered_instances(snapshot: Snapshot, series: Resource) -> list[Instance]:
 
 
 def middle_of(snapshot: Snapshot, series: Resource) -> tuple[Instance, int]:
-    """Return the instance and the index of the frame in the middle of a series."""
+    """Return the instance and the index of the frame in the middle of a series. Raises NotFound, if it has been deleted."""
     ordered = ordered_instances(snapshot, series)
+    if not ordered:
+        raise NotFound
     counts = [max(1, count_frames(instance)) for instance in ordered]
     middle = sum(counts) // 2
     place = 0

@@ -106,7 +106,8 @@ def _files() -> Iterator[bytes]:
     yield gray.file(EXPLICIT, **_named(GRAY), SOPClassUID=SECONDARY_CAPTURE, **rescaled)
     rescaled |= {"WindowCenter": "100", "WindowWidth": "900", "BurnedInAnnotation": "NO"}
     yield gray.file(EXPLICIT, **_named(WINDOWED), SOPClassUID=SECONDARY_CAPTURE, **rescaled)
-    yield Native(samples=FRAMES, bits=16).file(EXPLICIT, **_named(FRAMED), SOPClassUID=SECONDARY_CAPTURE)
+    framed = _named(FRAMED) | {"SOPClassUID": SECONDARY_CAPTURE, "FrameTime": "250"}
+    yield Native(samples=FRAMES, bits=16).file(EXPLICIT, **framed)
     yield Native(samples=COLOURS, label="RGB", planar=0).file(
         EXPLICIT, **_named(COLOURED), SOPClassUID=SECONDARY_CAPTURE, BurnedInAnnotation="YES"
     )
@@ -145,7 +146,8 @@ def decoded(answer: Answer) -> Any:
     assert answer.status == 200, answer
     kind = answer.headers["Content-Type"].removeprefix("image/").replace("jpeg", "jpeg8")
     made = getattr(import_module("imagecodecs"), f"{kind}_decode")(answer.body)
-    return made[..., 0] if kind == "gif" and made.ndim == 3 and (made == made[..., :1]).all() else made
+    is_gray = kind == "gif" and made.ndim == 3 and (made == made[..., :1]).all()
+    return made[..., 0] if is_gray else made
 
 
 def stretched(values: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actors.wire.multipart import RELATED, parse_boundary, parse_parameters, parts
+from api.dicomweb import addressed_frames
 from api.errors import NotAcceptable
 from tests.contract.picture_stage import (
     BROKEN,
@@ -119,6 +120,41 @@ def test_colours_stay_colours(ask: Ask) -> None:
     assert np.array_equal(decoded(ask(f"{address(COLOURED)}/rendered")), COLOURS[0])
     made = decoded(ask(f"{address(COLOURED)}/rendered", "image/gif"))
     assert is_close(made, COLOURS[0].astype("f8"), 64)  # two bits of blue
+
+
+def test_a_gif_of_an_instance_moves(ask: Ask) -> None:
+    answer = ask(f"{address(FRAMED)}/rendered?viewport=16,18", "image/gif")
+    assert answer.headers["Content-Type"] == "image/gif"
+    made = decoded(answer)
+    assert made.shape == (3, 18, 16, 3)
+    for shown, frame in zip(made, FRAMES, strict=True):
+        assert is_close(shown[..., 0], scaled(stretched(frame[..., 0]), 18, 16))
+        assert (shown == shown[..., :1]).all()
+    assert answer.body.startswith(b"GIF89a")
+    assert answer.body.count(b"\x21\xf9\x04\x00\x19\x00") == 3, "for 250 ms each, by Frame Time"
+    assert answer.body.count(b"NETSCAPE2.0") == 1
+    for still in ("/frames/2/rendered", "/thumbnail"):
+        assert decoded(ask(f"{address(FRAMED)}{still}", "image/gif")).ndim == 2
+
+
+def test_a_header_of_many_types_costs_no_more_than_one_of_few(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def counting(name: str) -> Any:
+        real = getattr(addressed_frames, name)
+
+        def count(*args: Any) -> Any:
+            looked.append(name)
+            return real(*args)
+
+        return count
+
+    for name in ("middle_of", "ordered_instances"):
+        monkeypatch.setattr(addressed_frames, name, counting(name))
+    others = [f"a/{number}, multipart/related; type=a/{number}" for number in range(500)]
+    repeated = ["image/jp2", "video/mp4", "multipart/related; type=video/mp4"] * 200
+    assert ask(f"{address(SLICES, 'study')}/rendered", ", ".join(others + repeated)).status == 406
+    assert len(looked) == 4  # both series, alone and in parts
 
 
 @pytest.mark.parametrize(
