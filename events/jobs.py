@@ -31,7 +31,7 @@ class JobSubmitted(JobEvent):
     steps: int
     step_timeout_s: int  # a step that takes longer is ended, with its worker
     attempts: int  # how often it may be begun before an error is final
-    plan: dict[str, Any] = personal(secret_keys=("headers",))  # plain values, as the operation defines them
+    plan: dict[str, Any] = personal(secret_keys=("headers", "secret"))  # plain values, as the operation defines them
     user_data: str = personal()  # JSON; "" for none
 
 

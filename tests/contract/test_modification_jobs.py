@@ -16,6 +16,7 @@ from events.identifiers import Level, ResourceId, format_resource_id
 from store.dicom.tags import PATIENT_NAME, STUDY_DESCRIPTION
 from store.projections.job_rows import JobState
 from store.records import Instance, Resource
+from store.views.feed import get_events
 from store.views.labels import labels_of
 from store.views.metadata import sources_of
 from tests.contract.modification_stage import NAME, PER_STEP, cut_off, plan_of, sources
@@ -49,6 +50,15 @@ def test_each_instance_becomes_another_that_names_its_source(engine: Engine) -> 
     assert (ended.state, ended.failed) == (JobState.Success, 0)
     assert sorted(sources(engine).values()) == before
     assert len(engine.instances()) == 2 * INSTANCES
+
+
+def test_the_log_shows_nobody_from_what_new_uids_are_drawn(engine: Engine) -> None:
+    """Who knew it could find the patient of each anonymised file."""
+    plan = plan_of(engine)
+    submit(engine, plan)
+    with engine.core.views.snapshot() as s:
+        told = [entry.personal for entry in get_events(s, limit=1_000) if entry.tag == "job-submitted/1"]
+    assert [entry["plan"]["secret"] for entry in told if entry] == ["hidden"]
 
 
 def test_sources_go_when_all_is_stored_but_not_what_has_come_since(engine: Engine) -> None:
