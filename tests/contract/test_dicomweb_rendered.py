@@ -369,6 +369,17 @@ def test_a_viewport_may_show_a_part_turned_over(ask: Ask, viewport: str, part: A
     assert is_close(decoded(ask(f"{address(GRAY)}/rendered?viewport={viewport}")), scaled(stretched(part), rows, columns))  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "image/gif"])
+@pytest.mark.parametrize("viewport", ["10,12,1,2,5,6", "5,6,1,2,5,6", "5,6,1,2,-5,-6", "10,12,,,-10", "20,24,1,2,-5,6"])
+def test_parts_of_colours_and_grays_have_every_type(ask: Ask, viewport: str, kind: str) -> None:
+    for study in (COLOURED, GRAY):
+        exact, made = (decoded(ask(f"{address(study)}/rendered?viewport={viewport}", each)) for each in (PNG, kind))
+        assert exact.shape == made.shape
+        assert is_close(made, exact.astype("f8"), {"image/png": 0, "image/gif": 64, "image/jpeg": 255}[kind])
+    part = COLOURS[0][2:8, 1:6]
+    assert np.array_equal(decoded(ask(f"{address(COLOURED)}/rendered?viewport=5,6,1,2,-5,-6")), part[::-1, ::-1])
+
+
 @pytest.mark.parametrize("text", ["", "30", ",", "30,", ",40", "0,40", "30,0", "-30,40", "1.5,2", "x,2", "65536,1", "65535,65535", "99999999999,1", "30,40,x", "30,40,0,0,0,5", "30,40,0,0,5,0", "30,40,1,2,3,4,5", "30,40,nan", "30,40,30,0", "30,40,0,40,5,5", "30,40,1e300,0,5,5"])  # fmt: skip
 def test_viewports_that_are_none_are_refused(ask: Ask, text: str) -> None:
     answer = ask(f"{address(GRAY)}/rendered?viewport={text}")

@@ -62,8 +62,8 @@ def _pictures() -> Iterator[bytes]:
     )
     accepts = ("image/png;q=0.5, image/gif", "image/*;q=0.1", 'multipart/related; type="image/jpeg"; boundary="a;b"')
     for place, level in enumerate((*_LEVELS, f"{_ONE}/frames/1", f"{_ONE}/frames/1,3")):
-        for resource in ("rendered", "thumbnail"):
-            yield request("GET", f"{level}/{resource}{queries[place]}", f"Accept: {accepts[place % 3]}")
+        yield request("GET", f"{level}/rendered{queries[place]}", f"Accept: {accepts[place % 3]}")
+        yield request("GET", f"{level}/thumbnail?viewport={place + 1},8", f"Accept: {accepts[place % 3]}")
     yield request("GET", f"{_ONE}/rendered", 'If-None-Match: W/"abc", "def"', "Accept: */*")
 
 

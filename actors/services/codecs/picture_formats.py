@@ -53,7 +53,7 @@ def _encode_gif(picture: Any) -> bytes:
         picture = red & 0xE0 | green >> 3 & 0x1C | blue >> 6
         colours = numpy.stack(((places >> 5) * 255 / 7, (places >> 2 & 7) * 255 / 7, (places & 3) * 85), axis=-1)
     table = numpy.rint(colours).astype("u1")
-    made: bytes = import_module("imagecodecs").gif_encode(numpy.ascontiguousarray(picture), colormap=table)
+    made: bytes = import_module("imagecodecs").gif_encode(picture, colormap=table)
     return made
 
 

@@ -31,7 +31,8 @@ def make_picture(samples: Samples, wanted: Rendition, transformed: Transformatio
     if samples.is_inverted and wanted.kind not in _LIMITS:
         picture = 255 - picture
     picture = picture[:: -1 if wanted.is_upside_down else 1, :: -1 if wanted.is_mirrored else 1]
-    return encode(picture, wanted.media_type, wanted.quality)
+    numpy: Any = import_module("numpy")
+    return encode(numpy.ascontiguousarray(picture), wanted.media_type, wanted.quality)  # parts, and what is turned over
 
 
 def _clamped(samples: Samples, kind: str) -> Any:
