@@ -36,6 +36,7 @@ _LOSSLESS: Final = 0xC3
 _JPEG_LS: Final = 0xF7
 _START_OF_SCAN: Final = 0xDA
 _CODING_STYLE: Final = b"\xff\x52"  # of JPEG 2000 (ITU-T T.800 §A.6.1)
+_JP2: Final = b"\0\0\0\x0cjP  "  # how a JP2 file begins (ITU-T T.800 §I.5.1)
 _TRANSFORM: Final = 13  # bytes from that marker to the wavelet: 1 is the reversible one
 
 
@@ -52,6 +53,23 @@ def syntax_of(kind: str, told: str | None, beginning: bytes) -> str | None:
     if kind == "image/jp2" and (place := beginning.find(_CODING_STYLE)) > 0 and len(beginning) > place + _TRANSFORM:
         return default if beginning[place + _TRANSFORM] == 1 else JPEG_FAMILY + "91"
     return default
+
+
+def codestream_of(beginning: bytes, extent: Extent) -> Extent:
+    """Return where the codestream of a part lies: of a JP2 file, without its boxes, which DICOM does not take (PS3.5 §A.4.4)."""
+    place = 0
+    while beginning.startswith(_JP2) and place + 16 <= len(beginning):
+        length, kind = int.from_bytes(beginning[place : place + 4], "big"), beginning[place + 4 : place + 8]
+        header = 8
+        if length == 1:  # it stands behind the kind
+            length, header = int.from_bytes(beginning[place + 8 : place + 16], "big"), 16
+        end = min(place + length, extent.size_bytes) if length else extent.size_bytes
+        if kind == b"jp2c":
+            return Extent(extent.offset + place + header, max(0, end - place - header))
+        if length < header:
+            break
+        place += length
+    return extent
 
 
 def _told_by_jpeg(codestream: bytes) -> str | None:

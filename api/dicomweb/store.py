@@ -1,8 +1,8 @@
 """STOW-RS: `POST /studies` and `POST /studies/{study}` (PS3.18 §10.5).
 
-Files go to ingest as they come, one after the other: a body may have any size. Each instance that the answer names as stored is durable. A body
-that breaks off loses nothing that was stored before: the answer names that, and the part that is missing as a failure.
-What is made of metadata and bulk data is in `store_metadata`.
+Files go to ingest as they come: a body may have any size. Each instance that the answer names as stored is durable. A body that breaks off loses
+nothing that was stored before: the answer names that, and the part that is missing as a failure. What is made of metadata and bulk data is in
+`store_metadata`.
 """
 
 import logging
@@ -32,6 +32,7 @@ from store.dicom.part10 import read_media_storage
 logger = logging.getLogger("sinogram.http")
 
 DICOM: Final = "application/dicom"
+_META_BYTES: Final = 1024  # file meta information is shorter
 MOST_PARTS: Final = 100_000  # of one request: the answer names each instance
 Part = tuple[PartHeaders, Iterator[bytes]]
 T = TypeVar("T")
@@ -106,7 +107,7 @@ class _Request:
 
     def _take_file(self, queue: StoreQueue, headers: PartHeaders, content: Iterator[bytes]) -> None:
         kind = media_type(headers.get("content-type", DICOM))
-        beginning = next(content, b"")
+        beginning = _begin(content)
         with self._noting(*read_media_storage(beginning)):
             if kind != DICOM:
                 raise InvalidDicom(f"A part is {kind:.80}, where the request says {DICOM}")
@@ -151,6 +152,14 @@ def _read_type(content_type: str) -> tuple[str, bytes | None]:
             f"The body must be {DICOM}, {JSON}, {XML}, or {RELATED} with one of them as its type and with a boundary"
         )
     return kind, boundary
+
+
+def _begin(content: Iterator[bytes]) -> bytes:
+    """Return enough of a part to see which instance it says to be."""
+    beginning = next(content, b"")
+    while 0 < len(beginning) < _META_BYTES and (more := next(content, b"")):
+        beginning += more
+    return beginning
 
 
 def _guarded(items: Iterator[T]) -> Iterator[T]:

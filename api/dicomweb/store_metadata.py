@@ -14,7 +14,7 @@ from typing import Final, Self
 import msgspec
 
 from actors.wire.multipart import PartHeaders, media_type, parse_parameters
-from api.dicomweb.bulk_parts import BulkParts, syntax_of
+from api.dicomweb.bulk_parts import BulkParts, codestream_of, syntax_of
 from api.dicomweb.datasets import JSON, XML
 from api.rest.serving.body import CHUNK_BYTES
 from api.rest.settings import RestSettings
@@ -84,9 +84,10 @@ class MetadataBody:
         for chunk in chain((beginning,), content):
             self._write(chunk)
         syntax = syntax_of(kind, parse_parameters(content_type).get("transfer-syntax"), beginning)
+        extent = codestream_of(beginning, Extent(start, self._size - start))
         for name in ("content-location", "content-id"):
             if name in headers:
-                self.bulk.add(headers[name], syntax, Extent(start, self._size - start))
+                self.bulk.add(headers[name], syntax, extent)
 
     def _gather(self, content: Iterator[bytes]) -> bytes:
         kept = []

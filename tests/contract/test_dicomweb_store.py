@@ -419,6 +419,22 @@ def test_a_request_has_a_most_number_of_parts(stage: RestStage, monkeypatch: pyt
     assert "2 parts at most" in answer.headers["Warning"]
 
 
+def test_a_body_beyond_the_limit_is_413_or_tells_what_was_stored(archive: Core) -> None:
+    one, large = file(), file(EncapsulatedDocument=bytes(1 << 20))
+    with rest_stage(archive, maximum_request_body_size_mb=1) as stage:
+        assert post(stage, related(one.data, large.data)).status == 413  # it says so beforehand
+        assert ids(stage, "instances") == []
+        body = iter([related(one.data, end=b"\r\n"), related(large.data).removeprefix(b"--XX\r\n")])
+        with (
+            serving(stage.app, is_alone=False) as address,
+            closing(http.client.HTTPConnection(*address, timeout=DEADLINE_S)) as client,
+        ):
+            client.request("POST", "/dicom-web/studies", body, {"Content-Type": RELATED}, encode_chunked=True)
+            answer = client.getresponse()
+            module = json.loads(answer.read())
+    assert (answer.status, len(module["00081199"]["Value"]), len(module["0008119A"]["Value"])) == (202, 1, 1)
+
+
 def test_the_answer_names_every_one_of_many(stage: RestStage) -> None:
     """More than are put into one piece of the answer."""
     one = file()

@@ -333,6 +333,19 @@ def test_the_codestream_tells_the_transfer_syntax_where_the_part_does_not(
     assert list(generate_frames(found.PixelData, number_of_frames=count)) == frames
 
 
+def test_of_a_jp2_file_the_codestream_is_taken(stage: RestStage) -> None:
+    path = get_testdata_file("JPEG2000.dcm")
+    assert path is not None
+    (codestream,) = generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1)
+    head = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x14ftypjp2 \0\0\0\0jp2 " + b"\0\0\0\x0ajp2h\0\0"
+    sizes = (struct.pack(">I", len(codestream) + 8), struct.pack(">I", 0))
+    files = [head + size + b"jp2c" + codestream for size in sizes]
+    files.append(head + struct.pack(">I4sQ", 1, b"jp2c", len(codestream) + 16) + codestream)
+    assert post(stage, [image(3)], *(at("pixels", each, "image/jp2") for each in files)).status == 200
+    found = stored(stage)
+    assert list(generate_frames(found.PixelData, number_of_frames=3)) == [codestream] * 3
+
+
 def test_a_video_is_one_stream_of_many_frames(stage: RestStage) -> None:
     assert post(stage, [image(250)], at("pixels", b"\0\0\0\x18ftypmp42!", "video/mp4")).status == 200
     found = stored(stage)
