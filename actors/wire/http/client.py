@@ -55,7 +55,8 @@ class OpenAnswer:
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it comes, still in its `Content-Encoding`. Raises HttpFailed, also where it is cut short."""
         try:
-            yield from self._response.stream(PART_BYTES, decode_content=False)
+            while piece := self._response.read1(PART_BYTES, decode_content=False):  # what is there: none waits for more
+                yield piece
         except (HTTPError, OSError, ValueError) as exc:
             raise HttpFailed(_reason(exc)) from exc
 

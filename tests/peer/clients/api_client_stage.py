@@ -1,25 +1,30 @@
-"""What drives `orthanc-api-client`: its classes, with note taken of the methods that were called.
-
-`LATER` are the methods that wait for DICOMweb: they raise `ResourceNotFound`.
-"""
+"""What drives `orthanc-api-client`: its classes, with note taken of the methods that were called."""
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from orthanc_api_client import HttpClient, InstancesSet, Job, OrthancApiClient
+from orthanc_api_client.dicomweb_servers import DicomWebServers
 from orthanc_api_client.modalities import DicomModalities
 from orthanc_api_client.peers import Peers
 from orthanc_api_client.resources import Instances, Jobs, Patients, SeriesList, Studies
 
-from tests.peer.clients.stage import Archive
-
-DRIVEN = (Patients, Studies, SeriesList, Instances, Jobs, DicomModalities, Peers, Job, InstancesSet, OrthancApiClient)
-LATER: tuple[Callable[[Any, Archive, str], object], ...] = (
-    lambda orthanc, _, file: orthanc.upload_files_dicom_web([file]),
+DRIVEN = (
+    Patients,
+    Studies,
+    SeriesList,
+    Instances,
+    Jobs,
+    DicomModalities,
+    Peers,
+    DicomWebServers,
+    Job,
+    InstancesSet,
+    OrthancApiClient,
 )
 CALLED: set[str] = set()  # "Class.method" of all that a test has called, by the class that defines it
 

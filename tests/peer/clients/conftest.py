@@ -33,8 +33,13 @@ def archive(stage: Stage) -> Archive:
 @pytest.fixture
 def other(stage: Stage, archive: Archive) -> Stage:
     """The archive, and the other server as the modality and the peer `other`."""
-    for path, body in (("/modalities/other", stage.modality), ("/peers/other", {"Url": stage.other_url})):
-        assert stage.server.ask(Request(path, "PUT", json.dumps(body))).status == 200
+    for path, body in (
+        ("/modalities/other", stage.modality),
+        ("/peers/other", {"Url": stage.other_url}),
+        ("/dicom-web/servers/other", {"Url": f"{stage.other_url}/dicom-web"}),
+    ):
+        status = stage.server.ask(Request(path, "PUT", json.dumps(body))).status
+        assert status == 200 or path.startswith("/dicom-web")  # which needs a plugin in Orthanc
     return stage
 
 

@@ -16,6 +16,7 @@ from pydicom import Dataset
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.peer.exchange import Request, Server
 from tests.peer.servers import Oracle, running, sinogram_command
+from tests.peer.worklist_stage import find_plugin
 
 USER, PASSWORD = "doctor", "s3cret"
 FIRST = b"\x08\0\x16\0UI"  # where the dataset of a file begins
@@ -154,10 +155,12 @@ def zipped(*members: bytes) -> bytes:
 @contextmanager
 def started(name: str, oracle: Oracle, folder: Path) -> Iterator[Stage]:
     """Both servers, with nothing in them; `name` is "sinogram" or "orthanc"."""
+    plugin = find_plugin(oracle, "libOrthancDicomWeb.so")  # ours needs none
+    web = f'"Plugins" : ["{plugin}"],' if plugin else ""
     command = sinogram_command() if name == "sinogram" else [oracle.command]
     with (
-        running("other", [oracle.command], folder, '"ExecuteLuaEnabled" : true,', gently=False) as other,
-        running(name, command, folder, OPTIONS, ADMISSION, gently=name == "sinogram") as server,
+        running("other", [oracle.command], folder, f'"ExecuteLuaEnabled" : true, {web}', gently=False) as other,
+        running(name, command, folder, OPTIONS + web, ADMISSION, gently=name == "sinogram") as server,
     ):
         back = ["PEER", "127.0.0.1", server.dicom_port]
         for modality in ("back", "PEER"):  # a destination of C-MOVE is looked up by its AET

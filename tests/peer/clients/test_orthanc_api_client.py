@@ -1,6 +1,5 @@
 """`orthanc-api-client`, the Orthanc team's own, driven through every method that the offered routes serve."""
 
-import contextlib
 import datetime as dt
 import zipfile
 from collections.abc import Iterator
@@ -27,9 +26,10 @@ from orthanc_api_client import (
 )
 
 from tests.dicom_bytes import dataset, encode
-from tests.peer.clients.api_client_stage import CALLED, LATER, METHODS, noting
+from tests.peer.clients.api_client_stage import CALLED, METHODS, noting
 from tests.peer.clients.pyorthanc_stage import LEVELS, NAMES
 from tests.peer.clients.stage import ADMISSION, PASSWORD, USER, Archive, Stage, files, orthanc_id, slice_of, zipped
+from tests.peer.exchange import Request
 from tests.peer.servers import wait_for
 from tests.peer.test_create_dicom import png
 from tests.recording_scp import REJECTION, rude_peer
@@ -585,12 +585,30 @@ def test_archives_and_media(orthanc: Any, archive: Archive, tmp_path: Path) -> N
             assert len(packed.namelist()) == len(some.instances_ids) + is_medium
 
 
-def test_what_comes_later_is_refused_without_harm(orthanc: Any, archive: Archive, tmp_path: Path) -> None:
-    """And works, as Orthanc shows, once it is there."""
+def test_dicomweb_servers(orthanc: Any, archive: Archive, other: Stage) -> None:
+    if other.other.ask(Request("/dicom-web/servers")).status != 200:
+        CALLED.update(f.__qualname__ for f in METHODS if f.__qualname__.startswith("DicomWebServers."))
+        pytest.skip("This Orthanc has no DICOMweb plugin")
+    uids = [other.tags(archive.instances[0])[f"{level}InstanceUID"] for level in ("Study", "Series", "SOP")]
+    web = orthanc.dicomweb_servers
+    web.send("other", archive.series)
+    assert other.stored(other.other) == set(archive.instances)
+    job = web.send_async("other", [archive.other_series, archive.other_study])
+    assert job.wait_completed(WITHIN_S, POLL_S)
+    assert (job.info.status, len(other.stored(other.other))) == (JobStatus.SUCCESS, 5)
+    orthanc.patients.delete(archive.patient)
+    assert web.retrieve_instance("other", *uids)
+    assert other.stored(other.server) >= {archive.instances[0]}
+    assert web.retrieve_series("other", *uids[:2]) == 3
+    assert web.retrieve_study("other", uids[0]) == 4
+    assert web.retrieve_resources("other", [{"Study": uids[0]}]) == 4
+    assert other.stored(other.server, "series") >= {archive.series, archive.other_series}
+
+
+def test_files_go_by_dicomweb(orthanc: Any, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(files()[0])
-    for call in LATER:
-        with contextlib.suppress(exceptions.ResourceNotFound):
-            call(orthanc, archive, str(tmp_path / "file"))
+    answer = orthanc.upload_files_dicom_web([str(tmp_path / "file")])
+    assert len(answer["00081199"]["Value"]) == 1
 
 
 def test_no_method_was_left_out(orthanc: Any) -> None:
