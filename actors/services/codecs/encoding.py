@@ -1,9 +1,11 @@
 """Encodes one frame: a codestream leaves only if its own headers say what the dataset will say of it."""
 
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
 from actors.services.codecs.charls import Charls
+from actors.services.codecs.predicted import MOST_SAMPLES, Unsuited, encode_predicted
 from store.dicom.pixels.agreement import agree
 from store.dicom.pixels.decodable import JPEG_2000, JPEG_LS, read_codestream
 from store.dicom.pixels.description import PixelDescription, UndecodablePixels
@@ -105,6 +107,9 @@ class Encoder:
         bits = encoding.bits
         if encoding.transfer_syntax in PREDICTED:
             predictor = _PREDICTORS[encoding.transfer_syntax == LOSSLESS]
+            if predictor == 1 and samples.ndim == 2 and samples.size <= MOST_SAMPLES:
+                with suppress(Unsuited):
+                    return encode_predicted(samples, bits)
             # Without a marker that says what the components are: the dataset does.
             colours = {"colorspace": _UNKNOWN, "outcolorspace": _UNKNOWN} if native.samples > 1 else {}
             return library.jpeg8_encode(samples, lossless=True, predictor=predictor, bitspersample=bits, **colours)
