@@ -15,10 +15,12 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
 
+from actors.wire.multipart import RELATED, parse_boundary, parts
 from api.dicomweb import store_metadata
 from tests.contract.rest_stage import Answer, RestStage, ids, rest_stage
 from tests.contract.test_dicomweb_store import told
 from tests.dicom_bytes import MR, uid
+from tests.property.test_stored_models import compare
 from tools.server.core import Core
 
 JPEG = "1.2.840.10008.1.2.4."
@@ -373,6 +375,46 @@ def test_an_image_has_as_many_codestreams_as_frames(stage: RestStage, frames: in
 def test_an_image_with_a_frame_left_out_is_refused(stage: RestStage) -> None:
     kind = f"image/jp2; transfer-syntax={JPEG}90"
     refused(stage, image(2), at("pixels/frames/1", b"a", kind), at("pixels/frames/3", b"c", kind))
+
+
+def _uris(dataset: Model) -> Iterator[str]:
+    for element in dataset.values():
+        if "BulkDataURI" in element:
+            yield element["BulkDataURI"]
+        for item in element.get("Value", ()) if element["vr"] == "SQ" else ():
+            yield from _uris(item)
+
+
+@pytest.mark.parametrize(
+    "name", ["rtplan.dcm", "SC_rgb_rle_2frame.dcm", "JPEG-LL.dcm", "emri_small_big_endian.dcm", "waveform_ecg.dcm"]
+)
+def test_metadata_and_bulk_data_as_they_are_retrieved_can_be_stored_again(stage: RestStage, name: str) -> None:
+    path = get_testdata_file(name)
+    assert path is not None
+    source = pydicom.dcmread(path)
+    assert stage.upload(Path(path).read_bytes()).status == 200
+    study = f"/dicom-web/studies/{source.StudyInstanceUID}"
+    metadata = stage.ask(f"{study}/metadata", headers={"Host": "pacs"}).body
+    bulk: list[Bulk] = []
+    for uri in dict.fromkeys(_uris(json.loads(metadata)[0])):
+        accept = 'multipart/related; type="*/*"; transfer-syntax=*, multipart/related; type="application/octet-stream"'
+        answer = stage.ask(uri.removeprefix("http://pacs"), headers={"Accept": accept, "Host": "pacs"})
+        boundary = parse_boundary(answer.headers["Content-Type"], RELATED)
+        assert (answer.status, boundary is not None) == (200, True)
+        for headers, content in parts([answer.body], boundary or b""):
+            bulk.append(at(uri, b"".join(content), headers["content-type"]))
+    assert bulk or "PixelData" not in source
+    assert stage.ask(study, "DELETE").status == 204
+    assert told(post(stage, metadata, *bulk)) == {"status": 200, "stored": [source.SOPInstanceUID]}
+    made = stored(stage)
+    assert compare(source, made) == []
+    if source.file_meta.TransferSyntaxUID.is_compressed:
+        assert made.file_meta.TransferSyntaxUID == source.file_meta.TransferSyntaxUID
+        count = int(source.get("NumberOfFrames") or 1)
+        frames = (list(generate_frames(each.PixelData, number_of_frames=count)) for each in (source, made))
+        assert next(frames) == next(frames)
+    elif "PixelData" in source:
+        assert (made.pixel_array == source.pixel_array).all()
 
 
 # -- documents --------------------------------------------------------------------------------------------------------
