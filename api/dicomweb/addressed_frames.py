@@ -52,10 +52,14 @@ class Addressed:
 
     @property
     def is_whole_instance(self) -> bool:
+        """Whether it is an instance with all that it holds."""
         return self._numbers is None and isinstance(self._found[0], Instance)
 
     def frames(self, instance: Instance) -> Sequence[int]:
-        return range(count_frames(instance)) if self._numbers is None else [number - 1 for number in self._numbers]
+        """Return the indices of the frames of one of its instances that are meant."""
+        if self._numbers is not None:
+            return [number - 1 for number in self._numbers]
+        return range(max(1, count_frames(instance)))
 
     def _series(self) -> list[Resource]:
         with self._deps.views.snapshot() as s:

@@ -63,4 +63,5 @@ def send(
         resp.data = make(deps, req, instance, frame, rendering, media_type)
         resp.content_type = media_type
     resp.set_header("ETag", f'"{tag}"')
+    resp.append_header("Vary", "Accept")
     resp.set_header("Cache-Control", "private, no-cache")  # a browser may keep it, and asks each time

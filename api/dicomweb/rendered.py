@@ -1,8 +1,8 @@
 """`…/rendered` and `…/thumbnail` of studies, series, instances and frames: pictures, documents, videos (PS3.18 §10.4.1.1.3, §10.4.1.1.4).
 
-A client that takes one type gets one picture: of a study or series that which `/series/{id}/preview` shows, of an instance its first frame, as by
-Orthanc's plugin; as GIF all its frames, which moves. One that takes `multipart/related` gets a part for each frame below. Pictures show the full range of the frame where no
-window is wanted, again as the plugin's. What is wrong in a request is 400, a type that cannot be had 406.
+A client that takes one type gets one picture: of a study or series that which `/series/{id}/preview` shows, of an instance its first frame, as
+by Orthanc's plugin; as GIF all its frames, which moves. One that takes `multipart/related` gets a part for each frame below. Pictures show the
+full range of the frame where no window is wanted, again as the plugin's. What is wrong in a request is 400, a type that cannot be had 406.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -85,7 +85,7 @@ class _Answer:
         self._has_documents = has_documents
         self._failed: set[tuple[int, int, str]] = set()
         self.reason = NotAcceptable(
-            f"Images are offered as {', '.join(FORMATS)}, alone and in {RELATED}; documents and videos in their own type"
+            f"Images are offered as {', '.join(FORMATS)}, alone and in {RELATED}; documents, reports and videos in their own types"
         )
 
     def send_one(self, addressed: Addressed, wanted: Wanted) -> bool:

@@ -424,6 +424,7 @@ def test_a_picture_that_a_client_has_is_not_sent_again(ask: Ask) -> None:
     first = ask(path)
     tag = first.headers["Etag"]
     assert first.headers["Cache-Control"] == "private, no-cache"
+    assert "Accept" in first.headers["Vary"]
     for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
         again = ask(path, If_None_Match=known)
         assert (again.status, again.body, again.headers["Etag"]) == (304, b"", tag)

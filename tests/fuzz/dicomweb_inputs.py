@@ -156,6 +156,6 @@ TOKENS: tuple[bytes, ...] = (
     *(b"1e999", b"nan", b"-1", b"0", b"0.5", b"99999999999", b"65535", b"1e-300", b"1,2,3", b"9" * 400, b"A" * 20_000, b"1.2." * 300),
     *(b"limit=", b"offset=", b"includefield=all", b"fuzzymatching=true", b"00100010=", b"PatientName=", b"StudyDate=", b"00400275.", b"viewport=", b"window="),
     *(b"anonymize=yes", b"region=", b"frameNumber=", b"transferSyntax=*", b"contentType=", b"presentationUID=1", b"/metadata", b"/rendered", b"/frames/1", b"/bulk/"),
-    *(b"[" * 3000, b'{"00080018":' * 2000, b"<a>" * 3000, b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"<![CDATA[", b"]]>", b"null", b"true", b"[]", b"{}", b'"vr":"SQ"', b'"vr":"OB"'),
+    *(b"[" * 3000, b'{"00080018":' * 2000, b"<a>" * 3000, b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"<![CDATA[", b"]]>", b'encoding="x"', b'encoding="utf-16"', b"null", b"true", b"[]", b"{}", b'"vr":"SQ"', b'"vr":"OB"'),
     *(b'"InlineBinary":"', b'"BulkDataURI":"', b'"BulkDataURI":"file:///etc/passwd"', b'"Value":', b"\\ud800", b"NaN", b"-Infinity", b"1" + b"0" * 400, b"\xf0\x9f\x98\x80"),
 )  # fmt: skip
