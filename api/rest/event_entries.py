@@ -16,7 +16,9 @@ from store.dicom.dictionary import format_tag
 from store.views.event_pages import Concerned, Told
 from store.views.feed import EventEntry
 
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _RESOURCE_ID_BYTES: Final = 20
+_PLAIN: Final = frozenset({str, int, bool, float, type(None)})
 _BLOBS: Final = frozenset({"blob", "replaced", "damaged"})  # names of files
 _TEXTS: Final = frozenset({"store", "key", "value", "old_value"})  # what scripts and clients keep: text, as a rule
 
@@ -60,7 +62,7 @@ def encode_line(told: Told, *, with_values: bool) -> bytes:
 
 
 def encode_object(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _encode(value).encode("ascii")
 
 
 def _render_resource(resource: Concerned, *, with_values: bool) -> dict[str, Any]:
@@ -74,6 +76,8 @@ def _render_resource(resource: Concerned, *, with_values: bool) -> dict[str, Any
 
 
 def _render(name: str, value: Any) -> Any:
+    if value.__class__ in _PLAIN:  # most are: half the time
+        return value
     if isinstance(value, bytes):
         if name in _BLOBS:
             return format_blob_id(BlobId(value))

@@ -73,9 +73,10 @@ class EventStream(_Waiting):
             await client.write(b"retry: %d\n" % RETRY_MS)  # a part of the first event
             loop = asyncio.get_running_loop()
             head_s, is_caught_up = loop.time() + HEAD_S, False
+            client.ring_at(head_s)
             while self._hub.is_told(client.bell):
                 if self._hub.end is None:  # the reader is about to begin
-                    await client.wait(HEAD_S)
+                    await client.wait()
                     continue
                 piece = await self._next(client)
                 moved = piece.position > self._position
@@ -87,9 +88,10 @@ class EventStream(_Waiting):
                     break
                 if loop.time() >= head_s or not (moved or is_caught_up):
                     is_caught_up, head_s = is_caught_up or not moved, loop.time() + HEAD_S
+                    client.ring_at(head_s)
                     await client.write(self._head())
                 if not moved:
-                    await client.wait(head_s - loop.time(), probe=_COMMENT)
+                    await client.wait(probe=_COMMENT)
 
     def _head(self) -> bytes:
         head = max(self._hub.end or 0, self._position)
@@ -116,6 +118,7 @@ class LongPoll(_Waiting):
     async def send(self, client: WaitingClient) -> None:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._wait_s
+        client.ring_at(until_s)
         with self._hub.listening(client.bell, self._selection):
             while self._hub.is_told(client.bell) and loop.time() < until_s:
                 if self._hub.end is not None:
@@ -125,5 +128,5 @@ class LongPoll(_Waiting):
                     if piece.position > self._position:
                         self._position = piece.position
                         continue
-                await client.wait(until_s - loop.time())
+                await client.wait()
         await client.write(await client.run(self._make))

@@ -328,7 +328,7 @@ def test_a_long_poll_is_answered_by_what_it_waits_for(stage: RestStage, url: str
         for poll in polls[2:]:
             page = poll.result(DEADLINE_S).json()
             assert [event["Tag"] for event in page["Events"]] == ["study-created/1"]
-    assert metrics.EVENT_LISTENERS.total() == 0
+    wait_for(lambda: metrics.EVENT_LISTENERS.total() == 0)
 
 
 def test_a_long_poll_that_has_waited_in_vain_says_how_far_was_looked(stage: RestStage, url: str) -> None:

@@ -60,7 +60,6 @@ def read_all(client: socket.socket) -> bytes:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_answer, "_LOOK_S", 0.05)
     monkeypatch.setattr(loop_answer, "UNREAD_S", 0.5)
 
 

@@ -105,6 +105,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     recycle.set_defaults(run=_recycle)
     _add_programs(recycle)
+    feed = kinds.add_parser("feed", help="what listeners of the feed cost those who store")
+    feed.add_argument("--generate", type=int, default=5000, metavar="N", help="instances a measurement (5000)")
+    feed.add_argument("--listeners", type=int, default=200, metavar="N", help="of /events (200)")
+    feed.add_argument("--size", choices=("mr", "small"), default="mr", help="of generated files: 170 kB (mr) or 1 kB")
+    feed.set_defaults(run=_feed, target=[])
     replay = kinds.add_parser("replay", help="instances replayed a second")
     replay.add_argument("--data", type=Path, metavar="DIR", help="this archive, which no server may have open")
     replay.add_argument("--generate", type=int, default=20_000, metavar="N", help="small files to store first (20000)")
@@ -139,6 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         archive,
         lua,
         recycle,
+        feed,
         replay,
         filler,
         flat,
@@ -335,6 +341,18 @@ def _recycle(options: argparse.Namespace) -> int:
         )
     title = f"recycle: {options.generate} patients of {_size_of(options.size)}, {options.kept} kept, {options.rounds} rounds"
     return _report("recycle", title, options, runs)
+
+
+def _feed(options: argparse.Namespace) -> int:
+    from tools.bench.feeding import feed, kept
+
+    with _work_folder(options) as folder:
+        supply = _samples(options, options.size)
+        runs = feed(supply, listeners=options.listeners, rounds=options.rounds, count=options.generate, folder=folder)
+    title = f"feed: {options.generate} files of {_size_of(options.size)}, {options.rounds} rounds"
+    status = _report("feed", title, options, runs)
+    print(f"with {options.listeners} listeners, ingest keeps {kept(runs):.2f} of its rate")
+    return status
 
 
 def _programs(options: argparse.Namespace) -> "list[Program]":

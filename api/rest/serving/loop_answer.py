@@ -6,7 +6,6 @@ An application returns one in place of an iterable of bytes; what stands between
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -19,7 +18,7 @@ T = TypeVar("T")
 
 UNREAD_S: Final = 10.0  # so long a client may take nothing of what is ready for it
 UNREAD_BYTES: Final = 1 << 16  # beyond them a client is waited for
-_LOOK_S: Final = 1.0  # between two looks at a client that takes little
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.5  # between two looks at a client that takes little
 _PROBES_S: Final = (0.05, 0.45, 0.0)  # after each probe
 
 
@@ -50,7 +49,8 @@ class WaitingClient:
         assert isinstance(connection, Connection)
         connection.when_leaving(self.bell.set)
         self._connection = connection
-        self._is_probed = False
+        self._is_begun = self._is_probed = False
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def has_left(self) -> bool:
@@ -61,31 +61,42 @@ class WaitingClient:
         transport = self._transport
         if transport is None or transport.is_closing():
             raise _gone()
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                await self._response.write(data)
-        except TimeoutError:  # the bytes are on their way; only the wait for the client was given up
+        if not self._is_begun:
+            self._is_begun = True
+            await self._response.write(data)  # with the head of the answer
+        elif (
+            self._response.chunked
+        ):  # what aiohttp would write, in a third of the time: 200 listeners hear of every event
+            transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+        else:
+            transport.write(data)
+        if transport.get_write_buffer_size() > UNREAD_BYTES:
             await self._wait_for_reading(transport)
 
     async def _wait_for_reading(self, transport: asyncio.WriteTransport) -> None:
         loop = asyncio.get_running_loop()
-        unread, since_s = transport.get_write_buffer_size(), loop.time() - _LOOK_S
+        unread, since_s, pause_s = transport.get_write_buffer_size(), loop.time(), _FIRST_PAUSE_S
         while unread > UNREAD_BYTES and not self.has_left:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             now_unread = transport.get_write_buffer_size()
             if now_unread < unread:
                 unread, since_s = now_unread, loop.time()
             elif loop.time() - since_s >= UNREAD_S:
                 raise TimeoutError
 
-    async def wait(self, seconds: float, probe: bytes = b"") -> None:
-        """Wait for the bell, so long at most, and silence it. Raises ClientGone.
+    def ring_at(self, when_s: float) -> None:
+        """Ring the bell at a time of the loop's clock, in place of the time that was told before."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(when_s, self.bell.set)
+
+    async def wait(self, probe: bytes = b"") -> None:
+        """Wait for the bell, and silence it. Raises ClientGone.
 
         A client that closes its half has left, as a rule. It is sent `probe`: if it has, its machine says so, and what is written next fails.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await self.bell.wait()
+        await self.bell.wait()
         self.bell.clear()
         if self.has_left:
             raise _gone()
@@ -94,6 +105,11 @@ class WaitingClient:
             for pause_s in _PROBES_S:
                 await self.write(probe)
                 await asyncio.sleep(pause_s)
+
+    def close(self) -> None:
+        """Let the alarm be."""
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def run(self, function: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":
         """Have a thread call a function."""

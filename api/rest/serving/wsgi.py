@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -189,10 +190,13 @@ class WsgiHandler:
         self, request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes], threads: Threads
     ) -> None:
         """Hand out an answer piece by piece: the next one is made when the one before has gone."""
+        if isinstance(parts, LoopAnswer) and request.version == HttpVersion11:
+            response.enable_chunked_encoding()  # said here, so that `WaitingClient` knows
         try:
             await self._in_time(response.prepare(request))
             if isinstance(parts, LoopAnswer):
-                await parts.send(WaitingClient(request, response, self._feed))
+                with closing(WaitingClient(request, response, self._feed)) as client:
+                    await parts.send(client)
             else:
                 pieces = iter(parts)
                 while (piece := await threads.run(_next, pieces)) is not _END:
