@@ -32,6 +32,7 @@ nightly: export SINOGRAM_JOB_KILLS ?= 20
 nightly: export SINOGRAM_HEAL_KILLS ?= 20
 nightly: export SINOGRAM_COMMITMENT_KILLS ?= 20
 nightly: export SINOGRAM_RECYCLING_KILLS ?= 20
+nightly: export SINOGRAM_FEED_KILLS ?= 20
 nightly: export SINOGRAM_LUA_INSTANCES ?= 2000
 nightly: export SINOGRAM_LUA_SECONDS ?= 60
 nightly: export SINOGRAM_FUZZ_INPUTS ?= 50000
