@@ -81,13 +81,13 @@ def ids(stage: RestStage, level: str) -> list[str]:
 def call(app: Application, path: str, method: str, body: bytes, headers: dict[str, str]) -> Answer:
     """Send one request through an application as the HTTP server would."""
     started: list[Any] = []
-    data = b"".join(_pieces(app, _environ(path, method, body, headers), started))
+    data = b"".join(_pieces(app, environ_of(path, method, body, headers), started))
     return Answer(started[0], started[1], data)
 
 
 def pieces(app: Application, path: str, method: str, body: bytes) -> Iterator[bytes]:
     """Send one request, and iterate over the pieces of its answer as the HTTP server would take them."""
-    return _pieces(app, _environ(path, method, body, {}), [])
+    return _pieces(app, environ_of(path, method, body, {}), [])
 
 
 def _pieces(app: Application, environ: dict[str, Any], started: list[Any]) -> Iterator[bytes]:
@@ -101,7 +101,7 @@ def _pieces(app: Application, environ: dict[str, Any], started: list[Any]) -> It
         getattr(chunks, "close", lambda: None)()
 
 
-def _environ(path: str, method: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+def environ_of(path: str, method: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
     parts = urlsplit("http://host" + path)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,

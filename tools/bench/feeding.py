@@ -28,7 +28,7 @@ from tools.bench.results import Run, measured
 from tools.bench.senders import in_background, run_senders
 from tools.bench.targets import OWN_COMMAND, OWN_NAME, Target, start
 
-_FIRST_LINE: Final = b"retry: 2000\n"
+_BEGINNING: Final = b"\r\n\r\nretry: 2000\n"  # of the body, with the end of the head before it
 READ_BYTES: Final = 1 << 18
 CATCH_UP_S: Final = 120.0  # for what is under way when the last instance is stored
 _POLL_S: Final = 0.1
@@ -70,11 +70,13 @@ class Listener:
             return False
         data = self._rest + data
         if not self._is_begun:
-            head, empty, data = data.partition(b"\r\n\r\n")
-            self._is_begun = bool(empty)
+            head, begun, data = data.partition(_BEGINNING)
+            if not begun:
+                self._rest = head
+                return True
+            self._is_begun = True
             if not head.startswith(b"HTTP/1.0 200"):
                 self.failure = head[:12].decode("latin-1")
-            data = data.removeprefix(_FIRST_LINE) if empty else head
         whole = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
         self._rest = data[whole:]
         if self._reference.text.startswith(data[:whole], self._place):  # one comparison, as a rule
