@@ -1,8 +1,9 @@
 """What a client wants to get: the header `Accept` and the query parameter `accept` (PS3.18 §8.3.3.1, §8.7; RFC 9110 §12.5.1)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import falcon
 
@@ -36,7 +37,7 @@ class Wanted:
         return self.type in {kind, "*/*"} or (part == "*" and whole == kind.partition("/")[0])
 
 
-def parse_accept(req: falcon.Request) -> list[Wanted]:
+def parse_accept(req: falcon.Request) -> Sequence[Wanted]:
     """Return what a request takes, the best first; nothing said is `*/*`.
 
     The query parameter `accept` replaces the header (PS3.18 §8.3.3.1). What is refused by a weight of 0 is left out.
@@ -44,10 +45,11 @@ def parse_accept(req: falcon.Request) -> list[Wanted]:
     return parse_types(req.get_param("accept") or req.env.get("HTTP_ACCEPT", "") or "*/*")
 
 
-def parse_types(text: str) -> list[Wanted]:
+@lru_cache(maxsize=256)  # a viewer asks for each of its frames with the same
+def parse_types(text: str) -> Sequence[Wanted]:
     """Return what a list of types takes, the best first."""
     wanted = [_parse(each) for each in _RANGE.findall(text) if each.strip()]
-    return sorted((each for each in wanted if each.weight), key=lambda each: -each.weight)
+    return tuple(sorted((each for each in wanted if each.weight), key=lambda each: -each.weight))
 
 
 def _parse(text: str) -> Wanted:

@@ -42,6 +42,9 @@ def gathered(pieces: Iterable[bytes]) -> Generator[bytes]:
 
 def cut(data: bytes | memoryview) -> Iterator[bytes]:
     """Yield bytes, which may be a map of a large file, in pieces."""
+    if isinstance(data, bytes) and len(data) <= PIECE_BYTES:
+        yield data
+        return
     view = memoryview(data)
     for start in range(0, len(view), PIECE_BYTES):
         yield bytes(view[start : start + PIECE_BYTES])

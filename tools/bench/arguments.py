@@ -85,6 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     images.set_defaults(run=_images)
     _add_servers(images)
+    wado = kinds.add_parser("wado", help="metadata, frames and files a second over DICOMweb (WADO-RS)")
+    wado.add_argument("--requests", type=int, default=300, metavar="N", help="for frames, of each kind and round (300)")
+    wado.add_argument("--generate", type=int, default=1000, metavar="N", help="instances of each study (1000)")
+    wado.add_argument(
+        "--wait", type=int, default=0, metavar="S", help="after storing, for who makes metadata ahead (0)"
+    )
+    wado.set_defaults(run=_wado)
+    _add_servers(wado)
     archive = kinds.add_parser("archive", help="a study as a ZIP archive, and what comes in meanwhile")
     archive.add_argument("--generate", type=int, default=3000, metavar="N", help="instances of the study (3000)")
     archive.add_argument(
@@ -286,6 +294,23 @@ def _images(options: argparse.Namespace) -> int:
         runs = images(targets, seed=options.seed, rounds=options.rounds, count=options.requests, slices=options.slices)
     title = f"images: {options.requests} requests a run, {options.slices} slices, {options.rounds} rounds"
     return _report("images", title, options, runs)
+
+
+def _wado(options: argparse.Namespace) -> int:
+    from tools.bench.web_retrieving import web_retrieve
+
+    _seed(options)
+    with _servers(options) as (targets, _):
+        runs = web_retrieve(
+            targets,
+            seed=options.seed,
+            instances=options.generate,
+            rounds=options.rounds,
+            count=options.requests,
+            wait_s=options.wait,
+        )
+    title = f"wado: studies of {options.generate} instances, {options.requests} requests a run, {options.rounds} rounds"
+    return _report("wado", title, options, runs)
 
 
 def _archive(options: argparse.Namespace) -> int:

@@ -43,9 +43,10 @@ class Client:
         self._socket = None
         self._buffer.clear()
 
-    def request(self, method: str, path: str, body: bytes = b"") -> bytes:
+    def request(self, method: str, path: str, body: bytes = b"", accept: str = "") -> bytes:
         """Make the bytes of a request."""
         length = f"Content-Length: {len(body)}\r\n" if body or method != "GET" else ""
+        length += f"Accept: {accept}\r\n" if accept else ""
         return f"{method} {self._path}{path}{self._headers}{length}\r\n".encode() + body
 
     def get(self, path: str) -> bytes:
@@ -140,7 +141,7 @@ def stream_of_uploads(make_client: Callable[[], Client], files: Callable[[], Ite
     return Sender(partial(_prepare_stream, make_client, files))
 
 
-Asked = tuple[str, str, bytes]  # method, path, body
+Asked = tuple[str, str, bytes] | tuple[str, str, bytes, str]  # method, path, body, Accept
 
 
 def asking(make_client: Callable[[], Client], requests: Sequence[Sequence[Asked]]) -> list[Sender]:

@@ -1,5 +1,7 @@
 """What clients want to get is read as RFC 9110 and PS3.18 say."""
 
+from collections.abc import Sequence
+
 import falcon
 import pytest
 from falcon.testing import create_environ
@@ -7,7 +9,7 @@ from falcon.testing import create_environ
 from api.dicomweb.accept import Wanted, parse_accept
 
 
-def accepted(header: str | None, query: str = "") -> list[Wanted]:
+def accepted(header: str | None, query: str = "") -> Sequence[Wanted]:
     headers = {} if header is None else {"Accept": header}
     return parse_accept(falcon.Request(create_environ(query_string=query, headers=headers)))
 
