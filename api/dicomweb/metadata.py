@@ -153,7 +153,7 @@ class _Making:
                 yield text.replace(MARK, json.dumps(place)[1:-1].encode())
 
     def _write(self, writer: MetadataWriter, instance: Instance) -> bytes:
-        return writer.write(read_head(self._deps.blobs, instance))
+        return writer.write(read_head(self._deps.blobs, instance, whole=False))
 
 
 def _with_commas(texts: Iterator[bytes]) -> Iterator[bytes]:

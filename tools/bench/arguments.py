@@ -149,6 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         web,
         scu,
         images,
+        wado,
         archive,
         lua,
         recycle,
