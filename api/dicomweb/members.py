@@ -29,22 +29,26 @@ class Members:
     is_whole: bool = True  # all of the series
 
 
-def list_members(snapshot: Snapshot, roots: Iterable[Resource | Instance]) -> list[Members]:
-    """Return what lies below some studies, series or instances, series by series."""
+def list_members(
+    snapshot: Snapshot, roots: Iterable[Resource | Instance], *, needs_files: bool = True
+) -> list[Members]:
+    """Return what lies below some studies, series or instances, series by series; those without a file are missing, if they are needed."""
     found = []
     for root in roots:
         if isinstance(root, Instance):
-            found.append(_read(snapshot, snapshot.parent(root), (root.ref,), is_whole=False))
+            found.append(_read(snapshot, snapshot.parent(root), (root.ref,), needs_files=needs_files, is_whole=False))
         elif root.level is Level.SERIES:
-            found.append(_read(snapshot, root, snapshot.child_refs(root.ref)))
+            found.append(_read(snapshot, root, snapshot.child_refs(root.ref), needs_files=needs_files))
         else:
             for series in snapshot.children(root):
                 assert isinstance(series, Resource)
-                found.append(_read(snapshot, series, snapshot.child_refs(series.ref)))
+                found.append(_read(snapshot, series, snapshot.child_refs(series.ref), needs_files=needs_files))
     return found
 
 
-def _read(snapshot: Snapshot, series: Resource, refs: Iterable[Ref], *, is_whole: bool = True) -> Members:
+def _read(
+    snapshot: Snapshot, series: Resource, refs: Iterable[Ref], *, needs_files: bool, is_whole: bool = True
+) -> Members:
     table = TABLE_OF_LEVEL[Level.INSTANCE]
     digest = hashlib.blake2b(digest_size=16)
     kept, missing = [], 0
@@ -54,7 +58,7 @@ def _read(snapshot: Snapshot, series: Resource, refs: Iterable[Ref], *, is_whole
         if row is None:
             continue  # its deletion is being purged
         is_damaged = has_damaged and snapshot.row(DAMAGED_FILES, key(ref)) is not None
-        if is_damaged or (_NOWHERE in row and not is_kept(read_instance(ref, row).blob)):
+        if needs_files and (is_damaged or (_NOWHERE in row and not is_kept(read_instance(ref, row).blob))):
             missing += 1
             continue
         kept.append(ref)

@@ -8,9 +8,10 @@ index answers, or the index and some files of a series.
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import falcon
@@ -21,6 +22,14 @@ from api.dicomweb.base_url import base_url, resource_url
 from api.dicomweb.datasets import JSON, wants_xml
 from api.dicomweb.deflated import Deflated, as_gzip
 from api.dicomweb.handlers import Handlers
+from api.dicomweb.index_metadata import (
+    EXTRAPOLATE,
+    FULL,
+    Tags,
+    find_common,
+    tags_above,
+    write_from_index,
+)
 from api.dicomweb.members import Members, list_members
 from api.dicomweb.parts import WHOLE_BYTES
 from api.dicomweb.retrieve import note_missing, read_instances
@@ -29,14 +38,17 @@ from api.rest import dicom_files, runtime
 from api.rest.deps import Deps
 from api.rest.serving.client_gone import still_wanted
 from api.rest.serving.compression import choose
-from events.errors import DamagedFile
+from events.errors import DamagedFile, InvalidDicom
+from events.identifiers import Ref, format_resource_id
 from store.derived_files import METADATA, DerivedFiles
-from store.dicom.dicom_json import Json
+from store.dicom.dicom_json import Json, TooLargeForJson
 from store.dicom.metadata_json import MARK, MetadataWriter
 from store.dicom.native_model import render_native_model
 from store.dicom.tags import SOP_INSTANCE_UID
 from store.instance_heads import read_head
 from store.records import Instance
+
+logger = logging.getLogger("sinogram.dicomweb")
 
 FORM: Final = b"1"  # of the text: another one makes all that is kept void
 HELD_BYTES: Final = 8 << 20  # of compressed text, made before the status leaves
@@ -61,14 +73,16 @@ class Metadata:
         instance: str | None = None,
     ) -> None:
         as_xml = wants_xml(req)
+        mode = self._mode(series, instance)
         with self._deps.views.snapshot() as s:
-            members = list_members(s, find_addressed(s, study, series, instance))
+            members = list_members(s, find_addressed(s, study, series, instance), needs_files=mode == FULL)
         base = base_url(req, self._deps.settings)
-        if is_known(
+        if mode == FULL and is_known(
             req, resp, [FORM, base.encode(), b"xml" if as_xml else b"json", *(each.digest for each in members)]
         ):
             return
-        making = _Making(self._deps, self._kept, base, still_wanted(req, self._deps.stopping.check))
+        kept = self._kept if mode == FULL else None  # the index is as quick
+        making = _Making(self._deps, kept, base, still_wanted(req, self._deps.stopping.check), mode)
         total = sum(len(each.refs) + each.missing for each in members)
         if as_xml:
             note_missing(resp, sum(each.missing for each in members), total)
@@ -83,6 +97,12 @@ class Metadata:
                 break
         note_missing(resp, making.missing, total)
         _send(req, resp, chain(held, texts), sum(text.size_bytes for text in held))
+
+    def _mode(self, series: str | None, instance: str | None) -> str:
+        settings = self._deps.settings.dicom_web
+        if instance is not None:
+            return FULL
+        return settings.studies_metadata if series is None else settings.series_metadata
 
 
 def is_known(req: falcon.Request, resp: falcon.Response, decisive: Sequence[bytes]) -> bool:
@@ -100,11 +120,12 @@ def is_known(req: falcon.Request, resp: falcon.Response, decisive: Sequence[byte
 class _Making:
     """Makes the metadata of one answer."""
 
-    def __init__(self, deps: Deps, kept: DerivedFiles | None, base: str, check: Check) -> None:
+    def __init__(self, deps: Deps, kept: DerivedFiles | None, base: str, check: Check, mode: str) -> None:
         self._deps = deps
         self._kept = kept
         self._base = base
         self._check = check
+        self._mode = mode
         self._default_encoding = runtime.default_encoding(deps)
         self.missing = 0  # instances so far
 
@@ -138,19 +159,43 @@ class _Making:
     def _written(self, members: Members) -> Iterator[bytes]:
         """Yield the text of each dataset; what cannot be had is missing."""
         writer = MetadataWriter(self._default_encoding)
-        series = resource_url(self._base, members.study_uid, members.series_uid)
-        for start in range(0, len(members.refs), ROWS_AT_ONCE):
+        with self._deps.views.snapshot() as s:
+            above = tags_above(s, members)
+        common = self._common(members, writer) if self._mode == EXTRAPOLATE else None
+        for record in self._records(members.refs):
+            self._check()
+            if self._mode != FULL:
+                yield write_from_index(above, record, common)
+            elif (text := self._read(members, record, writer, above)) is None:
+                self.missing += 1
+            else:
+                yield text
+
+    def _records(self, refs: Sequence[Ref]) -> Iterator[Instance]:
+        for start in range(0, len(refs), ROWS_AT_ONCE):
             with self._deps.views.snapshot() as s:
-                records = list(read_instances(s, members.refs[start : start + ROWS_AT_ONCE]))
-            for record in records:
-                self._check()
-                try:
-                    text = dicom_files.of_current(self._deps, record, lambda each: self._write(writer, each))
-                except (DamagedFile, UnknownRoute):  # just found to be, or just deleted
-                    self.missing += 1
-                    continue
-                place = f"{series}/instances/{quote(record.tags[SOP_INSTANCE_UID], safe='')}/bulk/"
-                yield text.replace(MARK, json.dumps(place)[1:-1].encode())
+                records = list(read_instances(s, refs[start : start + ROWS_AT_ONCE]))
+            yield from records
+
+    def _common(self, members: Members, writer: MetadataWriter) -> dict[str, Any]:
+        def read(place: int) -> bytes | None:
+            records = list(self._records(members.refs[place : place + 1]))
+            return self._read(members, records[0], writer, {}) if records else None
+
+        return find_common(members, read)
+
+    def _read(self, members: Members, record: Instance, writer: MetadataWriter, above: Tags) -> bytes | None:
+        """Return the text of a file's dataset, None where it cannot be had; of one that is beyond our limits what the index has."""
+        try:
+            text = dicom_files.of_current(self._deps, record, lambda each: self._write(writer, each))
+        except (DamagedFile, UnknownRoute):  # just found to be, or just deleted
+            return None
+        except (InvalidDicom, TooLargeForJson) as exc:
+            logger.warning("dicomweb.metadata-from-index instance=%s: %s", format_resource_id(record.id), exc)
+            return write_from_index(above, record)
+        series = resource_url(self._base, members.study_uid, members.series_uid)
+        place = f"{series}/instances/{quote(record.tags[SOP_INSTANCE_UID], safe='')}/bulk/"
+        return text.replace(MARK, json.dumps(place)[1:-1].encode())
 
     def _write(self, writer: MetadataWriter, instance: Instance) -> bytes:
         return writer.write(read_head(self._deps.blobs, instance, whole=False))

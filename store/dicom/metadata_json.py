@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from store.dicom.charsets import Charset
-from store.dicom.dicom_json import Renderer
+from store.dicom.dicom_json import MAX_BYTES, Renderer, TooLargeForJson
 from store.dicom.elements import Buffer, Element, in_order, read_element, read_elements
 from store.dicom.limits import large_datasets
 from store.dicom.part10 import Part10, open_part10
@@ -54,7 +54,9 @@ class MetadataWriter:
         file = open_part10(head)
         with large_datasets.scope():
             texts = self._by_scan(file) if file.syntax.little else self._by_elements(file)
-        return b"{%b}" % b",".join(texts)
+            if sum(map(len, texts)) > 2 * MAX_BYTES:  # a value of text may take two bytes for each of its own
+                raise TooLargeForJson(f"The values are more than {MAX_BYTES >> 20} MiB: ask for application/dicom")
+            return b"{%b}" % b",".join(texts)
 
     def _by_scan(self, file: Part10) -> list[bytes]:
         found, _ = scan(file.data, file.start, file.syntax, self._every)

@@ -13,6 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from actors.messages.dicomweb_settings import DicomWebSettings
 from events.identifiers import Level
+from store.dicom import dicom_json
 from store.records import Instance
 from tests.contract.dicomweb_stage import HOST, address_of, get, parts_of, related, store
 from tests.contract.rest_stage import Answer, RestStage, rest_stage, shown
@@ -229,3 +230,38 @@ def test_nothing_is_kept_where_the_configuration_says_so(archive: Core) -> None:
         series = address.partition("/instances")[0]
         assert metadata(stage, series) == metadata(stage, series)
         assert not cached(stage)
+
+
+def test_the_index_may_answer_instead_of_files(archive: Core) -> None:
+    files = [
+        encode(
+            with_bulk(
+                number, KVP="120", SliceThickness=str(number), PatientName="Müller", SpecificCharacterSet="ISO_IR 100"
+            )
+        )
+        for number in (1, 2, 3, 4)
+    ]
+    found = {}
+    for mode in ("Full", "MainDicomTags", "Extrapolate"):
+        settings = DicomWebSettings(studies_metadata=mode, series_metadata="Full")
+        with rest_stage(archive, dicom_web=settings) as stage:
+            store(stage, *files)
+            found[mode] = metadata(stage, address_of(files[0], 1))
+            assert metadata(stage, address_of(files[0], 2)) == found["Full"]
+            assert metadata(stage, address_of(files[0])) == found["Full"][:1]
+    for mode in ("MainDicomTags", "Extrapolate"):
+        for one, full in zip(found[mode], found["Full"], strict=True):
+            assert one.pop("00080005")["Value"] == ["ISO_IR 192"]
+            assert one == {tag: full[tag] for tag in one}
+            assert {"0020000D", "0020000E", "00080018", "00200013", "00100010", "00080060", "00080016"} <= one.keys()
+            assert ("00180060" in one, "00280010" in one) == (mode == "Extrapolate",) * 2
+            assert not {"00180050", "7FE00010", "00283010", "00091002"} & one.keys()
+
+
+def test_of_a_file_beyond_our_limits_the_index_answers(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [encode(with_bulk(number, ImageComments="x" * 60)) for number in (1, 2)]
+    (address, _) = store(stage, *files)
+    monkeypatch.setattr(dicom_json, "MAX_BYTES", 50)
+    for one in metadata(stage, address.partition("/instances")[0]):
+        assert one["00100020"] == {"vr": "LO", "Value": ["PAT77"]}
+        assert "00283010" not in one
