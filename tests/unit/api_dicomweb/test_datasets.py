@@ -9,7 +9,7 @@ import pytest
 from falcon.testing import create_environ
 
 from actors.wire.multipart import parse_boundary, parts
-from api.dicomweb.datasets import send_datasets, wants_xml
+from api.dicomweb.datasets import SENT_BYTES, encode_json, send_datasets, wants_xml
 from api.errors import NotAcceptable
 from store.dicom.dicom_json import Json
 
@@ -48,7 +48,7 @@ def answer(datasets: list[Json], *, as_xml: bool) -> tuple[str, list[bytes]]:
     response = falcon.Response()
     send_datasets(response, iter(datasets), as_xml=as_xml)
     assert response.content_type is not None
-    return response.content_type, list(response.stream)  # type: ignore[arg-type] # an iterator
+    return response.content_type, [response.data] if response.data else list(response.stream)  # type: ignore[arg-type] # an iterator
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -70,16 +70,21 @@ def test_xml_is_a_document_for_each(count: int) -> None:
         assert ET.fromstring(document).tag.endswith("NativeDicomModel")
 
 
-def test_datasets_are_asked_for_when_the_one_before_has_gone() -> None:
+def test_text_that_stands_for_no_character_is_replaced() -> None:
+    assert json.loads(encode_json({"00100020": {"vr": "LO", "Value": ["a\ud800b"]}}))["00100020"]["Value"] == ["a?b"]
+
+
+def test_datasets_are_made_while_they_leave() -> None:
     asked = []
+    long = {"00204000": {"vr": "LT", "Value": ["x" * SENT_BYTES]}}
 
     def made() -> Iterator[Json]:
-        for dataset in DATASETS:
-            asked.append(dataset)
-            yield dataset
+        for number in range(5):
+            asked.append(number)
+            yield long
 
     response = falcon.Response()
     send_datasets(response, made(), as_xml=False)
-    stream = iter(response.stream)  # type: ignore[arg-type] # an iterator
-    next(stream)
-    assert len(asked) == 1
+    assert len(asked) == 2  # which tell that there are several pieces
+    whole = b"".join(response.stream)  # type: ignore[arg-type] # an iterator
+    assert json.loads(whole) == [long] * 5
