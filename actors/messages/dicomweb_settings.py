@@ -32,6 +32,15 @@ class DicomWebSettings:
     stow_max_instances: int = 10  # in one request to another server; 0: as many as one may have
     stow_max_bytes: int = 10 << 20  # likewise, of their files together; 0: no limit
 
+    @property
+    def has_root(self) -> bool:
+        """Whether the root is a folder of its own."""
+        return bool(self.root.strip("/"))
+
+    def is_below_root(self, path: str) -> bool:
+        """Tell whether a path is the root's or below it, where that is a folder of its own."""
+        return self.is_enabled and self.has_root and f"{path}/".startswith(self.route(""))
+
     def route(self, below: str) -> str:
         """Return the route of what lies below the root, such as `studies/{study}`."""
         return f"/{self.root.strip('/')}/{below}" if self.root.strip("/") else f"/{below}"

@@ -32,7 +32,7 @@ _UIDS: Final = {
     Level.INSTANCE: (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID),
 }
 _NAMED: Final = ((tags.STUDY_INSTANCE_UID, "study"), (tags.SERIES_INSTANCE_UID, "series"))  # in addresses
-_ADDRESSES: Final = {
+ADDRESSES: Final = {
     "studies": Level.STUDY,
     "series": Level.SERIES,
     "instances": Level.INSTANCE,
@@ -126,4 +126,4 @@ def _narrow(value: Value, shown: Shown) -> Value:
 
 def handlers(deps: Deps) -> Handlers:
     """Return who answers which search."""
-    return {address: {"GET": _Search(deps, level).on_get} for address, level in _ADDRESSES.items()}
+    return {address: {"GET": _Search(deps, level).on_get} for address, level in ADDRESSES.items()}

@@ -9,6 +9,7 @@ from typing import Final
 
 from api.dicomweb import (
     bulk,
+    capabilities,
     deletion,
     frames,
     metadata,
@@ -56,12 +57,21 @@ class Address:
 def routes(deps: Deps) -> Routes:
     """Return all addresses of DICOMweb, none where it is not enabled. Raises ValueError where two services claim the same."""
     settings = deps.settings.dicom_web
-    addresses: dict[str, Address] = {}
-    for service in SERVICES if settings.is_enabled else ():
+    if not settings.is_enabled:
+        return {}
+    below_root: dict[str, Address] = {}
+    for service in SERVICES:
         for below, methods in service(deps).items():
-            address = addresses.setdefault(settings.route(below), Address())
+            address = below_root.setdefault(below, Address())
             for method, handler in methods.items():
                 address.add(method, handler)
-    if settings.is_enabled and settings.serves_wado_uri:
-        addresses.setdefault(f"/{settings.wado_root.strip('/')}", Address()).add("GET", wado_uri.handler(deps))
-    return dict(addresses)
+    offered = {below: [*address.methods] for below, address in below_root.items()}
+    addresses: Routes = {settings.route(below): address for below, address in below_root.items()}
+    addresses[settings.route("info")] = capabilities.Info(deps.settings)
+    if settings.has_root:
+        addresses[settings.route("").rstrip("/")] = capabilities.Capabilities(deps.settings, offered)
+    if settings.serves_wado_uri:
+        wado = Address()
+        wado.add("GET", wado_uri.handler(deps))
+        addresses[f"/{settings.wado_root.strip('/')}"] = wado
+    return addresses

@@ -1,7 +1,7 @@
 """`/system`, `/plugins`, the root and other fixed answers; the page that stands where no web interface is installed."""
 
 from html import escape
-from typing import Any, Final
+from typing import Any
 
 import falcon
 
@@ -16,9 +16,6 @@ from store.dicom.indexed_tags import signature, with_extra
 _LINKS = ("/system", "/statistics", "/patients?expand", "/studies?expand", "/changes", "/events", "/tools")
 
 EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
-
-
-WORKLISTS: Final = "worklists"
 
 
 class System:
@@ -64,7 +61,7 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
         "Name": settings.name,
         "OverwriteInstances": settings.overwrite_instances != NEVER,  # a Boolean up to 1.12.11
         "PatientLevelEnabled": settings.patient_level_enabled,
-        "PluginsEnabled": False,
+        "PluginsEnabled": bool(_built_in(settings)),
         "ReadOnly": settings.read_only,
         "SinogramVersion": settings.sinogram_version,
         "StorageAreaPlugin": None,
@@ -92,30 +89,41 @@ class Favicon:
         resp.data = b""
 
 
+def _built_in(settings: RestSettings) -> dict[str, str]:
+    """Return what Orthanc has in plugins and this server has built in, by its name there, with a description."""
+    plugins = {}
+    if settings.dicom_web.is_enabled:
+        plugins["dicom-web"] = "DICOMweb: QIDO-RS, WADO-RS, STOW-RS and WADO-URI, and a client of other servers"
+    if settings.worklists.is_enabled:
+        plugins["worklists"] = "Serves the DICOM modality worklist, from a folder and by REST"
+    return plugins
+
+
 class Plugins:
-    """`/plugins`: the script that the Explorer always asks for, and what Orthanc has in a plugin and this server has built in."""
+    """`/plugins`: the script that the Explorer always asks for, and what is built in."""
 
     def __init__(self, deps: Deps) -> None:
-        self._has_worklists = deps.settings.worklists.is_enabled
+        self._built_in = _built_in(deps.settings)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        send_json(req, resp, ["explorer.js", *([WORKLISTS] if self._has_worklists else [])])
+        send_json(req, resp, ["explorer.js", *self._built_in])
 
 
 class Plugin:
-    """What Orthanc has in a plugin and this server has built in is shown as such, for clients that look for it."""
+    """What is built in is shown as a plugin, for clients that look for it."""
 
     def __init__(self, deps: Deps) -> None:
-        self._settings = deps.settings
+        self._built_in = _built_in(deps.settings)
+        self._version = deps.settings.sinogram_version
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        if name != WORKLISTS or not self._settings.worklists.is_enabled:
+        if name not in self._built_in:
             raise NotFound
         shown = {
-            "Description": "Serves the DICOM modality worklist, from a folder and by REST",
+            "Description": self._built_in[name],
             "ExtendsOrthancExplorer": False,
-            "ID": WORKLISTS,
-            "Version": self._settings.sinogram_version,
+            "ID": name,
+            "Version": self._version,
         }
         send_json(req, resp, shown)
 

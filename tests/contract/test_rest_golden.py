@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actors.messages.dicomweb_settings import DicomWebSettings
 from tests.contract import rest_exchanges
 from tests.contract.rest_exchanges import Request
 from tests.contract.rest_stage import Answer, RestStage, rest_stage
@@ -15,7 +16,7 @@ from tools.server.core import Core
 
 @pytest.fixture
 def stage(archive: Core) -> Iterator[RestStage]:
-    with rest_stage(archive) as made:
+    with rest_stage(archive, dicom_web=DicomWebSettings(is_enabled=False)) as made:  # the golden server had no plugins
         yield made
 
 

@@ -280,10 +280,10 @@ def test_nothing_is_made_of_a_study_uid_that_nobody_wants_drawn(archive: Core, t
 
 
 def test_clients_find_it_among_the_plugins(archive: Core, stage: Stage) -> None:
-    assert shown(stage.rest.ask("/plugins")) == ["explorer.js", "worklists"]
+    assert shown(stage.rest.ask("/plugins")) == ["explorer.js", "dicom-web", "worklists"]
     assert shown(stage.rest.ask("/plugins/worklists"))["ID"] == "worklists"
     with rest_stage(archive) as without:
-        assert shown(without.ask("/plugins")) == ["explorer.js"]
+        assert shown(without.ask("/plugins")) == ["explorer.js", "dicom-web"]
         assert [without.ask(path).status for path in ("/plugins/worklists", "/worklists")] == [404, 404]
 
 

@@ -3,7 +3,7 @@
 In this order: who may ask (`api.rest.serving.auth`), the method and its overrides, the path, the filter of scripts. Source: observed
 on Orthanc 1.12.7:
 
-- HEAD and OPTIONS are answered 404 without a body, any other method but GET, POST, PUT, DELETE 400 (HEAD of a file in a folder of
+- HEAD and OPTIONS are answered 404 without a body (but OPTIONS of DICOMweb), any other method but GET, POST, PUT, DELETE 400 (HEAD of a file in a folder of
   `ServeFolders` is answered as RFC 9110 has it);
 - `X-HTTP-Method-Override: PUT|DELETE` (any request) and `?_method=PUT|DELETE` (a GET) change the method; any other
   value is 400;
@@ -64,6 +64,7 @@ class Front:
         self._admission = Admission(filters)
         self._faults = Faults(describe=settings.http_describe_errors)
         self._folders = settings.serve_folders
+        self._dicom_web = settings.dicom_web
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
@@ -81,7 +82,9 @@ class Front:
         environ["PATH_INFO"] = normalize_path(environ["PATH_INFO"])
         if self._filters.filters_requests and (refusal := self._ask_filter(environ)) is not None:
             return _refuse(start, *refusal)
-        if environ["REQUEST_METHOD"] in _HIDDEN and not self._is_head_of_file(environ):
+        if environ["REQUEST_METHOD"] in _HIDDEN and not (
+            self._is_head_of_file(environ) or self._asks_what_web_offers(environ)
+        ):
             return _refuse(start, "404 Not Found")
         # falcon decodes a plus as a blank; Orthanc takes it as it stands.
         if "+" in environ["QUERY_STRING"]:
@@ -90,6 +93,10 @@ class Front:
 
     def _is_head_of_file(self, environ: dict[str, Any]) -> bool:
         return environ["REQUEST_METHOD"] == "HEAD" and self._folders.find(environ["PATH_INFO"]) is not None
+
+    def _asks_what_web_offers(self, environ: dict[str, Any]) -> bool:
+        """Tell whether a request is OPTIONS of DICOMweb (PS3.18 §8.9), which no other part of the API has."""
+        return environ["REQUEST_METHOD"] == "OPTIONS" and self._dicom_web.is_below_root(environ["PATH_INFO"])
 
     def _ask_filter(self, environ: dict[str, Any]) -> tuple[str, bytes] | None:
         """Ask IncomingHttpRequestFilter; returns the status line and the body of a refusal."""
