@@ -170,7 +170,7 @@ class ModelWriter:
 
 
 def _read_tag(name: object) -> int:
-    if isinstance(name, str) and _TAG.match(name):
+    if isinstance(name, str) and _TAG.match(name) and not name.upper().startswith("FFFE"):  # items and delimiters
         return int(name, 16)
     raise UnfitElement("An element must be named by the eight digits of its tag (PS3.18 §F.2.2)")
 

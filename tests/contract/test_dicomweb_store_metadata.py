@@ -251,6 +251,8 @@ def test_an_element_is_named_by_its_tag_alone(stage: RestStage) -> None:
         "0x100020",
         "",
         "0010002G",
+        "FFFEE000",
+        "fffee0dd",
     ):
         assert "eight digits" in refused(stage, model() | {name: {"vr": "LO", "Value": ["a"]}})
 
