@@ -34,11 +34,7 @@ def read_native_model(document: bytes) -> Json:
     parser.CharacterDataHandler = reader.on_text
     try:
         parser.Parse(document, True)  # it takes no keyword
-    except (
-        ExpatError,
-        LookupError,
-        ValueError,
-    ) as exc:  # the last two: of an encoding that nobody knows, or of several bytes
+    except (ExpatError, LookupError, ValueError) as exc:  # an unknown encoding, or one of several bytes
         raise BadXml(f"The XML is malformed: {exc}") from None
     return reader.dataset
 
