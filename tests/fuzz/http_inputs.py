@@ -39,6 +39,12 @@ def form(*parts: bytes) -> bytes:
     return b"".join(head + part + b"\r\n" for part in parts) + b"--XX--\r\n"
 
 
+def related(*parts: bytes) -> bytes:
+    return (
+        b"".join(b"--XX\r\nContent-Type: application/dicom\r\n\r\n" + part + b"\r\n" for part in parts) + b"--XX--\r\n"
+    )
+
+
 def requests(identifier: str) -> list[bytes]:
     """Every kind of request; `identifier` is that of a stored instance."""
     return [*reads(identifier), *uploads(), *arguments()]
@@ -64,6 +70,9 @@ def reads(identifier: str) -> list[bytes]:
         "/statistics",
         "/jobs?expand",
         "/modalities?expand",
+        "/dicom-web/studies?limit=2&includefield=all",
+        "/dicom-web/studies/1.2/rendered?viewport=4,4",
+        "/wado?requestType=WADO&objectUID=1.2&contentType=image/png",
     )
     headers = ("Accept: application/xml", "Range: bytes=0-9,20-", "Connection: keep-alive")
     return [
@@ -79,6 +88,7 @@ def reads(identifier: str) -> list[bytes]:
 def uploads() -> list[bytes]:
     plain, other = instance(1), instance(2)
     kind = "Content-Type: multipart/form-data; boundary=XX"
+    stow = 'Content-Type: multipart/related; type="application/dicom"; boundary=XX'
     te = "Transfer-Encoding: chunked"
     return [
         request("POST", "/instances", body=plain),
@@ -88,6 +98,9 @@ def uploads() -> list[bytes]:
         request("POST", "/instances", kind, body=form(plain, other)),
         request("POST", "/instances", kind, te, body=chunked(form(plain)), length=False),
         request("POST", "/instances", kind, "X-File-Name: a", f"X-File-Size: {len(plain)}", body=form(plain)),
+        request("POST", "/dicom-web/studies", stow, body=related(plain, other)),
+        request("POST", "/dicom-web/studies", stow, te, body=chunked(related(plain)), length=False),
+        request("POST", "/dicom-web/studies", stow, "Content-Encoding: gzip", body=gzip.compress(related(plain), mtime=0)),
         request("POST", "/instances", body=zipped(("a", plain), ("folder/", b""), ("b", b"text"), ("c", other))),
     ]  # fmt: skip
 
