@@ -271,6 +271,13 @@ def print_as(pid: int, text: str) -> None:
         os.close(fd)
 
 
+@pytest.mark.parametrize("niceness", [CodecSettings().niceness, 0])
+def test_a_codec_has_the_priority_of_those_who_wait_for_it(niceness: int) -> None:
+    with pool(niceness=niceness) as codecs:
+        assert decodes(codecs)
+        assert os.getpriority(os.PRIO_PROCESS, pid_of(codecs)) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
+
+
 def test_what_a_codec_prints_is_logged_as_its_own(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with pool(processes=1) as codecs:

@@ -38,7 +38,7 @@ class Facilities:
         self.index = IndexClient(links.ask)
         self.jobs = JobsClient(links.ask, links.jobs.request)
         self._intake = intake = Intake(settings, links, self.views, self.index)
-        self.codecs = intake.codecs
+        self.codecs, self.ingest_codecs = intake.codecs, intake.ingest_codecs
         self.blobs, self.modalities, self.runtime = intake.blobs, intake.modalities, intake.runtime
         self.peers = intake.peers
         self.filters, self.ingest = intake.filters, intake.ingest

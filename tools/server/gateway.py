@@ -64,7 +64,7 @@ class Gateway:
     def start(self) -> None:
         if self._transcodes:  # else the first instances wait for them: 0.2 s of processor time each
             with suppress(Busy):
-                self._facilities.codecs.start_all()
+                self._facilities.ingest_codecs.start_all()
         for dicom in self._dicom:
             dicom.start()
         for http in self._http:

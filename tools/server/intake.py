@@ -1,5 +1,7 @@
 """The objects of a process that stores instances and knows modalities, peers and DICOMweb servers: gateways, workers and the scripts' process."""
 
+from dataclasses import replace
+
 from actors.messages.damage_reports import reporter
 from actors.messages.index_client import IndexClient
 from actors.services.codecs.pool import CodecPool
@@ -26,6 +28,7 @@ class Intake:
         index: IndexClient,
     ) -> None:
         self.codecs = CodecPool(settings.codecs)
+        self.ingest_codecs = CodecPool(replace(settings.codecs, niceness=0))  # a sender waits for these
         self.blobs = BlobStore(settings.storage_directory)
         self.blobs.on_damage = reporter(index)
         self.modalities = Modalities(
@@ -40,9 +43,12 @@ class Intake:
         self.dicomweb_servers = DicomWebServers(web.servers, views, index, is_stored=web.servers_in_database)
         self.runtime = RuntimeSettings(settings, views, self.modalities)
         self.filters = ScriptFilters(links.received, links.scripts)
-        self.ingest = Ingest(index, views, self.blobs, links.name, self.runtime.ingest, self.filters, self.codecs)
+        self.ingest = Ingest(
+            index, views, self.blobs, links.name, self.runtime.ingest, self.filters, self.ingest_codecs
+        )
 
     def close(self) -> None:
         """Give back the folder; nothing is under way any more."""
         self.codecs.close()
+        self.ingest_codecs.close()
         self.ingest.close()

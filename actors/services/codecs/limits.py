@@ -26,4 +26,6 @@ class CodecSettings:
     # Of what is compressed with loss, where nobody says another one.
     lossy_quality: int = filled_by(Option("DicomLossyTranscodingQuality", Whole(1, 100), 90))
     warnings: frozenset[str] = filled_by(WARNINGS)
+    # Who stores goes before who looks: else eight clients of previews left a third of its rate to ingest.
+    niceness: int = 10
     scratch: Path | None = None  # where decoded images lie that are too large for memory; None: the system's place

@@ -164,9 +164,9 @@ class CodecProcess:
         metrics.CODECS.add(1)
 
     def _start(self, link: int, life: int) -> subprocess.Popen[bytes]:
-        limits = (str(self._settings.memory_mb), str(self._settings.processor_s))
+        limits = (self._settings.memory_mb, self._settings.processor_s, self._settings.niceness)
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "actors.services.codecs.process", str(link), str(self._shared.fd), *limits],
+            [sys.executable, "-P", "-m", "actors.services.codecs.process", *map(str, (link, self._shared.fd, *limits))],
             stdin=life,
             stdout=subprocess.DEVNULL,
             stderr=self._printed.theirs,

@@ -1,4 +1,4 @@
-"""What a codec's process runs: `python -m actors.services.codecs.process LINK SHARED MEMORY_MB PROCESSOR_S`.
+"""What a codec's process runs: `python -m actors.services.codecs.process LINK SHARED MEMORY_MB PROCESSOR_S NICENESS`.
 
 One message after the other comes by the connection LINK; the pixels go to the memory SHARED. Limits are those of a frame: of several requests
 in a message those are left unanswered that are not begun within 20 ms. Standard input is a pipe on
@@ -40,9 +40,6 @@ from store.dicom.pixels.description import UndecodablePixels
 from store.dicom.pixels.encodable import UnfitPixels, most_codestream_bytes
 from store.dicom.pixels.transformations import Rendition, Transformations
 
-NICENESS: Final = (
-    10  # who stores goes before who looks: else eight clients of previews left a third of its rate to ingest
-)
 _TOGETHER_S: Final = 0.02  # then others have their turn
 _READ_BYTES: Final = 1 << 24  # at once
 _MOST_SAID: Final = 200  # characters of what a library says of an image
@@ -50,14 +47,14 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for th
 
 
 def main() -> int:
-    link_fd, shared_fd, memory_mb, processor_s = map(int, sys.argv[1:5])
+    link_fd, shared_fd, memory_mb, processor_s, niceness = map(int, sys.argv[1:6])
     _end_with_starter()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     link = socket.socket(fileno=link_fd)
     codec = _Codec(link, SharedMemory(shared_fd))
     _limit(memory_mb << 20)
-    os.nice(NICENESS)
+    os.nice(niceness)
     try:
         while True:
             body, files = receive_with_files(link)
