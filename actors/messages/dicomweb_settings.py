@@ -30,7 +30,7 @@ class DicomWebSettings:
     servers: tuple[Peer, ...] = field(default=(), repr=False)  # with their secrets
     servers_in_database: bool = False
     stow_max_instances: int = 10  # in one request to another server; 0: as many as one may have
-    stow_max_bytes: int = 10 << 20  # likewise, of their files together; 0: no limit
+    stow_max_bytes: int = 10 << 20  # likewise, of their files together; 0: what one may have
 
     @property
     def has_root(self) -> bool:

@@ -51,6 +51,13 @@ def refusal(*paths: Path, **environment: str) -> str:
     return str(caught.value)
 
 
+def test_a_smart_card_for_a_dicomweb_server_is_warned_of(write: Callable[[str], Path]) -> None:
+    path = write('{"DicomWeb": {"Servers": {"a": {"Url": "https://x", "Pkcs11": true}}}}')
+    (warning,) = loaded(path).warnings
+    assert warning == "DicomWeb.Servers: a: Pkcs11 is not honoured: this server does not read smart cards"
+    assert settings(path).rest.dicom_web.servers[0].url == "https://x/"
+
+
 def test_no_file_at_all_gives_the_embedded_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     configuration, made = loaded(), settings()

@@ -13,6 +13,8 @@ from actors.services.jobs.operations import stow_plan, wado_retrieve_plan
 from actors.services.jobs.operations.stow_plan import StowPlan
 from actors.services.jobs.operations.wado_retrieve_plan import WadoRetrievePlan
 from actors.wire.http.peer import Peer
+from api.app import create_application
+from api.rest.serving.in_process import InProcess
 from events.identifiers import Level
 from store.projections.job_rows import JobState
 from tests.contract.dicomweb_peer import (
@@ -562,3 +564,35 @@ def test_secrets_of_a_request_are_not_shown_by_the_log(stage: RestStage, there: 
     events = stage.ask("/events?personal=true&limit=1000")
     assert b"job-submitted" in events.body
     assert b"of-news" not in events.body
+
+
+def test_scripts_ask_as_other_clients_do(archive: Core, stage: RestStage, there: DicomWebPeer) -> None:
+    """`RestApiPost` and its like call the application in the interpreter's own process."""
+    fill(archive, *FILES)
+    rest = InProcess(create_application(stage.deps))
+
+    def ask(method: str, path: str, body: object = None) -> Any:
+        answer = rest.call(method, f"/dicom-web/servers{path}", json.dumps(body).encode(), {})
+        assert answer is not None
+        return json.loads(answer)
+
+    assert ask("GET", "") == ["dead", "there"]
+    assert ask("POST", "/there/stow", {"Resources": ids(stage, "studies")})["InstancesCount"] == str(len(FILES))
+    assert len(ask("POST", "/there/get", {"Uri": "/studies/1.2/instances", "Arguments": {"offset": "0"}})) == len(FILES)
+    assert ask("PUT", "/new", ["http://x"]) == {}
+    assert rest.call("POST", "/dicom-web/servers/dead/get", b'{"Uri": "/x"}', {}) is None
+
+
+def test_a_server_that_falls_silent_is_given_up(archive: Core, there: DicomWebPeer) -> None:
+    def silent(_: Seen) -> Iterator[bytes]:
+        yield f"HTTP/1.1 200 OK\r\nContent-Type: {RELATED}\r\n\r\n".encode()
+        yield _WHOLE[:-200]
+        there.may_answer.wait(60)
+
+    there.streams = silent
+    there.may_answer.clear()
+    with working(archive, servers=[there.known(timeout_s=1)]) as engine:
+        ended = retrieve(engine, "studies/1.2")
+        assert len(engine.instances()) == len(FILES) - 1  # as they came
+    assert (ended.state, ended.code) == (JobState.Failure, 9)
+    assert ended.details.startswith("DICOMweb server there gives no answer: ")

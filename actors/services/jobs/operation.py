@@ -64,7 +64,7 @@ class Workbench:
     codecs: "CodecPool"
     filters: "ScriptFilters"
     temporary_directory: Path
-    stow_max_bytes: int = 0  # of the files in one request to a DICOMweb server; 0: no limit
+    stow_max_bytes: int = 0  # of the files in one request to a DICOMweb server; 0: as many as one may have
     modification_threads: int = 8
     archive_threads: int = 2
     media_archive_size: int = 1  # outputs of archive jobs that are kept

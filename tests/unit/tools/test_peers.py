@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actors.messages.dicomweb_settings import DICOM_WEB
 from actors.wire.http.peer import Peer
 from tools.configuration.peers import odd_peers, read_peers
 
@@ -113,3 +114,27 @@ def test_a_smart_card_is_warned_of() -> None:
     assert odd_peers("OrthancPeers", peers) == [
         "OrthancPeers: a: Pkcs11 is not honoured: this server does not read smart cards"
     ]
+
+
+def test_dicomweb_servers_have_the_same_forms() -> None:
+    section = {
+        "a b": ["http://x"],
+        "c": ["http://x/", "u", "p"],
+        "d": {"Url": "https://x", "HasDelete": True, "CertificateFile": "us.pem", "HttpHeaders": {"A": "b"}},
+    }
+    assert DICOM_WEB.problem({"Servers": section, "ServersInDatabase": True, "StowMaxSize": 3}) is None
+    read = DICOM_WEB.kind.read({"Servers": section, "ServersInDatabase": True, "StowMaxSize": 3}, FOLDER)
+    assert [(server.name, server.url, server.username) for server in read.servers] == [
+        ("a b", "http://x/", ""), ("c", "http://x/", "u"), ("d", "https://x/", ""),
+    ]  # fmt: skip
+    assert read.servers[2].properties == {"HasDelete": "1"}
+    assert read.servers[2].certificate == FOLDER / "us.pem"
+    assert (read.servers_in_database, read.stow_max_bytes, read.stow_max_instances) == (True, 3 << 20, 10)
+    assert "'p'" not in repr(read)
+
+
+def test_what_is_wrong_with_a_dicomweb_server_is_told_without_its_secrets() -> None:
+    problem = DICOM_WEB.problem({"Servers": {"a": ["ftp://x", "u", "word"], "b": 5}})
+    assert problem == (
+        "Servers 'a': Url must begin with http:// or https://; 'b': must be [URL], [URL, user name, password] or an object"
+    )
