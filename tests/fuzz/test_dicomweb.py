@@ -17,7 +17,7 @@ from tests.fuzz import dicomweb_inputs
 from tests.fuzz.mutation import inputs, nothing_left, told
 from tools.server.core import Core
 
-SHORT = 900
+SHORT = 500
 MOST_S = 30.0  # for one request, on a machine that does other things, too
 
 
