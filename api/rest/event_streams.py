@@ -1,6 +1,5 @@
 """Events as they come: Server-Sent Events, and the long poll. Both wait on the event loop and hold no thread."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -71,9 +70,8 @@ class EventStream(_Waiting):
     async def send(self, client: WaitingClient) -> None:
         with self._hub.listening(client.bell, self._selection):
             await client.write(b"retry: %d\n" % RETRY_MS)  # a part of the first event
-            loop = asyncio.get_running_loop()
-            head_s, is_caught_up = loop.time() + HEAD_S, False
-            client.ring_at(head_s)
+            client.ring_in(HEAD_S)
+            is_caught_up = False
             while self._hub.is_told(client.bell):
                 if self._hub.end is None:  # the reader is about to begin
                     await client.wait()
@@ -86,9 +84,9 @@ class EventStream(_Waiting):
                 if self._to is not None and self._position >= self._to:
                     await client.write(self._head())  # so that who comes again is told that there is no more
                     break
-                if loop.time() >= head_s or not (moved or is_caught_up):
-                    is_caught_up, head_s = is_caught_up or not moved, loop.time() + HEAD_S
-                    client.ring_at(head_s)
+                if client.is_due or not (moved or is_caught_up):
+                    is_caught_up = is_caught_up or not moved
+                    client.ring_in(HEAD_S)
                     await client.write(self._head())
                 if not moved:
                     await client.wait(probe=_COMMENT)
@@ -116,11 +114,9 @@ class LongPoll(_Waiting):
         self._make = make
 
     async def send(self, client: WaitingClient) -> None:
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._wait_s
-        client.ring_at(until_s)
+        client.ring_in(self._wait_s)
         with self._hub.listening(client.bell, self._selection):
-            while self._hub.is_told(client.bell) and loop.time() < until_s:
+            while self._hub.is_told(client.bell) and not client.is_due:
                 if self._hub.end is not None:
                     piece = await self._next(client)
                     if piece.events:

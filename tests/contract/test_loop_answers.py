@@ -107,3 +107,23 @@ def test_an_answer_that_fails_breaks_the_connection_and_is_closed(caplog: pytest
             assert not read_all(client).endswith(END)
         assert broken.closed.wait(DEADLINE_S)
     assert "http.answer-broken-off" in caplog.text
+
+
+class Alarms(Endless):
+    """Waits for one alarm after the other."""
+
+    async def send(self, client: WaitingClient) -> None:
+        for _ in range(100):
+            client.ring_in(0.001)
+            assert not client.is_due
+            await client.wait()
+            assert client.is_due
+        await client.write(b"all")
+
+
+def test_who_is_woken_by_an_alarm_knows_it_though_timers_run_early() -> None:
+    with (
+        serving(applications(Alarms()), silence_s=DEADLINE_S) as address,
+        connect(address, b"GET /0 HTTP/1.0\r\n\r\n") as client,
+    ):
+        assert read_all(client).endswith(b"\r\n\r\nall")

@@ -51,6 +51,7 @@ class WaitingClient:
         self._connection = connection
         self._is_begun = self._is_probed = False
         self._alarm: asyncio.TimerHandle | None = None
+        self.is_due = False
 
     @property
     def has_left(self) -> bool:
@@ -85,11 +86,16 @@ class WaitingClient:
             elif loop.time() - since_s >= UNREAD_S:
                 raise TimeoutError
 
-    def ring_at(self, when_s: float) -> None:
-        """Ring the bell at a time of the loop's clock, in place of the time that was told before."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_at(when_s, self.bell.set)
+    def ring_in(self, seconds: float) -> None:
+        """Ring the bell after so long, in place of the time that was told before; `is_due` tells that this has passed."""
+        self.close()
+        self.is_due = False
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        # Timers may run some microseconds early, so who is woken must not look at the clock.
+        self.is_due = True
+        self.bell.set()
 
     async def wait(self, probe: bytes = b"") -> None:
         """Wait for the bell, and silence it. Raises ClientGone.
