@@ -74,11 +74,13 @@ class Value:
     is_encapsulated: bool = False
 
     def pieces(self) -> Iterator[Buffer]:
-        """Yield the value in little endian, as it is padded; words in another order are turned in memory."""
+        """Yield the value in little endian and of even length; words in another order are turned in memory."""
         view = memoryview(self.data)
         for start, length in self.extents:
             raw = view[start : start + length]
             yield raw if self.little or self.vr not in _WORD_BYTES else _swapped(bytes(raw), _WORD_BYTES[self.vr])
+        if not self.is_encapsulated and self.extents[0][1] & 1:
+            yield b"\0"
 
 
 def locate(data: Buffer, path: Sequence[str]) -> Value:

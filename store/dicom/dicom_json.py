@@ -122,7 +122,14 @@ class Renderer:
             return {"Value": _tags(raw, little=little)}
         if vr in TEXT_VRS:
             shown = text(raw, element.tag, vr, charset, little) if strip_padding(raw, vr) else None
-            return {} if not shown else {"Value": texts_json(self._parts(shown), vr)}
+            if not shown:
+                return {}
+            parts = self._parts(shown)
+            if (
+                vr == "DS" and self._bulk is not None
+            ):  # blanks around a number: the plugin takes them off, `/file` does not
+                parts = [part.strip(" ") for part in parts]
+            return {"Value": texts_json(parts, vr)}
         return {"InlineBinary": base64.b64encode(_little(raw, vr, little=little)).decode("ascii")}
 
     def _raw(self, element: Element) -> bytes:

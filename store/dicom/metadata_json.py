@@ -20,7 +20,8 @@ from store.dicom.tags import PIXEL_DATA, PIXEL_REPRESENTATION, SPECIFIC_CHARACTE
 
 MARK: Final = b"\0"  # stands where the address of an instance's bulk data goes; JSON has no such byte
 _PIXELS: Final = frozenset((PIXEL_DATA, 0x7FE00008, 0x7FE00009))
-_LAYOUT: Final = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003))  # says where frames lie in the file
+# Where frames lie in the file, and what pads it: of the file, not of the instance.
+_LAYOUT: Final = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003, 0xFFFCFFFC))
 _LONG: Final = 1 << 12  # of an element whose text is not kept
 _KEPT_BYTES: Final = 64 << 20  # at most, as an element counts as the longest that is kept
 _PLACE: Final = "\0"
