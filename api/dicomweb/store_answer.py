@@ -36,7 +36,7 @@ from store.dicom.tags import (
 
 _SYNTAX_NOT_SUPPORTED: Final = 0xC122  # Referenced Transfer Syntax Not Supported
 MOST_WARNINGS: Final = 3  # different ones
-_ITEMS_AT_ONCE: Final = 500
+ITEMS_AT_ONCE: Final = 500
 # Who must act is not the client, and another attempt may succeed.
 _OURS: Final = (StorageFull, StorageFailed, Busy)
 _NOT_QUOTABLE: Final = re.compile(r"[^ !#-\[\]-~]+")
@@ -116,7 +116,7 @@ class StoreAnswer:
             return
         resp.content_type = JSON
         pieces = _encode(self._elements(base))
-        if len(self) <= _ITEMS_AT_ONCE:  # a piece of a stream costs a turn of the thread that sends
+        if len(self) <= ITEMS_AT_ONCE:  # a piece of a stream costs a turn of the thread that sends
             resp.data = b"".join(pieces)
         else:
             resp.stream = pieces
@@ -181,6 +181,6 @@ def _encode(elements: Iterable[tuple[str, Item]]) -> Iterator[bytes]:
 
 def _encode_items(items: Iterable[Any]) -> Iterator[bytes]:
     source, comma = iter(items), b""
-    while some := list(islice(source, _ITEMS_AT_ONCE)):
+    while some := list(islice(source, ITEMS_AT_ONCE)):
         yield comma + msgspec.json.encode(some)[1:-1]
         comma = b","

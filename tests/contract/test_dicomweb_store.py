@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -16,12 +15,13 @@ import pytest
 from actors.messages.dicomweb_settings import DicomWebSettings
 from actors.services.ingest.settings import IngestSettings
 from api.app import create_app
-from api.dicomweb import store
+from api.dicomweb import store, store_answer
 from events.errors import Busy, SinogramError, StorageFailed, StorageFull
 from events.identifiers import parse_resource_id
 from store.records import Origin
 from tests.contract.http_serving import DEADLINE_S, connect, serving
 from tests.contract.rest_stage import Answer, RestStage, call, ids, rest_stage
+from tests.contract.shared_stage import empty, shared_stage
 from tests.dicom_bytes import MR, dataset, encode, uid
 from tests.scripts_stage import run_scripts
 from tools.server.core import Core
@@ -31,11 +31,16 @@ XML = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-def stage(archive: Core, tmp_path: Path) -> Iterator[RestStage]:
-    with rest_stage(archive, temporary_directory=tmp_path) as stage:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestStage]:
+    with shared_stage(tmp_path_factory.mktemp("archive")) as stage:
         yield stage
-    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+@pytest.fixture
+def stage(shared: RestStage) -> Iterator[RestStage]:
+    yield shared
+    empty(shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,11 +440,12 @@ def test_a_body_beyond_the_limit_is_413_or_tells_what_was_stored(archive: Core) 
     assert (answer.status, len(module["00081199"]["Value"]), len(module["0008119A"]["Value"])) == (202, 1, 1)
 
 
-def test_the_answer_names_every_one_of_many(stage: RestStage) -> None:
+def test_the_answer_names_every_one_of_many(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than are put into one piece of the answer."""
-    one = file()
-    answer = post(stage, related(*[one.data] * 1201))
-    assert told(answer) == {"status": 200, "stored": [one.instance] * 1201}
+    monkeypatch.setattr(store_answer, "ITEMS_AT_ONCE", 20)
+    files = [file() for _ in range(41)]
+    answer = post(stage, related(*(each.data for each in files)))
+    assert told(answer) == {"status": 200, "stored": [each.instance for each in files]}
 
 
 # -- methods ----------------------------------------------------------------------------------------------------------

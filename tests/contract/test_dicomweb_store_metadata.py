@@ -17,11 +17,11 @@ from pydicom.encaps import generate_frames
 
 from actors.wire.multipart import RELATED, parse_boundary, parts
 from api.dicomweb import store_metadata
-from tests.contract.rest_stage import Answer, RestStage, ids, rest_stage
+from tests.contract.rest_stage import Answer, RestStage, ids
+from tests.contract.shared_stage import empty, shared_stage
 from tests.contract.test_dicomweb_store import told
 from tests.dicom_bytes import MR, uid
 from tests.property.test_stored_models import compare
-from tools.server.core import Core
 
 JPEG = "1.2.840.10008.1.2.4."
 _numbers = itertools.count(1)
@@ -29,11 +29,16 @@ Model = dict[str, Any]
 Bulk = tuple[Mapping[str, str], bytes]
 
 
-@pytest.fixture
-def stage(archive: Core, tmp_path: Path) -> Iterator[RestStage]:
-    with rest_stage(archive, temporary_directory=tmp_path) as stage:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestStage]:
+    with shared_stage(tmp_path_factory.mktemp("archive")) as stage:
         yield stage
-    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+@pytest.fixture
+def stage(shared: RestStage) -> Iterator[RestStage]:
+    yield shared
+    empty(shared)
 
 
 def model(**elements: Any) -> Model:

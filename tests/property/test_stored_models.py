@@ -32,7 +32,7 @@ from tests.examples import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom's, about files that are strange on purpose
 
-MOST_BYTES = 45_000  # of a file of pydicom that is looked at
+MOST_BYTES = 20_000  # of a file of pydicom that is looked at
 PIXEL_DATA = "7FE00010"
 # What our renderers leave out, or show otherwise, as Orthanc does: an IS that is none, group 1, items without elements.
 LEFT_OUT = {"badVR.dcm", "meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm"}
@@ -142,7 +142,7 @@ def test_files_of_pydicom_come_back(write: Callable[[bytes, Dataset, Held], Json
             assert (name, made.file_meta.TransferSyntaxUID) == (name, syntax)
             assert list(generate_frames(made.PixelData, number_of_frames=len(frames))) == frames
         seen += 1
-    assert seen > 50
+    assert seen > 40
 
 
 def _take_pixels(source: Dataset, model: Json, held: Held) -> list[bytes]:
@@ -218,7 +218,7 @@ def _made(members: dict[int, tuple[str, Any]]) -> Dataset:
 
 
 @given(_nested, st.sampled_from(WRITERS))
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_random_datasets_come_back(
     members: dict[int, tuple[str, Any]], write: Callable[[bytes, Dataset, Held], Json]
 ) -> None:
