@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from api.app import create_application
 from api.rest.serving.folder_settings import SERVE_FOLDERS
@@ -29,31 +32,48 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     core.stop()
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("site")
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "viewer"
+def folder(site: Path) -> Path:
+    """A folder as each test finds it, with secrets beside it."""
+    for each in site.iterdir():
+        each.unlink() if each.is_symlink() or each.is_file() else rmtree(each)
+    made = site / "viewer"
     (made / "sub" / "empty").mkdir(parents=True)
     (made / "index.html").write_text("<p>start")
     (made / "sub" / "index.html").write_text("<p>sub")
     (made / "a.txt").write_text("0123456789")
-    (tmp_path / "secret.txt").write_text("secret")
-    (tmp_path / "viewer2").mkdir()
-    (tmp_path / "viewer2" / "secret.txt").write_text("secret")
+    (site / "secret.txt").write_text("secret")
+    (site / "viewer2").mkdir()
+    (site / "viewer2" / "secret.txt").write_text("secret")
     return made
 
 
-@pytest.fixture
-def stage(archive: Core, folder: Path) -> Iterator[Stage]:
-    """An application that serves the folder as `/web`; keywords are options of the section."""
+@pytest.fixture(scope="module")
+def stages(archive: Core, site: Path) -> Iterator[Stage]:
+    """Applications that serve the folder as `/web`; keywords are options of the section. Those that are alike are one."""
+    made: dict[str, RestStage] = {}
     with ExitStack() as stack:
 
         def start(uri: str = "/web", rest: dict[str, Any] | None = None, **options: Any) -> RestStage:
-            section = {"Folders": {uri: str(folder)}, **options}
-            assert SERVE_FOLDERS.problem(section) is None
-            settings = SERVE_FOLDERS.read(section, folder)
-            return stack.enter_context(rest_stage(archive, serve_folders=settings, **(rest or {})))
+            section = {"Folders": {uri: "viewer"}, **options}
+            key = repr((section, rest))
+            if key not in made:
+                assert SERVE_FOLDERS.problem(section) is None
+                served = SERVE_FOLDERS.read(section, site)
+                made[key] = stack.enter_context(rest_stage(archive, serve_folders=served, **(rest or {})))
+            return made[key]
 
         yield start
+
+
+@pytest.fixture
+def stage(stages: Stage, folder: Path) -> Stage:
+    return stages
 
 
 def test_a_file_leaves_with_its_type_and_nothing_to_cache(stage: Stage) -> None:
@@ -118,6 +138,44 @@ def test_no_address_leads_out_of_the_folder(stage: Stage, dots: str) -> None:
         assert (answer.status, b"secret" in answer.body.replace(b"secret.txt", b"")) == (404, False)
 
 
+STEPS = st.sampled_from(
+    [
+        "..",
+        ".",
+        "%2e%2e",
+        "%252e%252e",
+        "..%2f",
+        "..\\",
+        "%5c..",
+        "",
+        "sub",
+        "empty",
+        "up",
+        "near",
+        "a.txt",
+        "%00",
+        "viewer2",
+        "viewer",
+        "secret.txt",
+    ]
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=8), separator=st.sampled_from(["/", "//", "%2f", "\\"]))
+def test_however_an_address_is_put_together(escaping: RestStage, steps: list[str], separator: str) -> None:
+    answer = escaping.ask("/web/" + separator.join([*steps, "secret.txt"]), headers=HTML)
+    assert answer.body != b"secret"
+
+
+@pytest.fixture
+def escaping(stage: Stage, folder: Path) -> RestStage:
+    """A folder with links that lead out of it."""
+    (folder / "up").symlink_to("..")
+    (folder / "near").symlink_to("../viewer2")
+    return stage(FallbackToIndex=["/web"])
+
+
 def test_a_script_cannot_leave_it_either(stage: Stage) -> None:
     in_process = InProcess(create_application(stage().deps))
     assert in_process.call("GET", "/web/a.txt", b"", {}) == b"0123456789"
@@ -132,9 +190,9 @@ def test_links_within_the_folder_are_followed(stage: Stage, folder: Path) -> Non
     assert stage().ask("/web/there/index.html").body == b"<p>sub"
 
 
-def test_the_folder_itself_may_be_a_link(archive: Core, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "current").symlink_to(folder)
-    with rest_stage(archive, serve_folders=SERVE_FOLDERS.read({"/web": "current"}, tmp_path)) as running:
+def test_the_folder_itself_may_be_a_link(archive: Core, folder: Path, site: Path) -> None:
+    (site / "current").symlink_to(folder)
+    with rest_stage(archive, serve_folders=SERVE_FOLDERS.read({"/web": "current"}, site)) as running:
         assert running.ask("/web/a.txt").status == 200
 
 
@@ -312,9 +370,9 @@ def test_a_folder_at_app_takes_the_place_of_our_page(stage: Stage, folder: Path)
     assert running.ask("/app/a.txt").status == running.ask("/system").status == 200
 
 
-def test_the_innermost_folder_answers(archive: Core, folder: Path, tmp_path: Path) -> None:
-    section = {"/web": str(folder), "/web/sub": str(tmp_path / "viewer2")}
-    with rest_stage(archive, serve_folders=SERVE_FOLDERS.read(section, tmp_path)) as running:
+def test_the_innermost_folder_answers(archive: Core, folder: Path, site: Path) -> None:
+    section = {"/web": str(folder), "/web/sub": str(site / "viewer2")}
+    with rest_stage(archive, serve_folders=SERVE_FOLDERS.read(section, site)) as running:
         assert running.ask("/web/sub/secret.txt").body == b"secret"
         assert running.ask("/web/sub/index.html").status == 404
         assert running.ask("/web/subtle").status == 404
