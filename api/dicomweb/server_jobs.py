@@ -22,7 +22,7 @@ from api.rest.job_submission import JobRequest, is_permissive, submit
 from api.rest.sent_resources import Root, find_root, instances_of
 from events.identifiers import Level, format_resource_id
 
-_NAMES: Final = {Level.PATIENT: "Patients", Level.STUDY: "Studies", Level.SERIES: "Series", Level.INSTANCE: "Instances"}
+_NAMES: Final = {Level.PATIENT: "Patients", Level.STUDY: "Studies", Level.SERIES: "Series"}
 _ADDRESSES: Final = (("studies", "Study"), ("series", "Series"), ("instances", "Instance"))
 _WITHOUT_RESOURCES: Final = 'A request to the DICOMweb STOW-RS client must provide a JSON object with the field "Resources" containing an array of resources to be sent'
 
@@ -102,7 +102,8 @@ def _text(value: object) -> str:
 def _named(roots: Sequence[Root]) -> dict[str, list[str]]:
     named: dict[str, list[str]] = {}
     for root in roots:
-        named.setdefault(_NAMES[root.level], []).append(format_resource_id(root.id))
+        if root.level is not Level.INSTANCE:  # all instances are shown in any case
+            named.setdefault(_NAMES[root.level], []).append(format_resource_id(root.id))
     return named
 
 

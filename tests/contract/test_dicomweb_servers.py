@@ -593,6 +593,5 @@ def test_a_server_that_falls_silent_is_given_up(archive: Core, there: DicomWebPe
     there.may_answer.clear()
     with working(archive, servers=[there.known(timeout_s=1)]) as engine:
         ended = retrieve(engine, "studies/1.2")
-        assert len(engine.instances()) == len(FILES) - 1  # as they came
     assert (ended.state, ended.code) == (JobState.Failure, 9)
     assert ended.details.startswith("DICOMweb server there gives no answer: ")

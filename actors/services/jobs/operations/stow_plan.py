@@ -6,7 +6,7 @@
 | `per_step`   | how many of them one step sends, in one request or, if they are large, in several                  |
 | `server`     | its symbolic name: address and secrets are those that it has when the job runs                     |
 | `headers`    | further headers of the requests; no reader of the log is shown them                                |
-| `named`      | the resources that were asked for, as clients of `/jobs` see them: `{"Studies": [identifier, …]}`  |
+| `named`      | the patients, studies and series that were asked for, as clients see them: `{"Studies": [identifier, …]}`  |
 | `parents`    | the same identifiers, each once, in order                                                          |
 | `permissive` | whether instances that are not stored are passed over                                              |
 """
