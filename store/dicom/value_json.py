@@ -23,6 +23,8 @@ def render_values(dataset: Dataset) -> Json:
     for tag in sorted(dataset):
         name, vr = _name_and_vr(tag)
         value = dataset[tag]
+        if isinstance(value, str):  # padding, whatever the length: it is not significant (PS3.5 §6.2)
+            value = value.rstrip(" ")
         if isinstance(value, tuple):
             rendered[name] = _sequence(value)
         elif not value or vr in _BINARY:
@@ -50,7 +52,7 @@ def _name_and_vr(tag: int) -> tuple[str, str]:
 def _values(vr: str, value: str) -> list[Any]:
     if vr in ONE_VALUE_VRS:
         return [value]
-    parts = value.split("\\")
+    parts = [part.rstrip(" ") for part in value.split("\\")]
     if vr in NUMBER_VRS:
         return [_number(part, vr) for part in parts]
     if vr == "AT":

@@ -25,6 +25,9 @@ def element(name: str, value: Value) -> dict[str, Any]:
     ("name", "value", "wanted"),
     [
         ("PatientID", "P 1", {"vr": "LO", "Value": ["P 1"]}),
+        ("PatientID", " P ", {"vr": "LO", "Value": [" P"]}),
+        ("OtherPatientIDs", "A \\B ", {"vr": "LO", "Value": ["A", "B"]}),
+        ("PatientSex", " ", {"vr": "CS"}),
         ("PatientID", "", {"vr": "LO"}),
         ("PatientID", None, {"vr": "LO"}),
         ("ImageType", "A\\\\B", {"vr": "CS", "Value": ["A", None, "B"]}),
