@@ -22,6 +22,7 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/series/:id": of("Series"),
   "/instances/:id": of("Instance"),
   "/upload": () => import("./Upload.svelte"),
+  "/jobs": () => import("./Jobs.svelte"),
   "/events": () => import("./Events.svelte"),
   "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
