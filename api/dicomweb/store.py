@@ -33,7 +33,7 @@ logger = logging.getLogger("sinogram.http")
 
 DICOM: Final = "application/dicom"
 _META_BYTES: Final = 1024  # file meta information is shorter
-MOST_PARTS: Final = 100_000  # of one request: the answer names each instance
+MOST_PARTS: Final = 100_000  # of one request, and instances: the answer names each
 Part = tuple[PartHeaders, Iterator[bytes]]
 T = TypeVar("T")
 
@@ -94,8 +94,8 @@ class _Request:
                 body.add(headers, content)
             # One at a time: this thread has the turn of large metadata, for which the threads of others would wait.
             with closing(body.instances()) as instances, StoreQueue(self.answer, at_once=1) as queue:
-                for made in instances:
-                    self._check(0)
+                for number, made in enumerate(instances):
+                    self._check(number)
                     with self._noting(made.sop_class, made.sop_instance):
                         self._store(queue, made.write())
 
@@ -103,7 +103,9 @@ class _Request:
         if self._is_gone():
             raise ClientGone
         if number == MOST_PARTS:
-            raise BodyEnded(InvalidRequest(f"A request has {MOST_PARTS} parts at most: send the others in another one"))
+            raise BodyEnded(
+                InvalidRequest(f"A request has {MOST_PARTS} parts or instances at most: send the others in another one")
+            )
 
     def _take_file(self, queue: StoreQueue, headers: PartHeaders, content: Iterator[bytes]) -> None:
         kind = media_type(headers.get("content-type", DICOM))

@@ -26,7 +26,7 @@ from store.dicom.part10 import file_meta
 from store.dicom.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from store.disk_errors import DiskErrors
 
-MOST_METADATA_BYTES: Final = 32 << 20  # of one request; as objects they take up to 20 times as much
+MOST_METADATA_BYTES: Final = 16 << 20  # of one request; as objects they take up to 50 times as much
 _LARGE_METADATA_BYTES: Final = 1 << 20  # of which a process works on one request at a time
 _TEMPORARY: Final = DiskErrors("the temporary directory")
 

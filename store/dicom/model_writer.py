@@ -221,7 +221,7 @@ def _encode(tag: int, vr: str, values: list[Any]) -> bytes:
         if vr == "AT":
             return b"".join(_tag(value) for value in values)
         if vr in _CODES:
-            return b"".join(pack(f"<{_CODES[vr]}", _number(vr, value)) for value in values)
+            return pack(f"<{len(values)}{_CODES[vr]}", *(_number(vr, value) for value in values))
     except (TypeError, ValueError, OverflowError, error):
         raise _unfit(tag, f"has a value that does not fit its VR {vr}") from None
     raise _unfit(tag, f"has a Value, which is none for the VR {vr}: that is InlineBinary or BulkDataURI")

@@ -421,7 +421,7 @@ def test_a_request_has_a_most_number_of_parts(stage: RestStage, monkeypatch: pyt
     files = [file() for _ in range(3)]
     answer = post(stage, related(*(each.data for each in files)))
     assert told(answer) == {"status": 202, "stored": [each.instance for each in files[:2]], "other": [0xC000]}
-    assert "2 parts at most" in answer.headers["Warning"]
+    assert "2 parts or instances at most" in answer.headers["Warning"]
 
 
 def test_a_body_beyond_the_limit_is_413_or_tells_what_was_stored(archive: Core) -> None:

@@ -16,7 +16,7 @@ from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
 
 from actors.wire.multipart import RELATED, parse_boundary, parts
-from api.dicomweb import store_metadata
+from api.dicomweb import store, store_metadata
 from tests.contract.rest_stage import Answer, RestStage, ids
 from tests.contract.shared_stage import empty, shared_stage
 from tests.contract.test_dicomweb_store import told
@@ -559,6 +559,16 @@ def test_sequences_may_be_nested_to_a_depth(stage: RestStage) -> None:
     assert told(post(stage, [bad])) == {"status": 400, "failed": [(instance_of(bad), 0xC000)]}
     items = "<DicomAttribute tag='0040A730' vr='SQ'><Item number='1'>" * 5000
     assert post_xml(stage, document(1, items)).status == 400
+
+
+def test_metadata_have_a_most_number_of_instances(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_PARTS", 2)
+    made = [model() for _ in range(3)]
+    assert told(post(stage, made)) == {
+        "status": 202,
+        "stored": [instance_of(each) for each in made[:2]],
+        "other": [0xC000],
+    }
 
 
 def test_metadata_have_a_most_size(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
