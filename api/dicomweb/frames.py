@@ -63,7 +63,9 @@ class Frames:
             (record,) = find_addressed(s, study, series, instance)[:1]
         assert isinstance(record, Instance)
         form = choose_form(parse_accept(req), record.transfer_syntax, None if numbers is None else len(numbers))
-        image = dicom_files.of_current(deps, record, lambda current: ImageFrames(deps.blobs, current, self._remembered))
+        image = dicom_files.of_current(
+            deps, record, lambda current: ImageFrames(deps.blobs, current, self._remembered, has_streams=True)
+        )
         wanted = range(image.count) if numbers is None else [number - 1 for number in numbers]
         image.refuse_others(wanted, counted_from=1)
         source = _Source(req, deps, image, form)

@@ -30,6 +30,9 @@ ENCAPSULATED_UNCOMPRESSED: Final = TRANSFER_SYNTAX + "1.98"
 DEFLATED_LE: Final = TRANSFER_SYNTAX + "1.99"
 EXPLICIT_BE: Final = TRANSFER_SYNTAX + "2"
 JPEG_FAMILY: Final = TRANSFER_SYNTAX + "4."  # JPEG, JPEG-LS, JPEG 2000, MPEG, HEVC, JPEG XL, by a number
+VIDEO_SYNTAXES: Final = frozenset(
+    f"{JPEG_FAMILY}{number}{ending}" for number in range(100, 109) for ending in ("", ".1")
+)
 GE_BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"  # a private one: implicit VR little endian, but for Pixel Data
 RLE_LOSSLESS: Final = TRANSFER_SYNTAX + "5"
 

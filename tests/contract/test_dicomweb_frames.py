@@ -254,3 +254,19 @@ def test_no_header_and_no_list_is_a_500(stage: RestStage) -> None:
         asked = "".join(chance.choices(marks, k=chance.randrange(6)))
         answer = get(stage, f"{chance.choice(addresses)}/frames/{numbers}", accept, Range=asked)
         assert answer.status in {200, 206, 400, 406, 416}, (accept, numbers, asked, answer)
+
+
+def test_the_one_frame_of_a_video_is_its_stream(stage: RestStage) -> None:
+    video = "1.2.840.10008.1.2.4.102"
+    stream = [b"\0\0\0\x18ftypmp42", bytes(range(200)), b"end!"]
+    (address,) = store(stage, pixel_file(video, gray(8), [stream], NumberOfFrames="250"))
+    for accept in (None, related("video/mp4"), related("video/mp4", video), related(OCTETS, "*")):
+        for path in ("/frames/1", "/frames"):
+            (part,) = parts_of(get(stage, address + path, accept))
+            assert part.content == b"".join(stream)
+            assert part.headers["Content-Type"] == f"video/mp4; transfer-syntax={video}"
+    answer = get(stage, f"{address}/frames/1", "video/mp4", Range="bytes=4-7")
+    assert (answer.status, answer.body) == (206, b"ftyp")
+    assert error_of(get(stage, f"{address}/frames/2", related("video/mp4")))[0] == 400
+    for accept in (related(OCTETS), related("image/jpeg"), related("video/mpeg")):
+        assert error_of(get(stage, f"{address}/frames/1", accept))[0] == 406

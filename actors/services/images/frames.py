@@ -21,9 +21,10 @@ from store.dicom.limits import large_datasets
 from store.dicom.part10 import open_part10
 from store.dicom.pixels.description import NativeLayout, UndecodablePixels
 from store.dicom.pixels.encodable import most_codestream_bytes
-from store.dicom.pixels.image import IMAGE_TAGS, Pixels, find_pixels
+from store.dicom.pixels.image import IMAGE_TAGS, Pixels, find_pixels, find_stream
 from store.dicom.pixels.native import NativeFrames
 from store.dicom.scan import scan_elements, wire_tag
+from store.dicom.uids import VIDEO_SYNTAXES
 
 _REMEMBERED: Final = 64  # files
 _REMEMBERED_FRAMES: Final = 20_000  # of a compressed one; some 200 bytes each
@@ -59,8 +60,15 @@ class RememberedPixels:
 class ImageFrames:
     """The frames of one file; they are counted from 0."""
 
-    def __init__(self, blobs: BlobStore, instance: StoredFile, remembered: RememberedPixels | None = None) -> None:
-        """Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`."""
+    def __init__(
+        self,
+        blobs: BlobStore,
+        instance: StoredFile,
+        remembered: RememberedPixels | None = None,
+        *,
+        has_streams: bool = False,
+    ) -> None:
+        """With `has_streams` a video is one frame, its stream. Raises UndecodablePixels, InvalidDicom, Busy, and as `BlobStore.read_instance`."""
         self._blobs = blobs
         self._instance = instance
         self._part10 = open_part10(blobs.read_instance(instance))
@@ -68,7 +76,10 @@ class ImageFrames:
         if pixels is None:
             part10 = self._part10
             with large_datasets.scope():
-                pixels = find_pixels(part10, scan_elements(part10.data, part10.start, part10.syntax, _READ))
+                elements = scan_elements(part10.data, part10.start, part10.syntax, _READ)
+                is_stream = has_streams and part10.transfer_syntax in VIDEO_SYNTAXES
+                find = find_stream if is_stream else find_pixels
+                pixels = find(part10, elements)
             if remembered is not None:
                 remembered.add(instance.blob, pixels)
         self._pixels = pixels

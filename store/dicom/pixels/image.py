@@ -1,7 +1,7 @@
 """The pixels of a file: what they are, and where each frame lies, compressed or not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from store.dicom import tags
@@ -50,6 +50,15 @@ def find_pixels(part10: Part10, elements: Sequence[Element]) -> Pixels:
         frames = NativeFrames(holder, described)
         excess = holder.length - native_bytes(described)
     return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=frames, excess_bytes=excess)
+
+
+def find_stream(part10: Part10, elements: Sequence[Element]) -> Pixels:
+    """Find the stream of a video, all fragments together, as its one frame. Raises UndecodablePixels."""
+    fragments = _element(elements).fragments
+    if not fragments or len(fragments) < 2:
+        raise UndecodablePixels("The instance has no stream")
+    described = replace(describe_pixels(part10.data, elements, little=part10.syntax.little), frames=1)
+    return Pixels(transfer_syntax=part10.transfer_syntax, described=described, frames=(Frame(fragments[1:]),))
 
 
 def _element(elements: Sequence[Element]) -> Element:
