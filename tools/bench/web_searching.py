@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from tools.bench.finding import FAMILIES, HEAVY, accession_number, day_of, patient_id
 from tools.bench.http_load import Client
@@ -45,7 +44,8 @@ def _uid(number: int, seed: int) -> str:
 
 
 def _name(number: int) -> str:
-    return quote(f"*{number % FAMILIES:03d}x^{number // FAMILIES % 10_000:04d}", safe="")
+    """Not percent-encoded: Orthanc's plugin 1.20 does not decode values."""
+    return f"*{number % FAMILIES:03d}x^{number // FAMILIES % 10_000:04d}"
 
 
 KINDS: Final = (
@@ -62,7 +62,11 @@ KINDS: Final = (
     _Kind("page in the middle", lambda number, _: f"studies?limit=101&offset={number // 2}", is_heavy=True),
     _Kind("wildcard in a name", lambda number, _: f"studies?PatientName={_name(number)}&{_OF_LIST}", is_heavy=True),
     _Kind("whole day", lambda number, _: f"studies?StudyDate={_date(number)}", is_heavy=True),
-    _Kind("a tag without an index", lambda number, _: f"studies?StudyID={number}*&{_OF_LIST}", is_heavy=True),
+    _Kind(
+        "end of an AccessionNumber",
+        lambda number, _: f"studies?AccessionNumber=*{number:06d}&{_OF_LIST}",
+        is_heavy=True,
+    ),
 )
 
 
