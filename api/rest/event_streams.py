@@ -1,14 +1,17 @@
 """Events as they come: Server-Sent Events, and the long poll. Both wait on the event loop and hold no thread."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actors.wire import metrics
 from api.rest.event_entries import encode_object
 from api.rest.event_hub import EventHub, Piece, Selection
-from api.rest.serving.loop_answer import LoopAnswer, WaitingClient
+from api.rest.serving.loop_answer import LoopAnswer
 from events.errors import Busy
 from events.identifiers import Seq
+
+if TYPE_CHECKING:  # see LoopAnswer
+    from api.rest.serving.waiting_client import WaitingClient
 
 RETRY_MS: Final = 2000  # after which a browser connects again
 HEAD_S: Final = 15.0  # between two events `head`
@@ -56,7 +59,7 @@ class _Waiting(LoopAnswer):
     def close(self) -> None:
         self._leave()
 
-    async def _next(self, client: WaitingClient) -> Piece:
+    async def _next(self, client: "WaitingClient") -> Piece:
         """Return what follows the position: nothing where nothing follows yet."""
         piece = self._hub.take(self._position, self._selection) if self._to is None else None
         if piece is None:
@@ -67,7 +70,7 @@ class _Waiting(LoopAnswer):
 class EventStream(_Waiting):
     """Server-Sent Events: each event of a selection, and now and then where the stream stands (`head`). It ends at `to`."""
 
-    async def send(self, client: WaitingClient) -> None:
+    async def send(self, client: "WaitingClient") -> None:
         with self._hub.listening(client.bell, self._selection):
             await client.write(b"retry: %d\n" % RETRY_MS)  # a part of the first event
             client.ring_in(HEAD_S)
@@ -113,7 +116,7 @@ class LongPoll(_Waiting):
         self._wait_s = wait_s
         self._make = make
 
-    async def send(self, client: WaitingClient) -> None:
+    async def send(self, client: "WaitingClient") -> None:
         client.ring_in(self._wait_s)
         with self._hub.listening(client.bell, self._selection):
             while self._hub.is_told(client.bell) and not client.is_due:

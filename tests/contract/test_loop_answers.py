@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.rest.serving import loop_answer
-from api.rest.serving.loop_answer import LoopAnswer, WaitingClient
+from api.rest.serving import waiting_client
+from api.rest.serving.loop_answer import LoopAnswer
+from api.rest.serving.waiting_client import WaitingClient
 from tests.contract.http_serving import DEADLINE_S, connect, serving
 
 PIECE = b"x" * (1 << 16)
@@ -60,7 +61,7 @@ def read_all(client: socket.socket) -> bytes:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_answer, "UNREAD_S", 0.5)
+    monkeypatch.setattr(waiting_client, "UNREAD_S", 0.5)
 
 
 def test_a_client_that_does_not_read_is_hung_up_and_its_memory_is_bounded() -> None:

@@ -23,8 +23,9 @@ from api.rest.serving.client_gone import IS_CLIENT_GONE, ClientGone
 from api.rest.serving.connection import SERVER, Connection
 from api.rest.serving.front import Application
 from api.rest.serving.incoming_body import GATHERED_BYTES, IncomingBody
-from api.rest.serving.loop_answer import LoopAnswer, WaitingClient
+from api.rest.serving.loop_answer import LoopAnswer
 from api.rest.serving.precedence import Precedence
+from api.rest.serving.waiting_client import WaitingClient
 from api.rest.threads import Threads
 from events.errors import SinogramError
 
