@@ -29,8 +29,9 @@ _UNFINISHED: Final = ".part"
 class DerivedFiles:
     """One folder of them. Thread-safe; processes may share it. What cannot be written is not kept, and that is no error."""
 
-    def __init__(self, folder: Path, limit_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, limit_bytes: int = MOST_BYTES, *, read_only: bool = False) -> None:
         self._folder = folder
+        self._read_only = read_only
         self._limit_bytes = limit_bytes
         self._unseen_bytes = CHECK_BYTES  # written since the last look: the first write looks
 
@@ -39,7 +40,8 @@ class DerivedFiles:
         path = self._path(series, digest)
         try:
             found = path.read_bytes()
-            os.utime(path)
+            if not self._read_only:
+                os.utime(path)
         except OSError:
             return None
         if len(found) < _HEADER.size:
@@ -51,6 +53,8 @@ class DerivedFiles:
 
     def write(self, series: Ref, digest: bytes, content: bytes) -> str:
         """Keep content in the place of what there was of the series; returns why that was not possible, "" if it was."""
+        if self._read_only:
+            return "the archive is not to be changed"
         path = self._path(series, digest)
         unfinished = path.with_name(f"{path.name}-{secrets.token_hex(4)}{_UNFINISHED}")
         try:

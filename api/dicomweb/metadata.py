@@ -62,7 +62,9 @@ class Metadata:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._kept = DerivedFiles(deps.views.folder / METADATA) if deps.settings.dicom_web.caches_metadata else None
+        settings = deps.settings
+        kept = DerivedFiles(deps.views.folder / METADATA, read_only=settings.read_only)
+        self._kept = kept if settings.dicom_web.caches_metadata else None
 
     def on_get(
         self,

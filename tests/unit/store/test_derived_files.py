@@ -51,3 +51,13 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_hurts_nobody(tmp_path
     assert files.write(Ref(7), DIGEST, b"text") != ""
     assert files.read(Ref(7), DIGEST) is None
     files.forget_gone(lambda _: False)
+
+
+def test_an_archive_that_is_not_to_be_changed_is_read_and_not_written(tmp_path: Path) -> None:
+    DerivedFiles(tmp_path).write(Ref(7), DIGEST, b"text")
+    (path,) = tmp_path.iterdir()
+    os.utime(path, (1, 1))
+    files = DerivedFiles(tmp_path, read_only=True)
+    assert files.read(Ref(7), DIGEST) == b"text"
+    assert files.write(Ref(8), DIGEST, b"text") != ""
+    assert [(each, each.stat().st_mtime) for each in tmp_path.iterdir()] == [(path, 1.0)]
