@@ -99,6 +99,7 @@ class RestSettings:
     maximum_storage_mode: str = same_as(StorageLimits, "mode")
     maximum_storage_size_mb: int = same_as(StorageLimits, "size_mb")
     overwrite_instances: str = same_as(IngestSettings, "overwrite")
+    explorer_enabled: bool = filled_by(Option("OrthancExplorerEnabled", Boolean(), default=True))
     patient_level_enabled: bool = filled_by(Option("PatientLevelEnabled", Boolean(), default=True))
     read_only: bool = same_as(IngestSettings, "read_only")
     worklists: WorklistSettings = same_as(DicomSettings, "worklists")

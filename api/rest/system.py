@@ -1,6 +1,5 @@
-"""`/system`, `/plugins`, the root and other fixed answers; the page that stands where no web interface is installed."""
+"""`/system`, `/plugins`, the root and other fixed answers; what leads to the page where Orthanc has its Explorer."""
 
-from html import escape
 from typing import Any
 
 import falcon
@@ -13,9 +12,7 @@ from api.rest.settings import ORTHANC_API_VERSION, ORTHANC_DATABASE_VERSION, ORT
 from events.errors import NotFound
 from store.dicom.indexed_tags import signature, with_extra
 
-_LINKS = ("/system", "/statistics", "/patients?expand", "/studies?expand", "/changes", "/events", "/tools")
-
-EXPLORER = "app/explorer.html"  # relative, as Orthanc redirects
+EXPLORER = "/app/explorer.html"
 
 
 class System:
@@ -72,21 +69,32 @@ def render_system(settings: RestSettings) -> dict[str, Any]:
 
 
 class Root:
-    """`/`: on to the web interface, as in Orthanc."""
+    """`/`: on to the Explorer, as in Orthanc. A browser is led to the page at once, unless a folder is served in the Explorer's place."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._has_folder = deps.settings.serve_folders.find(EXPLORER) is not None
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.set_header("Vary", "Accept")
+        is_browser = "text/html" in req.env.get("HTTP_ACCEPT", "")
+        _lead(resp, "ui/" if is_browser and not self._has_folder else EXPLORER[1:])
+
+
+class Leading:
+    """A way to somewhere else, relative as Orthanc's are, so that it stays behind a proxy."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        resp.status = falcon.HTTP_307
-        resp.set_header("Location", EXPLORER)
-        resp.content_type = None
-        resp.data = b""
+        _lead(resp, self._location)
 
 
-class Favicon:
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        resp.status = falcon.HTTP_307
-        resp.set_header("Location", "app/images/favicon.ico")
-        resp.content_type = None
-        resp.data = b""
+def _lead(resp: falcon.Response, location: str) -> None:
+    resp.status = falcon.HTTP_307
+    resp.set_header("Location", location)
+    resp.content_type = None
+    resp.data = b""
 
 
 def _built_in(settings: RestSettings) -> dict[str, str]:
@@ -144,29 +152,20 @@ class Listing:
         send_json(req, resp, self._names)
 
 
-class Explorer:
-    """`/app/explorer.html`, where Orthanc has its Explorer."""
-
-    def __init__(self, deps: Deps) -> None:
-        name = escape(deps.settings.name)
-        links = "\n".join(f'    <li><a href="..{escape(link)}">{escape(link)}</a></li>' for link in _LINKS)
-        self._page = (
-            f'<!DOCTYPE html>\n<html lang="en">\n  <head><meta charset="utf-8"><title>{name}</title></head>\n'
-            f"  <body>\n  <h1>{name}</h1>\n  <ul>\n{links}\n  </ul>\n  </body>\n</html>\n"
-        ).encode()
-
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        resp.content_type = "text/html"
-        resp.data = self._page
-
-
 def routes(deps: Deps) -> Routes:
     return {
-        "/": Root(),
-        "/app/explorer.html": Explorer(deps),
-        "/favicon.ico": Favicon(),
         "/system": System(deps),
         "/plugins": Plugins(deps),
         "/plugins/explorer.js": ExplorerExtensions(),
         "/plugins/{name}": Plugin(deps),
+    }
+
+
+def ways(deps: Deps) -> Routes:
+    """Return what leads to the page; it goes with it."""
+    return {
+        "/": Root(deps),
+        EXPLORER: Leading("../ui/"),
+        "/app/images/favicon.ico": Leading("../../ui/icon.svg"),
+        "/favicon.ico": Leading("app/images/favicon.ico"),
     }

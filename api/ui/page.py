@@ -9,7 +9,7 @@ from typing import Any, Final
 import falcon
 
 from api.errors import BadField, UnknownRoute
-from api.rest import fields
+from api.rest import fields, system
 from api.rest.deps import Deps, Routes
 from api.rest.serving.auth import encode_users, has_password, username_of
 from api.rest.serving.replies import send_json
@@ -106,5 +106,8 @@ def _give(req: falcon.Request, resp: falcon.Response, token: str) -> None:
 
 
 def routes(deps: Deps) -> Routes:
+    """Return the routes of the page, and those that lead to it; none where Orthanc has no Explorer, too (`OrthancExplorerEnabled`)."""
+    if not deps.settings.explorer_enabled:
+        return {}
     page = Page()
-    return {"/ui": page, "/ui/{path:path}": page, "/ui/session": Session(deps)}
+    return {"/ui": page, "/ui/{path:path}": page, "/ui/session": Session(deps), **system.ways(deps)}

@@ -207,10 +207,10 @@ def test_an_unknown_option_warns_once_and_suggests_a_name(write: Write) -> None:
 
 def test_options_not_honoured_yet_are_listed_once_unless_they_ask_for_the_default(write: Write) -> None:
     path = write(
-        '{"WebDavEnabled": false, "SaveJobs": true, "OrthancExplorerEnabled": false, "OverwriteInstances": "Never"}'
+        '{"WebDavEnabled": false, "SaveJobs": true, "WebDavUploadAllowed": false, "OverwriteInstances": "Never"}'
     )
     (warning,) = loaded(path).warnings
-    assert warning == "options this release does not honour yet: OrthancExplorerEnabled, WebDavEnabled"
+    assert warning == "options this release does not honour yet: WebDavEnabled, WebDavUploadAllowed"
 
 
 def test_sections_of_plugins_are_recognised(write: Write) -> None:

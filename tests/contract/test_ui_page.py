@@ -4,9 +4,11 @@ import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
+from api.rest.serving.folder_settings import SERVE_FOLDERS
 from api.ui.page import BUILT
 from tests.contract.rest_stage import RestStage, rest_stage
 from tools.server.core import Core
@@ -77,3 +79,45 @@ def test_the_built_page_is_small() -> None:
         for name in re.findall(r'(?:src|href)="(/ui/[^"]+)"', (BUILT / "index.html").read_text())
     ]
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in first) < 300_000
+
+
+@pytest.mark.parametrize("path", ["/", "/app/explorer.html"])
+def test_browsers_are_led_to_the_page_without_a_password(archive: Core, path: str) -> None:
+    with rest_stage(archive, authentication_enabled=True, registered_users={"u": "p"}) as guarded:
+        answer = guarded.ask(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (answer.status, urljoin(f"http://host/proxied{path}", answer.headers["Location"])) == (
+            307,
+            "http://host/proxied/ui/",
+        )
+        assert guarded.ask(path).status == guarded.ask(path, headers={"Accept": "application/json"}).status == 401
+        assert guarded.ask(path, "POST", headers={"Accept": "text/html"}).status == 401
+
+
+def test_programs_are_led_on_as_by_orthanc(stage: RestStage) -> None:
+    assert stage.ask("/").headers["Location"] == "app/explorer.html"
+    assert stage.ask("/app/explorer.html").headers["Location"] == "../ui/"
+    icon = urljoin("/favicon.ico", stage.ask("/favicon.ico").headers["Location"])
+    icon = urljoin(icon, stage.ask(icon).headers["Location"])
+    assert stage.ask(icon).headers["Content-Type"] == "image/svg+xml"
+
+
+def test_a_folder_in_the_place_of_the_explorer_keeps_it(archive: Core, tmp_path: Path) -> None:
+    (tmp_path / "explorer.html").write_text("<p>explorer")
+    folders = SERVE_FOLDERS.read({"/app": str(tmp_path)}, tmp_path)
+    html = {"Accept": "text/html"}
+    with rest_stage(archive, serve_folders=folders) as running:
+        assert running.ask("/", headers=html).headers["Location"] == "app/explorer.html"
+        assert running.ask("/app/explorer.html", headers=html).body == b"<p>explorer"
+    with rest_stage(
+        archive, serve_folders=folders, authentication_enabled=True, registered_users={"u": "p"}
+    ) as guarded:
+        assert guarded.ask("/app/explorer.html", headers=html).status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/app/explorer.html", "/favicon.ico", "/ui", "/ui/", "/ui/session", "/ui/icon.svg"]
+)
+def test_the_page_can_be_turned_off(archive: Core, path: str) -> None:
+    with rest_stage(archive, explorer_enabled=False) as running:
+        assert running.ask(path, headers={"Accept": "text/html"}).status == 404
+        assert running.ask("/system").status == 200

@@ -32,7 +32,7 @@ def _none(name: str, kind: Kind, default: object) -> Option:
 
 
 _COUNT, _TEXT, _SECTION, _SWITCH = Whole(), Text(), Section(), Boolean()
-_ON: Final = "OrthancExplorerEnabled WebDavEnabled WebDavUploadAllowed"
+_ON: Final = "WebDavEnabled WebDavUploadAllowed"
 _OFF: Final = "WebDavDeleteAllowed"
 _SIZES: Final = {
     "MaximumStorageCacheSize": 128,

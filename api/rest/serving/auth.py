@@ -25,12 +25,14 @@ ORIGIN: Final = "sinogram.origin"  # "Lua"
 
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="Orthanc Secure Area"')
 USERNAME = "sinogram.username"  # key of the WSGI environment
+_WAYS: Final = frozenset(("/", "/app/explorer.html"))  # to the page
 
 
 class Gate:
     """Decides whether a request may pass."""
 
     def __init__(self, settings: RestSettings, sessions: Sessions | None = None) -> None:
+        self._settings = settings
         self._sessions = sessions
         self._allow_remote = settings.remote_access_allowed
         self._users: dict[bytes, bytes] | None = None
@@ -57,7 +59,7 @@ class Gate:
         user = self._user_of_session(environ) if credentials is None else self._user_of_password(*credentials)
         if user is not None:
             environ[USERNAME] = user
-        return user is not None or is_page(environ)
+        return user is not None or is_page(environ, self._settings)
 
     def _user_of_password(self, user: bytes, password: bytes) -> str | None:
         return user.decode("utf-8", "replace") if has_password(self._users or {}, user, password) else None
@@ -77,10 +79,15 @@ def has_password(users: Mapping[bytes, bytes], user: bytes, password: bytes) -> 
     return matches and expected is not None
 
 
-def is_page(environ: Mapping[str, Any]) -> bool:
-    """Tell whether a request asks for the page itself, which holds no data and shows the login, or for the way to it."""
+def is_page(environ: Mapping[str, Any], settings: RestSettings) -> bool:
+    """Tell whether a request asks for the page itself, which holds no data and shows the login, or is a browser's on the way to it.
+
+    Programs are told of the way what Orthanc tells them: that they need a password.
+    """
     path = normalize_path(environ["PATH_INFO"])
-    return path in {"/", "/ui"} or path.startswith("/ui/")
+    if path in _WAYS and environ["REQUEST_METHOD"] == "GET" and "text/html" in environ.get("HTTP_ACCEPT", ""):
+        return settings.serve_folders.find(path) is None
+    return path == "/ui" or path.startswith("/ui/")
 
 
 def challenge(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
