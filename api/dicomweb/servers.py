@@ -4,17 +4,17 @@ A server is described and shown as a peer is; messages are those of Orthanc 1.12
 """
 
 import logging
-from pathlib import Path
 from typing import Any, Final
 
 import falcon
 
 from actors.services.remote.dicomweb_servers import HAS_DELETE, can
-from actors.wire.http.peer_description import BadPeer, parse_peer
+from actors.wire.http.peer_description import BadPeer
 from api.dicomweb.handlers import Handlers
 from api.errors import BadField, OutOfRange
 from api.rest import fields
 from api.rest.deps import Deps
+from api.rest.kept_secrets import parse_keeping
 from api.rest.peers import render_peer
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.replies import send_empty_object, send_json
@@ -50,7 +50,7 @@ class Servers:
         if description is fields.NOT_JSON:
             raise BadField(NO_JSON)
         try:
-            server = parse_peer(name, description, Path())
+            server = parse_keeping(name, description, self._servers.find(name))
         except BadPeer as exc:
             raise BadField(*([exc.told] if exc.told else [])) from exc
         if len(name) > LONGEST_NAME:

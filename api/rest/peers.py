@@ -4,17 +4,17 @@ A peer is shown and taken as Orthanc 1.12.7 does, in both forms; so are its mess
 """
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import falcon
 
 from actors.services.remote.asking import as_busy
 from actors.wire.http.peer import Peer
-from actors.wire.http.peer_description import BadPeer, parse_peer
+from actors.wire.http.peer_description import BadPeer
 from api.errors import BadField, InexistentFile, InexistentItem
 from api.rest import arguments, fields
 from api.rest.deps import Deps, Routes
+from api.rest.kept_secrets import parse_keeping
 from api.rest.modalities import check_name
 from api.rest.received_file import received
 from api.rest.serving.auth import correlation_of
@@ -58,7 +58,7 @@ class OnePeer:
         if description is fields.NOT_JSON:
             raise NotFound  # so Orthanc, without a word
         try:
-            peer = parse_peer(name, description, Path())
+            peer = parse_keeping(name, description, self._peers.find(name))
         except BadPeer as exc:
             raise BadField(*([exc.told] if exc.told else [])) from exc
         check_name(name)

@@ -59,6 +59,17 @@ def test_a_server_is_put_and_removed(archive: Core, stored: bool) -> None:
         assert error_of(stage.ask("/dicom-web/servers/b.c")) == (404, 7, "Inexistent server: b.c")
 
 
+def test_a_password_that_is_null_is_kept(archive: Core) -> None:
+    configured = (Peer(name="a", url="http://a/", username="u", password="p"),)
+    with rest_stage(archive, servers=configured) as stage:
+        body = {"Url": "http://a", "Username": "u", "Password": None, "HasDelete": True}
+        assert shown(stage.ask("/dicom-web/servers/a", "PUT", json.dumps(body).encode())) == {}
+        changed = stage.deps.dicomweb_servers.get("a")
+        assert (changed.password, changed.properties) == ("p", {"HasDelete": "1"})
+        moved = json.dumps(body | {"Url": "http://b"}).encode()
+        assert error_of(stage.ask("/dicom-web/servers/a", "PUT", moved))[:2] == (400, 15)
+
+
 _NO_DESCRIPTIONS = [
     (b"nojson", "A JSON file was expected"),
     (b"[]", ""),

@@ -62,6 +62,49 @@ def test_what_is_put_is_shown_but_what_is_secret(stage: RestStage, tmp_path: Pat
         assert b"secret-word" not in stage.ask(path).body
 
 
+def test_what_is_null_is_kept_for_the_same_address(stage: RestStage, tmp_path: Path) -> None:
+    files = {"CertificateFile": str(tmp_path / "us.pem"), "CertificateKeyFile": str(tmp_path / "us.key")}
+    for file in files.values():
+        Path(file).write_text("any")
+    put(stage, "new", LONG | files | {"CertificateKeyPassword": "k"})
+    before = stage.deps.peers.get("new")
+    kept = {"Password": None, "CertificateKeyFile": None, "CertificateKeyPassword": None, "Timeout": 8}
+    nulls = LONG | files | kept | {"HttpHeaders": {"Token": None, "New": "n"}}
+    assert put(stage, "new", nulls).status == 200
+    assert stage.deps.peers.get("new") == replace(before, timeout_s=8, headers={"New": "n", "Token": "secret-word"})
+    assert put(stage, "new", LONG | {"Password": ""}).status == 200
+    assert stage.deps.peers.get("new").password == ""
+
+
+@pytest.mark.parametrize("kept", [{"Password": None}, {"HttpHeaders": {"Token": None}}])
+@pytest.mark.parametrize("url", ["https://x:444", "http://x", "https://y", "https://x/other"])
+def test_no_secret_goes_to_another_address(stage: RestStage, kept: dict[str, Any], url: str) -> None:
+    put(stage, "new", LONG)
+    before = stage.deps.peers.get("new")
+    status, code, details = error_of(put(stage, "new", LONG | kept | {"Url": url}))
+    assert (status, code) == (400, 15)
+    assert details.startswith("Secrets are kept for the same Url alone")
+    assert stage.deps.peers.get("new") == before
+
+
+@pytest.mark.parametrize("secret", [{"Password": None}, {"HttpHeaders": {"Token": None}}])
+def test_where_nothing_is_known_nothing_can_be_kept(stage: RestStage, secret: dict[str, Any]) -> None:
+    assert error_of(put(stage, "nobody", LONG | secret))[:2] == (400, 15)
+
+
+def test_a_header_that_is_not_known_cannot_be_kept(stage: RestStage) -> None:
+    put(stage, "new", LONG)
+    assert error_of(put(stage, "new", LONG | {"HttpHeaders": {"Unknown": None}}))[:2] == (400, 15)
+
+
+def test_where_remotes_come_from_is_told(archive: Core) -> None:
+    with rest_stage(archive, peers=CONFIGURED) as stage:
+        put(stage, "new", LONG)
+        told = shown(stage.ask("/remotes/status"))
+    assert told["Peers"] == {"Configured": ["a", "b"], "InDatabase": False}
+    assert told["Modalities"] == told["DicomWebServers"] == {"Configured": [], "InDatabase": False}
+
+
 def test_a_peer_that_is_gone_is_not_found(stage: RestStage) -> None:
     assert stage.ask("/peers/a", "DELETE").status == 200
     assert error_of(stage.ask("/peers/a", "DELETE"))[:2] == (404, 7)

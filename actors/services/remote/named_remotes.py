@@ -43,7 +43,12 @@ class NamedRemotes(Generic[Remote]):
         self._from_plain, self._to_plain = from_plain, to_plain
         self._index = index
         self._commands = commands
-        self._is_stored = is_stored
+        self.is_stored = is_stored
+
+    @property
+    def configured_names(self) -> "tuple[str, ...]":
+        """Return the names in the configuration, which count for nothing where remotes are stored."""
+        return tuple(sorted(self._configured))
 
     def list(self) -> tuple[Remote, ...]:
         """Return all remotes in the order of their names."""
@@ -56,11 +61,11 @@ class NamedRemotes(Generic[Remote]):
     def put(self, remote: Remote, correlation: bytes = b"") -> None:
         """Add or replace a remote, for every process at once; durable with the option."""
         values = self._to_plain(remote)
-        self._index.store_remote(self._commands, values, correlation, outlives_the_run=self._is_stored)
+        self._index.store_remote(self._commands, values, correlation, outlives_the_run=self.is_stored)
 
     def remove(self, name: str, correlation: bytes = b"") -> bool:
         """Remove a remote; returns whether there was one."""
-        if self._is_stored:
+        if self.is_stored:
             return self._index.remove_remote(self._commands, name, correlation)
         if self.find(name) is None:
             return False
@@ -69,7 +74,7 @@ class NamedRemotes(Generic[Remote]):
 
     def _now(self) -> dict[str, Remote]:
         with self._views.snapshot() as snapshot:
-            if self._is_stored:
+            if self.is_stored:
                 return {row["name"]: self._from_plain(row) for row in self._rows.list_stored(snapshot)}
             changed = self._rows.find_changed(snapshot)
         if not changed:
