@@ -64,7 +64,7 @@ def index_items(keys: list[bytes], term: Order, wanted: int) -> list[Item]:
     Texts that are in their normal form, as most are, have its order.
     """
     texts = [each[1:-9] for each in keys]
-    if 0 < wanted < len(texts) and _are_normal(texts):
+    if 0 < wanted < len(texts) and are_normal(texts):
         if term.descends:
             keys = keys[bisect_left(texts, texts[-wanted]) :]
         else:
@@ -72,9 +72,11 @@ def index_items(keys: list[bytes], term: Order, wanted: int) -> list[Item]:
     return [(U64.unpack(each[-8:])[0], _normal_bytes(each[1:-9])) for each in keys]
 
 
-def _are_normal(texts: list[bytes]) -> bool:
-    """Tell whether texts are in the form in which they are compared, as far as that is quickly told of all together."""
+def are_normal(texts: list[bytes]) -> bool:
+    """Tell whether texts are in the form in which they are compared, and have the order of their keys, as far as that is quickly told of all together."""
     whole = b"\0" + b"\0".join(texts) + b"\0"
+    if whole.count(b"\0") != len(texts) + 1:
+        return False
     padded = (b"\0 ", b" \0", b"\t", b"\n", b"\r", b"\v", b"\f")
     return whole.isascii() and whole.upper() == whole and not any(map(whole.__contains__, padded))
 

@@ -7,6 +7,7 @@ from events.identifiers import Ref, ResourceId
 from store.projections import rows
 from store.tables import AGGREGATES, U64
 from store.views import find_order
+from store.views.find_depth import Depths
 from store.views.find_ends import first_keys
 from store.views.find_index import LONGEST_WHOLE, Span, span_keys
 from store.views.find_members import BATCH_ROWS, MEMBERS, Matches, Members, is_present, present_id, slices
@@ -17,13 +18,18 @@ from store.views.query import Order
 from store.views.snapshot import Snapshot
 
 
-def by_values(matches: Matches, order: Sequence[Order], wanted: int) -> Iterator[list[ResourceId]]:
-    """Iterate over the identifiers of matches, in pieces: the first `wanted` (0: all)."""
-    level = matches.search.query.level
+def by_values(matches: Matches, order: Sequence[Order], since: int, depths: Depths) -> Iterator[list[ResourceId]]:
+    """Iterate over the identifiers of matches behind the first `since`, in pieces: as many as the query wants, or some more."""
+    level, limit = matches.search.query.level, matches.search.query.limit
+    wanted = since + limit if limit else 0
     if (span := _ordered_span(matches, order)) and wanted:
+        refs = _in_depth(matches, span, since, order[0], depths)
+        if refs is not None:
+            yield from _identify(matches, refs, 0)
+            return
         first = _from_end(matches, span, None, Values(level, order), wanted)
         if first is not None:
-            yield from _identify(matches, find_order.sort([first], order, wanted))
+            yield from _identify(matches, _refs(find_order.sort([first], order, wanted)), since)
             return
     members = matches.members(MEMBERS)
     is_known = matches.search.is_bare or (members is not None and matches.is_decided and not members.doubtful)
@@ -36,15 +42,35 @@ def by_values(matches: Matches, order: Sequence[Order], wanted: int) -> Iterator
         batches = _from_rows(matches, members, Values(level, order))
     else:
         batches = matches.batches(Values(level, order).item, members)
-    yield from _identify(matches, find_order.sort(batches, order, wanted))
+    yield from _identify(matches, _refs(find_order.sort(batches, order, wanted)), since)
 
 
-def _identify(matches: Matches, items: list[Item]) -> Iterator[list[ResourceId]]:
+def _refs(items: list[Item]) -> list[Ref]:
+    return [Ref(item[0]) for item in items]
+
+
+def _identify(matches: Matches, refs: list[Ref], since: int) -> Iterator[list[ResourceId]]:
+    """Iterate over the identifiers of those that are there, behind the first `since`; they are looked at only where something may be hidden."""
     level = matches.search.query.level
-    for start in range(0, len(items), PIECE_IDS):
+    with matches.views.snapshot() as s:
+        start = 0 if s.hides_something else since
+    since -= start
+    for place in range(start, len(refs), PIECE_IDS):
         with matches.views.snapshot() as s:
-            some = (present_id(s, level, Ref(item[0])) for item in items[start : start + PIECE_IDS])
-            yield [each for each in some if each is not None]
+            some = (present_id(s, level, ref) for ref in refs[place : place + PIECE_IDS])
+            found = [each for each in some if each is not None]
+        yield found[since:]
+        since = max(0, since - len(found))
+
+
+def _in_depth(matches: Matches, span: Span, since: int, term: Order, depths: Depths) -> list[Ref] | None:
+    """Return a page that lies deep in an index; None where it does not, or others than the index names belong to it."""
+    limit = matches.search.query.limit
+    with matches.views.snapshot() as s:
+        keys = depths.page(s, span, since, limit, descends=term.descends)
+    if keys is None or (len(keys) < limit and matches.search.is_bare):
+        return None
+    return [Ref(U64.unpack(each[-8:])[0]) for each in keys]
 
 
 def _ordered_span(matches: Matches, order: Sequence[Order]) -> Span | None:

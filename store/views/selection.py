@@ -16,6 +16,7 @@ from store.blobs.store import BlobStore
 from store.projections import rows
 from store.tables import AGGREGATES, U64
 from store.views import find_order
+from store.views.find_depth import Depths
 from store.views.find_match import Candidate, Row, Search
 from store.views.find_members import BATCH_ROWS, MEMBERS, Matches, Members, present_id, slices
 from store.views.find_plan import Plan
@@ -53,6 +54,7 @@ class Selector:
     def __init__(self, views: Views, blobs: BlobStore) -> None:
         self._views = views
         self._blobs = blobs
+        self._depths = Depths()
 
     def select(self, query: Query, order: Sequence[Order] = (), since: int = 0) -> Pieces:
         """Iterate over the identifiers of up to `query.limit` answers (0: all) behind the first `since`, in pieces."""
@@ -62,8 +64,9 @@ class Selector:
         matches = Matches(self._views, self._blobs, search)
         if matches.is_impossible:
             return iter(())
-        wanted = since + query.limit if query.limit else 0
-        return _page(by_values(matches, order, wanted) if order else _by_id(matches, wanted), since, query.limit)
+        if order:
+            return _page(by_values(matches, order, since, self._depths), 0, query.limit)
+        return _page(_by_id(matches, since + query.limit if query.limit else 0), since, query.limit)
 
     def _hides_something(self) -> bool:
         """Whether a page would begin early by the counts of identifiers (`store.views.id_order`)."""

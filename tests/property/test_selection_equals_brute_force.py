@@ -20,7 +20,7 @@ from store.blobs.store import BlobStore
 from store.dicom.dictionary import dictionary_vr
 from store.dicom.matching import BadKey, Matcher, Wildcard, fold, parse_text_key
 from store.records import Instance, Resource
-from store.views import find_index, find_members, find_plan, ordered_matches, selection
+from store.views import find_depth, find_index, find_members, find_plan, ordered_matches, selection
 from store.views.labels import labels_of
 from store.views.metadata import list_metadata
 from store.views.query import Cast, LabelKey, Order, Query
@@ -89,6 +89,8 @@ limits = st.fixed_dictionaries(
         (ordered_matches, "BATCH_ROWS"): st.sampled_from([1, 3, 5_000]),
         (find_index, "BATCH_KEYS"): st.sampled_from([1, 3, 50_000]),
         (find_index, "BATCH_SIEVED"): st.sampled_from([2, 20_000]),
+        (find_depth, "DEEP"): st.sampled_from([0, 1, 10_000]),
+        (find_depth, "MARKED"): st.sampled_from([1, 2, 10_000]),
         (find_members, "BATCH_ROWS"): st.sampled_from([1, 3, 5_000]),
     }
 )
