@@ -14,6 +14,7 @@ from store.dicom.syntax import read_syntax
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, JPEG_FAMILY, RLE_LOSSLESS
 
 OCTETS: Final = "application/octet-stream"
+_Part = tuple[Extent, str | None]  # where its bytes lie, in which transfer syntax they are
 _FRAME: Final = re.compile(r"(.+)/frames/([1-9][0-9]{0,8})\Z")
 # Media type -> its transfer syntax where nothing tells another one (PS3.18 Tables 8.7.3-2 to 8.7.3-4)
 _DEFAULTS: Final = {
@@ -96,26 +97,26 @@ class BulkParts:
     """The bulk data of one request; `base` is the address of the request, from which others may be relative."""
 
     base: str
-    _found: dict[str, Bulk] = field(default_factory=dict)
-    _frames: dict[str, dict[int, Bulk]] = field(default_factory=dict)
+    _found: dict[str, list[_Part]] = field(default_factory=dict)
+    _frames: dict[str, dict[int, list[_Part]]] = field(default_factory=dict)
 
     def add(self, location: str, transfer_syntax: str | None, extent: Extent) -> None:
         """Note a part; `location` is its Content-Location or, in brackets, its Content-ID."""
         address = self._address(location)
-        before = self._found.get(address)
-        self._found[address] = made = _joined([*([before] if before else []), Bulk((extent,), transfer_syntax)])
+        parts = self._found.setdefault(address, [])
+        parts.append((extent, transfer_syntax))
         if (frame := _FRAME.match(address)) is not None:
-            self._frames.setdefault(frame[1], {})[int(frame[2])] = made
+            self._frames.setdefault(frame[1], {})[int(frame[2])] = parts
 
     def find(self, uri: str) -> Bulk | None:
         """Return the bulk data that a BulkDataURI names; None where no part is, or not every frame of an image."""
         address = self._address(uri)
-        frames = self._frames.get(address, {})
-        if address in self._found or not frames:
-            return self._found.get(address)
-        if len(frames) != max(frames):
+        if address in self._found:
+            return _joined(self._found[address])
+        frames = self._frames.get(address)
+        if frames is None or len(frames) != max(frames):
             return None
-        return _joined([frames[number] for number in sorted(frames)])
+        return _joined([part for _, parts in sorted(frames.items()) for part in parts])
 
     def _address(self, uri: str) -> str:
         if uri.startswith("<") and uri.endswith(">"):
@@ -126,6 +127,6 @@ class BulkParts:
             return uri
 
 
-def _joined(found: list[Bulk]) -> Bulk:
-    syntaxes = {each.transfer_syntax for each in found}
-    return Bulk([extent for each in found for extent in each.extents], syntaxes.pop() if len(syntaxes) == 1 else None)
+def _joined(parts: list[_Part]) -> Bulk:
+    syntaxes = {syntax for _, syntax in parts}
+    return Bulk([extent for extent, _ in parts], syntaxes.pop() if len(syntaxes) == 1 else None)

@@ -27,6 +27,7 @@ from store.dicom.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from store.disk_errors import DiskErrors
 
 MOST_METADATA_BYTES: Final = 16 << 20  # of one request; as objects they take up to 50 times as much
+MOST_UID_CHARACTERS: Final = 64
 _LARGE_METADATA_BYTES: Final = 1 << 20  # of which a process works on one request at a time
 _TEMPORARY: Final = DiskErrors("the temporary directory")
 
@@ -46,6 +47,8 @@ class MadeInstance:
             raise self._model
         if not isinstance(self._model, dict):
             raise InvalidDicom("The metadata must be an object, or a list of objects, of the DICOM JSON Model")
+        if max(len(self.sop_class), len(self.sop_instance)) > MOST_UID_CHARACTERS:
+            raise InvalidDicom(f"A UID has {MOST_UID_CHARACTERS} characters at most (PS3.5 §9.1)")
         writer = ModelWriter(self._body.bulk.find)
         parts = writer.write(self._model)
         yield file_meta(self.sop_class, self.sop_instance, writer.transfer_syntax)
@@ -87,18 +90,24 @@ class MetadataBody:
         extent = codestream_of(beginning, Extent(start, self._size - start))
         for name in ("content-location", "content-id"):
             if name in headers:
+                self._count(len(headers[name]))
                 self.bulk.add(headers[name], syntax, extent)
 
     def _gather(self, content: Iterator[bytes]) -> bytes:
         kept = []
         for chunk in content:
-            self._metadata_bytes += len(chunk)
-            if self._metadata_bytes > MOST_METADATA_BYTES:
-                raise InvalidRequest(
-                    f"The metadata of a request have {MOST_METADATA_BYTES >> 20} MiB at most: send large values as bulk data, or fewer instances"
-                )
+            self._count(len(chunk))
             kept.append(chunk)
         return b"".join(kept)
+
+    def _count(self, size_bytes: int) -> None:
+        """Reckon with what is kept in memory: metadata, and the addresses of bulk data."""
+        self._metadata_bytes += size_bytes
+        if self._metadata_bytes > MOST_METADATA_BYTES:
+            raise InvalidRequest(
+                f"The metadata of a request, and the addresses of its bulk data, have {MOST_METADATA_BYTES >> 20} MiB at most: "
+                "send large values as bulk data, or fewer instances"
+            )
 
     def _write(self, chunk: bytes) -> None:
         view = memoryview(chunk)

@@ -115,7 +115,7 @@ class ModelWriter:
         if not isinstance(member, Mapping):
             raise _unfit(tag, "is no object")
         vr = member.get("vr") or dictionary_vr(tag)
-        if vr not in _VRS:
+        if not isinstance(vr, str) or vr not in _VRS:
             raise _unfit(tag, "has no VR of DICOM")
         held = [name for name in _HOLDERS if member.get(name) is not None]
         if len(held) > 1:
@@ -142,6 +142,7 @@ class ModelWriter:
             raise _unfit(tag, "has a BulkDataURI of which no part of the request is the bulk data")
         if vr == "SQ":
             raise _unfit(tag, "is a sequence, which is no bulk data")
+        self._take(len(bulk.extents))
         syntax = bulk.transfer_syntax if tag == PIXEL_DATA else EXPLICIT_LE
         if syntax is None:
             raise UnfitSyntax(
@@ -160,7 +161,6 @@ class ModelWriter:
         count = _count(frames)
         if not syntax.startswith(_VIDEO) and len(frames_given) != count:
             raise _unfit(PIXEL_DATA, f"has {len(frames_given)} frames as bulk data, and NumberOfFrames says {count}")
-        self._take(len(frames_given))
         parts: list[Part] = [_header(PIXEL_DATA, "OB", UNDEFINED), _header(ITEM, "", 0, explicit=False)]
         for extent in frames_given:
             for fragment in _fragments(extent):

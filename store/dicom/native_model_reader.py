@@ -59,11 +59,14 @@ class _Reader:
         above, into = self._open[-1] if self._open else ("", None)
         if len(self._open) > MAX_DEPTH * _NODES_PER_ITEM + _WITHIN_AN_ELEMENT:
             raise BeyondLimits("the sequences of the dataset are too deep")
-        self._left -= 1
-        if self._left < 0:
-            raise BeyondLimits("the dataset has too many elements and items; MaximumDatasetElements sets the limit")
+        self._take(1)
         self._text.clear()
         self._open.append((name, self._begin(above, name, into, attributes)))
+
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise BeyondLimits("the dataset has too many elements and items; MaximumDatasetElements sets the limit")
 
     def _begin(self, above: str, name: str, into: Any, attributes: Mapping[str, str]) -> Any:
         """Return what the children of a new node add to."""
@@ -77,7 +80,7 @@ class _Reader:
                 return element
             case "DicomAttribute", ("Item" | "PersonName"):
                 made: Json = {}
-                _place(into, made, attributes)
+                self._place(into, made, attributes)
                 return made
             case "DicomAttribute", "Value":
                 return (into, attributes)
@@ -99,7 +102,7 @@ class _Reader:
         text = "".join(self._text)
         self._text.clear()
         if name == "Value":
-            _place(into[0], text or None, into[1])
+            self._place(into[0], text or None, into[1])
         elif name == "InlineBinary":
             into["InlineBinary"] = text
         elif name in _COMPONENTS:
@@ -109,12 +112,12 @@ class _Reader:
             told = max((place for place, component in enumerate(_COMPONENTS, 1) if component in into), default=0)
             person[name] = "^".join(into.get(component, "") for component in _COMPONENTS[:told])
 
-
-def _place(element: Json, value: object, attributes: Mapping[str, str]) -> None:
-    """Put a value where its number says: those that are not there are empty."""
-    values = element.setdefault("Value", [])
-    number = attributes.get("number", "")
-    absent = int(number) - len(values) - 1 if number.isascii() and number.isdigit() and len(number) < 10 else -1
-    if not 0 <= absent <= _MOST_ABSENT:
-        raise BadXml("The values of an element in the XML must be numbered from 1 upwards")
-    values += [*([None] * absent), value]
+    def _place(self, element: Json, value: object, attributes: Mapping[str, str]) -> None:
+        """Put a value where its number says: those that are not there are empty, and count as if they were."""
+        values = element.setdefault("Value", [])
+        number = attributes.get("number", "")
+        absent = int(number) - len(values) - 1 if number.isascii() and number.isdigit() and len(number) < 10 else -1
+        if not 0 <= absent <= _MOST_ABSENT:
+            raise BadXml("The values of an element in the XML must be numbered from 1 upwards")
+        self._take(absent)
+        values += [*([None] * absent), value]

@@ -227,6 +227,7 @@ UNFIT: dict[str, Model] = {
     "two values": {"vr": "OB", "InlineBinary": "AA==", "BulkDataURI": "b"},
     "unknown VR": {"vr": "XX", "Value": ["a"]},
     "VR as a number": {"vr": 5, "Value": ["a"]},
+    "VR as a list": {"vr": ["LO"], "Value": ["a"]},
     "no VR": {"Value": ["a"]},
     "no list": {"vr": "LO", "Value": "a"},
     "items of text": {"vr": "SQ", "Value": ["a"]},
@@ -569,6 +570,22 @@ def test_metadata_have_a_most_number_of_instances(stage: RestStage, monkeypatch:
         "stored": [instance_of(each) for each in made[:2]],
         "other": [0xC000],
     }
+
+
+def test_addresses_of_bulk_data_count_as_metadata(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_metadata, "MOST_METADATA_BYTES", 10_000)
+    given = [model()]
+    assert post(stage, given, *(at("b" * 100, b"x") for _ in range(50))).status == 200
+    answer = post(stage, given, *(at("b" * 1000, b"x") for _ in range(10)))
+    assert answer.status == 400
+    assert "addresses of its bulk data" in json.loads(answer.body)["Details"]
+
+
+@pytest.mark.parametrize("tag", ["00080016", "00080018"])
+def test_a_uid_that_no_header_can_hold_is_refused(stage: RestStage, tag: str) -> None:
+    bad = model() | {tag: {"vr": "UI", "Value": ["1." + "2" * 70_000]}}
+    assert "64 characters" in refused(stage, bad)
+    assert post(stage, [model() | {tag: {"vr": "UI", "Value": ["1." + "2" * 62]}}]).status == 200
 
 
 def test_metadata_have_a_most_size(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:

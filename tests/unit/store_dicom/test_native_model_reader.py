@@ -2,6 +2,7 @@
 
 import pytest
 
+from store.dicom.limits import BeyondLimits
 from store.dicom.native_model_reader import BadXml, read_native_model
 
 MODEL = '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM"/>'
@@ -24,3 +25,11 @@ def test_an_encoding_of_one_byte_and_utf_8_are_read(encoding: str) -> None:
 def test_what_is_no_document_is_refused(document: bytes) -> None:
     with pytest.raises(BadXml):
         read_native_model(document)
+
+
+def test_values_that_are_left_out_count_as_elements_do() -> None:
+    # Each of them would take 8 KB of memory: 16 MiB of text, 5 GB.
+    steps = "".join(f'<Value number="{number}"/>' for number in range(1001, 1001 * 2000, 1001))
+    document = f'<NativeDicomModel><DicomAttribute tag="00281101" vr="US">{steps}</DicomAttribute></NativeDicomModel>'
+    with pytest.raises(BeyondLimits):
+        read_native_model(document.encode())
