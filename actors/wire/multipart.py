@@ -1,7 +1,7 @@
 """Multipart bodies as a stream: read as they come, nothing kept but what may be a boundary; written part by part.
 
 Source: RFC 2046 §5.1.1, RFC 7578 (forms), RFC 2387 (`multipart/related`, the bodies of PS3.18). A body ends with its last boundary;
-the two hyphens behind it may be missing, as in Orthanc.
+the two hyphens behind it may be missing from a form, as in Orthanc.
 """
 
 import re
@@ -52,9 +52,14 @@ def parse_parameters(content_type: str) -> dict[str, str]:
     }
 
 
-def parts(chunks: Iterable[bytes], boundary: bytes) -> Iterator[tuple[PartHeaders, Iterator[bytes]]]:
-    """Yield headers and bytes of every part, which must be read to its end before the next is asked for. Raises as `split`."""
-    pieces = split(chunks, boundary)
+def parts(
+    chunks: Iterable[bytes], boundary: bytes, *, is_closed: bool = False
+) -> Iterator[tuple[PartHeaders, Iterator[bytes]]]:
+    """Yield headers and bytes of every part, which must be read to its end before the next is asked for. Raises as `split`.
+
+    Where it `is_closed`, a body that ends without the hyphens is cut short: without a length nothing else tells that parts are missing.
+    """
+    pieces = split(chunks, boundary, is_closed=is_closed)
     for piece in pieces:
         if isinstance(piece, PartHeaders):
             yield piece, _until_end(pieces)
@@ -85,7 +90,7 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def split(chunks: Iterable[bytes], boundary: bytes) -> Iterator[PartHeaders | bytes | Mark]:
+def split(chunks: Iterable[bytes], boundary: bytes, *, is_closed: bool = False) -> Iterator[PartHeaders | bytes | Mark]:
     """Yield headers and bytes of every part, each part closed by `Mark.END_OF_PART`.
 
     Raises InvalidRequest where a part does not end with a boundary: it may be cut short.
@@ -99,7 +104,7 @@ def split(chunks: Iterable[bytes], boundary: bytes) -> Iterator[PartHeaders | by
         if not _fill(buffer, source):
             return  # no form at all: Orthanc stores nothing and reports success
     del buffer[: start + len(delimiter)]
-    while not _is_last(buffer, source):
+    while not _is_last(buffer, source, is_closed=is_closed):
         yield _read_headers(buffer, source)
         yield from _part(buffer, source, delimiter)
         yield Mark.END_OF_PART
@@ -120,12 +125,14 @@ def _need(buffer: bytearray, source: Iterator[bytes]) -> None:
         raise InvalidRequest("The multipart body is incomplete: its last part does not end with the boundary")
 
 
-def _is_last(buffer: bytearray, source: Iterator[bytes]) -> bool:
-    """Tell whether the delimiter just passed closes the body: by its hyphens, or because nothing follows."""
+def _is_last(buffer: bytearray, source: Iterator[bytes], *, is_closed: bool) -> bool:
+    """Tell whether the delimiter just passed closes the body: by its hyphens, or in a form because nothing follows."""
     while len(buffer) < 3:  # a line break and something behind it
         if buffer.startswith(b"--"):
             return True
-        if not _fill(buffer, source):
+        if is_closed:
+            _need(buffer, source)
+        elif not _fill(buffer, source):
             return bytes(buffer) in _ENDS
     return buffer.startswith(b"--")
 

@@ -79,6 +79,7 @@ class Metadata:
         with self._deps.views.snapshot() as s:
             members = list_members(s, find_addressed(s, study, series, instance), needs_files=mode == FULL)
         base = base_url(req, self._deps.settings)
+        resp.set_header("Vary", "Accept")
         if mode == FULL and is_known(
             req, resp, [FORM, base.encode(), b"xml" if as_xml else b"json", *(each.digest for each in members)]
         ):
@@ -213,7 +214,7 @@ def _with_commas(texts: Iterator[bytes]) -> Iterator[bytes]:
 def _send(req: falcon.Request, resp: falcon.Response, texts: Iterator[Deflated], size_bytes: int) -> None:
     """Answer with a list of all datasets; the size is that of the text, as far as it is known."""
     resp.content_type = JSON
-    resp.set_header("Vary", "Accept-Encoding")
+    resp.append_header("Vary", "Accept-Encoding")
     pieces: Iterator[bytes]
     if choose(req.env.get("HTTP_ACCEPT_ENCODING", "")) == "gzip":
         resp.set_header("Content-Encoding", "gzip")

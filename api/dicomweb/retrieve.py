@@ -66,7 +66,7 @@ class Retrieve:
         roots = self._roots(study, series, instance)
         reason = "the header Accept asks for none of them"
         for wanted in parse_accept(req):
-            if wanted.type == ZIP:
+            if wanted.type == ZIP and _is_known(wanted.transfer_syntax):
                 self._send_zip(resp, roots, wanted.transfer_syntax, instance or series or study)
                 return
             if not wanted.takes(DICOM) or not _is_known(wanted.transfer_syntax):

@@ -24,10 +24,14 @@ from api.rest.serving.file_pieces import Closing
 from api.rest.serving.replies import send_empty_object, send_json
 from store.dicom.dictionary import tag_name
 
-# Of an answer that is handed on: its connection and its length are ours.
-_OF_CONNECTION: Final = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "content-length", "content-type", "trailer", "upgrade"}
+# Of an answer that is handed on: its connection and its length are ours, and so is what a browser may do with it.
+_OURS: Final = frozenset(
+    {
+        *("connection", "keep-alive", "transfer-encoding", "content-length", "content-type", "trailer", "upgrade"),
+        *("set-cookie", "www-authenticate", "strict-transport-security", "clear-site-data", "content-security-policy"),
+    }
 )
+_OF_CORS: Final = "access-control-"
 _LEVELS: Final = {"study": 1, "series": 2, "instance": 3}
 _ADDRESSES: Final = (("studies", "StudyInstanceUID"), ("series", "SeriesInstanceUID"), ("instances", "SOPInstanceUID"))
 _WITHOUT_URI: Final = (
@@ -59,7 +63,7 @@ class Requests:
             stack.enter_context(as_told())
             answer = stack.enter_context(client.open(asked.server, asked.target, deps.stopping, asked.headers))
             for header, value in answer.headers.items():
-                if header.lower() not in _OF_CONNECTION:
+                if header.lower() not in _OURS and not header.lower().startswith(_OF_CORS):
                     resp.append_header(header, value)
             resp.content_type = answer.headers.get("Content-Type", "application/octet-stream")
             if (length := answer.headers.get("Content-Length", "")).isdecimal():

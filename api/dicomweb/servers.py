@@ -22,7 +22,7 @@ from api.rest.serving.replies import send_empty_object, send_json
 log = logging.getLogger(__name__)
 
 ONE_SERVER: Final = "servers/{name}"
-LONGEST_NAME: Final = 200  # what a key of the index holds with ease; Orthanc has no limit
+LONGEST_NAME_BYTES: Final = 200  # what a key of the index holds with ease; Orthanc has no limit
 _OPERATIONS: Final = ("get", "retrieve", "stow", "wado", "qido")
 
 
@@ -53,8 +53,8 @@ class Servers:
             server = parse_keeping(name, description, self._servers.find(name))
         except BadPeer as exc:
             raise BadField(*([exc.told] if exc.told else [])) from exc
-        if len(name) > LONGEST_NAME:
-            raise BadField(f"The name of a DICOMweb server may have {LONGEST_NAME} characters")
+        if len(name.encode()) > LONGEST_NAME_BYTES:
+            raise BadField(f"The name of a DICOMweb server may have {LONGEST_NAME_BYTES} bytes")
         if server.pkcs11:
             log.warning("DICOMweb server %s: Pkcs11 is not honoured: this server does not read smart cards", name)
         self._servers.put(server, correlation_of(req))

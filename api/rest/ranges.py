@@ -1,6 +1,6 @@
-"""The header `Range` of a request, as Orthanc 1.12.7 reads it (seen there), which is not as RFC 9110 has it.
+"""The header `Range` of a request, in two ways: as RFC 9110 has it, for what Orthanc has not (`asked_part`), and as Orthanc 1.12.7 reads it (seen there).
 
-`bytes=2-5` is what clients send. `bytes=-5` is read as `bytes=0-5`, not as the last five bytes: the answer's Content-Range says so. What is
+To Orthanc `bytes=2-5` is what clients send. `bytes=-5` is read as `bytes=0-5`, not as the last five bytes: the answer's Content-Range says so. What is
 no number counts as absent. A range that ends beyond the file, or several of them, are refused.
 """
 
@@ -14,6 +14,7 @@ from api.errors import BadRange
 from api.rest.serving.file_pieces import send_file
 
 _FORM: Final = re.compile(r"bytes=([^-]*)-([^-]*)\Z")
+_STRICT_FORM: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 _NUMBER: Final = re.compile(r"\+?[0-9]+\Z")
 _BEYOND: Final = 1 << 64  # numbers from here on count as absent
 
@@ -42,6 +43,23 @@ class Part(NamedTuple):
     @property
     def content_range(self) -> str:
         return f"bytes {self.start}-{self.start + self.size_bytes - 1}/{self.of_bytes}"
+
+
+def asked_part(req: falcon.Request, resp: falcon.Response, size_bytes: int) -> Part | None:
+    """Return the one part that is asked for, None for the whole: what cannot be read asks for nothing (RFC 9110 §14.2). Raises BadRange."""
+    match = _STRICT_FORM.match(req.env.get("HTTP_RANGE", "").strip())
+    if match is None or match[0] == "bytes=-":
+        return None
+    if match[1]:
+        first, last = int(match[1]), min(int(match[2] or size_bytes), size_bytes - 1)
+        if match[2] and int(match[2]) < first:
+            return None
+    else:
+        first, last = max(size_bytes - int(match[2]), 0), size_bytes - 1
+    if first > last:
+        resp.set_header("Content-Range", f"bytes */{size_bytes}")
+        raise BadRange(f"There are {size_bytes} bytes")
+    return Part(first, last - first + 1, size_bytes)
 
 
 def parse_range(req: falcon.Request) -> Range | None:

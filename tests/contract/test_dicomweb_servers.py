@@ -87,9 +87,10 @@ def test_descriptions_that_are_none(stage: RestStage) -> None:
         assert error_of(stage.ask("/dicom-web/servers/new", "PUT", body)) == (400, 15, details)
 
 
-def test_a_name_longer_than_a_key(stage: RestStage) -> None:
-    assert stage.ask(f"/dicom-web/servers/{'a' * 200}", "PUT", b'["http://x"]').status == 200
-    assert error_of(stage.ask(f"/dicom-web/servers/{'a' * 201}", "PUT", b'["http://x"]'))[:2] == (400, 15)
+@pytest.mark.parametrize(("fits", "does_not"), [("a" * 200, "a" * 201), ("%F0%9F%A9%BB" * 50, "%F0%9F%A9%BB" * 51)])
+def test_a_name_longer_than_a_key(stage: RestStage, fits: str, does_not: str) -> None:
+    assert stage.ask(f"/dicom-web/servers/{fits}", "PUT", b'["http://x"]').status == 200
+    assert error_of(stage.ask(f"/dicom-web/servers/{does_not}", "PUT", b'["http://x"]'))[:2] == (400, 15)
 
 
 # -- requests that are answered at once --------------------------------------------------------------------------------
@@ -106,6 +107,25 @@ def test_an_answer_is_handed_on_as_it_is(stage: RestStage, there: DicomWebPeer) 
     assert seen.path == "/base/studies?PatientName=%C3%A9%2A&limit=5&a"
     assert seen.headers["x-token"] == "mine"
     assert "authorization" in seen.headers
+
+
+def test_what_holds_between_browser_and_this_server_is_not_taken_from_another(
+    stage: RestStage, there: DicomWebPeer
+) -> None:
+    """Else a page of any origin could read the answer that this server has with its credentials, or have a cookie of this server replaced."""
+    headers = {
+        "Set-Cookie": "sinogram-session=theirs",
+        "Access-Control-Allow-Origin": "*",
+        "Strict-Transport-Security": "max-age=9",
+        "Clear-Site-Data": '"*"',
+        "Content-Type": "text/html",
+        "ETag": '"theirs"',
+    }
+    there.answer = lambda _: (200, headers, b"<script/>")
+    answer = post(stage, "there/get", {"Uri": "/studies"})
+    given = {name.lower(): value for name, value in answer.headers.items()}
+    assert (answer.body, given["content-type"], given["etag"]) == (b"<script/>", "text/html", '"theirs"')
+    assert {"set-cookie", "access-control-allow-origin", "strict-transport-security", "clear-site-data"}.isdisjoint(given)
 
 
 def test_what_a_server_refuses_is_told(stage: RestStage, there: DicomWebPeer) -> None:

@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         location = None
         status, content = 200, body or BINARY[:256]
         if self.path.startswith("/redirect"):
-            status, location = 302, "/target"
+            status, location = 302, self.path.partition("?")[2] or "/target"
         elif self.path == "/circle":
             status, location = 302, "/circle"
         elif self.path == "/missing":
@@ -121,6 +121,20 @@ def test_redirects_are_followed_but_not_for_ever(client: UrllibClient, service: 
     assert [path for _, path, _, _ in service.seen] == ["/redirect", "/target"]
     assert client("GET", service.url + "/circle", b"", {}).status == 302
     assert len(service.seen) == 2 + REDIRECTS + 1
+
+
+def test_another_server_is_told_no_secrets(client: UrllibClient, service: Service) -> None:
+    secret = {"X-Token": "s3cret", "Authorization": "Bearer s3cret", "Accept": "a/b"}
+    other = Service()
+    try:
+        assert client("GET", f"{service.url}/redirect?{other.url}/target", b"", secret, ("user", "s3cret")).status == 200
+        assert client("GET", f"{service.url}/redirect?{service.url}/target", b"", secret).status == 200
+        ((_, path, headers, _),) = other.seen
+    finally:
+        other.stop()
+    assert (path, headers["Accept"]) == ("/target", "a/b")
+    assert "s3cret" not in str(headers)
+    assert [headers["X-Token"] for _, _, headers, _ in service.seen] == ["s3cret"] * 3  # itself is told as before
 
 
 def test_who_does_not_answer_is_not_waited_for(client: UrllibClient, service: Service) -> None:

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -74,20 +73,6 @@ def test_a_client_that_does_not_read_is_hung_up_and_its_memory_is_bounded() -> N
             assert not read_all(client).endswith(END)
         with connect(address, b"GET /1 HTTP/1.0\r\n\r\n") as client:
             assert read_all(client).partition(b"\r\n\r\n")[2] == PIECE * 100
-
-
-def test_a_client_that_reads_slowly_is_served_for_as_long_as_it_reads() -> None:
-    started = time.monotonic()
-    slow = Endless(lambda: time.monotonic() > started + 2.0)
-    with serving(applications(slow), silence_s=DEADLINE_S) as address:
-        with connect(address, b"GET /0 HTTP/1.0\r\n\r\n") as client:
-            got = 0
-            while data := client.recv(1 << 18):
-                got += len(data)
-                threading.Event().wait(0.02)
-        assert slow.closed.wait(DEADLINE_S)
-        assert slow.error is None
-    assert got > slow.written * len(PIECE)
 
 
 def test_one_that_takes_nothing_keeps_nobody_waiting() -> None:

@@ -102,7 +102,7 @@ class DicomWebClient:
                 f"DICOMweb server {server.name} has answered with {kind!r:.80}, which holds no DICOM files"
             )
         with _whole(server):
-            for headers, file in parts(answer.pieces(), boundary):
+            for headers, file in parts(answer.pieces(), boundary, is_closed=True):
                 part = media_type(headers.get("content-type", DICOM))
                 if part != DICOM:
                     raise RemoteFailed(f"DICOMweb server {server.name} has sent a part of type {part!r:.80}")

@@ -28,6 +28,8 @@ REDIRECTS: Final = 10
 CONNECTIONS: Final = 8  # kept per server
 PART_BYTES: Final = 1 << 18  # of an answer, read at a time where it is limited
 FORM: Final = "application/x-www-form-urlencoded"  # of a body that names no type, as Orthanc has it
+# What another server is told after a redirect; other headers may hold secrets, such as tokens for the first one.
+_TOLD_TO_OTHERS: Final = frozenset({"accept", "accept-encoding", "content-length", "content-type", "user-agent"})
 _RETRIES: Final = Retry(connect=0, read=0, other=0, status=0, redirect=REDIRECTS, raise_on_redirect=False)
 
 
@@ -165,13 +167,14 @@ class UrllibClient:
         timeout_s: float,
     ) -> urllib3.BaseHTTPResponse:
         limit_s = timeout_s or self._timeout_s or None
+        sent = _headers(method, headers, credentials)
         return self._pool.request(
             method,
             url if "://" in url else f"http://{url}",  # as curl has it, and so Orthanc
             body=body if method in {"POST", "PUT"} else None,  # type: ignore[arg-type]  # buffers pass as they are
-            headers=_headers(method, headers, credentials),
+            headers=sent,
             timeout=Timeout(connect=limit_s, read=limit_s),
-            retries=_RETRIES,
+            retries=_RETRIES.new(remove_headers_on_redirect={name.lower() for name in sent} - _TOLD_TO_OTHERS),
             preload_content=False,
         )
 

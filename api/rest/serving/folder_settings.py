@@ -33,6 +33,7 @@ NAMES_OF_ROUTES: Final = frozenset(
         ),
         *(
             "queries",
+            "remotes",
             "series",
             "statistics",
             "storage",

@@ -11,7 +11,6 @@ without it leads. Orthanc's ETag is the MD5 of a file, which it reads for that; 
 import errno
 import mimetypes
 import os
-import re
 import stat
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from urllib.parse import quote
 
 import falcon
 
-from api.errors import BadRange, InexistentFile, UnknownRoute
-from api.rest.ranges import Part, send_part
+from api.errors import InexistentFile, UnknownRoute
+from api.rest.ranges import asked_part, send_part
 from api.rest.serving.file_pieces import send_file
 from api.rest.serving.folder_settings import FolderSettings
 from api.rest.serving.replies import BINARY
@@ -43,7 +42,6 @@ _TYPES: Final = {
 }  # fmt: skip
 _OTHER_TYPES: Final = mimetypes.MimeTypes(filenames=()).types_map[True]
 _NO_CACHE: Final = (("Cache-Control", "no-cache, no-store, must-revalidate"), ("Pragma", "no-cache"), ("Expires", "0"))
-_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z")
 # Of a path that names nothing: not there, below a file, too long, links in a circle; not ours to read, which tells nobody that it is there.
 _NOTHING: Final = frozenset(
     (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENXIO, errno.EISDIR)
@@ -99,7 +97,7 @@ class ServedFolders:
             if req.method == "HEAD":
                 resp.content_length = status.st_size
                 return
-            part = _asked_part(req, resp, status.st_size) if seen.allows_part(req) else None
+            part = asked_part(req, resp, status.st_size) if seen.allows_part(req) else None
             stack.pop_all()  # what sends the file closes it
         if part is None:
             send_file(resp, opened, status.st_size)
@@ -150,23 +148,6 @@ def _date(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _asked_part(req: falcon.Request, resp: falcon.Response, size_bytes: int) -> Part | None:
-    """Return the part that Range asks for, None for the whole file: what cannot be read asks for nothing (§14.2). Raises BadRange."""
-    match = _RANGE.match(req.env.get("HTTP_RANGE", ""))
-    if match is None or match[0] == "bytes=-":
-        return None
-    if match[1]:
-        first, last = int(match[1]), min(int(match[2] or size_bytes), size_bytes - 1)
-        if match[2] and int(match[2]) < first:
-            return None
-    else:
-        first, last = max(size_bytes - int(match[2]), 0), size_bytes - 1
-    if first > last:
-        resp.set_header("Content-Range", f"bytes */{size_bytes}")
-        raise BadRange
-    return Part(first, last - first + 1, size_bytes)
 
 
 def _resolve(root: Path, *names: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Forms are taken apart as they come, however the bytes are cut."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,15 @@ def test_a_form_that_is_cut_short_is_refused(length: int) -> None:
 def test_the_last_boundary_ends_the_form_with_and_without_its_hyphens(end: bytes, size: int) -> None:
     body = TWO[: DELIMITERS[2] + 4] + end
     assert parts_of(cut(body, size)) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("length", range(DELIMITERS[1] + 4, len(TWO) - 2))
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_what_has_to_be_closed_is_refused_without_the_hyphens(length: int, size: int) -> None:
+    got: list[bytes] = []
+    with pytest.raises(InvalidRequest) if length < len(TWO) - 2 else nullcontext():
+        got.extend(b"".join(part) for _, part in parts(cut(TWO[:length], size), b"XX", is_closed=True))
+    assert got == [b"one", b"two"][: 1 + (length >= DELIMITERS[2] + 4)]
 
 
 def test_endless_headers_are_refused() -> None:
