@@ -47,6 +47,9 @@ class Selection(NamedTuple):
     with_values: bool
 
 
+Bells = dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, Selection]]
+
+
 class Piece(NamedTuple):
     """What follows a position."""
 
@@ -85,7 +88,7 @@ class EventHub:
         self._wait_beyond = wait_beyond
         self._reader = Reader()
         self._changed = threading.Condition()
-        self._bells: dict[asyncio.Event, tuple[asyncio.AbstractEventLoop, Selection]] = {}
+        self._bells: Bells = {}
         self._held: list[_Held] = []
         self._held_bytes = 0
         self._end: Seq | None = None  # of what was read; what is held ends there. None: the reader has not begun
@@ -175,8 +178,9 @@ class EventHub:
             self._end_all()
 
     def _end_all(self) -> None:
-        self._ring()
-        self._bells.clear()
+        # Who is woken looks without the lock: a bell that is still known then would wait for the next one, until its time is over.
+        ended, self._bells = self._bells, {}
+        _ring(ended)
         self._changed.notify_all()
 
     def join(self) -> None:
@@ -210,7 +214,7 @@ class EventHub:
             end = read_end(s.txn, s.tables)[0]
         with self._changed:
             self._end = end
-            self._ring()
+            _ring(self._bells)
         while self._bells and not self._is_stopped:
             head = self._wait_beyond(end)
             while end < head and not self._is_stopped:
@@ -243,7 +247,7 @@ class EventHub:
             self._forget(self._count_surplus())
             self._end, self._above = Seq(page.last), above
             self._pieces.clear()
-            self._ring()
+            _ring(self._bells)
         return Seq(page.last)
 
     def _count_surplus(self) -> int:
@@ -262,10 +266,10 @@ class EventHub:
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopped, REST_S + REST_OF_LISTENER_S * len(self._bells))
 
-    def _ring(self) -> None:
-        for loop in {loop for loop, _ in self._bells.values()}:
-            bells = [bell for bell, (of, _) in self._bells.items() if of is loop]
-            loop.call_soon_threadsafe(_ring_all, bells)
+
+def _ring(bells: Bells) -> None:
+    for loop in {loop for loop, _ in bells.values()}:
+        loop.call_soon_threadsafe(_ring_all, [bell for bell, (of, _) in bells.items() if of is loop])
 
 
 def _ring_all(bells: list[asyncio.Event]) -> None:

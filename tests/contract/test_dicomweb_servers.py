@@ -125,7 +125,9 @@ def test_what_holds_between_browser_and_this_server_is_not_taken_from_another(
     answer = post(stage, "there/get", {"Uri": "/studies"})
     given = {name.lower(): value for name, value in answer.headers.items()}
     assert (answer.body, given["content-type"], given["etag"]) == (b"<script/>", "text/html", '"theirs"')
-    assert {"set-cookie", "access-control-allow-origin", "strict-transport-security", "clear-site-data"}.isdisjoint(given)
+    assert {"set-cookie", "access-control-allow-origin", "strict-transport-security", "clear-site-data"}.isdisjoint(
+        given
+    )
 
 
 def test_what_a_server_refuses_is_told(stage: RestStage, there: DicomWebPeer) -> None:

@@ -127,7 +127,9 @@ def test_another_server_is_told_no_secrets(client: UrllibClient, service: Servic
     secret = {"X-Token": "s3cret", "Authorization": "Bearer s3cret", "Accept": "a/b"}
     other = Service()
     try:
-        assert client("GET", f"{service.url}/redirect?{other.url}/target", b"", secret, ("user", "s3cret")).status == 200
+        assert (
+            client("GET", f"{service.url}/redirect?{other.url}/target", b"", secret, ("user", "s3cret")).status == 200
+        )
         assert client("GET", f"{service.url}/redirect?{service.url}/target", b"", secret).status == 200
         ((_, path, headers, _),) = other.seen
     finally:
