@@ -8,10 +8,11 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
-from itertools import chain
+from typing import TypeVar
 
 from events.errors import InvalidRequest
 
+B = TypeVar("B", bytes, bytes | memoryview)
 FORM = "multipart/form-data"
 RELATED = "multipart/related"
 _BLANKS = " \t"
@@ -77,12 +78,13 @@ def draw_boundary() -> bytes:
     return secrets.token_hex(16).encode()
 
 
-def write_parts(written: Iterable[tuple[PartHeaders, Iterable[bytes]]], boundary: bytes) -> Iterator[bytes]:
+def write_parts(written: Iterable[tuple[PartHeaders, Iterable[B]]], boundary: bytes) -> Iterator[B | bytes]:
     """Yield a body of these parts, a piece at a time as they give it."""
     for headers, content in written:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         yield b"--%b\r\n%b\r\n" % (boundary, lines.encode("latin-1"))
-        yield from chain(content, (b"\r\n",))
+        yield from content
+        yield b"\r\n"
     yield b"--%b--\r\n" % boundary
 
 

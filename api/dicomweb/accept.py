@@ -42,7 +42,13 @@ def parse_accept(req: falcon.Request) -> Sequence[Wanted]:
 
     The query parameter `accept` replaces the header (PS3.18 §8.3.3.1). What is refused by a weight of 0 is left out.
     """
-    return parse_types(req.get_param("accept") or req.env.get("HTTP_ACCEPT", "") or "*/*")
+    return parse_types(accepted_text(req))
+
+
+def accepted_text(req: falcon.Request) -> str:
+    """Return what a request takes as it stands there, see `parse_accept`."""
+    told: str = req.get_param("accept") or req.env.get("HTTP_ACCEPT", "") or "*/*"
+    return told
 
 
 @lru_cache(maxsize=256)  # a viewer asks for each of its frames with the same

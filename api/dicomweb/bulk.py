@@ -17,7 +17,7 @@ from api.dicomweb.addresses import find_addressed
 from api.dicomweb.base_url import base_url, resource_url
 from api.dicomweb.handlers import Handlers
 from api.dicomweb.media_types import OCTETS, VIDEOS, media_type_of, with_syntax
-from api.dicomweb.parts import Part, cut, send_parts
+from api.dicomweb.parts import Part, send_parts, whole_or_cut
 from api.errors import NotAcceptable
 from api.rest import dicom_files
 from api.rest.deps import Deps
@@ -85,7 +85,7 @@ def _joined(value: Value) -> Bytes:
 def _parts(contents: Iterable[Bytes], name: str, address: str) -> Generator[Part]:
     for content in contents:
         headers = {"Content-Location": address, "Content-Type": name, "Content-Length": str(len(content))}
-        yield PartHeaders(headers), cut(content)
+        yield PartHeaders(headers), whole_or_cut(content)
 
 
 def handlers(deps: Deps) -> Handlers:

@@ -6,6 +6,7 @@ not compressed, in parts, as by Orthanc's plugin. Unlike there, one frame can be
 
 import re
 from collections.abc import Generator, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import falcon
@@ -14,12 +15,12 @@ from actors.services.images.frames import Bytes, ImageFrames, RememberedPixels
 from actors.services.transcoding.targets import can_transcode
 from actors.wire.multipart import PartHeaders
 from api.dicomweb import byte_ranges
-from api.dicomweb.accept import Wanted, parse_accept
+from api.dicomweb.accept import Wanted, accepted_text, parse_types
 from api.dicomweb.addresses import find_addressed
 from api.dicomweb.base_url import base_url, resource_url
 from api.dicomweb.handlers import Handlers
 from api.dicomweb.media_types import AS_STORED, IMAGES, OCTETS, SYNTAXES, VIDEOS, media_type_of, with_syntax
-from api.dicomweb.parts import Part, cut, send_parts
+from api.dicomweb.parts import Part, send_parts, whole_or_cut
 from api.errors import NotAcceptable, OutOfRange
 from api.rest import dicom_files
 from api.rest.deps import Deps
@@ -62,7 +63,7 @@ class Frames:
         with deps.views.snapshot() as s:
             (record,) = find_addressed(s, study, series, instance)[:1]
         assert isinstance(record, Instance)
-        form = choose_form(parse_accept(req), record.transfer_syntax, None if numbers is None else len(numbers))
+        form = _choose_form(accepted_text(req), record.transfer_syntax, None if numbers is None else len(numbers))
         image = dicom_files.of_current(
             deps, record, lambda current: ImageFrames(deps.blobs, current, self._remembered, has_streams=True)
         )
@@ -91,7 +92,7 @@ class _Source:
         for place, frame in enumerate(frames):
             made = self.make(frame) if place else first
             headers = {"Content-Location": f"{address}/{frame + 1}", "Content-Type": self._form.name}
-            yield PartHeaders(headers | {"Content-Length": str(len(made))}), cut(made)
+            yield PartHeaders(headers | {"Content-Length": str(len(made))}), whole_or_cut(made)
 
     def make(self, frame: int) -> Bytes:
         """Return a frame. Raises NotAcceptable where it cannot be had in this form."""
@@ -115,6 +116,11 @@ def parse_frames(text: str) -> list[int]:
         if not _NUMBER.match(number):
             raise OutOfRange(f"A list of frames is of numbers from 1, such as 1,2,3; found: {number:.40}")
     return [int(number) for number in numbers]
+
+
+@lru_cache(maxsize=256)  # a viewer asks for each of its frames with the same
+def _choose_form(accepted: str, stored: str, count: int | None) -> Form:
+    return choose_form(parse_types(accepted), stored, count)
 
 
 def choose_form(accepted: Sequence[Wanted], stored: str, count: int | None) -> Form:

@@ -11,7 +11,8 @@ from api.rest.serving.file_pieces import Closing
 
 PIECE_BYTES: Final = 1 << 18
 WHOLE_BYTES: Final = 4 << 20  # an answer up to this size is made before it leaves: a piece costs a change of threads
-Part = tuple[PartHeaders, Iterable[bytes]]
+Bytes = bytes | memoryview
+Part = tuple[PartHeaders, Iterable[Bytes]]
 
 
 def send_parts(resp: falcon.Response, kind: str, parts: Generator[Part], size_bytes: int) -> None:
@@ -27,9 +28,9 @@ def send_parts(resp: falcon.Response, kind: str, parts: Generator[Part], size_by
     resp.stream = Closing(chain((first,), pieces), pieces)
 
 
-def gathered(pieces: Iterable[bytes]) -> Generator[bytes]:
+def gathered(pieces: Iterable[Bytes]) -> Generator[bytes]:
     """Yield the same bytes in larger pieces."""
-    held: list[bytes] = []
+    held: list[Bytes] = []
     size = 0
     for piece in pieces:
         held.append(piece)
@@ -48,3 +49,8 @@ def cut(data: bytes | memoryview) -> Iterator[bytes]:
     view = memoryview(data)
     for start in range(0, len(view), PIECE_BYTES):
         yield bytes(view[start : start + PIECE_BYTES])
+
+
+def whole_or_cut(data: Bytes) -> Iterable[Bytes]:
+    """Return bytes as the content of a part: a piece of memory is copied once, as the answer is put together."""
+    return (data,) if len(data) <= PIECE_BYTES else cut(data)

@@ -26,7 +26,6 @@ from store.blobs.damage import (
     Damage,
     Damaged,
     Kind,
-    Remembered,
     check,
     check_bytes,
     check_digest,
@@ -34,6 +33,7 @@ from store.blobs.damage import (
     raise_damaged,
 )
 from store.blobs.packed import UnpackedFile, unpack
+from store.blobs.remembered import Remembered
 from store.blobs.writer import folder_number, is_kept, open_private, parse_blob_name, sync_path
 from store.dicom.mapped import MappedFile, lay_down
 from store.disk_errors import DiskErrors
@@ -201,7 +201,8 @@ class BlobStore:
             raise_damaged(exc, file.blob)
             raise
         if len(data) != file.disk_bytes or not self._remembered.knows(file.blob, opened.fileno()):
-            check_bytes(data, file)
+            if len(data) != file.disk_bytes or not self._remembered.is_as_written(file.blob, data):
+                check_bytes(data, file)
             self._remembered.add(file.blob, opened.fileno())
         return data
 
@@ -223,6 +224,10 @@ class BlobStore:
             check_digest(opened, file)
             opened.seek(0)
             self._remembered.add(file.blob, opened.fileno())
+
+    def remember_written(self, blob: BlobId, data: bytes | memoryview) -> None:
+        """Note what was written to a file: the first who reads it compares it with that."""
+        self._remembered.add_written(blob, data)
 
     def tell(self, damage: Damage) -> Exception:
         """Report damage; returns the error for the reader."""

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from actors.services.scripts.board import Board, create_lua_board_fd, open_board
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
-from actors.wire.board import create_board_fd
+from actors.wire.board import create_board_fd, create_memory
 from api.dicom.places import Places, create_places_fd
+from store.blobs.remembered import MEMORY_BYTES
 from tools.configuration.lua import with_sources
 from tools.server.children import INTERPRETERS
 from tools.server.composition import ServerSettings
@@ -30,6 +31,7 @@ class Orders:
         self._places = Places(self._places_fd)
         processes = 1 + len(INTERPRETERS) + settings.gateways + len(settings.worker_slots())
         self._board_fd = create_board_fd(processes)  # of what they count
+        self._files_fd = create_memory("files", MEMORY_BYTES)  # of what they know of files
         self._rows: dict[str, int] = {}  # of that board, by the name of a process
 
     def make_boards(self) -> dict[str, Board]:
@@ -64,6 +66,7 @@ class Orders:
 
     def _give_row(self, order: Order) -> Order:
         order.board_fd, order.row = self._board_fd, self._rows.setdefault(order.name, len(self._rows))
+        order.files_fd = self._files_fd
         return order
 
     def free_places(self, gateway: int) -> None:

@@ -16,6 +16,7 @@ from actors.services.scripts.heartbeat import TICK_S
 from actors.services.scripts.settings import LUA_FILTER, LUA_MAIN
 from actors.wire import metrics
 from actors.wire.board import share_board
+from store.blobs.remembered import share_remembered
 from tools.server.logging_setup import LEVEL_WORDS, log_standard_error
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
@@ -67,12 +68,13 @@ class Order:
     boards: dict[str, int] = field(default_factory=dict)  # role of a Lua interpreter -> descriptor of its board
     board_fd: int = -1  # memory of what all processes count
     row: int = 0  # of it, which is ours
+    files_fd: int = -1  # memory of what all processes know of files
     status_fd: int = -1
     supervisor: int = field(default_factory=os.getpid)
 
     def descriptors(self) -> tuple[int, ...]:
         """Return what of the supervisor's is handed down."""
-        memories = (fd for fd in (self.places_fd, self.board_fd) if fd >= 0)
+        memories = (fd for fd in (self.places_fd, self.board_fd, self.files_fd) if fd >= 0)
         return (self.status_fd, *self.http_fds, *self.dicom_fds, *self.boards.values(), *memories)
 
 
@@ -81,6 +83,7 @@ def main() -> int:
     _keep_descriptors(order)
     _close_input()
     share_board(order.board_fd, order.row)
+    share_remembered(order.files_fd)
     metrics.PROCESS_STARTS.add(1, order.role)
     threading.Thread(target=_end_with_supervisor, args=(order,), name="supervisor", daemon=True).start()
     ending = Ending()

@@ -44,6 +44,7 @@ class DurableBlobs:
 
     def __init__(self, index: IndexClient, blobs: BlobStore, owner: str, *, sync: bool) -> None:
         self.folders = BlobFolders(index, blobs, owner, sync=sync, ahead=FILES_AHEAD)
+        self.remember_written = blobs.remember_written
         self._syncing = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="ingest-sync")
 
     def start_commit(self, writer: BlobWriter, *, sync: bool) -> Callable[[], None]:
@@ -162,6 +163,8 @@ class IncomingBlob:
                 wait_until_durable()
             md5 = _md5(data).digest() if self._digest else b""
             packed_md5 = _md5(lying).digest() if self._digest and self._compression else b""
+            if self._digest:
+                self._place.remember_written(writer.blob, lying)
             is_kept = self._refer(refer, writer, len(data), md5, packed_md5)
         except BaseException:
             with contextlib.suppress(Exception):  # the first error counts

@@ -529,20 +529,6 @@ def test_a_duplicate_of_what_cannot_be_read_heals_it(ward: Ward, monkeypatch: py
     assert ward.content == FILE
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(damage, "REMEMBERED", 3)
-    remembered = damage.Remembered()
-    with (tmp_path / "file").open("wb") as file:
-        for number in range(10):
-            remembered.add(BlobId(bytes((number,)) * 16), file.fileno())
-        assert [remembered.knows(BlobId(bytes((n,)) * 16), file.fileno()) for n in (0, 6, 7, 9)] == [
-            False,
-            False,
-            True,
-            True,
-        ]
-
-
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_large_file_is_looked_at_from_end_to_end_only_if_all_of_it_is_read(
     ward: Ward, monkeypatch: pytest.MonkeyPatch, *, whole: bool
