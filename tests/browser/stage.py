@@ -26,6 +26,10 @@ class Site:
         assert answer.status == 200, (path, answer)
         return json.loads(answer.body) if answer.body else None
 
+    def text(self, path: str) -> str:
+        """Return an answer as text."""
+        return self.server.ask(Request(path, headers=BASIC)).body.decode()
+
     def upload(self, data: bytes) -> dict[str, str]:
         stored: dict[str, str] = self.ask("/instances", "POST", data)
         return stored

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.messages.dicomweb_settings import DicomWebSettings
 from actors.services.remote.peers import Peers
 from actors.wire.http.peer import Peer
 from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage, shown
@@ -101,8 +102,19 @@ def test_where_remotes_come_from_is_told(archive: Core) -> None:
     with rest_stage(archive, peers=CONFIGURED) as stage:
         put(stage, "new", LONG)
         told = shown(stage.ask("/remotes/status"))
-    assert told["Peers"] == {"Configured": ["a", "b"], "InDatabase": False}
-    assert told["Modalities"] == told["DicomWebServers"] == {"Configured": [], "InDatabase": False}
+    assert told == {
+        "DicomWebServers": {"Configured": [], "InDatabase": False, "Path": "/dicom-web/servers"},
+        "Modalities": {"Configured": [], "InDatabase": False, "Path": "/modalities"},
+        "Peers": {"Configured": ["a", "b"], "InDatabase": False, "Path": "/peers"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("web", "path"), [({"root": "/wado/"}, "/wado/servers"), ({"is_enabled": False}, None)], ids=["moved", "off"]
+)
+def test_where_dicomweb_servers_are_is_told(archive: Core, web: dict[str, Any], path: str | None) -> None:
+    with rest_stage(archive, dicom_web=DicomWebSettings(**web)) as stage:
+        assert shown(stage.ask("/remotes/status"))["DicomWebServers"]["Path"] == path
 
 
 def test_a_peer_that_is_gone_is_not_found(stage: RestStage) -> None:

@@ -24,6 +24,8 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/upload": () => import("./Upload.svelte"),
   "/jobs": () => import("./Jobs.svelte"),
   "/events": () => import("./Events.svelte"),
+  "/scripts": () => import("./Scripts.svelte"),
+  "/system": () => import("./System.svelte"),
   "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
 

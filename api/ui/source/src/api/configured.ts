@@ -1,0 +1,43 @@
+/** Modalities, peers and DICOMweb servers as they are described: listed, changed, removed and tried. */
+
+import { ask, askJson } from "./client";
+
+export type Kind = "Modalities" | "Peers" | "DicomWebServers";
+
+/** Where remotes of a kind come from, and how long changes hold. */
+export interface Origin {
+  Configured: string[];
+  InDatabase: boolean;
+  /** null: the server has none of this kind. */
+  Path: string | null;
+}
+
+export type Description = Record<string, unknown>;
+
+export const getOrigins = (): Promise<Record<Kind, Origin>> => askJson("/remotes/status");
+
+const of = (origin: Origin, name: string) => `${origin.Path ?? ""}/${encodeURIComponent(name)}`;
+
+export const list = (origin: Origin): Promise<Record<string, Description>> => askJson(`${origin.Path ?? ""}?expand`);
+
+export async function put(origin: Origin, name: string, description: Description): Promise<void> {
+  await ask(of(origin, name), { method: "PUT", body: description });
+}
+
+export async function remove(origin: Origin, name: string): Promise<void> {
+  await ask(of(origin, name), { method: "DELETE" });
+}
+
+/** Ask whether a remote answers. Returns after how many milliseconds it did, and what it says of itself. */
+export async function tryOut(kind: Kind, origin: Origin, name: string): Promise<{ ms: number; says: string }> {
+  const began = performance.now();
+  let says = "";
+  if (kind === "Modalities") await ask(`${of(origin, name)}/echo`, { method: "POST", body: {} });
+  else if (kind === "Peers") {
+    const told = await askJson<{ Name?: string; Version?: string }>(`${of(origin, name)}/system`);
+    says = [told.Name, told.Version].filter(Boolean).join(" ");
+  } else {
+    await ask(`${of(origin, name)}/qido`, { method: "POST", body: { Uri: "/studies", Arguments: { limit: "1" } } });
+  }
+  return { ms: performance.now() - began, says };
+}
