@@ -71,6 +71,8 @@ class Session:
         self._sessions = Sessions(deps.views, deps.index)
         self._is_needed = deps.settings.authentication_enabled
         self._users = encode_users(deps.settings.registered_users) if self._is_needed else {}
+        web = deps.settings.dicom_web
+        self._web_root = web.route("") if web.is_enabled else None  # where the viewer finds images
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say who it is: null where somebody must log in first. It is no error, so that the page can ask without one in a browser's console."""
@@ -95,7 +97,7 @@ class Session:
         send_json(req, resp, {})
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, user: str | None) -> None:
-        shown: dict[str, Any] = {"AuthenticationEnabled": self._is_needed, "User": user}
+        shown: dict[str, Any] = {"AuthenticationEnabled": self._is_needed, "User": user, "DicomWebRoot": self._web_root}
         resp.set_header("Cache-Control", "no-store")
         send_json(req, resp, shown)
 

@@ -37,7 +37,11 @@ def test_a_login_lets_the_page_ask(stage: RestStage) -> None:
     headers = session(stage)
     assert shown(stage.ask("/studies", headers=headers)) == []
     assert shown(stage.ask("/tools/find", "POST", b'{"Level": "Study", "Query": {}}', headers)) == []
-    assert shown(stage.ask("/ui/session", headers=headers)) == {"User": "u", "AuthenticationEnabled": True}
+    assert shown(stage.ask("/ui/session", headers=headers)) == {
+        "User": "u",
+        "AuthenticationEnabled": True,
+        "DicomWebRoot": "/dicom-web/",
+    }
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_hosts(stage: RestStage) -> None:
@@ -63,7 +67,11 @@ def test_a_wrong_password_begins_nothing_and_opens_no_window(stage: RestStage, u
 
 
 def test_who_has_not_logged_in_sees_the_page_and_nothing_else(stage: RestStage) -> None:
-    assert shown(stage.ask("/ui/session")) == {"User": None, "AuthenticationEnabled": True}
+    assert shown(stage.ask("/ui/session")) == {
+        "User": None,
+        "AuthenticationEnabled": True,
+        "DicomWebRoot": "/dicom-web/",
+    }
     assert stage.ask("/ui/").status == 200
     for path in ("/studies", "/system", "/uix", "/ui/../system", "/ui/%2e%2e/system", "/UI/"):
         assert stage.ask(path).status == 401, path
@@ -123,7 +131,11 @@ def test_programs_go_on_with_basic_authentication(stage: RestStage) -> None:
 
 def test_without_users_nobody_logs_in(archive: Core) -> None:
     with rest_stage(archive) as stage:
-        assert shown(stage.ask("/ui/session")) == {"User": "", "AuthenticationEnabled": False}
+        assert shown(stage.ask("/ui/session")) == {
+            "User": "",
+            "AuthenticationEnabled": False,
+            "DicomWebRoot": "/dicom-web/",
+        }
         answer = login(stage)
         assert (answer.status, "AuthenticationEnabled" in json.loads(answer.body)["Details"]) == (400, True)
 

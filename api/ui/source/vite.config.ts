@@ -5,10 +5,24 @@ import { defineConfig } from "vitest/config";
 
 const unused = fileURLToPath(new URL("./src/viewer/unused.ts", import.meta.url));
 
+/** The library writes a style as an attribute, which the Content-Security-Policy forbids; the same by the element's own style is allowed. */
+const withoutStyleAttributes = {
+  name: "without-style-attributes",
+  transform(code: string, id: string) {
+    if (!/@cornerstonejs.*drawTextBox\.js/.test(id)) return null;
+    const changed = code.replace(
+      "textElement.setAttribute('style', combinedStyle)",
+      "textElement.style.cssText = combinedStyle",
+    );
+    if (changed === code) throw new Error(`${id}: the attribute was not found; see vite.config.ts`);
+    return { code: changed, map: null };
+  },
+};
+
 // The page is served below /ui/ and must be the same bytes wherever it is built: no dates, no absolute paths, names by content.
 export default defineConfig({
   base: "/ui/",
-  plugins: [svelte()],
+  plugins: [svelte(), withoutStyleAttributes],
   worker: { format: "es" },
   // `npm run dev` shows the page while it is written, beside a server on its own port.
   server: {
@@ -23,6 +37,7 @@ export default defineConfig({
         "/jobs",
         "/events",
         "/statistics",
+        "/dicom-web",
         "/ui/session",
       ].map((path) => [path, process.env.SINOGRAM ?? "http://localhost:8042"]),
     ),

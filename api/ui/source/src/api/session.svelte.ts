@@ -6,6 +6,8 @@ export interface Session {
   User: string;
   /** Whether users must log in at all. */
   AuthenticationEnabled: boolean;
+  /** Where DICOMweb is, such as `/dicom-web/`; null where it is turned off. */
+  DicomWebRoot: string | null;
 }
 
 class CurrentSession {
@@ -18,7 +20,7 @@ class CurrentSession {
   }
 
   async find(): Promise<void> {
-    const found = await askJson<{ User: string | null; AuthenticationEnabled: boolean }>("/ui/session");
+    const found = await askJson<Omit<Session, "User"> & { User: string | null }>("/ui/session");
     this.now = found.User === null ? null : { ...found, User: found.User };
     this.isAsked = true;
   }

@@ -1,0 +1,57 @@
+/** Images over DICOMweb: what is told of those of a series, and the pixels of one frame as they are stored. */
+
+import { t } from "../i18n/index.svelte";
+import { getResource, type Resource, valueOf } from "./archive";
+import { ask, askJson } from "./client";
+import { session } from "./session.svelte";
+
+/** A dataset as DICOMweb writes it (PS3.18 §F.2): tag -> value. */
+export type Attributes = Record<string, { vr: string; Value?: unknown[]; BulkDataURI?: string } | undefined>;
+
+export interface SeriesImages {
+  series: Resource;
+  study: Resource;
+  /** Its address in DICOMweb. */
+  address: string;
+  instances: Attributes[];
+}
+
+export interface Pixels {
+  bytes: Uint8Array;
+  transferSyntax: string;
+}
+
+const FAMILY = "1.2.840.10008.1.2.4.";
+/** What codecs of this page decode: RLE, JPEG, JPEG-LS, JPEG 2000, HTJ2K. */
+const DECODED = [
+  "1.2.840.10008.1.2.5",
+  ...["50", "51", "57", "70", "80", "81", "90", "91", "201", "202", "203"].map((number) => FAMILY + number),
+];
+const PLAIN = "1.2.840.10008.1.2.1";
+const TYPE = "application/octet-stream; transfer-syntax=";
+/** Stored as it is where the page can decode that; any other, such as JPEG XL, is decoded by the server. */
+const ACCEPT = [...DECODED.map((syntax) => TYPE + syntax), `${TYPE}${PLAIN}; q=0.5`].join(", ");
+
+export async function getSeriesImages(id: string, signal: AbortSignal): Promise<SeriesImages> {
+  const root = session.now?.DicomWebRoot ?? null;
+  if (root === null) throw new Error(t("viewer.noDicomWeb"));
+  const series = await getResource("Series", id);
+  const study = await getResource("Study", series.ParentStudy ?? "");
+  const address = `${root}studies/${valueOf(study, "StudyInstanceUID")}/series/${valueOf(series, "SeriesInstanceUID")}`;
+  const headers = { Accept: "application/dicom+json" };
+  const instances = await askJson<Attributes[]>(`${address}/metadata`, { headers, signal });
+  return { series, study, address, instances };
+}
+
+/** Return the pixels of `…/instances/{uid}/frames/{number}`, which count from 1. */
+export async function getFrame(address: string, signal: AbortSignal): Promise<Pixels> {
+  const response = await ask(address, { headers: { Accept: ACCEPT }, signal });
+  const [, transferSyntax = PLAIN] = /transfer-syntax=([\d.]+)/.exec(response.headers.get("Content-Type") ?? "") ?? [];
+  return { bytes: new Uint8Array(await response.arrayBuffer()), transferSyntax };
+}
+
+/** Return the identifier by which REST knows an instance; null where it has gone. */
+export async function findInstance(uid: string): Promise<string | null> {
+  const found = await askJson<{ Type: string; ID: string }[]>("/tools/lookup", { method: "POST", body: uid });
+  return found.find((each) => each.Type === "Instance")?.ID ?? null;
+}

@@ -1,0 +1,134 @@
+/** cornerstone3D, with what it needs started once, and images by our own requests. */
+
+import * as cornerstone from "@cornerstonejs/core";
+import * as loader from "@cornerstonejs/dicom-image-loader";
+import * as tools from "@cornerstonejs/tools";
+
+import { getFrame, type SeriesImages } from "../api/images";
+import type { Frame } from "./order";
+
+const SCHEME = "wadors"; // that of the library, for its providers of metadata
+const WORKERS = "dicomImageLoader";
+/** Decoded images that are kept: those that were shown longest ago go first. */
+const CACHE_BYTES = 512 << 20;
+
+const WEBGL_CONTEXTS = 2; // as many as there are series side by side
+
+let started: Promise<void> | null = null;
+/** What is left to be done by who has left the viewer. */
+let leftover: Promise<unknown> = Promise.resolve();
+let hasWorkers = false;
+/** Ends the requests of images that nobody waits for any more. */
+let leaving = new AbortController();
+const pending = new Map<string, Promise<Image>>();
+
+export type Image = cornerstone.Types.IImage;
+
+export async function start(): Promise<void> {
+  await leftover;
+  await (started ??= startLibrary());
+  if (!hasWorkers) startWorkers();
+}
+
+async function startLibrary(): Promise<void> {
+  await cornerstone.init({ rendering: { webGlContextCount: WEBGL_CONTEXTS } } as never);
+  loader.init({ maxWebWorkers: workerCount() });
+  hasWorkers = true;
+  tools.init();
+  for (const tool of [
+    tools.StackScrollTool,
+    tools.WindowLevelTool,
+    tools.ZoomTool,
+    tools.PanTool,
+    tools.LengthTool,
+    tools.AngleTool,
+    tools.RectangleROITool,
+    tools.EllipticalROITool,
+    tools.ProbeTool,
+  ])
+    tools.addTool(tool);
+  cornerstone.cache.setMaxCacheSize(CACHE_BYTES);
+  cornerstone.imageLoader.registerImageLoader(SCHEME, load as unknown as cornerstone.Types.ImageLoaderFn);
+}
+
+function workerCount(): number {
+  return Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1));
+}
+
+/** Start workers again: of those that were ended the library itself starts one alone. */
+function startWorkers(): void {
+  const manager = cornerstone.getWebWorkerManager() as {
+    workerRegistry: Record<string, { workerFn: () => Worker }>;
+    registerWorker: (name: string, make: () => Worker, options: object) => void;
+  };
+  const make = manager.workerRegistry[WORKERS]?.workerFn;
+  if (make) manager.registerWorker(WORKERS, make, { maxWorkerInstances: workerCount(), overwrite: true });
+  hasWorkers = true;
+}
+
+/** Requests are ours, so that they have the session, can be ended, and tell their errors in the server's words. */
+function load(imageId: string, options: Record<string, unknown> = {}): { promise: Promise<unknown> } {
+  const { signal } = leaving;
+  const made = async () => {
+    const pixels = await getFrame(imageId.slice(SCHEME.length + 1), signal);
+    const image = await loader.createImage(imageId, pixels.bytes as never, pixels.transferSyntax, {
+      ...options,
+      useRGBA: false, // as a stack wants it, also where an image is fetched before it is shown
+    });
+    return Object.assign(image, { imageQualityStatus: cornerstone.Enums.ImageQualityStatus.FULL_RESOLUTION });
+  };
+  return { promise: made() };
+}
+
+/** Return the identifiers of frames, about which the library knows all from here on. */
+export function register(images: SeriesImages, frames: readonly Frame[]): string[] {
+  return frames.map(({ attributes, instance, number }) => {
+    const id = `${SCHEME}:${location.origin}${images.address}/instances/${instance}/frames/${number}`;
+    loader.wadors.metaDataManager.add(id, attributes as never);
+    return id;
+  });
+}
+
+/** Return an image, fetched if it is not here. The library's own way leaves errors to nobody. */
+export function loadImage(imageId: string): Promise<Image> {
+  const kept = cornerstone.cache.getImage(imageId);
+  if (kept !== undefined) return Promise.resolve(kept);
+  const found = pending.get(imageId) ?? fetchImage(imageId).finally(() => pending.delete(imageId));
+  pending.set(imageId, found);
+  return found;
+}
+
+async function fetchImage(imageId: string): Promise<Image> {
+  const image = (await cornerstone.imageLoader.loadImage(imageId)) as Image;
+  await cornerstone.cache.putImageLoadObject(imageId, { promise: Promise.resolve(image) });
+  return image;
+}
+
+/** Tell whether an image is here, or on its way. */
+export function isLoading(imageId: string): boolean {
+  return pending.has(imageId) || cornerstone.cache.getImageLoadObject(imageId) !== undefined;
+}
+
+/** Give views the size that their elements have, each zoomed, moved and turned as it was. */
+export function resize(engine: cornerstone.RenderingEngine): void {
+  const viewports = engine.getViewports() as cornerstone.Types.IStackViewport[];
+  const kept = viewports.map((viewport) => ({ viewport, presentation: viewport.getViewPresentation() }));
+  engine.resize(true, false);
+  for (const { viewport, presentation } of kept) viewport.setViewPresentation(presentation);
+  engine.render();
+}
+
+/** Give back all that series have taken: pixels, what is known of them, measurements, and the workers once they have nothing to do. */
+export function release(): void {
+  leaving.abort();
+  leaving = new AbortController();
+  tools.annotation.state.removeAllAnnotations();
+  leftover = Promise.allSettled([...pending.values()]).then(() => {
+    cornerstone.cache.purgeCache();
+    loader.wadors.metaDataManager.purge();
+    cornerstone.getWebWorkerManager().terminate(WORKERS);
+    hasWorkers = false;
+  });
+}
+
+export { CACHE_BYTES, cornerstone, tools };

@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+
+import type { Attributes } from "../src/api/images";
+import { directionLetters, framesInOrder, playRate } from "../src/viewer/order";
+import { Prefetch } from "../src/viewer/prefetch";
+import { entriesOf } from "../src/viewer/report";
+import { commandOf } from "../src/viewer/shortcuts";
+import { stepped, toRange, toWindow } from "../src/viewer/windows";
+
+interface Slice {
+  uid: string;
+  number?: number;
+  position?: number[];
+  orientation?: number[];
+  frames?: number;
+  rows?: number | null;
+}
+
+function slice({ uid, number, position, orientation = [1, 0, 0, 0, 1, 0], frames, rows = 8 }: Slice): Attributes {
+  const made: Attributes = { "00080018": { vr: "UI", Value: [uid] } };
+  if (rows !== null) made["00280010"] = { vr: "US", Value: [rows] };
+  if (number !== undefined) made["00200013"] = { vr: "IS", Value: [number] };
+  if (frames !== undefined) made["00280008"] = { vr: "IS", Value: [frames] };
+  if (position) {
+    made["00200032"] = { vr: "DS", Value: position };
+    made["00200037"] = { vr: "DS", Value: orientation };
+  }
+  return made;
+}
+
+const order = (...slices: Slice[]) => framesInOrder(slices.map(slice)).map(({ instance, number }) => instance + number);
+
+describe("the order of images", () => {
+  it("is that of places, in the direction in which the numbers rise", () => {
+    const places = [
+      { uid: "c", number: 1, position: [0, 0, 9] },
+      { uid: "a", number: 7, position: [0, 0, -9] },
+      { uid: "b", number: 2, position: [0, 0, 1] },
+    ];
+    expect(order(...places)).toEqual(["c1", "b1", "a1"]);
+    expect(order(...places.map((each) => ({ ...each, number: 10 - each.number })))).toEqual(["a1", "b1", "c1"]);
+  });
+  it("is by number where two lie in one place, or not side by side, or nowhere", () => {
+    const [here, there] = [
+      [0, 0, 0],
+      [0, 0, 5],
+    ];
+    expect(order({ uid: "a", number: 3, position: here }, { uid: "b", number: 1, position: here })).toEqual([
+      "b1",
+      "a1",
+    ]);
+    const sagittal = { uid: "b", number: 1, position: there, orientation: [0, 1, 0, 0, 0, -1] };
+    expect(order({ uid: "a", number: 3, position: here }, sagittal)).toEqual(["b1", "a1"]);
+    expect(order({ uid: "a", number: 3, position: here }, { uid: "b", number: 1 })).toEqual(["b1", "a1"]);
+    expect(order({ uid: "b" }, { uid: "a" }, { uid: "c", number: 1 })).toEqual(["c1", "a1", "b1"]);
+  });
+  it("counts frames, and leaves out what is no image", () => {
+    expect(order({ uid: "a", frames: 3 }, { uid: "b", rows: null })).toEqual(["a1", "a2", "a3"]);
+    expect(order()).toEqual([]);
+  });
+});
+
+it("directions of the patient have letters, the strongest first", () => {
+  expect(directionLetters([1, 0, 0])).toBe("L");
+  expect(directionLetters([0, -0.6, 0.8])).toBe("HA");
+  expect(directionLetters([0.1, 0.1, -0.99])).toBe("F");
+});
+
+it("a series is played as it says itself, within what a screen shows", () => {
+  expect(playRate({ "00181063": { vr: "DS", Value: ["40"] } })).toBe(25);
+  expect(playRate({ "00181063": { vr: "DS", Value: ["0"] } })).toBe(10);
+  expect(playRate({ "00082144": { vr: "IS", Value: [500] } })).toBe(60);
+  expect(playRate({})).toBe(10);
+});
+
+it("a window is the values of PS3.3 §C.11.2.1.2.1, there and back", () => {
+  expect(toRange({ center: 2048, width: 4096 })).toEqual({ lower: 0, upper: 4095 });
+  expect(toWindow(toRange({ center: 40, width: 400 }))).toEqual({ center: 40, width: 400 });
+  expect(stepped({ center: 40, width: 400 }, 1, -1)).toEqual({ center: 60, width: 380 });
+  expect(stepped({ center: 0, width: 1 }, 0, -5).width).toBe(1);
+});
+
+describe("a key", () => {
+  const press = (key: string, with_: Partial<KeyboardEvent> = {}, target: EventTarget | null = null) =>
+    commandOf({ key, shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, ...with_ }, target);
+  const made = (name: string, type = "") => Object.assign(document.createElement(name), type ? { type } : {});
+
+  it("does what the help says", () => {
+    expect(press("l")).toEqual({ does: "tool", name: "length" });
+    expect(press("L", { shiftKey: true })).toEqual({ does: "tool", name: "length" });
+    expect(press("2")).toEqual({ does: "window", place: 1 });
+    expect(press("ArrowUp")).toEqual({ does: "step", by: -1 });
+    expect(press("ArrowUp", { shiftKey: true })).toEqual({ does: "adjust", across: 0, down: -1 });
+    expect(press("?", { shiftKey: true })).toEqual({ does: "help" });
+    expect(press("q")).toBeNull();
+  });
+  it("is the browser's with Control, Alt and Command", () => {
+    for (const name of ["ctrlKey", "altKey", "metaKey"]) expect(press("r", { [name]: true })).toBeNull();
+  });
+  it("is that of the element in focus where it has a use for it", () => {
+    expect(press(" ", {}, made("button"))).toBeNull();
+    expect(press("w", {}, made("button"))).not.toBeNull();
+    expect(press("ArrowUp", {}, made("select"))).toBeNull();
+    expect(press("w", {}, made("input", "text"))).toBeNull();
+    expect(press("End", {}, made("input", "range"))).toBeNull();
+    expect(press("w", {}, made("input", "range"))).not.toBeNull();
+  });
+});
+
+describe("images ahead", () => {
+  it("are fetched the nearest first, no further than there is room, and past those that fail", async () => {
+    const asked: number[] = [];
+    const here = new Set([5]);
+    const load = async (index: number) => {
+      asked.push(index);
+      if (index === 6) throw new Error("broken");
+      here.add(index);
+    };
+    const prefetch = new Prefetch({ count: 9, has: (index) => here.has(index), load }, 2);
+    prefetch.around(5);
+    await expect.poll(() => asked).toEqual([6, 4, 7, 3]);
+    prefetch.stop();
+    prefetch.around(0);
+    expect(asked).toHaveLength(4);
+  });
+});
+
+it("a report is its items with their values", () => {
+  const concept = (text: string) => ({ vr: "SQ", Value: [{ "00080104": { vr: "LO", Value: [text] } }] });
+  const item = (kind: string, name: string, rest: Attributes) => ({
+    "0040A040": { vr: "CS", Value: [kind] },
+    "0040A043": concept(name),
+    ...rest,
+  });
+  const measured = {
+    "0040A30A": { vr: "DS", Value: [12.5] },
+    "004008EA": { vr: "SQ", Value: [{ "00080100": { vr: "SH", Value: ["mm"] } }] },
+  };
+  const report: Attributes = {
+    "0040A730": {
+      vr: "SQ",
+      Value: [
+        item("TEXT", "Finding", { "0040A160": { vr: "UT", Value: ["Nothing"] } }),
+        item("CONTAINER", "Sizes", {
+          "0040A730": { vr: "SQ", Value: [item("NUM", "Length", { "0040A300": { vr: "SQ", Value: [measured] } })] },
+        }),
+        item("CODE", "Side", { "0040A168": concept("Left") }),
+      ],
+    },
+  };
+  expect(entriesOf(report)).toEqual([
+    { name: "Finding", value: "Nothing", parts: [] },
+    { name: "Sizes", value: "", parts: [{ name: "Length", value: "12.5 mm", parts: [] }] },
+    { name: "Side", value: "Left", parts: [] },
+  ]);
+  expect(entriesOf({})).toEqual([]);
+});
