@@ -11,7 +11,7 @@ import falcon
 
 from api.dicomweb.accept import parse_accept
 from api.dicomweb.base_url import base_url
-from api.dicomweb.search import ADDRESSES as SEARCHES
+from api.dicomweb.search.matches import ADDRESSES as SEARCHES
 from api.errors import NotAcceptable, UnknownRoute
 from api.rest.serving.orthanc_json import encode
 from api.rest.serving.replies import JSON, send_json

@@ -7,36 +7,27 @@ address is put together here.
 from collections.abc import Callable
 from typing import Final
 
-from api.dicomweb import (
-    bulk,
-    capabilities,
-    deletion,
-    frames,
-    metadata,
-    rendered,
-    retrieve,
-    search,
-    server_jobs,
-    server_requests,
-    servers,
-    store,
-    wado_uri,
-)
+from api.dicomweb import capabilities, deletion
 from api.dicomweb.handlers import Handler, Handlers
+from api.dicomweb.rendered import resources, wado_uri
+from api.dicomweb.retrieve import bulk, files, frames, metadata
+from api.dicomweb.search import matches
+from api.dicomweb.servers import descriptions, jobs, requests
+from api.dicomweb.store import instances
 from api.rest.deps import Deps, Routes
 
 SERVICES: Final[tuple[Callable[[Deps], Handlers], ...]] = (
-    search.handlers,
-    retrieve.handlers,
+    matches.handlers,
+    files.handlers,
     frames.handlers,
     metadata.handlers,
     bulk.handlers,
-    rendered.handlers,
-    store.handlers,
+    resources.handlers,
+    instances.handlers,
     deletion.handlers,
-    servers.handlers,
-    server_requests.handlers,
-    server_jobs.handlers,
+    descriptions.handlers,
+    requests.handlers,
+    jobs.handlers,
 )
 
 

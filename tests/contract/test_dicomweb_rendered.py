@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actors.wire.multipart import RELATED, parse_boundary, parse_parameters, parts
-from api.dicomweb import addressed_frames
+from api.dicomweb.rendered import addressed_frames
 from api.errors import NotAcceptable
 from tests.contract.picture_stage import (
     BROKEN,

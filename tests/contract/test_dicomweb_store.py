@@ -15,7 +15,8 @@ import pytest
 from actors.messages.dicomweb_settings import DicomWebSettings
 from actors.services.ingest.settings import IngestSettings
 from api.app import create_app
-from api.dicomweb import store, store_answer
+from api.dicomweb.store import answer as store_answer
+from api.dicomweb.store import instances as store
 from events.errors import Busy, SinogramError, StorageFailed, StorageFull
 from events.identifiers import parse_resource_id
 from store.records import Origin

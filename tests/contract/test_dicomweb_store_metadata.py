@@ -16,7 +16,8 @@ from pydicom.dataset import FileDataset
 from pydicom.encaps import generate_frames
 
 from actors.wire.multipart import RELATED, parse_boundary, parts
-from api.dicomweb import store, store_metadata
+from api.dicomweb.store import instances as store
+from api.dicomweb.store import metadata as store_metadata
 from tests.contract.rest_stage import Answer, RestStage, ids
 from tests.contract.shared_stage import empty, shared_stage
 from tests.contract.test_dicomweb_store import told

@@ -2,7 +2,7 @@
 
 import time
 
-from api.dicomweb.bulk_parts import BulkParts
+from api.dicomweb.store.bulk_parts import BulkParts
 from store.dicom.model_writer import Bulk, Extent
 from store.dicom.uids import EXPLICIT_LE
 

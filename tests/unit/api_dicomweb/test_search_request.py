@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.dicomweb.search_request import MAX_DEPTH, MAX_NUMBER, SearchRequest, parse_search
+from api.dicomweb.search.request import MAX_DEPTH, MAX_NUMBER, SearchRequest, parse_search
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.matching import Value

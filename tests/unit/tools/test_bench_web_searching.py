@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.dicomweb.search_request import parse_search
+from api.dicomweb.search.request import parse_search
 from events.identifiers import Level
 from tools.bench.web_searching import KINDS
 

@@ -2,7 +2,7 @@
 
 Files go to ingest as they come: a body may have any size. Each instance that the answer names as stored is durable. A body that breaks off loses
 nothing that was stored before: the answer names that, and the part that is missing as a failure. What is made of metadata and bulk data is in
-`store_metadata`.
+`metadata`.
 """
 
 import logging
@@ -18,9 +18,9 @@ from actors.wire.multipart import RELATED, PartHeaders, media_type, parse_bounda
 from api.dicomweb.base_url import base_url
 from api.dicomweb.datasets import JSON, XML
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.store_answer import StoreAnswer, StudyMismatch
-from api.dicomweb.store_metadata import MetadataBody
-from api.dicomweb.store_queue import StoreQueue
+from api.dicomweb.store.answer import StoreAnswer, StudyMismatch
+from api.dicomweb.store.metadata import MetadataBody
+from api.dicomweb.store.queue import StoreQueue
 from api.errors import UnsupportedMediaType
 from api.rest.deps import Deps
 from api.rest.serving.auth import correlation_of, origin_of

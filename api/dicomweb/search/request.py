@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from api.dicomweb.search_attributes import FIXED, level_of
+from api.dicomweb.search.attributes import FIXED, level_of
 from events.errors import InvalidRequest
 from events.identifiers import Level
 from store.dicom.dictionary import dictionary_vr, format_tag, name_in_any_case, parse_attribute, tag_name

@@ -13,8 +13,8 @@ from actors.services.jobs.operations import stow_plan, wado_retrieve_plan
 from actors.services.jobs.operations.stow_plan import MOST_IN_A_STEP, StowPlan
 from actors.services.jobs.operations.wado_retrieve_plan import WadoRetrievePlan
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.server_requests import read_asked, strings_in, text_in
-from api.dicomweb.servers import NO_JSON, ONE_SERVER
+from api.dicomweb.servers.descriptions import NO_JSON, ONE_SERVER
+from api.dicomweb.servers.requests import read_asked, strings_in, text_in
 from api.errors import BadField
 from api.rest import fields
 from api.rest.deps import Deps

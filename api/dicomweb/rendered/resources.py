@@ -13,17 +13,17 @@ import falcon
 from actors.services.images.pictures import GIF
 from actors.services.images.slice_order import count_frames
 from actors.wire.multipart import RELATED, PartHeaders
-from api.dicomweb import documents, pictures
 from api.dicomweb.accept import Wanted, parse_accept
-from api.dicomweb.addressed_frames import Addressed
 from api.dicomweb.addresses import find_addressed
-from api.dicomweb.animation import animate, read_frame_ms
 from api.dicomweb.base_url import base_url
-from api.dicomweb.frames import parse_frames
 from api.dicomweb.handlers import Handlers
 from api.dicomweb.parts import WHOLE_BYTES, Part, gathered, send_parts
-from api.dicomweb.pictures import FORMATS, NotAnImage
-from api.dicomweb.rendering import Rendering, parse_rendering, parse_thumbnail, parse_warnings
+from api.dicomweb.rendered import documents, pictures
+from api.dicomweb.rendered.addressed_frames import Addressed
+from api.dicomweb.rendered.animation import animate, read_frame_ms
+from api.dicomweb.rendered.pictures import FORMATS, NotAnImage
+from api.dicomweb.rendered.rendering import Rendering, parse_rendering, parse_thumbnail, parse_warnings
+from api.dicomweb.retrieve.frames import parse_frames
 from api.errors import NotAcceptable
 from api.rest.deps import Deps
 from api.rest.serving.file_pieces import Closing

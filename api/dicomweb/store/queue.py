@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from api.dicomweb.store_answer import StoreAnswer
+from api.dicomweb.store.answer import StoreAnswer
 from api.rest.deps import IdentifiedResult, IdentifiedUpload, Identity
 from events.errors import CorruptLog, ReadOnlyArchive, SinogramError
 

@@ -8,7 +8,7 @@ import falcon
 
 from api.dicomweb.accept import Wanted, parse_accept, parse_types
 from api.dicomweb.media_types import AS_STORED
-from api.dicomweb.rendering import Rendering, number, quality, side, window_of
+from api.dicomweb.rendered.rendering import Rendering, number, quality, side, window_of
 from api.errors import OutOfRange
 from store.dicom.pixels.transformations import Crop, Window
 from store.dicom.syntax import transfer_syntaxes

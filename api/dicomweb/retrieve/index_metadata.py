@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from api.dicomweb.datasets import encode_json
-from api.dicomweb.members import Members
+from api.dicomweb.retrieve.members import Members
 from events.identifiers import Level
 from store.dicom.tags import SOP_CLASS_UID, SPECIFIC_CHARACTER_SET
 from store.dicom.value_json import render_values

@@ -13,14 +13,14 @@ import falcon
 
 from actors.services.modification.modified_file import modify_file
 from actors.services.transcoding.targets import CannotTranscode, Target
-from api.dicomweb import documents, pictures
 from api.dicomweb.addresses import find_object
 from api.dicomweb.base_url import base_url
 from api.dicomweb.media_types import AS_STORED, DICOM
-from api.dicomweb.pictures import FORMATS, NotAnImage
-from api.dicomweb.rendering import parse_warnings
-from api.dicomweb.retrieve import can_be_had, send_file
-from api.dicomweb.wado_uri_request import UriRequest, parse_uri_request
+from api.dicomweb.rendered import documents, pictures
+from api.dicomweb.rendered.pictures import FORMATS, NotAnImage
+from api.dicomweb.rendered.rendering import parse_warnings
+from api.dicomweb.rendered.wado_uri_request import UriRequest, parse_uri_request
+from api.dicomweb.retrieve.files import can_be_had, send_file
 from api.errors import NotAcceptable
 from api.rest import dicom_files, modification, runtime
 from api.rest.deps import Deps

@@ -9,28 +9,19 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urljoin
 
+from api.dicomweb.media_types import OCTETS, SYNTAXES
 from store.dicom.model_writer import Bulk, Extent
 from store.dicom.syntax import read_syntax
 from store.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, JPEG_FAMILY, RLE_LOSSLESS
 
-OCTETS: Final = "application/octet-stream"
 _Part = tuple[Extent, str | None]  # where its bytes lie, in which transfer syntax they are
 _FRAME: Final = re.compile(r"(.+)/frames/([1-9][0-9]{0,8})\Z")
 # Media type -> its transfer syntax where nothing tells another one (PS3.18 Tables 8.7.3-2 to 8.7.3-4)
 _DEFAULTS: Final = {
     OCTETS: EXPLICIT_LE,
-    "image/jpeg": JPEG_FAMILY + "70",
-    "image/jls": JPEG_FAMILY + "80",
-    "image/jp2": JPEG_FAMILY + "90",
-    "image/jpx": JPEG_FAMILY + "92",
-    "image/jphc": JPEG_FAMILY + "201",
-    "image/jxl": JPEG_FAMILY + "110",
-    "image/dicom-rle": RLE_LOSSLESS,
-    "image/x-dicom-rle": RLE_LOSSLESS,
-    "video/mpeg2": JPEG_FAMILY + "100",
-    "video/mpeg": JPEG_FAMILY + "100",
-    "video/mp4": JPEG_FAMILY + "102",
-    "video/h265": JPEG_FAMILY + "107",
+    **{kind: syntaxes[0] for kind, syntaxes in SYNTAXES.items()},
+    "image/x-dicom-rle": RLE_LOSSLESS,  # names that they had before
+    "video/mpeg2": SYNTAXES["video/mpeg"][0],
 }
 _JPEG_KINDS: Final = {0xC0: "50", 0xC1: "51"}  # by the marker of the frame (ITU-T T.81 Table B.1)
 _LOSSLESS: Final = 0xC3

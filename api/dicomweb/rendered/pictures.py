@@ -7,7 +7,7 @@ import falcon
 
 from actors.services.images.image import TooManyPixels
 from actors.services.images.pictures import GIF, make_picture
-from api.dicomweb.rendering import Rendering
+from api.dicomweb.rendered.rendering import Rendering
 from api.errors import NoPicture, NotAcceptable, OutOfRange
 from api.rest.deps import Deps
 from api.rest.image_requests import JPEG, PNG

@@ -16,7 +16,7 @@ from actors.services.remote.dicomweb_servers import HAS_DELETE, address, can, ha
 from actors.wire.errors import RemoteFailed
 from actors.wire.http.peer import Peer
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.servers import NO_JSON, ONE_SERVER
+from api.dicomweb.servers.descriptions import NO_JSON, ONE_SERVER
 from api.errors import BadField, OutOfRange
 from api.rest import fields
 from api.rest.deps import Deps

@@ -14,8 +14,8 @@ from typing import Final, Self
 import msgspec
 
 from actors.wire.multipart import PartHeaders, media_type, parse_parameters
-from api.dicomweb.bulk_parts import BulkParts, codestream_of, syntax_of
 from api.dicomweb.datasets import JSON, XML
+from api.dicomweb.store.bulk_parts import BulkParts, codestream_of, syntax_of
 from api.rest.serving.body import CHUNK_BYTES
 from api.rest.settings import RestSettings
 from events.errors import InvalidDicom, InvalidJson, InvalidRequest

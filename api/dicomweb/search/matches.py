@@ -13,8 +13,8 @@ import falcon
 from api.dicomweb.base_url import base_url, resource_url
 from api.dicomweb.datasets import send_datasets, wants_xml
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.search_attributes import ALWAYS_SHOWN, OF_IMAGES, SHOWN_IF_KNOWN, all_of
-from api.dicomweb.search_request import AVAILABILITY, SearchRequest, Shown, parse_search
+from api.dicomweb.search.attributes import ALWAYS_SHOWN, OF_IMAGES, SHOWN_IF_KNOWN, all_of
+from api.dicomweb.search.request import AVAILABILITY, SearchRequest, Shown, parse_search
 from api.rest import runtime
 from api.rest.deps import Deps
 from events.identifiers import Level

@@ -20,9 +20,11 @@ from api.dicomweb import datasets
 from api.dicomweb.addresses import find_addressed
 from api.dicomweb.base_url import base_url, resource_url
 from api.dicomweb.datasets import JSON, wants_xml
-from api.dicomweb.deflated import Deflated, as_gzip
 from api.dicomweb.handlers import Handlers
-from api.dicomweb.index_metadata import (
+from api.dicomweb.parts import WHOLE_BYTES
+from api.dicomweb.retrieve.deflated import Deflated, as_gzip
+from api.dicomweb.retrieve.files import note_missing, read_instances
+from api.dicomweb.retrieve.index_metadata import (
     EXTRAPOLATE,
     FULL,
     Tags,
@@ -30,9 +32,7 @@ from api.dicomweb.index_metadata import (
     tags_above,
     write_from_index,
 )
-from api.dicomweb.members import Members, list_members
-from api.dicomweb.parts import WHOLE_BYTES
-from api.dicomweb.retrieve import note_missing, read_instances
+from api.dicomweb.retrieve.members import Members, list_members
 from api.errors import UnknownRoute
 from api.rest import dicom_files, runtime
 from api.rest.deps import Deps

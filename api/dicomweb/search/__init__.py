@@ -1,0 +1,1 @@
+"""QIDO-RS: `matches` answers, `request` reads what is asked, `attributes` says what is told."""
