@@ -12,7 +12,7 @@ from actors.services.remote.query import FIND_MODEL, find_identifier, normalize
 from actors.services.remote.query_store import QueryReader, QueryWriter, StoredQuery
 from api.errors import BadField, BadType, OutOfRange, UnknownRoute
 from api.rest import arguments, fields, runtime
-from api.rest.arguments import TagForm
+from api.rest.arguments import Paging, TagForm
 from api.rest.deps import Deps, Routes
 from api.rest.modalities import ONE_MODALITY, find_modality
 from api.rest.remote_request import Remote, check_keys, parse_keys, parse_level, remote_of, requested_timeout
@@ -38,6 +38,8 @@ _INHERITED: Final = {
     Level.STUDY: (STUDY_INSTANCE_UID,),
     Level.SERIES: (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID),
 }
+
+_ALL: Final = Paging()
 
 ONE_QUERY = "/queries/{identifier}"
 ONE_ANSWER = f"{ONE_QUERY}/answers/{{number}}"
@@ -182,35 +184,47 @@ class QueryKeys:
 
 
 class Answers:
-    """`GET /queries/{id}/answers`: numbers, or with `expand` the answers; a long list is streamed from its file."""
+    """`GET /queries/{id}/answers`: numbers, or with `expand` the answers; a long list is streamed from its file.
+
+    Beyond Orthanc `since` and `limit` give a part of the answers.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         expand = arguments.boolean(req, "expand")
+        page = arguments.paging(req, f"/queries/{identifier}/answers")
         reader = open_query(self._deps, identifier)
         if not expand:
             with reader:
                 send_json(req, resp, [str(number) for number in range(reader.count)])
             return
-        send_answers(req, resp, reader, form_of(req), runtime.default_encoding(self._deps))
+        send_answers(req, resp, reader, form_of(req), runtime.default_encoding(self._deps), page)
 
 
 def send_answers(
-    req: falcon.Request, resp: falcon.Response, reader: QueryReader, form: TagForm, default_encoding: str
+    req: falcon.Request,
+    resp: falcon.Response,
+    reader: QueryReader,
+    form: TagForm,
+    default_encoding: str,
+    page: Paging = _ALL,
 ) -> None:
-    """Answer with every answer of a file, and close it."""
-    pieces = _render_pieces(reader, form, default_encoding)
+    """Answer with the answers of a file, or a part of them, and close it."""
+    pieces = _render_pieces(reader, form, default_encoding, page)
     if reader.count <= CHUNK_ANSWERS:
         send_json(req, resp, [shown for piece in pieces for shown in piece])
     else:
         stream_list(req, resp, pieces)
 
 
-def _render_pieces(reader: QueryReader, form: TagForm, default_encoding: str) -> Iterator[list[dict[str, Any]]]:
+def _render_pieces(
+    reader: QueryReader, form: TagForm, default_encoding: str, page: Paging
+) -> Iterator[list[dict[str, Any]]]:
+    numbers = range(reader.count)[page.since :]
     with reader:
-        answers = reader.answers()
+        answers = map(reader.answer, numbers[: page.limit] if page.limit else numbers)
         while piece := [render_answer(answer, form, default_encoding) for answer in islice(answers, CHUNK_ANSWERS)]:
             yield piece
 

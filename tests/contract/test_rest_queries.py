@@ -91,6 +91,28 @@ def test_answers_lose_sequences_and_private_values_but_no_character(stage: RestS
 
 
 @pytest.mark.usefixtures("rec")
+@pytest.mark.parametrize(
+    ("asked", "patients"),
+    [
+        ("since=0&limit=0", ["P0", "P1"]),
+        ("since=0&limit=1", ["P0"]),
+        ("since=1&limit=9", ["P1"]),
+        ("since=2&limit=1", []),
+    ],
+)
+def test_a_part_of_the_answers_is_shown(stage: RestStage, asked: str, patients: list[str]) -> None:
+    found = shown(stage.ask(f"{query(stage)}/answers?expand&simplify&{asked}"))
+    assert [answer["PatientID"] for answer in found] == patients
+
+
+@pytest.mark.usefixtures("rec")
+def test_a_part_of_the_answers_has_a_beginning_and_an_end(stage: RestStage) -> None:
+    path = query(stage)
+    for asked in ("since=0", "limit=1", "since=-1&limit=1", "since=0&limit=x"):
+        assert stage.ask(f"{path}/answers?expand&{asked}").status == 400
+
+
+@pytest.mark.usefixtures("rec")
 def test_another_gateway_answers_for_the_same_queries(stage: RestStage, archive: Core) -> None:
     path = query(stage)
     with rest_stage(archive) as other:

@@ -38,6 +38,17 @@ export async function listJobs(signal?: AbortSignal): Promise<Job[]> {
   return jobs.sort((one, other) => other.CreationTime.localeCompare(one.CreationTime));
 }
 
+/** So many jobs that have not ended are told of: nobody counts more. */
+const MOST_UNFINISHED = 200;
+
+export async function listUnfinished(): Promise<Job[]> {
+  return askJson<Job[]>(`/jobs?expand&state=Pending;Running;Retry&order=-created&since=0&limit=${MOST_UNFINISHED}`);
+}
+
+export async function getJob(id: string): Promise<Job> {
+  return askJson<Job>(`/jobs/${id}`);
+}
+
 export async function act(id: string, action: Action): Promise<void> {
   await ask(`/jobs/${id}/${action}`, { method: "POST", body: "" });
 }

@@ -22,6 +22,7 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/series/:id": of("Series"),
   "/instances/:id": of("Instance"),
   "/upload": () => import("./Upload.svelte"),
+  "/remote": () => import("./Remote.svelte"),
   "/jobs": () => import("./Jobs.svelte"),
   "/events": () => import("./Events.svelte"),
   "/scripts": () => import("./Scripts.svelte"),
