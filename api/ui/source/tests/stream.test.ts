@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { StreamReader } from "../src/api/events";
+import { StreamReader } from "../src/api/feed";
 
 const TEXT =
   'retry: 2000\n\nid: 7\nevent: study-created/1\ndata: {"Seq":7}\n\n: nothing\nid: 9\nevent: head\ndata: {"Head":9}\n\nid: 10\nevent: half';
