@@ -10,7 +10,11 @@ const AT_LEAST_MS = 2_000;
 const RESTS = 5;
 
 /** Call `look` some time after something has happened, until the returned function is called. */
-export function hearNews(look: () => Promise<void>, of: Feed = feed): () => void {
+export function hearNews(
+  look: () => Promise<void>,
+  connected: (isConnected: boolean) => void,
+  of: Feed = feed,
+): () => void {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let restUntil = 0;
   let isOver = false;
@@ -34,7 +38,7 @@ export function hearNews(look: () => Promise<void>, of: Feed = feed): () => void
     timer = setTimeout(() => void run(), Math.max(200, restUntil - performance.now()));
   }
 
-  const stop = of.follow({ types: TYPES }, { heard: later, missed: later });
+  const stop = of.follow({ types: TYPES }, { heard: later, missed: later, connected });
   return () => {
     isOver = true;
     stop();
