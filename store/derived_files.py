@@ -1,8 +1,8 @@
 """Files that are made of the archive's content and can be made again: beside the index, for all processes, without events.
 
 A file belongs to a series and to a digest of all that it was made of, which names it; so what has changed is never found. One that is cut short, or
-was lost by a power cut, is as good as none. Of more than `limit_bytes` those that were used longest ago go. Those of a series that is gone
-go with the files of its instances, for they say what these said.
+was lost by a power cut, is as good as none. Of more than `limit_bytes` those that were used longest ago go. Those of a series that is gone, or has lost an
+instance, go with the files of its instances, for they say what these said.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class DerivedFiles:
         return content if is_whole else None
 
     def write(self, series: Ref, digest: bytes, content: bytes) -> str:
-        """Keep content in the place of what there was of the series; returns why that was not possible, "" if it was."""
+        """Keep content; returns why that was not possible, "" if it was."""
         if self._read_only:
             return "the archive is not to be changed"
         path = self._path(series, digest)
@@ -75,7 +75,7 @@ class DerivedFiles:
         return ""
 
     def forget_gone(self, is_there: Callable[[Ref], bool]) -> None:
-        """Remove the files of series that are gone."""
+        """Remove the files of series that are not there as they were."""
         known: dict[int, bool] = {}
         for entry in self._entries():
             number, _, _ = entry.name.partition("-")

@@ -28,7 +28,7 @@ from actors.core.scrubber import Scrubber
 from actors.messages.index_client import IndexClient
 from actors.wire import metrics
 from events.errors import SinogramError
-from events.identifiers import BlobId
+from events.identifiers import BlobId, Ref
 from store.blobs.damage import Kind, check
 from store.blobs.store import BlobStore
 from store.blobs.writer import folder_number
@@ -37,7 +37,7 @@ from store.log import read_head
 from store.records import Instance
 from store.tables import BLOBS, CONDEMNED, DAMAGED_FILES, LEASES, META, NEXT_FOLDER, SERIES, U64, key
 from store.views.callbacks import list_waiting
-from store.views.files import find_owned, read_owned
+from store.views.files import find_owned, find_shrunken_series, read_owned
 from store.views.snapshot import Snapshot
 from store.views.views import Views
 
@@ -83,7 +83,7 @@ class Scrub:
 
 @dataclass(frozen=True, slots=True)
 class ForgetDerived:
-    """Series may be gone of which something is kept that can be made again."""
+    """Series may be gone, or some of their instances, of which something is kept that can be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class Storage(CoreActor):
         self._derived = derived
         self._derived_alarm = Alarm("derived-alarm", lambda: tell(self.actor_ref, ForgetDerived()), time.monotonic)
         self._is_derived_due = False
+        self._shrunken: set[Ref] = set()  # series that have lost instances since the last look
         self._read_only = read_only  # no file is removed; what is to be waits for a start without it
         self._index = index
         self._views = views
@@ -172,13 +173,17 @@ class Storage(CoreActor):
             passed = _passed_by_all(snapshot)
             found = []
             is_held_back = False
+            condemning = set()
             for blob in snapshot.keys(CONDEMNED, b"", after + b"\0"):
-                if U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))[0] <= passed:
+                (seq,) = U64.unpack(snapshot.row(CONDEMNED, blob) or bytes(8))
+                if seq <= passed:
                     found.append(BlobId(blob))
+                    condemning.add(seq)
                 else:
                     is_held_back = True
                 if len(found) == REMOVALS_PER_STEP:
                     break
+            self._shrunken |= find_shrunken_series(snapshot, condemning)
         self._gathering_until_s = time.monotonic() + GATHER_S
         if is_held_back:
             self._alarm.set(time.monotonic() + HELD_BACK_S)
@@ -193,9 +198,12 @@ class Storage(CoreActor):
 
     def _forget_derived(self) -> None:
         self._is_derived_due = False
+        shrunken, self._shrunken = self._shrunken, set()
         if self._derived is not None:
             with self._views.snapshot() as snapshot:
-                self._derived.forget_gone(lambda ref: snapshot.row(SERIES, key(ref)) is not None)
+                self._derived.forget_gone(
+                    lambda ref: ref not in shrunken and snapshot.row(SERIES, key(ref)) is not None
+                )
 
     def _scrub(self) -> None:
         if self._scrubber is not None and self._scrub_alarm is not None:

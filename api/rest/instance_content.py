@@ -30,13 +30,14 @@ from store.dicom.limits import large_datasets
 from store.dicom.native_model import render_native_model
 from store.dicom.syntax import transfer_syntaxes
 from store.dicom.uids import ENCAPSULATED_PDF
+from store.dicom.xml_text import escape_as_orthanc
 from store.records import Instance
 
 DICOM = "application/dicom"
 # How a dataset is written for an Accept that is one of these, alone and to the letter: so Orthanc.
 DATASET_AS: Final[dict[str, Callable[[Json], bytes]]] = {
     "application/dicom+json": lambda shown: orthanc_json.encode(shown, orthanc_json.ERROR_INDENT) + b"\n",
-    "application/dicom+xml": render_native_model,
+    "application/dicom+xml": lambda shown: render_native_model(shown, escape_as_orthanc),
 }
 _ENCAPSULATED_DOCUMENT = "0042-0011"
 _FILENAME = re.compile(r"(?:^|&)filename=([^&]*)")

@@ -4,7 +4,7 @@ Keywords are those of Orthanc, so a retired one begins with `RETIRED_`; private 
 a sequence holds nothing but items, and FD is written in double precision.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -20,19 +20,24 @@ _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS: Final = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 
 
-def render_native_model(dataset: Json) -> bytes:
+Escape = Callable[[str], str]
+
+
+def render_native_model(dataset: Json, escape: Escape = escape) -> bytes:
     """Return the document for a dataset that is DICOM JSON (`store.dicom.dicom_json`)."""
-    lines = chain([_HEAD], _dataset(dataset, "  "), ["</NativeDicomModel>"])
+    lines = chain([_HEAD], _dataset(dataset, "  ", escape), ["</NativeDicomModel>"])
     pieces = iter(lambda: "\n".join(islice(lines, PIECE_LINES)), "")
     return b"".join(f"{piece}\n".encode("utf-8", "replace") for piece in pieces)
 
 
-def _dataset(dataset: Json, indent: str) -> Iterator[str]:
+def _dataset(dataset: Json, indent: str, escape: Escape) -> Iterator[str]:
     for tag, element in dataset.items():
         name = tag_name(int(tag, 16))
         keyword = "" if name == UNKNOWN_NAME else f' keyword="{name}"'
         yield from _node(
-            f'DicomAttribute tag="{tag}" vr="{element["vr"]}"{keyword}', indent, _content(element, indent + "  ")
+            f'DicomAttribute tag="{tag}" vr="{element["vr"]}"{keyword}',
+            indent,
+            _content(element, indent + "  ", escape),
         )
 
 
@@ -48,7 +53,7 @@ def _node(tag: str, indent: str, content: Iterator[str]) -> Iterator[str]:
     yield f"{indent}</{tag.partition(' ')[0]}>"
 
 
-def _content(element: Json, indent: str) -> Iterator[str]:
+def _content(element: Json, indent: str, escape: Escape) -> Iterator[str]:
     if "InlineBinary" in element:
         yield f"{indent}<InlineBinary>{element['InlineBinary']}</InlineBinary>"
     if "BulkDataURI" in element:
@@ -56,23 +61,23 @@ def _content(element: Json, indent: str) -> Iterator[str]:
     vr = element["vr"]
     for number, value in enumerate(element.get("Value", ()), 1):
         if vr == "SQ":
-            yield from _node(f'Item number="{number}"', indent, _dataset(value, indent + "  "))
+            yield from _node(f'Item number="{number}"', indent, _dataset(value, indent + "  ", escape))
         elif vr == "PN":
-            yield from _node(f'PersonName number="{number}"', indent, _person(value or {}, indent + "  "))
+            yield from _node(f'PersonName number="{number}"', indent, _person(value or {}, indent + "  ", escape))
         elif value is None:
             yield f'{indent}<Value number="{number}" />'
         else:
-            yield f'{indent}<Value number="{number}">{_text(value, vr)}</Value>'
+            yield f'{indent}<Value number="{number}">{_text(value, vr, escape)}</Value>'
 
 
-def _person(person: dict[str, str], indent: str) -> Iterator[str]:
+def _person(person: dict[str, str], indent: str, escape: Escape) -> Iterator[str]:
     for group in _GROUPS:
         if group in person:
             parts = zip(_COMPONENTS, person[group].split("^"), strict=False)
             yield from _node(group, indent, (f"{indent}  <{name}>{escape(part)}</{name}>" for name, part in parts))
 
 
-def _text(value: Any, vr: str) -> str:
+def _text(value: Any, vr: str, escape: Escape) -> str:
     if vr == "FL" and isinstance(value, float):
         return f"{value:.9g}"  # all digits of single precision
     shown = str(value)

@@ -3,15 +3,17 @@
 An owner is named as in `blobs` and `damaged-files`: by the ref of an instance, or by the key of a row of `attachments`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from events.attachments import DICOM
-from events.identifiers import Level, Ref, ResourceId
+from events.identifiers import Level, Ref, ResourceId, Seq
 from store.blobs.writer import is_kept
 from store.projections.attachments import Attachment
 from store.records import Instance
-from store.tables import ATTACHMENTS, BLOBS, U64, attachment_key, is_attachment_key, key
+from store.tables import ATTACHMENTS, BLOBS, EVENTS, U64, attachment_key, is_attachment_key, key
 from store.views.attachments import read_attachment
+from store.views.feed import read_entry
 from store.views.snapshot import Snapshot
 
 OwnedFile = Instance | Attachment
@@ -60,3 +62,19 @@ def list_owners(snapshot: Snapshot, after: bytes = b"") -> Iterator[bytes]:
         attachment = read_attachment(snapshot, row_key)
         if attachment is not None and not snapshot.is_hidden(attachment.level, attachment.ref):
             yield row_key
+
+
+def find_shrunken_series(snapshot: Snapshot, seqs: Iterable[int]) -> set[Ref]:
+    """Return the series that lost single instances by some events of the log; of one that was deleted as a whole nothing is said."""
+    found = set()
+    for seq in seqs:
+        deleted = _public(snapshot, seq).get("resource")
+        series = None if deleted is None else _public(snapshot, deleted).get("series")
+        if series is not None:
+            found.add(Ref(series))
+    return found
+
+
+def _public(snapshot: Snapshot, seq: int) -> Mapping[str, Any]:
+    row = snapshot.row(EVENTS, key(seq))
+    return {} if row is None else read_entry(Seq(seq), row, None).public

@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from store.dicom.xml_text import escape
+from store.dicom.xml_text import escape_as_orthanc
 
 INDENT = "  "
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
@@ -83,4 +83,4 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{ctypes.c_float(value).value:.9g}"
-    return escape(str(value))
+    return escape_as_orthanc(str(value))

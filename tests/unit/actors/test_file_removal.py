@@ -346,3 +346,21 @@ def test_what_was_made_of_a_series_goes_with_its_files(cellar: Cellar, monkeypat
     cellar.actor.on_receive(ForgetDerived())
     assert cellar.derived.read(gone, b"digest") is None
     assert cellar.derived.read(kept, b"digest") == b"text"
+
+
+def test_what_was_made_of_a_series_goes_with_the_file_of_one_of_its_instances(cellar: Cellar) -> None:
+    """It holds what the instance said, and nobody may ask for the series again, so that it would stay."""
+    cellar.store("kept")
+    cellar.store("gone", 1)
+    cellar.stage.ask(store_command(series="R2", instance="other", blob=make_blob_id(1, 7)))
+    series, other = (Ref(U64.unpack(row)[0]) for row in cellar.rows(SERIES))
+    for each in (series, other):
+        assert cellar.derived.write(each, b"digest", b"text") == ""
+    cellar.delete("gone")
+    cellar.remove()
+    cellar.actor.on_receive(ForgetDerived())
+    assert cellar.derived.read(series, b"digest") is None
+    assert cellar.derived.read(other, b"digest") == b"text"
+    assert cellar.derived.write(series, b"digest", b"anew") == ""
+    cellar.actor.on_receive(ForgetDerived())
+    assert cellar.derived.read(series, b"digest") == b"anew"

@@ -9,6 +9,8 @@ from pydicom.sequence import Sequence
 from store.dicom import dicom_json, native_model
 from store.dicom.dicom_json import TooLargeForJson, render_dicom_json
 from store.dicom.native_model import render_native_model
+from store.dicom.native_model_reader import read_native_model
+from store.dicom.xml_text import escape_as_orthanc
 from tests.dicom_bytes import dataset, encode
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
@@ -89,9 +91,23 @@ SHOWN = """\
 
 def test_values_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = HEAD + SHOWN
-    assert render_native_model(VALUES).decode() == expected
+    assert render_native_model(VALUES, escape_as_orthanc).decode() == expected
     monkeypatch.setattr(native_model, "PIECE_LINES", 3)
-    assert render_native_model(VALUES).decode() == expected
+    assert render_native_model(VALUES, escape_as_orthanc).decode() == expected
+
+
+def test_every_character_that_xml_can_hold_comes_back_and_no_other_spoils_the_document() -> None:
+    whole = "a\tb\r\nc\rd\n<&>\"'\u00e4\u4e2d\U0001f9fb"
+    document = render_native_model(
+        {
+            "00104000": {"vr": "LT", "Value": [whole, "a\0b\x1fc\ufffed\ud800e"]},
+            "00282000": {"vr": "OB", "BulkDataURI": 'http://a/?b="c"&d'},
+        }
+    )
+    assert read_native_model(document) == {
+        "00104000": {"vr": "LT", "Value": [whole, "a\ufffdb\ufffdc\ufffdd\ufffde"]},
+        "00282000": {"vr": "OB", "BulkDataURI": 'http://a/?b="c"&d'},
+    }
 
 
 def test_a_double_keeps_its_digits() -> None:
