@@ -48,7 +48,7 @@ def _read(req: falcon.Request, header: str) -> Seen | None:
     text = req.get_header(header)
     if text is None:
         return None
-    text = text.strip()
+    text = text.strip().removeprefix("W/")  # of an answer that was compressed (`api.rest.serving.compression`)
     text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     found = _TAG.fullmatch(text)
     if found is None:

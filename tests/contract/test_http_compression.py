@@ -67,6 +67,20 @@ def test_a_dataset_as_text_is_compressed(stage: RestStage, accepted: str) -> Non
     assert b"comment comment" in gzip.decompress(answer.body)
 
 
+def test_a_strong_tag_is_weak_where_the_bytes_are_others_and_still_names_the_revision(archive: Core) -> None:
+    with rest_stage(archive, http_compression_enabled=True, check_revisions=True) as stage:
+        stage.upload(encode(dataset(1, 1, 1, 1)))
+        [patient] = json.loads(stage.ask("/patients").body)
+        path = f"/patients/{patient}/metadata/1024"
+        assert stage.ask(path, "PUT", b"text " * 1000).headers["Etag"] == '"0"'
+        assert stage.ask(path).headers["Etag"] == '"0"'
+        packed = stage.ask(path, headers={"Accept-Encoding": "gzip"})
+        assert (packed.headers["Content-Encoding"], packed.headers["Etag"]) == ("gzip", 'W/"0"')
+        assert stage.ask(path, headers={"If-None-Match": 'W/"0"'}).status == 304
+        assert stage.ask(path, "PUT", b"other", {"If-Match": 'W/"1"'}).status == 409
+        assert stage.ask(path, "PUT", b"other", {"If-Match": 'W/"0"'}).status == 200
+
+
 def test_it_is_off_by_default(archive: Core) -> None:
     with rest_stage(archive) as stage:
         for instance in range(1, 8):

@@ -42,6 +42,7 @@ from events.errors import DamagedFile, InvalidDicom
 from events.identifiers import Ref, format_resource_id
 from store.derived_files import METADATA, DerivedFiles
 from store.dicom.dicom_json import Json, TooLargeForJson
+from store.dicom.limits import limits
 from store.dicom.metadata_json import MARK, MetadataWriter
 from store.dicom.native_model import render_native_model
 from store.dicom.tags import SOP_INSTANCE_UID
@@ -156,7 +157,14 @@ class _Making:
         return text
 
     def _digest(self, members: Members) -> bytes:
-        told = (FORM.decode(), self._base, self._default_encoding, members.study_uid, members.series_uid)
+        told = (
+            FORM.decode(),
+            str(limits().elements),
+            self._base,
+            self._default_encoding,
+            members.study_uid,
+            members.series_uid,
+        )
         return hashlib.blake2b("\n".join(told).encode() + members.digest, digest_size=16).digest()
 
     def _written(self, members: Members) -> Iterator[bytes]:

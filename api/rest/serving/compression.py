@@ -36,11 +36,16 @@ class Compression:
             coding = choose(environ.get("HTTP_ACCEPT_ENCODING", ""))
             if coding is not None and len(body) >= LEAST_BYTES:
                 body = _compress(body, coding)
-                headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+                headers = [_of_coded(*pair) for pair in headers if pair[0].lower() != "content-length"]
                 headers += [("Content-Encoding", coding), ("Content-Length", str(len(body)))]
             parts = [body]
         start_response(status, headers, exc_info)
         return parts
+
+
+def _of_coded(name: str, value: str) -> tuple[str, str]:
+    """Return a header of what is compressed now: a strong tag vouches for the very bytes (RFC 9110 §8.8.3.3)."""
+    return (name, f"W/{value}") if name.lower() == "etag" and not value.startswith("W/") else (name, value)
 
 
 def choose(accepted: str) -> str | None:
