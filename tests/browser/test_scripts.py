@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_a_failure_is_seen_and_a_command_is_run(visit: Callable[..., Visit], site: Site) -> None:
-    made = visit("/scripts")
+    made = visit("/scripts", width=360, height=740, dark=True)
     page = made.page
     expect(page.get_by_text("No callback has failed.")).to_be_visible()
     expect(page.get_by_text("failing.lua").first).to_be_visible()
