@@ -1,4 +1,4 @@
-"""Answers that are lists of datasets: DICOM JSON, or a document of the Native DICOM Model for each (PS3.18 §8.7.4, Annex F; PS3.19 Annex A).
+"""Answers that are lists of datasets: DICOM JSON, or a document of the Native DICOM Model for each (PS3.18 §8.7.3, Annex F; PS3.19 Annex A).
 
 They leave as they are made; none is held. Which of both a client wants is told before anything is looked for.
 """
@@ -13,6 +13,7 @@ import msgspec
 
 from actors.wire.multipart import RELATED, PartHeaders, draw_boundary, write_parts
 from api.dicomweb.accept import parse_accept
+from api.dicomweb.parts import gathered
 from api.errors import NotAcceptable
 from store.dicom.dicom_json import Json
 from store.dicom.native_model import render_native_model
@@ -65,27 +66,13 @@ def send_datasets(resp: falcon.Response, datasets: Iterable[Json], *, as_xml: bo
 
 def _send(resp: falcon.Response, pieces: Iterator[bytes]) -> None:
     """Send pieces, small ones together: each that leaves by itself costs 70 µs. A short answer has a length."""
-    gathered = _gathered(pieces)
-    first = next(gathered, b"")
-    second = next(gathered, None)
+    made = gathered(pieces, SENT_BYTES)
+    first = next(made, b"")
+    second = next(made, None)
     if second is None:
         resp.data = first
     else:
-        resp.stream = chain((first, second), gathered)
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= SENT_BYTES:
-            yield b"".join(held)
-            held.clear()
-            size = 0
-    if held:
-        yield b"".join(held)
+        resp.stream = chain((first, second), made)
 
 
 def _list(texts: Iterable[bytes]) -> Iterator[bytes]:

@@ -28,17 +28,18 @@ def send_parts(resp: falcon.Response, kind: str, parts: Generator[Part], size_by
     resp.stream = Closing(chain((first,), pieces), pieces)
 
 
-def gathered(pieces: Iterable[Bytes]) -> Generator[bytes]:
+def gathered(pieces: Iterable[Bytes], least_bytes: int = PIECE_BYTES) -> Generator[bytes]:
     """Yield the same bytes in larger pieces."""
     held: list[Bytes] = []
     size = 0
     for piece in pieces:
         held.append(piece)
         size += len(piece)
-        if size >= PIECE_BYTES:
+        if size >= least_bytes:
             yield b"".join(held)
             held, size = [], 0
-    yield b"".join(held)
+    if held:
+        yield b"".join(held)
 
 
 def cut(data: bytes | memoryview) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """`GET studies/{study}`, `…/series/{series}` and `…/instances/{instance}`: DICOM files in parts, one alone, or a ZIP archive (PS3.18 §10.4).
 
 One file is open at a time, so 10 GB cost no more memory than 1 MB. Nothing said is Explicit VR Little Endian, as the standard and Orthanc's plugin
-have it (§8.7.3.4); what nobody here can decode leaves as it is stored then. An instance that cannot be had, because its file is known to be
+have it (§8.7.3); what nobody here can decode leaves as it is stored then. An instance that cannot be had, because its file is known to be
 damaged or has no codec, is left out: 206 and a Warning say so, where the plugin answers 500. Damage that is found when its turn comes breaks
 the connection.
 """
