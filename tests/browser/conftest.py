@@ -19,8 +19,9 @@ USERS = '"AuthenticationEnabled": true, "RegisteredUsers": {"anna": "secret"}, "
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for each module: one that was kept until the end of a long run did not end by itself."""
     found = os.environ.get("SINOGRAM_CHROMIUM") or shutil.which("chromium")
     if found is None:
         pytest.skip("no browser found: install Debian's package `chromium`, or set SINOGRAM_CHROMIUM to its path")

@@ -8,6 +8,7 @@ from actors.core.index.context import Context, Decisions, Steps
 from actors.core.index.decisions import (
     attachments,
     commitments,
+    dicomweb_servers,
     files,
     instances,
     jobs,
@@ -34,6 +35,7 @@ _FAMILIES = (
     metadata,
     peers,
     commitments,
+    dicomweb_servers,
     worklists,
     attachments,
     files,
