@@ -1,11 +1,24 @@
 """The server is seen, its neighbours are added, tried, changed and removed, and its logs are turned up."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.stage import Site, Visit
+from tests.browser.conftest import USERS
+from tests.browser.stage import BASIC, Site, Visit
 from tests.browser.studies import make_study
+from tests.peer.exchange import Request
+from tests.peer.servers import running, sinogram_command
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A running server that has a worklist, too."""
+    options = f'{USERS} "Worklists": {{"Enable": true}},'
+    with running("Sinogram", sinogram_command(), tmp_path_factory.mktemp("site"), options) as server:
+        yield Site(server)
 
 
 def test_what_the_server_is_and_holds(visit: Callable[..., Visit], site: Site) -> None:
@@ -105,3 +118,26 @@ def test_a_password_is_never_shown_and_kept(visit: Callable[..., Visit], site: S
     expect(dialog.get_by_role("alert")).to_contain_text("Secrets are kept for the same Url alone")
     assert len(made.complaints) == 1
     made.complaints.clear()
+
+
+def test_damaged_files_and_the_worklist_are_seen(visit: Callable[..., Visit], site: Site) -> None:
+    file = make_study(7)
+    identifier = site.upload(file)["ID"]
+    for path in site.server.data.rglob("*"):
+        if path.is_file() and path.stat().st_size == len(file) and path.read_bytes() == file:
+            path.write_bytes(file[:-1] + b"X")
+    assert (
+        site.server.ask(Request(f"/instances/{identifier}/file", headers=BASIC)).status == 500
+    )  # by which the server finds it
+    step = {"Modality": "CT", "ScheduledStationAETitle": "CT_EAST", "ScheduledProcedureStepStartDate": "20260131"}
+    tags = {"PatientName": "Doe^Jane", "PatientID": "W1", "ScheduledProcedureStepSequence": [step]}
+    site.ask("/worklists/create", "POST", json.dumps({"Tags": tags}).encode())
+    made = visit("/system?show=damaged")
+    page = made.page
+    expect(page.get_by_text("1 file is damaged.")).to_be_visible()
+    expect(page.get_by_role("tabpanel").get_by_role("link", name="Instance")).to_have_attribute(
+        "href", f"/ui/instances/{identifier}"
+    )
+    page.get_by_role("tab", name="Worklist").click()
+    for text in ("Doe, Jane", "W1", "Jan 31, 2026", "CT_EAST"):
+        expect(page.get_by_role("cell", name=text)).to_be_visible()

@@ -1,4 +1,4 @@
-/** Modalities, peers and DICOMweb servers as they are described: listed, changed, removed and tried. */
+/** Modalities, peers and DICOMweb servers as they are described: listed, changed and removed. */
 
 import { ask, askJson } from "./client";
 
@@ -26,18 +26,4 @@ export async function put(origin: Origin, name: string, description: Description
 
 export async function remove(origin: Origin, name: string): Promise<void> {
   await ask(of(origin, name), { method: "DELETE" });
-}
-
-/** Ask whether a remote answers. Returns after how many milliseconds it did, and what it says of itself. */
-export async function tryOut(kind: Kind, origin: Origin, name: string): Promise<{ ms: number; says: string }> {
-  const began = performance.now();
-  let says = "";
-  if (kind === "Modalities") await ask(`${of(origin, name)}/echo`, { method: "POST", body: {} });
-  else if (kind === "Peers") {
-    const told = await askJson<{ Name?: string; Version?: string }>(`${of(origin, name)}/system`);
-    says = [told.Name, told.Version].filter(Boolean).join(" ");
-  } else {
-    await ask(`${of(origin, name)}/qido`, { method: "POST", body: { Uri: "/studies", Arguments: { limit: "1" } } });
-  }
-  return { ms: performance.now() - began, says };
 }
