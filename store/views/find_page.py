@@ -7,7 +7,7 @@ are the first rows for a short page, which is often full soon.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
@@ -54,14 +54,14 @@ class Pages:
         self._blobs = blobs
         self._files = TagFiles(views, blobs)
 
-    def find(self, query: Query, offset: int = 0) -> Page:
-        """Return up to `query.limit` matches (0: all) behind the first `offset`."""
+    def find(self, query: Query, offset: int = 0, check: Callable[[], None] = lambda: None) -> Page:
+        """Return up to `query.limit` matches (0: all) behind the first `offset`. `check` may raise while matches are looked for."""
         search = Search(query)
         with self._views.snapshot() as s:
             search.warn(s)
         ahead = query.limit if query.limit <= LOOKED_AHEAD else 0
         found = _Found(Matches(self._views, self._blobs, search), offset + ahead + 1 if ahead else 0)
-        refs = chain.from_iterable(_skipped(found.pieces(), offset))
+        refs = chain.from_iterable(_skipped(_checked(found.pieces(), check), offset))
         if not ahead:
             return Page(self._described(search, islice(refs, query.limit or None)))
         page = list(islice(refs, ahead))
@@ -99,6 +99,13 @@ def _describe(s: Snapshot, search: Search, raw: bytes, packed: bytes) -> Candida
         return search.describe(s, ref, row) if is_present(s, search.query.level, ref, row[rows.ID]) else None
     except KeyError:
         return None
+
+
+def _checked(pieces: Refs, check: Callable[[], None]) -> Refs:
+    """Call `check` for each piece: where nothing matches, many that are empty are all there is."""
+    for piece in pieces:
+        check()
+        yield piece
 
 
 def _skipped(pieces: Refs, offset: int) -> Iterator[Iterable[bytes]]:

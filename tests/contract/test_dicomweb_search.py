@@ -19,12 +19,13 @@ from pydicom.dataset import Dataset
 
 from actors.messages.dicomweb_settings import DicomWebSettings
 from api.app import create_app, create_application
+from api.rest.serving.client_gone import IS_CLIENT_GONE
 from api.rest.serving.in_process import InProcess
 from api.rest.settings import RestSettings
 from store.views.find_files import TagFiles
 from tests.clock import Clock
 from tests.contract.dicomweb_stage import get, parts_of, related
-from tests.contract.rest_stage import RestStage, error_of, rest_stage
+from tests.contract.rest_stage import RestStage, environ_of, error_of, rest_stage
 from tests.dicom_bytes import CT, MR, dataset, encode, uid
 from tests.examples import examples
 from tools.core_settings import CoreSettings
@@ -383,3 +384,16 @@ def test_scripts_search_too(rest: RestStage) -> None:
 def test_no_query_breaks_the_server(rest: RestStage, address: str, query: str, flags: str) -> None:
     answer = get(rest, f"/{address}?{query}{flags}")
     assert answer.status in {200, 204, 400}, (query, answer)
+
+
+def test_a_search_that_finds_nothing_ends_with_its_client(rest: RestStage) -> None:
+    """No piece of an answer tells then that nobody takes it, and all files of an archive may be read meanwhile."""
+    read: list[object] = []
+    environ = environ_of("/dicom-web/instances?ImageType=NONE", "GET", b"", {})
+    environ[IS_CLIENT_GONE] = lambda: bool(read)
+    with (
+        patch("store.views.find_page.BATCH_ROWS", 1),
+        patch.object(TagFiles, "complete", lambda *arguments: read.append(arguments)),
+    ):
+        list(rest.app(environ, lambda *_: None))
+    assert len(read) == 1

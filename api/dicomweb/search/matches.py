@@ -4,7 +4,7 @@ Source of what the standard leaves open: Orthanc's plugin 1.20, as observed; doc
 while they leave (`store.views.find_page`, which also says in which order they come). What the index has is told without opening a file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -17,6 +17,7 @@ from api.dicomweb.search.attributes import ALWAYS_SHOWN, OF_IMAGES, SHOWN_IF_KNO
 from api.dicomweb.search.request import AVAILABILITY, SearchRequest, Shown, parse_search
 from api.rest import runtime
 from api.rest.deps import Deps
+from api.rest.serving.client_gone import still_wanted
 from events.identifiers import Level
 from store.dicom import tags
 from store.dicom.dicom_json import Json
@@ -54,7 +55,7 @@ class _Search:
         is_sensitive = self._deps.settings.dicom_web.qido_case_sensitive
         asked = parse_search(req.query_string, self._level, is_case_sensitive=is_sensitive)
         answer = _Answer(asked, self._level, base_url(req, self._deps.settings))
-        page = self._find(asked, answer, uids)
+        page = self._find(asked, answer, uids, still_wanted(req, self._deps.stopping.check))
         first = next(page.answers, None)
         if first is None:
             resp.status = falcon.HTTP_204
@@ -64,7 +65,7 @@ class _Search:
             resp.set_header("Warning", f"299 {answer.base}: There are {count}additional results that can be requested")
         send_datasets(resp, answer.render(chain((first,), page.answers)), as_xml=as_xml)
 
-    def _find(self, asked: SearchRequest, answer: "_Answer", uids: dict[str, str]) -> Page:
+    def _find(self, asked: SearchRequest, answer: "_Answer", uids: dict[str, str], check: Callable[[], None]) -> Page:
         keys = dict(asked.keys)
         for tag, uid in ((tag, uids[name]) for tag, name in _NAMED if name in uids):
             if tag in keys and not keys[tag].matches(uid):
@@ -83,7 +84,7 @@ class _Search:
             is_relational=True,
             limit=min(asked.limit or allowed, allowed) if allowed else asked.limit,
         )
-        return Page(iter(())) if asked.finds_nothing else self._pages.find(query, asked.offset)
+        return Page(iter(())) if asked.finds_nothing else self._pages.find(query, asked.offset, check)
 
 
 class _Answer:
