@@ -55,3 +55,17 @@ export async function findInstance(uid: string): Promise<string | null> {
   const found = await askJson<{ Type: string; ID: string }[]>("/tools/lookup", { method: "POST", body: uid });
   return found.find((each) => each.Type === "Instance")?.ID ?? null;
 }
+
+const PALETTE = ["00281201", "00281202", "00281203"];
+
+/** Fetch the tables of colours of an image whose metadata name only where they are; they become words (PS3.3 §C.7.6.3.1.6). */
+export async function completePalette(attributes: Attributes, signal: AbortSignal): Promise<void> {
+  for (const tag of PALETTE) {
+    const table = attributes[tag];
+    if (table?.BulkDataURI === undefined || table.Value !== undefined) continue;
+    const { pathname } = new URL(table.BulkDataURI, location.href);
+    const response = await ask(pathname, { headers: { Accept: "application/octet-stream" }, signal });
+    const view = new DataView(await response.arrayBuffer());
+    table.Value = Array.from({ length: view.byteLength >> 1 }, (_, place) => view.getUint16(2 * place, true));
+  }
+}

@@ -4,7 +4,7 @@ import * as cornerstone from "@cornerstonejs/core";
 import * as loader from "@cornerstonejs/dicom-image-loader";
 import * as tools from "@cornerstonejs/tools";
 
-import { getFrame, type SeriesImages } from "../api/images";
+import { type Attributes, completePalette, getFrame, type SeriesImages } from "../api/images";
 import type { Frame } from "./order";
 
 const SCHEME = "wadors"; // that of the library, for its providers of metadata
@@ -70,6 +70,8 @@ function startWorkers(): void {
 function load(imageId: string, options: Record<string, unknown> = {}): { promise: Promise<unknown> } {
   const { signal } = leaving;
   const made = async () => {
+    const attributes = loader.wadors.metaDataManager.get(imageId) as Attributes | undefined;
+    if (attributes) await completePalette(attributes, signal);
     const pixels = await getFrame(imageId.slice(SCHEME.length + 1), signal);
     const image = await loader.createImage(imageId, pixels.bytes as never, pixels.transferSyntax, {
       ...options,
