@@ -170,11 +170,13 @@ class History:
         resource = parse_resource_id(identifier)
         if resource is None:
             raise NotFound
+        with_values = sees_values(req, self._deps.settings)
         with self._deps.views.snapshot() as s:
-            seqs = list_history(s, resource)
+            # Else one could guess from the identifier of a patient who was deleted that he was here.
+            seqs = list_history(s, resource) if with_values or s.find(resource) is not None else []
         if not seqs:
             raise NotFound
-        stream_list(req, resp, self._pieces(seqs, with_values=sees_values(req, self._deps.settings)))
+        stream_list(req, resp, self._pieces(seqs, with_values=with_values))
 
     def _pieces(self, seqs: Sequence[Seq], *, with_values: bool) -> Iterator[list[dict[str, Any]]]:
         reader = Reader()

@@ -118,6 +118,7 @@ def test_what_cannot_be_had_is_406_and_what_is_not_there_404(stage: RestStage) -
         related(DICOM, "1.2.3"),
         related(DICOM) + ";q=0",
         "application/zip;q=0",
+        "application/zip; transfer-syntax=1.2.3",
         " ,",
     ):
         assert error_of(get(stage, study, accept))[0] == 406, accept

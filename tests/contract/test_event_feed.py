@@ -313,6 +313,10 @@ def test_values_are_shown_to_those_whom_the_configuration_names(archive: Core) -
         assert told["Resource"] == {"Level": "Patient", "ID": None, "Path": None, "State": "Current"}
         assert stage.ask(f"/events?resource={made}", headers=BOB).status == 403
         assert stage.ask(f"/events?resource={made}", headers=ALICE).status == 200
+        stage.ask(f"/patients/{made}", "DELETE", headers=ALICE)
+        # What is gone is not found by guessing.
+        assert stage.ask(f"/patients/{made}/history", headers=BOB).status == 404
+        assert stage.ask(f"/patients/{made}/history", headers=ALICE).status == 200
 
 
 def test_without_authentication_a_name_is_only_a_claim(archive: Core) -> None:
