@@ -30,6 +30,7 @@ _OF_PIXELS = re.compile(r"/(?:preview|rendered|thumbnail|image-u?int(?:8|16)|mat
 _RETRIEVED = re.compile(r"/studies/[0-9.]+(?:/series/[0-9.]+(?:/instances/[0-9.]+(?:/frames(?:/[0-9,]*)?)?)?)?\Z")
 _AS_STORED: Final = "transfer-syntax=*"
 _WADO_URI: Final = "requestType=WADO"
+_WADO_FILE = re.compile(r"(?:\A|&)contentType=application(?:/|%2[Ff])dicom(?:&|\Z)")
 _WHOLE = re.compile(r"[0-9]{1,10}\Z")
 _QUALITY: Final = 90
 
@@ -116,10 +117,15 @@ def _smooth(req: falcon.Request) -> bool:
 def needs_codec(environ: Mapping[str, Any]) -> bool:
     """Tell whether a request's answer is made by a codec process, of which there are few, so that it may wait for others."""
     path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-    if "transcode=" in query or _WADO_URI in query or _OF_PIXELS.search(path):
+    if "transcode=" in query or _OF_PIXELS.search(path) or (_WADO_URI in query and not _is_file(query)):
         return True
     is_retrieval = environ.get("REQUEST_METHOD") == "GET" and _RETRIEVED.search(path) is not None
     return is_retrieval and _AS_STORED not in environ.get("HTTP_ACCEPT", "").replace('"', "")
+
+
+def _is_file(query: str) -> bool:
+    """Tell whether WADO-URI is asked for a file as it lies here."""
+    return _WADO_FILE.search(query) is not None and "transferSyntax=" not in query and "anonymize=" not in query
 
 
 def wants_placeholder(req: falcon.Request) -> bool:

@@ -670,6 +670,15 @@ def test_what_dicomweb_may_have_to_decode_is_told_apart_too() -> None:
         assert not is_apart(f"{path}/metadata")
         assert is_apart(f"{path}/rendered", "image/jpeg; transfer-syntax=*")
         assert is_apart(f"{path}/thumbnail")
-    assert is_apart("/wado", query="requestType=WADO&studyUID=1.2")
+    wado = "requestType=WADO&studyUID=1.2"
+    assert is_apart("/wado", query=wado)
+    for file in ("contentType=application/dicom", "contentType=application%2Fdicom"):
+        assert not is_apart("/wado", query=f"{wado}&{file}")
+        assert not is_apart("/wado", query=f"{file}&{wado}")
+        assert is_apart("/wado", query=f"{wado}&{file}&transferSyntax=1.2")
+        assert is_apart("/wado", query=f"{wado}&{file}&anonymize=yes")
+        assert is_apart("/wado", query=f"{wado}&{file}%2Bxml")
+        assert is_apart("/instances/1/preview", query=f"{wado}&{file}")
+        assert is_apart(one, query=f"{wado}&{file}")
     assert not is_apart("/dicom-web/studies")
     assert not is_apart("/studies/66c8e41e-ac3a9029-0b85e42a-8195ee0a-92c2e62e")
