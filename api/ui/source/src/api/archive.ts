@@ -75,15 +75,6 @@ export async function allLabels(): Promise<string[]> {
   return askJson<string[]>("/tools/labels");
 }
 
-/** Where a ZIP of several resources is: the browser keeps it while it comes, and the page does not. */
-export function zipPath(resources: Resource[]): string {
-  return `/tools/create-archive?resources=${resources.map(({ ID }) => ID).join(",")}`;
-}
-
-export async function deleteAll(resources: Resource[]): Promise<void> {
-  await ask("/tools/bulk-delete", { method: "POST", body: { Resources: resources.map(({ ID }) => ID) } });
-}
-
 export async function setLabel(level: Level, id: string, label: string, isOn: boolean): Promise<void> {
   await ask(`/${PATHS[level]}/${id}/labels/${encodeURIComponent(label)}`, {
     method: isOn ? "PUT" : "DELETE",
