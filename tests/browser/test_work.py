@@ -99,7 +99,7 @@ def test_a_study_is_downloaded_whole(visit: Callable[..., Visit], site: Site) ->
     made = visit(f"/studies/{study_of(site, 2)}")
     for name, kept in (("ZIP", make_study(2)), ("DICOMDIR", None)):
         with made.page.expect_download() as download:
-            made.page.get_by_role("link", name=name).click()
+            made.page.get_by_role("link", name=f"Download {name}").click()
         with zipfile.ZipFile(download.value.path()) as archive:
             contents = [archive.read(each) for each in archive.namelist()]
         assert (kept in contents) if kept else (b"DICM" in contents[0][:132])
@@ -229,6 +229,30 @@ def test_a_remote_that_does_not_answer_is_told_in_words(visit: Callable[..., Vis
     made.page.get_by_role("button", name="Search").click()
     expect(made.page.get_by_role("alert")).to_contain_text("NOBODY")
     made.complaints.clear()  # the browser itself tells of the answer's status
+
+
+@pytest.mark.usefixtures("far")
+def test_nothing_sticks_out_on_a_phone(visit: Callable[..., Visit], site: Site) -> None:
+    made = visit(f"/studies/{study_of(site, 9)}", width=360, height=640, dark=True)
+    page = made.page
+    page.get_by_role("button", name="Modify").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("textbox", name="Patient ID")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Modify")).to_be_in_viewport()
+    made.screenshot("modify-phone")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Delete")).to_be_in_viewport()
+    assert page.evaluate(_WIDTH) == 360
+    made.screenshot("study-phone")
+    made.go("/remote?from=modality/far")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("button", name="Series").first).to_be_in_viewport()
+    assert page.evaluate(_WIDTH) == 360
+    assert made.find_barriers() == []
+    made.screenshot("remote-phone")
+
+
+_WIDTH = "Math.max(...[document.documentElement, document.querySelector('main')].map(element => element.scrollWidth))"
 
 
 def test_jobs_that_go_on_are_counted(visit: Callable[..., Visit], site: Site) -> None:
