@@ -1,7 +1,7 @@
 """The datasets of a series as text of the DICOM JSON Model, without bulk data: those are told by addresses (PS3.18 §10.4.1.1.2, §F.2.6).
 
 Most elements are the same from instance to instance, byte for byte, so their text is kept while a series is written, and where the order of those that
-differ is known, only these are read: an MR image of 105 elements takes 0.05 ms, 0.15 without that order, and 0.6 rendered anew. Pixel Data is not looked at.
+differ is known, only these are read: an MR image of 105 elements takes 0.07 ms, 0.15 without that order, and 0.6 rendered anew. Pixel Data is not looked at.
 """
 
 import json
