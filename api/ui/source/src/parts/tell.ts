@@ -6,5 +6,5 @@ import { t } from "../i18n/index.svelte";
 export function wordsOf(error: unknown): string {
   if (error instanceof RequestFailed) return [error.message, error.details].filter(Boolean).join(": ");
   if (error instanceof ServerAway) return t("error.away");
-  return String(error);
+  return error instanceof Error && error.message ? error.message : String(error);
 }

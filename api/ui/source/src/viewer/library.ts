@@ -5,6 +5,7 @@ import * as loader from "@cornerstonejs/dicom-image-loader";
 import * as tools from "@cornerstonejs/tools";
 
 import { type Attributes, completePalette, getFrame, type SeriesImages } from "../api/images";
+import { t } from "../i18n/index.svelte";
 import type { Frame } from "./order";
 
 const SCHEME = "wadors"; // that of the library, for its providers of metadata
@@ -73,10 +74,15 @@ function load(imageId: string, options: Record<string, unknown> = {}): { promise
     const attributes = loader.wadors.metaDataManager.get(imageId) as Attributes | undefined;
     if (attributes) await completePalette(attributes, signal);
     const pixels = await getFrame(imageId.slice(SCHEME.length + 1), signal);
-    const image = await loader.createImage(imageId, pixels.bytes as never, pixels.transferSyntax, {
-      ...options,
-      useRGBA: false, // as a stack wants it, also where an image is fetched before it is shown
-    });
+    const image = await loader
+      .createImage(imageId, pixels.bytes as never, pixels.transferSyntax, {
+        ...options,
+        useRGBA: false, // as a stack wants it, also where an image is fetched before it is shown
+      })
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : ""; // some codecs throw mere numbers
+        throw new Error(t("viewer.undecodable", { syntax: pixels.transferSyntax, reason }), { cause: error });
+      });
     return Object.assign(image, { imageQualityStatus: cornerstone.Enums.ImageQualityStatus.FULL_RESOLUTION });
   };
   return { promise: made() };
