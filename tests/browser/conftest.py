@@ -10,12 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.stage import AXE, Site, Visit
 from tests.peer.servers import running, sinogram_command
 
 USERS = '"AuthenticationEnabled": true, "RegisteredUsers": {"anna": "secret"}, "ExecuteLuaEnabled": true, "OverwriteInstances": true,'
+EXPECTED_MS = 20_000  # costs nothing while all is well; a loaded machine is slow
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
@@ -27,6 +28,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no browser found: install Debian's package `chromium`, or set SINOGRAM_CHROMIUM to its path")
     if not AXE.exists():
         pytest.skip("axe-core is not installed: `make test` does that where Node.js 20.19 or later is")
+    expect.set_options(timeout=EXPECTED_MS)
     # A container has no sandbox of its own and no graphics card.
     arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with (

@@ -124,13 +124,18 @@ const job = (ID: string, State: JobState, Progress = 0, more: Partial<Job> = {})
 });
 
 test("a job says what it has made", () => {
-  const made = { ID: "x", Type: "Study" };
-  expect(madeBy(job("1", "Success", 100, { Content: { ...made, Path: "/studies/x" } }))?.ID).toBe("x");
-  expect(madeBy(job("1", "Success", 100, { Content: { Resources: [{ ID: "y", Type: "Series" }, made] } }))?.ID).toBe(
-    "x",
-  );
-  expect(madeBy(job("1", "Success", 100, { Content: { Resources: [made, made] } }))).toBeNull();
-  expect(madeBy(job("1", "Success"))).toBeNull();
+  const [study, instance] = [
+    { ID: "x", Type: "Study" },
+    { ID: "y", Type: "Instance" },
+  ];
+  const made = (Content: Record<string, unknown>, level: Level) =>
+    madeBy(job("1", "Success", 100, { Content }), level)?.ID;
+  expect(made({ ...study, Path: "/studies/x" }, "Study")).toBe("x");
+  expect(made({ Resources: [instance, study] }, "Instance")).toBe("y");
+  expect(made({ Resources: [instance, study] }, "Study")).toBe("x");
+  expect(made({ TargetStudy: "z" }, "Series")).toBe("z");
+  expect(made({ Resources: [study, study] }, "Study")).toBeUndefined();
+  expect(made({}, "Study")).toBeUndefined();
 });
 
 beforeEach(() => vi.useFakeTimers());

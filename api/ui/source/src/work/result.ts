@@ -14,21 +14,19 @@ interface Made {
 const isMade = (value: unknown): value is Made =>
   typeof value === "object" && value !== null && "ID" in value && "Type" in value && (value.Type as string) in PATHS;
 
-/** The one resource that a job has made, null where it made many or none. */
-export function madeBy(job: Job): Made | null {
+/** The one resource of a level that a job has made, null where it made many or none. */
+export function madeBy(job: Job, level: Level): Made | null {
   const { Content } = job;
   if (isMade(Content)) return Content;
-  const studies = (Array.isArray(Content.Resources) ? Content.Resources : []).filter(isMade);
-  for (const level of ["Study", "Series", "Instance"] as const) {
-    const those = studies.filter(({ Type }) => Type === level);
-    if (those.length === 1 && those[0] !== undefined) return those[0];
-    if (those.length > 1) return null;
-  }
-  return null;
+  if (typeof Content.TargetStudy === "string") return { ID: Content.TargetStudy, Type: "Study" };
+  // What lies above it is told as well, and is not always new.
+  const made = (Array.isArray(Content.Resources) ? Content.Resources : []).filter(isMade);
+  const [first, ...others] = made.filter(({ Type }) => Type === level);
+  return first !== undefined && others.length === 0 ? first : null;
 }
 
-export function resultOf(jobs: Job[], text: string): { text: string; link?: Notice["link"] } {
-  const made = jobs[0] ? madeBy(jobs[0]) : null;
+export function resultOf(jobs: Job[], resources: Resource[], text: string): { text: string; link?: Notice["link"] } {
+  const made = jobs[0] ? madeBy(jobs[0], resources[0]?.Type ?? "Study") : null;
   return made === null ? { text } : { text, link: { path: `/${PATHS[made.Type]}/${made.ID}`, text: t("work.open") } };
 }
 
@@ -37,5 +35,5 @@ export function showResult(resources: Resource[], jobs: Job[], keepsSource: bool
   const [first] = resources;
   const isShown = resources.length === 1 && first && router.path === `/${PATHS[first.Type]}/${first.ID}`;
   if (keepsSource || !isShown) onchange();
-  else router.go(resultOf(jobs, "").link?.path ?? "/", true);
+  else router.go(resultOf(jobs, resources, "").link?.path ?? "/", true);
 }
