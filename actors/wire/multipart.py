@@ -1,7 +1,7 @@
 """Multipart bodies as a stream: read as they come, nothing kept but what may be a boundary; written part by part.
 
 Source: RFC 2046 §5.1.1, RFC 7578 (forms), RFC 2387 (`multipart/related`, the bodies of PS3.18). A body ends with its last boundary;
-the two hyphens behind it may be missing from a form, as in Orthanc.
+the two hyphens behind it may be missing from a request, of which HTTP tells the end, as in Orthanc.
 """
 
 import re

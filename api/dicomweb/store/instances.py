@@ -56,7 +56,7 @@ class Store:
         kind, boundary = _read_type(req.content_type or "")
         request = _Request(self._deps, req, study)
         chunks = read_chunks(req, self._deps.settings)
-        source = _guarded(parts(chunks, boundary, is_closed=True)) if boundary else iter([(PartHeaders(), chunks)])
+        source = _guarded(parts(chunks, boundary)) if boundary else iter([(PartHeaders(), chunks)])
         try:
             request.take(((headers, _guarded(content)) for headers, content in source), kind)
         except BodyEnded as exc:
