@@ -65,6 +65,7 @@ _DROP = """([names, contents]) => {
 def test_dropped_files_are_sent(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/upload")
     files = [make_study(number) for number in (30, 31)]
+    expect(made.page.get_by_role("group", name="Drop")).to_be_visible()
     made.page.evaluate(_DROP, [["a.dcm", "b.dcm"], [list(file) for file in files]])
     expect(made.page.get_by_text("2 of 2 files · 2 instances")).to_be_visible()
 

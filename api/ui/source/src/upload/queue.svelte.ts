@@ -174,8 +174,9 @@ export class Queue {
     this.timer = setTimeout(() => {
       this.timer = null;
       Object.assign(this, this.counts);
-      this.shown = [...this.latest];
-      this.failures = [...this.failing];
+      // Copies: a row is drawn again only for another object.
+      this.shown = this.latest.map((item) => ({ ...item }));
+      this.failures = this.failing.map((item) => ({ ...item }));
       this.isRunning = this.sending.size > 0;
     }, REFRESH_MS);
   }
