@@ -12,6 +12,7 @@ import falcon
 
 from actors.messages.commands.revisions import Seen
 from api.errors import OutOfRange
+from api.rest.serving.compression import COMPRESSES
 from events.errors import RevisionConflict
 
 _TAG = re.compile(r"\+?([0-9]{1,18})(?:-(.*))?", re.DOTALL)
@@ -48,7 +49,9 @@ def _read(req: falcon.Request, header: str) -> Seen | None:
     text = req.get_header(header)
     if text is None:
         return None
-    text = text.strip().removeprefix("W/")  # of an answer that was compressed (`api.rest.serving.compression`)
+    text = text.strip()
+    # The tag of an answer that was compressed (`api.rest.serving.compression`); Orthanc compresses none with a tag, and takes none.
+    text = text.removeprefix("W/") if COMPRESSES in req.env else text
     text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     found = _TAG.fullmatch(text)
     if found is None:

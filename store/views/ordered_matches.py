@@ -21,7 +21,9 @@ from store.views.snapshot import Snapshot
 def by_values(matches: Matches, order: Sequence[Order], since: int, depths: Depths) -> Iterator[list[ResourceId]]:
     """Iterate over the identifiers of matches behind the first `since`, in pieces: as many as the query wants, or some more."""
     level, limit = matches.search.query.level, matches.search.query.limit
-    wanted = since + limit if limit else 0
+    with matches.views.snapshot() as s:
+        # What a deletion is about to remove counts among the first, so while there is some all are sorted.
+        wanted = 0 if s.hides_something else since + limit if limit else 0
     if (span := _ordered_span(matches, order)) and wanted:
         refs = _in_depth(matches, span, since, order[0], depths)
         if refs is not None:

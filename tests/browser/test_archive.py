@@ -47,6 +47,7 @@ def test_studies_are_listed_the_newest_first_and_sorted_by_their_columns(visit: 
     expect(name).to_have_attribute("aria-sort", "descending")
 
 
+@pytest.mark.nightly
 def test_the_keyboard_alone_goes_through_the_list(visit: Callable[..., Visit]) -> None:
     made = visit()
     page = made.page
@@ -70,6 +71,7 @@ def test_the_keyboard_alone_goes_through_the_list(visit: Callable[..., Visit]) -
     expect(page.get_by_role("heading", level=1)).to_contain_text(("Head", "Knee MR", "Thorax CT")[(STUDIES - 3) % 3])
 
 
+@pytest.mark.nightly
 def test_the_list_goes_to_its_end_without_a_gap(visit: Callable[..., Visit]) -> None:
     made = visit()
     _counts(made.page, f"{STUDIES} studies")
@@ -79,6 +81,7 @@ def test_the_list_goes_to_its_end_without_a_gap(visit: Callable[..., Visit]) -> 
     expect(made.page.locator("[aria-busy=true]")).to_have_count(0)
 
 
+@pytest.mark.nightly
 def test_a_search_narrows_the_list(visit: Callable[..., Visit], site: Site) -> None:
     labelled, *_ = site.ask("/studies")
     site.ask(f"/studies/{labelled}/labels/urgent", "PUT")
@@ -140,6 +143,7 @@ def test_several_are_chosen_and_downloaded_and_deleted(visit: Callable[..., Visi
     assert site.ask("/statistics")["CountStudies"] == STUDIES
 
 
+@pytest.mark.nightly
 def test_new_studies_appear_and_who_reads_further_down_keeps_the_place(visit: Callable[..., Visit], site: Site) -> None:
     made = visit()
     page = made.page
@@ -162,6 +166,7 @@ def test_new_studies_appear_and_who_reads_further_down_keeps_the_place(visit: Ca
     _counts(page, f"{STUDIES} studies")
 
 
+@pytest.mark.nightly
 def test_the_list_fits_a_phone(visit: Callable[..., Visit]) -> None:
     made = visit(width=390, height=844, dark=True)
     page = made.page

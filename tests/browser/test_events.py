@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.stage import Site, Visit
 from tests.browser.studies import make_study
+
+pytestmark = pytest.mark.nightly
 
 KEPT = 500  # by the page
 

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.browser.stage import Site, Visit
 from tests.dicom_bytes import add_pixels, dataset, encode
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _filled(site: Site) -> None:

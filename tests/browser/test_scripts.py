@@ -10,6 +10,8 @@ from tests.browser.stage import Site, Visit
 from tests.browser.studies import make_study
 from tests.peer.servers import running, sinogram_command
 
+pytestmark = pytest.mark.nightly
+
 SCRIPT = "function OnStoredInstance(instance) if RestApiGet('/instances/' .. instance) then error('no way for ' .. instance) end end"
 
 

@@ -12,6 +12,8 @@ from tests.browser.studies import make_study
 from tests.peer.exchange import Request
 from tests.peer.servers import running, sinogram_command
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:

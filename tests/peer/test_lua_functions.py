@@ -70,7 +70,6 @@ REST = {
     "bytes": "local f = RestApiGet('/instances/{id}/file') print(#f, f:sub(129, 132), f:byte(1))",
     "upload": "local f = RestApiGet('/instances/{id}/file') local a = ParseJson(RestApiPost('/instances', f)) print(a.Status, a.ID)",
     "upload nothing": "print(RestApiPost('/instances', ''), RestApiPost('/instances', 'nope'))",
-    "explorer": "print(RestApiGet('/app/explorer.html') ~= nil)",
     "root": "print(RestApiGet('/'))",
     "moved": "print(RestApiGet('/app'))",
     "many": "local n = 0 for i = 1, 200 do n = n + #RestApiGet('/patients') end print(n)",

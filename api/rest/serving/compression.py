@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from api.rest.serving.front import Application, Headers, StartResponse
 
+COMPRESSES: Final = "sinogram.compresses"  # key of the WSGI environment: answers to this client may be compressed
 LEAST_BYTES: Final = 2048
 LEVEL: Final = 6  # of zlib; 1 MB of JSON takes 10 ms
 _TYPES: Final = ("text/", "application/json", "application/xml", "application/dicom+", "application/javascript")
@@ -24,6 +25,7 @@ class Compression:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         started: list[Any] = []
+        environ[COMPRESSES] = True
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             started[:] = [status, headers, exc_info]

@@ -79,5 +79,5 @@ export default defineConfig({
       },
     },
   },
-  test: { environment: "jsdom", include: ["tests/**/*.test.ts"] },
+  test: { environment: "jsdom", isolate: false, maxWorkers: 1, include: ["tests/**/*.test.ts"] },
 });
