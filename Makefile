@@ -7,8 +7,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
 UI = api/ui/source
-# Most of the suite waits for servers that start and stop: four processes keep two processors busy.
-JOBS ?= 4
+# Most of the suite waits for servers that start and stop: five processes keep two processors busy.
+JOBS ?= 5
 # Servers under test are started hundreds of times: without compiled modules each start takes nearly twice the processor time.
 export PYTHONDONTWRITEBYTECODE =
 
