@@ -15,10 +15,8 @@ export interface ArchiveEvent {
   Resource?: { Level: string; ID: string; Path: string; State: "Current" | "Replaced" | "Deleted" } | null;
 }
 
-export async function getHistory(collection: string, id: string): Promise<ArchiveEvent[]> {
-  const told = await askJson<ArchiveEvent[] | { Events: ArchiveEvent[] }>(`/${collection}/${id}/history`);
-  return Array.isArray(told) ? told : told.Events;
-}
+export const getHistory = (collection: string, id: string): Promise<ArchiveEvent[]> =>
+  askJson(`/${collection}/${id}/history`);
 
 export interface Filter {
   types?: string[];
