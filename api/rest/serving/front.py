@@ -43,6 +43,9 @@ _WRITTEN = {
     )
 }  # fmt: skip
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+# What these types hold may come from a modality or from an attachment: shown by a browser, its scripts would act as whoever has logged in.
+_MAY_HOLD_SCRIPTS = ("text/html", "/xml", "+xml")  # ends of their names
+_WITHOUT_SCRIPTS = ("Content-Security-Policy", "sandbox")
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _HIDDEN = frozenset({"HEAD", "OPTIONS"})
 _OVERRIDES = {"put": "PUT", "delete": "DELETE"}
@@ -70,6 +73,8 @@ class Front:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             written = [(_WRITTEN.get(name, name), value) for name, value in headers]
             written.append(_NOSNIFF)
+            if self._holds_foreign_scripts(environ, headers):
+                written.append(_WITHOUT_SCRIPTS)
             return start_response(status, written, exc_info)
 
         # An IPv4 client of a socket that takes both families.
@@ -90,6 +95,16 @@ class Front:
         if "+" in environ["QUERY_STRING"]:
             environ["QUERY_STRING"] = environ["QUERY_STRING"].replace("+", "%2B")
         return self._application(environ, start)
+
+    def _holds_foreign_scripts(self, environ: dict[str, Any], headers: Headers) -> bool:
+        """Tell whether an answer may hold scripts that are not the administrator's: the page has a policy of its own, folders are configured."""
+        found = {name.lower(): value for name, value in headers}
+        media_type = found.get("content-type", "").partition(";")[0].strip().lower()
+        return (
+            media_type.endswith(_MAY_HOLD_SCRIPTS)
+            and "content-security-policy" not in found
+            and self._folders.find(environ["PATH_INFO"]) is None
+        )
 
     def _is_head_of_file(self, environ: dict[str, Any]) -> bool:
         return environ["REQUEST_METHOD"] == "HEAD" and self._folders.find(environ["PATH_INFO"]) is not None

@@ -7,6 +7,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from actors.services.scripts.client import ScriptsClient
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from api.rest.serving.admission import MOST_WAITING, PATIENCE_S, PROBE_S, SLOW_S, Admission
 from api.rest.serving.auth import USERNAME
+from api.rest.serving.folder_settings import FolderSettings
 from api.rest.serving.front import Front
 from api.rest.serving.paths import normalize_path
 from api.rest.settings import RestSettings
@@ -55,9 +57,24 @@ def ask_in_full(
     inner = Inner()
     front = Front(inner, settings, filters)
     answer: list[Any] = []
-    base = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1"}
-    body = front(base | environ, lambda status, headers, exc_info=None: answer.extend([status, dict(headers)]))
+    body = front(request("/") | environ, lambda status, headers, exc_info=None: answer.extend([status, dict(headers)]))
     return answer[0], answer[1], b"".join(body), inner.environ
+
+
+def request(path: str) -> dict[str, str]:
+    return {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1"}
+
+
+def policy_of(path: str, headers: list[tuple[str, str]], settings: RestSettings = PLAIN) -> str | None:
+    """Return the policy in the answer of an application with these headers."""
+
+    def application(_: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", headers)
+        return [b""]
+
+    answered: list[Any] = []
+    Front(application, settings)(request(path), lambda *args: answered.extend(args))
+    return dict(answered[1]).get("Content-Security-Policy")
 
 
 def basic(credentials: str, scheme: str = "Basic") -> str:
@@ -133,6 +150,32 @@ def test_overrides_change_the_method_to_put_and_delete_alone(environ: dict[str, 
 def test_every_answer_forbids_guessing_its_type() -> None:
     for environ in ({}, {"REQUEST_METHOD": "HEAD"}, {"REMOTE_ADDR": "192.0.2.1"}):
         assert ask(environ)[1]["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("headers", "policy"),
+    [
+        ([("Content-Type", "text/html; charset=utf-8")], "sandbox"),
+        ([("content-type", "Text/XML")], "sandbox"),  # a CDA document
+        ([("Content-Type", "image/svg+xml")], "sandbox"),  # an attachment
+        ([("Content-Type", "application/dicom+xml")], "sandbox"),
+        ([("Content-Type", "application/json")], None),
+        ([("Content-Type", "application/pdf")], None),  # a browser shows no PDF in a sandbox
+        ([("Content-Type", "text/html"), ("content-security-policy", "default-src 'self'")], None),  # the page's own
+        ([], None),
+    ],
+)
+def test_what_comes_from_others_runs_no_script_in_the_name_of_who_has_logged_in(
+    headers: list[tuple[str, str]], policy: str | None
+) -> None:
+    assert policy_of("/instances/x/attachments/1024/data", headers) == policy
+
+
+def test_pages_in_a_folder_that_is_served_run_their_scripts(tmp_path: Path) -> None:
+    settings = RestSettings(serve_folders=FolderSettings(folders={"/viewer": tmp_path}))
+    page = [("Content-Type", "text/html")]
+    assert policy_of("/viewer/index.html", page, settings) is None
+    assert policy_of("/viewers/index.html", page, settings) == "sandbox"
 
 
 @pytest.mark.parametrize(
