@@ -72,3 +72,4 @@ JOB_RUNS = Counter("sinogram_job_runs_total", "Runs of jobs, by how they ended",
 # -- scripts (actors.services.lua.runtime) --
 SCRIPT_CALLS = Counter("sinogram_script_calls_total", "Callbacks and chunks of scripts", "result", ("done", "failed"))
 SCRIPT_SECONDS = Histogram("sinogram_script_seconds", "Time of a callback or chunk of scripts")
+SCRIPT_REPLAYS = Gauge("sinogram_script_replays", "Dry replays of scripts under way")

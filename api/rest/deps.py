@@ -16,6 +16,7 @@ from actors.services.remote.peers import Peers
 from actors.services.remote.query_store import QueryStore
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.replays import Replay, ReplayWanted
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.interruption import Interruption
 from api.rest.event_hub import EventHub
@@ -121,6 +122,9 @@ class Deps:
     settings: RestSettings
     feed: EventHub
     conformance: Callable[[], str]  # the DICOM conformance statement of the moment
+    start_replay: Callable[
+        [ReplayWanted], Replay
+    ]  # raises Busy; the thread that calls must live as long as the process
     shutdown: Callable[[], object]  # returns at once; the server stops afterwards
     reset: Callable[[], object]  # likewise, and starts again
     scripts: ScriptsClient | None = None  # of the main interpreter; None: there are no scripts

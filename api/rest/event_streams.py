@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from actors.wire import metrics
 from api.rest.event_entries import encode_object
 from api.rest.event_hub import EventHub, Piece, Selection
 from api.rest.serving.loop_answer import LoopAnswer
-from events.errors import Busy
 from events.identifiers import Seq
 
 if TYPE_CHECKING:  # see LoopAnswer
@@ -16,31 +14,6 @@ if TYPE_CHECKING:  # see LoopAnswer
 RETRY_MS: Final = 2000  # after which a browser connects again
 HEAD_S: Final = 15.0  # between two events `head`
 _COMMENT: Final = b":\n"  # which readers pass over
-
-
-class Places:
-    """How many wait for events, in all processes of the server. Thread-safe.
-
-    Nothing locks the processes against each other: at the very limit, each of them may let one more in.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def take(self) -> Callable[[], None]:
-        """Take a place; returns what gives it back, once. Raises Busy where there is none."""
-        if metrics.EVENT_LISTENERS.total() >= self._limit:
-            raise Busy(f"{self._limit} clients wait for events already (MaxEventStreams): come again later")
-        metrics.EVENT_LISTENERS.add(1)
-        is_taken = True
-
-        def give_back() -> None:
-            nonlocal is_taken
-            if is_taken:
-                is_taken = False
-                metrics.EVENT_LISTENERS.add(-1)
-
-        return give_back
 
 
 class _Waiting(LoopAnswer):

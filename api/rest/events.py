@@ -8,12 +8,14 @@ from typing import Any
 
 import falcon
 
+from actors.wire import metrics
 from api.errors import OutOfRange
 from api.rest.deps import Deps, Routes
 from api.rest.event_entries import encode_line, encode_object, render_told, sees_values
 from api.rest.event_hub import Selection
 from api.rest.event_requests import DEFAULT_LIMIT, LINES, MAXIMUM_LIMIT, STREAM, Asked, parse_events
-from api.rest.event_streams import EventStream, LongPoll, Places
+from api.rest.event_streams import EventStream, LongPoll
+from api.rest.places import Places
 from api.rest.render_resources import COLLECTION
 from api.rest.serving import orthanc_json, orthanc_xml
 from api.rest.serving.auth import ORIGIN
@@ -34,7 +36,9 @@ class Events:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._places = Places(deps.settings.max_event_streams)
+        limit = deps.settings.max_event_streams
+        refusal = f"{limit} clients wait for events already (MaxEventStreams): come again later"
+        self._places = Places(metrics.EVENT_LISTENERS, limit, refusal)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = parse_events(req)

@@ -14,6 +14,14 @@ from store.views.snapshot import Snapshot
 
 def count_over_time(snapshot: Snapshot, bounds_us: Sequence[int]) -> list[int]:
     """Return the number of events between each two of some moments, which rise. A bound costs a look at 20 rows of a log of a million."""
+    places = [1]
+    for bound_us in bounds_us:
+        places.append(find_first_since(snapshot, bound_us, places[-1]))
+    return [behind - first for first, behind in pairwise(places[1:])]
+
+
+def find_first_since(snapshot: Snapshot, moment_us: int, first: int = 1) -> int:
+    """Return the first event, from `first` on, of this moment or later; the one that would come next where there is none."""
     end, _ = read_end(snapshot.txn, snapshot.tables)
 
     def at_us(seq: int) -> int:
@@ -22,7 +30,4 @@ def count_over_time(snapshot: Snapshot, bounds_us: Sequence[int]) -> list[int]:
             raise CorruptLog(f"event {seq} is missing")
         return envelope.decode_record(Seq(seq), row).at_us
 
-    places = [1]
-    for bound_us in bounds_us:
-        places.append(bisect_left(range(end + 1), bound_us, places[-1], key=at_us))
-    return [behind - first for first, behind in pairwise(places[1:])]
+    return bisect_left(range(end + 1), moment_us, first, key=at_us)

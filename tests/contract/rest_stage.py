@@ -24,6 +24,7 @@ from actors.services.remote.peers import Peers
 from actors.services.remote.query_store import NO_OTHER_LIMITS, QueryStore
 from actors.services.remote.target import ScuSettings
 from actors.services.scripts.client import ScriptsClient
+from actors.services.scripts.replays import Replay, ReplayWanted
 from actors.services.scripts.script_filters import NO_FILTERS, ScriptFilters
 from actors.wire.bridge.channel import open_local_channel
 from actors.wire.http.peer import Peer
@@ -123,6 +124,10 @@ def environ_of(path: str, method: str, body: bytes, headers: dict[str, str]) -> 
     return environ
 
 
+def _no_replays(_: ReplayWanted) -> Replay:
+    raise AssertionError("this stage has no processes")
+
+
 @contextmanager
 def rest_stage(
     archive: Core,
@@ -137,6 +142,7 @@ def rest_stage(
     scripts: ScriptsClient | None = None,
     filters: ScriptFilters = NO_FILTERS,
     incoming: IngestSettings | None = None,
+    start_replay: Callable[[ReplayWanted], Replay] = _no_replays,
     **settings: Any,
 ) -> Iterator[RestStage]:
     """Build the application on a running archive."""
@@ -174,6 +180,7 @@ def rest_stage(
         conformance=lambda: render_conformance((), DicomSettings(), ScuSettings()),
         scripts=scripts,
         filters=filters,
+        start_replay=start_replay,
         shutdown=control("shutdown"),
         reset=control("reset"),
     )

@@ -9,9 +9,12 @@ from actors.messages.jobs_client import JobsClient
 from actors.messages.log_watch import LogEnd
 from actors.services.remote.asking import create_find_pool
 from actors.services.remote.query_store import QueryStore
+from actors.services.scripts.replays import Replay, ReplayWanted
 from actors.wire.interruption import Interruption
 from api.rest.deps import Deps
 from api.rest.event_hub import EventHub
+from events.errors import Busy
+from store.disk_errors import explain
 from tools.server.composition import ServerSettings
 from tools.server.intake import Intake
 from tools.server.links import Links, Reading
@@ -64,6 +67,7 @@ class Facilities:
             settings=settings.rest,
             feed=self.feed,
             conformance=self._state_conformance,
+            start_replay=self._start_replay,
             scripts=links.scripts,
             received=links.received,
             filters=self.filters,
@@ -77,6 +81,14 @@ class Facilities:
         )  # which needs this one; a script's process has no other use of it
         statement: str = module.conformance_statement(self._settings, self)
         return statement
+
+    def _start_replay(self, wanted: ReplayWanted) -> Replay:
+        module = import_module("tools.server.replays")  # likewise, and for few gateways
+        try:
+            replay: Replay = module.ReplayProcess(self._settings, wanted)
+        except OSError as exc:
+            raise Busy(f"A process for the replay cannot be started: {explain(exc)}") from exc
+        return replay
 
     @cached_property
     def _peer_client(self) -> "PeerClient":

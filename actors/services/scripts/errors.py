@@ -1,9 +1,13 @@
 """How a script fails."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from events.errors import SinogramError
+
+_PLACE: Final = re.compile(r"(.+?):([0-9]{1,9}): ")  # Lua's own form
 
 
 class Cause(StrEnum):
@@ -27,6 +31,12 @@ class ScriptFailed(SinogramError):
 def describe_loading(script: Path, failure: ScriptFailed) -> str:
     """Return why a script could not be loaded, with its file, which Lua names in most messages."""
     return failure.message if failure.message.startswith(f"{script}:") else f"{script}: {failure.message}"
+
+
+def place_of(message: str) -> tuple[str | None, int | None]:
+    """Return the script and the line that a message of Lua begins with, as far as it does."""
+    found = _PLACE.match(message)
+    return (found[1], int(found[2])) if found else (None, None)
 
 
 class HostError(Exception):

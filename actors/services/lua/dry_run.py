@@ -41,6 +41,10 @@ if io then
     would('run', tostring(command))
     return open(null, mode)
   end
+  function io.tmpfile()
+    would('write', 'a temporary file')
+    return open(null, 'w+')
+  end
   local output = io.output
   function io.output(file)
     if type(file) ~= 'string' then return output(file) end
