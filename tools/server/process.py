@@ -148,7 +148,7 @@ def _run_core(order: Order, ending: Ending) -> int:
     from tools.server.core import Core
     from tools.server.log_levels import LogLevels
 
-    _note_that_all_is_loaded()
+    note_that_all_is_loaded()
     control = {
         "shutdown": lambda: os.kill(order.supervisor, signal.SIGTERM),
         "reset": lambda: os.kill(order.supervisor, signal.SIGHUP),
@@ -178,7 +178,7 @@ def _run_gateway(order: Order, ending: Ending) -> int:
     from api.dicom.places import Places
     from tools.server.gateway import Gateway
 
-    _note_that_all_is_loaded()
+    note_that_all_is_loaded()
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     gateway = Gateway(
         order.settings,
@@ -200,7 +200,7 @@ def _run_worker(order: Order, ending: Ending) -> int:
     from actors.wire.bridge.client import BridgeClient
     from tools.server.worker import Worker
 
-    _note_that_all_is_loaded()
+    note_that_all_is_loaded()
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     worker = Worker(order.settings, _links(order, bridge), slots=order.slots)
     threading.Thread(target=_stop_with_core, args=(bridge, ending), daemon=True).start()
@@ -221,7 +221,7 @@ def _run_lua_filter(order: Order, ending: Ending) -> int:
     from tools.server.log_levels import LogLevels
     from tools.server.lua_processes import FilterInterpreter
 
-    _note_that_all_is_loaded()
+    note_that_all_is_loaded()
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_FILTER])
     _show_life(board)
@@ -241,7 +241,7 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
     from actors.wire.bridge.client import BridgeClient
     from tools.server.lua_processes import MainInterpreter
 
-    _note_that_all_is_loaded()
+    note_that_all_is_loaded()
     bridge = BridgeClient(order.settings.index_directory, _identity(order))
     board = open_board(order.boards[LUA_MAIN])
     _show_life(board)
@@ -249,8 +249,8 @@ def _run_lua_main(order: Order, ending: Ending) -> int:
     return _run_lua(order, ending, bridge, interpreter)
 
 
-def _note_that_all_is_loaded() -> None:
-    """Let the collector work from now on, but not on the objects that modules have made: these stay."""
+def note_that_all_is_loaded() -> None:
+    """Let the collector work from now on, but not on the objects that modules have made: these stay, and an end need not look through them."""
     gc.freeze()
     gc.enable()
 

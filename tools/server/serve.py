@@ -32,7 +32,7 @@ from tools.server.children import INTERPRETERS, Child, spawn, wait_for_one
 from tools.server.composition import ServerSettings
 from tools.server.logging_setup import LEVEL_WORDS, set_level
 from tools.server.orders import Orders
-from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, WORKING, Order
+from tools.server.process import CORE, GATEWAY, READY, REFUSED, WORKER, WORKING, Order, note_that_all_is_loaded
 from tools.server.signals import (
     FOR_THE_SUPERVISOR,
     MEANINGLESS,
@@ -301,7 +301,9 @@ def serve(settings: ServerSettings, *, single_process: bool = False) -> int:
         if single_process:
             from tools.server.single import serve_in_one_process
 
+            note_that_all_is_loaded()
             return serve_in_one_process(settings)
+        note_that_all_is_loaded()
         return Supervisor(settings).run()
     except (BadConfiguration, BadMedium) as exc:
         print(f"sinogram: {exc}", file=sys.stderr)
