@@ -101,11 +101,16 @@ def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
 
 def read_anonymization(deps: Deps, req: falcon.Request, body: Mapping[str, Any]) -> Modification:
     """Read a request to anonymise, and draw the patient's name. Raises InvalidRequest and its refinements."""
-    program = f"Sinogram {deps.settings.sinogram_version}"
-    change = read_anonymize(body, read_flags(body, deps), program)
-    if not needs_name(change):
-        return change
-    name = deps.index.draw_anonymous_name(correlation_of(req))
+    change = read_unnamed(deps, body)
+    return named(change, deps.index.draw_anonymous_name(correlation_of(req))) if needs_name(change) else change
+
+
+def read_unnamed(deps: Deps, body: Mapping[str, Any]) -> Modification:
+    """Read a request to anonymise; the name, where one is to be drawn, is lacking."""
+    return read_anonymize(body, read_flags(body, deps), f"Sinogram {deps.settings.sinogram_version}")
+
+
+def named(change: Modification, name: str) -> Modification:
     return replace(change, replace={**change.replace, TagPath((), PATIENT_NAME): name})
 
 

@@ -92,7 +92,7 @@ def test_a_study_is_sent_by_the_keyboard_alone(visit: Callable[..., Visit], site
     expect(button).to_be_focused()
     assert [pydicom.dcmread(path).PatientID for path in received.iterdir()] == ["P0001"]
     page.get_by_role("status").get_by_role("link", name="Job").click()
-    expect(page.get_by_role("dialog", name="DicomModalityStore")).to_contain_text("succeeded")
+    expect(page.get_by_role("dialog", name="Send to modality: WARD")).to_contain_text("succeeded")
 
 
 @pytest.mark.nightly
@@ -113,7 +113,16 @@ def test_a_study_is_anonymised_and_the_copy_shown(visit: Callable[..., Visit], s
     page.get_by_role("button", name="Anonymise").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("New Patient ID").fill("TRIAL7")
+    dialog.get_by_role("button", name="Show what changes").click()
+    row = dialog.get_by_role("row")
+    expect(row.filter(has_text="InstitutionName")).to_contain_text("removed")
+    expect(row.filter(has_text="0010,0020")).to_contain_text("TRIAL7")
+    expect(row.filter(has_text="StudyInstanceUID")).to_contain_text("a new one")
+    expect(row.filter(has_text="StudyDescription")).to_have_count(1)
     dialog.get_by_label("Study Description").check()
+    expect(row.filter(has_text="StudyDescription")).to_have_count(0)  # what stays is not shown, until it is asked for
+    dialog.get_by_role("button", name="kept").click()
+    expect(row.filter(has_text="StudyDescription")).to_contain_text("Head")
     assert made.find_barriers() == []
     made.screenshot("anonymise")
     dialog.get_by_role("button", name="Anonymise").click()
@@ -141,6 +150,11 @@ def test_tags_are_modified_in_place_and_in_a_copy(visit: Callable[..., Visit], s
     dialog.get_by_label("Tag", exact=True).fill("InstitutionName")
     dialog.get_by_label("Value", exact=True).fill("Ward 7")
     dialog.get_by_label("changed in place").check()
+    dialog.get_by_role("button", name="Show what changes").click()
+    row = dialog.get_by_role("row")
+    expect(row.filter(has_text="StudyDescription")).to_contain_text("Neck")
+    expect(row.filter(has_text="AccessionNumber")).to_contain_text("removed")
+    expect(row.filter(has_text="InstanceUID")).to_have_count(0)
     assert made.find_barriers() == []
     made.screenshot("modify")
     dialog.get_by_role("button", name="Modify").click()

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import type { Level, Resource } from "../src/api/archive";
 import { RequestFailed } from "../src/api/client";
+import type { ArchiveEvent, Filter } from "../src/api/events";
+import type { Ear } from "../src/api/feed";
 import type { Job, JobState } from "../src/api/jobs";
 import { archivePath } from "../src/api/work";
 import { notices } from "../src/parts/notices.svelte";
@@ -115,6 +117,7 @@ const job = (ID: string, State: JobState, Progress = 0, more: Partial<Job> = {})
   Type: "DicomModalityStore",
   Priority: 0,
   CreationTime: "20260101T000000",
+  Timestamp: "20260101T000000",
   EffectiveRuntime: 0,
   ErrorCode: 0,
   ErrorDescription: "",
@@ -144,7 +147,7 @@ afterEach(() => {
   notices.all = [];
 });
 
-/** A server whose jobs the test moves on. */
+/** A server whose jobs the test moves on, and whose feed tells so. */
 function staged(...jobs: Job[]) {
   const server = new Map(jobs.map((one) => [one.ID, one]));
   const list = vi.fn(() =>
@@ -154,25 +157,35 @@ function staged(...jobs: Job[]) {
     const found = server.get(id);
     return found ? Promise.resolve(found) : Promise.reject(new RequestFailed(404, "Not found"));
   });
-  return { server, list, running: new Running(list, get) };
+  const ears: Ear[] = [];
+  const follow = (_: Filter, ear: Ear) => {
+    ears.push(ear);
+    ear.connected?.(true);
+    return () => void ears.splice(ears.indexOf(ear), 1);
+  };
+  const move = (...moved: Job[]) => {
+    for (const one of moved) server.set(one.ID, one);
+    for (const { heard } of ears) heard({ Tag: "job-step-finished/1" } as ArchiveEvent);
+    return vi.advanceTimersByTimeAsync(2_000);
+  };
+  const connect = (isConnected: boolean) => ears.forEach(({ connected }) => connected?.(isConnected));
+  return { list, move, connect, running: new Running(list, get, { follow }) };
 }
 
 const WORDS = { doing: "Sending", done: () => ({ text: "Sent" }) };
 const told = () => notices.all.map(({ text, isError, progress }) => [text, isError, progress]);
 
 test("several jobs are told of as one matter, until all have ended", async () => {
-  const { server, running } = staged(job("1", "Running", 50), job("2", "Pending"));
+  const { move, running } = staged(job("1", "Running", 50), job("2", "Pending"));
   const stop = running.follow();
   const then = vi.fn();
   running.watch([{ ID: "1" }, { ID: "2" }], { ...WORDS, then });
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(100);
   expect(told()).toEqual([["Sending", false, 25]]);
   expect(running.jobs.length).toBe(2);
-  server.set("1", job("1", "Success", 100));
-  await vi.advanceTimersByTimeAsync(3_000);
+  await move(job("1", "Success", 100));
   expect(told()).toEqual([["Sending", false, 50]]);
-  server.set("2", job("2", "Success", 100));
-  await vi.advanceTimersByTimeAsync(3_000);
+  await move(job("2", "Success", 100));
   expect(told()).toEqual([["Sent", false, undefined]]);
   expect(then).toHaveBeenCalledOnce();
   stop();
@@ -198,22 +211,53 @@ test("a job that somebody has removed is told of no more", async () => {
   stop();
 });
 
-test("where nothing goes on questions are rare, and there are none once nobody follows", async () => {
-  const { list, running } = staged();
+test("while the feed tells, nothing is asked for that it has not told of", async () => {
+  const { list, move, running } = staged(job("1", "Running", 10));
   const stop = running.follow();
+  await vi.advanceTimersByTimeAsync(1_000);
+  list.mockClear();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(list).not.toHaveBeenCalled();
+  await move(job("1", "Running", 20));
+  expect(list).toHaveBeenCalledOnce();
+  expect(running.jobs.map(({ Progress }) => Progress)).toEqual([20]);
+  stop();
+});
+
+test("where there is no feed they are asked for now and then, and no more once nobody follows", async () => {
+  const { list, connect, running } = staged(job("1", "Running", 10));
+  const stop = running.follow();
+  connect(false);
+  list.mockClear();
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(list.mock.calls.length).toBeLessThanOrEqual(5);
+  expect(list.mock.calls.length).toBeGreaterThan(5);
   stop();
   list.mockClear();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(list).not.toHaveBeenCalled();
 });
 
-test("a server that is away for a while is asked again", async () => {
+test("what happens while the server is asked is not missed", async () => {
   const { list, running } = staged(job("1", "Running", 10));
-  list.mockRejectedValueOnce(new Error("away"));
+  let answer: (jobs: Job[]) => void = () => undefined;
+  list.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+  const first = running.look();
+  void running.look();
+  answer([job("1", "Running", 5)]);
+  await first;
+  expect(running.jobs.map(({ Progress }) => Progress)).toEqual([10]);
+});
+
+test("a server that is away for a while is asked again when it is back", async () => {
+  const { list, connect, running } = staged(job("1", "Running", 10));
+  list.mockRejectedValue(new Error("away"));
   const stop = running.follow();
-  await vi.advanceTimersByTimeAsync(20_000);
+  connect(false);
+  await vi.advanceTimersByTimeAsync(1_000);
+  list.mockReset();
+  list.mockResolvedValue([job("1", "Running", 10)]);
+  connect(true);
+  await vi.advanceTimersByTimeAsync(100);
   expect(running.jobs.length).toBe(1);
   stop();
 });

@@ -13,6 +13,8 @@ export interface Job {
   CreationTime: string;
   CompletionTime?: string;
   EstimatedTimeOfArrival?: string;
+  /** When this was told, by the server's clock. */
+  Timestamp: string;
   EffectiveRuntime: number;
   ErrorCode: number;
   ErrorDescription: string;
@@ -20,6 +22,17 @@ export interface Job {
   Content: Record<string, unknown>;
   Resources?: string[];
 }
+
+/** A job that the server has taken on. */
+export interface Started {
+  ID: string;
+}
+
+/** What tells that a job has moved. */
+export const JOB_EVENTS = [
+  "job-submitted", "job-started", "job-step-finished", "job-output-added", "job-output-dropped", "job-interrupted", "job-paused",
+  "job-resumed", "job-cancelled", "job-resubmitted", "job-forgotten", "job-retry-scheduled", "job-succeeded", "job-failed",
+]; // prettier-ignore
 
 export type Action = "pause" | "resume" | "cancel" | "resubmit";
 

@@ -2,7 +2,7 @@
 
 import { type Level, PATHS, type Resource } from "./archive";
 import { ask, askJson } from "./client";
-import type { Started } from "./remotes";
+import type { Started } from "./jobs";
 
 export interface Change {
   Replace: Record<string, string>;
@@ -23,7 +23,7 @@ export const DEFAULT_EDITION = "2023b";
 const ids = (resources: Resource[]): string[] => resources.map((resource) => resource.ID);
 
 /** Ask for a change as a job: of one resource by its own route, of several, or of instances (whose route gives a file), by the one for many. */
-async function change(verb: "modify" | "anonymize", resources: Resource[], body: object): Promise<Started> {
+async function change(verb: Verb, resources: Resource[], body: object): Promise<Started> {
   const [first] = resources;
   const isOne = resources.length === 1 && first !== undefined && first.Type !== "Instance";
   return askJson(isOne ? `/${PATHS[first.Type]}/${first.ID}/${verb}` : `/tools/bulk-${verb}`, {
@@ -40,6 +40,27 @@ async function change(verb: "modify" | "anonymize", resources: Resource[], body:
 export const modify = (resources: Resource[], body: Change): Promise<Started> => change("modify", resources, body);
 export const anonymize = (resources: Resource[], body: Change): Promise<Started> =>
   change("anonymize", resources, body);
+
+export interface Tag {
+  Name: string;
+  Type: string;
+  Value: string | Dataset[] | null;
+  /** It is another one each time, such as an identifier. */
+  IsDrawn?: boolean;
+}
+export type Dataset = Record<string, Tag>;
+
+export type Verb = "modify" | "anonymize";
+
+/** The tags of an instance before and after a change of a resource of this level; nothing is changed. */
+export async function previewChange(
+  verb: Verb,
+  instance: string,
+  Level: Level,
+  body: Change,
+): Promise<{ Before: Dataset; After: Dataset }> {
+  return askJson(`/${PATHS.Instance}/${instance}/${verb}/preview`, { method: "POST", body: { ...body, Level } });
+}
 
 /** Merge studies into the first of them, or make a new study of some series of one. */
 export async function merge(into: string, studies: string[], KeepSource: boolean): Promise<Started> {

@@ -1,6 +1,8 @@
 /** Fetch studies or series from a remote, as jobs that are told of as one matter. */
 
-import { type Found, type Remote, retrieve, type Started } from "../api/remotes";
+import type { Started } from "../api/jobs";
+import { type Found, retrieve } from "../api/queries";
+import type { Remote } from "../api/remotes";
 import { t } from "../i18n/index.svelte";
 import { notices } from "../parts/notices.svelte";
 import { wordsOf } from "../parts/tell";

@@ -1,6 +1,6 @@
 /** The form of a peer or a DICOMweb server, and the description that it stands for. */
 
-import type { Description } from "../api/configured";
+import type { Description } from "../api/remotes";
 
 export interface Pair {
   name: string;

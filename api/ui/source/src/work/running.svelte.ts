@@ -1,22 +1,23 @@
 /**
  * Jobs that go on, for the navigation's count and for notices of what the page itself has begun.
  *
- * They are asked for now and then, and not heard of by a stream: a browser opens six connections to a server, uploads use four of
- * them, and a view that shows a feed has one.
+ * The feed that all views share tells when one has moved; then those that have not ended are asked for. Where there is no feed, as
+ * while as many listen as may, they are asked for now and then.
  */
 
 import { RequestFailed } from "../api/client";
-import { getJob, type Job, listUnfinished } from "../api/jobs";
-import type { Started } from "../api/remotes";
+import { feed, type Feed } from "../api/feed";
+import { hear } from "../api/hearing";
+import { getJob, type Job, JOB_EVENTS, listUnfinished, type Started } from "../api/jobs";
 import { t } from "../i18n/index.svelte";
 import { type Notice, notices } from "../parts/notices.svelte";
 import { wordsOf } from "../parts/tell";
 
-/** Short jobs are seen to end soon; long ones are asked for less and less often. */
-const FIRST_MS = 300;
-const SLOWER = 1.3;
-const BUSY_MS = 2_000;
-const IDLE_MS = 15_000;
+const AT_LEAST_MS = 400;
+const WITHOUT_FEED_MS = 5_000;
+/** Those that were begun here are known by this many, also after the page was loaded again. */
+const MOST_BEGUN = 200;
+const BEGUN = "sinogram-jobs";
 
 export interface Words {
   /** While it goes on, such as "Sending to PACS". */
@@ -36,65 +37,66 @@ interface Watched {
 
 export class Running {
   jobs: Job[] = $state.raw([]);
+  /** Jobs that were begun in this browser, the latest last. */
+  begun: string[] = $state.raw(JSON.parse(localStorage.getItem(BEGUN) ?? "[]") as string[]);
 
   private watched: Watched[] = [];
-  private timer: ReturnType<typeof setTimeout> | null = null;
-  private isFollowed = false;
   private isAsking = false;
-  private wait_ms = FIRST_MS;
+  private isLate = false; // something happened while they were being asked for
 
   constructor(
     private readonly list = listUnfinished,
     private readonly get = getJob,
+    private readonly of: Pick<Feed, "follow"> = feed,
   ) {}
 
   /** Tell of jobs that the page has begun, as one matter, until they have ended. */
   watch(started: Started[], words: Words): void {
     const [first] = started;
     if (first === undefined) return;
+    this.begun = [...this.begun, ...started.map(({ ID }) => ID)].slice(-MOST_BEGUN);
+    localStorage.setItem(BEGUN, JSON.stringify(this.begun));
     const notice = notices.begin(words.doing, linkTo(started.length === 1 ? first.ID : null));
     this.watched.push({ notice, words, progress: new Map(started.map(({ ID }) => [ID, 0])), ended: [] });
-    this.wait_ms = FIRST_MS;
     void this.look();
   }
 
-  /** Keep `jobs` true until the returned function is called. There are no questions while the tab is hidden. */
+  /** Keep `jobs` true until the returned function is called. */
   follow(): () => void {
-    const look = () => {
-      if (document.visibilityState === "visible") void this.look();
-      else this.rest();
+    let timer: ReturnType<typeof setInterval> | null = null;
+    const connected = (isConnected: boolean) => {
+      if (timer !== null) clearInterval(timer);
+      timer = isConnected
+        ? null
+        : setInterval(() => {
+            if (document.visibilityState === "visible") void this.look();
+          }, WITHOUT_FEED_MS);
+      if (isConnected) void this.look(); // what has happened before
     };
-    this.isFollowed = true;
-    document.addEventListener("visibilitychange", look);
-    look();
+    connected(false);
+    const stop = hear(JOB_EVENTS, () => this.look(), { atLeast_ms: AT_LEAST_MS, connected, of: this.of });
+    void this.look();
     return () => {
-      this.isFollowed = false;
-      document.removeEventListener("visibilitychange", look);
-      this.rest();
+      stop();
+      if (timer !== null) clearInterval(timer);
     };
   }
 
   async look(): Promise<void> {
+    this.isLate = true;
     if (this.isAsking) return;
     this.isAsking = true;
-    this.rest();
     try {
-      this.jobs = await this.list();
-      for (const each of [...this.watched]) await this.update(each);
+      while (this.isLate) {
+        this.isLate = false;
+        this.jobs = await this.list();
+        for (const each of [...this.watched]) await this.update(each);
+      }
     } catch {
-      // Whoever asks for more is told why the server does not answer; this is asked again.
+      // Whoever asks for more is told why the server does not answer; this is asked again once the feed is back.
     } finally {
       this.isAsking = false;
-      const isBusy = this.jobs.length > 0 || this.watched.length > 0;
-      this.wait_ms = Math.min(this.wait_ms * SLOWER, BUSY_MS);
-      if (this.isFollowed && document.visibilityState === "visible")
-        this.timer = setTimeout(() => void this.look(), isBusy ? this.wait_ms : IDLE_MS);
     }
-  }
-
-  private rest(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
   }
 
   private async update(each: Watched): Promise<void> {

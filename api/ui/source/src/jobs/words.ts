@@ -1,0 +1,83 @@
+/** What a job is about, and how it fares, in words and numbers. */
+
+import { type Job, type JobState, moment } from "../api/jobs";
+import { type Key, language, t } from "../i18n/index.svelte";
+
+export const GOING: JobState[] = ["Running", "Pending", "Retry", "Paused"];
+export const isGoing = (job: Job): boolean => GOING.includes(job.State);
+
+/** The type in words; one that is not known here, such as that of a script, by its own name. */
+export function typeName(type: string): string {
+  const words = t(`jobs.type.${type}` as Key);
+  return words === `jobs.type.${type}` ? type : words;
+}
+
+/** Where it sends to or fetches from; empty where it does neither. */
+function otherSide({ Content }: Job): string {
+  const { RemoteAet, Server, Peer } = Content;
+  if (Array.isArray(Peer)) return String(Peer[0] ?? "");
+  return [Server, RemoteAet].find((each): each is string => typeof each === "string") ?? "";
+}
+
+const ANONYMIZES = "Anonymization";
+
+/** Types as people tell them apart: one of the server's does two things. */
+export const typeOf = (job: Job): string => (job.Content.IsAnonymization === true ? ANONYMIZES : job.Type);
+
+export function titleOf(job: Job): string {
+  const name = otherSide(job);
+  return name === "" ? typeName(typeOf(job)) : t("jobs.with", { type: typeName(typeOf(job)), name });
+}
+
+export const countOf = ({ Content }: Job): number => Number(Content.InstancesCount ?? 0) || 0;
+
+export function errorOf(job: Job): string {
+  return job.ErrorCode === 0 ? "" : [job.ErrorDescription, job.ErrorDetails].filter(Boolean).join(": ");
+}
+
+export interface Figures {
+  /** For how long it has run. */
+  runtime_s: number;
+  left_s: number | null;
+  /** Instances in a second; null where that says nothing. */
+  rate: number | null;
+}
+
+const SHORTEST_S = 0.5; // what took less has no rate worth telling
+
+/** `age_s`: how long ago the server has told of the job. */
+export function figuresOf(job: Job, age_s = 0): Figures {
+  const isRunning = job.State === "Running";
+  const runtime_s = job.EffectiveRuntime + (isRunning ? age_s : 0);
+  const left_s =
+    isRunning && job.EstimatedTimeOfArrival
+      ? Math.max(0, (moment(job.EstimatedTimeOfArrival).getTime() - moment(job.Timestamp).getTime()) / 1000 - age_s)
+      : null;
+  const done = (countOf(job) * job.Progress) / 100;
+  return {
+    runtime_s,
+    left_s,
+    rate: done > 0 && job.EffectiveRuntime >= SHORTEST_S ? done / job.EffectiveRuntime : null,
+  };
+}
+
+/** A length of time, in the two units that say most. */
+export function lasting(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60)];
+  if (days > 0) return t("time.days", { days, hours });
+  if (whole >= 3_600) return t("time.hours", { hours, minutes: minutes % 60 });
+  if (whole >= 60) return t("time.minutes", { minutes, seconds: whole % 60 });
+  return t("time.seconds", {
+    seconds: seconds.toLocaleString(language.code, { maximumFractionDigits: seconds < 10 ? 1 : 0 }),
+  });
+}
+
+/** A moment, with its date where that is not today's. */
+export function when(at: Date): string {
+  const isToday = at.toDateString() === new Date().toDateString();
+  return at.toLocaleString(language.code, {
+    ...(isToday ? {} : { dateStyle: "short" }),
+    timeStyle: "medium",
+  });
+}
