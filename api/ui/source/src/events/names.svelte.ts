@@ -1,0 +1,38 @@
+/** What people call the resources that events are about: asked for some at a time, for those that are seen. */
+
+import type { Resource } from "../api/archive";
+import { askJson } from "../api/client";
+import { subject } from "../work/subject";
+
+const GATHERED_MS = 300;
+const MOST_AT_ONCE = 100;
+const KEPT = 1_000;
+
+class Names {
+  private known: Map<string, string> = $state.raw(new Map());
+  private wanted = new Set<string>();
+  private timer: ReturnType<typeof setTimeout> | null = null;
+
+  of(id: string): string | undefined {
+    return this.known.get(id);
+  }
+
+  want(id: string): void {
+    if (this.known.has(id) || this.wanted.size >= MOST_AT_ONCE) return;
+    this.wanted.add(id);
+    this.timer ??= setTimeout(() => void this.ask(), GATHERED_MS);
+  }
+
+  private async ask(): Promise<void> {
+    const ids = [...this.wanted];
+    this.wanted.clear();
+    this.timer = null;
+    const body = { Resources: ids, Metadata: false };
+    const found = await askJson<Resource[]>("/tools/bulk-content", { method: "POST", body }).catch(() => []);
+    const names = new Map(found.map((resource) => [resource.ID, subject([resource])]));
+    const all = [...this.known, ...ids.map((id) => [id, names.get(id) ?? ""] as const)];
+    this.known = new Map(all.slice(-KEPT));
+  }
+}
+
+export const names = new Names();
