@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from actors.services.codecs.pool import CodecPool
 from store.environment import Environment
@@ -22,6 +23,18 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 TESTS = Path(__file__).parent
+WITH_A_BROWSER = "browser"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a process a file at a time, as `--dist loadfile` does, but at once those that share a browser, which is dear to start."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    made = LoadFileScheduling(config, log)
+    by_file = made._split_scope
+    made._split_scope = lambda nodeid: WITH_A_BROWSER if f"/{WITH_A_BROWSER}/" in nodeid else by_file(nodeid)
+    return made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files: dict[str, dict[Path, list[pytest.Item]]] = {}
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        files.setdefault(folder, {}).setdefault(item.path, []).append(item)
+        file = item.path.parent if folder == WITH_A_BROWSER else item.path
+        files.setdefault(folder, {}).setdefault(file, []).append(item)
     placed = [
         ((place + 0.5) / len(of_folder) * (1 if folder == "unit" else 0.9), of_file)
         for folder, of_folder in files.items()

@@ -1,15 +1,18 @@
 """A visitor of the page, and what stands behind it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.peer.exchange import Request, Server
+from tests.peer.servers import wait_for
 
 AXE = Path(__file__).parents[2] / "api" / "ui" / "source" / "node_modules" / "axe-core" / "axe.min.js"
 USER, PASSWORD = "anna", "secret"
+LUA_PATIENT = "LUA"  # for whom the server's script fails
 BASIC = {"Authorization": "Basic YW5uYTpzZWNyZXQ="}
 
 
@@ -30,6 +33,24 @@ class Site:
         """Return an answer as text."""
         return self.server.ask(Request(path, headers=BASIC)).body.decode()
 
+    def empty(self) -> None:
+        """Remove what other tests have left: patients, jobs, remotes, worklists."""
+        wait_for(self._has_no_jobs, "jobs to end")
+        if patients := self.ask("/patients"):
+            self.ask("/tools/bulk-delete", "POST", json.dumps({"Resources": patients}).encode())
+        for kind in ("/modalities", "/peers", "/dicom-web/servers"):
+            for name in self.ask(kind):
+                self.ask(f"{kind}/{name}", "DELETE")
+        for entry in self.ask("/worklists"):
+            self.ask(f"/worklists/{entry['ID']}", "DELETE")
+
+    def _has_no_jobs(self) -> bool:
+        """Cancel the jobs that go on, and remove those that have ended."""
+        for job in self.ask("/jobs"):
+            for method, path in (("POST", f"/jobs/{job}/cancel"), ("DELETE", f"/jobs/{job}")):
+                self.server.ask(Request(path, method, b"", BASIC))
+        return not self.ask("/jobs")
+
     def upload(self, data: bytes) -> dict[str, str]:
         stored: dict[str, str] = self.ask("/instances", "POST", data)
         return stored
@@ -38,15 +59,29 @@ class Site:
 class Visit:
     """One visitor. `complaints` are what the browser says to programmers: messages, errors, violations of the policy."""
 
-    def __init__(self, context: BrowserContext, site: Site, screenshots: Path) -> None:
-        self.context = context
+    def __init__(self, page: Page, site: Site, screenshots: Path) -> None:
+        self.page = page
+        self.context = page.context
         self.site = site
         self.complaints: list[str] = []
         self._screenshots = screenshots
-        self.page: Page = context.new_page()
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self._fail(request.url, request.failure or ""))
+        self._ears: dict[Any, Callable[[Any], None]] = {
+            "console": self._hear,
+            "pageerror": lambda error: self.complaints.append(str(error)),
+            "requestfailed": lambda request: self._fail(request.url, request.failure or ""),
+        }
+        for event, ear in self._ears.items():
+            page.on(event, ear)
+
+    def leave(self) -> None:
+        """Leave the page, for another visitor in the same window who must not know of this one."""
+        for event, ear in self._ears.items():
+            self.page.remove_listener(event, ear)
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.context.clear_cookies()
+        self.page.mouse.move(0, 0)
+        self.go("/icon.svg")  # of the same address: the process of the page stays, and what it has compiled
+        self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:

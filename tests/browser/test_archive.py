@@ -47,7 +47,6 @@ def test_studies_are_listed_the_newest_first_and_sorted_by_their_columns(visit: 
     expect(name).to_have_attribute("aria-sort", "descending")
 
 
-@pytest.mark.nightly
 def test_the_keyboard_alone_goes_through_the_list(visit: Callable[..., Visit]) -> None:
     made = visit()
     page = made.page
@@ -71,7 +70,6 @@ def test_the_keyboard_alone_goes_through_the_list(visit: Callable[..., Visit]) -
     expect(page.get_by_role("heading", level=1)).to_contain_text(("Head", "Knee MR", "Thorax CT")[(STUDIES - 3) % 3])
 
 
-@pytest.mark.nightly
 def test_the_list_goes_to_its_end_without_a_gap(visit: Callable[..., Visit]) -> None:
     made = visit()
     _counts(made.page, f"{STUDIES} studies")
@@ -81,7 +79,6 @@ def test_the_list_goes_to_its_end_without_a_gap(visit: Callable[..., Visit]) -> 
     expect(made.page.locator("[aria-busy=true]")).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_a_search_narrows_the_list(visit: Callable[..., Visit], site: Site) -> None:
     labelled, *_ = site.ask("/studies")
     site.ask(f"/studies/{labelled}/labels/urgent", "PUT")
@@ -143,7 +140,6 @@ def test_several_are_chosen_and_downloaded_and_deleted(visit: Callable[..., Visi
     assert site.ask("/statistics")["CountStudies"] == STUDIES
 
 
-@pytest.mark.nightly
 def test_new_studies_appear_and_who_reads_further_down_keeps_the_place(visit: Callable[..., Visit], site: Site) -> None:
     made = visit()
     page = made.page

@@ -1,16 +1,23 @@
 """The live feed: what happens is seen as it happens, in bounded memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import OPTIONS
 from tests.browser.stage import Site, Visit
 from tests.browser.studies import make_study
-
-pytestmark = pytest.mark.nightly
+from tests.peer.servers import running, sinogram_command
 
 KEPT = 500  # by the page
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server of its own, whose log begins here."""
+    with running("Sinogram", sinogram_command(), tmp_path_factory.mktemp("events"), OPTIONS) as server:
+        yield Site(server)
 
 
 def test_what_happens_is_seen_at_once(visit: Callable[..., Visit], site: Site) -> None:
@@ -82,6 +89,7 @@ def test_a_pause_counts_on_and_an_earlier_place_is_found(visit: Callable[..., Vi
     expect(page.get_by_text("live", exact=True)).to_be_visible()
 
 
+@pytest.mark.nightly
 def test_the_feed_keeps_only_so_many(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/events")
     expect(made.page.get_by_text("live", exact=True)).to_be_visible()

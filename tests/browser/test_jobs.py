@@ -8,8 +8,6 @@ from playwright.sync_api import expect
 from tests.browser.stage import Site, Visit
 from tests.browser.studies import make_study
 
-pytestmark = pytest.mark.nightly
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _filled(site: Site) -> None:

@@ -1,5 +1,6 @@
 """From a study down to the tags of an instance: what is known of each is shown."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,8 +8,6 @@ from playwright.sync_api import expect
 
 from tests.browser.stage import Site, Visit
 from tests.dicom_bytes import add_pixels, dataset, encode
-
-pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,9 +70,11 @@ def test_what_has_no_picture_complains_to_nobody(visit: Callable[..., Visit], si
     (study,) = (
         each["ID"] for each in site.ask("/studies?expand") if each["PatientMainDicomTags"]["PatientID"] == "PAT2"
     )
-    made = visit(f"/studies/{study}")
+    made = visit()
+    with made.page.expect_response(re.compile("/series/.*/(preview|thumbnail)")) as answer:
+        made.go(f"/studies/{study}")
+    answer.value.finished()
     expect(made.page.get_by_role("tabpanel").get_by_role("link")).to_have_count(1)
-    made.page.wait_for_load_state("networkidle")
 
 
 def test_what_is_not_there_is_told(visit: Callable[..., Visit]) -> None:

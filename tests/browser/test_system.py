@@ -1,26 +1,13 @@
 """The server is seen, its neighbours are added, tried, changed and removed, and its logs are turned up."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import USERS
 from tests.browser.stage import BASIC, Site, Visit
 from tests.browser.studies import make_study
 from tests.peer.exchange import Request
-from tests.peer.servers import running, sinogram_command
-
-pytestmark = pytest.mark.nightly
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A running server that has a worklist, too."""
-    options = f'{USERS} "Worklists": {{"Enable": true}},'
-    with running("Sinogram", sinogram_command(), tmp_path_factory.mktemp("site"), options) as server:
-        yield Site(server)
 
 
 def test_what_the_server_is_and_holds(visit: Callable[..., Visit], site: Site) -> None:

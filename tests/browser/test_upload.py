@@ -41,7 +41,6 @@ def test_a_folder_arrives_whole_and_what_is_no_image_is_named(
     made.complaints.clear()
 
 
-@pytest.mark.nightly
 def test_an_archive_is_taken_apart(visit: Callable[..., Visit], site: Site, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -63,7 +62,6 @@ _DROP = """([names, contents]) => {
 }"""
 
 
-@pytest.mark.nightly
 def test_dropped_files_are_sent(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/upload")
     files = [make_study(number) for number in (30, 31)]
@@ -72,7 +70,6 @@ def test_dropped_files_are_sent(visit: Callable[..., Visit], site: Site) -> None
     expect(made.page.get_by_text("2 of 2 files · 2 instances")).to_be_visible()
 
 
-@pytest.mark.nightly
 def test_uploads_go_on_while_something_else_is_looked_at(
     visit: Callable[..., Visit], site: Site, tmp_path: Path
 ) -> None:

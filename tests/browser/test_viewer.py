@@ -141,8 +141,10 @@ def test_a_ct_is_drawn_scrolled_windowed_and_measured(visit: Callable[..., Visit
     assert made.find_barriers() == []
 
 
-@pytest.mark.parametrize(("syntax", "name"), [(J2K_LOSSLESS, "US Series 1"), (JPEG_XL, "US Series 2")])
-@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("syntax", "name"),
+    [(J2K_LOSSLESS, "US Series 1"), pytest.param(JPEG_XL, "US Series 2", marks=pytest.mark.nightly)],
+)
 def test_frames_are_decoded_and_played(
     visit: Callable[..., Visit], series: dict[str, str], syntax: str, name: str
 ) -> None:
@@ -168,7 +170,6 @@ def test_frames_are_decoded_and_played(
     assert page.workers == []
 
 
-@pytest.mark.nightly
 def test_by_the_keyboard_alone(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['ct']}/viewer", width=1000, height=700)
     page = made.page
@@ -208,7 +209,6 @@ def test_by_the_keyboard_alone(visit: Callable[..., Visit], series: dict[str, st
     expect(found).to_have_count(0)
 
 
-@pytest.mark.nightly
 def test_one_image_that_fails_leaves_the_others(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(width=390, height=844)
     page = made.page
@@ -231,13 +231,11 @@ def test_one_image_that_fails_leaves_the_others(visit: Callable[..., Visit], ser
     made.complaints.clear()
 
 
-@pytest.mark.nightly
 def test_a_table_of_colours_is_fetched(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['palette']}/viewer")
     shows(made.page.get_by_role("group", name="US Series 3"), [(64, 32), (64, 96)], [200, 10])
 
 
-@pytest.mark.nightly
 def test_what_is_no_image_is_text(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['report']}/viewer")
     pane = made.page.get_by_role("group", name="SR Series 7")

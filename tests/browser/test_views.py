@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 from pydicom.data import get_testdata_file
 
-from tests.browser.conftest import USERS
+from tests.browser.conftest import OPTIONS
 from tests.browser.stage import Site, Visit
 from tests.dicom_bytes import CT, dataset, encode
 from tests.peer.servers import running, sinogram_command
@@ -87,7 +87,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("views")
     script = folder / "routing.lua"
     script.write_text("function OnStableStudy(study) error('no way for ' .. study) end")
-    options = f'{USERS} "LuaScripts": ["{script}"], "Worklists": {{"Enable": true}},'
+    options = f'{OPTIONS} "LuaScripts": ["{script}"],'
     with running("Sinogram", sinogram_command(), folder, options) as server:
         made = Site(server)
         for number in range(60):

@@ -95,7 +95,6 @@ def test_a_study_is_sent_by_the_keyboard_alone(visit: Callable[..., Visit], site
     expect(page.get_by_role("dialog", name="Send to modality: WARD")).to_contain_text("succeeded")
 
 
-@pytest.mark.nightly
 def test_a_study_is_downloaded_whole(visit: Callable[..., Visit], site: Site) -> None:
     made = visit(f"/studies/{study_of(site, 2)}")
     for name, kept in (("ZIP", make_study(2)), ("DICOMDIR", None)):
@@ -106,7 +105,6 @@ def test_a_study_is_downloaded_whole(visit: Callable[..., Visit], site: Site) ->
         assert (kept in contents) if kept else (b"DICM" in contents[0][:132])
 
 
-@pytest.mark.nightly
 def test_a_study_is_anonymised_and_the_copy_shown(visit: Callable[..., Visit], site: Site) -> None:
     made = visit(f"/studies/{study_of(site, 3)}")
     page = made.page
@@ -136,7 +134,6 @@ def test_a_study_is_anonymised_and_the_copy_shown(visit: Callable[..., Visit], s
     assert "P0003" in patients(site)
 
 
-@pytest.mark.nightly
 def test_tags_are_modified_in_place_and_in_a_copy(visit: Callable[..., Visit], site: Site) -> None:
     study = study_of(site, 4)
     made = visit(f"/studies/{study}")
@@ -164,7 +161,6 @@ def test_tags_are_modified_in_place_and_in_a_copy(visit: Callable[..., Visit], s
     assert (tags["StudyDescription"], tags["InstitutionName"], tags.get("AccessionNumber")) == ("Neck", "Ward 7", None)
 
 
-@pytest.mark.nightly
 def test_a_study_goes_to_another_patient_who_is_here(visit: Callable[..., Visit], site: Site) -> None:
     """The other patient has a name of his own, without which the server would refuse."""
     study_of(site, 5)
@@ -181,7 +177,6 @@ def test_a_study_goes_to_another_patient_who_is_here(visit: Callable[..., Visit]
     assert len(patients(site)["P0005"]["Studies"]) == 2
 
 
-@pytest.mark.nightly
 def test_what_is_deleted_is_counted_first(visit: Callable[..., Visit], site: Site) -> None:
     stored = site.upload(make_study(7))
     made = visit(f"/patients/{stored['ParentPatient']}")
@@ -205,7 +200,6 @@ def test_what_is_deleted_is_counted_first(visit: Callable[..., Visit], site: Sit
 
 
 @pytest.mark.usefixtures("far")
-@pytest.mark.nightly
 def test_studies_are_found_at_a_modality_and_fetched(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/remote?from=modality/far")
     page = made.page
@@ -230,7 +224,6 @@ def test_studies_are_found_at_a_modality_and_fetched(visit: Callable[..., Visit]
 
 
 @pytest.mark.usefixtures("far")
-@pytest.mark.nightly
 def test_a_series_is_fetched_from_a_dicomweb_server(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/remote?from=dicomweb/web")
     page = made.page
@@ -245,7 +238,6 @@ def test_a_series_is_fetched_from_a_dicomweb_server(visit: Callable[..., Visit],
 
 
 @pytest.mark.usefixtures("far")
-@pytest.mark.nightly
 def test_a_remote_that_does_not_answer_is_told_in_words(visit: Callable[..., Visit]) -> None:
     made = visit("/remote?from=modality/nobody")
     made.page.get_by_role("button", name="Search").click()
@@ -278,7 +270,6 @@ def test_nothing_sticks_out_on_a_phone(visit: Callable[..., Visit], site: Site) 
 _WIDTH = "Math.max(...[document.documentElement, document.querySelector('main')].map(element => element.scrollWidth))"
 
 
-@pytest.mark.nightly
 def test_jobs_that_go_on_are_counted(visit: Callable[..., Visit], site: Site) -> None:
     """A job whose remote is away is tried again for a while."""
     put(site, "/modalities/away", ["AWAY", "127.0.0.1", free_port()])
