@@ -1,6 +1,8 @@
 """`/ui`: the files of the page, and the session of who uses it."""
 
 import gzip
+import html
+import json
 import mimetypes
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,8 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _FOREVER: Final = "public, max-age=31536000, immutable"  # their names change with their content
+_TOLD: Final = b'<meta name="session" content="" />'
+_TOLD_AS: Final = b'<meta name="session" content="%s" />'
 _SMALL_BYTES: Final = 1 << 10
 _TYPES: Final = {".js": "text/javascript", ".wasm": "application/wasm", ".svg": "image/svg+xml"}
 
@@ -38,30 +42,6 @@ def _read(path: Path) -> tuple[bytes, bytes]:
     """Return a file as it is, and compressed."""
     content = path.read_bytes()
     return content, gzip.compress(content, 9, mtime=0)
-
-
-class Page:
-    """`/ui/…`: a file of the page. An address without one is a view, which the page itself finds by it."""
-
-    def __init__(self) -> None:
-        self._files = {path.relative_to(BUILT).as_posix(): path for path in BUILT.rglob("*") if path.is_file()}
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response, path: str = "") -> None:
-        name = path if path in self._files else "index.html"
-        if name == "index.html" and "." in path.rpartition("/")[2]:
-            raise UnknownRoute
-        content, compressed = _read(self._files[name])
-        suffix = Path(name).suffix
-        resp.content_type = _TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
-        resp.set_header("Cache-Control", _FOREVER if name.startswith("assets/") else "no-cache")
-        for header, value in _HEADERS.items():
-            resp.set_header(header, value)
-        resp.data = content
-        if len(content) > _SMALL_BYTES:
-            resp.set_header("Vary", "Accept-Encoding")
-            if "gzip" in req.env.get("HTTP_ACCEPT_ENCODING", ""):
-                resp.set_header("Content-Encoding", "gzip")
-                resp.data = compressed
 
 
 class Session:
@@ -76,7 +56,10 @@ class Session:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say who it is: null where somebody must log in first. It is no error, so that the page can ask without one in a browser's console."""
-        self._answer(req, resp, username_of(req) or (None if self._is_needed else ""))
+        _answer(req, resp, self.show(req))
+
+    def show(self, req: falcon.Request) -> dict[str, Any]:
+        return self._shown(username_of(req) or (None if self._is_needed else ""))
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Begin a session with `{"User": …, "Password": …}`. Raises Unauthorized, BadField."""
@@ -87,7 +70,7 @@ class Session:
         if not has_password(self._users, user.encode(), password.encode()):
             raise Unauthorized
         _give(req, resp, self._sessions.begin(user))
-        self._answer(req, resp, user)
+        _answer(req, resp, self._shown(user))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         """End the session."""
@@ -96,10 +79,43 @@ class Session:
         resp.unset_cookie(COOKIE, path="/", samesite="Strict")
         send_json(req, resp, {})
 
-    def _answer(self, req: falcon.Request, resp: falcon.Response, user: str | None) -> None:
-        shown: dict[str, Any] = {"AuthenticationEnabled": self._is_needed, "User": user, "DicomWebRoot": self._web_root}
-        resp.set_header("Cache-Control", "no-store")
-        send_json(req, resp, shown)
+    def _shown(self, user: str | None) -> dict[str, Any]:
+        return {"AuthenticationEnabled": self._is_needed, "User": user, "DicomWebRoot": self._web_root}
+
+
+class Page:
+    """`/ui/…`: a file of the page. An address without one is a view, which the page itself finds by it, and is told who uses it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._files = {path.relative_to(BUILT).as_posix(): path for path in BUILT.rglob("*") if path.is_file()}
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, path: str = "") -> None:
+        name = path if path in self._files else "index.html"
+        if name == "index.html" and "." in path.rpartition("/")[2]:
+            raise UnknownRoute
+        content, compressed = _read(self._files[name])
+        for header, value in _HEADERS.items():
+            resp.set_header(header, value)
+        if name == "index.html":
+            resp.content_type = "text/html"
+            resp.set_header("Cache-Control", "no-store")
+            resp.data = content.replace(_TOLD, _TOLD_AS % html.escape(json.dumps(self._session.show(req))).encode())
+            return
+        suffix = Path(name).suffix
+        resp.content_type = _TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
+        resp.set_header("Cache-Control", _FOREVER if name.startswith("assets/") else "no-cache")
+        resp.data = content
+        if len(content) > _SMALL_BYTES:
+            resp.set_header("Vary", "Accept-Encoding")
+            if "gzip" in req.env.get("HTTP_ACCEPT_ENCODING", ""):
+                resp.set_header("Content-Encoding", "gzip")
+                resp.data = compressed
+
+
+def _answer(req: falcon.Request, resp: falcon.Response, shown: dict[str, Any]) -> None:
+    resp.set_header("Cache-Control", "no-store")
+    send_json(req, resp, shown)
 
 
 def _give(req: falcon.Request, resp: falcon.Response, token: str) -> None:
@@ -111,5 +127,6 @@ def routes(deps: Deps) -> Routes:
     """Return the routes of the page, and those that lead to it; none where Orthanc has no Explorer, too (`OrthancExplorerEnabled`)."""
     if not deps.settings.explorer_enabled:
         return {}
-    page = Page()
-    return {"/ui": page, "/ui/{path:path}": page, "/ui/session": Session(deps), **system.ways(deps)}
+    session = Session(deps)
+    page = Page(session)
+    return {"/ui": page, "/ui/{path:path}": page, "/ui/session": session, **system.ways(deps)}

@@ -1,6 +1,9 @@
 """The page's files: what stands in their headers, and which addresses are views."""
 
+import base64
 import gzip
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from api.rest.serving.folder_settings import SERVE_FOLDERS
 from api.ui.page import BUILT
-from tests.contract.rest_stage import RestStage, rest_stage
+from tests.contract.rest_stage import RestStage, rest_stage, shown
 from tools.server.core import Core
 
 
@@ -26,9 +29,23 @@ def test_views_are_the_page_itself(stage: RestStage, path: str) -> None:
     assert (answer.status, answer.headers["Content-Type"], answer.headers["Cache-Control"]) == (
         200,
         "text/html",
-        "no-cache",
+        "no-store",
     )
-    assert answer.body == (BUILT / "index.html").read_bytes()
+    assert re.sub(rb'(?<=<meta name="session" content=")[^"]*', b"", answer.body) == (BUILT / "index.html").read_bytes()
+
+
+def test_the_page_is_told_who_uses_it(archive: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index.html").write_text('<meta name="session" content="" /><div id="app"></div>')
+    monkeypatch.setattr("api.ui.page.BUILT", tmp_path)
+    user = '"><script>'
+    with rest_stage(archive, authentication_enabled=True, registered_users={user: "p"}) as guarded:
+        basic = {"Authorization": f"Basic {base64.b64encode(f'{user}:p'.encode()).decode()}"}
+        for headers, expected in (({}, None), (basic, user)):
+            answer = guarded.ask("/ui/", headers=headers)
+            assert answer.headers["Cache-Control"] == "no-store"
+            (told,) = re.findall(r'<meta name="session" content="([^"]*)" />', answer.body.decode())
+            assert json.loads(html.unescape(told)) == shown(guarded.ask("/ui/session", headers=headers))
+            assert json.loads(html.unescape(told))["User"] == expected
 
 
 def test_everything_that_the_page_names_is_there(stage: RestStage) -> None:
@@ -67,8 +84,8 @@ def test_the_policy_lets_nothing_in_from_elsewhere(stage: RestStage) -> None:
 
 
 def test_the_page_holds_no_script_or_style_of_its_own() -> None:
-    html = (BUILT / "index.html").read_text()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son[a-z]+=|\sstyle=", html)
+    page = (BUILT / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son[a-z]+=|\sstyle=", page)
 
 
 def test_the_built_page_is_small() -> None:

@@ -1,12 +1,17 @@
 import { mount } from "svelte";
 
+import { session } from "./api/session.svelte";
 import App from "./App.svelte";
+import { askAhead } from "./archive/ahead";
+import { read, toSearch } from "./archive/search";
 import { language } from "./i18n/index.svelte";
 import { applyTheme } from "./parts/theme";
+import { router } from "./router.svelte";
 import "./styles/base.css";
 
 const target = document.getElementById("app");
 if (target === null) throw new Error("index.html has no element #app");
+if (session.isIn && router.path === "/") askAhead(toSearch(read(router.query), new Date()));
 applyTheme();
 // Words that cannot be loaded are shown in English.
 void language

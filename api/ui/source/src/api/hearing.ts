@@ -39,7 +39,15 @@ export function hear(types: string[], look: () => Promise<void>, manner: Manner 
     timer = setTimeout(() => void run(), Math.max(Math.min(SOON_MS, atLeast_ms), restUntil - performance.now()));
   }
 
-  const stop = of.follow({ types }, { heard: later, missed: later, ...(connected ? { connected } : {}) });
+  // What has happened since it was made and before the feed began is not told.
+  let hasBegun = false;
+  function begun(isConnected: boolean): void {
+    if (isConnected && !hasBegun) later();
+    hasBegun ||= isConnected;
+    connected?.(isConnected);
+  }
+
+  const stop = of.follow({ types }, { heard: later, missed: later, connected: begun });
   return () => {
     isOver = true;
     stop();

@@ -10,17 +10,34 @@ export interface Session {
   DicomWebRoot: string | null;
 }
 
+type Found = Omit<Session, "User"> & { User: string | null };
+
+/** The server says who it is in the page itself, which saves a question before anything can be shown. */
+function readPage(): Found | null {
+  const told = document.querySelector<HTMLMetaElement>("meta[name=session]")?.content;
+  return told ? (JSON.parse(told) as Found) : null;
+}
+
 class CurrentSession {
   /** null: not known yet, or logged out. */
   now: Session | null = $state(null);
   isAsked = $state(false);
+
+  constructor() {
+    const told = readPage();
+    // A browser that comes from another host's link sends no cookie with that: then the page itself has to ask.
+    if (told !== null && told.User !== null) this.take(told);
+  }
 
   get isIn(): boolean {
     return this.now !== null;
   }
 
   async find(): Promise<void> {
-    const found = await askJson<Omit<Session, "User"> & { User: string | null }>("/ui/session");
+    if (!this.isAsked) this.take(await askJson<Found>("/ui/session"));
+  }
+
+  private take(found: Found): void {
     this.now = found.User === null ? null : { ...found, User: found.User };
     this.isAsked = true;
   }

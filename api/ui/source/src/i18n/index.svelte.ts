@@ -5,6 +5,7 @@
  */
 
 import english from "./en.json";
+import { numbers, plurals } from "./formats";
 
 export type Key = keyof typeof english;
 type Words = Record<string, string | Partial<Record<Intl.LDMLPluralRule, string>>>;
@@ -59,11 +60,15 @@ export const language = new Language();
 /** Return the words for a key; `{name}` in them is replaced, `count` chooses the plural. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const found = language.words[key];
-  const plural = new Intl.PluralRules(language.code).select(Number(values.count ?? 0));
-  const text = typeof found === "object" ? (found[plural] ?? found.other ?? key) : (found ?? key);
+  const text = typeof found === "object" ? pluralOf(found, Number(values.count ?? 0)) : found;
+  if (text === undefined) return key;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? value.toLocaleString(language.code) : value;
+    return typeof value === "number" ? numbers(language.code).format(value) : value;
   });
+}
+
+function pluralOf(forms: Exclude<Words[string], string>, count: number): string | undefined {
+  return forms[plurals(language.code).select(count)] ?? forms.other;
 }

@@ -1,5 +1,7 @@
 /** Values of DICOM as people write them. */
 
+import { days } from "../i18n/formats";
+
 /** `DOE^JOHN^^DR^` (PS3.5 §6.2.1.1) as `Doe`'s owner would write it: family name, given and middle names, prefix, suffix. */
 export function personName(value: string): string {
   const [alphabetic = ""] = value.split("=");
@@ -17,7 +19,7 @@ export function day(value: string, locale: string): string {
   const [year, month, date] = found.slice(1).map(Number) as [number, number, number];
   const moment = new Date(Date.UTC(year, month - 1, date));
   if (moment.getUTCMonth() !== month - 1 || moment.getUTCDate() !== date) return value;
-  return moment.toLocaleDateString(locale, { timeZone: "UTC", year: "numeric", month: "short", day: "2-digit" });
+  return days(locale).format(moment);
 }
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
