@@ -2,14 +2,17 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import falcon
 
 from actors.services.lua.cursor import read_cursor
-from actors.services.scripts.board import Board
+from actors.services.scripts.board import Board, CallTimes
+from actors.services.scripts.errors import place_of
 from actors.services.scripts.heartbeat import BETWEEN
 from api.rest.deps import Deps, Routes
+from api.rest.event_entries import render_told, sees_values
 from api.rest.serving.auth import correlation_of
 from api.rest.serving.body import read_small
 from api.rest.serving.replies import TEXT, send_json
@@ -17,10 +20,13 @@ from events.errors import Forbidden
 from store.log import read_end
 from store.times import format_us
 from store.views.callbacks import CallbackFailure, count_waiting, get_callback_counts, list_last_failures
+from store.views.event_pages import Reader, Told
+from store.views.feed import EventEntry, get_entry
 from store.views.snapshot import Snapshot
 
 logger = logging.getLogger("sinogram.http")
 
+Tell = Callable[[Snapshot, EventEntry], Told]
 SCRIPT_BYTES: Final = 16 << 20  # of a body; half of what the interpreter's bridge takes
 
 
@@ -55,13 +61,18 @@ class LuaStatus:
         clients = {"Filter": self._deps.received, "Main": self._deps.scripts}
         boards = {name: client.board for name, client in clients.items() if client is not None}
         with self._deps.views.snapshot() as snapshot:
+            tell = Reader().tell
+            with_values = sees_values(req, self._deps.settings)
             shown: dict[str, Any] = {
                 "Scripts": list(self._deps.settings.lua_scripts),
                 "ExecuteLuaEnabled": self._deps.settings.execute_lua_enabled,
                 "Interpreters": {name: _render_board(board) for name, board in boards.items()},
                 "Events": _render_position(snapshot, has_scripts=self._deps.scripts is not None)
                 | _render_counts(snapshot),
-                "LastFailures": [_render_failure(failure) for failure in list_last_failures(snapshot)],
+                "LastFailures": [
+                    _render_failure(failure) | _render_cause(snapshot, tell, failure, with_values=with_values)
+                    for failure in list_last_failures(snapshot)
+                ],
             }
         send_json(req, resp, shown)
 
@@ -72,7 +83,17 @@ def _render_board(board: Board) -> dict[str, Any]:
     return {
         "Callbacks": board.defined(),
         "MemoryBytes": board.memory_bytes,
+        "Calls": {name: _render_times(times) for name, times in board.call_times().items()},
         "Running": running if activity.name not in {"", BETWEEN} else None,
+    }
+
+
+def _render_times(times: CallTimes) -> dict[str, Any]:
+    return {
+        "Count": times.calls,
+        "Failed": times.failed,
+        "Seconds": round(times.seconds, 6),
+        "LongestSeconds": round(times.longest_s, 6),
     }
 
 
@@ -94,6 +115,7 @@ def _render_counts(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _render_failure(failure: CallbackFailure) -> dict[str, Any]:
+    script, line = place_of(failure.message or "")
     return {
         "Seq": failure.seq,
         "Date": format_us(failure.at_us),
@@ -103,7 +125,16 @@ def _render_failure(failure: CallbackFailure) -> dict[str, Any]:
         "RetrySeconds": failure.delay_ms / 1000 or None,
         "Cause": failure.cause,
         "Message": failure.message,
+        "Script": script,
+        "Line": line,
     }
+
+
+def _render_cause(snapshot: Snapshot, tell: Tell, failure: CallbackFailure, *, with_values: bool) -> dict[str, Any]:
+    """The event for which it was called, and the resource that this is about; nulls where there was none, or it is gone from the log."""
+    entry = get_entry(snapshot, failure.cause_seq) if failure.cause_seq else None
+    told = None if entry is None else render_told(tell(snapshot, entry), with_values=with_values)
+    return {"EventTag": told and told["Tag"], "Resource": told and told["Resource"]}
 
 
 def routes(deps: Deps) -> Routes:

@@ -66,6 +66,21 @@ def test_it_tells_callbacks_position_and_failures(server: ServerUnderTest) -> No
     assert failure["Attempt"] == 1
     assert failure["RetrySeconds"] == 5
     assert failure["Message"].endswith("script.lua:5: no LUCK")
+    assert (failure["Script"].endswith("script.lua"), failure["Line"]) == (True, 5)
+    instance = Instance(1, "LUCK", 1, 1, 200).id
+    assert failure["EventTag"] == "instance-stored/2"
+    assert failure["Resource"] == {
+        "ID": instance,
+        "Level": "Instance",
+        "Path": f"/instances/{instance}",
+        "State": "Current",
+    }
+    counted = told["Interpreters"]["Main"]["Calls"]
+    assert list(counted) == ["OnStoredInstance"]
+    times = counted["OnStoredInstance"]
+    assert times["Count"] == times["Failed"] == 1
+    assert 0 < times["LongestSeconds"] == times["Seconds"] < 60
+    assert told["Interpreters"]["Filter"]["Calls"]["ReceivedInstanceFilter"]["Failed"] == 0
 
 
 def test_it_answers_while_a_callback_does_not_end(server: ServerUnderTest) -> None:

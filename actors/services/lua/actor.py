@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar, assert_never
 
@@ -145,7 +145,7 @@ class ScriptsActor:
     def deliver(self, name: str, arguments: tuple[Any, ...], correlation: bytes) -> None:
         """Call the callback of an event. Raises ScriptFailed."""
         try:
-            self._nested(correlation, lambda: self._interpreter.call(name, *arguments))
+            self._nested(correlation, lambda: self._call(name, arguments))
         finally:
             self._publish()
 
@@ -269,11 +269,20 @@ class ScriptsActor:
             case Call(name=name, arguments=arguments):
                 if not self._interpreter.defines(name):  # removed by a script since it was looked up
                     raise ScriptFailed(f"no function {name}")
-                return list(self._interpreter.call(name, *arguments))
+                return list(self._call(name, arguments))
             case Execute(source=source):
                 return self._interpreter.execute(source)
             case _:
                 assert_never(what)
+
+    def _call(self, name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        began_s, has_failed = time.perf_counter(), True
+        try:
+            results = self._interpreter.call(name, *arguments)
+            has_failed = False
+            return results
+        finally:
+            self._board.note_call(name, time.perf_counter() - began_s, failed=has_failed)
 
     def _nested(self, correlation: bytes, run: Callable[[], T]) -> T:
         # One of its own where its cause has none: else its requests could not be told from those of others.

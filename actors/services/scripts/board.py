@@ -26,6 +26,8 @@ _EVENT: Final = struct.Struct(
 _KILLED: Final = 384
 _NAME: Final = struct.Struct("80s")
 _U64: Final = struct.Struct("<Q")
+_CALLS: Final = 1024  # a row a callback, in the order of `callbacks.ALL`
+_ROW: Final = struct.Struct("<QQdd")
 _PLACE: Final = {name: _DEFINED + place for place, name in enumerate(callbacks.ALL)}
 
 
@@ -37,6 +39,16 @@ class UnderWay:
     number: int  # which of the callbacks the event causes
     deaths: int  # how often the interpreter's process has ended during it
     was_killed: bool  # the last time by the watchdog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTimes:
+    """How often a callback was called since the server's start, and how long that took."""
+
+    calls: int
+    failed: int  # of them
+    seconds: float  # of all together
+    longest_s: float
 
 
 class Board:
@@ -81,6 +93,26 @@ class Board:
         """Return the event during which the process before this one died, if it did."""
         seq, number, deaths, was_killed = _EVENT.unpack_from(self._memory, _UNDER_WAY)
         return UnderWay(seq, number, deaths, bool(was_killed)) if seq else None
+
+    # -- how long callbacks take ----------------------------------------------------------------------------------------
+
+    def note_call(self, name: str, seconds: float, *, failed: bool) -> None:
+        """Count a call of a callback that has ended; 1 µs."""
+        row = _CALLS + callbacks.ALL.index(name) * _ROW.size
+        calls, failures, spent_s, longest_s = _ROW.unpack_from(self._memory, row)
+        _ROW.pack_into(self._memory, row, calls + 1, failures + failed, spent_s + seconds, max(longest_s, seconds))
+
+    def call_times(self) -> dict[str, CallTimes]:
+        """Return what was counted of each callback that was called."""
+        rows = (
+            (name, _ROW.unpack_from(self._memory, _CALLS + place * _ROW.size))
+            for place, name in enumerate(callbacks.ALL)
+        )
+        return {
+            name: CallTimes(calls=calls, failed=failed, seconds=seconds, longest_s=longest_s)
+            for name, (calls, failed, seconds, longest_s) in rows
+            if calls
+        }
 
     # -- memory -----------------------------------------------------------------------------------------------------------
 
