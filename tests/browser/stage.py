@@ -110,6 +110,7 @@ class Visit:
 
     def find_barriers(self) -> list[str]:
         """Return what axe finds: what keeps people with a keyboard or a reader of the screen out."""
-        self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run({resultTypes: ['violations']})")
-        return [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found["violations"]]
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
+        return [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found]
