@@ -5,6 +5,7 @@ Chromium is the system's (Debian: `chromium`), or the one that `SINOGRAM_CHROMIU
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,14 +13,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.stage import AXE, LUA_PATIENT, PASSWORD, USER, Site, Visit
-from tests.peer.exchange import Server
-from tests.peer.servers import running, sinogram_command
+from tests.browser.stage import AXE, BASIC, LUA_PATIENT, PASSWORD, USER, Site, Visit
+from tests.peer.exchange import Request, Server
+from tests.peer.servers import running, sinogram_command, wait_for
+from tests.ports import free_port
 
 USERS = f'"AuthenticationEnabled": true, "RegisteredUsers": {{"{USER}": "{PASSWORD}"}},'
 OPTIONS = f'{USERS} "ExecuteLuaEnabled": true, "OverwriteInstances": true, "Worklists": {{"Enable": true}},'
 SCRIPT = f"function OnStoredInstance(id, tags) if tags.PatientID == '{LUA_PATIENT}' and RestApiGet('/instances/' .. id) then error('no way for ' .. id) end end"
 EXPECTED_MS = 20_000  # costs nothing while all is well; a loaded machine is slow
+STOP_S = 10.0
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 ARGUMENTS = [
     "--no-sandbox",  # a container has none of its own
@@ -61,6 +64,23 @@ def site(server: Server) -> Site:
     made = Site(server)
     made.empty()
     return made
+
+
+@pytest.fixture(scope="module")
+def received(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """DCMTK's storescp, which is the modality "ward"; gives the folder where it writes."""
+    if shutil.which("storescp") is None:
+        pytest.skip("DCMTK is not installed (Debian: dcmtk)")
+    folder, port = tmp_path_factory.mktemp("ward"), free_port()
+    site.put("/modalities/ward", ["WARD", "127.0.0.1", port])
+    echo = Request("/modalities/ward/echo", "POST", "{}", BASIC)
+    process = subprocess.Popen(["storescp", "-od", str(folder), str(port)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: site.server.ask(echo).status == 200, "storescp")
+        yield folder
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
 
 
 @pytest.fixture(scope="package")

@@ -5,15 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Page, expect
+import pytest
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from tests.peer.exchange import Request, Server
 from tests.peer.servers import wait_for
 
 AXE = Path(__file__).parents[2] / "api" / "ui" / "source" / "node_modules" / "axe-core" / "axe.min.js"
 USER, PASSWORD = "anna", "secret"
+MOST_STEPS = 60  # of the key Tab, until what is looked for has the focus
 LUA_PATIENT = "LUA"  # for whom the server's script fails
 BASIC = {"Authorization": "Basic YW5uYTpzZWNyZXQ="}
+
+_KEY = """element => {
+    const now = document.activeElement;
+    if (now === element) return 'none';
+    if (!element.isConnected) return 'gone';
+    return now.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_PRECEDING ? 'Shift+Tab' : 'Tab';
+}"""
 
 
 class Site:
@@ -50,6 +59,9 @@ class Site:
             for method, path in (("POST", f"/jobs/{job}/cancel"), ("DELETE", f"/jobs/{job}")):
                 self.server.ask(Request(path, method, b"", BASIC))
         return not self.ask("/jobs")
+
+    def put(self, path: str, value: object) -> None:
+        assert self.server.ask(Request(path, "PUT", json.dumps(value), BASIC)).status == 200
 
     def upload(self, data: bytes) -> dict[str, str]:
         stored: dict[str, str] = self.ask("/instances", "POST", data)
@@ -100,6 +112,19 @@ class Visit:
             f"{self.site.url}/ui/session", data={"User": USER, "Password": PASSWORD}, headers={"X-Sinogram-Page": "1"}
         )
         assert answer.ok, answer.status
+
+    def tab_to(self, target: Locator) -> None:
+        """Press Tab, or Shift and Tab where it lies before, until this has the focus."""
+        element = target.element_handle()
+        for _ in range(MOST_STEPS):
+            key = element.evaluate(_KEY)
+            if key == "none":
+                return
+            if key == "gone":
+                element = target.element_handle()
+            else:
+                self.page.keyboard.press(key)
+        pytest.fail(f"the keyboard does not get to {target}")
 
     def shows(self, text: str) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible()

@@ -2,32 +2,21 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import pytest
-from playwright.sync_api import Error, Locator, expect
+from playwright.sync_api import expect
 from pydicom.dataset import Dataset
 
 from tests import ct_phantoms
+from tests.browser.pixels import moving_bar, shows
 from tests.browser.stage import Site, Visit
 from tests.dicom_bytes import add_pixels, dataset, encode
 from tests.pixel_files import ENCODERS, J2K_LOSSLESS, JPEG_XL, pixel_file
 
 FRAMES: Final = 6
-TOLERANCE: Final = 3  # of 255: the image is scaled, and its window is of floating point
-# Of a copy: the browser complains where what is drawn by a graphics card is read again and again.
-_READ: Final = """(pane, points) => {
-    const drawn = pane.querySelector("canvas");
-    const copy = new OffscreenCanvas(drawn.width, drawn.height).getContext("2d", {willReadFrequently: true});
-    copy.drawImage(drawn, 0, 0);
-    const scale = Math.min(drawn.width, drawn.height) / SIZE;
-    return points.map(([column, row]) => {
-        const [x, y] = [drawn.width / 2 + (column - SIZE / 2) * scale, drawn.height / 2 + (row - SIZE / 2) * scale];
-        return copy.getImageData(Math.round(x), Math.round(y), 1, 1).data[0];
-    });
-}""".replace("SIZE", str(ct_phantoms.SIZE))
 
 
 def frame(number: int) -> Any:
@@ -79,24 +68,6 @@ def dataset_item(kind: str, name: str) -> Dataset:
     concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = "1", "99TEST", name
     made.RelationshipType, made.ValueType, made.ConceptNameCodeSequence = "CONTAINS", kind, [concept]
     return made
-
-
-def shows(pane: Locator, points: Sequence[tuple[int, int]], wanted: Sequence[float]) -> None:
-    """Wait until the pane is so bright at points of the image (column, row)."""
-    near = f"read.every((value, place) => Math.abs(value - wanted[place]) <= {TOLERANCE})"
-    script = f"([pane, points, wanted]) => {{ const read = ({_READ})(pane, points); return {near}; }}"
-    element = pane.element_handle()
-    try:
-        pane.page.wait_for_function(script, arg=[element, list(points), list(wanted)], timeout=15_000)
-    except Error:
-        assert pane.evaluate(_READ, list(points)) == pytest.approx(list(wanted), abs=TOLERANCE)
-
-
-def moving_bar(number: int) -> tuple[list[tuple[int, int]], list[float]]:
-    """Points within the bars of a slice and beside them, and how bright they are by the window that is stored."""
-    points = [(16 + 12 * number, 96), (36 + 12 * number, 96), (2 + 12 * number, 96), (48, 32), (100, 32), (64, 64)]
-    grays = ct_phantoms.grays(number)
-    return [(x % 128, y) for x, y in points], [float(grays[y, x % 128]) for x, y in points]
 
 
 def windowed(value: float, center: float, width: float) -> float:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,32 +9,15 @@ from typing import Any
 
 import pydicom
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.stage import BASIC, Site, Visit
+from tests.browser.stage import Site, Visit
 from tests.browser.studies import make_study
 from tests.peer.exchange import Request
-from tests.peer.servers import running, sinogram_command, wait_for
+from tests.peer.servers import running, sinogram_command
 from tests.ports import free_port
 
-pytestmark = pytest.mark.skipif(shutil.which("storescp") is None, reason="DCMTK is not installed (Debian: dcmtk)")
-STOP_S = 10.0
-MOST_STEPS = 60  # of the key Tab, until what is looked for has the focus
-
-
-@pytest.fixture(scope="module", autouse=True)
-def received(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """DCMTK's storescp, which is the modality "ward"; gives the folder where it writes."""
-    folder, port = tmp_path_factory.mktemp("ward"), free_port()
-    put(site, "/modalities/ward", ["WARD", "127.0.0.1", port])
-    process = subprocess.Popen(["storescp", "-od", str(folder), str(port)], stderr=subprocess.DEVNULL)
-    echo = Request("/modalities/ward/echo", "POST", "{}", BASIC)
-    try:
-        wait_for(lambda: site.server.ask(echo).status == 200, "storescp")
-        yield folder
-    finally:
-        process.terminate()
-        process.wait(STOP_S)
+pytestmark = pytest.mark.usefixtures("received")
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +27,10 @@ def far(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with running("Far", sinogram_command(), tmp_path_factory.mktemp("far"), known) as server:
         for number in (50, 51, 52):
             assert server.ask(Request("/instances", "POST", make_study(number))).status == 200
-        put(site, "/modalities/far", ["PEER", "127.0.0.1", server.dicom_port])
-        put(site, "/modalities/nobody", ["NOBODY", "127.0.0.1", free_port()])
-        put(site, "/dicom-web/servers/web", {"Url": f"http://127.0.0.1:{server.http_port}/dicom-web/"})
+        site.put("/modalities/far", ["PEER", "127.0.0.1", server.dicom_port])
+        site.put("/modalities/nobody", ["NOBODY", "127.0.0.1", free_port()])
+        site.put("/dicom-web/servers/web", {"Url": f"http://127.0.0.1:{server.http_port}/dicom-web/"})
         yield
-
-
-def put(site: Site, path: str, value: object) -> None:
-    assert site.server.ask(Request(path, "PUT", json.dumps(value), BASIC)).status == 200
 
 
 def study_of(site: Site, number: int) -> str:
@@ -64,27 +41,19 @@ def patients(site: Site) -> dict[str, Any]:
     return {each["MainDicomTags"]["PatientID"]: each for each in site.ask("/patients?expand")}
 
 
-def press_tab_to(page: Page, target: Locator) -> None:
-    for _ in range(MOST_STEPS):
-        if target.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail("the keyboard does not get there")
-
-
 def test_a_study_is_sent_by_the_keyboard_alone(visit: Callable[..., Visit], site: Site, received: Path) -> None:
     made = visit(f"/studies/{study_of(site, 1)}")
     page = made.page
     button = page.get_by_role("button", name="Send")
     expect(button).to_be_visible()
-    press_tab_to(page, button)
+    made.tab_to(button)
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     modality = dialog.get_by_role("radio", name="ward")
     expect(modality).to_be_visible()
     assert made.find_barriers() == []
     made.screenshot("send")
-    press_tab_to(page, modality)
+    made.tab_to(modality)
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Sent to ward.")
@@ -272,7 +241,7 @@ _WIDTH = "Math.max(...[document.documentElement, document.querySelector('main')]
 
 def test_jobs_that_go_on_are_counted(visit: Callable[..., Visit], site: Site) -> None:
     """A job whose remote is away is tried again for a while."""
-    put(site, "/modalities/away", ["AWAY", "127.0.0.1", free_port()])
+    site.put("/modalities/away", ["AWAY", "127.0.0.1", free_port()])
     body = json.dumps({"Resources": [study_of(site, 8)], "Asynchronous": True}).encode()
     job = site.ask("/modalities/away/store", "POST", body)["ID"]
     made = visit("/")
