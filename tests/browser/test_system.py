@@ -18,6 +18,14 @@ def test_what_the_server_is_and_holds(visit: Callable[..., Visit], site: Site) -
     site.upload(make_study(3))
     expect(page.get_by_role("definition").nth(3)).to_have_text("1")
     expect(page.get_by_role("img", name="Instances stored per second: now")).to_be_visible()
+    for text in (
+        "DICOM associations",
+        "Jobs that wait",
+        "Disk of the storage",
+        "Serves the DICOM modality worklist",
+        "Extended Find",
+    ):
+        expect(page.get_by_text(text).first).to_be_visible()
     assert made.find_barriers() == []
     made.screenshot("system")
     page.get_by_role("button", name="Shut down").click()
@@ -29,6 +37,8 @@ def test_what_the_server_is_and_holds(visit: Callable[..., Visit], site: Site) -
     page.get_by_label("Search").fill("dicomaet")
     expect(page.get_by_role("row")).to_have_count(1)
     expect(page.get_by_role("row")).to_contain_text("PEER")
+    page.get_by_label("Search").fill("extended find")
+    expect(page.get_by_role("row")).to_contain_text("Capabilities › HasExtendedFind")
     page.get_by_role("tab", name="Logs").click()
     page.get_by_label("dicom", exact=True).select_option("verbose")
     expect(page.get_by_text("Logs of dicom: verbose")).to_be_visible()

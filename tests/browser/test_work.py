@@ -56,7 +56,7 @@ def test_a_study_is_sent_by_the_keyboard_alone(visit: Callable[..., Visit], site
     made.tab_to(modality)
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Sent to ward.")
+    expect(page.get_by_role("status")).to_contain_text("Sent to ward. 1 of 1 images accepted.")
     expect(dialog).to_have_count(0)
     expect(button).to_be_focused()
     assert [pydicom.dcmread(path).PatientID for path in received.iterdir()] == ["P0001"]
@@ -155,6 +155,7 @@ def test_what_is_deleted_is_counted_first(visit: Callable[..., Visit], site: Sit
     assert site.ask(f"/patients/{stored['ParentPatient']}/protected") == 1
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Tester, Anna7 · P0007")
     expect(dialog).to_contain_text("1 study, 1 series, 1 instance")
     expect(dialog).to_contain_text("protected")
     assert made.find_barriers() == []
@@ -172,7 +173,7 @@ def test_what_is_deleted_is_counted_first(visit: Callable[..., Visit], site: Sit
 def test_studies_are_found_at_a_modality_and_fetched(visit: Callable[..., Visit], site: Site) -> None:
     made = visit("/remote?from=modality/far")
     page = made.page
-    page.get_by_role("button", name="Echo").click()
+    page.get_by_role("button", name="Test connection").click()
     expect(page.get_by_text(re.compile("far answers in [0-9,]+ ms"))).to_be_visible()
     page.get_by_label("Patient", exact=True).fill("anna5")
     page.get_by_label("From").fill("2026-02-20")

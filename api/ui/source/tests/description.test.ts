@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { replayCommand } from "../src/scripts/command";
-import { descriptionOf, formOf } from "../src/system/description";
+import { descriptionOf, flatten, formOf } from "../src/system/description";
 
 const SHOWN = {
   Url: "https://x/",
@@ -55,4 +55,15 @@ test("the command of a replay is safe to paste", () => {
   expect(replayCommand(["/a b/it's.lua", "/c.lua"], 5, 2)).toBe(
     "sinogram lua replay sinogram.json --script '/a b/it'\\''s.lua' --script /c.lua --since 5 --until 5",
   );
+});
+
+test("values within values have their names joined, and what is empty is seen", () => {
+  expect(flatten({ B: { D: true, C: null }, A: ["x", "y"], E: {}, F: 0, G: [] })).toEqual([
+    ["A", "x, y"],
+    ["B › C", "–"],
+    ["B › D", "true"],
+    ["E", "–"],
+    ["F", "0"],
+    ["G", "–"],
+  ]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { append, bounds, type Frame, line, MOST, type Point, rate, ticks } from "../src/system/plot";
+import { append, bounds, type Frame, labelled, line, MOST, type Point, rate, ticks } from "../src/system/plot";
 
 test.each([
   [null, { at: 2_000, count: 5 }, null],
@@ -53,4 +53,11 @@ test("a gap interrupts the line", () => {
   const frame: Frame = { from: 0, to: 4, low: 0, high: 10, width: 40, height: 100 };
   const points = [0, 5, null, 10, 0].map((value, at) => ({ at, value }));
   expect(line(points, frame)).toBe("M0.0 100.0L10.0 50.0M30.0 0.0L40.0 100.0");
+});
+
+test("marks are written with as few digits as tell them apart", () => {
+  const write = (value: number, digits = 0) => value.toFixed(digits);
+  expect(labelled([0, 5, 10], write)).toEqual(["0", "5", "10"]);
+  expect(labelled([22.4, 22.45, 22.5], write)).toEqual(["22.40", "22.45", "22.50"]);
+  expect(labelled([1, 1], write)).toEqual(["1", "1"]);
 });

@@ -50,6 +50,16 @@ export interface Rates {
 
 export const getSystem = (): Promise<System> => askJson("/system");
 export const getPlugins = (): Promise<string[]> => askJson("/plugins");
+export interface Plugin {
+  ID: string;
+  Version: string;
+  Description: string;
+}
+
+/** What is built in; the script that every Explorer asks for is none of it. */
+export const describePlugins = (names: string[]): Promise<Plugin[]> =>
+  Promise.all(names.filter((name) => name !== "explorer.js").map((name) => askJson<Plugin>(`/plugins/${name}`)));
+
 export const getStatistics = (): Promise<Statistics> => askJson("/statistics");
 export const getStorageStatus = (since = 0): Promise<StorageStatus> => askJson(`/storage/status?since=${since}`);
 export const getRates = (seconds: number, steps: number): Promise<Rates> =>

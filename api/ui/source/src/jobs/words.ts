@@ -1,7 +1,7 @@
 /** What a job is about, and how it fares, in words and numbers. */
 
 import { type Job, type JobState, moment } from "../api/jobs";
-import { type Key, language, t } from "../i18n/index.svelte";
+import { type Key, t } from "../i18n/index.svelte";
 
 export const GOING: JobState[] = ["Running", "Pending", "Retry", "Paused"];
 export const isGoing = (job: Job): boolean => GOING.includes(job.State);
@@ -59,25 +59,4 @@ export function figuresOf(job: Job, age_s = 0): Figures {
     left_s,
     rate: done > 0 && job.EffectiveRuntime >= SHORTEST_S ? done / job.EffectiveRuntime : null,
   };
-}
-
-/** A length of time, in the two units that say most. */
-export function lasting(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60)];
-  if (days > 0) return t("time.days", { days, hours });
-  if (whole >= 3_600) return t("time.hours", { hours, minutes: minutes % 60 });
-  if (whole >= 60) return t("time.minutes", { minutes, seconds: whole % 60 });
-  return t("time.seconds", {
-    seconds: seconds.toLocaleString(language.code, { maximumFractionDigits: seconds < 10 ? 1 : 0 }),
-  });
-}
-
-/** A moment, with its date where that is not today's. */
-export function when(at: Date): string {
-  const isToday = at.toDateString() === new Date().toDateString();
-  return at.toLocaleString(language.code, {
-    ...(isToday ? {} : { dateStyle: "short" }),
-    timeStyle: "medium",
-  });
 }

@@ -6,12 +6,14 @@ export interface Notice {
   isError: boolean;
   /** Where more is told, and what stands on the way there. */
   link?: { path: string; text: string };
+  stays?: boolean;
   /** Of what goes on, in percent. */
   progress?: number;
 }
 
 const SHOWN_MS = 6_000;
 const WITH_LINK_MS = 15_000; // long enough to get there by keyboard
+const MOST_STAYING = 4;
 let last = 0;
 
 class Notices {
@@ -36,6 +38,14 @@ class Notices {
   end(id: number, text: string, isError: boolean, link?: Notice["link"]): void {
     this.drop(id);
     this.tell(text, isError, link);
+  }
+
+  /** As `end`, with the way to what was made: it stays until somebody has closed it, or many more have come. */
+  endWith(id: number, text: string, link: NonNullable<Notice["link"]>): void {
+    this.drop(id);
+    this.all.push({ id: ++last, text, isError: false, link, stays: true });
+    const staying = this.all.filter((notice) => notice.stays);
+    for (const old of staying.slice(0, -MOST_STAYING)) this.drop(old.id);
   }
 
   private show(notice: Notice): void {

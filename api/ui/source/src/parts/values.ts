@@ -24,12 +24,13 @@ export function day(value: string, locale: string): string {
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-export function bytes(count: number, locale: string): string {
+/** `digits`: how many behind the point; by default what is worth telling. */
+export function bytes(count: number, locale: string, digits?: number): string {
   let unit = 0;
   let left = count;
   while (left >= 1000 && unit < UNITS.length - 1) {
     left /= 1000;
     unit += 1;
   }
-  return `${left.toLocaleString(locale, { maximumFractionDigits: left < 10 && unit > 0 ? 1 : 0 })} ${UNITS[unit] ?? ""}`;
+  return `${left.toLocaleString(locale, { maximumFractionDigits: digits ?? (left < 10 && unit > 0 ? 1 : 0) })} ${UNITS[unit] ?? ""}`;
 }

@@ -8,7 +8,12 @@ import { notices } from "../parts/notices.svelte";
 import { wordsOf } from "../parts/tell";
 import { running } from "../work/running.svelte";
 
-export async function retrieveAll(remote: Remote, found: Found, numbers: number[], oncome: () => void): Promise<void> {
+export async function retrieveAll(
+  remote: Remote,
+  found: Found,
+  numbers: number[],
+  oncome: () => void,
+): Promise<Started[]> {
   const started: Started[] = [];
   try {
     for (const number of numbers) started.push(await retrieve(remote, found, number));
@@ -21,4 +26,5 @@ export async function retrieveAll(remote: Remote, found: Found, numbers: number[
     done: () => ({ text: t("remote.retrieved", values), link: { path: "/", text: t("nav.archive") } }),
     then: oncome,
   });
+  return started;
 }

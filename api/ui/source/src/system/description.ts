@@ -75,3 +75,16 @@ export function descriptionOf(form: PeerForm, shown?: Description): Description 
   for (const { name, value } of form.properties) if (name.trim() !== "") made[name.trim()] = value;
   return made;
 }
+
+/** Return members of members with their names joined, in their order, as text; an empty value is a dash. */
+export function flatten(values: Record<string, unknown>, before = ""): [string, string][] {
+  return Object.entries(values)
+    .sort(([one], [other]) => one.localeCompare(other))
+    .flatMap(([name, value]): [string, string][] => {
+      if (Array.isArray(value)) return [[before + name, value.map(String).join(", ") || "–"]];
+      if (typeof value === "object" && value !== null && Object.keys(value).length > 0)
+        return flatten(value as Record<string, unknown>, `${before}${name} › `);
+      const isEmpty = value === null || value === "" || typeof value === "object";
+      return [[before + name, isEmpty ? "–" : String(value).replaceAll(";", "; ")]];
+    });
+}

@@ -15,7 +15,23 @@ export interface Measure {
   storedBytes: number;
   freeBytes: number | null;
   upSeconds: number | null;
+  /** What goes on, and what waits; empty where the server does not tell. */
+  present: Partial<Record<Present, number>>;
 }
+
+/** What goes on just now -> its metric. */
+const PRESENT = {
+  associations: "sinogram_associations",
+  requests: "orthanc_rest_api_active_requests",
+  listeners: "sinogram_event_listeners",
+  commands: "sinogram_commands_waiting",
+  jobsRunning: "orthanc_jobs_running",
+  jobsPending: "orthanc_jobs_pending",
+  callbacks: "sinogram_callbacks_waiting",
+  lag: "sinogram_cursor_lag_events",
+  codecs: "sinogram_codec_processes",
+} as const;
+export type Present = keyof typeof PRESENT;
 
 const MIB = 1 << 20;
 
@@ -36,6 +52,12 @@ export function ofMetrics(text: string, at: number): Measure | undefined {
     storedBytes: Math.round((of("orthanc_disk_size_mb") ?? 0) * MIB),
     freeBytes: of("sinogram_free_bytes", { folder: "storage" }),
     upSeconds: of("orthanc_up_time_s"),
+    present: Object.fromEntries(
+      Object.entries(PRESENT).flatMap(([name, metric]) => {
+        const value = of(metric);
+        return value === null ? [] : [[name, value]];
+      }),
+    ),
   };
 }
 
@@ -54,6 +76,7 @@ export async function measure(): Promise<Measure> {
     storedBytes: Number(told.TotalDiskSize),
     freeBytes: null,
     upSeconds: null,
+    present: {},
   };
 }
 

@@ -61,6 +61,15 @@ export function line(points: Point[], frame: Frame): string {
   return path;
 }
 
+/** Write marks with as few digits as tell them apart. */
+export function labelled(marks: number[], format: (value: number, digits?: number) => string): string[] {
+  for (let digits = 0; digits < 6; digits += 1) {
+    const labels = marks.map((mark) => format(mark, digits));
+    if (new Set(labels).size === labels.length) return labels;
+  }
+  return marks.map((mark) => format(mark));
+}
+
 /** What a plot shows of its values: from where to where. Counts begin at 0; a size that hardly changes is shown from near. */
 export function bounds(points: Point[], fromZero: boolean): { low: number; high: number; marks: number[] } {
   const values = points.flatMap(({ value }) => (value === null ? [] : [value]));

@@ -134,7 +134,8 @@ export class Running {
       return;
     }
     const { text, link } = words.done(each.ended);
-    notices.end(notice, text, false, link ?? linkTo(each.ended.length === 1 ? (each.ended[0]?.ID ?? null) : null));
+    if (link !== undefined) notices.endWith(notice, text, link);
+    else notices.end(notice, text, false, linkTo(each.ended.length === 1 ? (each.ended[0]?.ID ?? null) : null));
     words.then?.(each.ended);
   }
 }

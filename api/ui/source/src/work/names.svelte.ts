@@ -1,12 +1,19 @@
-/** What people call the resources that events are about: asked for some at a time, for those that are seen. */
+/** What people call resources of which only the identifiers are known: asked for some at a time, for those that are seen. */
 
-import type { Resource } from "../api/archive";
+import { type Resource, valueOf } from "../api/archive";
 import { askJson } from "../api/client";
-import { subject } from "../work/subject";
+import { personName } from "../parts/values";
+import { subject } from "./subject";
 
 const GATHERED_MS = 300;
 const MOST_AT_ONCE = 100;
 const KEPT = 1_000;
+
+/** A study is known by its patient, too. */
+function nameOf(resource: Resource): string {
+  const patient = resource.Type === "Study" ? personName(valueOf(resource, "PatientName")) : "";
+  return [patient, subject([resource])].filter(Boolean).join(" · ");
+}
 
 class Names {
   private known: Map<string, string> = $state.raw(new Map());
@@ -29,7 +36,7 @@ class Names {
     this.timer = null;
     const body = { Resources: ids, Metadata: false };
     const found = await askJson<Resource[]>("/tools/bulk-content", { method: "POST", body }).catch(() => []);
-    const names = new Map(found.map((resource) => [resource.ID, subject([resource])]));
+    const names = new Map(found.map((resource) => [resource.ID, nameOf(resource)]));
     const all = [...this.known, ...ids.map((id) => [id, names.get(id) ?? ""] as const)];
     this.known = new Map(all.slice(-KEPT));
   }
