@@ -34,11 +34,29 @@ const findFirst: Plugin = {
   },
 };
 
+/** OpenJPEG tells its errors on the console alone, and leaves the image before where it gives up. They are thrown, with their words. */
+const withErrorsOfJpeg2000 = {
+  name: "with-errors-of-jpeg-2000",
+  transform(code: string, id: string) {
+    if (!/@cornerstonejs.*decodeJPEG2000\.js/.test(id)) return null;
+    const told = "print: (line) => line.startsWith('[ERROR]') && (local.errors ??= []).push(line.slice(8)),";
+    const changed = code
+      .replace("openJpegFactory({", `openJpegFactory({ ${told}`)
+      .replace(
+        "decoder.decode();",
+        "local.errors = []; decoder.decode(); if (local.errors.length > 0) throw new Error(local.errors[0]);",
+      );
+    if (!changed.includes(told) || !changed.includes("throw new Error(local"))
+      throw new Error(`${id}: see vite.config.ts`);
+    return { code: changed, map: null };
+  },
+};
+
 // The page is served below /ui/ and must be the same bytes wherever it is built: no dates, no absolute paths, names by content.
 export default defineConfig({
   base: "/ui/",
   plugins: [svelte(), withoutStyleAttributes, findFirst],
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [withErrorsOfJpeg2000] },
   // `npm run dev` shows the page while it is written, beside a server on its own port.
   server: {
     proxy: Object.fromEntries(

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 
 import type { Attributes } from "../src/api/images";
-import { directionLetters, framesInOrder, playRate } from "../src/viewer/order";
+import { arrange, read, write } from "../src/viewer/layouts";
+import { directionLetters, framesInOrder, nearest, playRate } from "../src/viewer/order";
 import { Prefetch } from "../src/viewer/prefetch";
 import { entriesOf } from "../src/viewer/report";
 import { commandOf } from "../src/viewer/shortcuts";
-import { stepped, toRange, toWindow } from "../src/viewer/windows";
+import { storedWindows, stepped, toRange, toWindow, windowOf } from "../src/viewer/windows";
 
 interface Slice {
   uid: string;
@@ -80,6 +81,80 @@ it("a window is the values of PS3.3 §C.11.2.1.2.1, there and back", () => {
   expect(stepped({ center: 0, width: 1 }, 0, -5).width).toBe(1);
 });
 
+it("windows of an image are those with a width, with their names", () => {
+  const made: Attributes = {
+    "00281050": { vr: "DS", Value: [40, -600, 7] },
+    "00281051": { vr: "DS", Value: [400, 1500, 0] },
+    "00281055": { vr: "LO", Value: ["SOFT"] },
+  };
+  expect(storedWindows(made)).toEqual([
+    { center: 40, width: 400, name: "SOFT" },
+    { center: -600, width: 1500, name: "" },
+  ]);
+  expect(storedWindows({})).toEqual([]);
+});
+
+it("a window made of values leaves out what is far brighter or darker than nearly all", () => {
+  const values = Int16Array.from({ length: 1000 }, (_, place) => 100 + (place % 101));
+  values[3] = 30_000;
+  values[500] = -30_000;
+  expect(toRange(windowOf(values) ?? { center: 0, width: 0 })).toEqual({ lower: 100, upper: 200 });
+  expect(toRange(windowOf([0, 0, 0, 9]) ?? { center: 0, width: 0 })).toEqual({ lower: 0, upper: 9 });
+  expect(windowOf([5, 5, 5])).toBeNull();
+  expect(windowOf([])).toBeNull();
+});
+
+describe("series scrolled together", () => {
+  const placed = (place: string, ...ats: number[]) =>
+    framesInOrder(
+      ats.map((at, number) => ({
+        ...slice({ uid: `${place}${at}`, number, position: [0, 0, at] }),
+        "00200052": { vr: "UI", Value: place ? [place] : [] },
+      })),
+    );
+  const [here] = placed("a", 12) as [(typeof stack)[number]];
+  const stack = placed("a", 0, 5, 10, 15);
+
+  it("show the slice that lies nearest in the same patient's coordinates", () => {
+    expect(nearest(stack, here)).toBe(2);
+    expect(nearest(placed("a", 100, 50), here)).toBe(1);
+  });
+  it("go by number where nothing tells, and stay where planes cut each other", () => {
+    expect(nearest(placed("b", 0, 5), here)).toBeNull();
+    expect(nearest(placed("", 0, 5), placed("", 5)[0] as typeof here)).toBeNull();
+    expect(nearest(framesInOrder([slice({ uid: "x" })]), here)).toBeNull();
+    const sagittal = slice({ uid: "s", position: [0, 0, 0], orientation: [0, 1, 0, 0, 0, -1] });
+    expect(nearest(framesInOrder([sagittal]), here)).toBe("across");
+  });
+});
+
+describe("a layout", () => {
+  it("is read from the address as it was written", () => {
+    expect(read(new URLSearchParams(), "s")).toEqual({ layout: "1x1", shown: ["s"] });
+    expect(write({ layout: "1x1", shown: ["s"] }, "s")).toBe("");
+    for (const shown of [
+      ["s", null, null, null],
+      [null, "b", null, "d"],
+    ]) {
+      const made = { layout: "2x2" as const, shown };
+      expect(read(new URLSearchParams(write(made, "s")), "s")).toEqual(made);
+    }
+    expect(read(new URLSearchParams("layout=9x9&shown=b"), "s")).toEqual({ layout: "1x1", shown: ["b"] });
+    expect(read(new URLSearchParams("layout=toString"), "s").layout).toBe("1x1");
+  });
+  it("keeps what is shown, and fills free places with the next series", () => {
+    const all = ["a", "b", "c", "d"];
+    const one = { layout: "1x1" as const, shown: ["c"] };
+    expect(arrange(one, "1x2", 0, all).shown).toEqual(["c", "d"]);
+    expect(arrange(one, "2x2", 0, all).shown).toEqual(["c", "d", "a", "b"]);
+    expect(arrange(one, "2x2", 0, ["c", "x"]).shown).toEqual(["c", "x", null, null]);
+    expect(arrange(one, "2x2", 0, ["c"]).shown).toEqual(["c", "c", null, null]);
+    const four = { layout: "2x2" as const, shown: ["a", "b", "c", "d"] };
+    expect(arrange(four, "1x1", 2, all).shown).toEqual(["c"]);
+    expect(arrange(four, "1x2", 1, all).shown).toEqual(["a", "b"]);
+  });
+});
+
 describe("a key", () => {
   const press = (key: string, with_: Partial<KeyboardEvent> = {}, target: EventTarget | null = null) =>
     commandOf({ key, shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, ...with_ }, target);
@@ -92,10 +167,12 @@ describe("a key", () => {
     expect(press("ArrowUp")).toEqual({ does: "step", by: -1 });
     expect(press("ArrowUp", { shiftKey: true })).toEqual({ does: "adjust", across: 0, down: -1 });
     expect(press("?", { shiftKey: true })).toEqual({ does: "help" });
-    expect(press("q")).toBeNull();
+    expect(press("#")).toBeNull();
   });
   it("is the browser's with Control, Alt and Command", () => {
     for (const name of ["ctrlKey", "altKey", "metaKey"]) expect(press("r", { [name]: true })).toBeNull();
+    for (const name of ["ctrlKey", "metaKey"]) expect(press("z", { [name]: true })).toEqual({ does: "undo" });
+    expect(press("z", { ctrlKey: true, shiftKey: true })).toBeNull();
   });
   it("is that of the element in focus where it has a use for it", () => {
     expect(press(" ", {}, made("button"))).toBeNull();

@@ -30,13 +30,15 @@ export interface Question {
   body?: BodyInit | object;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
+  /** "low" for what nobody waits for yet. */
+  priority?: RequestPriority;
 }
 
 /** The header without which a session counts for nothing: pages of other hosts cannot set it. */
 export const PAGE_HEADER = { "X-Sinogram-Page": "1" } as const;
 
 export async function ask(path: string, question: Question = {}): Promise<Response> {
-  const { method = "GET", body, headers = {}, signal } = question;
+  const { method = "GET", body, headers = {}, signal, priority = "auto" } = question;
   const isPlain = body === undefined || typeof body === "string" || body instanceof Blob || body instanceof ArrayBuffer;
   const response = await reach(path, {
     method,
@@ -44,6 +46,7 @@ export async function ask(path: string, question: Question = {}): Promise<Respon
     ...(body === undefined ? {} : { body: isPlain ? (body as BodyInit) : JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
     credentials: "same-origin",
+    priority,
   });
   if (response.status === 401) onUnauthorized();
   if (!response.ok) throw await failure(response);

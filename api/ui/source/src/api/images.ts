@@ -35,17 +35,19 @@ const ACCEPT = [...DECODED.map((syntax) => TYPE + syntax), `${TYPE}${PLAIN}; q=0
 export async function getSeriesImages(id: string, signal: AbortSignal): Promise<SeriesImages> {
   const root = session.now?.DicomWebRoot ?? null;
   if (root === null) throw new Error(t("viewer.noDicomWeb"));
-  const series = await getResource("Series", id);
-  const study = await getResource("Study", series.ParentStudy ?? "");
-  const address = `${root}studies/${valueOf(study, "StudyInstanceUID")}/series/${valueOf(series, "SeriesInstanceUID")}`;
+  const series = await askJson<Resource>(`/series/${id}?requested-tags=StudyInstanceUID`, { signal });
+  const address = `${root}studies/${valueOf(series, "StudyInstanceUID")}/series/${valueOf(series, "SeriesInstanceUID")}`;
   const headers = { Accept: "application/dicom+json" };
-  const instances = await askJson<Attributes[]>(`${address}/metadata`, { headers, signal });
+  const [study, instances] = await Promise.all([
+    getResource("Study", series.ParentStudy ?? ""),
+    askJson<Attributes[]>(`${address}/metadata`, { headers, signal }),
+  ]);
   return { series, study, address, instances };
 }
 
 /** Return the pixels of `…/instances/{uid}/frames/{number}`, which count from 1. */
-export async function getFrame(address: string, signal: AbortSignal): Promise<Pixels> {
-  const response = await ask(address, { headers: { Accept: ACCEPT }, signal });
+export async function getFrame(address: string, signal: AbortSignal, priority: RequestPriority): Promise<Pixels> {
+  const response = await ask(address, { headers: { Accept: ACCEPT }, signal, priority });
   const [, transferSyntax = PLAIN] = /transfer-syntax=([\d.]+)/.exec(response.headers.get("Content-Type") ?? "") ?? [];
   return { bytes: new Uint8Array(await response.arrayBuffer()), transferSyntax };
 }

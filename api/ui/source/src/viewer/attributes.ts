@@ -16,6 +16,16 @@ export const TAGS = {
   ImageOrientationPatient: "00200037",
   NumberOfFrames: "00280008",
   Rows: "00280010",
+  Columns: "00280011",
+  SamplesPerPixel: "00280002",
+  PhotometricInterpretation: "00280004",
+  BitsAllocated: "00280100",
+  PixelSpacing: "00280030",
+  ImagerPixelSpacing: "00181164",
+  WindowCenter: "00281050",
+  WindowWidth: "00281051",
+  WindowExplanation: "00281055",
+  FrameOfReferenceUID: "00200052",
   LossyImageCompression: "00282110",
 } as const;
 
@@ -32,4 +42,9 @@ export function numbersOf(attributes: Attributes, tag: string): number[] {
 
 export function numberOf(attributes: Attributes, tag: string): number | null {
   return numbersOf(attributes, tag)[0] ?? null;
+}
+
+/** Tell whether the pixels of an image have a size in the patient, or at least on the detector. */
+export function hasSize(attributes: Attributes): boolean {
+  return [TAGS.PixelSpacing, TAGS.ImagerPixelSpacing].some((tag) => numbersOf(attributes, tag).length === 2);
 }

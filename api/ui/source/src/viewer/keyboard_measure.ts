@@ -9,7 +9,7 @@ const STEP_PX = 4;
 const HALF_PX = 60;
 
 export function canMeasure(kind: ToolName): boolean {
-  return ["length", "angle", "rectangle", "ellipse", "probe"].includes(kind);
+  return ["length", "bidirectional", "angle", "rectangle", "ellipse", "circle", "probe"].includes(kind);
 }
 
 export class KeyboardMeasure {
@@ -27,7 +27,7 @@ export class KeyboardMeasure {
       [x - HALF_PX, y - HALF_PX],
       [x + HALF_PX, y + HALF_PX],
     ];
-    if (kind === "length")
+    if (kind === "length" || kind === "bidirectional")
       this.ends = [
         [x - HALF_PX, y],
         [x + HALF_PX, y],
@@ -67,6 +67,10 @@ export class KeyboardMeasure {
           [Math.min(x1, x2), y],
           [Math.max(x1, x2), y],
         ];
+      case "circle": // its middle, and a point of its rim
+        return [[x, y], this.ends[1]];
+      case "bidirectional": // across the length half of it
+        return [...this.ends, [x + (y2 - y1) / 4, y - (x2 - x1) / 4], [x - (y2 - y1) / 4, y + (x2 - x1) / 4]];
       case "probe":
         return [this.ends[this.moved]];
       default:

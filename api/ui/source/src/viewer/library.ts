@@ -6,14 +6,16 @@ import * as tools from "@cornerstonejs/tools";
 
 import { type Attributes, completePalette, getFrame, type SeriesImages } from "../api/images";
 import { t } from "../i18n/index.svelte";
+import { numbersOf, TAGS } from "./attributes";
+import { damageOf, ended } from "./damage";
 import type { Frame } from "./order";
 
 const SCHEME = "wadors"; // that of the library, for its providers of metadata
 const WORKERS = "dicomImageLoader";
-/** Decoded images that are kept: those that were shown longest ago go first. */
-const CACHE_BYTES = 512 << 20;
+/** Decoded images that are kept: those that were shown longest ago go first. A phone ends pages that take much. */
+const CACHE_BYTES = (matchMedia("(max-width: 45rem)").matches ? 160 : 512) << 20;
 
-const WEBGL_CONTEXTS = 2; // as many as there are series side by side
+const WEBGL_CONTEXTS = 2; // for up to four series side by side, and what magnifies
 
 let started: Promise<void> | null = null;
 /** What is left to be done by who has left the viewer. */
@@ -46,6 +48,13 @@ async function startLibrary(): Promise<void> {
     tools.RectangleROITool,
     tools.EllipticalROITool,
     tools.ProbeTool,
+    tools.BidirectionalTool,
+    tools.CobbAngleTool,
+    tools.CircleROITool,
+    tools.PlanarFreehandROITool,
+    tools.ArrowAnnotateTool,
+    tools.MagnifyTool,
+    tools.ReferenceLinesTool,
   ])
     tools.addTool(tool);
   cornerstone.cache.setMaxCacheSize(CACHE_BYTES);
@@ -67,21 +76,32 @@ function startWorkers(): void {
   hasWorkers = true;
 }
 
+/** Images that somebody wants to see although they are damaged. */
+const tolerated = new Set<string>();
+
+/** The pixels of a frame are damaged, which somebody may want to see for all that. */
+export class Damaged extends Error {
+  override name = "Damaged";
+}
+
 /** Requests are ours, so that they have the session, can be ended, and tell their errors in the server's words. */
 function load(imageId: string, options: Record<string, unknown> = {}): { promise: Promise<unknown> } {
   const { signal } = leaving;
   const made = async () => {
     const attributes = loader.wadors.metaDataManager.get(imageId) as Attributes | undefined;
     if (attributes) await completePalette(attributes, signal);
-    const pixels = await getFrame(imageId.slice(SCHEME.length + 1), signal);
+    const priority = options["isAhead"] === true ? "low" : "high";
+    const { bytes, transferSyntax } = await getFrame(imageId.slice(SCHEME.length + 1), signal, priority);
+    const damage = damageOf(bytes, transferSyntax, attributes ?? {});
+    if (damage !== null && !tolerated.has(imageId)) throw new Damaged(t(`viewer.damage.${damage}`));
     const image = await loader
-      .createImage(imageId, pixels.bytes as never, pixels.transferSyntax, {
+      .createImage(imageId, ended(bytes, transferSyntax) as never, transferSyntax, {
         ...options,
         useRGBA: false, // as a stack wants it, also where an image is fetched before it is shown
       })
       .catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : ""; // some codecs throw mere numbers
-        throw new Error(t("viewer.undecodable", { syntax: pixels.transferSyntax, reason }), { cause: error });
+        throw new Error(t("viewer.undecodable", { syntax: transferSyntax, reason }), { cause: error });
       });
     return Object.assign(image, { imageQualityStatus: cornerstone.Enums.ImageQualityStatus.FULL_RESOLUTION });
   };
@@ -92,24 +112,44 @@ function load(imageId: string, options: Record<string, unknown> = {}): { promise
 export function register(images: SeriesImages, frames: readonly Frame[]): string[] {
   return frames.map(({ attributes, instance, number }) => {
     const id = `${SCHEME}:${location.origin}${images.address}/instances/${instance}/frames/${number}`;
+    // Pixels without a size, as some digitizers write them, would be drawn on no area at all.
+    for (const tag of [TAGS.PixelSpacing, TAGS.ImagerPixelSpacing])
+      if (
+        attributes[tag] &&
+        !(numbersOf(attributes, tag).length === 2 && numbersOf(attributes, tag).every((mm) => mm > 0))
+      )
+        attributes[tag] = { vr: "DS" };
     loader.wadors.metaDataManager.add(id, attributes as never);
     return id;
   });
 }
 
-/** Return an image, fetched if it is not here. The library's own way leaves errors to nobody. */
-export function loadImage(imageId: string): Promise<Image> {
+/** Return an image, fetched if it is not here. The library's own way leaves errors to nobody. `isAhead`: nobody waits for it yet. */
+export function loadImage(imageId: string, isAhead = false): Promise<Image> {
   const kept = cornerstone.cache.getImage(imageId);
   if (kept !== undefined) return Promise.resolve(kept);
-  const found = pending.get(imageId) ?? fetchImage(imageId).finally(() => pending.delete(imageId));
+  const found = pending.get(imageId) ?? fetchImage(imageId, isAhead).finally(() => pending.delete(imageId));
   pending.set(imageId, found);
   return found;
 }
 
-async function fetchImage(imageId: string): Promise<Image> {
-  const image = (await cornerstone.imageLoader.loadImage(imageId)) as Image;
+async function fetchImage(imageId: string, isAhead: boolean): Promise<Image> {
+  const image = (await cornerstone.imageLoader.loadImage(imageId, { isAhead } as never)) as Image;
   await cornerstone.cache.putImageLoadObject(imageId, { promise: Promise.resolve(image) });
   return image;
+}
+
+/** From here on an image is drawn as far as it goes. */
+export function tolerate(imageId: string): void {
+  tolerated.add(imageId);
+}
+
+export function isTolerated(imageId: string): boolean {
+  return tolerated.has(imageId);
+}
+
+export function isHere(imageId: string): boolean {
+  return cornerstone.cache.getImage(imageId) !== undefined;
 }
 
 /** Tell whether an image is here, or on its way. */
@@ -130,6 +170,7 @@ export function resize(engine: cornerstone.RenderingEngine): void {
 export function release(): void {
   leaving.abort();
   leaving = new AbortController();
+  tolerated.clear();
   tools.annotation.state.removeAllAnnotations();
   leftover = Promise.allSettled([...pending.values()]).then(() => {
     cornerstone.cache.purgeCache();

@@ -26,6 +26,32 @@ export function framesInOrder(instances: readonly Attributes[]): Frame[] {
   });
 }
 
+/**
+ * Return which of some frames lies where another does, in the same patient's coordinates; "across" where they cut it,
+ * null where nothing tells.
+ */
+export function nearest(frames: readonly Frame[], to: Frame): number | "across" | null {
+  const normal = normalOf(to.attributes);
+  const place = textOf(to.attributes, TAGS.FrameOfReferenceUID);
+  if (normal === null) return null;
+  let best: { index: number; distance: number } | null = null;
+  for (const [index, frame] of frames.entries()) {
+    const own = normalOf(frame.attributes);
+    if (own === null) return null;
+    if (Math.abs(dot(own, normal)) < 1 - SAME) return "across";
+    const isSame = place !== "" && textOf(frame.attributes, TAGS.FrameOfReferenceUID) === place;
+    const distance = isSame ? Math.abs(along(frame, normal) - along(to, normal)) : NaN;
+    if (Number.isNaN(distance)) return null;
+    if (best === null || distance < best.distance) best = { index, distance };
+  }
+  return best?.index ?? null;
+}
+
+function along(frame: Frame, normal: Vector): number {
+  const position = numbersOf(frame.attributes, TAGS.ImagePositionPatient);
+  return position.length === 3 ? dot(position as Vector, normal) : NaN;
+}
+
 function byNumber(images: readonly Attributes[]): Attributes[] {
   const numbered = images.map((image) => ({
     image,

@@ -1,6 +1,6 @@
-/** Fetches the images around that which is shown, the nearest first, so that scrolling does not wait. */
+/** Fetches the images around those that are shown, the nearest first, so that scrolling does not wait. */
 
-const AT_ONCE = 3; // a browser has six connections to a server; what somebody waits for needs one
+const AT_ONCE = 3; // of all series; a browser has six connections to a server, and what somebody waits for needs some
 
 export interface Source {
   count: number;
@@ -9,11 +9,15 @@ export interface Source {
   load: (index: number) => Promise<unknown>;
 }
 
+/** All that want images now, in turn. */
+const waiting: Prefetch[] = [];
+let running = 0;
+
 export class Prefetch {
   private aim = 0;
-  private running = new Set<number>();
-  private isStopped = false;
+  private own = new Set<number>();
   private failed = new Set<number>();
+  private isStopped = false;
 
   /** `radius`: how many images to each side, as memory is bounded. */
   constructor(
@@ -24,22 +28,33 @@ export class Prefetch {
   around(index: number, radius = this.radius): void {
     this.aim = index;
     this.radius = radius;
-    while (this.running.size < AT_ONCE && this.next());
+    this.leave();
+    if (!this.isStopped) waiting.push(this);
+    fill();
   }
 
   stop(): void {
     this.isStopped = true;
+    this.leave();
   }
 
-  private next(): boolean {
-    const index = this.isStopped ? null : this.nearest();
+  private leave(): void {
+    const place = waiting.indexOf(this);
+    if (place >= 0) waiting.splice(place, 1);
+  }
+
+  /** Begin with the next image, if there is one. */
+  begin(): boolean {
+    const index = this.nearest();
     if (index === null) return false;
-    this.running.add(index);
+    this.own.add(index);
+    running += 1;
     this.source
       .load(index)
       .catch(() => this.failed.add(index)) // told when it is to be shown
       .finally(() => {
-        this.running.delete(index);
+        this.own.delete(index);
+        running -= 1;
         this.around(this.aim);
       });
     return true;
@@ -53,6 +68,14 @@ export class Prefetch {
   }
 
   private isMissing(index: number): boolean {
-    return !this.failed.has(index) && !this.running.has(index) && !this.source.has(index);
+    return !this.failed.has(index) && !this.own.has(index) && !this.source.has(index);
+  }
+}
+
+function fill(): void {
+  while (running < AT_ONCE) {
+    const next = waiting.shift();
+    if (next === undefined) return;
+    if (next.begin()) waiting.push(next); // behind the others; who has all leaves
   }
 }

@@ -1,12 +1,31 @@
 /** Keys of the viewer. They count while the focus is within it, so they are in nobody's way. */
 
-import { CT_WINDOWS } from "./windows";
+import type { LayoutName } from "./layouts";
+import { CT_WINDOWS, type Window } from "./windows";
 
-export const TOOLS = ["scroll", "window", "zoom", "pan", "length", "angle", "rectangle", "ellipse", "probe"] as const;
+/** Tools that change how an image is seen, and those that measure or mark. */
+export const VIEWING = ["scroll", "window", "zoom", "pan"] as const;
+export const MEASURING = [
+  "length",
+  "bidirectional",
+  "angle",
+  "cobb",
+  "rectangle",
+  "ellipse",
+  "circle",
+  "freehand",
+  "probe",
+  "arrow",
+  "magnify",
+] as const;
+export const TOOLS = [...VIEWING, ...MEASURING] as const;
 export type ToolName = (typeof TOOLS)[number];
 
-export const ACTIONS = ["invert", "rotate", "flipAcross", "flipDown", "reset"] as const;
+export const ACTIONS = ["reset", "invert", "rotate", "flipAcross", "flipDown"] as const;
 export type ActionName = (typeof ACTIONS)[number];
+
+/** One of those of CT by its place, one of the image's own, that of its values, or (null) the one it begins with. */
+export type WindowPlace = number | Window | "values" | null;
 
 export type Command =
   | { does: "tool"; name: ToolName }
@@ -15,20 +34,25 @@ export type Command =
   | { does: "goTo"; end: "first" | "last" }
   | { does: "adjust"; across: number; down: number }
   | { does: "zoom"; by: number }
-  | { does: "window"; place: number | null }
+  | { does: "window"; place: WindowPlace }
   | { does: "series"; by: number }
-  | { does: "play" | "texts" | "compare" | "clear" | "help" | "measure" };
+  | { does: "layout"; name: LayoutName }
+  | { does: "play" | "clear" | "undo" | "help" | "measure" | "tags" | "save" | "whole" | "side" }
+  | { does: "texts" | "compare" | "together" | "lines" };
 
-export const TOOL_KEYS: Record<ToolName, string> = {
+export const TOOL_KEYS: Partial<Record<ToolName, string>> = {
   scroll: "s",
   window: "w",
   zoom: "z",
   pan: "p",
   length: "l",
+  bidirectional: "u",
   angle: "a",
   rectangle: "r",
   ellipse: "e",
   probe: "o",
+  arrow: "j",
+  magnify: "g",
 };
 export const ACTION_KEYS: Record<ActionName, string> = {
   invert: "i",
@@ -56,6 +80,10 @@ const KEYS: Record<string, Command> = {
   b: { does: "series", by: -1 },
   d: { does: "texts" },
   c: { does: "compare" },
+  y: { does: "together" },
+  k: { does: "lines" },
+  f: { does: "whole" },
+  q: { does: "side" },
   m: { does: "measure" },
   Delete: { does: "clear" },
   "?": { does: "help" },
@@ -81,8 +109,10 @@ interface Press {
 
 /** Return what a key does; null where it is the browser's, or somebody types or chooses in a field. */
 export function commandOf(press: Press, target: EventTarget | null): Command | null {
-  if (press.ctrlKey || press.altKey || press.metaKey) return null;
+  const isUndo = (press.ctrlKey || press.metaKey) && press.key === "z" && !press.shiftKey && !press.altKey;
+  if ((press.ctrlKey || press.altKey || press.metaKey) && !isUndo) return null;
   if (target instanceof HTMLElement && isBusyWith(target, press.key)) return null;
+  if (isUndo) return { does: "undo" };
   const adjusted = press.shiftKey ? SHIFTED[press.key] : undefined;
   if (adjusted) return { does: "adjust", across: adjusted[0], down: adjusted[1] };
   return KEYS[press.key.length === 1 ? press.key.toLowerCase() : press.key] ?? null;
@@ -90,7 +120,7 @@ export function commandOf(press: Press, target: EventTarget | null): Command | n
 
 /** Tell whether an element has a use of its own for a key. */
 function isBusyWith(target: HTMLElement, key: string): boolean {
-  if (target.closest("dialog, select, textarea")) return true;
+  if (target.closest("dialog, select, textarea, .menu")) return true;
   if (target instanceof HTMLInputElement) return target.type !== "range" || key.length > 1;
   return target.closest("button, a") !== null && (key === " " || key === "Enter");
 }

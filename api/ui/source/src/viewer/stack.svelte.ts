@@ -1,21 +1,35 @@
 /** One series that is shown: which image, through which window, turned how; and what of it is here. */
 
 import { getSeriesImages, type SeriesImages } from "../api/images";
-import { CACHE_BYTES, cornerstone, type Image, isLoading, loadImage, register } from "./library";
-import { TAGS } from "./attributes";
-import { directionLetters, type Frame, framesInOrder, playRate } from "./order";
+import { hasSize, TAGS } from "./attributes";
+import {
+  CACHE_BYTES,
+  cornerstone,
+  type Image,
+  isHere,
+  isLoading,
+  isTolerated,
+  loadImage,
+  register,
+  tolerate,
+} from "./library";
+import { directionLetters, type Frame, framesInOrder, nearest, playRate } from "./order";
 import { Prefetch } from "./prefetch";
 import type { ActionName } from "./shortcuts";
-import { toRange, toWindow, type Window } from "./windows";
+import { storedWindows, toRange, toWindow, type Window, windowOf } from "./windows";
 
 type Viewport = cornerstone.Types.IStackViewport;
 const { Events } = cornerstone.Enums;
 const ZOOM_STEP = 1.2;
 const PAN_STEP_PX = 24;
-/** Of what may be kept, for one of two series side by side; as much again lies behind. */
-const SHARE = 0.35;
+/** Of what may be kept, for all series side by side; the rest lies behind. */
+const SHARE = 0.7;
+const WAITED_FOR = 2; // requests for images to be shown: who drags through a series does not ask for each
 
 const NO_SIDES = { left: "", right: "", top: "", bottom: "" };
+
+/** Identifier of an image -> that of its series, for what was measured in it. */
+const known = new Map<string, string>();
 
 export class Stack {
   images: SeriesImages | null = $state.raw(null);
@@ -30,16 +44,27 @@ export class Stack {
   /** What keeps single images from it. */
   failures: Record<number, unknown> = $state({});
   window: Window | null = $state(null);
-  /** The window that the image itself wants. */
+  /** The window that the image itself wants, or one made of its values where it wants none. */
   stored: Window | null = $state(null);
   zoom = $state(1);
+  /** A length of the patient, as long as it is on the screen; null where pixels have no size. */
+  scale: { pixels: number; name: string } | null = $state(null);
   /** Letters of the patient's directions to the left, right, top and bottom. */
   sides = $state(NO_SIDES);
   isInverted = $state(false);
+  /** What is drawn is known to be damaged. */
+  isDamaged = $state(false);
   isPlaying = $state(false);
   rate = $state(10);
 
   viewport: Viewport | null = null;
+  /** Called where somebody has gone on by some images. */
+  onmove: (by: number) => void = () => undefined;
+  /** The image to begin with, if it is of the series that is opened next. */
+  first = "";
+  private made: Window | null = null;
+  private waiting = 0;
+  private share = 1;
   private imageIds: string[] = [];
   private prefetch: Prefetch | null = null;
   private leaving = new AbortController();
@@ -64,29 +89,34 @@ export class Stack {
     element.addEventListener(Events.VOI_MODIFIED, () => this.read());
     element.addEventListener(Events.CAMERA_MODIFIED, () => this.read());
     element.addEventListener(Events.STACK_VIEWPORT_SCROLL, (event) => {
-      void this.show((event as CustomEvent<{ newImageIdIndex: number }>).detail.newImageIdIndex);
+      void this.goTo((event as CustomEvent<{ newImageIdIndex: number }>).detail.newImageIdIndex);
     });
   }
 
-  /** Show another series. */
-  async open(id: string): Promise<void> {
+  /** Show another series, with which `share` others stand side by side. */
+  async open(id: string, share = 1): Promise<void> {
     this.close();
     const { signal } = (this.leaving = new AbortController());
+    this.share = share;
     Object.assign(this, { images: null, frames: [], index: 0, drawn: -1, loaded: 0, failure: null, failures: {} });
+    Object.assign(this, { made: null, window: null, stored: null, sides: NO_SIDES, waiting: 0 });
     try {
       const images = await getSeriesImages(id, signal);
       this.images = images;
       this.frames = framesInOrder(images.instances);
       this.imageIds = register(images, this.frames);
+      for (const each of this.imageIds) known.set(each, id);
       const { imageIds } = this;
       const source = {
         count: imageIds.length,
         has: (index: number) => isLoading(imageIds[index] ?? ""),
-        load: (index: number) => this.load(imageIds, index),
+        load: (index: number) => this.load(imageIds, index, true),
       };
       this.prefetch = new Prefetch(source, 1);
       if (this.frames[0]) this.rate = playRate(this.frames[0].attributes);
-      await this.show(0);
+      const first = this.imageIds.indexOf(this.first);
+      this.first = "";
+      await this.show(Math.max(0, first));
     } catch (error) {
       if (!signal.aborted) this.failure = error;
     }
@@ -100,10 +130,10 @@ export class Stack {
     this.imageIds = [];
   }
 
-  private async load(imageIds: string[], index: number): Promise<Image> {
+  private async load(imageIds: string[], index: number, isAhead = false): Promise<Image> {
     const id = imageIds[index] ?? "";
     const isNew = !isLoading(id);
-    const image = await loadImage(id);
+    const image = await loadImage(id, isAhead);
     if (isNew && imageIds === this.imageIds) this.loaded = Math.min(this.count, this.loaded + 1);
     return image;
   }
@@ -113,19 +143,27 @@ export class Stack {
     const { imageIds, viewport } = this;
     if (viewport === null || imageIds.length === 0) return;
     const wanted = Math.min(imageIds.length - 1, Math.max(0, index));
-    const isWanted = () => this.index === wanted && this.imageIds === imageIds;
     this.index = wanted;
+    if (!isHere(imageIds[wanted] ?? "")) {
+      if (this.waiting >= WAITED_FOR) return; // whoever comes back shows what is wanted by then
+      this.waiting += 1;
+      await this.load(imageIds, wanted).catch(() => undefined); // it is told below
+      if (this.imageIds !== imageIds) return;
+      this.waiting -= 1;
+      if (this.index !== wanted) return this.show(this.index);
+    }
+    const isWanted = () => this.index === wanted && this.imageIds === imageIds;
     try {
       const image = await this.load(imageIds, wanted);
       if (!isWanted()) return;
-      const radius = Math.floor((CACHE_BYTES * SHARE) / Math.max(1, image.sizeInBytes) / 2);
+      const radius = Math.floor((CACHE_BYTES * SHARE) / this.share / Math.max(1, image.sizeInBytes) / 2);
       this.prefetch?.around(wanted, radius);
       if (this.drawn < 0) await viewport.setStack(imageIds, wanted);
       else await viewport.setImageIdIndex(wanted);
       if (!isWanted()) return;
       const { [wanted]: _, ...others } = this.failures;
       this.failures = others;
-      if (this.drawn < 0) viewport.resetCamera();
+      if (this.drawn < 0) this.begin(viewport, image);
       this.drawn = wanted;
       viewport.render();
       this.read();
@@ -136,6 +174,26 @@ export class Stack {
     }
   }
 
+  /** A series whose images want no window has one for all, so that it does not flicker. */
+  private begin(viewport: Viewport, image: Image): void {
+    viewport.resetCamera();
+    const { attributes } = this.frames[this.index] ?? {};
+    if (attributes === undefined || image.color || storedWindows(attributes).length > 0) return;
+    this.made = windowOf(image.getPixelData());
+    if (this.made !== null) viewport.setProperties({ voiRange: toRange(this.made) });
+  }
+
+  /** Draw an image as far as it goes, although it is damaged. */
+  showDamaged(): void {
+    tolerate(this.imageId);
+    void this.show(this.index);
+  }
+
+  /** Return the series of an image that was shown since the page was loaded. */
+  static seriesOf(imageId: string): string | undefined {
+    return known.get(imageId);
+  }
+
   /** Show the image of which something was measured, if it is of this series. */
   showImage(id: string): boolean {
     const index = this.imageIds.indexOf(id);
@@ -144,13 +202,29 @@ export class Stack {
   }
 
   step(by: number): Promise<void> {
-    return this.show(this.index + by);
+    return this.goTo(this.index + by);
   }
 
-  setWindow(window: Window | null): void {
+  /** Show an image, and let series that are led go along. */
+  goTo(index: number): Promise<void> {
+    const before = this.index;
+    const done = this.show(index);
+    if (this.index !== before) this.onmove(this.index - before);
+    return done;
+  }
+
+  /** Show what lies where another series is; where nothing tells, go on by as many images. */
+  follow(leader: Stack, by: number): void {
+    const place = leader.frame === null ? null : nearest(this.frames, leader.frame);
+    if (place !== "across") void this.show(place ?? this.index + by);
+  }
+
+  /** "values": one that shows nearly all values of the image. */
+  setWindow(window: Window | "values" | null): void {
     const { viewport } = this;
-    if (viewport === null || this.drawn < 0) return;
-    const wanted = window ?? this.stored;
+    if (viewport === null || this.drawn < 0 || this.window === null) return;
+    const made = window === "values" ? windowOf(viewport.getCornerstoneImage().getPixelData()) : window;
+    const wanted = made ?? this.stored;
     if (wanted !== null) viewport.setProperties({ voiRange: toRange(wanted) });
     viewport.render();
     this.read();
@@ -188,6 +262,7 @@ export class Stack {
       case "reset":
         viewport.resetProperties();
         viewport.resetCamera();
+        if (this.made !== null) viewport.setProperties({ voiRange: toRange(this.made) });
     }
     viewport.render();
     this.read();
@@ -199,7 +274,7 @@ export class Stack {
     this.isPlaying = true;
     const next = async () => {
       const due = performance.now() + 1000 / this.rate;
-      await this.show((this.index + 1) % this.count);
+      await this.goTo((this.index + 1) % this.count);
       if (this.isPlaying) this.timer = window.setTimeout(next, Math.max(0, due - performance.now()));
     };
     this.timer = window.setTimeout(next, 1000 / this.rate);
@@ -214,12 +289,14 @@ export class Stack {
   private read(): void {
     const { viewport } = this;
     if (viewport === null || this.drawn < 0) return;
+    this.isDamaged = isTolerated(this.imageIds[this.drawn] ?? "");
     const { voiRange, invert } = viewport.getProperties();
     const { windowCenter, windowWidth } = viewport.getCornerstoneImage();
-    this.stored = { center: firstOf(windowCenter), width: firstOf(windowWidth) };
-    this.window = voiRange ? toWindow(voiRange) : null;
-    this.isInverted = invert ?? false;
+    this.stored = this.made ?? { center: firstOf(windowCenter), width: firstOf(windowWidth) };
+    this.window = voiRange && !viewport.getCornerstoneImage().color ? toWindow(voiRange) : null;
+    this.isInverted = (invert ?? false) !== viewport.getCornerstoneImage().invert;
     this.zoom = viewport.getZoom();
+    this.scale = this.frame !== null && hasSize(this.frame.attributes) ? scaleOf(viewport) : null;
     this.sides = this.readSides(viewport);
   }
 
@@ -239,6 +316,17 @@ export class Stack {
       bottom: directionLetters(opposite(up)),
     };
   }
+}
+
+const SCALE_SHARE = 0.3; // of a viewport's height, at most
+
+/** Return a round length that is well seen. */
+function scaleOf(viewport: Viewport): { pixels: number; name: string } | null {
+  const perMm = viewport.element.clientHeight / (2 * (viewport.getCamera().parallelScale ?? NaN));
+  const most = (viewport.element.clientHeight * SCALE_SHARE) / perMm;
+  const mm = [200, 100, 50, 20, 10, 5, 2, 1].find((each) => each <= most);
+  if (mm === undefined || !Number.isFinite(perMm)) return null;
+  return { pixels: Math.round(mm * perMm), name: mm >= 10 ? `${mm / 10} cm` : `${mm} mm` };
 }
 
 function firstOf(value: number | number[]): number {

@@ -15,7 +15,14 @@ const NAMES: Record<ToolName, string> = {
   rectangle: tools.RectangleROITool.toolName,
   ellipse: tools.EllipticalROITool.toolName,
   probe: tools.ProbeTool.toolName,
+  bidirectional: tools.BidirectionalTool.toolName,
+  cobb: tools.CobbAngleTool.toolName,
+  circle: tools.CircleROITool.toolName,
+  freehand: tools.PlanarFreehandROITool.toolName,
+  arrow: tools.ArrowAnnotateTool.toolName,
+  magnify: tools.MagnifyTool.toolName,
 };
+const LINES = tools.ReferenceLinesTool.toolName;
 const { MouseBindings } = tools.Enums;
 type Binding = { mouseButton?: number; numTouchPoints?: number };
 /** Beside the chosen tool: the middle button pans, the right one zooms, two fingers do both. */
@@ -25,18 +32,38 @@ const ALWAYS: Record<string, Binding[]> = {
   [tools.ZoomTool.toolName]: [{ numTouchPoints: 2 }],
 };
 
+/** Asks for the words beside an arrow; without any there is no arrow. */
+export type AskText = (text: string, done: (text: string) => void) => void;
+
 export class ToolBox {
   private readonly group = tools.ToolGroupManager.createToolGroup(GROUP);
 
-  constructor(chosen: ToolName) {
-    for (const name of Object.values(NAMES)) if (name !== DRAG_ZOOM) this.group?.addTool(name);
+  constructor(chosen: ToolName, askText: AskText) {
+    const configured: Partial<Record<ToolName, object>> = {
+      freehand: { calculateStats: true },
+      magnify: { magnifySize: 5 },
+      arrow: {
+        getTextCallback: (done: (text: string) => void) => askText("", done),
+        changeTextCallback: (data: { data?: { label?: string } }, _: unknown, done: (text: string) => void) =>
+          askText(data.data?.label ?? "", done),
+      },
+    };
+    for (const name of TOOLS) if (NAMES[name] !== DRAG_ZOOM) this.group?.addTool(NAMES[name], configured[name] ?? {});
     this.group?.addTool(tools.ZoomTool.toolName);
+    this.group?.addTool(LINES);
     this.group?.addToolInstance(DRAG_ZOOM, tools.ZoomTool.toolName, { pinchToZoom: false });
     this.choose(chosen);
   }
 
   serve(viewport: string, engine: string): void {
     this.group?.addViewport(viewport, engine);
+  }
+
+  /** Draw where the image of a viewport cuts those of the others; null: nowhere. */
+  drawLines(source: string | null): void {
+    if (source === null) return this.group?.setToolDisabled(LINES);
+    this.group?.setToolConfiguration(LINES, { sourceViewportId: source });
+    this.group?.setToolEnabled(LINES);
   }
 
   choose(chosen: ToolName): void {
@@ -69,10 +96,11 @@ const KINDS = Object.fromEntries(TOOLS.map((name) => [NAMES[name], name]));
 export function measurements(): Measurement[] {
   return tools.annotation.state.getAllAnnotations().flatMap((each) => {
     const kind = KINDS[each.metadata?.toolName ?? ""];
-    const stats = Object.values((each.data as { cachedStats?: Record<string, unknown> }).cachedStats ?? {})[0];
-    const imageId = each.metadata?.referencedImageId ?? "";
-    if (kind === undefined || stats === undefined || each.annotationUID === undefined) return [];
-    return [{ id: each.annotationUID, kind, imageId, lines: linesOf(stats as Record<string, unknown>) }];
+    const { cachedStats = {}, label = "" } = each.data as { cachedStats?: Record<string, unknown>; label?: string };
+    const stats = (Object.values(cachedStats)[0] ?? null) as Record<string, unknown> | null;
+    const lines = kind === "arrow" ? [label].filter(Boolean) : stats === null ? [] : linesOf(stats);
+    if (kind === undefined || lines.length === 0 || each.annotationUID === undefined) return [];
+    return [{ id: each.annotationUID, kind, imageId: each.metadata?.referencedImageId ?? "", lines }];
   });
 }
 
@@ -85,7 +113,8 @@ function linesOf(stats: Record<string, unknown>): string[] {
   const length = amount("length", "unit");
   const value = Array.isArray(stats["value"]) ? stats["value"] : [stats["value"]];
   const probed = value.filter((each): each is number => typeof each === "number").map(round);
-  if (length !== null) return [length];
+  const width = amount("width", "widthUnit") ?? amount("width", "unit");
+  if (length !== null) return width === null ? [length] : [`${length} × ${width}`];
   if (typeof stats["angle"] === "number") return [`${round(stats["angle"])}°`];
   if (probed.length > 0) return [`${probed.join(", ")} ${textOr(stats["modalityUnit"])}`.trim()];
   return [
@@ -94,6 +123,7 @@ function linesOf(stats: Record<string, unknown>): string[] {
     ...named("max", amount("max", "modalityUnit")),
     ...named("min", amount("min", "modalityUnit")),
     ...named("A", amount("area", "areaUnit")),
+    ...named("r", amount("radius", "radiusUnit")),
   ];
 }
 
@@ -109,6 +139,11 @@ function textOr(value: unknown): string {
 export function remove(measurement?: string): void {
   const id = measurement ?? tools.annotation.selection.getAnnotationsSelected().at(-1) ?? measurements().at(-1)?.id;
   if (id !== undefined) tools.annotation.state.removeAnnotation(id);
+}
+
+/** Take back what was drawn, moved or changed last. */
+export function undo(): void {
+  cornerstone.utilities.HistoryMemo.DefaultHistoryMemo.undo();
 }
 
 /** Call a listener whenever measurements change, until what is returned is called. */

@@ -1,6 +1,8 @@
 /** Windows: which values are shown from black to white. */
 
+import type { Attributes } from "../api/images";
 import type { Key } from "../i18n/index.svelte";
+import { numbersOf, TAGS } from "./attributes";
 
 export interface Window {
   center: number;
@@ -34,4 +36,33 @@ export function isSame(one: Window | null, other: Window | null): boolean {
 export function stepped({ center, width }: Window, darker: number, wider: number): Window {
   const step = Math.max(1, width / 20);
   return { center: center + darker * step, width: Math.max(1, width + wider * step) };
+}
+
+export interface Stored extends Window {
+  /** What it is for, in the words of the image; may be empty. */
+  name: string;
+}
+
+/** Return the windows that an image itself offers. */
+export function storedWindows(attributes: Attributes): Stored[] {
+  const widths = numbersOf(attributes, TAGS.WindowWidth);
+  const names = attributes[TAGS.WindowExplanation]?.Value ?? [];
+  return numbersOf(attributes, TAGS.WindowCenter).flatMap((center, place) => {
+    const width = widths[place];
+    const name = names[place];
+    return width === undefined || width < 1 ? [] : [{ center, width, name: typeof name === "string" ? name : "" }];
+  });
+}
+
+const SAMPLES = 20_000;
+const OUTLIERS = 0.005; // of each end: a bright vessel or a marker would leave the rest in the dark
+
+/** Return a window for values that tell none: all but the outliers. */
+export function windowOf(values: ArrayLike<number>): Window | null {
+  const step = Math.max(1, Math.floor(values.length / SAMPLES));
+  const found = Float64Array.from({ length: Math.ceil(values.length / step) }, (_, place) => values[place * step] ?? 0);
+  found.sort();
+  const at = (share: number) => found[Math.round(share * (found.length - 1))] ?? 0;
+  const [lower, upper] = at(OUTLIERS) < at(1 - OUTLIERS) ? [at(OUTLIERS), at(1 - OUTLIERS)] : [at(0), at(1)];
+  return lower < upper ? toWindow({ lower, upper }) : null;
 }

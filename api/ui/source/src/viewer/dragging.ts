@@ -1,0 +1,3 @@
+/** A series that is dragged from the list into a pane. */
+
+export const SERIES_TYPE = "application/x-sinogram-series";
