@@ -64,6 +64,34 @@ def test_a_study_is_sent_by_the_keyboard_alone(visit: Callable[..., Visit], site
     expect(page.get_by_role("dialog", name="Send to modality: WARD")).to_contain_text("succeeded")
 
 
+@pytest.mark.usefixtures("far")
+def test_what_another_server_keeps_is_deleted_here(visit: Callable[..., Visit], site: Site, received: Path) -> None:
+    study = study_of(site, 7)
+    made = visit(f"/studies/{study}")
+    page = made.page
+
+    def send(name: str) -> None:
+        page.get_by_role("button", name="Send").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=name).click()
+        dialog.get_by_role("radio", name="Send, and ask").click()
+        dialog.get_by_role("button", name="Send", exact=True).click()
+
+    before = len(list(received.iterdir()))
+    send("ward")
+    expect(page.get_by_text("All was sent to ward. Whether it keeps that it cannot say")).to_be_visible()
+    assert len(list(received.iterdir())) == before + 1
+    send("far")
+    page.get_by_role("link", name="Is it kept?").click()
+    expect(page.get_by_text("PEER keeps the image.")).to_be_visible()
+    assert made.find_barriers() == []
+    made.screenshot("commitment")
+    page.get_by_role("button", name="Delete here").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete here").click()
+    expect(page.get_by_text("One image was deleted here.")).to_be_visible()
+    assert study not in site.ask("/studies")
+
+
 def test_a_study_is_downloaded_whole(visit: Callable[..., Visit], site: Site) -> None:
     made = visit(f"/studies/{study_of(site, 2)}")
     for name, kept in (("ZIP", make_study(2)), ("DICOMDIR", None)):

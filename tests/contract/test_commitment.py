@@ -19,6 +19,7 @@ from api.dicom.settings import DicomSettings
 from events.identifiers import Level
 from store.records import Instance, Origin
 from tests.commitment_peer import SECONDARY_CAPTURE, CommitmentPeer, Pair, commitment_peer
+from tests.contract.destination import destination
 from tests.contract.operations_stage import Engine, working
 from tests.contract.rest_stage import Answer, RestStage, error_of, ids, rest_stage, shown
 from tests.contract.retrieve_stage import fill, serving, study
@@ -260,6 +261,19 @@ def test_a_request_that_is_refused_leaves_nothing(stage: Stage) -> None:
     assert error_of(answer) == expected
     (asked,) = stage.peer.requests
     assert stage.rest.ask(f"/storage-commitment/{asked.transaction}").status == 404
+
+
+def test_a_modality_that_does_not_offer_it(stage: Stage) -> None:
+    """The number is Orthanc's. What a job has sent is there, and it says so: who reads that does not send again."""
+    with destination() as ward:
+        put = json.dumps(["WORKST", "127.0.0.1", ward.port]).encode()
+        assert stage.rest.ask("/modalities/ward", "PUT", put).status == 200
+        answer = stage.post("/modalities/ward/storage-commitment", {"DicomInstances": KNOWN})
+        assert error_of(answer) == (500, 2015, "WORKST does not offer storage commitment")
+        body = {"Resources": ids(stage.rest, "instances"), "StorageCommitment": True}
+        answer = stage.post("/modalities/ward/store", body)
+    assert error_of(answer) == (500, 2015, "Sending is done, but WORKST does not offer storage commitment")
+    assert sorted(ward.instances) == sorted(instance for _, instance in KNOWN)
 
 
 def test_a_report_that_is_none_has_a_status(stage: Stage) -> None:

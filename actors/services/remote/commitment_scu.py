@@ -13,7 +13,7 @@ from actors.services.remote.requestor import Proposal, open_association
 from actors.services.remote.target import Target
 from actors.wire.dicom.command import DATASET_FOLLOWS, Element, Field, encode_command
 from actors.wire.dicom.statuses import RESOURCE_LIMITATION, SUCCESS
-from actors.wire.errors import RemoteFailed, Trouble
+from actors.wire.errors import NO_PRESENTATION_CONTEXT, RemoteFailed, Trouble
 from actors.wire.interruption import Interruption
 from store.dicom.commitment import CommitmentReport, Reference, report_dataset, request_dataset
 from store.dicom.identifier import encode_dataset
@@ -28,18 +28,27 @@ ALL_SUCCEEDED: Final = 1  # event types
 SOME_FAILED: Final = 2
 
 
+class NotOffered(RemoteFailed):
+    """A modality accepts no association for storage commitment."""
+
+
 def ask_for_commitment(
     target: Target, transaction: str, references: Sequence[Reference], interruption: Interruption
 ) -> None:
-    """Ask a modality to vouch for instances; its report comes later. Raises RemoteFailed, Interrupted."""
+    """Ask a modality to vouch for instances; its report comes later. Raises NotOffered, RemoteFailed, Interrupted."""
     elements: dict[Element, int | str] = {
         Element.REQUESTED_SOP_CLASS_UID: STORAGE_COMMITMENT,
         Element.REQUESTED_SOP_INSTANCE_UID: STORAGE_COMMITMENT_INSTANCE,
         Element.ACTION_TYPE_ID: ACTION_TYPE,
     }
     dataset = request_dataset(transaction, references)
-    with open_association(target, (REQUEST,), interruption) as association:
-        _exchange(association, Field.N_ACTION, elements, dataset)
+    try:
+        with open_association(target, (REQUEST,), interruption) as association:
+            _exchange(association, Field.N_ACTION, elements, dataset)
+    except RemoteFailed as exc:
+        if exc.code == NO_PRESENTATION_CONTEXT:
+            raise NotOffered(f"{target.called_aet} does not offer storage commitment", code=exc.code) from exc
+        raise
 
 
 def report_commitment(target: Target, report: CommitmentReport, interruption: Interruption) -> None:

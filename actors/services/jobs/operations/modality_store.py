@@ -9,6 +9,7 @@ from dataclasses import replace
 from actors.services.jobs.operation import PlainOperation, Task, Workbench
 from actors.services.jobs.operations.passing_over import passed_over
 from actors.services.jobs.operations.store_plan import StorePlan, from_plan
+from actors.services.remote.commitment_scu import NotOffered
 from actors.services.remote.commitment_transactions import CommitmentTransactions, list_references
 from actors.services.remote.outgoing import admission
 from actors.services.remote.store_scu import Originator
@@ -55,7 +56,10 @@ class ModalityStore(PlainOperation):
         plan, bench = self._plan, self._bench
         references = list_references(bench.views, plan.instances)
         transactions = CommitmentTransactions(bench.index, bench.scu.commitments_remembered)
-        transactions.ask(self._target, plan.commitment, references, bench.interruption, self._correlation)
+        try:
+            transactions.ask(self._target, plan.commitment, references, bench.interruption, self._correlation)
+        except NotOffered as exc:  # the job has failed, as in Orthanc; who reads that must not send again
+            raise NotOffered(f"Sending is done, but {exc.details}", code=exc.code) from exc
 
     def close(self) -> None:
         self._sender.close()

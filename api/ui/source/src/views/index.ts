@@ -24,6 +24,7 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/upload": () => import("./Upload.svelte"),
   "/remote": () => import("./Remote.svelte"),
   "/jobs": () => import("./Jobs.svelte"),
+  "/commitments/:transaction": () => import("./Commitment.svelte"),
   "/events": () => import("./Events.svelte"),
   "/scripts": () => import("./Scripts.svelte"),
   "/system": () => import("./System.svelte"),

@@ -23,6 +23,8 @@ export interface Words {
   /** While it goes on, such as "Sending to PACS". */
   doing: string;
   done: (jobs: Job[]) => { text: string; link?: Notice["link"] };
+  /** What is told in place of an error, where that would mislead; null where it does not. */
+  failed?: (jobs: Job[]) => string | null;
   /** Called once all has ended well. */
   then?: (jobs: Job[]) => void;
 }
@@ -130,7 +132,8 @@ export class Running {
     if (first !== undefined) {
       const reason = [first.ErrorDescription, first.ErrorDetails].filter(Boolean).join(": ");
       const count = progress.size > 1 ? ` (${t("work.failedOf", { count: failed.length, all: progress.size })})` : "";
-      notices.end(notice, `${words.doing}${count}: ${reason}`, true, linkTo(first.ID));
+      const text = words.failed?.(failed) ?? `${words.doing}${count}: ${reason}`;
+      notices.end(notice, text, true, linkTo(first.ID));
       return;
     }
     const { text, link } = words.done(each.ended);
