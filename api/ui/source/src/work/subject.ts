@@ -14,5 +14,6 @@ export function subject(resources: Resource[]): string {
     Series: () => valueOf(first, "SeriesDescription") || valueOf(first, "Modality"),
     Instance: () => valueOf(first, "InstanceNumber"),
   }[first.Type]();
-  return own ? `${t(`level.${first.Type}`)} “${own}”` : t(`level.${first.Type}`);
+  const level = t(`level.${first.Type}`);
+  return own ? t("work.named", { level, name: own }) : level;
 }
