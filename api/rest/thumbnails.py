@@ -19,7 +19,7 @@ from api.rest.image_requests import JPEG
 from api.rest.images import of_pixels
 from api.rest.middle_frames import middle_of, series_of
 from api.rest.render_resources import one_of
-from api.rest.resources import find_below
+from api.rest.resources import find
 from api.rest.serving.client_gone import still_wanted
 from events.errors import NotFound
 from events.identifiers import Level
@@ -62,7 +62,10 @@ class Kept:
 
 
 class Thumbnail:
-    """`/{level}/{id}/thumbnail?size=…`: JPEG that fits into a square, in the instance's window; 204 where nothing can be seen."""
+    """`/{level}/{id}/thumbnail?size=…`: JPEG that fits into a square, in the instance's window or its full range; 204 where nothing can be seen.
+
+    Also of what has gone: a list asks for what was there a moment ago, and browsers report each error to whoever looks at their console.
+    """
 
     def __init__(self, deps: Deps, level: Level, kept: Kept) -> None:
         self._deps = deps
@@ -96,18 +99,25 @@ class Thumbnail:
         return made
 
     def _candidates(self, identifier: str) -> Iterator[tuple[Instance, int]]:
-        """Yield what may be shown, the best first. No snapshot is held while a picture is made. Raises NotFound."""
+        """Yield what may be shown, the best first. No snapshot is held while a picture is made."""
         for place in range(_MOST_SERIES):
             with self._deps.views.snapshot() as s:
-                found = find_below(s, self._level, identifier)
-                if isinstance(found, Instance):
-                    chosen = (found, 0) if place == 0 else None
-                else:
-                    series = series_of(s, found)
-                    chosen = _about_middle(s, series[place]) if place < len(series) else None
+                chosen = _choose(s, self._level, identifier, place)
             if chosen is None:
                 return
             yield chosen
+
+
+def _choose(snapshot: Snapshot, level: Level, identifier: str, place: int) -> tuple[Instance, int] | None:
+    """Return what is to be shown of an instance, a series, or the series of a study at a place; None where there is none."""
+    try:
+        found = find(snapshot, level, identifier)
+        if isinstance(found, Instance):
+            return (found, 0) if place == 0 else None
+        series = series_of(snapshot, found)
+        return _about_middle(snapshot, series[place]) if place < len(series) else None
+    except NotFound:
+        return None
 
 
 def _about_middle(snapshot: Snapshot, series: Resource) -> tuple[Instance, int]:
@@ -123,7 +133,7 @@ def _about_middle(snapshot: Snapshot, series: Resource) -> tuple[Instance, int]:
 
 def _draw(deps: Deps, req: falcon.Request, instance: Instance, frame: int, side: int) -> bytes:
     """Return a picture; empty where none can be made."""
-    wanted = Rendition(kind="rendered", media_type=JPEG, quality=_QUALITY, width=side, height=side, smooth=True)
+    wanted = Rendition(kind="shown", media_type=JPEG, quality=_QUALITY, width=side, height=side, smooth=True)
     check = still_wanted(req, deps.stopping.check)
     try:
         return of_pixels(

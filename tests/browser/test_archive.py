@@ -149,7 +149,7 @@ def test_new_studies_appear_and_who_reads_further_down_keeps_the_place(visit: Ca
     expect(_row(page, 1)).to_contain_text("Anna900")
     _counts(page, f"{STUDIES + 1} studies")
     grid = page.get_by_role("grid")
-    grid.evaluate("list => list.scrollTop = 60 * 44")
+    grid.evaluate("list => list.scrollTop = 60 * 56")
     expect(_row(page, 61)).to_contain_text(f"Anna{STUDIES - 60}")
     stored.append(site.upload(make_study(901)))
     news = page.get_by_role("button", name="1 new study")
@@ -175,3 +175,31 @@ def test_the_list_fits_a_phone(visit: Callable[..., Visit]) -> None:
     _counts(page, "0 studies")
     assert made.find_barriers() == []
     made.screenshot("archive-phone")
+
+
+def test_a_row_shows_its_picture_unfolds_to_its_series_and_leads_to_the_viewer(visit: Callable[..., Visit]) -> None:
+    made = visit("/?AccessionNumber=A11")
+    page = made.page
+    grid = page.get_by_role("grid")
+    expect(_row(page, 1).locator("img")).to_have_js_property("naturalHeight", 96)
+    below = page.get_by_role("link", name=re.compile("^View Series"))
+    grid.press("ArrowRight")
+    expect(below).to_be_in_viewport(ratio=0.95)
+    assert made.find_barriers() == []
+    page.get_by_role("button", name="Copy Accession number").click()
+    expect(page.get_by_text("Copied: Accession number.")).to_be_visible()
+    grid.press("ArrowDown")
+    grid.press("ArrowRight")  # one at a time
+    expect(below).to_have_count(1)
+    expect(_row(page, 2).get_by_role("button", name=re.compile("^Series of"))).to_have_attribute(
+        "aria-expanded", "true"
+    )
+    grid.press("ArrowLeft")
+    expect(below).to_have_count(0)
+    _row(page, 2).get_by_role("button", name=re.compile("^Series of")).click()
+    expect(below).to_be_visible()
+    _row(page, 1).get_by_role("button", name=re.compile("^Send")).click()
+    expect(page.get_by_role("dialog", name=re.compile("^Send"))).to_be_visible()
+    page.keyboard.press("Escape")
+    _row(page, 1).get_by_role("link", name=re.compile("^View")).click()
+    expect(page).to_have_url(re.compile("/ui/series/.*/viewer$"))

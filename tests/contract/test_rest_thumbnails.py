@@ -58,6 +58,15 @@ def test_it_is_small_and_of_the_middle(rest: RestStage) -> None:
     assert _pixels(rest.ask(f"/series/{series}/thumbnail")).shape == (128, 64)
 
 
+def test_without_a_window_it_shows_the_full_range(rest: RestStage) -> None:
+    dim = Native(samples=ramp("<u2", 1, 40, 40), bits=16)
+    named = {"StudyInstanceUID": uid(7, 6), "SeriesInstanceUID": uid(7, 6, 1), "SOPClassUID": MR}
+    made = _upload(rest, dim.file(EXPLICIT, 6001, **named))
+    picture = _pixels(rest.ask(f"/instances/{made['ID']}/thumbnail?size=40"))
+    assert picture.min() < 10
+    assert picture.max() > 245
+
+
 def test_who_has_it_is_told_so_until_it_is_another(rest: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
     series = _uploaded(rest, 2, 3, 4)
     path = f"/series/{series}/thumbnail"
@@ -102,11 +111,10 @@ def test_a_wrong_size_is_refused(rest: RestStage, size: str) -> None:
     assert "from 1 to 512" in error_of(answer)[2]
 
 
-def test_what_is_not_there_is_not_found(rest: RestStage) -> None:
+def test_of_what_has_gone_nothing_can_be_seen(rest: RestStage) -> None:
     for level in ("studies", "series", "instances"):
-        assert rest.ask(f"/{level}/nope/thumbnail").status == 404
-    patient = rest.ask("/patients/nope/thumbnail")
-    assert patient.status == 404
+        assert rest.ask(f"/{level}/nope/thumbnail").status == 204
+    assert rest.ask("/patients/nope/thumbnail").status == 404  # there is no such route
 
 
 def test_those_made_last_are_kept() -> None:

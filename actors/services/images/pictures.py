@@ -36,6 +36,8 @@ def make_picture(
     image, part10 = read_image(blobs, instance, frame)
     described = image.pixels.described
     shown = _with_window(image.shown[frame], window, described.bits_stored)
+    if wanted.kind == "shown":
+        wanted = replace(wanted, kind="preview" if shown.window is None and shown.voi is None else "rendered")
     rows, columns = wanted.fitted(described.rows, described.columns)
     if not rows * columns:
         raise NoSuchPart(f"The part lies beyond the picture's {described.columns} × {described.rows} pixels")

@@ -79,7 +79,8 @@ class Transformations:
 class Rendition:
     """A picture that is wanted of a frame."""
 
-    kind: str  # "preview", "rendered", "image-uint8", "image-uint16", "image-int16"
+    # "preview", "rendered", "image-uint8", "image-uint16", "image-int16"; or "shown": "rendered" where the instance says a window, else "preview"
+    kind: str
     media_type: str
     quality: int = 90  # of JPEG, 1 to 100
     width: int = 0  # to fit into, 0 for any; of "preview" and "rendered", as all that follows

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { MOST_PIXELS, moved, scale, toElement, toList } from "../src/parts/place";
+import { MOST_PIXELS, moved, rowAt, scale, toElement, toList, upperOf } from "../src/parts/place";
 
 const [HEIGHT, SEEN] = [44, 600];
 
@@ -55,4 +55,14 @@ test("the handle of the scrollbar goes through all of a long list", () => {
   expect(moved(0, 0, of.way / 2, of)).toBeCloseTo(of.most / 2, 3);
   expect(moved(of.most / 2, of.way / 2, of.way, of)).toBe(of.most);
   expect(moved(of.most, of.way, 0, of)).toBe(0);
+});
+
+test.each([20, 1000, 1_000_000])("of %i rows those behind an unfolded one are lower by what it shows", (count) => {
+  const unfolded = { index: 7, height: 190 };
+  const [plain, of] = [scale(count, HEIGHT, SEEN), scale(count, HEIGHT, SEEN, unfolded)];
+  expect(of.most).toBe(plain.most + 190);
+  expect([6, 7, 8, 9].map((row) => upperOf(row, HEIGHT, unfolded))).toEqual([264, 308, 542, 586]);
+  for (const row of [0, 7, 8, count - 1]) expect(rowAt(upperOf(row, HEIGHT, unfolded), HEIGHT, unfolded)).toBe(row);
+  // What it shows is part of it, from its upper edge to its lower one.
+  for (const place of [352, 353, 500, 541]) expect(Math.floor(rowAt(place, HEIGHT, unfolded))).toBe(7);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { bytes, day, personName } from "../src/parts/values";
+import { ago, bytes, day, personName, time } from "../src/parts/values";
 
 test.each([
   ["DOE^JOHN", "DOE, JOHN"],
@@ -30,4 +30,25 @@ test.each([
   [170_000_000, "170 MB"],
 ])("%i bytes are shown as %s", (count, shown) => {
   expect(bytes(count, "en")).toBe(shown);
+});
+
+test.each([
+  ["083015.5", "8:30 AM"],
+  ["2359", "11:59 PM"],
+  ["08:30", "8:30 AM"],
+  ["2460", ""],
+  ["", ""],
+])("the time %s is shown as %s", (value, shown) => {
+  expect(time(value, "en-US").replace("\u202f", " ")).toBe(shown);
+});
+
+test.each([
+  ["20260301", "today"],
+  ["20260228", "yesterday"],
+  ["20260215", "14 days ago"],
+  ["20260214", ""],
+  ["20260302", ""],
+  ["soon", ""],
+])("the day %s is %s", (value, shown) => {
+  expect(ago(value, "en", new Date(2026, 2, 1, 23, 59))).toBe(shown);
 });

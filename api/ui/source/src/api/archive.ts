@@ -75,6 +75,10 @@ export async function allLabels(): Promise<string[]> {
   return askJson<string[]>("/tools/labels");
 }
 
+/** How many studies have a label. */
+export const countLabelled = (label: string, signal: AbortSignal): Promise<number> =>
+  countFound({ Level: "Study", Query: {}, Labels: [label] }, signal);
+
 export async function setLabel(level: Level, id: string, label: string, isOn: boolean): Promise<void> {
   await ask(`/${PATHS[level]}/${id}/labels/${encodeURIComponent(label)}`, {
     method: isOn ? "PUT" : "DELETE",

@@ -24,9 +24,27 @@ export interface Scale {
   way: number;
 }
 
+/** A row that is unfolded has so many pixels more below it. */
+export interface Unfolded {
+  index: number;
+  height: number;
+}
+
+/** How far down a row of `height` pixels lies in the list. */
+export function upperOf(row: number, height: number, unfolded: Unfolded | null): number {
+  return row * height + (unfolded !== null && row > unfolded.index ? unfolded.height : 0);
+}
+
+/** The row at a place of the list, with the fraction of it that lies above. */
+export function rowAt(place: number, height: number, unfolded: Unfolded | null): number {
+  const lower = unfolded === null ? Infinity : (unfolded.index + 1) * height;
+  if (unfolded === null || place < lower) return place / height;
+  return Math.max(unfolded.index + 0.999, (place - unfolded.height) / height); // what is below a row belongs to it
+}
+
 /** Of `count` rows of `height` pixels, of which `seen` pixels are in sight. */
-export function scale(count: number, height: number, seen: number): Scale {
-  const tall = count * height;
+export function scale(count: number, height: number, seen: number, unfolded: Unfolded | null = null): Scale {
+  const tall = upperOf(count, height, unfolded);
   const whole = Math.min(tall, MOST_PIXELS);
   return { whole, most: Math.max(0, tall - seen), way: Math.max(0, whole - seen) };
 }

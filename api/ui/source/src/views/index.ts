@@ -28,6 +28,7 @@ const VIEWS: Record<string, Load | [Load, Record<string, string>]> = {
   "/events": () => import("./Events.svelte"),
   "/scripts": () => import("./Scripts.svelte"),
   "/system": () => import("./System.svelte"),
+  "/studies/:id/viewer": () => import("./StudyViewer.svelte"),
   "/series/:series/viewer": () => import("./Viewer.svelte"),
 };
 
