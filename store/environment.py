@@ -99,7 +99,11 @@ class Environment:
             raise BadMedium(f"the tables of {folder / FILE_NAME} cannot be opened: {exc}") from exc
 
     def _open_tables(self, *, writable: bool) -> dict[bytes, object]:
-        return {name: self._env.open_db(name, create=writable) for name in ALL_TABLES}
+        if not writable:
+            return {name: self._env.open_db(name, create=False) for name in ALL_TABLES}
+        # All at once: a transaction each is synced each, 0.25 s of a first start instead of 0.02.
+        with self._env.begin(write=True) as txn:
+            return {name: self._env.open_db(name, txn, create=True) for name in ALL_TABLES}
 
     def begin(self, *, write: bool = False) -> lmdb.Transaction:
         """Start a transaction; readers live at most a second, for a held one makes the file grow without bound."""
