@@ -5,6 +5,7 @@ A noun of REST is one module, with its routes at the foot, and a line in the tab
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import falcon
 
@@ -60,6 +61,7 @@ from api.rest.serving.cors import Cors
 from api.rest.serving.fault import Faults
 from api.rest.serving.folders import ServedFolders
 from api.rest.serving.front import Application, Front
+from api.rest.serving.router import Router
 from api.rest.serving.sessions import Sessions
 from api.ui import page
 
@@ -125,7 +127,8 @@ def create_app(deps: Deps) -> Application:
 
 def create_application(deps: Deps) -> Application:
     """Return the application without the front: the routes, for requests that need no admission."""
-    app: falcon.App[falcon.Request, falcon.Response] = falcon.App()
+    router: Any = Router()  # falcon takes any, and types its own alone
+    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(router=router)
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # no body, no Content-Type
     faults = Faults(describe=deps.settings.http_describe_errors)

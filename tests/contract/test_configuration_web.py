@@ -1,15 +1,18 @@
 """The options of web pages: folders that are served, CORS. What Orthanc does with bad ones was observed on 1.12.7: it goes on without the plugin."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from falcon.routing import CompiledRouter
 
 from actors.messages.worklist_settings import WorklistSettings
 from api import app
 from api.rest.serving.cors_settings import CorsSettings
 from api.rest.serving.folder_settings import NAMES_OF_ROUTES
+from api.rest.serving.router import Router
 from events.errors import BadConfiguration
 from tests.contract.rest_stage import rest_stage
 from tools.configuration import load
@@ -106,6 +109,22 @@ def test_names_that_are_refused_are_those_of_the_routes(archive: Core) -> None:
         routes = app.list_routes(stage.deps)
     dicom_web = {root.strip("/").split("/")[0] for root in (settings.dicom_web.root, settings.dicom_web.wado_root)}
     assert {route.split("/")[1] for route in routes} - {"", "app"} - dicom_web == NAMES_OF_ROUTES
+
+
+def test_every_address_is_found_as_by_the_router_of_falcon(archive: Core) -> None:
+    with rest_stage(archive, worklists=WorklistSettings(is_enabled=True)) as stage:
+        routes = app.list_routes(stage.deps)
+    ours, theirs = Router(), CompiledRouter()
+    for template, resource in routes.items():
+        ours.add_route(template, resource)
+        theirs.add_route(template, resource)
+    words = {word for template in routes for word in template.split("/") if "{" not in word}
+    for template in routes:
+        for word in ("1.2.3", "", *sorted(words)):
+            for end in ("", "/", f"/{word}", "/a/b"):
+                path = re.sub(r"\{[^}]*\}", word, template) + end
+                found, right = ours.find(path), theirs.find(path)
+                assert (found and (found[0], found[2:])) == (right and (right[0], right[2:])), path
 
 
 def test_cors_is_off_until_origins_are_named(place: Path) -> None:
