@@ -87,13 +87,15 @@ class Visit:
 
     def leave(self) -> None:
         """Leave the page, for another visitor in the same window who must not know of this one."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.mouse.move(0, 0)
+        # By the page itself, so that the process of the browser stays, and what it has compiled.
+        self.page.evaluate("location.replace('about:blank')")
+        self.page.wait_for_url("about:blank")
+        self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        self.context.clear_cookies()
         for event, ear in self._ears.items():
             self.page.remove_listener(event, ear)
-        self.page.unroute_all(behavior="ignoreErrors")
-        self.context.clear_cookies()
-        self.page.mouse.move(0, 0)
-        self.go("/icon.svg")  # of the same address: the process of the page stays, and what it has compiled
-        self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:

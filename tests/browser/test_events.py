@@ -84,6 +84,7 @@ def test_a_pause_counts_on_and_an_earlier_place_is_found(visit: Callable[..., Vi
     expect(page.get_by_text("There are no such events.")).to_be_visible()
     page.get_by_label("To time").fill("2199-01-01T00:00:00")
     head = site.ask("/events/head")["Head"]
+    expect(page.get_by_label("To number")).to_have_value(str(head))
     expect(rows.first).to_contain_text(str(head))
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("live", exact=True)).to_be_visible()

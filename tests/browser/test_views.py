@@ -222,7 +222,7 @@ def jobs(made: Visit, site: Site) -> None:
 
 def job(made: Visit, site: Site) -> None:
     jobs(made, site)
-    made.page.get_by_role("button", name="Details").first.click()
+    made.page.get_by_role("main").get_by_role("listitem").first.get_by_role("button").first.press("Enter")
     expect(made.page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("submitted")
 
 

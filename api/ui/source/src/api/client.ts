@@ -24,6 +24,14 @@ export function whenUnauthorized(listener: () => void): void {
   onUnauthorized = listener;
 }
 
+let wanted = new AbortController();
+
+/** End what is being asked: who has logged out would be refused it. */
+export function endRequests(): void {
+  wanted.abort();
+  wanted = new AbortController();
+}
+
 export interface Question {
   method?: "GET" | "POST" | "PUT" | "DELETE";
   /** An object leaves as JSON, anything else as it is. */
@@ -44,7 +52,7 @@ export async function ask(path: string, question: Question = {}): Promise<Respon
     method,
     headers: { ...PAGE_HEADER, ...headers },
     ...(body === undefined ? {} : { body: isPlain ? (body as BodyInit) : JSON.stringify(body) }),
-    ...(signal ? { signal } : {}),
+    signal: signal ? AbortSignal.any([signal, wanted.signal]) : wanted.signal,
     credentials: "same-origin",
     priority,
   });

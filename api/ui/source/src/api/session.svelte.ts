@@ -1,6 +1,8 @@
 /** Who uses the page. The page never keeps a password: a login makes a cookie that no script can read. */
 
-import { ask, askJson, whenUnauthorized } from "./client";
+import { tick } from "svelte";
+
+import { ask, askJson, endRequests, whenUnauthorized } from "./client";
 
 export interface Session {
   User: string;
@@ -21,6 +23,7 @@ function readPage(): Found | null {
 class CurrentSession {
   /** null: not known yet, or logged out. */
   now: Session | null = $state(null);
+  /** Whether it is known who uses the page: not at first, and not while it is logged out. */
   isAsked = $state(false);
 
   constructor() {
@@ -47,8 +50,15 @@ class CurrentSession {
   }
 
   async logout(): Promise<void> {
-    await ask("/ui/session", { method: "DELETE" });
-    this.now = null;
+    this.isAsked = false;
+    await tick(); // no view is there, so nothing is asked for any more
+    endRequests();
+    try {
+      await ask("/ui/session", { method: "DELETE" });
+      this.now = null;
+    } finally {
+      this.isAsked = true; // who is not logged out must not believe it
+    }
   }
 }
 
