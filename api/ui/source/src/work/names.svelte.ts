@@ -1,7 +1,11 @@
 /** What people call resources of which only the identifiers are known: asked for some at a time, for those that are seen. */
 
+import { untrack } from "svelte";
+
 import { type Resource, valueOf } from "../api/archive";
 import { askJson } from "../api/client";
+import type { ArchiveEvent } from "../api/events";
+import { summaryOf } from "../events/summary";
 import { personName } from "../parts/values";
 import { subject } from "./subject";
 
@@ -18,6 +22,7 @@ function nameOf(resource: Resource): string {
 class Names {
   private known: Map<string, string> = $state.raw(new Map());
   private wanted = new Set<string>();
+  private asked = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | null = null;
 
   of(id: string): string | undefined {
@@ -25,9 +30,27 @@ class Names {
   }
 
   want(id: string): void {
-    if (this.known.has(id) || this.wanted.size >= MOST_AT_ONCE) return;
+    if (this.isKnown(id) || this.wanted.size >= MOST_AT_ONCE) return;
     this.wanted.add(id);
     this.timer ??= setTimeout(() => void this.ask(), GATHERED_MS);
+  }
+
+  /** Whoever wants a name asks once, and not again when others become known. */
+  private isKnown(id: string): boolean {
+    return untrack(() => this.known.has(id));
+  }
+
+  /** What is gone is called as it was when it came, which the log knows. */
+  async wantGone(path: string, id: string): Promise<void> {
+    if (this.isKnown(id) || this.asked.has(id)) return;
+    this.asked.add(id);
+    const [created] = await askJson<ArchiveEvent[]>(`${path}/history`).catch(() => []);
+    this.asked.delete(id);
+    this.know([[id, created === undefined ? "" : summaryOf(created)]]);
+  }
+
+  private know(told: (readonly [string, string])[]): void {
+    this.known = new Map([...this.known, ...told].slice(-KEPT));
   }
 
   private async ask(): Promise<void> {
@@ -37,8 +60,7 @@ class Names {
     const body = { Resources: ids, Metadata: false };
     const found = await askJson<Resource[]>("/tools/bulk-content", { method: "POST", body }).catch(() => []);
     const names = new Map(found.map((resource) => [resource.ID, nameOf(resource)]));
-    const all = [...this.known, ...ids.map((id) => [id, names.get(id) ?? ""] as const)];
-    this.known = new Map(all.slice(-KEPT));
+    this.know(ids.map((id) => [id, names.get(id) ?? ""]));
   }
 }
 
