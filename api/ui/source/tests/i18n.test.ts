@@ -17,9 +17,14 @@ const placeholders = (text: string): string[] => [...new Set(text.match(/\{\w+\}
 const required = (words: Words[string] = ""): string[] =>
   placeholders(typeof words === "string" ? words : (words.other ?? ""));
 
-test.each(OTHERS)("%s has no key that English lacks, and every placeholder of each", (name) => {
+test("there are other languages", () => {
+  expect(OTHERS).toEqual(expect.arrayContaining(["de.json", "fr.json"]));
+});
+
+test.each(OTHERS)("%s has the keys of English, and every placeholder of each", (name) => {
   const words = read(name);
   expect(Object.keys(words).filter((key) => !(key in english))).toEqual([]);
+  expect(Object.keys(english).filter((key) => !(key in words))).toEqual([]); // to be translated
   for (const [key, told] of Object.entries(words)) {
     const origin = (english as Words)[key];
     const isPlural = typeof origin === "object";
