@@ -86,7 +86,7 @@ def test_a_days_work_by_the_keyboard_alone(
     expect(page.get_by_label("Remove the label urgent")).to_be_visible()
     assert site.ask(f"/studies/{study}/labels") == ["urgent"]
 
-    made.tab_to(page.get_by_role("tabpanel").get_by_role("link", name="Axial"))
+    made.tab_to(page.get_by_role("tabpanel").get_by_role("link", name="Axial").first)
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Axial")
     press("View", "link")

@@ -223,7 +223,7 @@ def jobs(made: Visit, site: Site) -> None:
 def job(made: Visit, site: Site) -> None:
     jobs(made, site)
     made.page.get_by_role("main").get_by_role("listitem").first.get_by_role("button").first.press("Enter")
-    expect(made.page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("submitted")
+    expect(made.page.get_by_role("dialog").get_by_role("listitem").filter(has_text="submitted").first).to_be_visible()
 
 
 def events(made: Visit, site: Site) -> None:
@@ -236,6 +236,19 @@ def events(made: Visit, site: Site) -> None:
 def scripts(made: Visit, site: Site) -> None:
     made.go("/scripts")
     expect(made.page.get_by_text("no way for").first).to_be_visible()
+
+
+def replay(made: Visit, site: Site) -> None:
+    made.go("/scripts?show=replay")
+    made.page.get_by_role("textbox", name="script.lua").fill(
+        "function OnStoredInstance(id, tags)\n  print(tags.PatientName)\nend"
+    )
+    made.page.get_by_role("button", name="Try", exact=True).click()
+    made.shows("Done. Nothing was changed.")
+
+
+def console(made: Visit, site: Site) -> None:
+    made.go("/scripts?show=console")
     made.page.get_by_label("Lua", exact=True).fill("print(#ParseJson(RestApiGet('/studies')) .. ' studies')")
     made.page.keyboard.press("Control+Enter")
     expect(made.page.get_by_text(re.compile(r"^\d+ studies"))).to_be_visible()
@@ -257,7 +270,7 @@ def _tab(name: str) -> Callable[[Visit, Site], None]:
 
 VIEWS = (
     login, archive, chosen, nothing_found, patient, study, history, series, instance, not_there, send, anonymise, modify, delete, viewer,
-    upload, remote, jobs, job, events, scripts, system, *map(_tab, ("modalities", "dicomweb", "worklists", "configuration", "logs")),
+    upload, remote, jobs, job, events, scripts, replay, console, system, *map(_tab, ("modalities", "dicomweb", "worklists", "configuration", "logs")),
 )  # fmt: skip
 
 
