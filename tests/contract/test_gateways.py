@@ -43,8 +43,8 @@ POOL_THREADS = 2 * HTTP_THREADS  # that two gateways may not have needed the fir
 MOST_GROWTH_BYTES = 100_000_000
 MOST_GROWTH_OF_ATTACHMENTS = 50_000_000
 ANSWER_S = 600  # 2 GB that are read, compressed and written
-# 200 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
-LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000")) & ~1
+# 140 MB take seconds; SINOGRAM_TEST_LARGE_BYTES=2000000000 is the size that the promise names.
+LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "140000000")) & ~1
 
 
 @pytest.fixture(scope="module")

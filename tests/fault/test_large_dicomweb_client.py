@@ -14,7 +14,7 @@ from tests.fault.test_large_stow import MIB, MOST_BYTES, PART_BYTES, many, one, 
 pytestmark = pytest.mark.nightly
 
 # What is sent is in the memory of the test, too.
-LARGE_BYTES = min(int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000")), 1000 * MIB)
+LARGE_BYTES = min(int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "140000000")), 1000 * MIB)
 DEADLINE_S = 3600.0
 
 

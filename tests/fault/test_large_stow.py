@@ -18,7 +18,7 @@ from tests.fault.servers import ServerUnderTest, anonymous_bytes_of, server_in
 pytestmark = pytest.mark.nightly
 
 MIB = 1 << 20
-LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "200000000"))
+LARGE_BYTES = int(os.environ.get("SINOGRAM_TEST_LARGE_BYTES", "140000000"))
 PART_BYTES = 512 << 10  # of an instance of CT
 MOST_BYTES = 48 * MIB  # that a process may grow meanwhile
 LOOK_S = 0.02

@@ -18,7 +18,7 @@ from tests.fault.scripts import Gate, gate_in, image, lines_of, wait_for_lines, 
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import AET, TWO_OF_EACH, ServerUnderTest, server_in, wait_for
 
-SECONDS = float(os.environ.get("SINOGRAM_LUA_SECONDS", "5"))
+SECONDS = float(os.environ.get("SINOGRAM_LUA_SECONDS", "2"))
 ASSOCIATIONS, HTTP_CLIENTS = 4, 3
 MOST_LAG = 100  # events that callbacks may be behind before the senders wait for them
 DEADLINE_S = 180.0

@@ -18,7 +18,7 @@ from tests.fault.scripts import FILTER, MAIN, Gate, gate_in, image, said, with_s
 from tests.fault.senders import RestSender, StoreScu
 from tests.fault.servers import ServerUnderTest, kill, server_in, wait_for
 
-IS_LONG = int(os.environ.get("SINOGRAM_LUA_SECONDS", "5")) > sum(RETRY_DELAYS_S)
+IS_LONG = int(os.environ.get("SINOGRAM_LUA_SECONDS", "2")) > sum(RETRY_DELAYS_S)
 DEADLINE_S = 120.0
 OUT_OF_RESOURCES = 0xA700
 
