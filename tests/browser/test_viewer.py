@@ -53,6 +53,14 @@ def digitized_file() -> bytes:
     return encode(made)
 
 
+def bits_file() -> bytes:
+    """A segmentation: the upper half is of it, a bit a pixel."""
+    made = add_pixels(dataset(9, series=6, Modality="SEG"), rows=ct_phantoms.SIZE, columns=ct_phantoms.SIZE, bits=8)
+    made.BitsAllocated, made.BitsStored, made.HighBit = 1, 1, 0
+    made.PixelData = b"\xff" * (64 * 16) + bytes(64 * 16)
+    return encode(made)
+
+
 def every_second_slice() -> list[bytes]:
     """Another series of the same study and in the same coordinates, with half of the slices."""
     made = []
@@ -89,8 +97,8 @@ def series(site: Site) -> dict[str, str]:
     made = {"ct": ct}
     for place, syntax in enumerate((J2K_LOSSLESS, JPEG_XL), 1):
         made[syntax] = site.upload(compressed(syntax, place))["ParentSeries"]
-    for name, data in (("palette", palette_file()), ("cut", cut_file()), ("digitized", digitized_file())):
-        made[name] = site.upload(data)["ParentSeries"]
+    odd = {"palette": palette_file(), "cut": cut_file(), "digitized": digitized_file(), "bits": bits_file()}
+    made |= {name: site.upload(data)["ParentSeries"] for name, data in odd.items()}
     for data in [*every_second_slice(), *ct_phantoms.files("JPEG-LS")]:
         made["beside"] = site.upload(data)["ParentSeries"]
     report = dataset(9, series=7, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
@@ -123,8 +131,9 @@ def test_a_ct_is_drawn_scrolled_windowed_and_measured(visit: Callable[..., Visit
     expect(pane).to_contain_text("Phantom, Ct")
     expect(pane).to_contain_text("W 400 · L 40")
     pane.hover()
-    page.mouse.wheel(0, 120)
-    shows(pane, *moving_bar(2))
+    for notch in (1, 2):
+        page.mouse.wheel(0, 100)
+        shows(pane, *moving_bar(notch))
     expect(pane).to_contain_text("Image 3 of 8")
 
     page.get_by_role("button", name="Length").click()
@@ -141,7 +150,7 @@ def test_a_ct_is_drawn_scrolled_windowed_and_measured(visit: Callable[..., Visit
     # A millimetre a pixel of the image: 60 and 45 across are 75; a pixel of the screen is a fifth of one.
     expect(found).to_contain_text(re.compile(r"\b(74\.[789]|75|75\.[123]) mm"))
 
-    page.get_by_label("Window", exact=True).last.select_option(label="Lung (2)")
+    page.get_by_label("Window", exact=True).last.select_option(label="Lung – key 2")
     expect(pane).to_contain_text("W 1,500 · L -600")
     made.screenshot("viewer")
     values = [-1024, 40, 976]
@@ -294,6 +303,12 @@ def test_what_is_marked_is_listed_found_again_and_undone(visit: Callable[..., Vi
     pane.focus()
     page.keyboard.press("Control+z")
     expect(found).to_have_count(1)
+    expect(found).to_contain_text("1 · Axial, image 1")
+    # Who goes away and comes back finds it again.
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.go_back()
+    expect(found).to_contain_text("Lesion?")
 
 
 def test_by_the_keyboard_alone(visit: Callable[..., Visit], series: dict[str, str]) -> None:
@@ -357,14 +372,18 @@ def test_one_image_that_fails_leaves_the_others(visit: Callable[..., Visit], ser
     made.complaints.clear()
 
 
-def test_a_table_of_colours_is_fetched(visit: Callable[..., Visit], series: dict[str, str]) -> None:
+def test_colours_of_a_table_and_bits_are_drawn(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['palette']}/viewer")
     shows(made.page.get_by_role("group", name="US Series 3"), [(64, 32), (64, 96)], [200, 10])
+    # Bits, which the library takes for bytes.
+    made.go(f"/series/{series['bits']}/viewer")
+    shows(made.page.get_by_role("group", name="SEG Series 6"), [(64, 32), (64, 96)], [255, 0])
 
 
 def test_what_is_no_image_is_text(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['report']}/viewer")
     pane = made.page.get_by_role("group", name="SR Series 7")
+    expect(pane).to_contain_text("Doe, Jane")  # whose it is
     expect(pane).to_contain_text("Finding: No fracture")
     pane.get_by_role("link", name="All its tags").click()
     expect(made.page.get_by_role("tabpanel")).to_contain_text("SOPInstanceUID")

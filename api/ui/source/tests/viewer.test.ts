@@ -6,6 +6,7 @@ import { directionLetters, framesInOrder, nearest, playRate } from "../src/viewe
 import { Prefetch } from "../src/viewer/prefetch";
 import { entriesOf } from "../src/viewer/report";
 import { commandOf } from "../src/viewer/shortcuts";
+import { Wheel } from "../src/viewer/wheel";
 import { storedWindows, stepped, toRange, toWindow, windowOf } from "../src/viewer/windows";
 
 interface Slice {
@@ -79,6 +80,23 @@ it("a window is the values of PS3.3 §C.11.2.1.2.1, there and back", () => {
   expect(toWindow(toRange({ center: 40, width: 400 }))).toEqual({ center: 40, width: 400 });
   expect(stepped({ center: 40, width: 400 }, 1, -1)).toEqual({ center: 60, width: 380 });
   expect(stepped({ center: 0, width: 1 }, 0, -5).width).toBe(1);
+});
+
+describe("the wheel", () => {
+  const turned = (isPixels: boolean, ...deltas: number[]) => {
+    const wheel = new Wheel();
+    return deltas.map((delta) => wheel.turn(delta, isPixels));
+  };
+  it("goes on by one image a notch, and by several where it is turned fast", () => {
+    expect(turned(true, ...Array<number>(15).fill(100))).toEqual(Array(15).fill(1));
+    expect(turned(true, ...Array<number>(9).fill(-120))).toEqual(Array(9).fill(-1));
+    expect(turned(true, 53, 240, -300)).toEqual([1, 2, -3]);
+    expect(turned(false, 3, 3, -3, 1)).toEqual([1, 1, -1, 1]);
+  });
+  it("adds up the small moves of a touchpad, and begins again the other way", () => {
+    expect(turned(true, 15, 15, 15, 15, 15, 15)).toEqual([0, 0, 1, 0, 0, 1]);
+    expect(turned(true, 30, -15, -15, -15)).toEqual([0, 0, 0, -1]);
+  });
 });
 
 it("windows of an image are those with a width, with their names", () => {
@@ -226,9 +244,14 @@ it("a report is its items with their values", () => {
     },
   };
   expect(entriesOf(report)).toEqual([
-    { name: "Finding", value: "Nothing", parts: [] },
-    { name: "Sizes", value: "", parts: [{ name: "Length", value: "12.5 mm", parts: [] }] },
-    { name: "Side", value: "Left", parts: [] },
+    { name: "Finding", kind: "TEXT", value: "Nothing", parts: [] },
+    {
+      name: "Sizes",
+      kind: "CONTAINER",
+      value: "",
+      parts: [{ name: "Length", kind: "NUM", value: "12.5 mm", parts: [] }],
+    },
+    { name: "Side", kind: "CODE", value: "Left", parts: [] },
   ]);
   expect(entriesOf({})).toEqual([]);
 });

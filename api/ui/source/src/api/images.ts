@@ -27,7 +27,7 @@ const DECODED = [
   "1.2.840.10008.1.2.5",
   ...["50", "51", "57", "70", "80", "81", "90", "91", "201", "202", "203"].map((number) => FAMILY + number),
 ];
-const PLAIN = "1.2.840.10008.1.2.1";
+export const PLAIN = "1.2.840.10008.1.2.1";
 const TYPE = "application/octet-stream; transfer-syntax=";
 /** Stored as it is where the page can decode that; any other, such as JPEG XL, is decoded by the server. */
 const ACCEPT = [...DECODED.map((syntax) => TYPE + syntax), `${TYPE}${PLAIN}; q=0.5`].join(", ");

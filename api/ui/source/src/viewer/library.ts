@@ -4,9 +4,10 @@ import * as cornerstone from "@cornerstonejs/core";
 import * as loader from "@cornerstonejs/dicom-image-loader";
 import * as tools from "@cornerstonejs/tools";
 
-import { type Attributes, completePalette, getFrame, type SeriesImages } from "../api/images";
+import { type Attributes, completePalette, getFrame, PLAIN, type SeriesImages } from "../api/images";
+import { session } from "../api/session.svelte";
 import { t } from "../i18n/index.svelte";
-import { numbersOf, TAGS } from "./attributes";
+import { numberOf, numbersOf, TAGS } from "./attributes";
 import { damageOf, ended } from "./damage";
 import type { Frame } from "./order";
 
@@ -21,6 +22,8 @@ let started: Promise<void> | null = null;
 /** What is left to be done by who has left the viewer. */
 let leftover: Promise<unknown> = Promise.resolve();
 let hasWorkers = false;
+/** Whose measurements are kept as long as the page is open; nobody else sees them. */
+let measurer: string | null = null;
 /** Ends the requests of images that nobody waits for any more. */
 let leaving = new AbortController();
 const pending = new Map<string, Promise<Image>>();
@@ -29,6 +32,9 @@ export type Image = cornerstone.Types.IImage;
 
 export async function start(): Promise<void> {
   await leftover;
+  const user = session.now?.User ?? null;
+  if (measurer !== user) tools.annotation.state.removeAllAnnotations();
+  measurer = user;
   await (started ??= startLibrary());
   if (!hasWorkers) startWorkers();
 }
@@ -38,6 +44,10 @@ async function startLibrary(): Promise<void> {
   loader.init({ maxWebWorkers: workerCount() });
   hasWorkers = true;
   tools.init();
+  const { style } = tools.annotation.config;
+  const styles = style.getDefaultToolStyles();
+  const textBoxBackground = "rgb(0 0 0 / 60%)"; // bone is white
+  style.setDefaultToolStyles({ ...styles, global: { ...styles.global, textBoxBackground } });
   for (const tool of [
     tools.StackScrollTool,
     tools.WindowLevelTool,
@@ -95,7 +105,7 @@ function load(imageId: string, options: Record<string, unknown> = {}): { promise
     const damage = damageOf(bytes, transferSyntax, attributes ?? {});
     if (damage !== null && !tolerated.has(imageId)) throw new Damaged(t(`viewer.damage.${damage}`));
     const image = await loader
-      .createImage(imageId, ended(bytes, transferSyntax) as never, transferSyntax, {
+      .createImage(imageId, pixelsOf(bytes, transferSyntax, attributes ?? {}) as never, transferSyntax, {
         ...options,
         useRGBA: false, // as a stack wants it, also where an image is fetched before it is shown
       })
@@ -106,6 +116,13 @@ function load(imageId: string, options: Record<string, unknown> = {}): { promise
     return Object.assign(image, { imageQualityStatus: cornerstone.Enums.ImageQualityStatus.FULL_RESOLUTION });
   };
   return { promise: made() };
+}
+
+/** Return pixels as the library takes them: with the end that a codec wants, and a byte for each bit of a segmentation (PS3.5 §8.1.1). */
+function pixelsOf(bytes: Uint8Array, syntax: string, attributes: Attributes): Uint8Array {
+  if (numberOf(attributes, TAGS.BitsAllocated) !== 1 || syntax !== PLAIN) return ended(bytes, syntax);
+  const count = (numberOf(attributes, TAGS.Rows) ?? 0) * (numberOf(attributes, TAGS.Columns) ?? 0);
+  return Uint8Array.from({ length: count }, (_, place) => ((bytes[place >> 3] ?? 0) >> (place & 7)) & 1);
 }
 
 /** Return the identifiers of frames, about which the library knows all from here on. */
@@ -166,12 +183,11 @@ export function resize(engine: cornerstone.RenderingEngine): void {
   engine.render();
 }
 
-/** Give back all that series have taken: pixels, what is known of them, measurements, and the workers once they have nothing to do. */
+/** Give back what series have taken: pixels, what is known of them, and the workers once they have nothing to do. Measurements stay. */
 export function release(): void {
   leaving.abort();
   leaving = new AbortController();
   tolerated.clear();
-  tools.annotation.state.removeAllAnnotations();
   leftover = Promise.allSettled([...pending.values()]).then(() => {
     cornerstone.cache.purgeCache();
     loader.wadors.metaDataManager.purge();

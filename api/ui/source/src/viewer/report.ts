@@ -18,6 +18,8 @@ const VALUES: Record<string, string> = {
 
 export interface Entry {
   name: string;
+  /** Of PS3.3 §C.17.3.2.1: TEXT, DATE, NUM … */
+  kind: string;
   value: string;
   parts: Entry[];
 }
@@ -26,6 +28,7 @@ export interface Entry {
 export function entriesOf(attributes: Attributes): Entry[] {
   return items(attributes, CONTENT).map((item) => ({
     name: textOf(items(item, CONCEPT)[0] ?? {}, MEANING),
+    kind: textOf(item, KIND),
     value: valueOf(item),
     parts: entriesOf(item),
   }));

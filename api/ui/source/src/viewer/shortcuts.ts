@@ -37,7 +37,7 @@ export type Command =
   | { does: "window"; place: WindowPlace }
   | { does: "series"; by: number }
   | { does: "layout"; name: LayoutName }
-  | { does: "play" | "clear" | "undo" | "help" | "measure" | "tags" | "save" | "whole" | "side" }
+  | { does: "play" | "leave" | "clear" | "undo" | "help" | "measure" | "tags" | "save" | "whole" | "side" }
   | { does: "texts" | "compare" | "together" | "lines" };
 
 export const TOOL_KEYS: Partial<Record<ToolName, string>> = {
@@ -86,6 +86,7 @@ const KEYS: Record<string, Command> = {
   q: { does: "side" },
   m: { does: "measure" },
   Delete: { does: "clear" },
+  Escape: { does: "leave" },
   "?": { does: "help" },
 };
 for (const [name, key] of Object.entries(TOOL_KEYS)) KEYS[key] = { does: "tool", name: name as ToolName };

@@ -1,7 +1,8 @@
 /** One series that is shown: which image, through which window, turned how; and what of it is here. */
 
+import { valueOf } from "../api/archive";
 import { getSeriesImages, type SeriesImages } from "../api/images";
-import { hasSize, TAGS } from "./attributes";
+import { hasSize, numberOf, TAGS } from "./attributes";
 import {
   CACHE_BYTES,
   cornerstone,
@@ -28,8 +29,8 @@ const WAITED_FOR = 2; // requests for images to be shown: who drags through a se
 
 const NO_SIDES = { left: "", right: "", top: "", bottom: "" };
 
-/** Identifier of an image -> that of its series, for what was measured in it. */
-const known = new Map<string, string>();
+/** Identifier of an image -> where it is, for what was measured in it. */
+const known = new Map<string, { series: string; name: string; number: number }>();
 
 export class Stack {
   images: SeriesImages | null = $state.raw(null);
@@ -105,7 +106,9 @@ export class Stack {
       this.images = images;
       this.frames = framesInOrder(images.instances);
       this.imageIds = register(images, this.frames);
-      for (const each of this.imageIds) known.set(each, id);
+      const name = [valueOf(images.series, "SeriesNumber"), valueOf(images.series, "SeriesDescription")];
+      for (const [place, each] of this.imageIds.entries())
+        known.set(each, { series: id, name: name.filter(Boolean).join(" · "), number: place + 1 });
       const { imageIds } = this;
       const source = {
         count: imageIds.length,
@@ -179,7 +182,8 @@ export class Stack {
     viewport.resetCamera();
     const { attributes } = this.frames[this.index] ?? {};
     if (attributes === undefined || image.color || storedWindows(attributes).length > 0) return;
-    this.made = windowOf(image.getPixelData());
+    const isBits = numberOf(attributes, TAGS.BitsAllocated) === 1;
+    this.made = isBits ? toWindow({ lower: 0, upper: 1 }) : windowOf(image.getPixelData());
     if (this.made !== null) viewport.setProperties({ voiRange: toRange(this.made) });
   }
 
@@ -189,8 +193,8 @@ export class Stack {
     void this.show(this.index);
   }
 
-  /** Return the series of an image that was shown since the page was loaded. */
-  static seriesOf(imageId: string): string | undefined {
+  /** Return where an image is, if its series was shown since the page was loaded. */
+  static placeOf(imageId: string): { series: string; name: string; number: number } | undefined {
     return known.get(imageId);
   }
 
@@ -295,7 +299,7 @@ export class Stack {
     this.stored = this.made ?? { center: firstOf(windowCenter), width: firstOf(windowWidth) };
     this.window = voiRange && !viewport.getCornerstoneImage().color ? toWindow(voiRange) : null;
     this.isInverted = (invert ?? false) !== viewport.getCornerstoneImage().invert;
-    this.zoom = viewport.getZoom();
+    this.zoom = zoomOf(viewport);
     this.scale = this.frame !== null && hasSize(this.frame.attributes) ? scaleOf(viewport) : null;
     this.sides = this.readSides(viewport);
   }
@@ -316,6 +320,12 @@ export class Stack {
       bottom: directionLetters(opposite(up)),
     };
   }
+}
+
+/** Return how many pixels of the screen are one of the image. */
+function zoomOf(viewport: Viewport): number {
+  const perMm = viewport.element.clientHeight / (2 * (viewport.getCamera().parallelScale ?? NaN));
+  return perMm * (viewport.getImageData().spacing[1] ?? NaN);
 }
 
 const SCALE_SHARE = 0.3; // of a viewport's height, at most

@@ -51,7 +51,7 @@ export class ToolBox {
     for (const name of TOOLS) if (NAMES[name] !== DRAG_ZOOM) this.group?.addTool(NAMES[name], configured[name] ?? {});
     this.group?.addTool(tools.ZoomTool.toolName);
     this.group?.addTool(LINES);
-    this.group?.addToolInstance(DRAG_ZOOM, tools.ZoomTool.toolName, { pinchToZoom: false });
+    this.group?.addToolInstance(DRAG_ZOOM, tools.ZoomTool.toolName, { pinchToZoom: false, invert: true }); // up: larger
     this.choose(chosen);
   }
 
@@ -127,8 +127,9 @@ function linesOf(stats: Record<string, unknown>): string[] {
   ];
 }
 
+/** As it stands beside what was measured. */
 function round(value: number): string {
-  return String(Math.round(value * 10) / 10);
+  return String(cornerstone.utilities.roundNumber(value));
 }
 
 function textOr(value: unknown): string {
