@@ -136,8 +136,13 @@ class Visit:
         self.page.screenshot(path=self._screenshots / f"{name}.png")
 
     def find_barriers(self) -> list[str]:
-        """Return what axe finds: what keeps people with a keyboard or a reader of the screen out."""
+        """Return what axe finds: what keeps people with a keyboard or a reader of the screen out.
+
+        Of an open dialog alone where there is one: nothing else can be reached, and half of the work is saved.
+        """
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
+        found = self.page.evaluate(
+            "axe.run(document.querySelector('dialog[open]') ?? document, {resultTypes: ['violations']}).then(found => found.violations)"
+        )
         return [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found]
