@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from store.environment import Environment
 from tests.fault.instances import Instance
 from tests.fault.senders import RestSender
 from tests.fault.servers import ServerUnderTest, kill, server_in, wait_for
@@ -216,12 +217,21 @@ def begin_stuck(server: ServerUnderTest) -> tuple[http.client.HTTPConnection, ht
     return connection, response
 
 
+def readers(environment: Environment) -> list[str]:
+    """The processes that read the archive."""
+    listed: str = environment._env.readers()  # only a test asks
+    return listed.split()
+
+
 def test_it_ends_with_the_client_that_asked_for_it(server: ServerUnderTest) -> None:
     connection, response = begin_stuck(server)
-    assert len(replaying(server)) == 1
-    response.close()
-    connection.close()
-    wait_for(lambda: not replaying(server), "the process to end")
+    (process,) = replaying(server)
+    with contextlib.closing(Environment(server.index, writable=False)) as environment:
+        assert str(process) in readers(environment)
+        response.close()
+        connection.close()
+        wait_for(lambda: not replaying(server), "the process to end")
+        wait_for(lambda: str(process) not in readers(environment), "its snapshots to be let go: they keep old pages")
     assert "sinogram_script_replays 0" in server.request("GET", "/tools/metrics-prometheus").body.decode()
 
 

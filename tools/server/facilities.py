@@ -85,7 +85,7 @@ class Facilities:
     def _start_replay(self, wanted: ReplayWanted) -> Replay:
         module = import_module("tools.server.replays")  # likewise, and for few gateways
         try:
-            replay: Replay = module.ReplayProcess(self._settings, wanted)
+            replay: Replay = module.ReplayProcess(self._settings, wanted, self._reading.environment)
         except OSError as exc:
             raise Busy(f"A process for the replay cannot be started: {explain(exc)}") from exc
         return replay

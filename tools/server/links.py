@@ -59,6 +59,7 @@ class Reading:
         environment = links.environment
         if environment is None:
             environment = self._owned = Environment(settings.index_directory, writable=False)
+        self.environment = environment
         self.views = Views(environment)
 
     def close(self) -> None:

@@ -11,9 +11,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+import lmdb
+
 from actors.services.scripts.board import Board, create_lua_board_fd, open_board
 from actors.services.scripts.heartbeat import Activity
 from actors.services.scripts.replays import ReplayWanted
+from store.environment import Environment
 from tools.server.children import launch
 from tools.server.composition import ServerSettings
 from tools.server.watchdog import GRACE_S, WAITING_GRACE_S
@@ -34,8 +37,12 @@ class ReplayOrder:
 class ReplayProcess:
     """See `actors.services.scripts.replays.Replay`."""
 
-    def __init__(self, settings: ServerSettings, wanted: ReplayWanted) -> None:
-        """Start it; from a thread that lives as long as it may run, see `tools.server.launcher`. Raises OSError."""
+    def __init__(self, settings: ServerSettings, wanted: ReplayWanted, environment: Environment) -> None:
+        """Start it; from a thread that lives as long as it may run, see `tools.server.launcher`. Raises OSError.
+
+        `environment` is this process's own, of the same archive.
+        """
+        self._environment = environment
         with contextlib.ExitStack() as undo:
             board_fd = create_lua_board_fd(NAME)
             undo.callback(os.close, board_fd)
@@ -73,6 +80,10 @@ class ReplayProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._link.close()
-        threading.Thread(
-            target=self._process.wait, name="lua-replay-end", daemon=True
-        ).start()  # memory is given back for a while
+        threading.Thread(target=self._clear_away, name="lua-replay-end", daemon=True).start()
+
+    def _clear_away(self) -> None:
+        """Wait until it is gone, which takes a while with much memory, and let go of the snapshot that it may have had."""
+        self._process.wait()
+        with contextlib.suppress(lmdb.Error):  # the environment is closed: the server stops
+            self._environment.forget_dead_readers()

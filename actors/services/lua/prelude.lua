@@ -58,6 +58,18 @@ local function leave() -- tells whether what Python gave fits into the memory th
   return fits
 end
 
+-- What Python gives while the collector rests does not count when it begins again: callbacks whose tables come from Python would
+-- fill all the memory that they may have before anything of it is collected.
+local KEPT_KB = 8192
+local most_kb = KEPT_KB
+
+local function tidy()
+  if not collecting or collectgarbage('count') <= most_kb then return end
+  pcall(collectgarbage, 'collect')
+  most_kb = 2 * collectgarbage('count')
+  if most_kb < KEPT_KB then most_kb = KEPT_KB end
+end
+
 function G.collectgarbage(...)
   local what = ...
   if what == 'stop' then collecting = false elseif what == 'restart' then collecting = true end
@@ -445,6 +457,7 @@ return {
   compile = function(source, name) return load(source, name, 't', G) end,
   run = function(f, ...)
     trace = nil
+    tidy()
     if not leave() then return back(false, NO_MEMORY) end
     return back(xpcall(guarded, keep_trace, f, ...))
   end,

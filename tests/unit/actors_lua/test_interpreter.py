@@ -259,3 +259,13 @@ def test_a_script_finds_its_own_place() -> None:
     script = b"print(debug.getinfo(1, 'S').source)\nlocal function f() return debug.getinfo(2, 'l').currentline end\nprint((f()))"
     Interpreter(output=printed.append).load(script, "/scripts/route.lua")
     assert printed == [b"@/scripts/route.lua", b"3"]
+
+
+def test_the_tables_of_earlier_calls_are_collected() -> None:
+    """They come from Python while the collector rests: 2 kB a call would fill all that scripts may have."""
+    interpreter = Interpreter(limits=Limits(memory_bytes=512 << 20))
+    interpreter.load(b"function OnStoredInstance(id, tags) return tags.PatientID end", "f.lua")
+    tags = {f"Tag{number}": "x" * 50 for number in range(100)}
+    for number in range(4_000):  # 30 MB
+        assert interpreter.call("OnStoredInstance", str(number), tags | {"PatientID": str(number)})
+    assert interpreter.memory_bytes < 20 << 20
