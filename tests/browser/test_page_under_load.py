@@ -1,98 +1,111 @@
-"""The page of a large archive, also while much comes in: how soon it is seen, and that its list goes to any place. Long, so nightly.
+"""The first view of a large archive, also while much comes in. Long, so nightly; `-s` shows the figures.
 
-Time is the browser's own, from the navigation to the first studies in the list.
+Time is the browser's own, from the navigation to the first studies in the list. Beside it stands what a page without anything takes in the
+same minute, which is the browser's part: on a busy machine it waits for processors as all do.
 """
 
+import os
+import statistics
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Event
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page
 
-from tests.browser.stage import Site, Visit
-from tests.browser.studies import make_study
-from tests.peer.servers import running, sinogram_command
+from tests.browser.stage import Site
+from tests.peer.servers import running
 
 pytestmark = pytest.mark.nightly
 STUDIES = 100_000
 SENDERS = 20
+ROUNDS = 7
 FIRST_VIEW_S = 1.0
-BUSY_VIEW_S = 2.0  # senders and browser share the processors
+BUSY_VIEW_S = 2.0  # on a machine that does something else, too
 _SEEN = """() => new Promise((resolve) => {
     const look = () => document.querySelector('[role=row] a') ? resolve(performance.now()) : requestAnimationFrame(look);
     look();
 })"""
+_DRAWN = "() => new Promise((resolve) => requestAnimationFrame(() => resolve(performance.now())))"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A running server with an archive of many studies."""
+    """A server of as many processes as it has by itself, with an archive of many studies."""
     folder = tmp_path_factory.mktemp("many")
     counts = ("--patients", "60000", "--studies", str(STUDIES), "--series", str(STUDIES), "--instances", str(STUDIES))
     subprocess.run(
         [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts], check=True
     )
-    with running("Sinogram", sinogram_command(), folder, '"OverwriteInstances": true,') as server:
+    with running("Sinogram", [sys.executable, "-m", "sinogram", "serve"], folder, '"GatewayProcesses": 0,') as server:
         yield Site(server)
-
-
-def _store(site: Site, data: bytes) -> None:
-    """Store an instance over a connection of its own."""
-    with urllib.request.urlopen(urllib.request.Request(f"{site.url}/instances", data)) as answer:
-        answer.read()
 
 
 @contextmanager
 def _senders(site: Site) -> Iterator[None]:
-    ends = Event()
-
-    def send(sender: int) -> int:
-        number = 0
-        while not ends.is_set():
-            _store(site, make_study(1_000 + sender * 10_000 + number % 5_000))
-            number += 1
-        return number
-
-    with ThreadPoolExecutor(SENDERS) as pool:
-        sent = [pool.submit(send, sender) for sender in range(SENDERS)]
+    command = [sys.executable, "-m", "tests.browser.senders", str(site.server.dicom_port), str(SENDERS)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "sending\n"
         try:
             yield
         finally:
-            ends.set()
-        assert all(each.result() for each in sent)
+            process.terminate()
+            told = process.stdout.read()
+    assert process.returncode == 0
+    print(f"  {SENDERS} senders: {told.strip()}")
 
 
-def _first_views(visit: Callable[..., Visit], rounds: int = 5) -> list[float]:
-    """Return how long it took until studies were seen, each time by a browser that had never been there."""
+def _empty(page: Page, site: Site) -> float:
+    page.goto(f"{site.url}/ui/icon.svg")
+    drawn: float = page.evaluate(_DRAWN)
+    return drawn / 1000
+
+
+def _first_view(page: Page, site: Site) -> float:
+    page.goto(f"{site.url}/ui/", wait_until="commit")
+    seen: float = page.evaluate(_SEEN)
+    return seen / 1000
+
+
+def _measure(browser: Browser, site: Site, look: Callable[[Page, Site], float], *, is_new: bool) -> list[float]:
+    """Return some times: of browsers that had never been there, or of one that has."""
     times = []
-    for _ in range(rounds):
-        made = visit(logs_in=False)
-        times.append(made.page.evaluate(_SEEN) / 1000)
-        made.context.close()
-    return times
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    look(context.new_page(), site)
+    for _ in range(ROUNDS):
+        if is_new:
+            context.close()
+            context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        times.append(look(page, site))
+        page.close()
+    context.close()
+    return sorted(times)
 
 
-def test_the_first_view_comes_within_a_second(visit: Callable[..., Visit], site: Site) -> None:
-    quiet = _first_views(visit)
+def _show(what: str, times: list[float]) -> float:
+    print(f"  {what}: {statistics.median(times):.2f} s ({times[0]:.2f}–{times[-1]:.2f}), load {os.getloadavg()[0]:.0f}")
+    return statistics.median(times)
+
+
+def _views(browser: Browser, site: Site) -> tuple[float, float]:
+    _show("nothing but a picture", _measure(browser, site, _empty, is_new=False))
+    return (
+        _show("first view, nothing kept by the browser", _measure(browser, site, _first_view, is_new=True)),
+        _show("first view, with what it has kept", _measure(browser, site, _first_view, is_new=False)),
+    )
+
+
+def test_the_first_view_comes_within_a_second(browser: Browser, site: Site) -> None:
+    print(f"\n{STUDIES:,} studies")
+    quiet = _views(browser, site)
+    print(f"while {SENDERS} senders store")
     with _senders(site):
-        busy = _first_views(visit)
-    print(f"first view of {STUDIES} studies: {sorted(quiet)} s; while {SENDERS} senders store: {sorted(busy)} s")
-    assert sorted(quiet)[2] < FIRST_VIEW_S
-    assert sorted(busy)[2] < BUSY_VIEW_S
-
-
-def test_the_list_goes_to_any_place(visit: Callable[..., Visit], site: Site) -> None:
-    made = visit(logs_in=False)
-    grid = made.page.get_by_role("grid")
-    expect(made.page.get_by_role("row").nth(1)).to_contain_text(", ")
-    for part in (0.5, 0.9, 0.1, 1.0):
-        grid.evaluate("(list, part) => list.scrollTop = part * list.scrollHeight", part)
-        expect(made.page.locator("[aria-busy=true]")).to_have_count(0)
-    grid.press("End")
-    count = site.ask("/statistics")["CountStudies"]
-    expect(made.page.locator(f"[role=row][aria-rowindex='{count + 1}']")).to_be_in_viewport(ratio=0.95)
+        busy = _views(browser, site)
+    assert max(quiet) < FIRST_VIEW_S
+    assert max(busy) < BUSY_VIEW_S

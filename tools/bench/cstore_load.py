@@ -83,7 +83,7 @@ class Association:
                 out += part
         return bytes(out)
 
-    def store(self, pdus: bytes) -> None:
+    def store(self, pdus: bytes | bytearray) -> None:
         """Send one C-STORE and wait for its answer. Raises: PeerFailed unless the status is 0, OSError."""
         self._socket.sendall(pdus)
         command = bytearray()

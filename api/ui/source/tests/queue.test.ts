@@ -71,3 +71,22 @@ test("of thousands of files the list shows the latest", async () => {
   expect(queue.shown.length).toBe(200);
   expect(queue.shown.at(-1)?.name).toBe("2999");
 });
+
+test("all of thousands that have failed can be sent again", async () => {
+  const { queue } = staged();
+  for (let number = 0; number < 1_500; number += 1) queue.add(file(`${number}`));
+  queue.stop();
+  await vi.waitFor(() => expect([queue.failed, queue.failures.length]).toEqual([1_500, 1_000]));
+  queue.retry();
+  await vi.waitFor(() => expect([queue.total, queue.failed, queue.isRunning]).toEqual([1_500, 0, true]));
+});
+
+test("a row is drawn again only when something has changed", async () => {
+  const { queue, under } = staged();
+  for (let number = 0; number < 6; number += 1) queue.add(file(`${number}`));
+  await vi.waitFor(() => expect(queue.shown.length).toBe(6));
+  const before = queue.shown;
+  under[0]?.progress(2);
+  await vi.waitFor(() => expect(queue.shown[0]?.sent).toBe(2));
+  expect(queue.shown.map((item, place) => item === before[place])).toEqual([false, true, true, true, true, true]);
+});

@@ -6,10 +6,11 @@ import type { Found } from "./files";
 
 /** Browsers open six connections to a server: some are left for the page. */
 export const AT_ONCE = 4;
-/** The list shows so many of the latest files; failures are kept apart. */
+/** The list shows so many of the latest files; failures are kept apart, and all can be sent again. */
 const SHOWN = 200;
-const MOST_FAILURES = 1_000;
+const SHOWN_FAILURES = 1_000;
 const REFRESH_MS = 100;
+const AT_A_TIME_MS = 20;
 
 export type State = "waiting" | "sending" | "stored" | "known" | "failed";
 
@@ -85,6 +86,8 @@ export class Queue {
 
   private waiting: Item[] = [];
   private latest: Item[] = [];
+  /** What is shown of each, until it changes: a row is drawn again only for another object. */
+  private readonly drawn = new WeakMap<Item, Item>();
   private failing: Item[] = [];
   private sending = new Map<Item, AbortController>();
   private counts = { total: 0, done: 0, failed: 0, instances: 0, bytes: 0, sentBytes: 0 };
@@ -98,9 +101,21 @@ export class Queue {
     this.put({ id: ++this.last, name, bytes: file.size, sent: 0, state: "waiting", reason: "", instances: 0, file });
   }
 
+  /** Add many: a browser looks up how large each is, which takes a millisecond of a file in a folder, so the page answers in between. */
+  async addAll(found: Iterable<Found> | AsyncIterable<Found>): Promise<void> {
+    let rested = performance.now();
+    for await (const one of found) {
+      this.add(one);
+      if (performance.now() - rested < AT_A_TIME_MS) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      rested = performance.now();
+    }
+  }
+
   private put(item: Item): void {
     this.waiting.push(item);
-    this.latest = [...this.latest.filter((one) => one !== item), item].slice(-SHOWN);
+    this.latest.push(item);
+    if (this.latest.length > SHOWN) this.latest.shift();
     this.counts.total += 1;
     this.counts.bytes += item.bytes;
     this.fill();
@@ -115,7 +130,8 @@ export class Queue {
       this.counts.failed -= 1;
       this.counts.bytes -= item.bytes;
       this.counts.sentBytes -= item.sent;
-      Object.assign(item, { state: "waiting", sent: 0, reason: "" });
+      this.change(item, { state: "waiting", sent: 0, reason: "" });
+      this.latest = this.latest.filter((one) => one !== item);
       this.put(item);
     }
   }
@@ -139,18 +155,20 @@ export class Queue {
   private async run(item: Item): Promise<void> {
     const controller = new AbortController();
     this.sending.set(item, controller);
-    item.state = "sending";
+    this.change(item, { state: "sending" });
     const progress = (sent: number): void => {
       this.counts.sentBytes += sent - item.sent;
-      item.sent = sent;
+      this.change(item, { sent });
       this.show();
     };
     try {
       const outcome = await this.send(item, progress, controller.signal);
       progress(item.bytes);
-      item.state = outcome.isKnown ? "known" : "stored";
-      item.instances = outcome.instances;
-      item.file = null; // the browser may forget it
+      this.change(item, {
+        state: outcome.isKnown ? "known" : "stored",
+        instances: outcome.instances,
+        file: null, // the browser may forget it
+      });
       this.counts.done += 1;
       this.counts.instances += outcome.instances;
     } catch (error) {
@@ -162,11 +180,21 @@ export class Queue {
   }
 
   private fail(item: Item, reason: string): void {
-    item.state = "failed";
-    item.reason = reason;
+    this.change(item, { state: "failed", reason });
     this.counts.failed += 1;
-    if (this.failing.length < MOST_FAILURES) this.failing = [...this.failing, item];
+    this.failing.push(item);
   }
+
+  private change(item: Item, part: Partial<Item>): void {
+    Object.assign(item, part);
+    this.drawn.delete(item);
+  }
+
+  private draw = (item: Item): Item => {
+    const drawn = this.drawn.get(item) ?? { ...item };
+    this.drawn.set(item, drawn);
+    return drawn;
+  };
 
   /** Show how things stand, ten times a second at most: thousands of files report more often than anybody can see. */
   private show(): void {
@@ -174,9 +202,8 @@ export class Queue {
     this.timer = setTimeout(() => {
       this.timer = null;
       Object.assign(this, this.counts);
-      // Copies: a row is drawn again only for another object.
-      this.shown = this.latest.map((item) => ({ ...item }));
-      this.failures = this.failing.map((item) => ({ ...item }));
+      this.shown = this.latest.map(this.draw);
+      this.failures = this.failing.slice(0, SHOWN_FAILURES).map(this.draw);
       this.isRunning = this.sending.size > 0;
     }, REFRESH_MS);
   }
