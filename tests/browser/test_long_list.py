@@ -18,7 +18,6 @@ from tests.peer.servers import running, sinogram_command
 pytestmark = pytest.mark.nightly
 STUDIES = int(os.environ.get("SINOGRAM_LONG_LIST", "1000000"))
 ARCHIVE = os.environ.get("SINOGRAM_LONG_LIST_ARCHIVE")  # one that is there already, in a folder `Sinogram` of this one
-HEIGHT = 44
 WALKED = 800  # rows at each of the walked places, one after the other
 ORDER = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}]
 # What is in sight: the number of each row, its study, and how far the rows are from covering the list.
@@ -33,14 +32,16 @@ _SIGHT = """grid => {
     };
 }"""
 
+# Whether the list has moved and rests; a step of the wheel that comes while the list is being set somewhere is lost.
 _RESTS = """(grid, before) => new Promise(done => {
     let last = before, still = 0;
-    const look = () => {
+    const timer = setInterval(() => {
         still = grid.scrollTop === last ? still + 1 : 0;
         last = grid.scrollTop;
-        if (last !== before && still > 20) done(); else requestAnimationFrame(look);
-    };
-    look();
+        if (still < (last === before ? 100 : 10)) return;
+        clearInterval(timer);
+        done(last !== before);
+    }, 30);
 })"""
 
 
@@ -80,24 +81,30 @@ def _check(site: Site, seen: dict[str, Any]) -> None:
     assert [study for _, study in seen["rows"]] == expected
 
 
-def _wheel(page: Page, pixels: int) -> None:
-    """Turn the wheel over the list, and wait until the list has moved and rests."""
+def _wheel(page: Page, rows: int) -> None:
+    """Turn the wheel over the list by the height of so many rows, and wait until the list has moved and rests."""
+    pixels = rows * page.locator(".row").first.evaluate("row => row.getBoundingClientRect().height")
     before = page.get_by_role("grid").evaluate("grid => grid.scrollTop")
     page.mouse.wheel(0, pixels)
-    page.get_by_role("grid").evaluate(_RESTS, before)
+    while not page.get_by_role("grid").evaluate(_RESTS, before):
+        page.mouse.wheel(0, pixels)
 
 
-def _open(visit: Callable[..., Visit], site: Site) -> Page:
-    page = visit(logs_in=False).page
+@pytest.fixture
+def page(visit: Callable[..., Visit], site: Site) -> Iterator[Page]:
+    made = visit(logs_in=False)
+    page = made.page
     expect(page.get_by_role("grid")).to_have_attribute(
         "aria-rowcount", f"{site.ask('/statistics')['CountStudies'] + 1}"
     )
     page.get_by_role("grid").hover()
-    return page
+    yield page
+    page.goto("about:blank")
+    # Studies of such an archive have no files, and so no pictures.
+    made.complaints[:] = [each for each in made.complaints if "/thumbnail" not in each]
 
 
-def test_any_place_is_filled_and_right(visit: Callable[..., Visit], site: Site) -> None:
-    page = _open(visit, site)
+def test_any_place_is_filled_and_right(page: Page, site: Site) -> None:
     times = []
     for part in (0, 0.5, 0.25, 0.9, 0.1, 0.999, 0.75, 0.0001, 1.0):
         began_s = time.perf_counter()
@@ -110,21 +117,19 @@ def test_any_place_is_filled_and_right(visit: Callable[..., Visit], site: Site) 
     print(f"\na far place of {STUDIES:,} studies is filled within {max(times):.2f} s, load {os.getloadavg()[0]:.0f}")
 
 
-def test_the_wheel_passes_as_many_rows_anywhere(visit: Callable[..., Visit], site: Site) -> None:
-    page = _open(visit, site)
+def test_the_wheel_passes_as_many_rows_anywhere(page: Page, site: Site) -> None:
     for part in (0.0, 0.4, 0.8, 0.99):
         page.get_by_role("grid").evaluate("(list, part) => list.scrollTop = part * list.scrollHeight", part)
         before = _see(page)["first"]
         for rows in (10, 25, -5):
-            _wheel(page, rows * HEIGHT)
+            _wheel(page, rows)
             after = _see(page)["first"]
             assert after - before == pytest.approx(rows, abs=0.05), part
             before = after
 
 
-def test_rows_follow_each_other_without_a_gap(visit: Callable[..., Visit], site: Site) -> None:
+def test_rows_follow_each_other_without_a_gap(page: Page, site: Site) -> None:
     """At the top and at the end by the keyboard, between them by the wheel."""
-    page = _open(visit, site)
     grid = page.get_by_role("grid")
     last = site.ask("/statistics")["CountStudies"] - 1
     for part, key in ((0.0, "PageDown"), (0.5, "wheel"), (1.0, "PageUp")):
@@ -135,7 +140,7 @@ def test_rows_follow_each_other_without_a_gap(visit: Callable[..., Visit], site:
         while len(seen) < WALKED:
             seen.update(_see(page)["rows"])
             if key == "wheel":
-                _wheel(page, 10 * HEIGHT)
+                _wheel(page, 5)
             else:
                 grid.press(key)
         assert len(set(seen.values())) == len(seen)

@@ -20,6 +20,9 @@ from tests.peer.servers import running
 
 pytestmark = pytest.mark.nightly
 STUDIES = 100_000
+ARCHIVE = os.environ.get(
+    "SINOGRAM_LARGE_ARCHIVE"
+)  # one that is there already, in a folder `Sinogram` of this one; it grows
 SENDERS = 20
 ROUNDS = 7
 FIRST_VIEW_S = 1.0
@@ -34,11 +37,12 @@ _DRAWN = "() => new Promise((resolve) => requestAnimationFrame(() => resolve(per
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server of as many processes as it has by itself, with an archive of many studies."""
-    folder = tmp_path_factory.mktemp("many")
-    counts = ("--patients", "60000", "--studies", str(STUDIES), "--series", str(STUDIES), "--instances", str(STUDIES))
-    subprocess.run(
-        [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts], check=True
-    )
+    folder = Path(ARCHIVE) if ARCHIVE else tmp_path_factory.mktemp("many")
+    if not ARCHIVE:
+        count = str(STUDIES)
+        counts = ("--patients", str(STUDIES * 6 // 10), "--studies", count, "--series", count, "--instances", count)
+        command = [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts]
+        subprocess.run(command, check=True)
     with running("Sinogram", [sys.executable, "-m", "sinogram", "serve"], folder, '"GatewayProcesses": 0,') as server:
         yield Site(server)
 
