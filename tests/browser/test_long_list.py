@@ -18,7 +18,7 @@ from tests.peer.servers import running, sinogram_command
 pytestmark = pytest.mark.nightly
 STUDIES = int(os.environ.get("SINOGRAM_LONG_LIST", "1000000"))
 ARCHIVE = os.environ.get("SINOGRAM_LONG_LIST_ARCHIVE")  # one that is there already, in a folder `Sinogram` of this one
-WALKED = 800  # rows at each of the walked places, one after the other
+WALKED = 400  # rows at each of the walked places, one after the other
 ORDER = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "DESC"}]
 # What is in sight: the number of each row, its study, and how far the rows are from covering the list.
 _SIGHT = """grid => {
