@@ -16,6 +16,7 @@ from store.dicom.dictionary import dictionary_vr, format_tag
 from store.dicom.level_words import level_of
 from store.dicom.matching import BadKey, Matcher, parse_text_key
 from store.dicom.tags import MODALITIES_IN_STUDY
+from store.dicom.value_matching import AllOf
 from store.views.metadata import MetadataNaming
 from store.views.query import Cast, LabelKey, Order
 from store.views.resource_tags import present_tags
@@ -148,18 +149,22 @@ def _count(body: Mapping[str, Any], name: str) -> int:
 
 
 def _parse_keys(query: Mapping[str, Any], indexed: frozenset[int], *, folds: bool) -> dict[int, Matcher]:
-    keys = {}
+    """An array of texts is this server's own: all of them must match, such as words in any order."""
+    keys: dict[int, Matcher] = {}
     for name, value in sorted(query.items()):
-        text = _text(name, value)
-        if not text:
+        texts = [text for each in (value if isinstance(value, list) else [value]) if (text := _text(name, each))]
+        if not texts:
             continue
         tag = parse_tag(name)
         try:
-            key = parse_text_key(dictionary_vr(tag), text, folds=folds, in_parts=tag not in indexed)
+            parsed = [
+                parse_text_key(dictionary_vr(tag), text, folds=folds, in_parts=tag not in indexed) for text in texts
+            ]
         except BadKey as exc:
             raise OutOfRange(f"Wildcards are not allowed on tag {format_tag(tag)}") from exc
-        if key is not None:
-            keys[tag] = key
+        found = tuple(key for key in parsed if key is not None)
+        if found:
+            keys[tag] = found[0] if len(found) == 1 else AllOf(found)
     return keys
 
 

@@ -87,6 +87,8 @@ def test_a_search_narrows_the_list(visit: Callable[..., Visit], site: Site) -> N
     search = page.get_by_role("search")
     search.get_by_label("Patient", exact=True).fill("TESTER, anna12")
     _counts(page, "11 studies")  # Anna12, Anna120 … Anna129
+    search.get_by_label("Patient", exact=True).fill("anna12 tester")  # in any order
+    _counts(page, "11 studies")
     search.get_by_label("Description").fill("knee")
     _counts(page, "3 studies")  # 121, 124, 127
     page.reload()
@@ -203,3 +205,15 @@ def test_a_row_shows_its_picture_unfolds_to_its_series_and_leads_to_the_viewer(v
     page.keyboard.press("Escape")
     _row(page, 1).get_by_role("link", name=re.compile("^View")).click()
     expect(page).to_have_url(re.compile("/ui/series/.*/viewer$"))
+
+
+def test_the_newest_arrivals_come_first_and_the_way_back_keeps_the_search(visit: Callable[..., Visit]) -> None:
+    made = visit("/?AccessionNumber=A1&last=365")
+    page = made.page
+    page.get_by_label("Order").select_option("By arrival")
+    expect(page).to_have_url(re.compile("sort=LastUpdate"))
+    page.get_by_role("search").get_by_label("Patient", exact=True).press("ArrowDown")
+    expect(page.get_by_role("grid")).to_be_focused()
+    page.get_by_role("grid").press("Enter")
+    page.get_by_role("navigation", name="Path").get_by_role("link", name="Studies").click()
+    expect(page).to_have_url(re.compile(r"/ui/\?AccessionNumber=A1&last=365&sort=LastUpdate$"))

@@ -34,10 +34,10 @@ def test_from_the_list_to_an_instance(visit: Callable[..., Visit]) -> None:
     page.get_by_role("link", name="Series 2").first.click()
     expect(page.get_by_role("tabpanel").get_by_role("link")).to_have_count(3)
     page.get_by_role("link", name="Instance 3").click()
-    expect(page.get_by_role("tabpanel")).to_contain_text("SOPInstanceUID")
-    page.get_by_label("Search tags").fill("general hosp")
+    expect(page.get_by_role("tabpanel")).to_contain_text("SOP Instance UID")
+    page.get_by_label("Search tags").fill("institution name")
     expect(page.get_by_role("tabpanel").get_by_role("listitem")).to_have_count(1)
-    expect(page.get_by_role("tabpanel")).to_contain_text("InstitutionName")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Institution Name")
     assert made.find_barriers() == []
     page.get_by_role("navigation", name="Path").get_by_role("link").nth(1).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Doe, Jane 1")
@@ -46,7 +46,7 @@ def test_from_the_list_to_an_instance(visit: Callable[..., Visit]) -> None:
 def test_history_metadata_and_attachments(visit: Callable[..., Visit], site: Site) -> None:
     (instance, *_) = site.ask("/instances")
     made = visit(f"/instances/{instance}?show=history")
-    expect(made.page.get_by_role("tabpanel")).to_contain_text("instance stored")
+    expect(made.page.get_by_role("tabpanel")).to_contain_text("Image stored")
     made.page.get_by_role("tab", name="Metadata").click()
     expect(made.page.get_by_role("tabpanel")).to_contain_text("ReceptionDate")
     made.page.get_by_role("tab", name="Metadata").press("ArrowRight")

@@ -386,4 +386,4 @@ def test_what_is_no_image_is_text(visit: Callable[..., Visit], series: dict[str,
     expect(pane).to_contain_text("Doe, Jane")  # whose it is
     expect(pane).to_contain_text("Finding: No fracture")
     pane.get_by_role("link", name="All its tags").click()
-    expect(made.page.get_by_role("tabpanel")).to_contain_text("SOPInstanceUID")
+    expect(made.page.get_by_role("tabpanel")).to_contain_text("SOP Instance UID")

@@ -160,7 +160,7 @@ def series_of(site: Site) -> str:
 
 def instance(made: Visit, site: Site) -> None:
     made.go(f"/instances/{site.ask(f'/series/{series_of(site)}')['Instances'][0]}")
-    expect(made.page.get_by_role("tabpanel")).to_contain_text("SOPInstanceUID")
+    expect(made.page.get_by_role("tabpanel")).to_contain_text("SOP Instance UID")
 
 
 def not_there(made: Visit, site: Site) -> None:

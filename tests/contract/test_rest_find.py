@@ -248,3 +248,17 @@ def _count_kept(stage: RestStage, body: dict[str, object]) -> Iterator[int]:
             yield len(made) - left
             left += piece.count(b'"ParentPatient"')
     assert left == MANY
+
+
+def test_of_several_texts_all_must_match(stage: RestStage) -> None:
+    """This server's own: words are found in any order."""
+    both = ["*patient 2*", "*Study 1*"]
+    for query, count in (
+        ({"StudyDescription": both}, 1), ({"StudyDescription": both[::-1]}, 1), ({"StudyDescription": [*both, "*nope*"]}, 0),
+        ({"PatientName": ["*jane*", "*DOE*"]}, 6), ({"PatientName": ["*3*", "*doe*"]}, 2), ({"PatientID": ["*T2", "PAT*"]}, 2),
+        ({"PatientName": ["", ""]}, 6), ({"PatientName": []}, 6), ({"InstitutionName": ["*hosp*", "gen*"]}, 6),
+    ):  # fmt: skip
+        assert len(ask(stage, Query=query)) == count, query
+        assert ask(stage, "/tools/count-resources", Query=query) == {"Count": count}, query
+    answer = stage.ask("/tools/find", "POST", b'{"Level": "Study", "Query": {"PatientName": ["a", 1]}}')
+    assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (400, 8)

@@ -15,19 +15,21 @@ test.each([
   [{ from: "1999-01-01", to: "", last: "7" }, "20260223-20260301"],
 ])("%j are the days %s", (period, expected) => expect(days(period, TODAY)).toBe(expected));
 
-test.each<[Field, string, string]>([
-  ["PatientName", "Doe, Jane", "*Doe*Jane*"],
-  ["PatientName", "DOE^JANE", "*DOE*JANE*"],
+test.each<[Field, string, string | string[]]>([
+  ["PatientName", "Doe, Jane", ["*Jane*", "*Doe*"]],
+  ["PatientName", "JANE^DOE", ["*JANE*", "*DOE*"]],
+  ["PatientName", "Jane Jane ", "*Jane*"],
+  ["PatientName", "", ""],
   ["PatientName", " Müller ", "*M?ller*"],
   ["PatientName", "Mu\u0308ller", "*M?ller*"],
   ["PatientName", "山田", "*山田*"],
   ["PatientName", "Doe*", "Doe*"],
   ["PatientName", "Smith-Jones", "*Smith-Jones*"],
-  ["StudyDescription", "CT head", "*CT head*"],
+  ["StudyDescription", "CT head", ["*head*", "*CT*"]],
   ["AccessionNumber", "A-12", "*A-12*"],
   ["PatientBirthDate", "1970", "1970*"],
   ["StudyInstanceUID", "1.2.3", "1.2.3"],
-])("%s %s is matched by %s", (name, text, expected) => expect(pattern(name, text)).toBe(expected));
+])("%s %s is matched by %s", (name, text, expected) => expect(pattern(name, text)).toEqual(expected));
 
 test("a search is the same once it has been in the address", () => {
   for (const text of [

@@ -33,11 +33,11 @@ export interface Resource {
 
 export interface Search {
   Level: Level;
-  /** Keyword -> what it must match; empty: everything. */
-  Query: Record<string, string>;
+  /** Keyword -> what it must match, of several all; empty: everything. */
+  Query: Record<string, string | string[]>;
   Labels?: string[];
   LabelsConstraint?: "All" | "Any" | "None";
-  OrderBy?: { Type: "DicomTag" | "Metadata"; Key: string; Direction: "ASC" | "DESC" }[];
+  OrderBy?: { Type: "DicomTag" | "DicomTagAsInt" | "Metadata"; Key: string; Direction: "ASC" | "DESC" }[];
   ParentPatient?: string;
   ParentStudy?: string;
   ParentSeries?: string;

@@ -8,7 +8,7 @@ export interface Period {
   last: string;
 }
 
-export const LAST = ["1", "yesterday", "7", "30"] as const;
+export const LAST = ["1", "yesterday", "7", "30", "90", "365"] as const;
 
 const dicom = (day: string): string => day.replaceAll("-", "");
 

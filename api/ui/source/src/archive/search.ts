@@ -45,8 +45,15 @@ const INDEXED = 4;
 /** Beyond so many studies only what the server has an index of is put in order: the others would take seconds for each page. */
 export const MOST_SORTED = 200_000;
 
-export const isSortable = (column: Column, count: number): boolean =>
-  SORTED.slice(0, count > MOST_SORTED ? INDEXED : undefined).includes(column);
+/** What a list can be in order of: also when the last image of a study came, of which the server keeps a table. */
+export type Sort = Column | "LastUpdate";
+export const SORTS: readonly Sort[] = ["StudyDate", "LastUpdate", ...SORTED.slice(1)];
+
+export const isSortable = (name: Sort, count: number): boolean =>
+  name === "LastUpdate" || SORTED.slice(0, count > MOST_SORTED ? INDEXED : undefined).includes(name);
+
+/** Whether an order begins with its end: of times with the newest. */
+export const isNewestFirst = (name: Sort): boolean => name === "StudyDate" || name === "LastUpdate";
 
 export const CONSTRAINTS = ["All", "Any", "None"] as const;
 export type Constraint = (typeof CONSTRAINTS)[number];
@@ -57,7 +64,7 @@ export interface Wanted {
   modalities: string[];
   labels: string[];
   constraint: Constraint;
-  sort: Column;
+  sort: Sort;
   descends: boolean;
 }
 
@@ -69,7 +76,7 @@ export function read(query: URLSearchParams): Wanted {
     const value = query.get(name);
     if (value !== null) fields[name] = value;
   }
-  const sort = SORTED.find((name) => name === query.get("sort")) ?? "StudyDate";
+  const sort = SORTS.find((name) => name === query.get("sort")) ?? "StudyDate";
   return {
     fields,
     period: { from: query.get("from") ?? "", to: query.get("to") ?? "", last: query.get("last") ?? "" },
@@ -77,7 +84,7 @@ export function read(query: URLSearchParams): Wanted {
     labels: split(query.get("labels")),
     constraint: CONSTRAINTS.find((name) => name === query.get("constraint")) ?? "All",
     sort,
-    descends: (query.get("order") ?? (sort === "StudyDate" ? "desc" : "asc")) === "desc",
+    descends: (query.get("order") ?? (isNewestFirst(sort) ? "desc" : "asc")) === "desc",
   };
 }
 
@@ -93,7 +100,7 @@ export function write(wanted: Wanted): URLSearchParams {
   put("labels", wanted.labels.join(","));
   put("constraint", wanted.constraint, "All");
   put("sort", wanted.sort, "StudyDate");
-  put("order", wanted.descends ? "desc" : "asc", wanted.sort === "StudyDate" ? "desc" : "asc");
+  put("order", wanted.descends ? "desc" : "asc", isNewestFirst(wanted.sort) ? "desc" : "asc");
   return query;
 }
 
@@ -105,18 +112,29 @@ export function isNarrow({ fields, period, modalities, labels }: Wanted): boolea
 /**
  * What somebody types as the server matches it: anywhere in a value, whatever its case. Who writes a `*` or `?` says where.
  *
- * Parts of a name are found in their order, however they are written: `Doe, Jane`, `doe jane`, `DOE^JANE`. A letter beyond ASCII may
- * stand in the archive with its accent or without, and an index that is read by its beginning would miss one of them.
+ * Words are found in any order: `Doe, Jane`, `jane doe`, `DOE^JANE`. The longest comes first, by which the server looks through an index.
+ * A letter beyond ASCII may stand in the archive with its accent or without, and an index that is read by its beginning would miss one of them.
  */
-export function pattern(name: Field, text: string): string {
+export function pattern(name: Field, text: string): string | string[] {
   const typed = text.trim();
   if (/[*?\\]/.test(typed) || name === "PatientSex") return typed;
   if (name === "PatientBirthDate" || name === "StudyTime")
     return /-/.test(typed) ? typed : `${typed.replace(/[.:]/g, "")}*`;
   if (name === "StudyInstanceUID") return typed;
-  const parts = name.endsWith("Name") || name === "RequestingPhysician" ? typed.split(/[\s,^]+/) : [typed];
-  return `*${parts.filter(Boolean).map(unaccented).join("*")}*`;
+  const parts = IN_WORDS.has(name) ? typed.split(/[\s,^]+/) : [typed];
+  const words = [...new Set(parts.filter(Boolean).map((part) => `*${unaccented(part)}*`))];
+  const [only = "", ...others] = words.sort((one, other) => other.length - one.length);
+  return others.length === 0 ? only : [only, ...others];
 }
+
+const IN_WORDS: ReadonlySet<Field> = new Set([
+  "PatientName",
+  "StudyDescription",
+  "ReferringPhysicianName",
+  "InstitutionName",
+  "RequestedProcedureDescription",
+  "RequestingPhysician",
+]);
 
 /** `é` becomes `?`, which is any letter: the archive may have it as `e`, `é` or in two parts. */
 function unaccented(part: string): string {
@@ -124,7 +142,7 @@ function unaccented(part: string): string {
 }
 
 export function toSearch(wanted: Wanted, today: Date): Search {
-  const keys: Record<string, string> = {};
+  const keys: Search["Query"] = {};
   for (const [name, text] of Object.entries(wanted.fields)) if (text.trim()) keys[name] = pattern(name as Field, text);
   const period = days(wanted.period, today);
   if (period) keys.StudyDate = period;
@@ -133,6 +151,12 @@ export function toSearch(wanted: Wanted, today: Date): Search {
     Level: "Study",
     Query: keys,
     ...(wanted.labels.length > 0 ? { Labels: wanted.labels, LabelsConstraint: wanted.constraint } : {}),
-    OrderBy: [{ Type: "DicomTag", Key: wanted.sort, Direction: wanted.descends ? "DESC" : "ASC" }],
+    OrderBy: [
+      {
+        Type: wanted.sort === "LastUpdate" ? "Metadata" : "DicomTag",
+        Key: wanted.sort,
+        Direction: wanted.descends ? "DESC" : "ASC",
+      },
+    ],
   };
 }
