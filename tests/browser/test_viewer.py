@@ -189,6 +189,7 @@ def test_frames_are_decoded_and_played(
     assert page.workers == []
 
 
+@pytest.mark.nightly
 def test_damaged_pixels_are_told_and_not_drawn(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     """The decoder of JPEG 2000 keeps the image before where it gives up, which must not be taken for this one."""
     made = visit(f"/series/{series['cut']}/viewer", width=600, height=400)
@@ -372,6 +373,7 @@ def test_one_image_that_fails_leaves_the_others(visit: Callable[..., Visit], ser
     made.complaints.clear()
 
 
+@pytest.mark.nightly
 def test_colours_of_a_table_and_bits_are_drawn(visit: Callable[..., Visit], series: dict[str, str]) -> None:
     made = visit(f"/series/{series['palette']}/viewer")
     shows(made.page.get_by_role("group", name="US Series 3"), [(64, 32), (64, 96)], [200, 10])
