@@ -3,6 +3,7 @@
 Each must be free of barriers in both schemes, and nothing may stick out. `-k` chooses views: `python -m pytest -m '' tests/browser/test_views.py -k viewer`.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import FilePayload, expect
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from tests.browser.conftest import OPTIONS
@@ -29,6 +31,12 @@ PATIENTS = (
 )  # fmt: skip
 STUDIES = (
     ("MR", "Knee left"), ("CT", "Thorax with contrast"), ("DX", "Hand PA"), ("US", "Abdomen"), ("MR", "Head, follow-up"),
+)  # fmt: skip
+# Real pictures, the newest of the list: file, study, patient (of PATIENTS), label.
+PICTURES = (
+    ("J2K_pixelrep_mismatch.dcm", "CT head", 1, "urgent"), ("examples_overlay.dcm", "MR abdomen", 0, "research"),
+    ("examples_jpeg2k.dcm", "US carotids", 3, ""), ("examples_rgb_color.dcm", "Echocardiography", 4, "teaching"),
+    ("JPEG2000.dcm", "Whole body bone scan", 2, ""), ("CT_small.dcm", "CT thorax", 5, "research"), ("MR_small.dcm", "MR spine", 1, ""),
 )  # fmt: skip
 # The page rests: nothing in sight waits for the server.
 _RESTS = """() => !document.querySelector('[aria-busy=true]') && [...document.images].every(image => {
@@ -81,6 +89,20 @@ def one_of_many(number: int) -> bytes:
     return encode(made)
 
 
+def picture(number: int) -> bytes:
+    """One of `PICTURES`, as it is, of somebody else."""
+    file, description, person, _ = PICTURES[number]
+    name, sex, born = PATIENTS[person]
+    made = dcmread(str(get_testdata_file(file)))
+    made.SpecificCharacterSet = "ISO_IR 192"
+    made.PatientName, made.PatientSex, made.PatientBirthDate, made.PatientID = name, sex, born, f"MRN-{200100 + person}"
+    made.StudyDescription, made.AccessionNumber = description, f"A2026-{11871 - 7 * number}"
+    made.StudyDate, made.StudyTime = f"202603{12 - number:02}", f"{9 + number:02}{7 * number:02}00"
+    with io.BytesIO() as target:
+        made.save_as(target)
+        return target.getvalue()
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with some of everything: studies, jobs that succeed and go on, a script that fails, a worklist, remotes."""
@@ -96,6 +118,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             made.upload(Path(str(get_testdata_file(name))).read_bytes())
         for number in range(SLICES):
             chosen = made.upload(body(number))
+        for number, (*_, label) in enumerate(PICTURES):
+            stored = made.upload(picture(number))
+            if label:
+                made.ask(f"/studies/{stored['ParentStudy']}/labels/{label}", "PUT")
         study = chosen["ParentStudy"]
         for label in ("teaching", "to be read"):
             made.ask(f"/studies/{study}/labels/{label.replace(' ', '-')}", "PUT")
