@@ -97,6 +97,7 @@ def test_a_study_is_downloaded_whole(visit: Callable[..., Visit], site: Site) ->
     for name, kept in (("ZIP", make_study(2)), ("DICOMDIR", None)):
         with made.page.expect_download() as download:
             made.page.get_by_role("link", name=f"Download {name}").click()
+        assert "_Thorax-CT_20260103.zip" in download.value.suggested_filename
         with zipfile.ZipFile(download.value.path()) as archive:
             contents = [archive.read(each) for each in archive.namelist()]
         assert (kept in contents) if kept else (b"DICM" in contents[0][:132])
@@ -107,7 +108,8 @@ def test_a_study_is_anonymised_and_the_copy_shown(visit: Callable[..., Visit], s
     page = made.page
     page.get_by_role("button", name="Anonymise").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("New Patient ID").fill("TRIAL7")
+    dialog.get_by_label("New Patient Name").fill("TRIAL7")
+    expect(dialog.get_by_label("New Patient ID")).to_have_value("TRIAL7")  # as proposed
     dialog.get_by_role("button", name="Show what changes").click()
     row = dialog.get_by_role("row")
     expect(row.filter(has_text="InstitutionName")).to_contain_text("removed")
@@ -124,6 +126,8 @@ def test_a_study_is_anonymised_and_the_copy_shown(visit: Callable[..., Visit], s
     page.get_by_role("status").get_by_role("link", name="Open").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Head")  # what was kept
     expect(page.get_by_role("navigation", name="Path")).to_contain_text("TRIAL7")
+    page.get_by_role("link", name="the original").click()
+    expect(page.get_by_role("navigation", name="Path")).to_contain_text("P0003")
     (study,) = patients(site)["TRIAL7"]["Studies"]
     told = json.dumps(site.ask(f"/studies/{study}/instances-tags?simplify"))
     assert "Tester" not in told

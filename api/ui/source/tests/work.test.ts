@@ -100,6 +100,19 @@ test("archives have an address of their own", () => {
   );
 });
 
+test("a download is named by what it is, not by whose it is", () => {
+  const study = resource("Study", "a", {
+    PatientName: "Berger^Maria",
+    PatientID: "HB-1",
+    ModalitiesInStudy: "CT\\SR",
+    StudyDescription: "Schädel, nativ (2 mm)",
+    StudyDate: "20261127",
+  });
+  expect(archivePath([study], "archive")).toBe("/studies/a/archive?filename=CT-SR_Schadel-nativ-2-mm_20261127.zip");
+  expect(archivePath([resource("Series", "b", { SeriesDescription: "頭部" })], "media")).toBe("/series/b/media");
+  expect(archivePath([resource("Patient", "c", { PatientName: "Berger" })], "archive")).toBe("/patients/c/archive");
+});
+
 test("names are looked for by any part, identifiers as they are, days as a range", () => {
   const form = { ...EMPTY, PatientName: "doe, jane", PatientID: " 12 ", ModalitiesInStudy: "ct" };
   expect(criteria(form)).toEqual({ PatientName: "*doe*jane*", PatientID: "12", ModalitiesInStudy: "CT" });

@@ -29,6 +29,9 @@ export interface Resource {
   ParentSeries?: string;
   FileSize?: number;
   IndexInSeries?: number;
+  /** What a copy was made of. */
+  AnonymizedFrom?: string;
+  ModifiedFrom?: string;
 }
 
 export interface Search {

@@ -1,6 +1,6 @@
 /** What is done with resources: most of it is a job. */
 
-import { type Level, PATHS, type Resource } from "./archive";
+import { type Level, PATHS, type Resource, valueOf } from "./archive";
 import { ask, askJson } from "./client";
 import type { Started } from "./jobs";
 
@@ -80,9 +80,30 @@ export const MOST_IN_ADDRESS = 100;
 export function archivePath(resources: Resource[], kind: "archive" | "media"): string {
   const [first] = resources;
   if (resources.length === 1 && first !== undefined && first.Type !== "Instance")
-    return `/${PATHS[first.Type]}/${first.ID}/${kind}`;
+    return `/${PATHS[first.Type]}/${first.ID}/${kind}${fileName(first)}`;
   return `/tools/create-${kind}?resources=${ids(resources).join(",")}`;
 }
+
+const NAMING: Partial<Record<Level, string[]>> = {
+  Study: ["ModalitiesInStudy", "StudyDescription", "StudyDate"],
+  Series: ["Modality", "SeriesNumber", "SeriesDescription"],
+};
+
+/** The name of a download, by which people tell it from others: without who the patient is, since servers between keep addresses in their logs. */
+function fileName(resource: Resource): string {
+  const words = (NAMING[resource.Type] ?? []).map((keyword) => plain(valueOf(resource, keyword)));
+  const name = words.filter(Boolean).join("_");
+  return name === "" ? "" : `?filename=${name}.zip`;
+}
+
+/** What stands in an address and in a file's name as it is: the server does not decode it. */
+const plain = (value: string): string =>
+  value
+    .normalize("NFD")
+    .replace(/\p{Diacritic}/gu, "")
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 64);
 
 export async function packLater(resources: Resource[], kind: "archive" | "media"): Promise<Started> {
   return askJson(`/tools/create-${kind}`, { method: "POST", body: { Resources: ids(resources), Asynchronous: true } });
