@@ -7,6 +7,7 @@ from typing import IO, Any
 import falcon
 
 from actors.wire.multipart import parse_boundary, parts, split
+from api.rest import arguments
 from api.rest.deps import Deps, InstanceIngest, Routes, StoreResult, Upload
 from api.rest.pieces import PiecedFile, Pieces, parse_pieced
 from api.rest.render_resources import path_of
@@ -16,7 +17,7 @@ from api.rest.serving.body import CHUNK_BYTES, is_gzip, read_chunks
 from api.rest.serving.client_gone import ClientGone, client_gone
 from api.rest.serving.replies import send_json
 from api.rest.settings import RestSettings
-from api.rest.zip_uploads import MAGIC_BYTES, MAGICS, ArchiveLimits, store_members
+from api.rest.zip_uploads import MAGIC_BYTES, MAGICS, ArchiveLimits, Skipped, store_members
 from events.errors import InvalidDicom, MissingTag
 from events.identifiers import Level, format_resource_id
 from store.dicom.limits import BeyondLimits
@@ -43,7 +44,8 @@ class Instances(Collection):
         boundary = parse_boundary(req.content_type or "")
         if boundary is None:
             # Orthanc looks for a ZIP in the body as it came, not in what a gzip body holds.
-            send_json(req, resp, receiver.receive(chunks, allow_zip=not is_gzip(req)))
+            tells_skipped = arguments.boolean(req, "tell-skipped")
+            send_json(req, resp, receiver.receive(chunks, allow_zip=not is_gzip(req), tells_skipped=tells_skipped))
             return
         pieced = parse_pieced(req.env, f"{req.remote_addr}\0{username_of(req)}")
         with _keep_whole(chunks, boundary, self._deps.settings) as form:
@@ -107,14 +109,16 @@ class Receiver:
         self._correlation = correlation
         self.is_client_gone = is_client_gone
 
-    def receive(self, chunks: Iterator[bytes], *, allow_zip: bool) -> Any:
+    def receive(self, chunks: Iterator[bytes], *, allow_zip: bool, tells_skipped: bool = False) -> Any:
         """Store a file or an archive and return what Orthanc answers: an object, or a list of them.
+
+        `tells_skipped`: the list ends with what an archive holds that has not been stored.
 
         Raises InvalidDicom, MissingTag, StorageFull, Busy, and whatever reading `chunks` raises.
         """
         head, rest = _peek(chunks)
         if allow_zip and head[:MAGIC_BYTES] in MAGICS:
-            return self._store_zip(_chain(head, rest))
+            return self._store_zip(_chain(head, rest), tells_skipped=tells_skipped)
         return render_stored(self._store_file(_chain(head, rest)))
 
     def _store_file(self, chunks: Iterable[bytes]) -> StoreResult:
@@ -128,7 +132,7 @@ class Receiver:
         finally:
             upload.discard()
 
-    def _store_zip(self, chunks: Iterable[bytes]) -> list[dict[str, str]]:
+    def _store_zip(self, chunks: Iterable[bytes], *, tells_skipped: bool) -> list[dict[str, str]]:
         with _TEMPORARY:
             spool = TemporaryFile(prefix="sinogram-", suffix=".zip", dir=self._settings.temporary_directory)  # noqa: SIM115  # its own errors are told apart from those of what follows
         with spool as file:
@@ -138,8 +142,10 @@ class Receiver:
                 member=self._settings.maximum_file_size_in_archive_mb * _MIB,
                 total=self._settings.maximum_archive_size_mb * _MIB,
             )
-            results = store_members(file, limits, self._store_file, self.is_client_gone)
-        return [render_stored(result) for result in results]
+            skipped: list[Skipped] = []
+            note = skipped.append if tells_skipped else _forget
+            results = store_members(file, limits, self._store_file, self.is_client_gone, note)
+        return [*map(render_stored, results), *map(_render_skipped, skipped)]
 
 
 def _spool(file: IO[bytes], chunk: bytes) -> None:
@@ -175,6 +181,14 @@ def render_stored(result: StoreResult) -> dict[str, str]:
         "Path": path_of(Level.INSTANCE, ids.instance),
         "Status": result.status,
     }
+
+
+def _forget(_: Skipped) -> None:
+    pass
+
+
+def _render_skipped(skipped: Skipped) -> dict[str, str]:
+    return {"Name": skipped.name, "Kind": skipped.kind, "Reason": skipped.reason, "Status": "Skipped"}
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

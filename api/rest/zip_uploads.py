@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from os import SEEK_END
 from typing import BinaryIO, Final, TypeVar
 
+from api.rest.file_kinds import HEAD_BYTES, Kind, kind_of
 from api.rest.serving.body import CHUNK_BYTES
 from api.rest.serving.client_gone import ClientGone
 from api.rest.serving.inflating import UNDER_WAY
@@ -43,15 +44,25 @@ class ArchiveLimits:
     total: int = 0  # MaximumArchiveSizeMB; an archive of more is refused before anything is stored
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A member that has not been stored."""
+
+    name: str
+    kind: Kind  # "image" also where nobody could look into it
+    reason: str
+
+
 def store_members(
     file: BinaryIO,
     limits: ArchiveLimits,
     store: Callable[[Iterator[bytes]], T],
     is_client_gone: Callable[[], bool] = lambda: False,
+    on_skipped: Callable[[Skipped], None] = lambda _: None,
 ) -> list[T]:
     """Store each DICOM file in a ZIP and return what `store` said, in the order of the archive.
 
-    Skipped: folders, encrypted and damaged members, what is no DICOM file, members above the limit.
+    Skipped: folders, encrypted and damaged members, what is no DICOM file, members above the limit. But for folders, `on_skipped` is told.
     Raises InvalidDicom if the archive cannot be read at all, is more than the limits allow, or is compressed in a way Orthanc
     cannot read; ClientGone; what `store` raises for other reasons ends the whole.
     """
@@ -65,21 +76,46 @@ def store_members(
         members = archive.infolist()
         _check_claims(members, file, limits)
         for member in members:
+            if reason := _why_not_read(member, limits):
+                on_skipped(Skipped(member.filename, "image", reason))
+                continue
             # Names say nothing: one may be missing, or end with a slash like that of a folder.
-            if member.file_size == 0 or member.flag_bits & _ENCRYPTED:
+            if member.file_size == 0:
+                if member.filename and not member.filename.endswith("/"):
+                    on_skipped(Skipped(member.filename, kind_of(member.filename, b""), "The file is empty"))
                 continue
-            if member.compress_type == zipfile.ZIP_BZIP2:  # Orthanc skips these and refuses all else it cannot read
-                continue
-            if member.compress_type not in _METHODS:
-                raise InvalidDicom("Invalid file or unsupported compression method (e.g. Deflate64)")
-            if limits.member and member.file_size > limits.member:
-                logger.warning("http.zip-member-too-large bytes=%d", member.file_size)
-                continue
+            head = bytearray()
             try:
-                stored.append(store(_inflate(archive, member, is_client_gone, limits.total)))
+                stored.append(store(_note(head, _inflate(archive, member, is_client_gone, limits.total))))
             except (InvalidDicom, MissingTag) as exc:
                 logger.info("http.zip-member-skipped reason=%s", type(exc).__name__)
+                reason = str(exc) or "An identifier that each instance must have is missing"
+                on_skipped(Skipped(member.filename, kind_of(member.filename, bytes(head)), reason))
     return stored
+
+
+def _why_not_read(member: zipfile.ZipInfo, limits: ArchiveLimits) -> str:
+    """Return why a member is skipped unseen, empty if it is read. Raises InvalidDicom where Orthanc reads nothing of such an archive."""
+    if member.file_size == 0:
+        return ""
+    if member.flag_bits & _ENCRYPTED:
+        return "The file is encrypted"
+    if member.compress_type == zipfile.ZIP_BZIP2:  # Orthanc skips these and refuses all else it cannot read
+        return "The file is compressed with bzip2"
+    if member.compress_type not in _METHODS:
+        raise InvalidDicom("Invalid file or unsupported compression method (e.g. Deflate64)")
+    if limits.member and member.file_size > limits.member:
+        logger.warning("http.zip-member-too-large bytes=%d", member.file_size)
+        return f"The file is larger than MaximumFileSizeInArchiveMB: {member.file_size} bytes"
+    return ""
+
+
+def _note(head: bytearray, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a member's bytes, and note how it begins."""
+    for chunk in chunks:
+        if not head:
+            head += chunk[:HEAD_BYTES]
+        yield chunk
 
 
 def _check_claims(members: list[zipfile.ZipInfo], file: BinaryIO, limits: ArchiveLimits) -> None:

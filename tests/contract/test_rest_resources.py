@@ -56,6 +56,22 @@ def test_every_way_in_stores_the_same_file(stage: RestStage) -> None:
     assert count(stage) == 4
 
 
+def test_what_of_an_archive_is_not_stored_is_told_to_who_asks(stage: RestStage) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("README.TXT", "text")
+        members.writestr("IM1", file(1))
+        members.writestr("IM2", file(2)[:200])
+    told = json.loads(stage.ask("/instances?tell-skipped", "POST", archive.getvalue()).body)
+    assert [(row["Status"], row.get("Name"), row.get("Kind")) for row in told] == [
+        ("Success", None, None),
+        ("Skipped", "README.TXT", "other"),
+        ("Skipped", "IM2", "image"),
+    ]
+    assert told[1]["Reason"] == "Cannot parse an invalid DICOM file (size: 4 bytes)"
+    assert [row["Status"] for row in json.loads(stage.upload(archive.getvalue()).body)] == ["AlreadyStored"]
+
+
 def test_a_gzip_bomb_is_refused_and_leaves_nothing(stage: RestStage) -> None:
     bomb = gzip.compress(file(1) + b"\0" * (2 << 20))
     answer = stage.ask("/instances", "POST", bomb, {"Content-Encoding": "gzip"})

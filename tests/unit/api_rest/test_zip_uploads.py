@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.rest.file_kinds import kind_of
 from api.rest.serving.client_gone import ClientGone
-from api.rest.zip_uploads import MAGICS, ArchiveLimits, store_members
+from api.rest.zip_uploads import MAGICS, ArchiveLimits, Skipped, store_members
 from events.errors import InvalidDicom, MissingTag, StorageFull
 
 GOOD = b"DICOM file"
@@ -46,6 +47,58 @@ def test_members_are_stored_in_the_order_of_the_archive() -> None:
 def test_what_is_no_dicom_file_is_skipped() -> None:
     members = {"x.txt": b"text", "folder/": b"", "empty": b"", "no-uid": b"no tags", "good": GOOD}
     assert run(zipped(members)) == [GOOD]
+
+
+def test_each_member_that_is_skipped_is_told_but_for_folders() -> None:
+    broken = b"\0" * 128 + b"DICM\2\0 cut"
+    members = {"x.txt": b"text", "folder/": b"", "empty.txt": b"", "folder/IM1": broken, "large": b"DICOM" * 9, "no-uid": b"no tags", "good": GOOD}  # fmt: skip
+    told: list[Skipped] = []
+    data = io.BytesIO(zipped(members))
+    assert store_members(data, ArchiveLimits(member=len(broken)), store, on_skipped=told.append) == [b"DICOM" * 9, GOOD]
+    assert [(each.name, each.kind) for each in told] == [
+        ("x.txt", "other"),
+        ("empty.txt", "other"),
+        ("folder/IM1", "image"),
+        ("no-uid", "other"),
+    ]
+    assert all(each.reason for each in told)
+    told.clear()
+    assert store_members(data, ArchiveLimits(member=len(broken) - 1), store, on_skipped=told.append)
+    assert [each.reason for each in told if each.name == "folder/IM1"] == [
+        f"The file is larger than MaximumFileSizeInArchiveMB: {len(broken)} bytes"
+    ]
+
+
+def test_what_nobody_can_look_into_may_be_an_image() -> None:
+    told: list[Skipped] = []
+    data = io.BytesIO(zipped({"notes.txt": GOOD}, zipfile.ZIP_BZIP2))
+    assert store_members(data, ArchiveLimits(), store, on_skipped=told.append) == []
+    assert told == [Skipped("notes.txt", "image", "The file is compressed with bzip2")]
+
+
+_PREAMBLE = bytes(128) + b"DICM"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind"),
+    [
+        ("README.TXT", b"for patients", "other"),
+        ("IM0001", _PREAMBLE + b"\2\0\0\0UL\4\0", "image"),
+        ("README.TXT", _PREAMBLE, "image"),
+        ("DICOMDIR", _PREAMBLE + b"\2\0\2\0UI\x16\x001.2.840.10008.1.3.10\0", "directory"),
+        ("DICOMDIR", b"a text of this name", "other"),
+        ("IM0001", b"\x08\0\5\0\x0a\0\0\0ISO_IR 100", "image"),
+        ("notes", b"\x08\0 or so", "other"),
+        ("disc/IM1.DCM", b"text", "image"),
+        ("disc/._IM1.dcm", b"\0\5\x16\7", "other"),
+        ("folder.d/IM1", b"", "image"),
+        ("folder.d\\IM1", bytes(1024), "image"),
+        ("empty.txt", b"", "other"),
+    ],
+)
+def test_what_a_file_that_is_not_stored_looks_like(name: str, head: bytes, kind: str) -> None:
+    """The page's own tests have the same table."""
+    assert kind_of(name, head) == kind
 
 
 def named(*members: tuple[bytes, bytes]) -> bytes:
