@@ -7,24 +7,21 @@ const job = (given: Partial<Job>): Job =>
   ({
     State: "Failure",
     ErrorCode: 2015,
-    Progress: 98,
-    Content: { InstancesCount: 60, StorageCommitmentTransactionUID: "2.25.1" },
+    ErrorDetails: "Sending is done, but WARD does not offer storage commitment",
+    Progress: 99,
+    Content: { InstancesCount: 1_000, FailedInstancesCount: 0, StorageCommitmentTransactionUID: "2.25.1" },
     ...given,
   }) as Job;
 
 test("a job that has sent all, and then nobody could be asked, is no failure to send", () => {
   expect(isSentOnly(job({}))).toBe(true);
-  expect(isSentOnly(job({ Progress: 50, Content: { InstancesCount: 1, StorageCommitmentTransactionUID: "x" } }))).toBe(
-    true,
-  );
 });
 
 test.each<[string, Partial<Job>]>([
-  ["one that could not send", { Progress: 0 }],
-  ["one that has sent a part", { Progress: 97 }],
-  ["one that failed otherwise", { ErrorCode: 9 }],
-  ["one that has not failed", { State: "Success" }],
-  ["one that was not to ask", { Content: { InstancesCount: 60 } }],
+  ["one that the modality refused near its end", { ErrorDetails: "WARD accepts no 1.2.840.10008.5.1.4.1.1.2" }],
+  ["one that failed otherwise", { ErrorCode: 9, ErrorDetails: "" }],
+  ["one that has passed over what could not be sent", { Content: { InstancesCount: 1_000, FailedInstancesCount: 14 } }],
+  ["one that has not failed", { State: "Success", ErrorDetails: "" }],
 ])("%s is what it seems", (_, given) => {
   expect(isSentOnly(job(given))).toBe(false);
 });

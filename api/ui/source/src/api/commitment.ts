@@ -48,12 +48,9 @@ export function byReason(failures: Refused[]): { reason: string; uids: string[] 
   return [...found].map(([reason, uids]) => ({ reason, uids })).sort((a, b) => b.uids.length - a.uids.length);
 }
 
-const NO_PRESENTATION_CONTEXT = 2015;
+/** How the server begins to tell why a job has failed that has sent all, and could ask nobody then. */
+const SENT = "Sending is done";
 
-/** Whether a job has sent all there was, and has failed because the modality does not offer what it was asked for then: its last step. */
-export function isSentOnly({ Content, ErrorCode, Progress, State }: Job): boolean {
-  const count = Number(Content.InstancesCount ?? 0);
-  const isAsked = Content.StorageCommitmentTransactionUID !== undefined;
-  const isLast = Progress >= Math.floor((100 * count) / (count + 1));
-  return State === "Failure" && isAsked && isLast && count > 0 && ErrorCode === NO_PRESENTATION_CONTEXT;
-}
+/** Whether a job has sent all there was, and has failed because the modality does not offer what it was asked for then. */
+export const isSentOnly = ({ Content, ErrorDetails, State }: Job): boolean =>
+  State === "Failure" && ErrorDetails.startsWith(SENT) && !Content.FailedInstancesCount;
