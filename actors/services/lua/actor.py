@@ -15,10 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
 from actors.messages.scripts import Call, Execute, ScriptRequest
 from actors.services.lua.apart import Apart
+from actors.services.lua.background import Background
 from actors.services.lua.runtime import Interpreter
 from actors.services.scripts import callbacks
 from actors.services.scripts.board import Board
@@ -36,18 +37,6 @@ BETWEEN_S: Final = 90.0  # for what is done around a callback, such as recording
 
 OnFailed = Callable[[str, ScriptFailed], None]
 T = TypeVar("T")
-
-
-class Background(Protocol):
-    """Work that the interpreter does when no request waits."""
-
-    def step(self) -> float | None:
-        """Do one thing and return in how many seconds there will be another; 0 is at once, None when there is news."""
-        ...
-
-    def on_defined(self) -> None:
-        """Take note that callbacks were defined or removed, before the request that did it is answered."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -56,7 +56,7 @@ class Targets:
 
 
 class Deliverer:
-    """The background of the main interpreter (`actor.Background`). For its thread, `position` excepted."""
+    """The background of the main interpreter (`background.py`). For its thread, `position` excepted."""
 
     def __init__(
         self,
