@@ -16,7 +16,7 @@ from store.dicom.dictionary import dictionary_vr, format_tag
 from store.dicom.level_words import level_of
 from store.dicom.matching import BadKey, Matcher, parse_text_key
 from store.dicom.tags import MODALITIES_IN_STUDY
-from store.dicom.value_matching import AllOf
+from store.dicom.value_matching import AllOf, InParts
 from store.views.metadata import MetadataNaming
 from store.views.query import Cast, LabelKey, Order
 from store.views.resource_tags import present_tags
@@ -152,7 +152,7 @@ def _parse_keys(query: Mapping[str, Any], indexed: frozenset[int], *, folds: boo
     """An array of texts is this server's own: all of them must match, such as words in any order."""
     keys: dict[int, Matcher] = {}
     for name, value in sorted(query.items()):
-        texts = [text for each in (value if isinstance(value, list) else [value]) if (text := _text(name, each))]
+        texts = _texts(name, value)
         if not texts:
             continue
         tag = parse_tag(name)
@@ -163,9 +163,21 @@ def _parse_keys(query: Mapping[str, Any], indexed: frozenset[int], *, folds: boo
         except BadKey as exc:
             raise OutOfRange(f"Wildcards are not allowed on tag {format_tag(tag)}") from exc
         found = tuple(key for key in parsed if key is not None)
-        if found:
-            keys[tag] = found[0] if len(found) == 1 else AllOf(found)
+        if found:  # of a list such as ModalitiesInStudy, each text may be another member
+            keys[tag] = found[0] if len(found) == 1 else AllOf(tuple(map(InParts, found)))
     return keys
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """Return the texts that are asked for: none where the key is universal. Raises InvalidRequest."""
+    if not isinstance(value, list):
+        return [text] if (text := _text(name, value)) else []
+    texts = [text for each in value if (text := _text(name, each))]
+    if not texts:  # most likely a mistake, which must not select the whole archive
+        raise InvalidRequest(
+            f'Tag "{name}" must be associated with a string, or an array with one at least that is not empty'
+        )
+    return texts
 
 
 def _parse_metadata(query: Mapping[str, Any], naming: MetadataNaming, *, folds: bool) -> dict[int, Matcher]:

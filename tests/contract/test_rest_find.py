@@ -17,7 +17,7 @@ from api.rest import resources
 from store.blobs.store import BlobStore
 from store.views.selection import Selector
 from tests.contract.rest_stage import RestStage, pieces, rest_stage
-from tests.dicom_bytes import dataset, encode
+from tests.dicom_bytes import MR, dataset, encode
 from tests.examples import examples
 from tools.bench.filling import Shape, fill
 from tools.server.core import Core
@@ -256,9 +256,37 @@ def test_of_several_texts_all_must_match(stage: RestStage) -> None:
     for query, count in (
         ({"StudyDescription": both}, 1), ({"StudyDescription": both[::-1]}, 1), ({"StudyDescription": [*both, "*nope*"]}, 0),
         ({"PatientName": ["*jane*", "*DOE*"]}, 6), ({"PatientName": ["*3*", "*doe*"]}, 2), ({"PatientID": ["*T2", "PAT*"]}, 2),
-        ({"PatientName": ["", ""]}, 6), ({"PatientName": []}, 6), ({"InstitutionName": ["*hosp*", "gen*"]}, 6),
+        ({"PatientName": ["", "*3*"]}, 2), ({"PatientName": ["*", ""]}, 6), ({"InstitutionName": ["*hosp*", "gen*"]}, 6),
     ):  # fmt: skip
         assert len(ask(stage, Query=query)) == count, query
         assert ask(stage, "/tools/count-resources", Query=query) == {"Count": count}, query
     answer = stage.ask("/tools/find", "POST", b'{"Level": "Study", "Query": {"PatientName": ["a", 1]}}')
     assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (400, 8)
+
+
+def test_of_several_texts_each_may_match_another_value_of_a_list(stage: RestStage) -> None:
+    ct, sr = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.11"
+    for series, sop_class, modality in ((2, ct, "CT"), (3, sr, "SR")):
+        file = encode(dataset(1, 1, series, SOPClassUID=sop_class, Modality=modality))
+        assert stage.upload(file).status == 200
+    for tag, many, all_studies in (
+        ("ModalitiesInStudy", ["MR", "CT", "SR"], "M*"),
+        ("SOPClassesInStudy", [MR, ct, sr], MR),
+    ):
+        for query, count in (
+            (many, 1), (many[::-1], 1), ([many[0], many[1]], 1), ([many[0], all_studies], 6), ([*many, "1.2.3"], 0),
+            (many[1:], 1), ([many[1], f"{many[0]}\\{many[2]}"], 1),
+        ):  # fmt: skip
+            assert len(ask(stage, Query={tag: query})) == count, (tag, query)
+            if tag == "ModalitiesInStudy":  # the other is no main tag, by which alone can be counted
+                assert ask(stage, "/tools/count-resources", Query={tag: query}) == {"Count": count}, query
+
+
+@pytest.mark.parametrize("value", [[], [""], ["", ""]])
+def test_an_array_without_a_text_does_not_select_everything(stage: RestStage, value: list[str]) -> None:
+    body = json.dumps({"Level": "Study", "Query": {"PatientName": value}}).encode()
+    for path in ("/tools/find", "/tools/count-resources"):
+        answer = stage.ask(path, "POST", body)
+        told = json.loads(answer.body)
+        assert (answer.status, told["OrthancStatus"]) == (400, 8)
+        assert "an array with one at least that is not empty" in told["Details"]
