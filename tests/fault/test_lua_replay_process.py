@@ -238,7 +238,9 @@ def test_it_ends_with_the_client_that_asked_for_it(server: ServerUnderTest) -> N
 def test_it_ends_with_its_gateway_and_nothing_is_left(server: ServerUnderTest) -> None:
     head = server.get("/events/head")
     connection, response = begin_stuck(server)
-    (gateway,) = server.gateways()
+    (gateway,), (process,) = server.gateways(), replaying(server)
+    with contextlib.closing(Environment(server.index, writable=False)) as environment:
+        assert str(process) in readers(environment)
     kill(gateway)
     left = b""
     with contextlib.suppress(http.client.HTTPException, OSError):
@@ -249,6 +251,8 @@ def test_it_ends_with_its_gateway_and_nothing_is_left(server: ServerUnderTest) -
     wait_for(lambda: server.gateways() not in ([], [gateway]), "another gateway")
     assert server.get("/events/head") == head
     assert lines_of(server, on_stored("print('again')"))[-1]["Done"] is True
+    with contextlib.closing(Environment(server.index, writable=False)) as environment:
+        wait_for(lambda: str(process) not in readers(environment), "the core to let go of its snapshots")
 
 
 @pytest.mark.nightly

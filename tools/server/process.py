@@ -47,6 +47,8 @@ SWITCH_INTERVAL_S = 0.0005
 # this 62% (47%), and sending was done no later.
 NICENESS = {LUA_MAIN: 5, WORKER: 10}
 
+LOOK_S = 10.0  # between two looks of the core at itself
+
 # For an interpreter whose server is gone. A callback that never ends would keep its process alive without a watchdog.
 ORPHAN_S = 30.0
 
@@ -159,7 +161,9 @@ def _run_core(order: Order, ending: Ending) -> int:
     levels = LogLevels(core.views, order.settings.log, lambda *pair: _say(order, words[pair]))
     levels.start()
     _say(order, READY)
-    while not ending.wait(10):
+    while not ending.wait(LOOK_S):
+        # Those of a process that ended a little after the one it was started by, as a replay does, are still there when that is gone.
+        core.environment.forget_dead_readers()
         if not core.is_alive():
             logging.getLogger("sinogram.core").critical("core.actor-died")
             return 1
