@@ -30,15 +30,16 @@ TESTS = Path(__file__).parent
 WITH_A_BROWSER = "browser"
 
 
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a process a file at a time, but at once those that share a browser, which is dear to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return WITH_A_BROWSER if f"/{WITH_A_BROWSER}/" in nodeid else super()._split_scope(nodeid)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a process a file at a time, as `--dist loadfile` does, but at once those that share a browser, which is dear to start."""
-    if config.getvalue("dist") != "loadfile":
-        return None
-    made = LoadFileScheduling(config, log)
-    by_file = made._split_scope
-    made._split_scope = lambda nodeid: WITH_A_BROWSER if f"/{WITH_A_BROWSER}/" in nodeid else by_file(nodeid)
-    return made
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection(session: pytest.Session) -> None:
