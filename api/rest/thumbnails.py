@@ -12,6 +12,7 @@ from typing import Final
 
 import falcon
 
+from actors.services.images.image import NoSuchFrame
 from actors.services.images.pictures import make_picture
 from api.errors import NoPicture, OutOfRange
 from api.rest.deps import Deps, Routes
@@ -21,7 +22,7 @@ from api.rest.middle_frames import middle_of, series_of
 from api.rest.render_resources import one_of
 from api.rest.resources import find
 from api.rest.serving.client_gone import still_wanted
-from events.errors import NotFound
+from events.errors import DamagedFile, NotFound
 from events.identifiers import Level
 from store.dicom.pixels.transformations import Rendition
 from store.records import Instance, Resource
@@ -94,7 +95,10 @@ class Thumbnail:
     def _make(self, req: falcon.Request, instance: Instance, frame: int, side: int, tag: str) -> bytes:
         made = self._kept.get(tag)
         if made is None:
-            made = _draw(self._deps, req, instance, frame, side)
+            try:
+                made = _draw(self._deps, req, instance, frame, side)
+            except (NotFound, DamagedFile, NoSuchFrame):  # deleted or overwritten meanwhile, or its file may be mended
+                return b""
             self._kept.keep(tag, made)
         return made
 
@@ -132,7 +136,7 @@ def _about_middle(snapshot: Snapshot, series: Resource) -> tuple[Instance, int]:
 
 
 def _draw(deps: Deps, req: falcon.Request, instance: Instance, frame: int, side: int) -> bytes:
-    """Return a picture; empty where none can be made."""
+    """Return a picture; empty where none can be made. Raises NoSuchFrame, DamagedFile, and as `of_current`."""
     wanted = Rendition(kind="shown", media_type=JPEG, quality=_QUALITY, width=side, height=side, smooth=True)
     check = still_wanted(req, deps.stopping.check)
     try:

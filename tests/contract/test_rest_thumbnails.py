@@ -1,15 +1,19 @@
 """Small pictures for lists: of the middle of what is asked for, made once, and not sent again to who has them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from actors.services.images.image import NoSuchFrame
 from api.rest import thumbnails
 from tests.clock import Clock
 from tests.contract.rest_stage import Answer, RestStage, error_of, rest_stage
+from tests.contract.test_rest_archives import file_of
 from tests.dicom_bytes import MR, RAW_DATA, dataset, encode, uid
 from tests.native_pixels import EXPLICIT, Native, ramp
 from tools.core_settings import CoreSettings
@@ -95,6 +99,48 @@ def test_what_cannot_be_seen_has_none_and_a_study_shows_another_series(rest: Res
         assert (answer.status, answer.body) == (204, b"")
     _upload(rest, _slice(3, 6, PatientID="PAT7"))
     assert abs(float(_pixels(rest.ask(f"/studies/{study}/thumbnail")).mean()) - 120) < 2
+
+
+def _cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def _alter(file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(("study", "harm"), [(20, Path.unlink), (21, _cut_off), (22, _alter)])
+def test_of_a_file_that_has_gone_or_is_damaged_nothing_can_be_seen_until_it_is_mended(
+    rest: RestStage, study: int, harm: Callable[[Path], None]
+) -> None:
+    made = [_upload(rest, _slice(study, number)) for number in (2, 3)]
+    other = {"SeriesInstanceUID": uid(7, study, 2)}
+    _upload(rest, _slice(study, 6, **other))
+    paths = [f"/series/{made[1]['ParentSeries']}", f"/instances/{made[1]['ID']}"]
+    file = file_of(rest, made[1]["ID"])
+    whole = file.read_bytes()
+    harm(file)
+    for path in paths:
+        answer = rest.ask(f"{path}/thumbnail")
+        assert (answer.status, answer.body) == (204, b""), path
+        assert "Etag" not in answer.headers
+    of_study = f"/studies/{made[1]['ParentStudy']}/thumbnail"
+    assert abs(float(_pixels(rest.ask(of_study)).mean()) - 120) < 2  # of the other series
+    file.write_bytes(whole)
+    for path in (*paths, of_study[:-10]):
+        assert abs(float(_pixels(rest.ask(f"{path}/thumbnail")).mean()) - 60) < 2, path
+
+
+def test_of_what_is_overwritten_or_deleted_meanwhile_nothing_can_be_seen(
+    rest: RestStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/instances/{_upload(rest, _slice(24, 3))['ID']}/thumbnail"
+    for error in (NoSuchFrame("It has one frame"), FileNotFoundError()):
+        with monkeypatch.context() as patch:
+            patch.setattr(thumbnails, "make_picture", Mock(side_effect=error))
+            assert rest.ask(path).status == 204
+    assert _pixels(rest.ask(path)).shape == (128, 64)
 
 
 def test_of_a_long_series_the_middle_is_what_came_in_between(rest: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
