@@ -16,8 +16,13 @@ def test_log_in_and_out(visit: Callable[..., Visit]) -> None:
     made.screenshot("login")
     page.get_by_role("button", name="Log in").press("Enter")
     expect(page.get_by_role("heading", name="Studies")).to_be_visible()
+    page.evaluate("window.isOfAnna = true")
+    page.get_by_role("link", name="Jobs").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    # It has been loaded anew, so that nothing in its memory is there for the next one.
+    assert not page.evaluate("'isOfAnna' in window")
+    expect(page).to_have_url(f"{made.site.url}/ui/")
     page.reload()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 

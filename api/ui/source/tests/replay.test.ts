@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 
 import { LineReader, type Call, type ReplayLine, type Replays } from "../src/api/lua";
-import { belongTo, draft, lineOf, newDraft, requestOf, subjectOf } from "../src/scripts/draft.svelte";
+import { lineOf, newDraft, requestOf, subjectOf } from "../src/scripts/draft.svelte";
 import { duration } from "../src/scripts/duration";
 import { MOST_KEPT, Replaying } from "../src/scripts/replaying.svelte";
 
@@ -146,13 +146,4 @@ test("short times are readable", () => {
     "3.2 s",
     "321 s",
   ]);
-});
-
-test("what one user has filled in is not the next one's", () => {
-  belongTo("anna");
-  draft.source = "secret";
-  belongTo("anna");
-  expect(draft.source).toBe("secret");
-  belongTo("bert");
-  expect(draft).toEqual(newDraft());
 });

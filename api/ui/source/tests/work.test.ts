@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Level, Resource } from "../src/api/archive";
 import { RequestFailed } from "../src/api/client";
 import type { ArchiveEvent, Filter } from "../src/api/events";
 import type { Ear } from "../src/api/feed";
 import type { Job, JobState } from "../src/api/jobs";
+import { session } from "../src/api/session.svelte";
 import { archivePath } from "../src/api/work";
 import { notices } from "../src/parts/notices.svelte";
 import { criteria, EMPTY } from "../src/remote/search";
@@ -273,4 +274,34 @@ test("a server that is away for a while is asked again when it is back", async (
   await vi.advanceTimersByTimeAsync(100);
   expect(running.jobs.length).toBe(1);
   stop();
+});
+
+describe("jobs that were begun here", () => {
+  const as = (User: string) => (session.now = { User, AuthenticationEnabled: true, DicomWebRoot: null });
+  const begun = () => staged().running.begun; // as on a page that has just been loaded
+  beforeEach(() => localStorage.clear());
+  afterEach(() => {
+    localStorage.clear();
+    session.now = null;
+  });
+
+  test("are known when the page is loaded again, but to nobody else", () => {
+    as("anna");
+    const { running } = staged(job("1", "Running"), job("2", "Running"));
+    running.watch([{ ID: "1" }], WORDS);
+    running.watch([{ ID: "2" }], WORDS);
+    expect([running.begun, begun()]).toEqual([
+      ["1", "2"],
+      ["1", "2"],
+    ]);
+    as("bert");
+    expect(begun()).toEqual([]);
+    staged(job("3", "Running")).running.watch([{ ID: "3" }], WORDS);
+    expect(begun()).toEqual(["3"]);
+  });
+
+  test.each(["{", "null", "7", '["1"]', '{"User":"","Jobs":"1"}', ""])("are none where %s is kept", (kept) => {
+    localStorage.setItem("sinogram-jobs", kept);
+    expect(begun()).toEqual([]);
+  });
 });

@@ -2,6 +2,7 @@
 
 import { tick } from "svelte";
 
+import { BASE } from "../router.svelte";
 import { ask, askJson, endRequests, whenUnauthorized } from "./client";
 
 export interface Session {
@@ -25,6 +26,8 @@ class CurrentSession {
   now: Session | null = $state(null);
   /** Whether it is known who uses the page: not at first, and not while it is logged out. */
   isAsked = $state(false);
+  /** Who has used the page since it was loaded. */
+  private user: string | null = null;
 
   constructor() {
     const told = readPage();
@@ -41,12 +44,16 @@ class CurrentSession {
   }
 
   private take(found: Found): void {
+    this.user = found.User;
     this.now = found.User === null ? null : { ...found, User: found.User };
     this.isAsked = true;
   }
 
   async login(user: string, password: string): Promise<void> {
-    this.now = await askJson<Session>("/ui/session", { method: "POST", body: { User: user, Password: password } });
+    const found = await askJson<Session>("/ui/session", { method: "POST", body: { User: user, Password: password } });
+    // Who goes on after a session has ended finds all as it was.
+    if (this.user !== null && this.user !== found.User) loadAnew();
+    else this.take(found);
   }
 
   async logout(): Promise<void> {
@@ -55,11 +62,17 @@ class CurrentSession {
     endRequests();
     try {
       await ask("/ui/session", { method: "DELETE" });
-      this.now = null;
-    } finally {
+    } catch (error) {
       this.isAsked = true; // who is not logged out must not believe it
+      throw error;
     }
+    loadAnew();
   }
+}
+
+/** What one user has seen, filled in and begun is not the next one's: nothing of it outlives the page, whatever module keeps it. */
+function loadAnew(): void {
+  location.replace(`${BASE}/`);
 }
 
 export const session = new CurrentSession();

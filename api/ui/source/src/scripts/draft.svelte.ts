@@ -3,7 +3,6 @@
 import { PATHS, type Level } from "../api/archive";
 import type { ReplayRequest } from "../api/lua";
 import type { Key } from "../i18n/index.svelte";
-import { replaying } from "./replaying.svelte";
 
 export interface Draft {
   /** A script that is written or chosen here, or those of the configuration. */
@@ -32,17 +31,6 @@ export const newDraft = (): Draft => ({
 });
 
 export const draft: Draft = $state(newDraft());
-
-let owner: string | null = null;
-
-/** What one user has filled in and seen is not the next one's. */
-export function belongTo(user: string): void {
-  if (owner !== null && owner !== user) {
-    Object.assign(draft, newDraft());
-    replaying.clear();
-  }
-  owner = user;
-}
 
 /** What is asked of the server. */
 export function requestOf(draft: Draft): ReplayRequest {

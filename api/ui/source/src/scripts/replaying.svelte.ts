@@ -85,7 +85,7 @@ export class Replaying {
     this.end("cancelled");
   }
 
-  clear(): void {
+  private clear(): void {
     this.controller.abort();
     this.coming = nothing();
     this.show();

@@ -9,6 +9,7 @@ import { RequestFailed } from "../api/client";
 import { feed, type Feed } from "../api/feed";
 import { hear } from "../api/hearing";
 import { getJob, type Job, JOB_EVENTS, listUnfinished, type Started } from "../api/jobs";
+import { session } from "../api/session.svelte";
 import { t } from "../i18n/index.svelte";
 import { type Notice, notices } from "../parts/notices.svelte";
 import { wordsOf } from "../parts/tell";
@@ -39,9 +40,8 @@ interface Watched {
 
 export class Running {
   jobs: Job[] = $state.raw([]);
-  /** Jobs that were begun in this browser, the latest last. */
-  begun: string[] = $state.raw(JSON.parse(localStorage.getItem(BEGUN) ?? "[]") as string[]);
-
+  /** As it has become since the page was loaded. */
+  private kept: string[] | null = $state.raw(null);
   private watched: Watched[] = [];
   private isAsking = false;
   private isLate = false; // something happened while they were being asked for
@@ -52,12 +52,17 @@ export class Running {
     private readonly of: Pick<Feed, "follow"> = feed,
   ) {}
 
+  /** Jobs that who uses the page has begun in this browser, the latest last. */
+  get begun(): string[] {
+    return this.kept ?? readBegun();
+  }
+
   /** Tell of jobs that the page has begun, as one matter, until they have ended. */
   watch(started: Started[], words: Words): void {
     const [first] = started;
     if (first === undefined) return;
-    this.begun = [...this.begun, ...started.map(({ ID }) => ID)].slice(-MOST_BEGUN);
-    localStorage.setItem(BEGUN, JSON.stringify(this.begun));
+    this.kept = [...readBegun(), ...started.map(({ ID }) => ID)].slice(-MOST_BEGUN); // another tab may have begun some
+    localStorage.setItem(BEGUN, JSON.stringify({ User: session.now?.User ?? "", Jobs: this.kept }));
     const notice = notices.begin(words.doing, linkTo(started.length === 1 ? first.ID : null));
     this.watched.push({ notice, words, progress: new Map(started.map(({ ID }) => [ID, 0])), ended: [] });
     void this.look();
@@ -140,6 +145,16 @@ export class Running {
     if (link !== undefined) notices.endWith(notice, text, link);
     else notices.end(notice, text, false, linkTo(each.ended.length === 1 ? (each.ended[0]?.ID ?? null) : null));
     words.then?.(each.ended);
+  }
+}
+
+/** Nothing where another user has begun them, or where what is kept cannot be read. */
+function readBegun(): string[] {
+  try {
+    const { User, Jobs } = JSON.parse(localStorage.getItem(BEGUN) ?? "{}") as { User?: string; Jobs?: string[] };
+    return User === (session.now?.User ?? "") && Array.isArray(Jobs) ? Jobs : [];
+  } catch {
+    return [];
   }
 }
 
