@@ -3,6 +3,7 @@
 import { valueOf } from "../api/archive";
 import { getSeriesImages, type SeriesImages } from "../api/images";
 import { hasSize, numberOf, TAGS } from "./attributes";
+import * as camera from "./camera";
 import {
   CACHE_BYTES,
   cornerstone,
@@ -14,23 +15,16 @@ import {
   register,
   tolerate,
 } from "./library";
-import { directionLetters, type Frame, framesInOrder, nearest, playRate } from "./order";
+import { type Frame, framesInOrder, nearest, playRate } from "./order";
+import { note } from "./places";
 import { Prefetch } from "./prefetch";
 import type { ActionName } from "./shortcuts";
 import { storedWindows, toRange, toWindow, type Window, windowOf } from "./windows";
 
-type Viewport = cornerstone.Types.IStackViewport;
 const { Events } = cornerstone.Enums;
-const ZOOM_STEP = 1.2;
-const PAN_STEP_PX = 24;
 /** Of what may be kept, for all series side by side; the rest lies behind. */
 const SHARE = 0.7;
 const WAITED_FOR = 2; // requests for images to be shown: who drags through a series does not ask for each
-
-const NO_SIDES = { left: "", right: "", top: "", bottom: "" };
-
-/** Identifier of an image -> where it is, for what was measured in it. */
-const known = new Map<string, { series: string; name: string; number: number }>();
 
 export class Stack {
   images: SeriesImages | null = $state.raw(null);
@@ -48,17 +42,16 @@ export class Stack {
   /** The window that the image itself wants, or one made of its values where it wants none. */
   stored: Window | null = $state(null);
   zoom = $state(1);
-  /** A length of the patient, as long as it is on the screen; null where pixels have no size. */
-  scale: { pixels: number; name: string } | null = $state(null);
-  /** Letters of the patient's directions to the left, right, top and bottom. */
-  sides = $state(NO_SIDES);
+  /** null where pixels have no size. */
+  scale: camera.Scale | null = $state(null);
+  sides = $state(camera.NO_SIDES);
   isInverted = $state(false);
   /** What is drawn is known to be damaged. */
   isDamaged = $state(false);
   isPlaying = $state(false);
   rate = $state(10);
 
-  viewport: Viewport | null = null;
+  viewport: camera.Viewport | null = null;
   /** Called where somebody has gone on by some images. */
   onmove: (by: number) => void = () => undefined;
   /** The image to begin with, if it is of the series that is opened next. */
@@ -84,7 +77,7 @@ export class Stack {
     return this.imageIds[this.index] ?? "";
   }
 
-  attach(viewport: Viewport): void {
+  attach(viewport: camera.Viewport): void {
     this.viewport = viewport;
     const { element } = viewport;
     element.addEventListener(Events.VOI_MODIFIED, () => this.read());
@@ -100,15 +93,14 @@ export class Stack {
     const { signal } = (this.leaving = new AbortController());
     this.share = share;
     Object.assign(this, { images: null, frames: [], index: 0, drawn: -1, loaded: 0, failure: null, failures: {} });
-    Object.assign(this, { made: null, window: null, stored: null, sides: NO_SIDES, waiting: 0 });
+    Object.assign(this, { made: null, window: null, stored: null, sides: camera.NO_SIDES, waiting: 0 });
     try {
       const images = await getSeriesImages(id, signal);
       this.images = images;
       this.frames = framesInOrder(images.instances);
       this.imageIds = register(images, this.frames);
       const name = [valueOf(images.series, "SeriesNumber"), valueOf(images.series, "SeriesDescription")];
-      for (const [place, each] of this.imageIds.entries())
-        known.set(each, { series: id, name: name.filter(Boolean).join(" · "), number: place + 1 });
+      note(this.imageIds, id, name.filter(Boolean).join(" · "));
       const { imageIds } = this;
       const source = {
         count: imageIds.length,
@@ -178,7 +170,7 @@ export class Stack {
   }
 
   /** A series whose images want no window has one for all, so that it does not flicker. */
-  private begin(viewport: Viewport, image: Image): void {
+  private begin(viewport: camera.Viewport, image: Image): void {
     viewport.resetCamera();
     const { attributes } = this.frames[this.index] ?? {};
     if (attributes === undefined || image.color || storedWindows(attributes).length > 0) return;
@@ -191,11 +183,6 @@ export class Stack {
   showDamaged(): void {
     tolerate(this.imageId);
     void this.show(this.index);
-  }
-
-  /** Return where an image is, if its series was shown since the page was loaded. */
-  static placeOf(imageId: string): { series: string; name: string; number: number } | undefined {
-    return known.get(imageId);
   }
 
   /** Show the image of which something was measured, if it is of this series. */
@@ -235,39 +222,18 @@ export class Stack {
   }
 
   zoomBy(steps: number): void {
-    this.viewport?.setZoom(this.viewport.getZoom() * ZOOM_STEP ** steps);
-    this.viewport?.render();
+    if (this.viewport !== null) camera.zoomBy(this.viewport, steps);
   }
 
   panBy(across: number, down: number): void {
-    const [x, y] = this.viewport?.getPan() ?? [0, 0];
-    this.viewport?.setPan([x + across * PAN_STEP_PX, y + down * PAN_STEP_PX]);
-    this.viewport?.render();
+    if (this.viewport !== null) camera.panBy(this.viewport, across, down);
   }
 
   act(name: ActionName): void {
     const { viewport } = this;
     if (viewport === null || this.drawn < 0) return;
-    const { flipHorizontal = false, flipVertical = false } = viewport.getCamera();
-    const turned = viewport.getViewPresentation().rotation ?? 0;
-    switch (name) {
-      case "invert":
-        viewport.setProperties({ invert: !viewport.getProperties().invert });
-        break;
-      case "rotate":
-        viewport.setViewPresentation({ rotation: (turned + 90) % 360 });
-        break;
-      case "flipAcross":
-        viewport.setCamera({ flipHorizontal: !flipHorizontal });
-        break;
-      case "flipDown":
-        viewport.setCamera({ flipVertical: !flipVertical });
-        break;
-      case "reset":
-        viewport.resetProperties();
-        viewport.resetCamera();
-        if (this.made !== null) viewport.setProperties({ voiRange: toRange(this.made) });
-    }
+    camera.act(viewport, name);
+    if (name === "reset" && this.made !== null) viewport.setProperties({ voiRange: toRange(this.made) });
     viewport.render();
     this.read();
   }
@@ -299,44 +265,11 @@ export class Stack {
     this.stored = this.made ?? { center: firstOf(windowCenter), width: firstOf(windowWidth) };
     this.window = voiRange && !viewport.getCornerstoneImage().color ? toWindow(voiRange) : null;
     this.isInverted = (invert ?? false) !== viewport.getCornerstoneImage().invert;
-    this.zoom = zoomOf(viewport);
-    this.scale = this.frame !== null && hasSize(this.frame.attributes) ? scaleOf(viewport) : null;
-    this.sides = this.readSides(viewport);
+    this.zoom = camera.zoomOf(viewport);
+    this.scale = this.frame !== null && hasSize(this.frame.attributes) ? camera.scaleOf(viewport) : null;
+    const isPlaced = this.frame?.attributes[TAGS.ImageOrientationPatient] !== undefined; // else the library would guess
+    this.sides = isPlaced ? camera.sidesOf(viewport) : camera.NO_SIDES;
   }
-
-  private readSides(viewport: Viewport): typeof this.sides {
-    const { viewUp: up = [0, 0, 0], viewPlaneNormal: normal = [0, 0, 0] } = viewport.getCamera();
-    if (this.frame?.attributes[TAGS.ImageOrientationPatient] === undefined) return NO_SIDES; // the library would guess
-    const right = [
-      up[1] * normal[2] - up[2] * normal[1],
-      up[2] * normal[0] - up[0] * normal[2],
-      up[0] * normal[1] - up[1] * normal[0],
-    ];
-    const opposite = (direction: readonly number[]) => direction.map((value) => -value);
-    return {
-      left: directionLetters(opposite(right)),
-      right: directionLetters(right),
-      top: directionLetters(up),
-      bottom: directionLetters(opposite(up)),
-    };
-  }
-}
-
-/** Return how many pixels of the screen are one of the image. */
-function zoomOf(viewport: Viewport): number {
-  const perMm = viewport.element.clientHeight / (2 * (viewport.getCamera().parallelScale ?? NaN));
-  return perMm * (viewport.getImageData().spacing[1] ?? NaN);
-}
-
-const SCALE_SHARE = 0.3; // of a viewport's height, at most
-
-/** Return a round length that is well seen. */
-function scaleOf(viewport: Viewport): { pixels: number; name: string } | null {
-  const perMm = viewport.element.clientHeight / (2 * (viewport.getCamera().parallelScale ?? NaN));
-  const most = (viewport.element.clientHeight * SCALE_SHARE) / perMm;
-  const mm = [200, 100, 50, 20, 10, 5, 2, 1].find((each) => each <= most);
-  if (mm === undefined || !Number.isFinite(perMm)) return null;
-  return { pixels: Math.round(mm * perMm), name: mm >= 10 ? `${mm / 10} cm` : `${mm} mm` };
 }
 
 function firstOf(value: number | number[]): number {
