@@ -1,12 +1,24 @@
 """What a change would do to the tags of an instance is told, and is not done."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
-from tests.contract.rest_stage import RestStage, rest_stage
+from api.rest import change_preview
+from tests.contract.rest_stage import RestStage, error_of, rest_stage
 from tests.dicom_bytes import add_pixels, dataset, encode, uid
 from tools.server.core import Core
 
@@ -83,3 +95,64 @@ def test_a_request_that_would_be_refused_is_refused_here(stage: RestStage) -> No
         answer = stage.ask(f"/instances/{instance}/{verb}/preview", "POST", json.dumps(body).encode())
         assert answer.status == 400, (verb, body)
     assert stage.ask(f"/instances/{instance[:-1]}0/modify/preview", "POST", b"{}").status == 404
+
+
+def large(stage: RestStage, syntax: str, **values: Any) -> dict[str, Any]:
+    """Store an instance with such values instead; returns its changed tags, without what was drawn."""
+    (instance,) = json.loads(stage.ask("/instances").body)
+    assert stage.ask(f"/instances/{instance}", "DELETE").status == 200
+    assert stage.upload(encode(dataset(**values), syntax)).status == 200
+    _, after = preview(stage, "modify", Replace={"StudyDescription": "Neck"}, Remove=["PatientSex"])
+    return {number: tag | {"Value": None} if "IsDrawn" in tag else tag for number, tag in after.items()}
+
+
+SYNTAXES = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_of_a_large_file_the_same_is_told(stage: RestStage, monkeypatch: pytest.MonkeyPatch, syntax: str) -> None:
+    """The document is followed by other values, and the text is of odd length."""
+    values = {
+        "TextValue": "x" * 70_001,
+        "EncapsulatedDocument": b"%PDF" * 50_000,
+        "MIMETypeOfEncapsulatedDocument": "text/xml",
+    }
+    whole = large(stage, syntax, **values)
+    monkeypatch.setattr(change_preview, "MOST_BYTES", 200_000)
+    assert len(whole) > 20
+    assert large(stage, syntax, **values) == whole
+
+
+def test_compressed_pixels_far_behind_take_no_part(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Dataset()
+    item.TextValue = "x" * (5 << 20)  # so that the file is read as a whole
+    pixels = {"PixelData": encapsulate([b"12" * 50_000] * 80), "ReferencedImageSequence": Sequence([item])}
+    whole = large(stage, JPEGBaseline8Bit, **pixels)
+    monkeypatch.setattr(change_preview, "MOST_BYTES", 6 << 20)
+    assert large(stage, JPEGBaseline8Bit, **pixels) == whole
+
+
+def test_a_large_document_takes_little_memory(stage: RestStage) -> None:
+    large(stage, ExplicitVRLittleEndian, EncapsulatedDocument=bytes(change_preview.MOST_BYTES + 2))
+    tracemalloc.start()
+    try:
+        preview(stage, "anonymize")
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_sequences_are_refused_with_a_sentence(stage: RestStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Dataset()
+    item.TextValue = "x" * (5 << 20)
+    large(stage, ExplicitVRLittleEndian, ReferencedImageSequence=Sequence([item]))
+    monkeypatch.setattr(change_preview, "MOST_BYTES", 4 << 20)
+    (instance,) = json.loads(stage.ask("/instances").body)
+    answer = stage.ask(f"/instances/{instance}/anonymize/preview", "POST", b"{}")
+    assert answer.status == 400
+    assert "its sequences have 5 MB, and 4 MB at most" in error_of(answer)[2]
