@@ -1,6 +1,6 @@
 """The body of `/tools/find` and `/tools/count-resources`, checked in the order and with the words of Orthanc 1.12.7."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -92,7 +92,7 @@ def parse_selected(body: Mapping[str, Any], naming: MetadataNaming, views: Views
     if constraint not in _CONSTRAINTS:
         raise InvalidRequest('Field "LabelsConstraint" must be "All", "Any", or "None"')
     indexed = indexed_tags(views, level)
-    keys = _parse_keys(body["Query"] or {}, indexed, folds=not is_sensitive)
+    keys = _parse_keys(body, indexed, folds=not is_sensitive)
     return Selected(
         level=level,
         keys=keys,
@@ -148,36 +148,35 @@ def _count(body: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _parse_keys(query: Mapping[str, Any], indexed: frozenset[int], *, folds: bool) -> dict[int, Matcher]:
-    """An array of texts is this server's own: all of them must match, such as words in any order."""
-    keys: dict[int, Matcher] = {}
-    for name, value in sorted(query.items()):
-        texts = _texts(name, value)
-        if not texts:
-            continue
+def _parse_keys(body: Mapping[str, Any], indexed: frozenset[int], *, folds: bool) -> dict[int, Matcher]:
+    """`QueryAll` is this server's own: arrays of texts, all of which must match, such as words in any order."""
+    found: dict[int, list[Matcher]] = {}
+    for name, text in _texts(body):
         tag = parse_tag(name)
         try:
-            parsed = [
-                parse_text_key(dictionary_vr(tag), text, folds=folds, in_parts=tag not in indexed) for text in texts
-            ]
+            key = parse_text_key(dictionary_vr(tag), text, folds=folds, in_parts=tag not in indexed)
         except BadKey as exc:
             raise OutOfRange(f"Wildcards are not allowed on tag {format_tag(tag)}") from exc
-        found = tuple(key for key in parsed if key is not None)
-        if found:  # of a list such as ModalitiesInStudy, each text may be another member
-            keys[tag] = found[0] if len(found) == 1 else AllOf(tuple(map(InParts, found)))
-    return keys
+        if key is not None:
+            found.setdefault(tag, []).append(key)
+    # Of a list such as ModalitiesInStudy, each text may be another member.
+    return {tag: keys[0] if len(keys) == 1 else AllOf(tuple(map(InParts, keys))) for tag, keys in found.items()}
 
 
-def _texts(name: str, value: Any) -> list[str]:
-    """Return the texts that are asked for: none where the key is universal. Raises InvalidRequest."""
-    if not isinstance(value, list):
-        return [text] if (text := _text(name, value)) else []
-    texts = [text for each in value if (text := _text(name, each))]
-    if not texts:  # most likely a mistake, which must not select the whole archive
-        raise InvalidRequest(
-            f'Tag "{name}" must be associated with a string, or an array with one at least that is not empty'
-        )
-    return texts
+def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the tags and texts that are asked for, without those that are empty and match everything. Raises InvalidRequest."""
+    for name, value in sorted((body["Query"] or {}).items()):
+        if text := _text(name, value):
+            yield name, text
+    several: dict[str, Any] = _typed(body, "QueryAll", dict, "a JSON object", default={})
+    for name, values in sorted(several.items()):
+        if not isinstance(values, list) or not any(
+            values
+        ):  # most likely a mistake, which must not select the whole archive
+            raise InvalidRequest(
+                f'Field "QueryAll": {name} must be associated with an array of strings, one at least not empty'
+            )
+        yield from ((name, text) for each in values if (text := _text(name, each)))
 
 
 def _parse_metadata(query: Mapping[str, Any], naming: MetadataNaming, *, folds: bool) -> dict[int, Matcher]:

@@ -258,10 +258,10 @@ def test_of_several_texts_all_must_match(stage: RestStage) -> None:
         ({"PatientName": ["*jane*", "*DOE*"]}, 6), ({"PatientName": ["*3*", "*doe*"]}, 2), ({"PatientID": ["*T2", "PAT*"]}, 2),
         ({"PatientName": ["", "*3*"]}, 2), ({"PatientName": ["*", ""]}, 6), ({"InstitutionName": ["*hosp*", "gen*"]}, 6),
     ):  # fmt: skip
-        assert len(ask(stage, Query=query)) == count, query
-        assert ask(stage, "/tools/count-resources", Query=query) == {"Count": count}, query
-    answer = stage.ask("/tools/find", "POST", b'{"Level": "Study", "Query": {"PatientName": ["a", 1]}}')
-    assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (400, 8)
+        assert len(ask(stage, QueryAll=query)) == count, query
+        assert ask(stage, "/tools/count-resources", QueryAll=query) == {"Count": count}, query
+    for name, count in (("DOE^J*", 6), ("*3", 2), ("SMITH*", 0)):
+        assert len(ask(stage, Query={"PatientName": name}, QueryAll={"PatientName": ["*jane*", "*doe*"]})) == count
 
 
 def test_of_several_texts_each_may_match_another_value_of_a_list(stage: RestStage) -> None:
@@ -277,16 +277,20 @@ def test_of_several_texts_each_may_match_another_value_of_a_list(stage: RestStag
             (many, 1), (many[::-1], 1), ([many[0], many[1]], 1), ([many[0], all_studies], 6), ([*many, "1.2.3"], 0),
             (many[1:], 1), ([many[1], f"{many[0]}\\{many[2]}"], 1),
         ):  # fmt: skip
-            assert len(ask(stage, Query={tag: query})) == count, (tag, query)
+            assert len(ask(stage, QueryAll={tag: query})) == count, (tag, query)
             if tag == "ModalitiesInStudy":  # the other is no main tag, by which alone can be counted
-                assert ask(stage, "/tools/count-resources", Query={tag: query}) == {"Count": count}, query
+                assert ask(stage, "/tools/count-resources", QueryAll={tag: query}) == {"Count": count}, query
 
 
-@pytest.mark.parametrize("value", [[], [""], ["", ""]])
-def test_an_array_without_a_text_does_not_select_everything(stage: RestStage, value: list[str]) -> None:
-    body = json.dumps({"Level": "Study", "Query": {"PatientName": value}}).encode()
+@pytest.mark.parametrize("value", [[], [""], ["", ""], "a", ["a", 1], None])
+def test_what_is_no_array_of_texts_does_not_select_everything(stage: RestStage, value: object) -> None:
+    body = json.dumps({"Level": "Study", "Query": {}, "QueryAll": {"PatientName": value}}).encode()
     for path in ("/tools/find", "/tools/count-resources"):
         answer = stage.ask(path, "POST", body)
-        told = json.loads(answer.body)
-        assert (answer.status, told["OrthancStatus"]) == (400, 8)
-        assert "an array with one at least that is not empty" in told["Details"]
+        assert (answer.status, json.loads(answer.body)["OrthancStatus"]) == (400, 8)
+
+
+def test_an_array_in_a_query_is_refused_as_by_orthanc(stage: RestStage) -> None:
+    answer = stage.ask("/tools/find", "POST", b'{"Level": "Study", "Query": {"PatientName": ["a"]}}')
+    told = json.loads(answer.body)
+    assert (answer.status, told["Details"]) == (400, 'Tag "PatientName" must be associated with a string')

@@ -31,6 +31,14 @@ test.each<[Field, string, string | string[]]>([
   ["StudyInstanceUID", "1.2.3", "1.2.3"],
 ])("%s %s is matched by %s", (name, text, expected) => expect(pattern(name, text)).toEqual(expected));
 
+test("words in any order are asked for beside what matches as a whole", () => {
+  const wanted = read(new URLSearchParams("PatientName=Jane+Doe&StudyDescription=head"));
+  expect(toSearch(wanted, TODAY)).toMatchObject({
+    Query: { StudyDescription: "*head*" },
+    QueryAll: { PatientName: ["*Jane*", "*Doe*"] },
+  });
+});
+
 test("a search is the same once it has been in the address", () => {
   for (const text of [
     "",

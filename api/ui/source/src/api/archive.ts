@@ -36,8 +36,10 @@ export interface Resource {
 
 export interface Search {
   Level: Level;
-  /** Keyword -> what it must match, of several all; empty: everything. */
-  Query: Record<string, string | string[]>;
+  /** Keyword -> what it must match; empty: everything. */
+  Query: Record<string, string>;
+  /** Keyword -> texts that must match, all of them. */
+  QueryAll?: Record<string, string[]>;
   Labels?: string[];
   LabelsConstraint?: "All" | "Any" | "None";
   OrderBy?: { Type: "DicomTag" | "DicomTagAsInt" | "Metadata"; Key: string; Direction: "ASC" | "DESC" }[];

@@ -143,13 +143,19 @@ function unaccented(part: string): string {
 
 export function toSearch(wanted: Wanted, today: Date): Search {
   const keys: Search["Query"] = {};
-  for (const [name, text] of Object.entries(wanted.fields)) if (text.trim()) keys[name] = pattern(name as Field, text);
+  const words: NonNullable<Search["QueryAll"]> = {};
+  for (const [name, text] of Object.entries(wanted.fields)) {
+    const sought = text.trim() ? pattern(name as Field, text) : "";
+    if (typeof sought !== "string") words[name] = sought;
+    else if (sought) keys[name] = sought;
+  }
   const period = days(wanted.period, today);
   if (period) keys.StudyDate = period;
   if (wanted.modalities.length > 0) keys.ModalitiesInStudy = wanted.modalities.join("\\");
   return {
     Level: "Study",
     Query: keys,
+    ...(Object.keys(words).length > 0 ? { QueryAll: words } : {}),
     ...(wanted.labels.length > 0 ? { Labels: wanted.labels, LabelsConstraint: wanted.constraint } : {}),
     OrderBy: [
       {
