@@ -2,7 +2,7 @@
 
 An answer that goes on as long as its client listens, not a job: a job is its events, and a dry replay leaves none. Nothing is lost with one that is
 cut off, for its process has no effects; it is asked for again from the last `Position`. The process is ended with the connection. It waits while
-its lines are not taken, so a client that reads slowly costs no memory.
+its lines are not taken, so a client that reads slowly costs no memory; one that takes nothing for `UNREAD_S` (10 s) is cut off, for there are two places.
 """
 
 import asyncio
