@@ -30,7 +30,7 @@ class Barrier:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._held: list[Route] | None = []
-        page.route(re.compile("/instances$"), self._meet)
+        page.route(re.compile(r"/instances\?"), self._meet)
 
     def _meet(self, route: Route) -> None:
         if self._held is None:

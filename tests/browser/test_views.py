@@ -228,9 +228,11 @@ def upload(made: Visit, site: Site) -> None:
         {"name": f"IM{number:05}", "mimeType": "", "buffer": one_of_many(number)} for number in range(9)
     ]
     files.append({"name": "README.TXT", "mimeType": "", "buffer": b"-"})
+    files.append({"name": "IM00009", "mimeType": "", "buffer": one_of_many(9)[:300]})
     made.page.get_by_label("Choose files").set_input_files(files)
-    expect(made.page.get_by_text("10 of 10 files")).to_be_visible()
-    made.complaints.clear()  # the browser itself tells of the text file's 400
+    expect(made.page.get_by_text("11 of 11 files")).to_be_visible()
+    expect(made.page.get_by_role("link", name="Open: ").first).to_be_visible()
+    made.complaints.clear()  # the browser itself tells of each 400
 
 
 def remote(made: Visit, site: Site) -> None:

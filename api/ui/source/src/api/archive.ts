@@ -76,6 +76,21 @@ export async function getResource(level: Level, id: string): Promise<Resource> {
   return askJson<Resource>(`/${PATHS[level]}/${id}${tags}`);
 }
 
+/** What studies are, by their identifiers, and the modalities of their series, in one request. */
+export async function describeStudies(
+  studies: string[],
+  series: string[],
+): Promise<{ studies: Map<string, Resource>; modalities: Map<string, Set<string>> }> {
+  const body = { Resources: [...studies, ...series], Metadata: false };
+  const found = await askJson<Resource[]>("/tools/bulk-content", { method: "POST", body });
+  const modalities = new Map<string, Set<string>>();
+  for (const { Type, ParentStudy, MainDicomTags } of found) {
+    if (Type !== "Series" || ParentStudy === undefined || !MainDicomTags.Modality) continue;
+    modalities.set(ParentStudy, (modalities.get(ParentStudy) ?? new Set()).add(MainDicomTags.Modality));
+  }
+  return { studies: new Map(found.filter(({ Type }) => Type === "Study").map((each) => [each.ID, each])), modalities };
+}
+
 export async function allLabels(): Promise<string[]> {
   return askJson<string[]>("/tools/labels");
 }

@@ -1,9 +1,13 @@
 /** What somebody has dropped or chosen, as single files: folders are walked through, however deep. */
 
+import { wordsOf } from "../parts/tell";
+
 export interface Found {
   /** With the folders that it lies in. */
   name: string;
-  file: File;
+  /** null: the browser cannot read it, for this reason. */
+  file: File | null;
+  reason?: string;
 }
 
 export function ofInput(files: FileList): Found[] {
@@ -22,13 +26,27 @@ async function* walk(entries: FileSystemEntry[], plain: Found[]): AsyncGenerator
   const left = [...entries].reverse();
   for (let entry = left.pop(); entry !== undefined; entry = left.pop()) {
     if (entry.isFile) {
-      const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-      yield { name: entry.fullPath.replace(/^\//, ""), file };
+      yield await open(entry as FileSystemFileEntry);
     } else {
       const reader = (entry as FileSystemDirectoryEntry).createReader();
-      // A browser tells of a folder a hundred entries at a time, and of none at its end.
-      for (let some = await read(reader); some.length > 0; some = await read(reader)) left.push(...some.reverse());
+      try {
+        // A browser tells of a folder a hundred entries at a time, and of none at its end.
+        for (let some = await read(reader); some.length > 0; some = await read(reader)) left.push(...some.reverse());
+      } catch (error) {
+        yield { name: nameOf(entry), file: null, reason: wordsOf(error) };
+      }
     }
+  }
+}
+
+const nameOf = (entry: FileSystemEntry): string => entry.fullPath.replace(/^\//, "");
+
+/** Open a file; the others come even if one cannot be read. */
+async function open(entry: FileSystemFileEntry): Promise<Found> {
+  try {
+    return { name: nameOf(entry), file: await new Promise<File>((resolve, reject) => entry.file(resolve, reject)) };
+  } catch (error) {
+    return { name: nameOf(entry), file: null, reason: wordsOf(error) };
   }
 }
 
