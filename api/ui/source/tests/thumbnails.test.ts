@@ -1,6 +1,7 @@
-import { beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { Thumbnails } from "../src/parts/thumbnails";
+import type { Resource } from "../src/api/archive";
+import { pictureOf, Thumbnails } from "../src/parts/thumbnails";
 
 interface Asked {
   address: string;
@@ -22,6 +23,8 @@ beforeEach(() => {
   let last = 0;
   Object.assign(URL, { createObjectURL: () => `blob:${++last}`, revokeObjectURL: vi.fn() });
 });
+
+afterEach(() => void vi.unstubAllGlobals());
 
 test("two are fetched at a time, in the order in which they were asked for", async () => {
   const made = new Thumbnails(fetchBlob);
@@ -63,4 +66,37 @@ test("those that were shown last are there at once", async () => {
   expect(URL.revokeObjectURL).not.toHaveBeenCalled();
   await made.load("x", "x400", never());
   expect(URL.revokeObjectURL).toHaveBeenCalledWith("blob:1");
+});
+
+test("a failure that passes is no picture that is not there", async () => {
+  let status = 0;
+  vi.stubGlobal("fetch", () => Promise.resolve(new Response(status === 200 ? "x" : null, { status })));
+  const made = new Thumbnails();
+  for (status of [401, 500, 503]) {
+    await expect(made.load("a", "a", never())).rejects.toThrow();
+    expect(made.peek("a")).toBeUndefined();
+  }
+  status = 200;
+  expect(await made.load("a", "a", never())).toBe("blob:1");
+  status = 204;
+  expect(await made.load("b", "b", never())).toBeNull();
+});
+
+test("what may look otherwise is another picture", () => {
+  const resource = (more: Partial<Resource>): Resource => ({
+    ID: "x",
+    Type: "Instance",
+    MainDicomTags: {},
+    Labels: [],
+    ...more,
+  });
+  const pictures = [
+    resource({ FileUuid: "1" }),
+    resource({ FileUuid: "2" }), // it was overwritten
+    resource({ Type: "Series", LastUpdate: "20260101T000000" }),
+    resource({ Type: "Series", LastUpdate: "20260101T000001" }),
+  ].map((each) => pictureOf(each, 96));
+  expect(new Set(pictures.map(({ key }) => key)).size).toBe(4);
+  expect(pictureOf(resource({ FileUuid: "1", Labels: ["new"] }), 96)).toEqual(pictures[0]);
+  expect(pictures[1]?.address).toBe("/instances/x/thumbnail?size=96");
 });

@@ -28,6 +28,8 @@ export interface Resource {
   ParentStudy?: string;
   ParentSeries?: string;
   FileSize?: number;
+  /** Of an instance. It is another once the instance was overwritten. */
+  FileUuid?: string;
   IndexInSeries?: number;
   /** What a copy was made of. */
   AnonymizedFrom?: string;

@@ -3,7 +3,8 @@
  * Those that were shown lately are there at once, so that nothing flickers when a list is scrolled back.
  */
 
-import { ask, RequestFailed } from "../api/client";
+import { PATHS, type Resource, valueOf } from "../api/archive";
+import { ask } from "../api/client";
 
 const AT_ONCE = 2;
 const MOST_KEPT = 400; // 2 MB
@@ -67,13 +68,18 @@ export class Thumbnails {
 }
 
 async function download(address: string, signal: AbortSignal): Promise<Blob | null> {
-  try {
-    const response = await ask(address, { signal });
-    return response.status === 204 ? null : await response.blob();
-  } catch (error) {
-    if (error instanceof RequestFailed) return null; // a list shows what it has
-    throw error;
-  }
+  const response = await ask(address, { signal });
+  return response.status === 204 ? null : response.blob();
+}
+
+/** Where the picture of a resource is, of so many pixels, and the key that it is kept under, which is another once it may look otherwise. */
+export function pictureOf(resource: Resource, size: number): { address: string; key: string } {
+  const address = `/${PATHS[resource.Type]}/${resource.ID}/thumbnail?size=${size}`;
+  const { FileUuid = "", LastUpdate = "" } = resource; // an instance that is overwritten has another file
+  return {
+    address,
+    key: [address, FileUuid, LastUpdate, valueOf(resource, "NumberOfStudyRelatedInstances")].join(" "),
+  };
 }
 
 export const thumbnails = new Thumbnails();
