@@ -77,9 +77,7 @@ def test_a_folder_tells_its_studies_and_what_has_not_been_stored(
     known = json.dumps(site.upload(_image(0, 0, 0)) | {"Status": "AlreadyStored"})
     page.route(re.compile(r"/instances\?"), lambda route: route.fulfill(body=known), times=1)
     page.get_by_label("Choose files").set_input_files(folder / "study0" / "series0" / "image0")
-    expect(_upload(page, 0).get_by_role("status")).to_have_text(
-        "1 of 1 files · 0 instances stored · 1 was here already"
-    )
+    expect(_upload(page, 0).get_by_role("status")).to_have_text("1 of 1 file · 0 instances stored · 1 was here already")
     expect(_upload(page, 0).get_by_role("listitem")).to_contain_text("1 series, 1 image · 1 was here already")
     expect(_upload(page, 1).get_by_role("status")).to_have_text("15 of 15 files · 12 instances stored")
     _upload(page, 1).get_by_role("link", name="Open: Huber, Jonas").click()
@@ -103,13 +101,13 @@ def test_an_archive_is_taken_apart_and_what_it_lacks_is_told(
     page = made.page
     page.get_by_label("Choose files").set_input_files(tmp_path / "images.zip")
     first = _upload(page, 0)
-    expect(first.get_by_role("status")).to_have_text("1 of 1 files · 5 instances stored")
+    expect(first.get_by_role("status")).to_have_text("1 of 1 file · 5 instances stored")
     expect(first.get_by_role("link")).to_have_count(5)
     expect(first.get_by_role("listitem").filter(has_text="images.zip › images/25.dcm")).to_contain_text("Cannot parse")
     expect(first.get_by_role("listitem").filter(has_text="images.zip › README.TXT")).to_contain_text("left out")
     page.get_by_label("Choose files").set_input_files(tmp_path / "images.zip")
     expect(_upload(page, 1)).to_be_visible()
-    expect(_upload(page, 0).get_by_role("status")).to_have_text("1 of 1 files · 5 instances stored")
+    expect(_upload(page, 0).get_by_role("status")).to_have_text("1 of 1 file · 5 instances stored")
 
 
 def test_what_the_server_has_no_room_for_can_be_sent_again(
@@ -124,7 +122,7 @@ def test_what_the_server_has_no_room_for_can_be_sent_again(
     expect(_upload(page, 0).get_by_role("heading", name="1 file was not stored")).to_be_visible()
     expect(_upload(page, 0)).to_contain_text("one – The file storage is full")
     page.get_by_role("button", name="Try again").click()
-    expect(_upload(page, 0).get_by_role("status")).to_have_text("1 of 1 files · 1 instance stored")
+    expect(_upload(page, 0).get_by_role("status")).to_have_text("1 of 1 file · 1 instance stored")
     expect(_upload(page, 0).get_by_role("heading", name="not stored")).to_have_count(0)
     assert all("507" in complaint for complaint in made.complaints)
     made.complaints.clear()
