@@ -88,13 +88,20 @@ class Page:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._files = {path.relative_to(BUILT).as_posix(): path for path in BUILT.rglob("*") if path.is_file()}
+        self._files = _find_files()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, path: str = "") -> None:
         name = path if path in self._files else "index.html"
         if name == "index.html" and "." in path.rpartition("/")[2]:
             raise UnknownRoute
-        content, compressed = _read(self._files[name])
+        try:
+            content, compressed = _read(self._files[name])
+        except (
+            FileNotFoundError
+        ) as exc:  # an update has replaced the files of a server that runs: the page asks for itself anew
+            _read.cache_clear()
+            self._files = _find_files()
+            raise UnknownRoute from exc
         for header, value in _HEADERS.items():
             resp.set_header(header, value)
         if name == "index.html":
@@ -111,6 +118,11 @@ class Page:
             if "gzip" in req.env.get("HTTP_ACCEPT_ENCODING", ""):
                 resp.set_header("Content-Encoding", "gzip")
                 resp.data = compressed
+
+
+def _find_files() -> dict[str, Path]:
+    """Return the files of the page by their paths below `/ui/`."""
+    return {path.relative_to(BUILT).as_posix(): path for path in BUILT.rglob("*") if path.is_file()}
 
 
 def _answer(req: falcon.Request, resp: falcon.Response, shown: dict[str, Any]) -> None:

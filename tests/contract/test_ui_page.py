@@ -48,6 +48,21 @@ def test_the_page_is_told_who_uses_it(archive: Core, tmp_path: Path, monkeypatch
             assert json.loads(html.unescape(told))["User"] == expected
 
 
+def test_an_update_below_a_server_that_runs_is_seen_once_a_file_is_missed(
+    archive: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.ui.page.BUILT", tmp_path)
+    for name in ("index.html", "first.js"):
+        (tmp_path / name).write_text("first")
+    with rest_stage(archive) as stage:
+        assert stage.ask("/ui/").body == b"first"
+        (tmp_path / "index.html").write_text("second")
+        (tmp_path / "first.js").rename(tmp_path / "second.js")
+        assert stage.ask("/ui/first.js").status == 404  # it was found at the start, but never read
+        assert stage.ask("/ui/").body == b"second"
+        assert stage.ask("/ui/second.js").body == b"first"
+
+
 def test_everything_that_the_page_names_is_there(stage: RestStage) -> None:
     names = re.findall(rb'(?:src|href)="(/ui/[^"]+)"', stage.ask("/ui/").body)
     assert len(names) >= 3
