@@ -32,6 +32,9 @@ def test_views_are_the_page_itself(stage: RestStage, path: str) -> None:
         "no-store",
     )
     assert re.sub(rb'(?<=<meta name="session" content=")[^"]*', b"", answer.body) == (BUILT / "index.html").read_bytes()
+    # What is built has the place for that.
+    (told,) = re.findall(rb'<meta name="session" content="([^"]+)"', answer.body)
+    assert json.loads(html.unescape(told.decode())) == shown(stage.ask("/ui/session"))
 
 
 def test_the_page_is_told_who_uses_it(archive: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
