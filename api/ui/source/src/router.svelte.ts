@@ -21,6 +21,16 @@ class Router {
     this.read();
   }
 
+  /** Change what the address says of the view that is shown, without a step for the way back. "" is left out. */
+  narrow(changes: Record<string, string>): void {
+    const query = new URLSearchParams(this.query);
+    for (const [name, value] of Object.entries(changes))
+      if (value === "") query.delete(name);
+      else query.set(name, value);
+    const text = query.toString();
+    this.go(text ? `${this.path}?${text}` : this.path, true);
+  }
+
   /** For onclick of links: a plain click stays within the page, any other is the browser's. */
   follow = (event: MouseEvent): void => {
     const link = (event.currentTarget as HTMLElement).closest("a");

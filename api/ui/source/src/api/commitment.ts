@@ -34,12 +34,6 @@ export async function removeKept(transaction: string): Promise<void> {
   await ask(`/storage-commitment/${encodeURIComponent(transaction)}/remove`, { method: "POST" });
 }
 
-/** Where an instance is; null where it is not here. */
-export async function findInstance(uid: string): Promise<string | null> {
-  const found = await askJson<{ Type: string; Path: string }[]>("/tools/lookup", { method: "POST", body: uid });
-  return found.find(({ Type }) => Type === "Instance")?.Path ?? null;
-}
-
 /** Failures by their reason, those of most instances first. */
 export function byReason(failures: Refused[]): { reason: string; uids: string[] }[] {
   const found = new Map<string, string[]>();

@@ -31,6 +31,12 @@ export function titleOf(job: Job): string {
 
 export const countOf = ({ Content }: Job): number => Number(Content.InstancesCount ?? 0) || 0;
 
+const FILE_MAKERS = ["Archive", "Media"];
+
+/** Where the file is that a job has made; null where it has made none. */
+export const fileOf = ({ ID, State, Type }: Job): string | null =>
+  State === "Success" && FILE_MAKERS.includes(Type) ? `/jobs/${ID}/archive` : null;
+
 export function errorOf(job: Job): string {
   return job.ErrorCode === 0 ? "" : [job.ErrorDescription, job.ErrorDetails].filter(Boolean).join(": ");
 }
