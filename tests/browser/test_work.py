@@ -180,13 +180,16 @@ def test_a_study_goes_to_another_patient_who_is_here(visit: Callable[..., Visit]
 
 def test_what_is_deleted_is_counted_first(visit: Callable[..., Visit], site: Site) -> None:
     stored = site.upload(make_study(7))
-    made = visit(f"/patients/{stored['ParentPatient']}")
-    page = made.page
+    made = visit(f"/series/{stored['ParentSeries']}")
+    page, dialog = made.page, made.page.get_by_role("dialog")
+    page.get_by_role("button", name="Delete").click()
+    expect(dialog).to_contain_text("Tester, Anna7 · P0007")
+    dialog.get_by_role("button", name="Cancel").click()
+    made.go(f"/patients/{stored['ParentPatient']}")
     page.get_by_role("button", name="Protect").click()
     expect(page.get_by_role("button", name="Protected")).to_have_attribute("aria-pressed", "true")
     assert site.ask(f"/patients/{stored['ParentPatient']}/protected") == 1
     page.get_by_role("button", name="Delete").click()
-    dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Tester, Anna7 · P0007")
     expect(dialog).to_contain_text("1 study, 1 series, 1 instance")
     expect(dialog).to_contain_text("protected")

@@ -1,5 +1,6 @@
 /** What a job is about, and how it fares, in words and numbers. */
 
+import { isSentOnly } from "../api/commitment";
 import { type Job, type JobState, moment } from "../api/jobs";
 import { type Key, t } from "../i18n/index.svelte";
 
@@ -38,6 +39,7 @@ export const fileOf = ({ ID, State, Type }: Job): string | null =>
   State === "Success" && FILE_MAKERS.includes(Type) ? `/jobs/${ID}/archive` : null;
 
 export function errorOf(job: Job): string {
+  if (isSentOnly(job)) return job.ErrorDetails; // the code would say that sending has failed
   return job.ErrorCode === 0 ? "" : [job.ErrorDescription, job.ErrorDetails].filter(Boolean).join(": ");
 }
 
