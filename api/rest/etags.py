@@ -1,10 +1,11 @@
-"""The headers `ETag`, `If-Match` and `If-None-Match` of metadata and attachments.
+"""The headers `ETag`, `If-Match` and `If-None-Match` of metadata and attachments, and the tags of pictures that are made.
 
 Orthanc's book shows the revision as the tag, `"3"`; Orthanc 1.12.7 makes it `"3-<MD5 of the value>"` and takes no other. Answers here have
 the book's form, requests either. As in 1.12.7 quotes may be missing, what a request says is compared without `CheckRevisions`, too, and a
 value that is not there yet is set whatever it says.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -43,6 +44,16 @@ def is_known(req: falcon.Request, resp: falcon.Response, revision: int, md5: Cal
         return False
     resp.status = falcon.HTTP_304
     return True
+
+
+def tag_of_made(*origins: object) -> str:
+    """Return the tag of a picture that is made of these, each time the same."""
+    return hashlib.sha256(repr(origins).encode()).hexdigest()[:32]
+
+
+def has_made(req: falcon.Request, tag: str) -> bool:
+    """Tell whether the client has what is made, so that the answer is 304 and nothing is."""
+    return any(each in {tag, "*"} for each in req.if_none_match or ())
 
 
 def _read(req: falcon.Request, header: str) -> Seen | None:

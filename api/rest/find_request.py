@@ -170,9 +170,8 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, text
     several: dict[str, Any] = _typed(body, "QueryAll", dict, "a JSON object", default={})
     for name, values in sorted(several.items()):
-        if not isinstance(values, list) or not any(
-            values
-        ):  # most likely a mistake, which must not select the whole archive
+        # Without a text it is most likely a mistake, which must not select the whole archive.
+        if not isinstance(values, list) or not any(values):
             raise InvalidRequest(
                 f'Field "QueryAll": {name} must be associated with an array of strings, one at least not empty'
             )

@@ -3,7 +3,6 @@
 A list shows dozens at a time, each time it is opened. So they are small, browsers keep them, and the server keeps those it made last.
 """
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from actors.services.images.image import NoSuchFrame
 from actors.services.images.pictures import make_picture
 from api.errors import NoPicture, OutOfRange
 from api.rest.deps import Deps, Routes
+from api.rest.etags import has_made, tag_of_made
 from api.rest.image_requests import JPEG
 from api.rest.images import of_pixels
 from api.rest.middle_frames import middle_of, series_of
@@ -75,13 +75,10 @@ class Thumbnail:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, identifier: str) -> None:
         side = _side(req)
-        known = req.if_none_match or ()
         resp.set_header("Cache-Control", "private, no-cache")  # a browser may keep it, and asks each time
         for instance, frame in self._candidates(identifier):
-            tag = hashlib.sha256(
-                repr((self._deps.settings.sinogram_version, instance.blob, frame, side)).encode()
-            ).hexdigest()[:32]
-            if any(each in {tag, "*"} for each in known):
+            tag = tag_of_made(self._deps.settings.sinogram_version, instance.blob, frame, side)
+            if has_made(req, tag):
                 resp.status = falcon.HTTP_304
             elif made := self._make(req, instance, frame, side, tag):
                 resp.data = made

@@ -1,6 +1,8 @@
 """A visitor of the page, and what stands behind it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,14 @@ _KEY = """element => {
     if (!element.isConnected) return 'gone';
     return now.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_PRECEDING ? 'Shift+Tab' : 'Tab';
 }"""
+
+
+def fill_archive(folder: Path, studies: int) -> None:
+    """Make the archive of the server that will run in a folder: studies of one instance each, without files."""
+    count = str(studies)
+    counts = ("--patients", str(studies * 6 // 10), "--studies", count, "--series", count, "--instances", count)
+    command = [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts]
+    subprocess.run(command, check=True)
 
 
 class Site:

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.stage import Site, Visit
+from tests.browser.stage import Site, Visit, fill_archive
 from tests.peer.servers import running, sinogram_command
 
 pytestmark = pytest.mark.nightly
@@ -49,10 +47,7 @@ _RESTS = """(grid, before) => new Promise(done => {
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = Path(ARCHIVE) if ARCHIVE else tmp_path_factory.mktemp("million")
     if not ARCHIVE:
-        count = str(STUDIES)
-        counts = ("--patients", str(STUDIES * 6 // 10), "--studies", count, "--series", count, "--instances", count)
-        command = [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts]
-        subprocess.run(command, check=True)
+        fill_archive(folder, STUDIES)
     with running("Sinogram", sinogram_command(), folder) as server:
         yield Site(server)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.stage import Site
+from tests.browser.stage import Site, fill_archive
 from tests.peer.servers import running
 
 pytestmark = pytest.mark.nightly
@@ -39,10 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server of as many processes as it has by itself, with an archive of many studies."""
     folder = Path(ARCHIVE) if ARCHIVE else tmp_path_factory.mktemp("many")
     if not ARCHIVE:
-        count = str(STUDIES)
-        counts = ("--patients", str(STUDIES * 6 // 10), "--studies", count, "--series", count, "--instances", count)
-        command = [sys.executable, "-m", "sinogram", "bench", "fill", "--data", str(folder / "Sinogram"), *counts]
-        subprocess.run(command, check=True)
+        fill_archive(folder, STUDIES)
     with running("Sinogram", [sys.executable, "-m", "sinogram", "serve"], folder, '"GatewayProcesses": 0,') as server:
         yield Site(server)
 

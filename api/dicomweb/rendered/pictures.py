@@ -1,6 +1,5 @@
 """Pictures of stored frames in the formats that DICOMweb knows, made as those of REST (`api.rest.images`), and what browsers keep of them."""
 
-import hashlib
 from typing import Final
 
 import falcon
@@ -10,6 +9,7 @@ from actors.services.images.pictures import GIF, make_picture
 from api.dicomweb.rendered.rendering import Rendering
 from api.errors import NoPicture, NotAcceptable, OutOfRange
 from api.rest.deps import Deps
+from api.rest.etags import has_made, tag_of_made
 from api.rest.image_requests import JPEG, PNG
 from api.rest.images import of_pixels
 from api.rest.serving.client_gone import still_wanted
@@ -55,9 +55,8 @@ def send(
 
     A file of an instance that takes the place of another is another blob; a picture may be another with each release.
     """
-    of = (deps.settings.sinogram_version, instance.blob, frame, rendering, media_type)
-    tag = hashlib.sha256(repr(of).encode()).hexdigest()[:32]
-    if any(each in {tag, "*"} for each in req.if_none_match or ()):
+    tag = tag_of_made(deps.settings.sinogram_version, instance.blob, frame, rendering, media_type)
+    if has_made(req, tag):
         resp.status = falcon.HTTP_304
     else:
         resp.data = make(deps, req, instance, frame, rendering, media_type)

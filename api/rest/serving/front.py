@@ -98,11 +98,10 @@ class Front:
 
     def _holds_foreign_scripts(self, environ: dict[str, Any], headers: Headers) -> bool:
         """Tell whether an answer may hold scripts that are not the administrator's: the page has a policy of its own, folders are configured."""
-        found = {name.lower(): value for name, value in headers}
-        media_type = found.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = next((value for name, value in headers if name.lower() == "content-type"), "").partition(";")[0]
         return (
-            media_type.endswith(_MAY_HOLD_SCRIPTS)
-            and "content-security-policy" not in found
+            media_type.strip().lower().endswith(_MAY_HOLD_SCRIPTS)
+            and not any(name.lower() == "content-security-policy" for name, _ in headers)
             and self._folders.find(environ["PATH_INFO"]) is None
         )
 

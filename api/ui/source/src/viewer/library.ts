@@ -5,7 +5,6 @@ import * as loader from "@cornerstonejs/dicom-image-loader";
 import * as tools from "@cornerstonejs/tools";
 
 import { type Attributes, completePalette, getFrame, PLAIN, type SeriesImages } from "../api/images";
-import { session } from "../api/session.svelte";
 import { t } from "../i18n/index.svelte";
 import { numberOf, numbersOf, TAGS } from "./attributes";
 import { damageOf, ended } from "./damage";
@@ -22,8 +21,6 @@ let started: Promise<void> | null = null;
 /** What is left to be done by who has left the viewer. */
 let leftover: Promise<unknown> = Promise.resolve();
 let hasWorkers = false;
-/** Whose measurements are kept as long as the page is open; nobody else sees them. */
-let measurer: string | null = null;
 /** Ends the requests of images that nobody waits for any more. */
 let leaving = new AbortController();
 const pending = new Map<string, Promise<Image>>();
@@ -32,9 +29,6 @@ export type Image = cornerstone.Types.IImage;
 
 export async function start(): Promise<void> {
   await leftover;
-  const user = session.now?.User ?? null;
-  if (measurer !== user) tools.annotation.state.removeAllAnnotations();
-  measurer = user;
   await (started ??= startLibrary());
   if (!hasWorkers) startWorkers();
 }
